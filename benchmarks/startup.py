@@ -1,0 +1,140 @@
+"""How long a start takes, above what Python itself takes, beside other chat programs for the terminal.
+
+    python benchmarks/startup.py [--rounds 15] [--peers] [--save]
+
+`--version` is timed from start to exit; the prompt is timed in a real pseudo-terminal, from start until it is on the
+screen, with an empty store and with 10,000 sessions. `--peers` installs `llm` and `shell-gpt` into environments of
+their own and times them in the same rounds. Exits with 1 where a goal is missed: 50 ms and 160 ms above Python, and a
+full store as fast as an empty one.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from machine import describe
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores import open_store
+from ptyprocess import PtyProcess
+
+HERE = Path(sys.executable).parent
+SESSIONS = 10_000
+PEERS = {"llm": ("llm", ["llm", "chat", "-m", "gpt-4o-mini"], "> "), "shell-gpt": ("sgpt", ["sgpt", "--repl", "x"], ">>> ")}
+
+
+def run(command: list[str]) -> float:
+    """Time a command from start to exit, in milliseconds."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return (time.perf_counter() - start) * 1000
+
+
+def until_shown(command: list[str], prompt: str, environ: dict[str, str], folder: Path) -> float:
+    """Time a command in a pseudo-terminal until it has written `prompt`, in milliseconds."""
+    start = time.perf_counter()
+    process = PtyProcess.spawn(command, cwd=str(folder), env=environ, dimensions=(24, 80))
+    seen = b""
+    try:
+        while prompt.encode() not in seen:
+            seen += process.read(65536)
+        return (time.perf_counter() - start) * 1000
+    except EOFError:
+        raise SystemExit(f"{command[0]} ended without a prompt:\n{seen.decode(errors='replace')}") from None
+    finally:
+        process.terminate(force=True)
+
+
+def make_environment(folder: Path, sessions: int) -> Path:
+    """Make an environment with that many sessions, through the same store that the program uses."""
+    (folder / "objects").mkdir(parents=True)
+    (folder / "objects" / "greeter.yaml").write_text("name: greeter\nprompt: You greet people.\n")
+    store = open_store(f"files:{folder / '.prompt_objects'}")
+    manager = SessionManager(store, "greeter")
+    manager.current()
+    for number in range(sessions):
+        manager.create(f"Conversation {number}")
+    store.close()
+    return folder
+
+
+def install(name: str, folder: Path) -> Path:
+    """Install a peer into a virtual environment of its own and return its programs' folder."""
+    subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
+    programs = folder / name / "bin"
+    subprocess.run([programs / "pip", "install", "-q", name], check=True)
+    return programs
+
+
+def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]:
+    """Return what to measure, by name."""
+    environ = {**os.environ, "TERM": "xterm-256color", "OPENAI_API_KEY": "none", "HOME": str(folder)}
+    own = str(HERE / "prompt-objects")
+    few, many = make_environment(folder / "few", 0), make_environment(folder / "many", SESSIONS)
+
+    def shown(place: Path) -> Callable[[], float]:
+        return lambda: until_shown([own, "--env", str(place)], "greeter ›", environ, folder)
+
+    found: dict[str, Callable[[], float]] = {
+        "python -c pass": lambda: run([sys.executable, "-c", "pass"]),
+        "prompt-objects --version": lambda: run([own, "--version"]),
+        "prompt-objects, prompt, no sessions": shown(few),
+        f"prompt-objects, prompt, {SESSIONS:,} sessions": shown(many),
+    }
+    for name, (program, chat, prompt) in (PEERS if peers else {}).items():
+        programs = install(name, folder)
+        found[f"{name} --version"] = lambda path=str(programs / program): run([path, "--version"])  # type: ignore[misc]
+        command = [str(programs / program), *chat[1:]]
+        found[f"{name}, prompt"] = lambda command=command, prompt=prompt: until_shown(  # type: ignore[misc]
+            command, prompt, environ, folder
+        )
+    return found
+
+
+def main() -> int:
+    """Measure, print a table, and say whether the goals are met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="startup-"))
+    try:
+        what = measurements(folder, peers=options.peers)
+        times: dict[str, list[float]] = {name: [] for name in what}
+        for number in range(options.rounds + 1):
+            for name, measure in what.items():
+                taken = measure()
+                if number:  # the first round only warms the disk's cache
+                    times[name].append(taken)
+    finally:
+        shutil.rmtree(folder)
+    return report({name: statistics.median(taken) for name, taken in times.items()}, options)
+
+
+def report(medians: dict[str, float], options: argparse.Namespace) -> int:
+    """Print the table and the verdict; save it where that was asked for."""
+    python, version, few, many = list(medians.values())[:4]
+    lines = ["| start | median ms | above Python |", "|---|---|---|"]
+    lines += [f"| {name} | {taken:.0f} | {taken - python:+.0f} |" for name, taken in medians.items()]
+    goals = {
+        "--version at most 50 ms above Python": version - python <= 50,
+        "the prompt at most 160 ms above Python": many - python <= 160,
+        "as fast with 10,000 sessions as with none (within 10%)": many <= few * 1.1,
+    }
+    lines += ["", *(f"- {'met' if met else 'MISSED'}: {goal}" for goal, met in goals.items())]
+    text = f"# Startup\n\n{describe()}, medians of {options.rounds} rounds.\n\n" + "\n".join(lines) + "\n"
+    print(text)
+    if options.save:
+        (Path(__file__).parent / "results" / "startup.md").write_text(text)
+    return 0 if all(goals.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""News of what happens while prompt objects work, for screens and traces; never the truth (the store is).
+
+What is promised to a subscriber:
+- it hears every event published after it subscribed, in the order of publishing;
+- text deltas of one run that it has not fetched yet are joined into one, so a slow screen holds up nobody and
+  loses nothing;
+- `publish` never waits and never fails because of a subscriber.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from prompt_objects.message import Message, now
+
+__all__ = [
+    "Bus",
+    "CallEnded",
+    "CallStarted",
+    "Event",
+    "MessageSaved",
+    "Notice",
+    "Subscription",
+    "TextDelta",
+    "TurnEnded",
+    "TurnStarted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened in one run (one turn of one prompt object).
+
+    `root` is the run that the person, or a script, started; `path` names the prompt objects from there to
+    here.
+    """
+
+    run: str
+    root: str
+    path: tuple[str, ...]
+    session_id: str
+    at: datetime = field(default_factory=now)
+
+    @property
+    def po_name(self) -> str:
+        """The prompt object whose turn it is."""
+        return self.path[-1]
+
+    @property
+    def depth(self) -> int:
+        """0 for the prompt object that the person talks to, 1 for one that it asked, and so on."""
+        return len(self.path) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(Event):
+    """A turn began; `call_id` is the call of the asking prompt object, None where the person asked."""
+
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta(Event):
+    """The model said some more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSaved(Event):
+    """A message, of whatever role, is in the store, durably."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Event):
+    """A capability is about to run; `arguments` is the text that the model wrote."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Event):
+    """A capability ended; `result` is what the model will read."""
+
+    call_id: str
+    name: str
+    result: str
+    failed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something the person should know while it goes on: a limit was reached, a history was repaired."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded(Event):
+    """The last event of a run; `error` is one sentence when it failed."""
+
+    outcome: Literal["answered", "cancelled", "failed"]
+    error: str = ""
+
+
+class Subscription:
+    """The events that one subscriber has not fetched yet; iterate over it to fetch them."""
+
+    def __init__(self, root: str | None) -> None:
+        self._root = root
+        self._waiting: deque[Event] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        """Take an event, joining it with the last one where both are text of the same run."""
+        if self._root is not None and event.root != self._root:
+            return
+        last = self._waiting[-1] if self._waiting else None
+        if isinstance(event, TextDelta) and isinstance(last, TextDelta) and last.run == event.run:
+            self._waiting[-1] = replace(last, text=last.text + event.text)
+        else:
+            self._waiting.append(event)
+        self._arrived.set()
+
+    def drain(self) -> Iterator[Event]:
+        """Yield what is waiting, without waiting for more."""
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def close(self) -> None:
+        """Let the iteration end, once what is waiting has been fetched."""
+        self._closed = True
+        self._arrived.set()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            for event in self.drain():
+                yield event
+            if self._closed:
+                return
+
+
+class Bus:
+    """Hands events to whoever subscribed. One per environment, used from its event loop."""
+
+    def __init__(self) -> None:
+        self._subscriptions: list[Subscription] = []
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to every subscriber."""
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+    @contextmanager
+    def subscribe(self, root: str | None = None) -> Iterator[Subscription]:
+        """Listen, for the length of a `with` block, to one root run and all below it, or to everything."""
+        subscription = Subscription(root)
+        self._subscriptions.append(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.remove(subscription)

@@ -1,0 +1,93 @@
+"""The definitions of an environment, each read when it is first needed and again when its file changes."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from prompt_objects.definition import Capability, Definition, find_definitions, load_definition
+from prompt_objects.errors import DefinitionError, NotFound
+from prompt_objects.limits import GivenLimits
+from prompt_objects.spelling import did_you_mean
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue:
+    """The definition files of one folder, checked against the tools that there are; `bounds` limit them all.
+
+    Safe to use from several threads: at worst a file is read twice.
+    """
+
+    def __init__(self, folder: Path, tools: Collection[str], bounds: GivenLimits) -> None:
+        self.folder = folder
+        self._tools = tools
+        self._bounds = bounds
+        self._read: dict[Path, tuple[object, Definition | DefinitionError]] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all objects, sound and faulty, in alphabetical order."""
+        return sorted(self._files())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files()
+
+    def __getitem__(self, name: str) -> Definition:
+        """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
+        files = self._files()
+        if name not in files:
+            hint = did_you_mean(name, files) or f"There are: {', '.join(sorted(files)) or 'none'}."
+            raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
+        definition = self._definition(files[name])
+        for capability in definition.capabilities:
+            self._check(definition, capability, files)
+        return definition
+
+    def clashes(self) -> list[DefinitionError]:
+        """Return one error for every file that claims the name of another."""
+        return find_definitions(self.folder)[1]
+
+    def faults(self) -> list[DefinitionError]:
+        """Read every definition and return all that is wrong with them."""
+        faults = self.clashes()
+        for name in self.names():
+            try:
+                self[name]
+            except DefinitionError as error:
+                faults.append(error)
+        return faults
+
+    def _files(self) -> dict[str, Path]:
+        return find_definitions(self.folder)[0]
+
+    def _definition(self, file: Path) -> Definition:
+        try:
+            status = file.stat()
+            version: object = (status.st_mtime_ns, status.st_size, status.st_ino)
+        except OSError:
+            version = None
+        known = self._read.get(file)
+        if known is None or version is None or known[0] != version:
+            try:
+                known = (version, load_definition(file, bounds=self._bounds))
+            except DefinitionError as error:
+                known = (version, error)
+            self._read[file] = known
+        if isinstance(known[1], DefinitionError):
+            raise known[1]
+        return known[1]
+
+    def _check(self, definition: Definition, capability: Capability, objects: Collection[str]) -> None:
+        """Raise `DefinitionError` where a capability is missing, or could mean two things."""
+        name, kind = capability.name, capability.kind
+        is_tool, is_object = name in self._tools, name in objects
+        if kind == "any" and is_tool and is_object:
+            problem = f"Capability {name!r} is both a tool and a prompt object."
+            hint = f"Write 'tool: {name}' or 'po: {name}'."
+        elif kind in {"any", "po"} and name == definition.name:
+            problem, hint = f"{name!r} cannot be a capability of itself.", ""
+        elif not {"any": is_tool or is_object, "tool": is_tool, "po": is_object, "mcp": True}[kind]:
+            what = {"any": "tool or prompt object", "tool": "tool", "po": "prompt object"}[kind]
+            known = {"any": [*self._tools, *objects], "tool": self._tools, "po": objects}[kind]
+            problem, hint = f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known)
+        else:
+            return
+        raise definition.fault(problem, capability.at, hint=hint)

@@ -1,0 +1,116 @@
+"""What a slash command is: a function with typed parameters and a docstring, from which all else follows.
+
+Usage, help, completion and the generated reference come from the declaration; see `sessions.py` for examples.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+from prompt_objects.chat import Chat
+from prompt_objects.commands.outcome import Outcome
+from prompt_objects.errors import UsageError
+from prompt_objects.spelling import did_you_mean
+
+__all__ = [
+    "Command",
+    "CommandName",
+    "FilePath",
+    "ModelName",
+    "ObjectName",
+    "Parameter",
+    "SessionKey",
+    "Text",
+    "command",
+]
+
+Kind = Literal["text", "session", "object", "model", "command", "choice", "path"]
+
+Text: TypeAlias = Annotated[str, "text"]
+SessionKey: TypeAlias = Annotated[str, "session"]
+ObjectName: TypeAlias = Annotated[str, "object"]
+ModelName: TypeAlias = Annotated[str, "model"]
+CommandName: TypeAlias = Annotated[str, "command"]
+FilePath: TypeAlias = Annotated[str, "path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a command; the last one takes the rest of the line, spaces and all."""
+
+    name: str
+    kind: Kind
+    required: bool
+    choices: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """Write it as help shows it: `<name>`, or `[name]` where it may be left out."""
+        word = "|".join(self.choices) or self.name
+        return f"<{word}>" if self.required else f"[{word}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command, as it was declared."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    summary: str
+    help: str
+    run: Callable[..., Outcome]
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
+
+    def __call__(self, chat: Chat, rest: str) -> Outcome:
+        """Carry it out with what was typed behind its name; raises `UsageError` and what the command raises."""
+        return self.run(chat, **self._arguments(rest.strip()))
+
+    def _arguments(self, rest: str) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for position, parameter in enumerate(self.parameters):
+            last = position == len(self.parameters) - 1
+            word = rest if last else rest.partition(" ")[0]
+            if not word and parameter.required:
+                raise UsageError(f"/{self.name} needs a {parameter.name}.", hint=f"Usage: {self.usage}")
+            if not word:
+                continue
+            if parameter.choices and word not in parameter.choices:
+                hint = did_you_mean(word, parameter.choices)
+                if not hint and not last and not parameter.required:
+                    continue  # the word belongs to the next parameter
+                known = ", ".join(parameter.choices)
+                raise UsageError(f"{word!r} is none of {known}.", hint=hint or f"Usage: {self.usage}")
+            values[parameter.name] = word
+            rest = rest[len(word) :].strip()
+        if rest:
+            raise UsageError(f"/{self.name} takes nothing behind it, not {rest!r}.", hint=f"Usage: {self.usage}")
+        return values
+
+
+def command(name: str) -> Callable[[Callable[..., Outcome]], Command]:
+    """Declare a function as the command `name`: its parameters, after the chat, are typed with the kinds above."""
+
+    def declare(function: Callable[..., Outcome]) -> Command:
+        summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        hints = get_type_hints(function, include_extras=True)
+        signature = list(inspect.signature(function).parameters.values())[1:]
+        parameters = tuple(_parameter(each, hints[each.name]) for each in signature)
+        return Command(name, parameters, summary, more.strip(), function)
+
+    return declare
+
+
+def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
+    required = declared.default is inspect.Parameter.empty
+    options = [option for option in get_args(hint) if option is not NoneType]
+    if get_origin(hint) is not Annotated and NoneType in get_args(hint):
+        (hint,) = options  # X | None
+    if get_origin(hint) is Literal:
+        return Parameter(declared.name, "choice", required, get_args(hint))
+    return Parameter(declared.name, get_args(hint)[1], required)

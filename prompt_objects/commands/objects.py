@@ -1,0 +1,35 @@
+"""Commands about prompt objects and their models."""
+
+from prompt_objects.chat import Chat
+from prompt_objects.commands.command import ModelName, ObjectName, command
+from prompt_objects.commands.outcome import Moved, Outcome, Said, Table
+from prompt_objects.wording import count
+
+
+@command("objects")
+def objects(chat: Chat) -> Outcome:
+    """List the prompt objects of this environment, and what is wrong with the faulty ones."""
+    known = chat.environment.objects
+    rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
+    rows += [("", f"faulty: {clash}") for clash in chat.environment.catalogue.clashes()]
+    return Table("Prompt objects", ("name", "description"), rows, list(known).index(chat.po.name))
+
+
+@command("po")
+def po(chat: Chat, name: ObjectName) -> Outcome:
+    """Go to another prompt object, to the session last used there."""
+    chat.move(name)
+    session = chat.session
+    return Moved(f"Now with {chat.po.name}, session {session.name}, {count(session.message_count, 'message')}.")
+
+
+@command("model")
+def model(chat: Chat, name: ModelName | None = None) -> Outcome:
+    """Show the model in use, or use another one for every prompt object from now on.
+
+    A name is one of environment.yaml's models, any model of the server in use, or rehearsal, which is none.
+    """
+    if name is None:
+        return Said(chat.connect())
+    chat.environment.model = name
+    return Said(chat.connect())

@@ -1,0 +1,69 @@
+"""What a running turn may reach: its session, who asked whom, the folder, the bus, its limits."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_objects.bus import Bus
+from prompt_objects.errors import ToolError
+from prompt_objects.sessions.session import new_id
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.session import Session
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One turn's surroundings; a child's is made from its caller's and never reaches further.
+
+    `run` identifies the turn, `root` the turn that started it all (the same one, at the root); `path` names
+    the prompt objects from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
+    `depth` is how many prompt objects deep a message may still be passed on.
+    """
+
+    bus: Bus
+    folder: Path
+    depth: int
+    run: str
+    root: str
+    path: tuple[str, ...] = ()
+    session: "Session | None" = None
+    call_id: str | None = None
+
+    @classmethod
+    def at_root(cls, *, bus: Bus, folder: Path, depth: int) -> "Context":
+        """Make the context of a turn that nobody's turn started."""
+        run = new_id()
+        return cls(bus=bus, folder=folder, depth=depth, run=run, root=run)
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session that the turn is in."""
+        return self.session.id if self.session else None
+
+    def enter(self, po_name: str, session: "Session", depth: int) -> "Context":
+        """Begin a turn of `po_name` in `session`; `depth` is that prompt object's own limit."""
+        return replace(self, path=(*self.path, po_name), session=session, depth=min(self.depth, depth))
+
+    def for_call(self, call_id: str) -> "Context":
+        """Say which call is being carried out."""
+        return replace(self, call_id=call_id)
+
+    def delegate(self, po_name: str) -> "Context":
+        """Make the context in which `po_name` is asked by this turn.
+
+        Raises `ToolError`, before anything runs, where that would close a cycle or go too deep.
+        """
+        if po_name in self.path:
+            raise ToolError(
+                f"{po_name} is already waiting for this answer ({' → '.join((*self.path, po_name))}); "
+                "it cannot be asked again from here. Answer with what you have."
+            )
+        if self.depth <= 0:
+            raise ToolError(
+                f"{po_name} cannot be asked: the limit of {len(self.path) - 1} delegations deep is reached. "
+                "Answer with what you have."
+            )
+        return replace(self, run=new_id(), depth=self.depth - 1)

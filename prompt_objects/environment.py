@@ -1,0 +1,185 @@
+"""An environment: a folder of prompt objects, made live. It owns their sessions, models and news."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prompt_objects.bus import Bus
+from prompt_objects.catalogue import Catalogue
+from prompt_objects.config import Config, load_config
+from prompt_objects.context import Context
+from prompt_objects.definition import Capability, Definition
+from prompt_objects.errors import NoEnvironment, NotFound
+from prompt_objects.limits import GivenLimits, Limits
+from prompt_objects.llm import LLM
+from prompt_objects.llm.connect import Connection, connect
+from prompt_objects.locate import is_environment
+from prompt_objects.prompt_object import PromptObject
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores import open_store
+from prompt_objects.tools import Tool
+from prompt_objects.tools.delegate import delegate
+from prompt_objects.tools.files import FILE_TOOLS
+
+__all__ = ["Environment"]
+
+_TOOLS = {tool.name: tool for tool in FILE_TOOLS}
+
+
+class Environment:
+    """The prompt objects of a folder by name, their sessions, models and news.
+
+    Opening one reads only its `environment.yaml`: a definition is read when it is first needed, and a faulty one
+    troubles nobody but those who use it. Use it as an async context manager, or `close()` it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        model: str | None = None,
+        llm: LLM | None = None,
+    ) -> None:
+        self.folder = folder
+        self.config = config
+        self.model = model
+        self.catalogue = Catalogue(folder / "objects", _TOOLS, config.limits)
+        self.bus = Bus()
+        self.data_dir = config.data_dir
+        self.store = open_store(f"files:{self.data_dir}")
+        self.session_manager = SessionManager(self.store)
+        self._environ = environ
+        self._llm = llm
+        self._connections: dict[str | None, Connection] = {}
+        self._connecting = threading.Lock()
+        self._live: dict[str, PromptObject] = {}
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        model: str | None = None,
+        llm: LLM | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Self:
+        """Open the environment in `folder`.
+
+        `model` (a model's name, or a key of `models` in environment.yaml) is used in place of whatever definitions
+        ask for; `llm` is one to use for everything. Raises `NoEnvironment` and `ConfigError`.
+        """
+        path = Path(folder).expanduser().absolute()
+        if not is_environment(path):
+            raise NoEnvironment(
+                f"{path} is no environment: it has no objects/ and no environment.yaml.",
+                hint=f"Make one there with: prompt-objects init {path}",
+            )
+        return cls(path, load_config(path, environ), environ=environ, model=model, llm=llm)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files; what was acknowledged is on the disk already."""
+        self.store.close()
+
+    # The prompt objects
+
+    def __getitem__(self, name: str) -> PromptObject:
+        """Return a prompt object, whether its definition is sound or not; raises `NotFound`."""
+        if name not in self._live:
+            if name not in self.catalogue:
+                self.catalogue[name]  # raises NotFound, with the nearest name
+            self._live[name] = PromptObject(name, self, self.session_manager.for_object(name))
+        return self._live[name]
+
+    @property
+    def objects(self) -> Mapping[str, PromptObject]:
+        """All prompt objects by name, sound and faulty."""
+        return {name: self[name] for name in self.catalogue.names()}
+
+    @property
+    def current_object(self) -> PromptObject:
+        """The prompt object last used, else the environment's default, else the first; raises `NotFound`."""
+        names = self.catalogue.names()
+        for name in (self.store.last_used.last_object(), self.config.default_object, *names):
+            if name in names:
+                return self[name]
+        raise NotFound(
+            f"There are no prompt objects in {self.catalogue.folder}.", hint="Write one: see docs/objects.md."
+        )
+
+    @property
+    def current_session(self) -> Session:
+        """The session last used of the prompt object last used."""
+        return self.current_object.session_manager.current()
+
+    # What prompt objects need (the Host of prompt_object.py)
+
+    def context(self) -> Context:
+        """Make the context of a turn that nobody's turn started."""
+        return Context.at_root(
+            bus=self.bus, folder=self.folder, depth=Limits.of(GivenLimits(), self.config.limits).depth
+        )
+
+    def definition(self, name: str) -> Definition:
+        """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
+        return self.catalogue[name]
+
+    def tools(self, definition: Definition) -> dict[str, Tool]:
+        """Return the capabilities that a definition names, in its order."""
+        tools = (self._tool(capability) for capability in definition.capabilities)
+        return {tool.name: tool for tool in tools if tool}
+
+    def _tool(self, capability: Capability) -> Tool | None:
+        if capability.kind == "mcp":
+            return None
+        if capability.kind != "po" and capability.name in _TOOLS:
+            return _TOOLS[capability.name]
+        return delegate(self[capability.name], capability.context)
+
+    def connect(self, definition: Definition) -> LLM:
+        """Return the model for a definition; looks around for one where none is set up, which takes a moment."""
+        return self._llm or self.connection(definition).llm
+
+    def connection(self, definition: Definition) -> Connection:
+        """Return the connection that a definition's turns use; each is made once. Raises `LLMError`."""
+        model = self._model_for(definition)
+        with self._connecting:
+            if model not in self._connections:
+                self._connections[model] = connect(model, self.config, self._environ)
+            return self._connections[model]
+
+    def known_model(self, definition: Definition) -> str:
+        """Return the name of the model that a definition's turns use; empty while none was connected to."""
+        connection = self._connections.get(self._model_for(definition))
+        llm = self._llm or (connection.llm if connection else None)
+        return llm.model if llm else ""
+
+    def _model_for(self, definition: Definition) -> str | None:
+        return self.model or (definition.model.use if definition.model else None)
+
+    async def disconnect(self) -> None:
+        """Let go of the connections to models; they are made again when needed."""
+        await asyncio.gather(*(connection.llm.close() for connection in self._connections.values()))

@@ -1,0 +1,85 @@
+"""What a prompt object needs from a language model: one method that streams.
+
+A new kind of model is one class with `model` and `stream`; the openai client, `rehearsal` and the
+`ScriptedLLM` for tests are three.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from prompt_objects.message import Message
+
+__all__ = ["LLM", "Completion", "Request", "Text", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one or more requests, as the server counted them; `cached` are part of `prompt`."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+
+    @property
+    def total(self) -> int:
+        """Tokens in and out."""
+        return self.prompt + self.completion
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached)
+
+    def as_json(self) -> dict[str, int]:
+        """Write it as it is kept on a message: `prompt_tokens`, `completion_tokens`, `cached_tokens`."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "cached_tokens": self.cached,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: messages in the chat form, tools as functions, and settings such as temperature."""
+
+    messages: Sequence[Message]
+    tools: Sequence[Mapping[str, Any]] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, as it streams."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The end of an answer: the whole message in the chat form, and what it took.
+
+    `finish_reason` is the server's word: `stop`, `tool_calls`, `length`, `content_filter`.
+    """
+
+    message: Message
+    usage: Usage
+    finish_reason: str = "stop"
+
+
+class LLM(Protocol):
+    """A language model.
+
+    `stream` yields any number of `Text`, then exactly one `Completion` whose content is all that text. It
+    raises `LLMError` when there will be no completion; text that was yielded before then is kept by the
+    caller. It may be used by any number of turns at once.
+    """
+
+    @property
+    def model(self) -> str:
+        """The name to show and to keep on messages."""
+
+    def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+        """Send the request and stream the answer; closing the generator cancels it."""
+
+    async def close(self) -> None:
+        """Let go of connections; they are made again when needed."""

@@ -1,0 +1,126 @@
+"""Which model answers: the one that was named, the one that is set up, one of this machine, or the rehearsal."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from prompt_objects.errors import UsageError
+from prompt_objects.llm import LLM
+from prompt_objects.llm.local import LocalServer, find_local_server, list_models
+from prompt_objects.llm.rehearsal import Rehearsal
+
+if TYPE_CHECKING:
+    from prompt_objects.config import Config, ModelConfig
+
+__all__ = ["USUAL_MODEL", "Connection", "connect"]
+
+USUAL_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
+
+_Find = Callable[[], LocalServer | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A model, and words that tell a person where it is: "Ollama at http://127.0.0.1:11434/v1"."""
+
+    llm: LLM
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An endpoint, as far as the environment variables tell; without `base_url` it is OpenAI's."""
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    key_name: str | None = None
+    timeout: float | None = None
+
+    def connection(self, model: str, name: str = "") -> Connection:
+        from prompt_objects.llm.failures import shown_url
+        from prompt_objects.llm.openai import OPENAI_URL, USUAL_TIMEOUT, OpenAILLM
+
+        if self.base_url and not _is_url(self.base_url):
+            raise UsageError(
+                f"The address of the model {model} is not a URL.",
+                hint="Check OPENAI_BASE_URL, or base_url in environment.yaml: http://127.0.0.1:11434/v1 is one.",
+            )
+        llm = OpenAILLM(
+            model,
+            base_url=self.base_url,
+            api_key=self.api_key,
+            key_name=self.key_name,
+            timeout=self.timeout or USUAL_TIMEOUT,
+        )
+        url = shown_url(self.base_url or OPENAI_URL)
+        name = name or ("" if self.base_url else "OpenAI")
+        return Connection(llm, f"{name} at {url}" if name else url)
+
+
+def connect(
+    name: str | None, config: "Config", environ: Mapping[str, str], *, find_local: _Find = find_local_server
+) -> Connection:
+    """Return the model called `name`, or without a name the one that is set up; may ask servers, and wait.
+
+    A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
+    is no name. What is wrong with a server or a key shows only when a turn begins.
+    """
+    if name in {None, "default"} and "default" not in config.models:
+        name = config.model or environ.get("OPENAI_MODEL")
+    if name == "rehearsal" and name not in config.models:
+        return Connection(Rehearsal(), "rehearsal: no model answers")
+    if name and name in config.models:
+        return _configured(config.models[name], environ)
+    if name and name != "default":
+        return _by_model(name, environ, find_local)
+    return _whatever_there_is(environ, find_local)
+
+
+def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> Connection:
+    """Connect to an entry of the config; OpenAI's key goes nowhere but where the environment means it to go."""
+    usual = _usual_place(environ)
+    if model.api_key_env:
+        base_url = model.base_url or usual.base_url
+        place = _Place(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
+    elif model.base_url:
+        place = _Place(model.base_url, timeout=model.timeout)
+    else:
+        place = _Place(usual.base_url, usual.api_key, usual.key_name, model.timeout)
+    return place.connection(model.model)
+
+
+def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> Connection:
+    place = _usual_place(environ)
+    if not place.base_url and not place.api_key:
+        server = find_local()
+        if server and model in server.models:
+            return _Place(server.base_url).connection(model, server.name)
+    return place.connection(model)
+
+
+def _whatever_there_is(environ: Mapping[str, str], find_local: _Find) -> Connection:
+    place = _usual_place(environ)
+    if place.base_url:
+        models = list_models(place.base_url, api_key=place.api_key)
+        return place.connection(models[0] if models else USUAL_MODEL)
+    if place.api_key:
+        return place.connection(USUAL_MODEL)
+    server = find_local()
+    if server:
+        return _Place(server.base_url).connection(server.models[0], server.name)
+    return Connection(Rehearsal(), "rehearsal: no model is set up")
+
+
+def _usual_place(environ: Mapping[str, str]) -> _Place:
+    base_url = environ.get("OPENAI_BASE_URL", "").strip() or None
+    api_key = environ.get("OPENAI_API_KEY", "").strip() or None
+    return _Place(base_url, api_key, None if base_url and not api_key else "OPENAI_API_KEY")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,188 @@
+"""What went wrong with a request, in words for people, as one of the errors that the package raises.
+
+What servers say about their errors is not trusted: it is cut to one line of sensible length, without control
+characters, and without the key.
+"""
+
+import math
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from prompt_objects.errors import (
+    BrokenStream,
+    ContextTooLong,
+    LLMError,
+    RateLimited,
+    ServerFailed,
+    Unauthorized,
+    UnknownModel,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    import openai
+
+__all__ = ["Endpoint", "retry_after", "shown_url"]
+
+_TEXT_LIMIT = 300  # characters of a server's own words
+
+_TOO_LONG = re.compile(
+    r"(?i)context.?(length|size|window)|exceed_context|maximum model length|"
+    r"(prompt|input|conversation) (is|are) too long|too many (input )?tokens|context the overflows"
+)
+_NO_SUCH_MODEL = re.compile(r"(?is)model\b.{0,120}\b(not found|not exist|no such|unknown)|model_not_found")
+_NO_MONEY = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded your current quota")
+_NO_TOOLS = re.compile(r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja")
+
+_REASONS = {
+    ConnectionRefusedError: "the connection was refused",
+    socket.gaierror: "there is no server of that name",
+    ssl.SSLError: "no secure connection could be made",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Which model was asked where; it puts failures into words, and never shows the key."""
+
+    model: str
+    base_url: str
+    key_name: str = ""
+    api_key: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.model} at {shown_url(self.base_url)}"
+
+    def no_key(self) -> Unauthorized:
+        """Say that there is no key to send."""
+        hint = f"Set {self.key_name} in the environment, or choose another model."
+        return Unauthorized(f"{self}: no key is set.", hint=hint)
+
+    def bad_key(self) -> Unauthorized:
+        """Say that what is set cannot even be sent."""
+        hint = f"Check {self.key_name or 'the key'}: it may have been copied with something around it."
+        return Unauthorized(f"{self}: the key holds characters that no key has.", hint=hint)
+
+    def no_connection(self, error: BaseException) -> Unreachable:
+        """Say why no answer began."""
+        hint = "Is the server running, and is its address right?"
+        return Unreachable(f"{self} cannot be reached: {_why_unreachable(error)}.", hint=hint)
+
+    def broken(self, what: str, hint: str = "What had come is kept; ask again.") -> BrokenStream:
+        """Say how the answer broke off; `what` ends a sentence that begins with the server."""
+        return BrokenStream(f"{self} {what}.", hint=hint)
+
+    def cut_off(self, error: BaseException) -> BrokenStream:
+        """Say why no more of an answer came."""
+        timed_out = any("Timeout" in type(cause).__name__ for cause in _causes(error))
+        return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
+
+    def refusal(self, error: "openai.APIError") -> LLMError:
+        """Turn an error that the server sent, as a status or inside the stream, into ours."""
+        response = getattr(error, "response", None)
+        status = response.status_code if response is not None else _status_in(error.code)
+        wait = retry_after(response.headers) if response is not None else None
+        said = self.cleaned(_words(error))
+        kind = f"{error.code or ''} {error.type or ''} {said}"
+        return self._classified(status, kind, said, wait)
+
+    def _classified(  # noqa: PLR0911 - one return for each kind of failure
+        self, status: int, kind: str, said: str, wait: float | None
+    ) -> LLMError:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return self._unauthorized(status)
+        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY.search(kind):
+            hint = "Waiting will not help: look at the plan and billing of this account."
+            return Unauthorized(f"{self}: the account has no quota left: {said}", hint=hint)
+        if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in kind:
+            hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
+            return RateLimited(f"{self} asks for patience: {said}", retry_after=wait, hint=hint)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LONG.search(kind):
+            hint = "Start a new session, branch from an earlier message, or use a model that reads more."
+            return ContextTooLong(f"The conversation is too long for {self}: {said}", hint=hint)
+        if status == HTTPStatus.NOT_FOUND or _NO_SUCH_MODEL.search(kind):
+            return UnknownModel(f"{self}: there is no such model: {said}")
+        if _NO_TOOLS.search(said):
+            hint = "Choose another model, or take the capabilities out of the prompt object's file."
+            return LLMError(f"{self} cannot use capabilities: {said}", hint=hint)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
+            return ServerFailed(f"{self} failed: {said}", hint="Try again later.")
+        return LLMError(f"{self} refused the request ({status}): {said}")
+
+    def _unauthorized(self, status: int) -> Unauthorized:
+        """Say nothing of the server's own words here: they tend to quote the key."""
+        hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
+        reason = "is missing, or wrong" if status == HTTPStatus.UNAUTHORIZED else "is not allowed to do this"
+        return Unauthorized(f"{self}: the key {reason} ({status}).", hint=hint)
+
+    def cleaned(self, text: str) -> str:
+        """Make one line of a server's words, short, printable, without the key."""
+        text = text[: 20 * _TEXT_LIMIT]
+        if self.api_key:
+            text = text.replace(self.api_key, "…")
+        text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without what may be secret in it: user, password, query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds a server asks to be left alone; None where it does not say."""
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _words(error: "openai.APIError") -> str:
+    """Find the server's own sentence in an error; of a page of HTML, only that it is one."""
+    body: Any = error.body
+    if isinstance(body, dict):
+        body = body.get("error", body)
+    said = body.get("message") or body.get("detail") if isinstance(body, dict) else body
+    if not isinstance(said, str) or not said.strip():
+        return error.message
+    return "it answered with a web page." if said.lstrip()[:1] == "<" else said
+
+
+def _status_in(code: object) -> int:
+    """Read the status out of an error inside a stream, where some servers put it; 0 where there is none."""
+    return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _why_unreachable(error: BaseException) -> str:
+    causes = list(_causes(error))
+    for kind, reason in _REASONS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return reason
+    names = " ".join(type(cause).__name__ for cause in causes)
+    if "ConnectTimeout" in names:
+        return "no connection came about in time"
+    if "Timeout" in names:
+        return "no answer came in time"
+    return "no connection could be made" if "ConnectError" in names else "it hung up without an answer"

@@ -1,0 +1,189 @@
+"""No model, and it says so: everything but intelligence, offline.
+
+It answers from the definition and the last message, and uses capabilities when the message asks it to, one a line:
+
+    call read_file path=README.md
+    call write_file {"path": "notes.txt", "content": "Two words"}
+    ask reader: What is in README.md?
+
+Several such lines are several calls side by side. The same conversation always gets the same answer. Its token
+counts are rough: a quarter of the characters.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.message import Message, calls_of, text_of
+
+__all__ = ["Rehearsal", "words"]
+
+_INTRODUCTION = (
+    "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
+    "and a model will answer instead."
+)
+_ORDER = re.compile(r"\s*(?:(?i:call)\s+(?P<tool>[\w-]+)(?P<rest>.*)|(?i:ask)\s+(?P<po>[\w-]+)\s*:(?P<text>.*))")
+_QUOTED_CHARS = 400
+_QUOTED_LINES = 8
+
+
+def words(text: str) -> list[str]:
+    """Cut a text into pieces of a word each, white space included, as a stream brings it."""
+    return re.findall(r"\s*\S+\s*|\s+", text)
+
+
+@dataclass(slots=True)
+class _Orders:
+    """What a message asks to be called, and what is wrong with the rest."""
+
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Rehearsal:
+    """Stands in for a model; `pause` is the seconds between two words."""
+
+    model = "rehearsal"
+
+    def __init__(self, *, pause: float = 0.004) -> None:
+        self._pause = pause
+
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+        """Answer the last message of the request."""
+        message = _answer(request)
+        for word in words(message["content"]):
+            await asyncio.sleep(self._pause)
+            yield Text(word)
+        usage = Usage(_tokens(request.messages) + _tokens(request.tools), _tokens(message))
+        yield Completion(message, usage, "tool_calls" if "tool_calls" in message else "stop")
+
+    async def close(self) -> None:
+        """Have nothing to let go of."""
+
+
+def _answer(request: Request) -> Message:
+    results = _fresh_results(request.messages)
+    if results:
+        return _said(_summary(results))
+    asked = next((text_of(m) for m in reversed(request.messages) if m.get("role") == "user"), "")
+    orders = _orders(asked, {_name(tool): tool["function"] for tool in request.tools})
+    if not orders.calls and not orders.problems:
+        return _said(_plain(asked, request))
+    message = _said("\n".join(orders.problems))
+    if orders.calls:
+        made = sum(len(calls_of(earlier)) for earlier in request.messages)
+        message["tool_calls"] = [
+            {"id": f"call_{number}", "type": "function", "function": function}
+            for number, function in enumerate(orders.calls, made + 1)
+        ]
+    return message
+
+
+def _said(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _plain(asked: str, request: Request) -> str:
+    prompt = next((text_of(message) for message in request.messages if message.get("role") == "system"), "")
+    parts = [_INTRODUCTION, f"You said:\n\n{_quoted(asked)}"]
+    if prompt.strip():
+        parts.append(f"The prompt it would be answered from begins:\n\n{_quoted(prompt)}")
+    if request.tools:
+        examples = "\n".join(f"- `{_example(tool['function'])}`" for tool in request.tools)
+        parts.append(f"Capabilities can be tried, one a line:\n\n{examples}")
+    return "\n\n".join(parts)
+
+
+# What is asked for
+
+
+def _orders(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Orders:
+    orders = _Orders()
+    for order in filter(None, map(_ORDER.fullmatch, asked.splitlines())):
+        name = order["tool"] or order["po"]
+        if name not in tools:
+            there_are = ", ".join(f"`{known}`" for known in tools) or "none"
+            orders.problems.append(f"There is no capability `{name}` here. There are: {there_are}.")
+            continue
+        try:
+            arguments = {"message": order["text"].strip()} if order["po"] else _arguments(order["rest"], tools[name])
+        except ValueError as error:
+            orders.problems.append(f"`{name}` was not called: {error}")
+        else:
+            orders.calls.append({"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)})
+    return orders
+
+
+def _arguments(written: str, function: Mapping[str, Any]) -> dict[str, Any]:
+    """Read `key=value` pairs, quoted as in a shell, or a JSON object; raises `ValueError`."""
+    import shlex
+
+    if written.strip().startswith("{"):
+        arguments = json.loads(written)
+        assert isinstance(arguments, dict)  # noqa: S101 - JSON that starts with a brace is nothing else
+        return arguments
+    properties = function.get("parameters", {}).get("properties", {})
+    arguments = {}
+    for pair in shlex.split(written):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"write arguments as `key=value`, not `{pair}`.")
+        arguments[key] = _typed(value, properties.get(key, {}))
+    return arguments
+
+
+def _typed(value: str, schema: Mapping[str, Any]) -> Any:
+    """Read a value as its schema says; what does not fit stays text, for the capability to complain about."""
+    if schema.get("type", "string") == "string":
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+# What is said
+
+
+def _fresh_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
+    """Return, with the name of its capability, each result that came since somebody last spoke."""
+    results: list[str] = []
+    for message in reversed(messages):
+        if message.get("role") != "tool":
+            names = [str(call["function"]["name"]) for call in calls_of(message)]
+            return list(zip(names, reversed(results), strict=False))
+        results.append(text_of(message))
+    return []
+
+
+def _summary(results: Sequence[tuple[str, str]]) -> str:
+    count = "One result" if len(results) == 1 else f"{len(results)} results"
+    shown = (f"**{name}** answered {len(text)} characters:\n\n{_quoted(text)}" for name, text in results)
+    return "\n\n".join([f"{count} came back.", *shown])
+
+
+def _quoted(text: str) -> str:
+    """Quote the beginning of a text as Markdown, in a fence that it cannot close."""
+    beginning = "\n".join(text.strip()[:_QUOTED_CHARS].splitlines()[:_QUOTED_LINES])
+    more = "…" if len(beginning) < len(text.strip()) else ""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", beginning)), default=0))
+    return f"{fence}text\n{beginning}{more}\n{fence}"
+
+
+def _example(function: Mapping[str, Any]) -> str:
+    name, parameters = function["name"], function.get("parameters", {})
+    if list(parameters.get("properties", {})) == ["message"]:
+        return f"ask {name}: …"
+    return " ".join(["call", name, *(f"{key}=…" for key in parameters.get("required", ()))])
+
+
+def _name(tool: Mapping[str, Any]) -> str:
+    return str(tool["function"]["name"])
+
+
+def _tokens(sent: object) -> int:
+    return len(json.dumps(sent, ensure_ascii=False)) // 4

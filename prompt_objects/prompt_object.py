@@ -1,0 +1,138 @@
+"""A prompt object: it understands one thing, a message."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from prompt_objects.bus import Event
+from prompt_objects.context import Context
+from prompt_objects.definition import Definition
+from prompt_objects.errors import DefinitionError, UsageError
+from prompt_objects.llm import LLM
+from prompt_objects.message import Message
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+from prompt_objects.tools import Tool
+from prompt_objects.turn import Reply, Turn
+
+__all__ = ["Host", "PromptObject"]
+
+
+class Host(Protocol):
+    """What a prompt object needs of its environment."""
+
+    def definition(self, name: str) -> Definition:
+        """Return the definition as its file now stands; raises `DefinitionError`."""
+
+    def tools(self, definition: Definition) -> Mapping[str, Tool]:
+        """Return the capabilities that a definition names, in its order."""
+
+    def connect(self, definition: Definition) -> LLM:
+        """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
+
+    def context(self) -> Context:
+        """Make a root context."""
+
+    async def disconnect(self) -> None:
+        """Let go of every connection; they are made again when needed."""
+
+
+class PromptObject:
+    """One entity of an environment, made live; its definition is read again whenever its file changes."""
+
+    def __init__(self, name: str, host: Host, session_manager: SessionManager) -> None:
+        self.name = name
+        self.session_manager = session_manager
+        self._host = host
+
+    def __repr__(self) -> str:
+        return f"<PromptObject {self.name}>"
+
+    @property
+    def definition(self) -> Definition:
+        """The definition as its file now stands; raises `DefinitionError` where that is faulty."""
+        return self._host.definition(self.name)
+
+    @property
+    def fault(self) -> DefinitionError | None:
+        """What is wrong with the definition, if anything is."""
+        try:
+            self._host.definition(self.name)
+        except DefinitionError as error:
+            return error
+        return None
+
+    @property
+    def description(self) -> str:
+        """What it says it is for; empty where it says nothing, or is faulty."""
+        try:
+            return self.definition.description
+        except DefinitionError:
+            return ""
+
+    async def receive(
+        self, message: str | Message, context: Context | None = None, session: Session | None = None
+    ) -> Reply:
+        """Take a message, in the chat form or as its text, and answer it.
+
+        The history is `session`'s, by default the one last used; without a context a root context is made. Every
+        message is in the store before anything follows from it, and the history is valid however the turn ends.
+
+        Raises `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` when it is cancelled.
+        """
+        return await self._turn(_as_message(message), context, session)
+
+    async def retry(self, context: Context | None = None, session: Session | None = None) -> Reply:
+        """Answer the last message of the session anew; the old answer stays in the file but no longer counts."""
+        return await self._turn(None, context, session)
+
+    def receive_sync(
+        self, message: str | Message, context: Context | None = None, session: Session | None = None
+    ) -> Reply:
+        """Do what `receive` does, for scripts that have no event loop; raises `UsageError` inside one."""
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise UsageError("receive_sync cannot be used inside an event loop.", hint="Await receive instead.")
+        return asyncio.run(self._receive_once(message, context, session))
+
+    async def _receive_once(self, message: str | Message, context: Context | None, session: Session | None) -> Reply:
+        try:
+            return await self.receive(message, context, session)
+        finally:
+            await self._host.disconnect()
+
+    async def stream(
+        self, message: str | Message, context: Context | None = None, session: Session | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Do what `receive` does, and yield what happens meanwhile, here and in every turn below.
+
+        Closing the generator cancels the turn. Raises what `receive` raises.
+        """
+        context = context or self._host.context()
+        with context.bus.subscribe(context.root) as news:
+            turn = asyncio.create_task(self.receive(message, context, session))
+            turn.add_done_callback(lambda _: news.close())
+            try:
+                async for event in news:
+                    yield event
+                await turn
+            finally:
+                turn.cancel()
+                await asyncio.gather(turn, return_exceptions=True)
+
+    async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> Reply:
+        definition = await asyncio.to_thread(self._host.definition, self.name)
+        session = session or await asyncio.to_thread(self.session_manager.current)
+        tools = await asyncio.to_thread(self._host.tools, definition)
+        context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
+        turn = Turn(definition, tools, context, session)
+        return await turn.run(message, lambda: asyncio.to_thread(self._host.connect, definition))
+
+
+def _as_message(message: str | Message) -> Message:
+    if isinstance(message, str):
+        return {"role": "user", "content": message}
+    if message.get("role") != "user":
+        raise UsageError(f"A prompt object receives messages of the role 'user', not {message.get('role')!r}.")
+    return message

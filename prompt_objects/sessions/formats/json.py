@@ -1,0 +1,24 @@
+"""JSON: the document as it is stored, with all its keys, indented."""
+
+import json
+
+from prompt_objects.message import timestamp
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.session_file import head_of
+
+__all__ = ["export"]
+
+
+def export(session: Session) -> str:
+    """Write the whole session; text that is no valid Unicode comes out as escapes."""
+    document = {
+        **head_of(session.info, dict(session.metadata)),
+        "history": list(session.history),
+        "updated_at": timestamp(session.updated_at),
+    }
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    return text + "\n"

@@ -1,0 +1,59 @@
+"""Markdown: a session to be read by people."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from prompt_objects.message import Message, calls_of, text_of
+from prompt_objects.sessions.session import Session
+
+__all__ = ["export"]
+
+_BACKTICKS = re.compile(r"`+")
+
+
+def export(session: Session) -> str:
+    """Write a title, a line about the session, and every message under a heading of its own."""
+    text = "\n\n".join(_parts(session)) + "\n"
+    return text.encode(errors="replace").decode()  # halves of surrogate pairs cannot be written to a file
+
+
+def _parts(session: Session) -> Iterator[str]:
+    yield f"# {session.name}"
+    count = f"{session.message_count} messages"
+    yield f"Session `{session.id}` of {session.po_name} · {count} · begun {session.created_at:%Y-%m-%d %H:%M} UTC"
+    for message in session.history:
+        yield from _message(message)
+
+
+def _message(message: Message) -> Iterator[str]:
+    role = str(message.get("role", "")).title()
+    at = str(message.get("at") or "").replace("T", " ")[:16]
+    yield f"## {' · '.join(part for part in (role, at, str(message.get('model') or '')) if part)}"
+    text = text_of(message)
+    if message.get("role") == "tool":
+        yield _fenced(text)
+    elif text:
+        yield text
+    if message.get("interrupted"):
+        yield f"*Interrupted: {message['interrupted']}*"
+    for call in calls_of(message):
+        function = call.get("function")
+        named = function if isinstance(function, dict) else {}
+        yield f"Calls **{named.get('name', '')}**"
+        yield _fenced(_pretty(named.get("arguments")), "json")
+
+
+def _pretty(arguments: object) -> str:
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """Fence a text with more backticks than it has anywhere in a row."""
+    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"

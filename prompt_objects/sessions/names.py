@@ -1,0 +1,51 @@
+"""What a session may be called."""
+
+import re
+import unicodedata
+from collections.abc import Container
+from itertools import count
+
+from prompt_objects.errors import InvalidName
+
+__all__ = ["LONGEST_NAME", "free_name", "is_id", "valid_name"]
+
+LONGEST_NAME = 100
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NUMBERED = re.compile(r"(.*\S) (\d{1,9})")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # what cannot be seen, or bends how its neighbours are shown
+
+
+def is_id(text: str) -> bool:
+    """Say whether this is a whole id, as we write them."""
+    return _UUID.fullmatch(text) is not None
+
+
+def valid_name(name: str) -> str:
+    """Return the name as it is kept: trimmed, and composed (NFC). Raises `InvalidName`."""
+    kept = unicodedata.normalize("NFC", name.strip())
+    if not kept:
+        raise InvalidName("A session's name cannot be empty.")
+    unseen = next((c for c in kept if unicodedata.category(c) in _UNSEEN or not c.isprintable()), None)
+    if unseen is not None:
+        raise InvalidName(
+            f"A session's name cannot hold the character U+{ord(unseen):04X}.",
+            hint="Use one line of characters that can be seen.",
+        )
+    if len(kept) > LONGEST_NAME:
+        raise InvalidName(f"A session's name has at most {LONGEST_NAME} characters; this has {len(kept)}.")
+    if is_id(kept.lower()):
+        raise InvalidName("A session's name cannot look like an id.", hint="Add a word to it.")
+    return kept
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return the name itself if it is free, or else with the lowest number from 2 on: "API notes 2"."""
+    if name not in taken:
+        return name
+    numbered = _NUMBERED.fullmatch(name)
+    stem = numbered[1] if numbered else name
+    for number in count(2):
+        candidate = f"{stem[: LONGEST_NAME - len(f' {number}')].rstrip()} {number}"
+        if candidate not in taken:
+            return candidate
+    raise AssertionError("there are more numbers than names")

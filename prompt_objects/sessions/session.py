@@ -1,0 +1,224 @@
+"""A session: one conversation of one prompt object."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime
+from threading import RLock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, overload
+
+import msgspec
+
+from prompt_objects.errors import UsageError
+from prompt_objects.message import Message, timestamp
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.stores import Store
+
+__all__ = ["Parent", "Record", "Session", "SessionInfo", "Trashed", "new_id"]
+
+
+def new_id() -> str:
+    """Make a UUIDv7: ids sort by the time they were made, also within one millisecond of one process."""
+    from uuid_utils import uuid7
+
+    return str(uuid7())
+
+
+class Parent(msgspec.Struct, frozen=True):
+    """The call that started a session: its id, and the session in which it stands."""
+
+    session: str
+    call: str
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known about a session without reading its history; times are UTC.
+
+    Tokens and cost are the sums over the `usage` of its messages; `cost` is None where none of them has one.
+    """
+
+    id: str
+    name: str
+    po_name: str
+    message_count: int
+    created_at: datetime
+    updated_at: datetime
+    user_id: str | None = None
+    parent: Parent | None = None
+    tags: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A session as a store hands it out: all but its history."""
+
+    info: SessionInfo
+    metadata: dict[str, Any]
+
+
+class Trashed(msgspec.Struct, frozen=True):
+    """A deleted session that can be restored."""
+
+    info: SessionInfo
+    deleted_at: datetime
+
+
+class History(Sequence[Message]):
+    """The messages of a session, to be read and not written; it grows when the session does."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        return self._messages[index]
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return f"History({self._messages!r})"
+
+
+class Session:
+    """A live handle on one session; several may be open on the same one, and threads may share one.
+
+    What it shows is the session as it was when it was opened, plus what was appended or refreshed here.
+    """
+
+    def __init__(self, store: "Store", record: Record) -> None:
+        self._store = store
+        self._record = record
+        self._messages: list[Message] | None = None
+        self._lock = RLock()
+
+    @property
+    def info(self) -> SessionInfo:
+        """All that is known without the history."""
+        return self._record.info
+
+    @property
+    def id(self) -> str:
+        """A UUIDv7, the same for ever."""
+        return self.info.id
+
+    @property
+    def name(self) -> str:
+        """Unique among the sessions of its prompt object."""
+        return self.info.name
+
+    @property
+    def po_name(self) -> str:
+        """The prompt object that it is a conversation with."""
+        return self.info.po_name
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is, where an environment has several users."""
+        return self.info.user_id
+
+    @property
+    def parent(self) -> Parent | None:
+        """The call that started it; None where a person did."""
+        return self.info.parent
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made, in UTC."""
+        return self.info.created_at
+
+    @property
+    def updated_at(self) -> datetime:
+        """When the last message came, in UTC; when it was made, where none has."""
+        return self.info.updated_at
+
+    @property
+    def message_count(self) -> int:
+        """The length of the history."""
+        return self.info.message_count
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What else was noted about it; changed by `set_metadata`."""
+        return MappingProxyType(self._record.metadata)
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Replace the metadata, durably. Raises what `append` raises, but for `Conflict`."""
+        with self._lock:
+            changed = self._store.update(self.id, metadata=dict(metadata))
+            self._record = Record(self.info, changed.metadata)
+
+    @property
+    def history(self) -> Sequence[Message]:
+        """The messages, oldest first; read from the store when this is first asked for."""
+        with self._lock:
+            if self._messages is None:
+                self._messages = self._store.read(self.id, 0, self.message_count)
+            return History(self._messages)
+
+    def tail(self, k: int) -> list[Message]:
+        """Return the last `k` messages (fewer where there are fewer) without reading the others."""
+        with self._lock:
+            return self.page(max(0, self.message_count - k), max(0, k))
+
+    def page(self, start: int, limit: int) -> list[Message]:
+        """Return up to `limit` messages from number `start` on, which counts from 0."""
+        with self._lock:
+            stop = min(start + limit, self.message_count)
+            if self._messages is not None:
+                return self._messages[start:stop]
+            return self._store.read(self.id, start, stop) if start < stop else []
+
+    def append(self, *messages: Message) -> None:
+        """Add messages, all or none of them; they are on disk when this returns.
+
+        A message without `at` gets the present moment. Raises `Conflict` when another writer added some since
+        this handle last looked, `UsageError` for what JSON cannot say, `NotFound` when the session has been
+        deleted and `StoreError` when the disk refuses; nothing is written then.
+        """
+        if not messages:
+            return
+        moment = timestamp()
+        stamped = [_stamped(message, moment) for message in messages]
+        with self._lock:
+            info = self._store.append(self.id, stamped, expected=self.message_count)
+            self._record = Record(info, self._record.metadata)
+            if self._messages is not None:
+                self._messages.extend(deepcopy(stamped))
+
+    def refresh(self) -> list[Message]:
+        """Catch up with other writers; return the messages that they added since this handle last looked."""
+        with self._lock:
+            known = self.message_count
+            self._record = self._store.load(self.id)
+            if self.message_count < known:
+                self._messages = None
+            came = self._store.read(self.id, known, self.message_count) if self.message_count > known else []
+            if self._messages is not None:
+                self._messages.extend(came)
+            return came
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} {self.name!r} of {self.po_name}, {self.message_count} messages>"
+
+
+def _stamped(message: Message, moment: str) -> Message:
+    given: object = message  # which may be anything, where no type checker looked
+    if not isinstance(given, dict) or not isinstance(given.get("role"), str):
+        raise UsageError(
+            f"A message is a JSON object with a role, not {message!r:.80}.",
+            hint='Such as {"role": "user", "content": "Hello"}.',
+        )
+    return message if "at" in message else {**message, "at": moment}

@@ -1,0 +1,131 @@
+"""What the file store asks of the operating system: locks, syncs, atomic replacement, private files."""
+
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from prompt_objects.errors import StoreError
+
+__all__ = ["failure", "locked", "make_folder", "open_private", "replace_file", "sync", "sync_folder"]
+
+_POLL_SECONDS = 0.001  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
+
+_HINTS = {
+    errno.ENOSPC: "The disk is full: free some space, then try again.",
+    errno.EDQUOT: "Your quota of disk space is used up: free some, then try again.",
+    errno.EFBIG: "The file would be larger than is allowed here.",
+    errno.EROFS: "The disk is mounted read-only.",
+    errno.EACCES: "Check who owns the file and its folder, and their permissions.",
+    errno.EPERM: "Check who owns the file and its folder, and their permissions.",
+    errno.ELOOP: "It is a symbolic link; put the real file in its place.",
+}
+
+
+def failure(doing: str, path: Path, error: OSError) -> StoreError:
+    """Say in a person's words what the disk refused."""
+    what = error.strerror or type(error).__name__
+    hint = _HINTS.get(error.errno or 0, "What was saved before is safe.")
+    return StoreError(f"{path} could not be {doing}: {what}.", hint=hint)
+
+
+@cache
+def _filelock() -> ModuleType:
+    import filelock
+
+    return filelock
+
+
+class locked:  # noqa: N801  # read as a phrase, like contextlib's own
+    """Hold the lock on an open file, against every other descriptor of it; threads need a lock of their own."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __enter__(self) -> None:
+        lock = _filelock().lock_descriptor
+        if not lock(self.descriptor, blocking=False):
+            lock(self.descriptor, poll_interval=_POLL_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        _filelock().unlock_descriptor(self.descriptor)
+
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def sync(descriptor: int) -> None:
+        """Wait until what was written to a file is on the disk itself, not in the disk's cache."""
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError:  # network file systems do not know it
+            os.fsync(descriptor)
+else:
+
+    def sync(descriptor: int) -> None:
+        """Wait until what was written to a file is on the disk."""
+        os.fdatasync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder (new, moved, gone) are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, that only its owner can enter; one that is there stays as it is."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file that only its owner may read, whatever the umask; a symbolic link is refused."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if flags & os.O_CREAT:
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it at the descriptor's position; what does not fit raises, instead of being cut off."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> None:
+    """Put a new file in the place of `path` in one step: a reader sees the old one or the new one, whole.
+
+    Without `durable` it may be missing after a crash of the machine. Raises `OSError`, the old one untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        try:
+            for chunk in chunks:
+                write_all(descriptor, chunk)
+            if durable:
+                sync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)

@@ -1,0 +1,293 @@
+"""The file store: a folder with a file for each session, their index, and a trash."""
+
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from msgspec.structs import replace
+
+from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, StoreError
+from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions.last_used import LastUsed
+from prompt_objects.sessions.names import free_name, is_id
+from prompt_objects.sessions.session import Record, SessionInfo, Trashed
+from prompt_objects.sessions.stores import disk
+from prompt_objects.sessions.stores.encoding import encode
+from prompt_objects.sessions.stores.index import Index
+from prompt_objects.sessions.stores.session_file import SessionFile, document, head_of, summary
+from prompt_objects.sessions.usage import with_usage
+
+__all__ = ["FileStore"]
+
+_MOST_OPEN = 32
+
+
+class FileStore:
+    """Sessions in files, for any number of threads and processes of one machine.
+
+    A session's file is locked before the index, never the other way round.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "sessions"
+        self._trash = self._folder / "trash"
+        try:
+            disk.make_folder(self._trash)
+        except OSError as error:
+            raise disk.failure("made", self._trash, error) from error
+        self.last_used = LastUsed(folder / "state.json")
+        self._notices: list[str] = []
+        self._begin()
+        _drop_descriptors_in_children(self)
+
+    def _begin(self) -> None:
+        self._files: OrderedDict[str, SessionFile] = OrderedDict()
+        self._files_mutex = Lock()
+        self._index = Index(self._folder / "index.json", self._survey)
+
+    def forget_parent(self) -> None:
+        """In a forked child, use descriptors of its own: a lock on a shared one would be its parent's, too."""
+        inherited, index = self._files, self._index
+        self._begin()
+        for file in inherited.values():
+            file.close()
+        index.close()
+
+    # What is there
+
+    def load(self, session_id: str) -> Record:
+        """Return all of a session but its history."""
+        try:
+            with self._open(session_id) as file, file.locked():
+                with self._index:
+                    info = self._true_entry(file)
+                return Record(info, _metadata(file))
+        except NotFound:
+            with self._index:
+                if is_id(session_id) and self._index.find(session_id):
+                    self._index.remove(session_id)
+            raise
+
+    def read(self, session_id: str, start: int, stop: int) -> list[Message]:
+        """Return messages from number `start` up to `stop`."""
+        with self._open(session_id) as file:
+            return file.read(start, stop)
+
+    def sessions(self) -> list[SessionInfo]:
+        """Return what is known of every session."""
+        with self._index:
+            return self._index.entries()
+
+    def notices(self) -> list[str]:
+        """Return, once, what a person should be told."""
+        told, self._notices[:] = list(self._notices), []
+        return told
+
+    def locate(self, path: Path) -> str | None:
+        """Return the id of the session whose file this is."""
+        inside = path.parent.resolve() == self._folder.resolve() and path.suffix == ".json"
+        return path.stem if inside and is_id(path.stem) else None
+
+    # Writing
+
+    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+        """Begin a session."""
+        history = list(messages)
+        info = with_usage(_without_sums(info, len(history)), history)
+        path = self._path(info.id)
+        chunks = list(document(head_of(info, metadata), history, timestamp(info.updated_at)))
+        with self._index:
+            self._check_name(info.name, info.po_name)
+            try:
+                disk.replace_file(path, chunks)
+                self._index.put(info)
+            except OSError as error:
+                path.unlink(missing_ok=True)
+                raise disk.failure("written", path, error) from error
+        return Record(info, metadata)
+
+    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+        """Add messages to a session of `expected` messages."""
+        lines = [encode(message) for message in messages]
+        with self._open(session_id) as file:
+            with file.locked(writing=True):
+                if file.count != expected:
+                    raise _conflict(file, expected)
+                moment = now()
+                file.append(lines, timestamp(moment))
+                info = self._note(file, messages, expected, moment)
+            file.sync()
+        return info
+
+    def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
+        """Change the name, or the metadata, or both."""
+        with self._open(session_id) as file, file.locked(writing=True), self._index:
+            info = self._true_entry(file)
+            head = dict(file.head)
+            if name is not None and name != info.name:
+                self._check_name(name, info.po_name)
+                info = replace(info, name=name)
+                head["name"] = name
+            if metadata is not None:
+                head["metadata"] = metadata
+            file.rewrite_head(head)
+            self._index.put(info)
+            return Record(info, _metadata(file))
+
+    # The trash
+
+    def delete(self, session_id: str) -> None:
+        """Move a session to the trash, where the time of its file is that of its deletion."""
+        with self._open(session_id) as file:
+            with file.locked(), self._index:
+                trashed = self._trash / file.path.name
+                os.utime(file.path)
+                file.path.rename(trashed)
+                self._index.remove(session_id)
+                disk.sync_folder(self._trash)
+                disk.sync_folder(self._folder)
+            file.close()
+
+    def restore(self, session_id: str) -> Record:
+        """Bring a session back from the trash."""
+        path = self._path(session_id)
+        file = SessionFile(self._trash / path.name, self._notices)
+        try:
+            with file.mutex, file.locked(), self._index:
+                info = file.info()
+                name = free_name(info.name, self._index.names(info.po_name))
+                if name != info.name:
+                    file.rewrite_head({**file.head, "name": name})
+                    info = replace(info, name=name)
+                file.path.rename(path)
+                self._index.put(info)
+                disk.sync_folder(self._folder)
+                disk.sync_folder(self._trash)
+                return Record(info, _metadata(file))
+        finally:
+            file.close()
+
+    def trash(self) -> list[Trashed]:
+        """Return what can be restored, the last deleted first."""
+        found = []
+        for info, path in self._readable(self._trash):
+            deleted_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            found.append(Trashed(info, deleted_at))
+        return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._files_mutex:
+            for file in self._files.values():
+                with file.mutex:
+                    file.close()
+            self._files.clear()
+        self._index.close()
+
+    # Files
+
+    def _path(self, session_id: str) -> Path:
+        if not is_id(session_id):
+            raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+        return self._folder / f"{session_id}.json"
+
+    @contextmanager
+    def _open(self, session_id: str) -> Iterator[SessionFile]:
+        """Have a session's file to oneself, among threads; files are kept open for the next time."""
+        with self._files_mutex:
+            file = self._files.get(session_id)
+            if file is None:
+                file = self._files[session_id] = SessionFile(self._path(session_id), self._notices)
+                self._close_idle()
+            self._files.move_to_end(session_id)
+            file.users += 1
+        try:
+            with file.mutex:
+                yield file
+        finally:
+            with self._files_mutex:
+                file.users -= 1
+
+    def _close_idle(self) -> None:
+        excess = max(0, len(self._files) - _MOST_OPEN)
+        idle = [key for key, file in list(self._files.items())[:-1] if not file.users]
+        for key in idle[:excess]:
+            self._files.pop(key).close()
+
+    def _readable(self, folder: Path) -> Iterator[tuple[SessionInfo, Path]]:
+        """Read what is known of every session file in a folder, passing over those that are damaged."""
+        for path in sorted(folder.glob("*.json")):
+            if is_id(path.stem) and not path.is_symlink():
+                try:
+                    yield summary(path), path
+                except FileNotFoundError:  # moved just now
+                    continue
+                except Damaged as error:
+                    self._notices.append(str(error))
+
+    # The index
+
+    def _survey(self) -> Iterator[SessionInfo]:
+        return (info for info, _ in self._readable(self._folder))
+
+    def _true_entry(self, file: SessionFile) -> SessionInfo:
+        """Return a session's entry, put right where it does not say what the file says."""
+        entry = self._index.find(file.id)
+        if entry and entry.message_count == file.count and entry.name == file.head.get("name"):
+            return entry
+        info = file.info()
+        self._index.put(info)
+        return info
+
+    def _note(self, file: SessionFile, messages: Sequence[Message], before: int, moment: datetime) -> SessionInfo:
+        """Bring a session's entry up to date after an append; the messages are in the file already."""
+        with suppress(StoreError), self._index:
+            entry = self._index.find(file.id)
+            if entry and entry.message_count == before and entry.name == file.head.get("name"):
+                info = with_usage(replace(entry, message_count=file.count, updated_at=moment), messages)
+            else:
+                info = file.info()
+            self._index.put(info)
+            return info
+        return file.info()  # the entry is stale now, which will be seen by its count
+
+    def _check_name(self, name: str, po_name: str) -> None:
+        if self._index.has_name(name, po_name):
+            raise NameTaken(
+                f"{po_name} has a session called {name!r} already.",
+                suggestion=free_name(name, self._index.names(po_name)),
+            )
+
+
+def _drop_descriptors_in_children(store: FileStore) -> None:
+    reference = weakref.ref(store)  # what is registered stays for ever; the store need not
+
+    def in_child() -> None:
+        if inherited := reference():
+            inherited.forget_parent()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def _metadata(file: SessionFile) -> dict[str, Any]:
+    metadata = file.head.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _without_sums(info: SessionInfo, count: int) -> SessionInfo:
+    return replace(info, message_count=count, prompt_tokens=0, completion_tokens=0, cached_tokens=0, cost=None)
+
+
+def _conflict(file: SessionFile, expected: int) -> Conflict:
+    added = file.count - expected
+    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
+    return Conflict(
+        f"In the session {file.head.get('name')!r} {what} by another window or program; nothing was written.",
+        hint="Read the session again, then repeat what you did.",
+    )

@@ -1,0 +1,115 @@
+"""The line document: a JSON document with its list last and one element a line.
+
+    {"id":…,"name":…,"history":[
+    {"role":"user","content":"Hello"}
+    ,{"role":"assistant","content":"Hi there!"}
+    ],"updated_at":"…"}
+
+An append overwrites the foot, and nothing else, in one write: the commas lead, so no byte of an element that is
+there is touched, the document is valid JSON again at once, and the cost does not depend on its length. Session
+files and the index are both of this form; they differ in head and foot. See docs/decisions/0002.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prompt_objects.sessions.stores import disk
+
+__all__ = ["LineDocument", "body_of"]
+
+_BLOCK = 64 * 1024
+
+
+def body_of(elements: Iterable[bytes], *, first: bool) -> Iterator[bytes]:
+    """Turn elements into lines; `first` where they begin the list."""
+    for element in elements:
+        yield (element if first else b"," + element) + b"\n"
+        first = False
+
+
+class LineDocument:
+    """An open line document, and how much of its file is known; `count` is that of its elements.
+
+    It takes no locks: whoever uses it does.
+    """
+
+    def __init__(self, path: Path, foot_length: int) -> None:
+        self.path = path
+        self.foot_length = foot_length
+        self.size = 0
+        self.count = 0
+        self.descriptor = disk.open_private(path, os.O_RDWR)
+        self._place = str(path)  # a Path would be spelled out anew at each look
+        self._status = os.fstat(self.descriptor)
+        self._foot = b""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self.descriptor)
+
+    def size_now(self) -> int | None:
+        """Return the length of the file at this moment; None where another is at its path by now, or none."""
+        try:
+            there = os.lstat(self._place)
+        except FileNotFoundError:
+            return None
+        return there.st_size if os.path.samestat(there, self._status) else None
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
+        parts = []
+        while start < stop and (part := os.pread(self.descriptor, stop - start, start)):
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
+
+    def foot(self) -> bytes:
+        """Return what stands where the foot is expected, with the line's end before it."""
+        start = max(0, self.size - self.foot_length - 1)
+        self._foot = os.pread(self.descriptor, self.size - start, start)
+        return self._foot
+
+    def append(self, body: bytes, foot: bytes) -> None:
+        """Write `body` and `foot` over the foot that `foot()` last saw.
+
+        Raises `OSError`, with everything as it was before.
+        """
+        end = self.size - self.foot_length
+        new = body + foot
+        try:
+            written = os.pwrite(self.descriptor, new, end)
+            while written < len(new):  # what stopped it short is raised by the next one
+                written += os.pwrite(self.descriptor, new[written:], end + written)
+        except OSError:
+            self._undo(end)
+            raise
+        self.size = end + len(new)
+
+    def _undo(self, end: int) -> None:
+        """Put the foot back; its place on the disk was the old one's, so that this fits on a full disk too."""
+        os.pwrite(self.descriptor, self._foot[1:], end)
+        os.ftruncate(self.descriptor, self.size)
+
+    def lines(self, start: int, stop: int) -> list[bytes]:
+        """Return elements from number `start` up to `stop`, read from whichever end is nearer."""
+        end = self.size - self.foot_length
+        if start * 2 < self.count:
+            lines = self.read(0, end).split(b"\n")[1:-1]  # the first is the head, the last is empty
+            chosen = lines[start:stop]
+        else:
+            lines = self._last_lines(self.count - start, end)
+            chosen = lines[: stop - start]
+        return [line.removeprefix(b",") for line in chosen]
+
+    def _last_lines(self, wanted: int, end: int) -> list[bytes]:
+        blocks: list[bytes] = []
+        seen = 0
+        position = end
+        while position > 0 and seen <= wanted:  # one line's end more than lines: the one before the first
+            start = max(0, position - _BLOCK)
+            blocks.append(self.read(start, position))
+            seen += blocks[-1].count(b"\n")
+            position = start
+        lines = b"".join(reversed(blocks)).split(b"\n")[:-1]
+        return lines[len(lines) - wanted :]

@@ -1,0 +1,92 @@
+"""Reading a session file that is not as we write it: indented by hand, cut off, overwritten in part.
+
+Every message that is whole is kept, wherever it stands; what cannot be read is handed back as it was.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from prompt_objects.message import Message
+from prompt_objects.sessions.stores.encoding import decode_at
+
+__all__ = ["Recovered", "recover"]
+
+_LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,\0]*")
+_FOOT = re.compile(r"\][^{\n]*")
+_UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a file holds: its head, its messages, and the bytes that could not be understood.
+
+    `whole` says that it was valid JSON, only not in our form.
+    """
+
+    head: dict[str, Any]
+    messages: list[Message]
+    unreadable: bytes
+    whole: bool
+
+
+def recover(data: bytes) -> Recovered | None:
+    """Read what can be read; None where not even the head can be."""
+    text = data.decode(errors="surrogateescape").removeprefix("\ufeff")
+    return _whole(text.strip("\0 \t\r\n")) or _in_parts(text)
+
+
+def _whole(text: str) -> Recovered | None:
+    found = decode_at(text, 0)
+    if found is None or found[1] != len(text):
+        return None
+    document = found[0]
+    if not isinstance(document, dict) or not isinstance(document.get("history"), list):
+        return None
+    history = document.pop("history")
+    if not all(_is_message(element) for element in history):
+        return None
+    return Recovered(document, history, b"", whole=True)
+
+
+def _in_parts(text: str) -> Recovered | None:
+    # metadata may have a list called history, too; the head is what makes an object when it is closed there
+    for begin in islice(_LIST_BEGINS.finditer(text), 20):
+        closed = decode_at(text[: begin.end()] + "]}", 0)
+        if closed is not None and isinstance(closed[0], dict):
+            head = closed[0]
+            del head["history"]
+            messages, unreadable = _scan(text, begin.end())
+            if updated := _UPDATED.search(text[-200:]):
+                head["updated_at"] = updated[1]
+            return Recovered(head, messages, unreadable.encode(errors="surrogateescape"), whole=False)
+    return None
+
+
+def _scan(text: str, position: int) -> tuple[list[Message], str]:
+    """Collect messages from `position` on; after something unreadable, go on with the next line."""
+    messages: list[Message] = []
+    unreadable: list[str] = []
+    while (position := _after(_BETWEEN, text, position)) < len(text):
+        found = decode_at(text, position) if text[position] == "{" else None
+        if found and _is_message(found[0]):
+            messages.append(found[0])
+            position = found[1]
+            continue
+        line_end = text.find("\n", position)
+        end = len(text) if line_end < 0 else line_end + 1
+        if _after(_FOOT, text, position) < end - 1:
+            unreadable.append(text[position:end])
+        position = end
+    return messages, "".join(unreadable)
+
+
+def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)

@@ -1,0 +1,319 @@
+"""A session file: a line document whose list is the history, under the lock of its own descriptor."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.message import Message, timestamp
+from prompt_objects.sessions.session import SessionInfo
+from prompt_objects.sessions.stores import disk
+from prompt_objects.sessions.stores.encoding import decode, encode
+from prompt_objects.sessions.stores.line_document import LineDocument, body_of
+from prompt_objects.sessions.stores.repair import Recovered, recover
+from prompt_objects.sessions.usage import with_usage
+
+__all__ = ["SessionFile", "document", "head_of", "summary"]
+
+_LIST = b'"history":[\n'
+_FOOT = re.compile(rb'\n\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n')
+
+
+def _foot(updated_at: str) -> bytes:
+    return b'],"updated_at":"%s"}\n' % updated_at.encode()
+
+
+_FOOT_LENGTH = len(_foot(timestamp(datetime.fromtimestamp(0, UTC))))
+
+
+def head_of(info: SessionInfo, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that stand before the history."""
+    known = msgspec.to_builtins(info)
+    sums = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
+    head = {key: value for key, value in known.items() if key not in (*sums, "created_at", "updated_at")}
+    return {**head, "created_at": timestamp(info.created_at), "metadata": metadata}
+
+
+def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
+    """Write a whole session file."""
+    yield encode(head)[:-1] + b"," + _LIST
+    yield from body_of(map(encode, messages), first=True)
+    yield _foot(updated_at)
+
+
+def _read_ours(data: bytes) -> tuple[dict[str, Any], int] | None:
+    """Return the head and the number of messages where a file has our form, or else None."""
+    start = data.find(b"\n") + 1
+    count = data.count(b"\n") - 2
+    body_end = len(data) - _FOOT_LENGTH
+    if not data[:start].endswith(_LIST) or not _FOOT.fullmatch(data, body_end - 1):
+        return None
+    if count and not (data.count(b"}\n,{") == count - 1 and data[start : start + 1] == b"{"):
+        return None
+    if data[body_end - 2 : body_end] != (b"}\n" if count else b"[\n"):
+        return None
+    try:
+        head = decode(data[: start - 1] + b"]}")
+    except ValueError:
+        return None
+    head.pop("history", None)
+    return head, count
+
+
+def _info(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
+    """Make the facts of a head into a `SessionInfo` without sums. Raises `Damaged` where they are none."""
+    known = {**head, "message_count": count, "updated_at": updated_at}
+    known = {"created_at": updated_at} | {key: value for key, value in known.items() if value is not None}
+    for derived in ("prompt_tokens", "completion_tokens", "cached_tokens", "cost"):
+        known.pop(derived, None)
+    try:
+        info = msgspec.convert(known, SessionInfo)
+    except msgspec.ValidationError as error:
+        raise _damaged(path, str(error)) from error
+    if info.id != path.stem:
+        raise _damaged(path, f"it says that it is {info.id!r:.60}")
+    return info
+
+
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(
+        f"{path} is not a session that can be read: {why}.",
+        hint="It is left as it is. Mend its first line, or put a copy from a backup in its place.",
+    )
+
+
+def _updated_at(recovered: Recovered) -> str:
+    """Return the time of the foot, or of the last message, or now: the first of them that is a time."""
+    last = recovered.messages[-1].get("at") if recovered.messages else None
+    for moment in (recovered.head.get("updated_at"), last):
+        try:
+            return timestamp(datetime.fromisoformat(str(moment)))
+        except ValueError:
+            continue
+    return timestamp()
+
+
+def summary(path: Path) -> SessionInfo:
+    """Return all that is known of the session in a file, sums too; takes no lock and writes nothing."""
+    data = path.read_bytes()
+    ours = _read_ours(data)
+    if ours:
+        head, count = ours
+        updated_at = data[-_FOOT_LENGTH:].split(b'"')[3].decode()
+        lines = (line.removeprefix(b",") for line in data.split(b"\n")[1:-2] if b'"usage"' in line)
+        return with_usage(_info(path, head, count, updated_at), _readable(lines))
+    recovered = recover(data)
+    if recovered is None:
+        raise _damaged(path, "its beginning is not that of a session")
+    info = _info(path, recovered.head, len(recovered.messages), _updated_at(recovered))
+    return with_usage(info, recovered.messages)
+
+
+def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
+    for line in lines:
+        try:
+            yield decode(line)
+        except ValueError:  # counted as nothing until it is read, and the file repaired
+            continue
+
+
+class SessionFile:
+    """One session file, kept open. `mutex` guards it against threads; hold it around everything.
+
+    `notes` collects sentences about what was repaired.
+    """
+
+    def __init__(self, path: Path, notes: list[str]) -> None:
+        self.path = path
+        self.id = path.stem
+        self.mutex = Lock()
+        self.users = 0
+        self.head: dict[str, Any] = {}
+        self._notes = notes
+        self._doc: LineDocument | None = None
+        self._foreign: list[Message] | None = None  # the messages of a file that is not in our form
+        self._updated_at = ""  # and its time
+
+    @property
+    def count(self) -> int:
+        """The number of messages, as of the last look."""
+        return self.doc.count
+
+    @property
+    def doc(self) -> LineDocument:
+        """The open document; a new one after the file was replaced."""
+        if self._doc is None:
+            try:
+                self._doc = LineDocument(self.path, _FOOT_LENGTH)
+            except FileNotFoundError as error:
+                raise NotFound(
+                    f"The session {self.id} is not there any more.",
+                    hint="It may be in the trash, from where it can be restored.",
+                ) from error
+            except OSError as error:
+                raise disk.failure("opened", self.path, error) from error
+        return self._doc
+
+    def close(self) -> None:
+        """Let go of the descriptor; the next use opens the file again."""
+        if self._doc is not None:
+            self._doc.close()
+        self._doc = None
+
+    @contextmanager
+    def locked(self, *, writing: bool = False) -> Iterator[None]:
+        """Hold the file's lock, knowing it as it is now; for `writing` it is also in our form."""
+        while True:
+            doc = self.doc
+            with disk.locked(doc.descriptor):
+                size = doc.size_now()
+                if size is not None and self._is_known(size, writing=writing):
+                    yield
+                    return
+            self.close()
+
+    def _is_known(self, size: int, *, writing: bool) -> bool:
+        """Catch up with the file; False where it had to be replaced by one in our form."""
+        if not self._is_unchanged(size) and not self._has_grown(size):
+            data = self.doc.read(0, size)
+            self._foreign = None
+            ours = _read_ours(data)
+            if ours is None:
+                return self._take_foreign(data)
+            self.head, self.doc.count = ours
+            self.doc.size = size
+            self.doc.foot()
+        if writing and self._foreign is not None:
+            self._replace(self._foreign, self._updated_at)
+            return False
+        return True
+
+    def _is_unchanged(self, size: int | None) -> bool:
+        doc = self.doc
+        if size != doc.size or not size:
+            return False
+        return self._foreign is not None or _FOOT.fullmatch(doc.foot()) is not None
+
+    def _has_grown(self, size: int) -> bool:
+        """Count what other writers appended, from the old foot on; False where that is not what happened."""
+        doc = self.doc
+        if self._foreign is not None or not 0 < doc.size < size:
+            return False
+        added = doc.read(doc.size - _FOOT_LENGTH - 1, size)
+        lines = added.count(b"\n") - 2  # without the line's end before and the foot's
+        commas = added.count(b"\n,{") + (doc.count == 0 and added.startswith(b"\n{"))
+        if commas != lines or not _FOOT.fullmatch(added, len(added) - _FOOT_LENGTH - 1):
+            return False
+        doc.count += lines
+        doc.size = size
+        doc.foot()
+        return True
+
+    def _take_foreign(self, data: bytes) -> bool:
+        """Take in a file that is not in our form: as it is where it is whole, repaired where it is not."""
+        recovered = recover(data)
+        if recovered is None:
+            raise _damaged(self.path, "its beginning is not that of a session")
+        updated_at = self._updated_at = _updated_at(recovered)
+        _info(self.path, recovered.head, len(recovered.messages), updated_at)  # or it is Damaged, and left alone
+        self.head = {key: value for key, value in recovered.head.items() if key != "updated_at"}
+        if not recovered.whole:
+            self._repair(recovered, updated_at)
+            return False
+        self._foreign = recovered.messages
+        self.doc.count, self.doc.size = len(recovered.messages), len(data)
+        return True
+
+    def _repair(self, recovered: Recovered, updated_at: str) -> None:
+        name, kept = self.head.get("name"), len(recovered.messages)
+        note = f"The file of the session {name!r} was cut off or damaged; all its {kept} whole messages were kept."
+        if recovered.unreadable:
+            beside = self.path.with_suffix(".corrupt")
+            with self._doing("written"):
+                _add_to(beside, recovered.unreadable)
+            note += f" What could not be read is in {beside}."
+        self._replace(recovered.messages, updated_at)
+        self._notes.append(note)
+
+    def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
+        with self._doing("saved"):
+            disk.replace_file(self.path, document(self.head, messages, updated_at))
+
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise disk.failure(what, self.path, error) from error
+
+    # With the lock held
+
+    def info(self) -> SessionInfo:
+        """Work everything out from the file itself, sums too."""
+        return summary(self.path)
+
+    def append(self, lines: Sequence[bytes], updated_at: str) -> None:
+        """Write encoded messages; they are safe only after `sync`. Raises `StoreError`, nothing written."""
+        body = b"".join(body_of(lines, first=self.doc.count == 0))
+        try:
+            self.doc.append(body, _foot(updated_at))
+        except OSError as error:
+            raise disk.failure("written", self.path, error) from error
+        self.doc.count += len(lines)
+
+    def rewrite_head(self, head: dict[str, Any]) -> None:
+        """Replace the file by one with another head and the same history, durably."""
+        first = encode(head)[:-1] + b"," + _LIST
+        rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
+        with self._doing("saved"):
+            disk.replace_file(self.path, (first, rest))
+        self.head = head
+
+    # Without
+
+    def sync(self) -> None:
+        """Wait until what was appended is on the disk."""
+        try:
+            disk.sync(self.doc.descriptor)
+        except OSError as error:
+            raise disk.failure("written for certain", self.path, error) from error
+
+    def read(self, start: int, stop: int) -> list[Message]:
+        """Return messages; a line in their midst that cannot be read has the file repaired first."""
+        while True:
+            if not self._is_unchanged(self.doc.size_now()):
+                with self.locked():
+                    pass
+            stop = min(stop, self.doc.count)
+            if self._foreign is not None:
+                return self._foreign[start:stop]
+            if start >= stop:
+                return []
+            try:
+                return [decode(line) for line in self.doc.lines(start, stop)]
+            except ValueError:
+                self._repair_inside()
+
+    def _repair_inside(self) -> None:
+        with self.locked(writing=True):
+            data = self.doc.read(0, self.doc.size)
+            recovered = recover(data)
+            if recovered is None:
+                raise _damaged(self.path, "its beginning is not that of a session")
+            self._repair(recovered, _updated_at(recovered))
+
+
+def _add_to(path: Path, data: bytes) -> None:
+    descriptor = disk.open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        disk.write_all(descriptor, data)
+        disk.sync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""A model that answers from a script, for the tests of prompt objects: ours, and yours.
+
+llm = ScriptedLLM([calls(("read_file", {"path": "README.md"})), "It is about sessions."])
+async with Environment.open(folder, llm=llm) as env:
+    reply = await env["reader"].receive("What is README.md about?")
+assert llm.requests[1].messages[-1]["role"] == "tool"
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, TypeAlias
+
+from prompt_objects.errors import LLMError
+from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.llm.rehearsal import words
+from prompt_objects.message import Message
+
+__all__ = ["Scripted", "ScriptedLLM", "calls"]
+
+Scripted: TypeAlias = str | Message | LLMError | Callable[[Request], "str | Message | LLMError"]
+
+
+def calls(*wanted: tuple[str, dict[str, Any]], text: str = "") -> Message:
+    """Build an answer that calls capabilities, such as `calls(("read_file", {"path": "README.md"}))`."""
+    functions = ({"name": name, "arguments": json.dumps(arguments)} for name, arguments in wanted)
+    made = [{"id": "", "type": "function", "function": function} for function in functions]
+    return {"role": "assistant", "content": text, "tool_calls": made}
+
+
+class ScriptedLLM:
+    """Answers each request with the next of `replies`, and keeps the requests in `requests`.
+
+    A reply is a text, a message (see `calls`), an `LLMError` to raise, or a function from the request to one
+    of these. Text streams word by word, with `delay` seconds before each. A request beyond the end of the script
+    is an `AssertionError`.
+    """
+
+    def __init__(self, replies: Iterable[Scripted] = (), *, model: str = "scripted", delay: float = 0) -> None:
+        self.model = model
+        self.requests: list[Request] = []
+        self._replies = deque(replies)
+        self._delay = delay
+
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+        """Answer with the next reply of the script."""
+        self.requests.append(request)
+        message = self._message(self._next_reply(request))
+        for word in words(message["content"]):
+            await asyncio.sleep(self._delay)
+            yield Text(word)
+        written = sum(len(str(sent.get("content"))) for sent in request.messages)
+        usage = Usage(prompt=written // 4, completion=max(1, len(message["content"]) // 4))
+        yield Completion(message, usage, "tool_calls" if message.get("tool_calls") else "stop")
+
+    async def close(self) -> None:
+        """Have nothing to let go of."""
+
+    def _next_reply(self, request: Request) -> str | Message:
+        if not self._replies:
+            raise AssertionError(
+                f"The script has no reply left for request {len(self.requests)}: {_summary(request)}"
+            )
+        reply = self._replies.popleft()
+        if callable(reply):
+            reply = reply(request)
+        if isinstance(reply, LLMError):
+            raise reply
+        return reply
+
+    def _message(self, reply: str | Message) -> Message:
+        """Complete a reply; its calls get ids that say which request they answered."""
+        if isinstance(reply, str):
+            return {"role": "assistant", "content": reply}
+        message = {"role": "assistant", "content": "", **reply}
+        if message.get("tool_calls"):
+            start = f"call_{len(self.requests)}_"
+            numbered = enumerate(message["tool_calls"], 1)
+            message["tool_calls"] = [{**call, "id": call["id"] or f"{start}{n}"} for n, call in numbered]
+        return message
+
+
+def _summary(request: Request) -> str:
+    last = request.messages[-1] if request.messages else {}
+    return f"{last.get('role')}: {str(last.get('content'))[:200]!r}"

@@ -1,0 +1,87 @@
+"""A prompt object as a capability of another: a message in, its reply out, in a session of its own."""
+
+import asyncio
+from typing import Any, Literal, Protocol
+
+from prompt_objects.context import Context
+from prompt_objects.errors import NameTaken, ToolError
+from prompt_objects.message import Message
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Parent, Session
+from prompt_objects.tools import Tool
+
+__all__ = ["delegate"]
+
+
+class Answer(Protocol):
+    """What comes back: a text."""
+
+    @property
+    def text(self) -> str: ...
+
+
+class Receiver(Protocol):
+    """What can be asked: a prompt object."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def session_manager(self) -> SessionManager: ...
+
+    async def receive(
+        self, message: str | Message, context: Context | None = None, session: Session | None = None
+    ) -> Answer: ...
+
+
+def delegate(receiver: Receiver, keep: Literal["fresh", "continue"] = "fresh") -> Tool:
+    """Make the tool by which a prompt object asks `receiver`.
+
+    Each call gets a session that names the session and the call it came from; with `keep="continue"` later
+    calls of one session go on in the first one's.
+    """
+
+    async def run(arguments: dict[str, Any], context: Context) -> str:
+        message = arguments.get("message")
+        if not isinstance(message, str) or not message.strip():
+            raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
+        child = context.delegate(receiver.name)
+        session = await asyncio.to_thread(child_session, receiver.session_manager, context, keep)
+        answer = await receiver.receive(message, child, session)
+        return answer.text
+
+    return Tool(
+        name=receiver.name,
+        description=receiver.description or f"Ask {receiver.name}.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "message": {
+                    "type": "string",
+                    "description": "What you want, with everything needed to do it: it sees only this",
+                }
+            },
+            "required": ["message"],
+            "additionalProperties": False,
+        },
+        run=run,
+        effect="execute",
+    )
+
+
+def child_session(manager: SessionManager, context: Context, keep: str) -> Session:
+    """Find or make the session in which a call of `context` is answered."""
+    if context.session is None or context.call_id is None:
+        raise ToolError("Only a running turn can ask another prompt object.")
+    if keep == "continue":
+        for info in manager.list():
+            if info.parent and info.parent.session == context.session.id:
+                return manager.get(info.id)
+    parent = Parent(session=context.session.id, call=context.call_id)
+    name = f"{context.path[-1]}: {context.session.name}"[:80]
+    while True:
+        try:
+            return manager.create(name, parent=parent)
+        except NameTaken as error:
+            name = error.suggestion

@@ -1,0 +1,264 @@
+"""One turn: a message in, the loop of model and capabilities, a reply out.
+
+The store is the truth: every message is saved, durably, before anything follows from it, and whatever ends a
+turn (an answer, an error, the person) leaves a history in which every call has its result.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from prompt_objects.bus import (
+    CallEnded,
+    CallStarted,
+    Event,
+    MessageSaved,
+    Notice,
+    TextDelta,
+    TurnEnded,
+    TurnStarted,
+)
+from prompt_objects.context import Context
+from prompt_objects.definition import Definition
+from prompt_objects.errors import Conflict, LLMError, PromptObjectsError, ToolError
+from prompt_objects.llm import LLM, Completion, Request, Usage
+from prompt_objects.message import (
+    OUTCOME_UNKNOWN,
+    Message,
+    call_arguments,
+    calls_of,
+    request_messages,
+    text_of,
+    unanswered_calls,
+)
+from prompt_objects.sessions.session import Session
+from prompt_objects.tools import Tool
+
+__all__ = ["Reply", "Turn"]
+
+T = TypeVar("T")
+
+_CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
+_NOT_RUN = "Cancelled before it began; it had no effect."
+_SUM_UP = "[The limit of {turns} steps is reached; nothing more can be called. Answer with what you have.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a turn answered: its text, the session it stands in, and the model and tokens of this turn itself."""
+
+    text: str
+    session: Session
+    model: str
+    usage: Usage
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` so that a cancellation takes effect only when it is done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
+class Turn:
+    """The state of one `receive`; two turns at once share nothing but the store."""
+
+    def __init__(self, definition: Definition, tools: Mapping[str, Tool], context: Context, session: Session) -> None:
+        self.definition = definition
+        self.tools = tools
+        self.context = context
+        self.session = session
+        self._usage = Usage()
+        self._replaces: int | None = None
+        self._running: dict[str, asyncio.Task[str]] = {}
+
+    async def run(self, message: Message | None, connect: Callable[[], Awaitable[LLM]]) -> Reply:
+        """Answer `message`, or the last one anew where it is None.
+
+        The message is saved before a model is looked for. Raises `LLMError`, `StoreError`, or
+        `asyncio.CancelledError`, each after what is missing in the history has been filled in.
+        """
+        self._publish(TurnStarted, call_id=self.context.call_id)
+        try:
+            await (self._take(message) if message else self._take_again())
+            reply = await self._answer(await connect())
+        except BaseException as error:
+            await to_the_end(self._wind_up())
+            cancelled = isinstance(error, asyncio.CancelledError)
+            self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
+            raise
+        self._publish(TurnEnded, outcome="answered")
+        return reply
+
+    async def _take(self, message: Message) -> None:
+        came = await asyncio.to_thread(self.session.refresh)
+        if came:
+            self._notice(f"{len(came)} messages were added to this session from elsewhere.")
+        lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
+        if lost:
+            self._notice(f"{len(lost)} calls of an interrupted turn had no result; they are marked as unknown.")
+        await self._save(*(_result(call, OUTCOME_UNKNOWN) for call in lost), message)
+
+    async def _take_again(self) -> None:
+        """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
+        history = await asyncio.to_thread(lambda: self.session.history)
+        asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
+        if not asked:
+            raise PromptObjectsError("There is nothing to answer yet.", hint="Send a message first.")
+        if asked[-1] + 1 < len(history):
+            self._replaces = asked[-1] + 1
+
+    async def _answer(self, llm: LLM) -> Reply:
+        """Let the model speak and call until there is an answer, or the limit of steps is reached."""
+        turns = self.definition.limits.turns
+        for _ in range(turns):
+            message = await self._ask(llm, list(self.tools.values()))
+            calls = calls_of(message)
+            if not calls:
+                return self._reply(message)
+            await self._carry_out(calls)
+        self._notice(f"{self.definition.name} reached its limit of {turns} steps and sums up.")
+        return self._reply(await self._ask(llm, []))
+
+    def _reply(self, message: Message) -> Reply:
+        return Reply(text_of(message), self.session, str(message["model"]), self._usage)
+
+    # Asking the model
+
+    async def _ask(self, llm: LLM, tools: Sequence[Tool]) -> Message:
+        request = await asyncio.to_thread(self._request, tools)
+        said: list[str] = []
+        try:
+            completion = await self._listen(llm, request, said)
+        except (LLMError, asyncio.CancelledError) as error:
+            if said:
+                interrupted = "error" if isinstance(error, LLMError) else "cancelled"
+                await self._save(_assistant("".join(said), llm, interrupted=interrupted))
+            raise
+        self._usage += completion.usage
+        message = {**completion.message, "model": llm.model, "usage": completion.usage.as_json()}
+        if not tools:
+            message.pop("tool_calls", None)
+        if completion.finish_reason in {"length", "content_filter"}:
+            message["interrupted"] = completion.finish_reason
+            self._notice(f"The server cut the answer short ({completion.finish_reason}).")
+        await self._save(message)
+        return message
+
+    def _request(self, tools: Sequence[Tool]) -> Request:
+        history = self.session.history[: self._replaces]
+        messages = request_messages(self.definition.prompt, history)
+        if self.tools and not tools:
+            limit = self.definition.limits.turns
+            messages.append({"role": "user", "content": _SUM_UP.format(turns=limit)})
+        return Request(messages, [tool.as_function() for tool in tools], self._options())
+
+    def _options(self) -> dict[str, Any]:
+        choice = self.definition.model
+        return {} if choice is None or choice.temperature is None else {"temperature": choice.temperature}
+
+    async def _listen(self, llm: LLM, request: Request, said: list[str]) -> Completion:
+        async with aclosing(llm.stream(request)) as stream:
+            async for part in stream:
+                if isinstance(part, Completion):
+                    return part
+                said.append(part.text)
+                self._publish(TextDelta, text=part.text)
+        raise AssertionError("an LLM must end with a Completion or raise LLMError")
+
+    # Carrying out calls
+
+    async def _carry_out(self, calls: list[dict[str, Any]]) -> None:
+        """Run the calls side by side and save each result as it ends, in call order."""
+        gate = asyncio.Semaphore(self.definition.limits.parallel)
+        self._running = {call["id"]: asyncio.create_task(self._call(call, gate)) for call in calls}
+        for call in calls:
+            await self._save(_result(call, await asyncio.shield(self._running[call["id"]])))
+        self._running = {}
+
+    async def _wind_up(self) -> None:
+        """Stop what still runs and give every call that has no result one, so that the history is valid."""
+        for task in self._running.values():
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running.values())
+        missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
+        await self._save(*(_result(call, self._outcome(call)) for call in missing))
+
+    def _outcome(self, call: dict[str, Any]) -> str:
+        task = self._running.get(call["id"])
+        return _NOT_RUN if task is None else _CANCELLED if task.cancelled() else task.result()
+
+    async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> str:
+        function = call.get("function", {})
+        about = {"call_id": call["id"], "name": str(function.get("name", ""))}
+        async with gate:
+            self._publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
+            start, result, failed = time.perf_counter(), _CANCELLED, True
+            try:
+                result = await self._run_tool(call, about["name"])
+                failed = False
+            except PromptObjectsError as error:
+                result = f"Error: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
+                result = f"Error: {about['name']} failed: {type(error).__name__}: {error}"
+            finally:
+                seconds = time.perf_counter() - start
+                self._publish(CallEnded, **about, result=result, failed=failed, seconds=seconds)
+        return result
+
+    async def _run_tool(self, call: dict[str, Any], name: str) -> str:
+        tool = self.tools.get(name)
+        if tool is None:
+            raise ToolError(f"There is no capability {name!r}. There are: {', '.join(self.tools) or 'none'}.")
+        try:
+            arguments = call_arguments(call)
+        except ValueError as error:
+            raise ToolError(str(error)) from error
+        return await tool.run(arguments, self.context.for_call(call["id"]))
+
+    # Saving and telling
+
+    async def _save(self, *messages: Message) -> None:
+        if not messages:
+            return
+        if self._replaces is not None and messages[0].get("role") == "assistant":
+            messages = ({**messages[0], "replaces": self._replaces}, *messages[1:])
+            self._replaces = None
+        await to_the_end(self._save_and_tell(messages))
+
+    async def _save_and_tell(self, messages: Sequence[Message]) -> None:
+        await asyncio.to_thread(self._append, messages)
+        for message in messages:
+            self._publish(MessageSaved, message=message)
+
+    def _append(self, messages: Sequence[Message]) -> None:
+        while True:
+            try:
+                return self.session.append(*messages)
+            except Conflict:
+                self.session.refresh()  # what came in between stays where it is; ours follows it
+
+    def _notice(self, text: str) -> None:
+        self._publish(Notice, text=text)
+
+    def _publish(self, kind: type[Event], **details: Any) -> None:
+        context = self.context
+        event = kind(run=context.run, root=context.root, path=context.path, session_id=self.session.id, **details)
+        context.bus.publish(event)
+
+
+def _assistant(text: str, llm: LLM, *, interrupted: str) -> Message:
+    return {"role": "assistant", "content": text, "model": llm.model, "interrupted": interrupted}
+
+
+def _result(call: dict[str, Any], text: str) -> Message:
+    return {"role": "tool", "tool_call_id": call["id"], "content": text}

@@ -1,0 +1,1 @@
+"""The screen: the only part that draws, and the only one that knows a terminal."""

@@ -1,0 +1,65 @@
+"""Cutting a streaming reply into Markdown blocks that are finished and the one that is not yet."""
+
+import re
+
+__all__ = ["BlockStream"]
+
+_LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
+_GROWTH = 1.1
+
+
+class BlockStream:
+    """Takes a text piece by piece; all blocks that it gave, and `rest`, are together the text that it took.
+
+    A block is given once nothing that follows can change it: when a line behind it begins another. A long block
+    is looked at again only when it has grown by a tenth, so that the work stays in proportion to the text.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._size = 0
+        self._look_again = 0.0
+
+    @property
+    def rest(self) -> str:
+        """What is not finished."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def feed(self, text: str) -> list[str]:
+        """Take some more text, and return the blocks that are finished now."""
+        self._pieces.append(text)
+        self._size += len(text)
+        if "\n" not in text or self._size < self._look_again:
+            return []
+        blocks = _finished_blocks(self.rest)
+        self._keep(self.rest[sum(map(len, blocks)) :])
+        self._look_again = 0.0 if blocks else self._size * _GROWTH
+        return blocks
+
+    def finish(self) -> list[str]:
+        """Return what is left, as blocks, and begin anew."""
+        blocks = _finished_blocks(self.rest)
+        last = self.rest[sum(map(len, blocks)) :]
+        self._keep("")
+        self._look_again = 0.0
+        return [*blocks, last] if last else blocks
+
+    def _keep(self, rest: str) -> None:
+        self._pieces, self._size = [rest], len(rest)
+
+
+def _finished_blocks(text: str) -> list[str]:
+    """Return all blocks but the last of those that the whole lines of a text hold."""
+    from prompt_objects.ui.markdown import block_starts
+
+    whole = text[: text.rfind("\n") + 1]
+    starts = block_starts(whole)
+    if len(starts) < 2:  # noqa: PLR2004 - one block has none behind it
+        return []
+    offsets = [0]
+    for line in _LINES.finditer(whole):
+        offsets.append(line.end())
+    cuts = [0, *(offsets[line] for line in starts[1:])]
+    return [whole[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]

@@ -1,0 +1,107 @@
+"""The small things a conversation is drawn from, each a pure function from data to lines."""
+
+import json
+from collections.abc import Iterable
+
+from prompt_toolkit.utils import get_cwidth
+
+from prompt_objects.ui.sanitize import clean, clean_line
+from prompt_objects.ui.style import Line
+
+__all__ = ["barred", "call", "cut", "duration", "error", "folded", "result", "said", "sentence", "size"]
+
+BAR = "│ "
+_KILO = 1000
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text on one line of at most `width` cells, with … where something is missing."""
+    text = clean_line(text)
+    if get_cwidth(text) <= width:
+        return text
+    kept, used = [], 1
+    for char in text[: max(width, 0)]:
+        used += get_cwidth(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept) + "…" if width > 0 else ""
+
+
+def folded(text: str, width: int) -> list[str]:
+    """Break the text into lines of at most `width` cells."""
+    lines = []
+    for line in clean(text).split("\n"):
+        start = used = 0
+        for index, char in enumerate(line):
+            used += get_cwidth(char)
+            if used > width and index > start:
+                lines.append(line[start:index])
+                start, used = index, get_cwidth(char)
+        lines.append(line[start:])
+    return lines
+
+
+def said(prompt: str, text: str, width: int) -> list[Line]:
+    """Draw what the person said, behind the prompt that it was said at."""
+    lead = cut(prompt, max(width // 2, 2))
+    indent = get_cwidth(lead)
+    first, *others = folded(text, max(width - indent, 2))
+    return [
+        [("class:prompt", lead), ("class:said", first)],
+        *([("", " " * indent), ("class:said", line)] for line in others),
+    ]
+
+
+def sentence(text: str, width: int, style: str = "") -> list[Line]:
+    """Draw plain words, folded."""
+    return [[(style, line)] for line in folded(text, max(width, 2))]
+
+
+def error(message: str, hint: str, width: int) -> list[Line]:
+    """Draw what went wrong and what to do about it."""
+    lines = sentence(f"✗ {message}", width, "class:failed")
+    return lines + sentence(f"  {hint}", width, "class:hint") if hint else lines
+
+
+def call(name: str, arguments: str, width: int) -> Line:
+    """Draw a call on one line."""
+    return [("class:call", cut(f"→ {name} {_arguments(arguments)}".rstrip(), width))]
+
+
+def result(text: str, seconds: float, width: int, *, failed: bool) -> Line:
+    """Draw how a call ended, on one line."""
+    if failed:
+        return [("class:failed", cut(f"✗ {text.removeprefix('Error: ')}", width))]
+    return [("class:done", cut(f"✓ {size(text)}, {duration(seconds)}", width))]
+
+
+def barred(lines: Iterable[Line], depth: int) -> list[Line]:
+    """Put a bar for each level of delegation before the lines."""
+    return [[("class:bar", BAR * depth), *line] for line in lines] if depth else list(lines)
+
+
+def size(text: str) -> str:
+    """Say how long a text is, in bytes: `512 B`, `1.2 kB`."""
+    number = len(text.encode("utf-8", errors="replace"))
+    if number < _KILO:
+        return f"{number} B"
+    return f"{number / _KILO:.1f} kB" if number < _KILO**2 else f"{number / _KILO**2:.1f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took: `3 ms`, `2.4 s`, `75 s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - digits that tell
+
+
+def _arguments(written: str) -> str:
+    """Write a call's arguments as `key="value"` pairs; what is not a JSON object as it is."""
+    try:
+        arguments = json.loads(written)
+    except (ValueError, RecursionError):
+        return written
+    if not isinstance(arguments, dict):
+        return written
+    return " ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())

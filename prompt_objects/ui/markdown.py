@@ -1,0 +1,189 @@
+"""Markdown as styled lines. rich and markdown-it are imported at the first use, not before."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prompt_objects.ui.sanitize import clean, clean_line
+from prompt_objects.ui.style import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from rich.console import Console
+    from rich.style import Style
+
+__all__ = ["block_starts", "ending", "render", "warm_up"]
+
+MIN_WIDTH = 8
+HIGHLIGHTED = 40_000
+"""Characters of one block up to which code is highlighted: beyond that it takes too long."""
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
+_BRIGHT = (*(f"bright{name}" for name in ("black", "red", "green", "yellow", "blue", "magenta", "cyan")), "white")
+_LOOKS = {
+    "markdown.h2": "bold underline",
+    "markdown.h3": "bold",
+    "markdown.h4": "bold",
+    "markdown.h5": "bold",
+    "markdown.h6": "bold",
+    "markdown.code": "bold cyan",
+    "markdown.block_quote": "italic",
+    "markdown.hr": "bright_black",
+    "markdown.item.bullet": "none",
+    "markdown.item.number": "none",
+    "markdown.table.header": "bold",
+    "markdown.table.border": "bright_black",
+}
+
+
+def render(text: str, width: int) -> list[Line]:
+    """Draw Markdown in lines of at most `width` cells; nothing in it can do more than be shown.
+
+    Links show their address behind them. HTML is shown as it is written.
+    """
+    from rich.markdown import Markdown
+    from rich.segment import Segment
+
+    console = _console()
+    document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
+    document.parsed = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
+    options = console.options.update(width=max(width, MIN_WIDTH))
+    lines = Segment.split_lines(console.render(document, options))
+    return _trimmed([_as_line(line) for line in lines])
+
+
+def block_starts(text: str) -> list[int]:
+    """Return the numbers of the lines, counted from 0, at which the top-level blocks of a text begin."""
+    tokens = _block_parser().parse(text)
+    return [token.map[0] for token in tokens if token.level == 0 and token.map and token.nesting >= 0]
+
+
+def ending(text: str, lines: int) -> str:
+    """Return the last lines of one block, in a form that still looks like its end."""
+    kept = text.split("\n")
+    if len(kept) <= lines:
+        return text
+    opening = [kept[0]] if _FENCE.match(kept[0]) else []
+    return "\n".join([*opening, *kept[-lines:]])
+
+
+def warm_up() -> None:
+    """Import and set up what the first message needs, which takes about 0.1 s; for a background thread."""
+    render("`one` **two**\n\n```python\nthree\n```", 40)
+
+
+@cache
+def _console() -> "Console":
+    import io
+
+    from rich.console import Console
+    from rich.theme import Theme
+
+    return Console(
+        file=io.StringIO(), force_terminal=True, legacy_windows=False, theme=Theme(_LOOKS), _environ={}, width=80
+    )
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    """Make a parser that leaves no text out: HTML and link definitions stay in sight."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    return parser.disable(["reference", "html_block"])
+
+
+@cache
+def _block_parser() -> "MarkdownIt":
+    """Make the same parser, to find blocks only."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.disable(["reference", "html_block"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def _plainer(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
+    """Clean what entities and escapes were decoded to, and turn links and images into text."""
+    for token in tokens:
+        token.content = clean(token.content)
+        if token.tag == "h1":
+            token.tag = "h2"  # rich would centre it
+        if token.type == "fence" and not highlight:
+            token.info = "text"
+        if token.children:
+            token.children = _plainer_inline(token.children)
+    return list(tokens)
+
+
+def _plainer_inline(children: "Sequence[Token]") -> "list[Token]":
+    from markdown_it.token import Token
+
+    plainer: list[Token] = []
+    addresses: list[str] = []
+
+    def add(text: str) -> None:
+        plainer.append(Token("text", "", 0, content=clean_line(text)))
+
+    for token in children:
+        if token.type == "link_open":
+            addresses.append("" if token.markup == "autolink" else str(token.attrs.get("href", "")))
+        elif token.type == "link_close":
+            address = addresses.pop()
+            if address and plainer[-1].content != address:
+                add(f" ({address})")
+        elif token.type == "image":
+            add(f"{token.content} ({token.attrs.get('src', '')})")
+        else:
+            token.content = clean_line(token.content)
+            plainer.append(token)
+    return plainer
+
+
+def _as_line(segments: "Sequence[object]") -> Line:
+    from rich.segment import Segment
+
+    return [
+        (_style_string(segment.style), clean_line(segment.text))
+        for segment in segments
+        if isinstance(segment, Segment) and not segment.control
+    ]
+
+
+@cache
+def _style_string(style: "Style | None") -> str:
+    """Translate a style of rich's into prompt_toolkit's words."""
+    if style is None:
+        return ""
+    words = [word for word in ("bold", "dim", "italic", "underline", "strike", "reverse") if getattr(style, word)]
+    if style.color and not style.color.is_default:
+        number = style.color.number
+        if number is not None and number < len(_COLOURS) + len(_BRIGHT):
+            words.append(f"ansi{(*_COLOURS, *_BRIGHT)[number]}")
+        else:
+            words.append(style.color.get_truecolor().hex)
+    return " ".join(words)
+
+
+def _trimmed(lines: list[Line]) -> list[Line]:
+    """Drop blank lines around, and the spaces that fill a line up, so that copying copies the text."""
+    lines = [_without_filling(line) for line in lines]
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _without_filling(line: Line) -> Line:
+    line = list(line)
+    while line:
+        style, text = line.pop()
+        if stripped := text.rstrip():
+            return [*line, (style, stripped)]
+    return []

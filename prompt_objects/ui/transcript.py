@@ -1,0 +1,201 @@
+"""What happens, event by event, turned into lines: finished ones to print, and the live end of what is not."""
+
+import time
+from dataclasses import dataclass, field
+
+from prompt_objects.bus import (
+    CallEnded,
+    CallStarted,
+    Event,
+    MessageSaved,
+    Notice,
+    TextDelta,
+    TurnEnded,
+    TurnStarted,
+)
+from prompt_objects.message import Message, text_of
+from prompt_objects.ui import drawing
+from prompt_objects.ui.blocks import BlockStream
+from prompt_objects.ui.sanitize import clean_line
+from prompt_objects.ui.style import Line
+
+__all__ = ["Transcript"]
+
+MAX_STATUS_LINES = 4
+
+
+@dataclass
+class _Run:
+    """One turn that is under way."""
+
+    path: tuple[str, ...]
+    stream: BlockStream = field(default_factory=BlockStream)
+    heard: bool = False
+    since: float = field(default_factory=time.monotonic)
+    calls: dict[str, tuple[CallStarted, float]] = field(default_factory=dict)
+    shown: tuple[str, int, list[Line]] = ("", 0, [])
+
+    @property
+    def depth(self) -> int:
+        return len(self.path) - 1
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+
+class Transcript:
+    """Draws the events of turns; give it all of them, in order.
+
+    What one prompt object says is drawn in whole blocks under its name, so that several at once never mix.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._delegated: set[tuple[tuple[str, ...], str]] = set()
+        self._last: tuple[str, str, str] = ("", "", "")
+        self._lines: list[Line] = []
+
+    def take(self, event: Event, width: int) -> list[Line]:
+        """Take an event and return the lines that are finished by it."""
+        run = self._runs.setdefault(event.run, _Run(event.path))
+        match event:
+            case TurnStarted():
+                if event.call_id:
+                    self._delegated.add((event.path[:-1], event.call_id))
+            case TextDelta():
+                self._hear(event, run, width)
+            case MessageSaved():
+                self._message(event, run, width)
+            case CallStarted():
+                run.calls[event.call_id] = (event, time.monotonic())
+            case CallEnded():
+                self._call(event, run, width)
+            case Notice():
+                self._add(event, run, "notice", drawing.sentence(f"! {event.text}", width, "class:notice"))
+            case TurnEnded():
+                self._end(event, run, width)
+        lines, self._lines = self._lines, []
+        return lines
+
+    def live(self, width: int, height: int) -> list[Line]:
+        """Draw the end of what is not finished, and who is doing what, in at most `height` lines."""
+        status = self._status(width)[: max(height - 1, 1)]
+        speaking = [run for run in self._runs.values() if run.stream.rest.strip()]
+        room = max(height - len(status), 0) // max(len(speaking), 1)
+        lines: list[Line] = []
+        for run in speaking:
+            lines += self._live_text(run, width, room)
+        return [*lines, *status]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way."""
+        return bool(self._runs)
+
+    def separate(self) -> None:
+        """Say that something else was printed in between."""
+        self._last = ("", "", "")
+
+    # What is finished
+
+    def _hear(self, event: TextDelta, run: _Run, width: int) -> None:
+        if not run.heard:
+            run.heard, run.since = True, time.monotonic()
+        self._blocks(event, run, run.stream.feed(event.text), width)
+
+    def _message(self, event: MessageSaved, run: _Run, width: int) -> None:
+        message = event.message
+        if message.get("role") == "assistant":
+            self._speech(event, run, message, width)
+        elif message.get("role") == "user" and run.depth:
+            heading = f"{run.path[-2]} → {run.name}"
+            self._markdown(event, run, text_of(message), width, heading)
+
+    def _speech(self, event: Event, run: _Run, message: Message, width: int) -> None:
+        if not run.heard:
+            self._blocks(event, run, run.stream.feed(text_of(message)), width)
+        self._blocks(event, run, run.stream.finish(), width)
+        run.heard, run.since = False, time.monotonic()
+
+    def _blocks(self, event: Event, run: _Run, blocks: list[str], width: int) -> None:
+        heading = f"{run.name} → {run.path[-2]}" if run.depth else ""
+        for block in blocks:
+            self._markdown(event, run, block, width, heading)
+
+    def _markdown(self, event: Event, run: _Run, text: str, width: int, heading: str) -> None:
+        from prompt_objects.ui.markdown import render
+
+        if text.strip():
+            self._add(event, run, "text", render(text, _inner(run, width)), heading)
+
+    def _call(self, event: CallEnded, run: _Run, width: int) -> None:
+        started, _ = run.calls.pop(event.call_id, (None, 0.0))
+        run.since = time.monotonic()
+        if (run.path, event.call_id) in self._delegated:
+            self._delegated.discard((run.path, event.call_id))
+            return  # what was asked and answered is there in full
+        inner = _inner(run, width)
+        arguments = started.arguments if started else ""
+        ended = drawing.result(event.result, event.seconds, inner, failed=event.failed)
+        self._add(event, run, "call", [drawing.call(event.name, arguments, inner), ended])
+
+    def _end(self, event: TurnEnded, run: _Run, width: int) -> None:
+        self._blocks(event, run, run.stream.finish(), width)
+        del self._runs[event.run]
+        if event.outcome == "cancelled":
+            self._add(event, run, "end", [[("class:notice", "■ stopped")]])
+        elif event.outcome == "failed" and run.depth:
+            self._add(event, run, "end", drawing.error(event.error, "", _inner(run, width)))
+
+    def _add(self, event: Event, run: _Run, kind: str, lines: list[Line], heading: str = "") -> None:
+        """Put lines below what is there: a blank line between things of different kinds, a heading where it is new."""
+        heading = heading or (run.name if run.depth else "")
+        here = (event.run, kind, heading)
+        if here[::2] != self._last[::2]:
+            self._lines.append([])
+            if heading:
+                self._lines += drawing.barred([[("class:speaker", clean_line(heading))]], run.depth - 1)
+        elif kind != "call" or self._last[1] != "call":
+            self._lines += drawing.barred([[]], run.depth)
+        self._last = here
+        self._lines += drawing.barred(lines, run.depth)
+
+    # What is not
+
+    def _live_text(self, run: _Run, width: int, room: int) -> list[Line]:
+        from prompt_objects.ui.markdown import ending, render
+
+        inner = _inner(run, width)
+        text = ending(run.stream.rest, max(room, 1))
+        if run.shown[:2] != (text, inner):
+            run.shown = (text, inner, render(text, inner))
+        lines = run.shown[2]
+        heading: list[Line] = [[]]
+        if run.depth:
+            heading.append([("class:speaker", drawing.cut(f"{run.name} → {run.path[-2]}", inner))])
+        shown = [*drawing.barred(heading, run.depth - 1), *drawing.barred(lines, run.depth)]
+        return shown[-room:] if room else []
+
+    def _status(self, width: int) -> list[Line]:
+        now = time.monotonic()
+        texts = [text for run in self._runs.values() for text in self._doings(run, now)]
+        if len(texts) > MAX_STATUS_LINES:
+            texts = [*texts[: MAX_STATUS_LINES - 1], f"… and {len(texts) - MAX_STATUS_LINES + 1} more"]
+        return [[("class:status", drawing.cut(text, width))] for text in texts]
+
+    def _doings(self, run: _Run, now: float) -> list[str]:
+        """Say what a run is doing; one that waits for others to answer is not worth a line."""
+        if run.calls:
+            own = [
+                (started, since)
+                for started, since in run.calls.values()
+                if (run.path, started.call_id) not in self._delegated
+            ]
+            return [f"{run.name}: {started.name}… {now - since:.0f} s" for started, since in own]
+        doing = "writing" if run.heard else "thinking"
+        return [f"{run.name} is {doing}… {now - run.since:.0f} s"]
+
+
+def _inner(run: _Run, width: int) -> int:
+    return width - len(drawing.BAR) * run.depth

@@ -1,0 +1,31 @@
+"""What every test may use, and what keeps the tests away from the settings of whoever runs them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from openai_server import OpenAIServer
+
+_PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_personal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the developer's keys, folders and local model servers."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_PERSONAL) or name.upper().endswith("_PROXY"):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(home / name.lower()))
+        patch.setattr("prompt_objects.llm.local.USUAL_PORTS", {})
+        yield
+
+
+@pytest.fixture
+def openai_server() -> Iterator[OpenAIServer]:
+    """Offer a real server on the loopback; a test scripts its answers."""
+    with OpenAIServer() as server:
+        yield server

@@ -1,0 +1,151 @@
+"""Which model answers, and what the person is told about it."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from openai_server import OpenAIServer, text
+
+from prompt_objects.config import Config, ModelConfig
+from prompt_objects.errors import Unauthorized, UsageError
+from prompt_objects.llm import LLM, Completion, Request
+from prompt_objects.llm.connect import USUAL_MODEL, connect
+from prompt_objects.llm.local import find_local_server
+from prompt_objects.llm.rehearsal import Rehearsal
+
+KEY = "sk-secret-0123456789"
+NOTHING = Config(data_dir=Path("unused"))
+
+
+def config(model: str | None = None, **models: ModelConfig) -> Config:
+    return Config(data_dir=Path("unused"), model=model, models=models)
+
+
+def no_search() -> None:
+    raise AssertionError("no local server may be looked for here")
+
+
+async def ask(llm: LLM) -> Completion:
+    try:
+        parts = [part async for part in llm.stream(Request([{"role": "user", "content": "Hello"}]))]
+    finally:
+        await llm.close()
+    assert isinstance(parts[-1], Completion)
+    return parts[-1]
+
+
+def test_rehearsal_is_had_by_name() -> None:
+    found = connect("rehearsal", NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
+    assert isinstance(found.llm, Rehearsal)
+    assert found.origin.startswith("rehearsal")
+
+
+def test_where_nothing_is_set_up_it_is_the_rehearsal_and_says_so() -> None:
+    found = connect(None, NOTHING, {}, find_local=lambda: None)
+    assert isinstance(found.llm, Rehearsal)
+    assert found.origin == "rehearsal: no model is set up"
+
+
+def test_a_local_server_that_answers_is_used_and_named(openai_server: OpenAIServer) -> None:
+    find = partial(find_local_server, {openai_server.port: "Ollama"})
+    found = connect(None, NOTHING, {}, find_local=find)
+    assert found.llm.model == "small"
+    assert found.origin == f"Ollama at {openai_server.base_url}"
+
+
+def test_a_model_of_a_local_server_is_had_by_its_name(openai_server: OpenAIServer) -> None:
+    find = partial(find_local_server, {openai_server.port: "Ollama"})
+    assert connect("large", NOTHING, {}, find_local=find).origin == f"Ollama at {openai_server.base_url}"
+    assert connect("gpt-5", NOTHING, {}, find_local=find).origin == "OpenAI at https://api.openai.com/v1"
+
+
+def test_a_key_of_openais_leads_there() -> None:
+    found = connect(None, NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
+    assert (found.llm.model, found.origin) == (USUAL_MODEL, "OpenAI at https://api.openai.com/v1")
+
+
+def test_a_base_url_leads_to_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
+    openai_server.models = ["text-embedding-3", "first", "second"]
+    environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": KEY}
+    found = connect(None, NOTHING, environ, find_local=no_search)
+    assert (found.llm.model, found.origin) == ("first", openai_server.base_url)
+
+
+def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
+    environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    assert connect(None, NOTHING, environ, find_local=no_search).llm.model == USUAL_MODEL
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "environ", "model"),
+    [
+        ("named", config("configured"), {"OPENAI_MODEL": "variable"}, "named"),
+        (None, config("configured"), {"OPENAI_MODEL": "variable"}, "configured"),
+        (None, config(), {"OPENAI_MODEL": "variable"}, "variable"),
+        ("default", config("configured"), {}, "configured"),
+        ("default", config(), {}, USUAL_MODEL),
+        ("default", config("other", default=ModelConfig("written")), {}, "written"),
+        ("fast", config(fast=ModelConfig("written")), {}, "written"),
+        (None, config("fast", fast=ModelConfig("written")), {}, "written"),
+    ],
+)
+def test_what_is_nearer_prevails(name: str | None, given: Config, environ: dict[str, str], model: str) -> None:
+    environ = {"OPENAI_API_KEY": KEY, **environ}
+    assert connect(name, given, environ, find_local=no_search).llm.model == model
+
+
+async def test_a_configured_model_is_asked_where_and_with_the_key_that_it_says(openai_server: OpenAIServer) -> None:
+    entry = ModelConfig("written", base_url=openai_server.base_url, api_key_env="MY_KEY")
+    openai_server.script(text("Yes."))
+    await ask(connect("fast", config(fast=entry), {"MY_KEY": "sk-mine", "OPENAI_API_KEY": KEY}).llm)
+    assert openai_server.received[0].headers["authorization"] == "Bearer sk-mine"
+    assert openai_server.received[0].body["model"] == "written"
+
+
+async def test_openais_key_is_not_sent_to_another_configured_server(openai_server: OpenAIServer) -> None:
+    entry = ModelConfig("written", base_url=openai_server.base_url)
+    openai_server.script(text("Yes."))
+    await ask(connect("fast", config(fast=entry), {"OPENAI_API_KEY": KEY}).llm)
+    assert KEY not in str(openai_server.received[0].headers)
+
+
+async def test_a_timeout_that_is_configured_counts() -> None:
+    with OpenAIServer() as server:
+        server.script(text("one two", delay=1))
+        entry = ModelConfig("written", base_url=server.base_url, timeout=0.2)
+        with pytest.raises(Exception, match="said nothing for too long"):
+            await ask(connect("slow", config(slow=entry), {}).llm)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable"),
+    [(config(), "OPENAI_API_KEY"), (config(gpt=ModelConfig("gpt-5", api_key_env="MY_KEY")), "MY_KEY")],
+    ids=["usual", "configured"],
+)
+async def test_a_missing_key_shows_only_when_a_turn_begins_and_is_named(given: Config, variable: str) -> None:
+    found = connect("gpt", given, {}, find_local=lambda: None)
+    with pytest.raises(Unauthorized) as caught:
+        await ask(found.llm)
+    assert variable in caught.value.hint
+
+
+def test_neither_key_nor_password_is_in_what_is_shown() -> None:
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://me:hidden@127.0.0.1:1/v1?key=hidden"}
+    found = connect("gpt-5", NOTHING, environ)
+    assert KEY not in repr(found)
+    assert "hidden" not in repr(found)
+    assert found.origin == "http://127.0.0.1:1/v1"
+
+
+@pytest.mark.parametrize("address", ["localhost:11434/v1", "http://", "http://[broken", "http://a:port/v1"])
+def test_an_address_that_is_no_url_is_told_as_such(address: str) -> None:
+    with pytest.raises(UsageError, match="not a URL") as caught:
+        connect("small", NOTHING, {"OPENAI_BASE_URL": address})
+    assert "OPENAI_BASE_URL" in caught.value.hint
+
+
+async def test_white_space_around_a_key_does_no_harm(openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Yes."))
+    environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": f" {KEY}\n"}
+    await ask(connect("small", NOTHING, environ).llm)
+    assert openai_server.received[0].headers["authorization"] == f"Bearer {KEY}"

@@ -1,0 +1,229 @@
+"""SessionManager: names, keys, the current session."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from prompt_objects.errors import Ambiguous, InvalidName, NameTaken, NotFound, UsageError
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Parent
+
+
+def names(manager: SessionManager, **options) -> list[str]:
+    return [info.name for info in manager.list(**options)]
+
+
+def test_default_is_made_once_and_is_current(manager, open_again):
+    first = manager.current()
+    assert first.name == "Default"
+    assert SessionManager(open_again(), "reader").current().id == first.id
+
+
+def test_current_goes_on_where_it_was_left(manager, open_again):
+    manager.create("One")
+    manager.create("Two")
+    manager.switch("One")
+    assert SessionManager(open_again(), "reader").current().name == "One"
+
+
+def test_another_window_does_not_move_this_one(manager, open_again):
+    manager.create("One")
+    manager.create("Two")
+    manager.switch("One")
+    SessionManager(open_again(), "reader").switch("Two")
+    assert manager.current().name == "One"
+
+
+def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manager):
+    manager.create("Old")
+    manager.create("New")
+    manager.create("Child", parent=Parent(session="s", call="c"))
+    manager.create("Gone")
+    manager.switch("Gone")
+    manager.delete("Gone")
+    assert manager.current().name == "New"
+
+
+def test_a_garbled_pointer_is_ignored(manager, tmp_path, open_again):
+    session = manager.current()
+    for garbage in (
+        b"",
+        b"[",
+        b"[1]",
+        b'{"sessions": {"reader": 3}, "object": {}}',
+        b'{"sessions": {"reader": "../x"}}',
+    ):
+        (tmp_path / "data" / "state.json").write_bytes(garbage)
+        assert SessionManager(open_again(), "reader").current().id == session.id
+
+
+def test_the_last_object_is_remembered(store, open_again):
+    assert store.last_used.last_object() is None
+    store.last_used.use_object("reader")
+    assert open_again().last_used.last_object() == "reader"
+    assert SessionManager(open_again()).current().po_name == "reader"
+
+
+def test_sessions_are_listed_by_their_last_change(manager):
+    for name in ("One", "Two", "Three"):
+        manager.create(name)
+    manager.get("One").append({"role": "user", "content": "Hello"})
+    assert names(manager) == ["One", "Three", "Two"]
+    assert names(manager, limit=1) == ["One"]
+
+
+def test_children_can_be_left_out(manager):
+    child = manager.create("Child", parent=Parent(session="s", call="c"))
+    manager.create("Own")
+    assert names(manager, include_children=False) == ["Own"]
+    assert manager.get(child.id).parent == Parent(session="s", call="c")
+
+
+def test_automatic_names_are_free_ones(manager):
+    manager.create("Session 3")
+    manager.create("Session 2")
+    assert [manager.create().name for _ in range(2)] == ["Session 4", "Session 5"]
+
+
+def test_the_second_session_is_session_2(manager):
+    manager.current()
+    assert manager.create().name == "Session 2"
+
+
+class TestKeys:
+    def test_id_prefix_and_name_find_a_session(self, manager):
+        session = manager.create("API notes")
+        for key in (session.id, session.id.upper(), session.id[:30], "API notes", " api NOTES "):
+            assert manager.get(key).id == session.id
+
+    def test_an_exact_name_beats_one_in_other_capitals(self, manager):
+        manager.create("notes")
+        upper = manager.create("Notes")
+        assert manager.get("Notes").id == upper.id
+        with pytest.raises(Ambiguous):
+            manager.get("NOTES")
+
+    def test_several_that_answer_are_listed_so_that_one_can_be_typed(self, store):
+        everywhere = SessionManager(store)
+        for po_name in ("reader", "writer"):
+            everywhere.create("Default", po_name=po_name)
+        with pytest.raises(Ambiguous) as caught:
+            everywhere.get("default")
+        assert [c.partition(" ")[2] for c in caught.value.candidates] == [
+            f"Default of {po}, 0 messages, just now" for po in ("writer", "reader")
+        ]
+        keys = [candidate.split()[0] for candidate in caught.value.candidates]
+        assert [everywhere.get(key).po_name for key in keys] == ["writer", "reader"]
+
+    def test_three_characters_are_no_prefix(self, manager):
+        session = manager.create("One")
+        with pytest.raises(NotFound):
+            manager.get(session.id[:3])
+
+    def test_an_unknown_name_is_told_the_nearest(self, manager):
+        manager.create("API notes")
+        with pytest.raises(NotFound) as caught:
+            manager.get("API nots")
+        assert "API notes" in caught.value.hint
+
+    def test_another_object_s_sessions_and_another_user_s_are_not_found(self, store):
+        hers = SessionManager(store, "reader", user_id="ann").create("Hers")
+        for manager in (SessionManager(store, "writer"), SessionManager(store, "reader", user_id="bob")):
+            assert manager.list() == []
+            for key in (hers.id, "Hers", hers.id[:20]):
+                with pytest.raises(NotFound):
+                    manager.get(key)
+        assert SessionManager(store).get("Hers").user_id == "ann"
+
+
+class TestNaming:
+    @pytest.mark.parametrize(
+        "name",
+        ["", "   ", "a\nb", "a\tb", "\x1b[31mred", "a\u202eb", "a\u200bb", "a\u2028b", "\ud800", "\ue000", "x" * 101]
+        + ["0193a1b2-0000-7000-8000-000000000000", "0193A1B2-0000-7000-8000-000000000000"],
+    )
+    def test_names_that_mislead_are_refused(self, manager, name):
+        with pytest.raises(InvalidName):
+            manager.create(name)
+        assert manager.list() == []
+
+    def test_names_are_trimmed_and_composed(self, manager):
+        assert manager.create("  Cafe\u0301 \u00e0 Paris ").name == "Caf\u00e9 \u00e0 Paris"
+        with pytest.raises(NameTaken):
+            manager.create("Caf\u00e9 a\u0300 Paris")
+
+    def test_any_language_and_100_characters_are_welcome(self, manager):
+        for name in ("日本語のメモ", "заметки", "🦉 owls", "x" * 100):
+            assert manager.create(name).name == name
+        assert manager.duplicate("x" * 100).name == "x" * 95 + " copy"
+
+    def test_a_suggestion_is_free(self, manager):
+        for name in ("Notes", "Notes 2"):
+            manager.create(name)
+        with pytest.raises(NameTaken) as caught:
+            manager.create("Notes 2")
+        assert manager.create(caught.value.suggestion).name == "Notes 3"
+
+
+def test_rename_keeps_the_order_and_the_history(manager):
+    one = manager.create("One")
+    one.append({"role": "user", "content": "Hello"})
+    manager.create("Two")
+    assert manager.rename("One", "Uno").updated_at == one.updated_at
+    assert names(manager) == ["Two", "Uno"]
+    assert manager.rename("Uno", "Uno").name == "Uno"
+    with pytest.raises(NameTaken):
+        manager.rename("Uno", "Two")
+
+
+def test_duplicates_are_copies_of_their_own(manager):
+    source = manager.create("Notes", metadata={"a": 1})
+    source.append({"role": "user", "content": "Hello"})
+    copy, second = manager.duplicate("Notes"), manager.duplicate("Notes")
+    assert (copy.name, second.name) == ("Notes copy", "Notes copy 2")
+    copy.append({"role": "user", "content": "More"})
+    assert [len(manager.get(name).history) for name in ("Notes", "Notes copy", "Notes copy 2")] == [1, 2, 1]
+    assert second.metadata == {"a": 1}
+    assert second.history == source.history
+
+
+def test_delete_and_restore_the_last(manager):
+    for name in ("One", "Two"):
+        manager.create(name)
+        assert manager.delete(name).name == name
+    deleted = manager.trash()
+    assert [entry.info.name for entry in deleted] == ["Two", "One"]
+    assert (datetime.now(UTC) - deleted[0].deleted_at).total_seconds() < 60
+    assert manager.restore().name == "Two"
+    assert manager.restore("One").name == "One"
+    with pytest.raises(NotFound, match="empty"):
+        manager.restore()
+
+
+def test_a_session_may_begin_from_a_template(store):
+    messages = [{"role": "user", "content": "Review this diff"}]
+    manager = SessionManager(store, "reader", templates={"review": messages})
+    session = manager.create(template="review")
+    assert session.tail(1)[0]["content"] == "Review this diff"
+    assert session.message_count == 1
+    with pytest.raises(UsageError) as caught:
+        manager.create(template="revew")
+    assert "review" in caught.value.hint
+    assert len(manager.list()) == 1
+
+
+def test_a_manager_of_all_wants_to_know_whose(store):
+    with pytest.raises(UsageError):
+        SessionManager(store).create("Notes")
+    assert SessionManager(store).for_object("reader").create("Notes").po_name == "reader"
+
+
+def test_a_session_file_opens_its_session_and_no_other_file_does(manager, tmp_path):
+    session = manager.create("Notes")
+    file = tmp_path / "data" / "sessions" / f"{session.id}.json"
+    assert manager.open_file(file).id == session.id
+    elsewhere = tmp_path / file.name
+    elsewhere.write_bytes(file.read_bytes())
+    for path in (elsewhere, file.with_name("index.json")):
+        with pytest.raises(UsageError):
+            manager.open_file(path)

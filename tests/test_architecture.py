@@ -1,0 +1,150 @@
+"""What holds the house together: who may import whom, what is public, and what an import may cost."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import prompt_objects
+import pytest
+
+PACKAGE = Path(prompt_objects.__file__).parent
+
+# From top to bottom; a module imports only from its own layer's package or from layers below.
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"ui"},
+    {"commands"},
+    {"chat"},
+    {"environment"},
+    {"catalogue", "locate", "starter", "prompt_object"},
+    {"turn"},
+    {"testing"},
+    {"llm", "tools"},
+    {"context"},
+    {"sessions", "bus"},
+    {"definition", "config"},
+    {"limits", "typed_yaml"},
+    {"yaml_document"},
+    {"wording"},
+    {"message", "spelling"},
+    {"errors"},
+]
+HEIGHT = {name: -depth for depth, layer in enumerate(LAYERS) for name in layer}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def home(path: Path) -> str:
+    """The layer's name of a file: its folder at the top of the package, or its own stem there."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """All modules of the package that a file names in imports, wherever in the file they stand."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = (
+                [node.module]
+                if node.module != "prompt_objects"
+                else [f"prompt_objects.{alias.name}" for alias in node.names if not alias.name.startswith("__")]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("prompt_objects.")}
+    return found
+
+
+def test_every_module_has_its_place_in_the_layers():
+    assert {home(path) for path in modules()} == set(HEIGHT)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downward_only(path):
+    own = home(path)
+    upward = {name for name in imported(path) if name != own and HEIGHT[name] >= HEIGHT[own]}
+    assert not upward, f"{own} imports from its own height or above: {upward}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_terminal_libraries_are_imported_by_ui_only(path):
+    roots = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    if home(path) != "ui":
+        assert not roots & {"prompt_toolkit", "rich"}
+
+
+def test_all_is_exactly_what_is_public():
+    names = [name for name in prompt_objects.__all__ if name != "__version__"]
+    for name in names:
+        assert getattr(prompt_objects, name).__name__ == name or name == "Message"
+    assert dir(prompt_objects) == prompt_objects.__all__ == sorted(prompt_objects.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Enviroment'"):
+        _ = prompt_objects.Enviroment
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_names_in_all_exist_and_are_not_private(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            exported = ast.literal_eval(node.value)
+            defined = {name for each in tree.body for name in names_bound_by(each)}
+            assert set(exported) <= defined
+            assert not [name for name in exported if name.startswith("_")]
+
+
+def names_bound_by(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in node.names}
+    if isinstance(node, ast.Assign):
+        return {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    if isinstance(node, ast.If):
+        return {name for each in node.body for name in names_bound_by(each)}
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return {node.target.id}
+    return set()
+
+
+def python(code: str, cwd: Path) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=True, timeout=60
+    )
+    return result.stdout
+
+
+def test_importing_the_package_loads_none_of_its_modules(tmp_path):
+    code = "import sys, json, prompt_objects; print(json.dumps([m for m in sys.modules if m.startswith('prompt_objects.')]))"
+    assert json.loads(python(code, tmp_path)) == []
+
+
+def test_importing_any_module_writes_nothing_and_starts_nothing(tmp_path):
+    names = [
+        ".".join(("prompt_objects", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        for path in modules()
+        if path.stem != "__main__"
+    ]
+    code = (
+        "import importlib, threading, json, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "print(json.dumps([threading.active_count(), sys.stdout is sys.__stdout__]))"
+    )
+    assert json.loads(python(code, tmp_path)) == [1, True]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+import asyncio
+
+from prompt_objects.bus import Bus, Notice, TextDelta
+
+
+def delta(text: str, run: str = "r", root: str = "r") -> TextDelta:
+    return TextDelta(run=run, root=root, path=("po",), session_id="s", text=text)
+
+
+def notice(text: str, root: str = "r") -> Notice:
+    return Notice(run=root, root=root, path=("boss", "po"), session_id="s", text=text)
+
+
+def texts(events) -> list[str]:
+    return [event.text for event in events]
+
+
+def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing():
+    bus = Bus()
+    with bus.subscribe() as news:
+        for piece in ["a", "b", "c"]:
+            bus.publish(delta(piece))
+        bus.publish(notice("!"))
+        bus.publish(delta("d"))
+        assert texts(news.drain()) == ["abc", "!", "d"]
+
+
+def test_text_of_two_runs_is_never_joined():
+    bus = Bus()
+    with bus.subscribe() as news:
+        for run in ["x", "y", "x"]:
+            bus.publish(delta(run, run=run))
+        assert texts(news.drain()) == ["x", "y", "x"]
+
+
+def test_a_subscriber_to_a_root_hears_that_root_only():
+    bus = Bus()
+    with bus.subscribe("a") as news:
+        bus.publish(notice("mine", root="a"))
+        bus.publish(notice("other", root="b"))
+        assert texts(news.drain()) == ["mine"]
+
+
+def test_after_the_block_nothing_is_heard():
+    bus = Bus()
+    with bus.subscribe() as news:
+        pass
+    bus.publish(notice("late"))
+    assert list(news.drain()) == []
+
+
+async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetched():
+    bus = Bus()
+    with bus.subscribe() as news:
+        asyncio.get_running_loop().call_later(0.01, bus.publish, notice("first"))
+        asyncio.get_running_loop().call_later(0.02, bus.publish, notice("second"))
+        asyncio.get_running_loop().call_later(0.02, news.close)
+        assert texts([event async for event in news]) == ["first", "second"]
+
+
+async def test_a_subscriber_that_never_fetches_holds_up_nobody():
+    bus = Bus()
+    with bus.subscribe() as idle, bus.subscribe() as news:
+        for _ in range(10_000):
+            bus.publish(delta("x"))
+        assert texts(news.drain()) == ["x" * 10_000]
+        assert len(list(idle.drain())) == 1
+
+
+def test_an_event_says_who_and_how_deep():
+    assert (notice("").po_name, notice("").depth) == ("po", 1)

@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.config import Config, ModelConfig, Prices, load_config
+from prompt_objects.errors import ConfigError, UsageError
+from prompt_objects.limits import GivenLimits
+
+FULL = """\
+default_object: coordinator
+data_dir: state/here
+model: fast
+models:
+  fast:
+    model: small-1
+    base_url: http://localhost:8080/v1
+    context_window: 32768
+  paid: {model: "big-${SIZE}", api_key_env: BIG_KEY, timeout: 90, prices: {prompt: 1.25, completion: 10}}
+limits: {turns: 10, depth: 2}
+user: ${USER}
+editing_mode: vi
+"""
+
+
+def load(folder: Path, text: str, **environ: str) -> Config:
+    (folder / "environment.yaml").write_text(text, encoding="utf-8")
+    return load_config(folder, environ)
+
+
+@pytest.mark.parametrize("text", [None, "", "# nothing yet\n", "models:\nlimits:\nuser:\n"])
+def test_an_environment_needs_no_file_and_no_key(tmp_path: Path, text: str) -> None:
+    if text is not None:
+        (tmp_path / "environment.yaml").write_text(text)
+    assert load_config(tmp_path, {}) == Config(data_dir=tmp_path / ".prompt_objects")
+
+
+def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
+    assert load(tmp_path, FULL, USER="ada", SIZE="2") == Config(
+        default_object="coordinator",
+        data_dir=tmp_path / "state" / "here",
+        model="fast",
+        models={
+            "fast": ModelConfig(model="small-1", base_url="http://localhost:8080/v1", context_window=32768),
+            "paid": ModelConfig(
+                model="big-2", api_key_env="BIG_KEY", timeout=90, prices=Prices(prompt=1.25, completion=10)
+            ),
+        },
+        limits=GivenLimits(turns=10, depth=2),
+        user="ada",
+        editing_mode="vi",
+    )
+
+
+def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_default(tmp_path: Path) -> None:
+    models = "models: {default: {model: a}, other: {model: b}}\n"
+    assert load(tmp_path, models).model == "default"
+    assert load(tmp_path, models + "model: other\n").model == "other"
+    assert load(tmp_path, models + "model: other\n", PROMPT_OBJECTS_MODEL="third").model == "third"
+    assert load(tmp_path, "models: {other: {model: b}}\n").model is None
+
+
+def test_the_variable_for_the_editing_mode_prevails_and_must_be_one_of_two(tmp_path: Path) -> None:
+    assert load(tmp_path, "editing_mode: vi\n", PROMPT_OBJECTS_EDITING_MODE="emacs").editing_mode == "emacs"
+    with pytest.raises(UsageError, match="PROMPT_OBJECTS_EDITING_MODE is 'vim'") as caught:
+        load_config(tmp_path, {"PROMPT_OBJECTS_EDITING_MODE": "vim"})
+    assert caught.value.hint == "Did you mean 'vi'?"
+
+
+def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    assert load(tmp_path, "data_dir: ${STATE}/here\n", STATE=str(elsewhere)).data_dir == elsewhere / "here"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem", "hint"),
+    [
+        ("user: a\ndata_dir: ../out\n", (2, 11), "'../out', which is not below", "absolute"),
+        ("data_dir: .\n", (1, 11), "'.', which is not below", "absolute"),
+        ("data_dir: ''\n", (1, 11), "must be text that is not empty", ""),
+        ("defualt_object: a\n", (1, 1), "Unknown key 'defualt_object'", "Did you mean 'default_object'?"),
+        ("store: files:x\n", (1, 1), "Unknown key 'store'", "It may be one of: "),
+        ("models: {a: {model: x, contxt_window: 3}}\n", (1, 24), "'contxt_window' in `models.a`", "'context_window'"),
+        ("models: {a: {model: x}, b: {}}\n", (1, 28), "`models.b` has no `model`", ""),
+        ("models:\n  a: {model: x, base_url: 'localhost'}\n", (2, 27), "starts with http:// or https://", ""),
+        ("models: {a: {model: x, timeout: 0}}\n", (1, 33), "must be a number above 0", ""),
+        ("models: {a: {model: x, prices: {prompt: 1}}}\n", (1, 32), "`models.a.prices` has no `completion`", ""),
+        ("models: {a: {model: x, api_key_env: sk-123}}\n", (1, 37), "the name of an environment variable", ""),
+        ("models: [a]\n", (1, 9), "`models` must be a mapping of keys to values, not a list", ""),
+        ("user: on\n", (1, 7), "not the yes/no value on", 'Quote it: "on"'),
+        ("editing_mode: vim\n", (1, 15), "must be one of `emacs`, `vi`, not 'vim'", "Did you mean 'vi'?"),
+        ("limits: {depth: -1}\n", (1, 17), "from 0 to 32, not the number -1", ""),
+        ("user: a\nmodel: ${NOT_SET}-x\n", (2, 8), "variable NOT_SET is not set", "export NOT_SET="),
+        ("models: {a: {model: '${NOT_SET}'}}\n", (1, 21), "variable NOT_SET is not set", "export"),
+        ("- a\n", (1, 1), "The file must be a mapping", ""),
+        ("a: [1\n", (1, 4), "What opens with [ here is never closed", ""),
+    ],
+)
+def test_an_error_names_place_text_and_the_nearest_valid_word(
+    tmp_path: Path, text: str, place: tuple[int, int], problem: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert problem in caught.value.problem
+    assert str(caught.value).startswith(f"{tmp_path / 'environment.yaml'}:{place[0]}:{place[1]}: ")
+    assert hint in caught.value.hint
+
+
+def test_an_error_never_shows_what_a_variable_stands_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "models: {a: {model: x, base_url: 'ftp://${TOKEN}@host'}}\n", TOKEN="hunter2")
+    assert "hunter2" not in str(caught.value) + caught.value.hint
+    assert "${TOKEN}" in str(caught.value)
+
+
+def test_what_a_variable_stands_for_is_not_expanded_again(tmp_path: Path) -> None:
+    text = "models: {a: &m {model: '${A}'}, b: *m}\n"
+    models = load(tmp_path, text, A="${B}", B="no").models
+    assert [model.model for model in models.values()] == ["${B}", "${B}"]
+
+
+def test_a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").symlink_to(tmp_path / "gone.yaml")
+    with pytest.raises(ConfigError, match="leads nowhere"):
+        load_config(tmp_path, {})

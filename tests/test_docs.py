@@ -1,0 +1,35 @@
+"""The documentation says what is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prompt_objects.cli.reference import reference
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("migrations/*.md"),
+    *ROOT.glob("benchmarks/**/*.md"),
+]
+
+
+def test_the_command_reference_is_what_the_program_declares():
+    assert (ROOT / "docs" / "commands.md").read_text() == reference()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_folder_and_module_of_the_house_is_in_the_architecture_page():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "prompt_objects"
+    names = {path.name for path in package.iterdir() if path.suffix == ".py" and path.stem[0] != "_"}
+    names |= {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name[0] != "_"}
+    missing = {name for name in names if f"`{name}`" not in page}
+    assert not missing

@@ -1,0 +1,117 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_objects.message import (
+    call_arguments,
+    calls_of,
+    request_messages,
+    text_of,
+    timestamp,
+    unanswered_calls,
+)
+from protocol import violations
+
+
+def call(call_id: str, name: str = "read_file", arguments: object = "{}") -> dict:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only():
+    history = [
+        {"role": "user", "content": "Hi", "at": "2026-01-01T00:00:00.000000Z"},
+        {"role": "assistant", "content": "Hello", "model": "m", "usage": {}, "interrupted": "cancelled"},
+    ]
+    assert request_messages("Be kind.", history) == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+    ]
+
+
+def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between():
+    history = [
+        {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
+        {"role": "user", "content": "from another window"},
+        {"role": "tool", "tool_call_id": "b", "content": "B"},
+        {"role": "tool", "tool_call_id": "a", "content": "A"},
+        {"role": "tool", "tool_call_id": "nobody", "content": "?"},
+    ]
+    sent = request_messages("", history)
+    assert [m.get("tool_call_id") for m in sent] == [None, None, "a", "b", None]
+    assert [m["content"] for m in sent[2:]] == ["A", "B", "from another window"]
+
+
+def test_a_call_without_a_result_gets_one_that_says_so():
+    sent = request_messages("", [{"role": "assistant", "content": "", "tool_calls": [call("a")]}])
+    assert "unknown" in sent[-1]["content"]
+
+
+def test_what_a_retry_replaced_is_not_sent():
+    history = [
+        {"role": "user", "content": "1"},
+        {"role": "assistant", "content": "old"},
+        {"role": "assistant", "content": "new", "replaces": 1},
+        {"role": "user", "content": "2"},
+    ]
+    assert [m["content"] for m in request_messages("p", history)] == ["p", "1", "new", "2"]
+
+
+@pytest.mark.parametrize("arguments", ["{not json", "[1]", "null", '"text"', 7, "[" * 100_000])
+def test_arguments_that_are_no_object_are_refused_in_words_and_sent_as_an_empty_object(arguments):
+    broken = call("a", arguments=arguments)
+    with pytest.raises(ValueError, match="arguments"):
+        call_arguments(broken)
+    sent = request_messages("", [{"role": "assistant", "content": "", "tool_calls": [broken]}])
+    assert sent[1]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_unanswered_calls_are_those_of_the_last_assistant_message_only():
+    history = [
+        {"role": "assistant", "content": "", "tool_calls": [call("old")]},
+        {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
+        {"role": "tool", "tool_call_id": "a", "content": ""},
+    ]
+    assert [each["id"] for each in unanswered_calls(history)] == ["b"]
+    assert unanswered_calls([*history, {"role": "assistant", "content": "done"}]) == []
+
+
+def test_text_of_a_list_of_parts_is_their_texts():
+    parts = [{"type": "text", "text": "one"}, {"type": "image_url"}, {"type": "text", "text": "two"}, 3]
+    assert text_of({"role": "user", "content": parts}) == "one\ntwo"
+
+
+def test_timestamps_are_all_of_the_same_length():
+    assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000000Z"
+    assert len(timestamp()) == 27
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+ids = st.sampled_from(["a", "b", "c", "d"])
+some_calls = st.fixed_dictionaries(
+    {"id": ids | json_values, "function": st.fixed_dictionaries({"name": json_values, "arguments": json_values})}
+)
+messages = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool"]), "content": json_values},
+    optional={
+        "tool_calls": json_values | st.lists(some_calls | json_values, max_size=3),
+        "tool_call_id": ids,
+        "replaces": json_values,
+    },
+)
+
+
+@given(st.lists(messages, max_size=8))
+def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history):
+    assert violations(request_messages("prompt", history)) == []
+
+
+@given(st.dictionaries(st.text(max_size=10), json_values, max_size=4))
+def test_reading_any_message_raises_nothing(message):
+    assert isinstance(text_of(message), str)
+    assert isinstance(calls_of(message), list)

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.definition import find_definitions, load_definition
+from prompt_objects.tools.files import FILE_TOOLS
+
+OBJECTS = Path(__file__).parent.parent / "objects"
+DEFINITIONS, FAULTS = find_definitions(OBJECTS)
+
+
+def test_the_starter_environment_has_its_five_objects() -> None:
+    assert sorted(DEFINITIONS) == ["coordinator", "critic", "greeter", "reader", "writer"]
+    assert FAULTS == []
+
+
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
+def test_a_starter_object_loads_says_what_it_is_for_and_relies_on_nothing_to_come(name: str) -> None:
+    definition = load_definition(DEFINITIONS[name])
+    assert len(definition.description) > 20
+    assert len(definition.prompt) > 200
+    assert definition.notices == ()
+
+
+@pytest.mark.parametrize("name", sorted(DEFINITIONS))
+def test_every_capability_of_a_starter_object_is_there(name: str) -> None:
+    tools = {tool.name for tool in FILE_TOOLS}
+    known = {"po": set(DEFINITIONS) - {name}, "tool": tools, "any": tools | set(DEFINITIONS)}
+    for capability in load_definition(DEFINITIONS[name]).capabilities:
+        assert capability.name in known[capability.kind]
+
+
+def test_the_coordinator_reaches_everybody_and_nobody_asks_in_a_circle() -> None:
+    asks = {
+        name: {c.name for c in load_definition(file).capabilities if c.kind == "po"}
+        for name, file in DEFINITIONS.items()
+    }
+    assert asks["coordinator"] == set(DEFINITIONS) - {"coordinator"}
+    reached: set[str] = set()
+    while free := {name for name in asks if name not in reached and asks[name] <= reached}:
+        reached |= free
+    assert reached == set(DEFINITIONS)

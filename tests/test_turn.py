@@ -1,0 +1,339 @@
+"""What a turn promises: saved before anything follows, always a valid history, whatever ends it."""
+
+import asyncio
+from contextlib import aclosing, suppress
+
+import pytest
+from houses import open_house
+from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
+from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited
+from prompt_objects.llm import Request, Text
+from prompt_objects.message import request_messages
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools import Tool
+from prompt_objects.turn import Turn
+from protocol import violations
+
+
+async def test_the_message_is_durable_before_the_model_is_asked(tmp_path):
+    def look(request: Request) -> str:
+        (info,) = env.session_manager.list()
+        assert [m["content"] for m in env.session_manager.get(info.id).history] == ["Hello"]
+        return "Hi"
+
+    env = open_house(tmp_path, ScriptedLLM([look]))
+    assert (await env["scout"].receive("Hello")).text == "Hi"
+    env.close()
+
+
+async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM(["Hi there"])) as env:
+        reply = await env["scout"].receive("Hello")
+        assert (reply.text, reply.session.name, reply.model) == ("Hi there", "Default", "scripted")
+        assert reply.usage.total > 0
+        last = reply.session.history[-1]
+        assert last["model"] == "scripted"
+        assert last["usage"]["completion_tokens"] > 0
+
+
+async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_path):
+    waiting: list[str] = []
+    both = asyncio.Event()
+
+    async def meet(arguments, context):
+        waiting.append(arguments["n"])
+        if len(waiting) == 2:
+            both.set()
+        await both.wait()
+        return arguments["n"]
+
+    llm = ScriptedLLM([calls(("meet", {"n": "first"}), ("meet", {"n": "second"})), "Done"])
+    async with open_house(tmp_path, llm) as env:
+        po = env["scout"]
+        session = po.session_manager.current()
+        tool = Tool("meet", "Meet", {"type": "object"}, meet)
+        turn = Turn(po.definition, {"meet": tool}, env.context().enter("scout", session, 1), session)
+
+        async def connect():
+            return llm
+
+        reply = await asyncio.wait_for(turn.run({"role": "user", "content": "Go"}, connect), 10)
+        assert reply.text == "Done"
+        assert [m["content"] for m in session.history if m["role"] == "tool"] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (("nothing", {}), "There is no capability 'nothing'"),
+        (("list_files", {"path": "../.."}), "outside the environment"),
+        (("list_files", {"path": 3}), "must be a text"),
+    ],
+)
+async def test_what_a_tool_cannot_do_is_told_to_the_model(tmp_path, call, words):
+    async with open_house(tmp_path, ScriptedLLM([calls(call), "Sorry"])) as env:
+        reply = await env["scout"].receive("Go")
+        assert words in reply.session.history[2]["content"]
+        assert reply.text == "Sorry"
+
+
+async def test_arguments_that_are_not_json_are_told_to_the_model_and_kept_as_they_came(tmp_path):
+    broken = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": '{"path": '}}
+    llm = ScriptedLLM([{"role": "assistant", "content": "", "tool_calls": [broken]}, "Sorry"])
+    async with open_house(tmp_path, llm) as env:
+        reply = await env["scout"].receive("Go")
+        assert "not valid JSON" in reply.session.history[2]["content"]
+        assert reply.session.history[1]["tool_calls"] == [broken]
+        assert violations(list(llm.requests[1].messages)) == []
+
+
+async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path):
+    class Breaks:
+        model = "breaks"
+
+        async def stream(self, request):
+            yield Text("Half an ")
+            raise BrokenStream("it broke off")
+
+        async def close(self):
+            pass
+
+    async with open_house(tmp_path, Breaks()) as env:
+        with pytest.raises(BrokenStream):
+            await env["scout"].receive("Go")
+        history = env["scout"].session_manager.current().history
+        assert [m["content"] for m in history] == ["Go", "Half an "]
+        assert history[1]["interrupted"] == "error"
+
+
+async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
+        said = ""
+        async with aclosing(env["scout"].stream("Go")) as events:
+            async for event in events:
+                said += event.text if isinstance(event, TextDelta) else ""
+                if "two" in said:
+                    break
+        history = env["scout"].session_manager.current().history
+        assert history[-1]["interrupted"] == "cancelled"
+        assert history[-1]["content"].startswith("one two")
+        assert "four" not in history[-1]["content"]
+
+
+async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path):
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 2}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {})), "That is all I know."])
+    async with open_house(tmp_path, llm, house) as env:
+        reply = await env["scout"].receive("Go")
+        assert reply.text == "That is all I know."
+        assert [len(request.tools) for request in llm.requests] == [1, 1, 0]
+        assert violations(list(llm.requests[-1].messages)) == []
+        assert "limit of 2" in llm.requests[-1].messages[-1]["content"]
+
+
+async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path):
+    llm = ScriptedLLM([calls(("scout", {"message": "Look around"})), "I see a tree", "There is a tree"])
+    async with open_house(tmp_path, llm) as env:
+        reply = await env["boss"].receive("What is there?")
+        assert reply.text == "There is a tree"
+        (child,) = env["scout"].session_manager.list()
+        call = reply.session.history[1]["tool_calls"][0]
+        assert (child.parent.session, child.parent.call) == (reply.session.id, call["id"])
+        asked = env.session_manager.get(child.id).history
+        assert [m["content"] for m in asked] == ["Look around", "I see a tree"]
+        assert reply.session.history[2]["content"] == "I see a tree"
+
+
+async def test_a_cycle_is_refused_before_anything_runs(tmp_path):
+    llm = ScriptedLLM(
+        [calls(("helper", {"message": "Help"})), calls(("boss", {"message": "You do it"})), "I cannot", "Sorry"]
+    )
+    async with open_house(tmp_path, llm) as env:
+        assert (await env["boss"].receive("Go")).text == "Sorry"
+        (child,) = env["helper"].session_manager.list()
+        assert "boss → helper" in env.session_manager.get(child.id).history[2]["content"]
+        assert len(env["boss"].session_manager.list()) == 1
+
+
+async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path):
+    house = {
+        "a": "name: a\ncapabilities: [b]\nlimits: {depth: 1}\nprompt: A.\n",
+        "b": "name: b\ncapabilities: [c]\nprompt: B.\n",
+        "c": "name: c\nprompt: C.\n",
+    }
+    llm = ScriptedLLM([calls(("b", {"message": "go"})), calls(("c", {"message": "go"})), "b ends", "a ends"])
+    async with open_house(tmp_path, llm, house) as env:
+        assert (await env["a"].receive("Go")).text == "a ends"
+        assert env["c"].session_manager.list() == []
+
+
+async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path):
+    two = calls(("scout", {"message": "north"}), ("scout", {"message": "south"}))
+    llm = ScriptedLLM([two, "seen", "seen", "All seen"])
+    async with open_house(tmp_path, llm) as env:
+        await env["boss"].receive("Go")
+        children = env["scout"].session_manager.list()
+        assert len({info.name for info in children}) == 2
+        asked = {env.session_manager.get(info.id).history[0]["content"] for info in children}
+        assert asked == {"north", "south"}
+
+
+async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path):
+    llm = ScriptedLLM([calls(("scout", {"message": "Look"})), RateLimited("Too many requests."), "The scout is busy"])
+    async with open_house(tmp_path, llm) as env:
+        reply = await env["boss"].receive("Go")
+        assert reply.text == "The scout is busy"
+        assert "Too many requests" in reply.session.history[2]["content"]
+
+
+async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path):
+    house = {
+        "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
+        "b": "name: b\nprompt: B.\n",
+    }
+    llm = ScriptedLLM([calls(("b", {"message": "1"})), "one", calls(("b", {"message": "2"})), "two", "done"])
+    async with open_house(tmp_path, llm, house) as env:
+        await env["a"].receive("Go")
+        (child,) = env["b"].session_manager.list()
+        assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
+
+
+async def test_events_tell_the_whole_story_in_order(tmp_path):
+    llm = ScriptedLLM([calls(("scout", {"message": "Look"})), "A tree", "A tree!"])
+    async with open_house(tmp_path, llm) as env:
+        events = [event async for event in env["boss"].stream("Go")]
+        story = [(type(event), event.path) for event in events if not isinstance(event, TextDelta)]
+        boss, scout = ("boss",), ("boss", "scout")
+        assert story == [
+            (TurnStarted, boss),
+            (MessageSaved, boss),
+            (MessageSaved, boss),
+            (CallStarted, boss),
+            (TurnStarted, scout),
+            (MessageSaved, scout),
+            (MessageSaved, scout),
+            (TurnEnded, scout),
+            (CallEnded, boss),
+            (MessageSaved, boss),
+            (MessageSaved, boss),
+            (TurnEnded, boss),
+        ]
+        assert "".join(e.text for e in events if isinstance(e, TextDelta) and e.path == scout) == "A tree"
+
+
+async def test_a_retry_answers_anew_and_keeps_the_old_answer_in_the_file(tmp_path):
+    llm = ScriptedLLM(["old", "new", "next"])
+    async with open_house(tmp_path, llm) as env:
+        po = env["scout"]
+        await po.receive("Go")
+        assert (await po.retry()).text == "new"
+        await po.receive("Then?")
+        assert [m["content"] for m in llm.requests[1].messages[1:]] == ["Go"]
+        assert [m["content"] for m in llm.requests[2].messages[1:]] == ["Go", "new", "Then?"]
+        assert [m["content"] for m in po.session_manager.current().history][1:3] == ["old", "new"]
+
+
+async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path):
+    llm = ScriptedLLM([RateLimited("wait"), "answer"])
+    async with open_house(tmp_path, llm) as env:
+        with pytest.raises(RateLimited):
+            await env["scout"].receive("Go")
+        assert (await env["scout"].retry()).text == "answer"
+        assert [m["content"] for m in env["scout"].session_manager.current().history] == ["Go", "answer"]
+
+
+async def test_a_retry_of_nothing_says_so(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM()) as env:
+        with pytest.raises(PromptObjectsError, match="nothing to answer"):
+            await env["scout"].retry()
+
+
+async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path):
+    def interfere(request: Request) -> str:
+        other = env["scout"].session_manager.get(session.id)
+        other.append({"role": "user", "content": "me too"})
+        return "answer"
+
+    async with open_house(tmp_path, ScriptedLLM([interfere])) as env:
+        session = env["scout"].session_manager.create("Shared")
+        await env["scout"].receive("Go", session=session)
+        fresh = env.session_manager.get(session.id)
+        assert [m["content"] for m in fresh.history] == ["Go", "me too", "answer"]
+
+
+async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_on(tmp_path):
+    llm = ScriptedLLM(["on we go"])
+    async with open_house(tmp_path, llm) as env:
+        session = env["scout"].session_manager.create("Crashed")
+        orphan = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}
+        session.append(
+            {"role": "user", "content": "Go"}, {"role": "assistant", "content": "", "tool_calls": [orphan]}
+        )
+        events = [event async for event in env["scout"].stream("Still there?", session=session)]
+        assert any(isinstance(event, Notice) and "unknown" in event.text for event in events)
+        assert [m["role"] for m in session.history] == ["user", "assistant", "tool", "user", "assistant"]
+        assert violations([{k: m[k] for k in m if k != "at"} for m in session.history]) == []
+
+
+async def test_a_disk_that_refuses_ends_the_turn_with_an_error(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM(["Hi"])) as env:
+        session = env["scout"].session_manager.current()
+        path = next(env.data_dir.glob("sessions/0*.json"))
+        path.unlink()
+        with pytest.raises(PromptObjectsError):
+            await env["scout"].receive("Go", session=session)
+
+
+class Steps:
+    """A model that counts how often the loop yielded to others, so that a test can cancel at each of these points."""
+
+    model = "steps"
+
+    def __init__(self, replies):
+        self._scripted = ScriptedLLM(replies)
+
+    async def stream(self, request):
+        async for part in self._scripted.stream(request):
+            await asyncio.sleep(0)
+            yield part
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize("point", range(0, 60, 3))
+async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path, point):
+    two = calls(("scout", {"message": "north"}), ("read_file", {"path": "objects/boss.yaml"}), text="I ask")
+    llm = Steps([two, calls(("list_files", {})), "trees", "All seen"])
+    async with open_house(tmp_path, llm) as env:
+        turn = asyncio.create_task(env["boss"].receive("Go"))
+        for _ in range(point):
+            await asyncio.sleep(0.0005)
+            if turn.done():
+                break
+        turn.cancel()
+        with suppress(asyncio.CancelledError):
+            await turn
+        for info in env.session_manager.list():
+            history = list(env.session_manager.get(info.id).history)
+            plain = [{k: v for k, v in m.items() if k != "at"} for m in history]
+            assert violations(plain) == []
+            assert violations(request_messages("p", history)) == []
+
+
+def test_receive_sync_is_for_scripts(tmp_path):
+    with open_house(tmp_path, ScriptedLLM(["Hi", "Again"])) as env:
+        assert env["scout"].receive_sync("Hello").text == "Hi"
+        assert env["scout"].receive_sync("Hello").text == "Again"
+
+
+async def test_receive_sync_inside_an_event_loop_says_what_to_do(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM()) as env:
+        with pytest.raises(PromptObjectsError, match="event loop"):
+            env["scout"].receive_sync("Hello")
+
+
+async def test_only_the_role_user_is_received(tmp_path):
+    async with open_house(tmp_path, ScriptedLLM()) as env:
+        with pytest.raises(PromptObjectsError, match="role"):
+            await env["scout"].receive({"role": "assistant", "content": "I am you"})
