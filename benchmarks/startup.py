@@ -10,11 +10,14 @@ full store as fast as an empty one.
 
 import argparse
 import os
+import pty
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,33 +25,38 @@ from pathlib import Path
 from machine import describe
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores import open_store
-from ptyprocess import PtyProcess
 
 HERE = Path(sys.executable).parent
 SESSIONS = 10_000
 PEERS = {"llm": ("llm", ["llm", "chat", "-m", "gpt-4o-mini"], "> "), "shell-gpt": ("sgpt", ["sgpt", "--repl", "x"], ">>> ")}
 
 
-def run(command: list[str]) -> float:
+def run(command: list[str], environ: dict[str, str]) -> float:
     """Time a command from start to exit, in milliseconds."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return (time.perf_counter() - start) * 1000
 
 
 def until_shown(command: list[str], prompt: str, environ: dict[str, str], folder: Path) -> float:
     """Time a command in a pseudo-terminal until it has written `prompt`, in milliseconds."""
     start = time.perf_counter()
-    process = PtyProcess.spawn(command, cwd=str(folder), env=environ, dimensions=(24, 80))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        termios.tcsetwinsize(0, (24, 80))
+        os.chdir(folder)
+        os.execve(command[0], command, environ)
     seen = b""
     try:
         while prompt.encode() not in seen:
-            seen += process.read(65536)
+            seen += os.read(terminal, 65536)
         return (time.perf_counter() - start) * 1000
-    except EOFError:
+    except OSError:
         raise SystemExit(f"{command[0]} ended without a prompt:\n{seen.decode(errors='replace')}") from None
     finally:
-        process.terminate(force=True)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
 
 
 def make_environment(folder: Path, sessions: int) -> Path:
@@ -75,6 +83,7 @@ def install(name: str, folder: Path) -> Path:
 def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]:
     """Return what to measure, by name."""
     environ = {**os.environ, "TERM": "xterm-256color", "OPENAI_API_KEY": "none", "HOME": str(folder)}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # people's Python keeps what it compiled
     own = str(HERE / "prompt-objects")
     few, many = make_environment(folder / "few", 0), make_environment(folder / "many", SESSIONS)
 
@@ -82,14 +91,14 @@ def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]
         return lambda: until_shown([own, "--env", str(place)], "greeter ›", environ, folder)
 
     found: dict[str, Callable[[], float]] = {
-        "python -c pass": lambda: run([sys.executable, "-c", "pass"]),
-        "prompt-objects --version": lambda: run([own, "--version"]),
+        "python -c pass": lambda: run([sys.executable, "-c", "pass"], environ),
+        "prompt-objects --version": lambda: run([own, "--version"], environ),
         "prompt-objects, prompt, no sessions": shown(few),
         f"prompt-objects, prompt, {SESSIONS:,} sessions": shown(many),
     }
     for name, (program, chat, prompt) in (PEERS if peers else {}).items():
         programs = install(name, folder)
-        found[f"{name} --version"] = lambda path=str(programs / program): run([path, "--version"])  # type: ignore[misc]
+        found[f"{name} --version"] = lambda path=str(programs / program): run([path, "--version"], environ)  # type: ignore[misc]
         command = [str(programs / program), *chat[1:]]
         found[f"{name}, prompt"] = lambda command=command, prompt=prompt: until_shown(  # type: ignore[misc]
             command, prompt, environ, folder
@@ -129,7 +138,7 @@ def report(medians: dict[str, float], options: argparse.Namespace) -> int:
         "as fast with 10,000 sessions as with none (within 10%)": many <= few * 1.1,
     }
     lines += ["", *(f"- {'met' if met else 'MISSED'}: {goal}" for goal, met in goals.items())]
-    text = f"# Startup\n\n{describe()}, medians of {options.rounds} rounds.\n\n" + "\n".join(lines) + "\n"
+    text = f"# Startup\n\n{describe(Path(tempfile.gettempdir()))}, medians of {options.rounds} rounds.\n\n" + "\n".join(lines) + "\n"
     print(text)
     if options.save:
         (Path(__file__).parent / "results" / "startup.md").write_text(text)

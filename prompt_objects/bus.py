@@ -11,9 +11,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from prompt_objects.message import Message, now
 
@@ -31,8 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that happened in one run (one turn of one prompt object).
 
     `root` is the run that the person, or a script, started; `path` names the prompt objects from there to
@@ -56,29 +57,25 @@ class Event:
         return len(self.path) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnStarted(Event):
+class TurnStarted(Event, frozen=True, kw_only=True):
     """A turn began; `call_id` is the call of the asking prompt object, None where the person asked."""
 
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta(Event):
+class TextDelta(Event, frozen=True, kw_only=True):
     """The model said some more."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSaved(Event):
+class MessageSaved(Event, frozen=True, kw_only=True):
     """A message, of whatever role, is in the store, durably."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(Event):
+class CallStarted(Event, frozen=True, kw_only=True):
     """A capability is about to run; `arguments` is the text that the model wrote."""
 
     call_id: str
@@ -86,8 +83,7 @@ class CallStarted(Event):
     arguments: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded(Event):
+class CallEnded(Event, frozen=True, kw_only=True):
     """A capability ended; `result` is what the model will read."""
 
     call_id: str
@@ -97,15 +93,13 @@ class CallEnded(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Event):
+class Notice(Event, frozen=True, kw_only=True):
     """Something the person should know while it goes on: a limit was reached, a history was repaired."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnEnded(Event):
+class TurnEnded(Event, frozen=True, kw_only=True):
     """The last event of a run; `error` is one sentence when it failed."""
 
     outcome: Literal["answered", "cancelled", "failed"]

@@ -1,23 +1,28 @@
 """The definitions of an environment, each read when it is first needed and again when its file changes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prompt_objects.definition import Capability, Definition, find_definitions, load_definition
 from prompt_objects.errors import DefinitionError, NotFound
 from prompt_objects.limits import GivenLimits
 from prompt_objects.spelling import did_you_mean
 
-__all__ = ["Catalogue"]
+if TYPE_CHECKING:
+    from prompt_objects.definition import Capability, Definition
+
+__all__ = ["Catalogue", "find_definitions"]
+
+SUFFIXES = (".yaml", ".yml", ".md")
 
 
 class Catalogue:
-    """The definition files of one folder, checked against the tools that there are; `bounds` limit them all.
+    """The definition files of one folder; `tools` returns the names of all tools, `bounds` limit every object.
 
     Safe to use from several threads: at worst a file is read twice.
     """
 
-    def __init__(self, folder: Path, tools: Collection[str], bounds: GivenLimits) -> None:
+    def __init__(self, folder: Path, tools: Callable[[], Collection[str]], bounds: GivenLimits) -> None:
         self.folder = folder
         self._tools = tools
         self._bounds = bounds
@@ -30,7 +35,7 @@ class Catalogue:
     def __contains__(self, name: object) -> bool:
         return name in self._files()
 
-    def __getitem__(self, name: str) -> Definition:
+    def __getitem__(self, name: str) -> "Definition":
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         files = self._files()
         if name not in files:
@@ -58,7 +63,7 @@ class Catalogue:
     def _files(self) -> dict[str, Path]:
         return find_definitions(self.folder)[0]
 
-    def _definition(self, file: Path) -> Definition:
+    def _definition(self, file: Path) -> "Definition":
         try:
             status = file.stat()
             version: object = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -66,6 +71,8 @@ class Catalogue:
             version = None
         known = self._read.get(file)
         if known is None or version is None or known[0] != version:
+            from prompt_objects.definition import load_definition
+
             try:
                 known = (version, load_definition(file, bounds=self._bounds))
             except DefinitionError as error:
@@ -75,10 +82,11 @@ class Catalogue:
             raise known[1]
         return known[1]
 
-    def _check(self, definition: Definition, capability: Capability, objects: Collection[str]) -> None:
+    def _check(self, definition: "Definition", capability: "Capability", objects: Collection[str]) -> None:
         """Raise `DefinitionError` where a capability is missing, or could mean two things."""
         name, kind = capability.name, capability.kind
-        is_tool, is_object = name in self._tools, name in objects
+        tools = self._tools()
+        is_tool, is_object = name in tools, name in objects
         if kind == "any" and is_tool and is_object:
             problem = f"Capability {name!r} is both a tool and a prompt object."
             hint = f"Write 'tool: {name}' or 'po: {name}'."
@@ -86,8 +94,30 @@ class Catalogue:
             problem, hint = f"{name!r} cannot be a capability of itself.", ""
         elif not {"any": is_tool or is_object, "tool": is_tool, "po": is_object, "mcp": True}[kind]:
             what = {"any": "tool or prompt object", "tool": "tool", "po": "prompt object"}[kind]
-            known = {"any": [*self._tools, *objects], "tool": self._tools, "po": objects}[kind]
+            known = {"any": [*tools, *objects], "tool": tools, "po": objects}[kind]
             problem, hint = f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known)
         else:
             return
         raise definition.fault(problem, capability.at, hint=hint)
+
+
+def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:
+    """Find the prompt objects' files in a folder, by name, and what stands in their way.
+
+    Of two files for one name the first in the order .yaml, .yml, .md counts, and the other is an error.
+    Hidden files and editors' backups are passed over; a folder that is not there holds nothing.
+    """
+    found: dict[str, Path] = {}
+    faults: list[DefinitionError] = []
+    try:
+        files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(".")]
+    except FileNotFoundError:
+        return found, faults
+    except OSError as error:
+        return found, [DefinitionError(f"The folder cannot be read: {error.strerror}.", file=folder)]
+    for file in sorted(files, key=lambda file: (file.stem, SUFFIXES.index(file.suffix))):
+        first = found.setdefault(file.stem, file)
+        if first is not file:
+            problem = f"{first.name} already defines {file.stem!r}."
+            faults.append(DefinitionError(problem, file=file, hint="Rename or remove one of the two."))
+    return found, faults

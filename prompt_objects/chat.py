@@ -1,11 +1,15 @@
 """One person's conversation, free of any screen: which prompt object, which session, what is said."""
 
+from typing import TYPE_CHECKING
+
 from prompt_objects.environment import Environment
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session, SessionInfo
-from prompt_objects.turn import Reply
+
+if TYPE_CHECKING:
+    from prompt_objects.turn import Reply
 
 __all__ = ["Chat"]
 
@@ -28,7 +32,7 @@ class Chat:
     def model(self) -> str:
         """The name of the model that would answer; empty while it is not known yet."""
         try:
-            return self.environment.known_model(self.po.definition)
+            return self.environment.known_model(self.po.name)
         except PromptObjectsError:
             return ""
 
@@ -48,11 +52,11 @@ class Chat:
         self.po = po
         self.open(session)
 
-    async def say(self, text: str) -> Reply:
+    async def say(self, text: str) -> "Reply":
         """Send a message and wait for the answer; raises what `PromptObject.receive` raises."""
         return await self.po.receive(text, self.environment.context(), self.session)
 
-    async def retry(self) -> Reply:
+    async def retry(self) -> "Reply":
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
         return await self.po.retry(self.environment.context(), self.session)
 

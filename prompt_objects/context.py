@@ -1,8 +1,10 @@
 """What a running turn may reach: its session, who asked whom, the folder, the bus, its limits."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from prompt_objects.bus import Bus
 from prompt_objects.errors import ToolError
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Context"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """One turn's surroundings; a child's is made from its caller's and never reaches further.
 
     `run` identifies the turn, `root` the turn that started it all (the same one, at the root); `path` names

@@ -18,11 +18,8 @@ __all__ = [
     "Definition",
     "ModelChoice",
     "definition_schema",
-    "find_definitions",
     "load_definition",
 ]
-
-SUFFIXES = (".yaml", ".yml", ".md")
 
 Approval: TypeAlias = Literal["always", "ask", "never"]
 Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
@@ -170,28 +167,6 @@ def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Defin
         templates=_templates(form),
         notices=tuple(_notices(document, form)),
     )
-
-
-def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:
-    """Find the prompt objects' files in a folder, by name, and what stands in their way.
-
-    Of two files for one name the first in the order .yaml, .yml, .md counts, and the other is an error.
-    Hidden files and editors' backups are passed over; a folder that is not there holds nothing.
-    """
-    found: dict[str, Path] = {}
-    faults: list[DefinitionError] = []
-    try:
-        files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(".")]
-    except FileNotFoundError:
-        return found, faults
-    except OSError as error:
-        return found, [DefinitionError(f"The folder cannot be read: {error.strerror}.", file=folder)]
-    for file in sorted(files, key=lambda file: (file.stem, SUFFIXES.index(file.suffix))):
-        first = found.setdefault(file.stem, file)
-        if first is not file:
-            problem = f"{first.name} already defines {shown(file.stem)}."
-            faults.append(DefinitionError(problem, file=file, hint="Rename or remove one of the two."))
-    return found, faults
 
 
 def definition_schema() -> dict[str, Any]:

@@ -4,31 +4,30 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from prompt_objects.bus import Bus
 from prompt_objects.catalogue import Catalogue
 from prompt_objects.config import Config, load_config
 from prompt_objects.context import Context
-from prompt_objects.definition import Capability, Definition
 from prompt_objects.errors import NoEnvironment, NotFound
 from prompt_objects.limits import GivenLimits, Limits
-from prompt_objects.llm import LLM
-from prompt_objects.llm.connect import Connection, connect
 from prompt_objects.locate import is_environment
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import open_store
-from prompt_objects.tools import Tool
-from prompt_objects.tools.delegate import delegate
-from prompt_objects.tools.files import FILE_TOOLS
+
+if TYPE_CHECKING:
+    from prompt_objects.definition import Capability, Definition
+    from prompt_objects.llm import LLM
+    from prompt_objects.llm.connect import Connection
+    from prompt_objects.tools import Tool
 
 __all__ = ["Environment"]
-
-_TOOLS = {tool.name: tool for tool in FILE_TOOLS}
 
 
 class Environment:
@@ -45,12 +44,12 @@ class Environment:
         *,
         environ: Mapping[str, str],
         model: str | None = None,
-        llm: LLM | None = None,
+        llm: "LLM | None" = None,
     ) -> None:
         self.folder = folder
         self.config = config
         self.model = model
-        self.catalogue = Catalogue(folder / "objects", _TOOLS, config.limits)
+        self.catalogue = Catalogue(folder / "objects", lambda: self._own_tools, config.limits)
         self.bus = Bus()
         self.data_dir = config.data_dir
         self.store = open_store(f"files:{self.data_dir}")
@@ -67,7 +66,7 @@ class Environment:
         folder: str | os.PathLike[str],
         *,
         model: str | None = None,
-        llm: LLM | None = None,
+        llm: "LLM | None" = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`.
@@ -143,41 +142,52 @@ class Environment:
             bus=self.bus, folder=self.folder, depth=Limits.of(GivenLimits(), self.config.limits).depth
         )
 
-    def definition(self, name: str) -> Definition:
+    def definition(self, name: str) -> "Definition":
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         return self.catalogue[name]
 
-    def tools(self, definition: Definition) -> dict[str, Tool]:
+    def tools(self, definition: "Definition") -> "dict[str, Tool]":
         """Return the capabilities that a definition names, in its order."""
-        tools = (self._tool(capability) for capability in definition.capabilities)
-        return {tool.name: tool for tool in tools if tool}
+        tools = (self._tool(capability) for capability in definition.capabilities if capability.kind != "mcp")
+        return {tool.name: tool for tool in tools}
 
-    def _tool(self, capability: Capability) -> Tool | None:
-        if capability.kind == "mcp":
-            return None
-        if capability.kind != "po" and capability.name in _TOOLS:
-            return _TOOLS[capability.name]
+    def _tool(self, capability: "Capability") -> "Tool":
+        if capability.kind != "po" and capability.name in self._own_tools:
+            return self._own_tools[capability.name]
+        from prompt_objects.tools.delegate import delegate
+
         return delegate(self[capability.name], capability.context)
 
-    def connect(self, definition: Definition) -> LLM:
+    @cached_property
+    def _own_tools(self) -> "dict[str, Tool]":
+        from prompt_objects.tools.files import FILE_TOOLS
+
+        return {tool.name: tool for tool in FILE_TOOLS}
+
+    def connect(self, definition: "Definition") -> "LLM":
         """Return the model for a definition; looks around for one where none is set up, which takes a moment."""
         return self._llm or self.connection(definition).llm
 
-    def connection(self, definition: Definition) -> Connection:
-        """Return the connection that a definition's turns use; each is made once. Raises `LLMError`."""
+    def connection(self, definition: "Definition") -> "Connection":
+        """Return the connection that a definition's turns use; each is made once. Raises `UsageError`."""
+        from prompt_objects.llm.connect import connect
+
         model = self._model_for(definition)
         with self._connecting:
             if model not in self._connections:
                 self._connections[model] = connect(model, self.config, self._environ)
             return self._connections[model]
 
-    def known_model(self, definition: Definition) -> str:
-        """Return the name of the model that a definition's turns use; empty while none was connected to."""
-        connection = self._connections.get(self._model_for(definition))
-        llm = self._llm or (connection.llm if connection else None)
-        return llm.model if llm else ""
+    def known_model(self, name: str) -> str:
+        """Return the name of the model that a prompt object's turns use; empty while none was connected to."""
+        if self._llm is not None:
+            return self._llm.model
+        if not self._connections:
+            return ""  # and no definition need be read to know it
+        connection = self._connections.get(self._model_for(self.definition(name)))
+        return connection.llm.model if connection else ""
 
-    def _model_for(self, definition: Definition) -> str | None:
+    def _model_for(self, definition: "Definition") -> str | None:
         return self.model or (definition.model.use if definition.model else None)
 
     async def disconnect(self) -> None:

@@ -129,7 +129,8 @@ def _results_after(messages: list[Message], index: int) -> dict[str, str]:
 
 def _chat_form(message: Message, calls: list[dict[str, Any]]) -> Message:
     chat = {key: message[key] for key in _CHAT_KEYS if message.get(key) is not None and key != "tool_calls"}
-    chat.setdefault("content", "")
+    if not isinstance(chat.get("content"), str | list):
+        chat["content"] = ""
     if calls:
         chat["tool_calls"] = [_sendable_call(call) for call in calls]
     return chat

@@ -1,20 +1,24 @@
 """A prompt object: it understands one thing, a message."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prompt_objects.bus import Event
 from prompt_objects.context import Context
-from prompt_objects.definition import Definition
 from prompt_objects.errors import DefinitionError, UsageError
-from prompt_objects.llm import LLM
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.tools import Tool
-from prompt_objects.turn import Reply, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prompt_objects.definition import Definition
+    from prompt_objects.llm import LLM
+    from prompt_objects.tools import Tool
+    from prompt_objects.turn import Reply
 
 __all__ = ["Host", "PromptObject"]
 
@@ -22,13 +26,13 @@ __all__ = ["Host", "PromptObject"]
 class Host(Protocol):
     """What a prompt object needs of its environment."""
 
-    def definition(self, name: str) -> Definition:
+    def definition(self, name: str) -> "Definition":
         """Return the definition as its file now stands; raises `DefinitionError`."""
 
-    def tools(self, definition: Definition) -> Mapping[str, Tool]:
+    def tools(self, definition: "Definition") -> "Mapping[str, Tool]":
         """Return the capabilities that a definition names, in its order."""
 
-    def connect(self, definition: Definition) -> LLM:
+    def connect(self, definition: "Definition") -> "LLM":
         """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
 
     def context(self) -> Context:
@@ -50,7 +54,7 @@ class PromptObject:
         return f"<PromptObject {self.name}>"
 
     @property
-    def definition(self) -> Definition:
+    def definition(self) -> "Definition":
         """The definition as its file now stands; raises `DefinitionError` where that is faulty."""
         return self._host.definition(self.name)
 
@@ -73,7 +77,7 @@ class PromptObject:
 
     async def receive(
         self, message: str | Message, context: Context | None = None, session: Session | None = None
-    ) -> Reply:
+    ) -> "Reply":
         """Take a message, in the chat form or as its text, and answer it.
 
         The history is `session`'s, by default the one last used; without a context a root context is made. Every
@@ -83,20 +87,22 @@ class PromptObject:
         """
         return await self._turn(_as_message(message), context, session)
 
-    async def retry(self, context: Context | None = None, session: Session | None = None) -> Reply:
+    async def retry(self, context: Context | None = None, session: Session | None = None) -> "Reply":
         """Answer the last message of the session anew; the old answer stays in the file but no longer counts."""
         return await self._turn(None, context, session)
 
     def receive_sync(
         self, message: str | Message, context: Context | None = None, session: Session | None = None
-    ) -> Reply:
+    ) -> "Reply":
         """Do what `receive` does, for scripts that have no event loop; raises `UsageError` inside one."""
         with suppress(RuntimeError):
             asyncio.get_running_loop()
             raise UsageError("receive_sync cannot be used inside an event loop.", hint="Await receive instead.")
         return asyncio.run(self._receive_once(message, context, session))
 
-    async def _receive_once(self, message: str | Message, context: Context | None, session: Session | None) -> Reply:
+    async def _receive_once(
+        self, message: str | Message, context: Context | None, session: Session | None
+    ) -> "Reply":
         try:
             return await self.receive(message, context, session)
         finally:
@@ -121,9 +127,12 @@ class PromptObject:
                 turn.cancel()
                 await asyncio.gather(turn, return_exceptions=True)
 
-    async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> Reply:
+    async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> "Reply":
+        from prompt_objects.turn import Turn
+
         definition = await asyncio.to_thread(self._host.definition, self.name)
-        session = session or await asyncio.to_thread(self.session_manager.current)
+        if session is None:
+            session = await asyncio.to_thread(self.session_manager.current)
         tools = await asyncio.to_thread(self._host.tools, definition)
         context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
         turn = Turn(definition, tools, context, session)

@@ -8,8 +8,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from prompt_objects.bus import (
     CallEnded,
@@ -46,8 +47,7 @@ _NOT_RUN = "Cancelled before it began; it had no effect."
 _SUM_UP = "[The limit of {turns} steps is reached; nothing more can be called. Answer with what you have.]"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What a turn answered: its text, the session it stands in, and the model and tokens of this turn itself."""
 
     text: str

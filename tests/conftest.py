@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from openai_server import OpenAIServer
 
 _PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")

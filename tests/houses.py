@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from prompt_objects.llm import LLM
 from prompt_objects.environment import Environment
+from prompt_objects.llm import LLM
 
 OBJECTS = {
-    "boss": "name: boss\ndescription: Asks others\ncapabilities: [helper, scout, read_file]\nprompt: You ask others.\n",
+    "boss": "name: boss\ndescription: Asks\ncapabilities: [helper, scout, read_file]\nprompt: You ask others.\n",
     "helper": "name: helper\ndescription: Helps\ncapabilities: [boss, scout]\nprompt: You help.\n",
     "scout": "name: scout\ndescription: Looks\ncapabilities: [list_files]\nprompt: You look.\n",
 }

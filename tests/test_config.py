@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_objects.config import Config, ModelConfig, Prices, load_config
+from prompt_objects.config import Config, load_config
+from prompt_objects.config_file import ModelConfig, Prices
 from prompt_objects.errors import ConfigError, UsageError
 from prompt_objects.limits import GivenLimits
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prompt_objects.catalogue import find_definitions
 from prompt_objects.definition import (
     Capability,
     Definition,
     definition_schema,
-    find_definitions,
     load_definition,
 )
 from prompt_objects.errors import DefinitionError

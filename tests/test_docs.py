@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from prompt_objects.cli.reference import reference
 
 ROOT = Path(__file__).parent.parent

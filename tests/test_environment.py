@@ -4,6 +4,7 @@ import os
 import threading
 
 import pytest
+
 from houses import make_house, open_house
 from prompt_objects.environment import Environment
 from prompt_objects.errors import ConfigError, DefinitionError, NoEnvironment, NotFound, StoreError, UsageError

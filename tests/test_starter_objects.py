@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_objects.definition import find_definitions, load_definition
+from prompt_objects.catalogue import find_definitions
+from prompt_objects.definition import load_definition
 from prompt_objects.tools.files import FILE_TOOLS
 
 OBJECTS = Path(__file__).parent.parent / "objects"

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing, suppress
 
 import pytest
+
 from houses import open_house
 from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
 from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited

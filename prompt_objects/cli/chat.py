@@ -1,27 +1,32 @@
-"""`prompt-objects`, `prompt-objects chat` and `prompt-objects -p`: talking, in whichever way there is."""
+"""`prompt-objects`, `prompt-objects chat` and `prompt-objects -p`: talking, in whichever way there is.
+
+Each way imports what it needs, and nothing that only another one needs.
+"""
 
 import sys
 from argparse import Namespace
 
-from prompt_objects.chat import Chat
-from prompt_objects.cli import overview, send, sessions
-from prompt_objects.cli.opening import open_conversation, open_environment
-from prompt_objects.cli.running import run_to_the_end
 from prompt_objects.errors import UsageError
 
 __all__ = ["run"]
 
 
-def run(options: Namespace) -> int | None:
+def run(options: Namespace) -> None:
     """Chat in a terminal; send one message where there is one; say what would be opened where there is neither."""
     if options.list_sessions:
-        return sessions.list_(options)
-    text = _message(options.prompt)
-    if text is not None:
-        return send.run(options, text)
-    if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
-        return _interactive(options)
-    return overview.run(options)
+        from prompt_objects.cli import sessions
+
+        sessions.list_(options)
+    elif (text := _message(options.prompt)) is not None:
+        from prompt_objects.cli import send
+
+        send.run(options, text)
+    elif sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
+        _interactive(options)
+    else:
+        from prompt_objects.cli import overview
+
+        overview.run(options)
 
 
 def _message(prompt: str | None) -> str | None:
@@ -34,9 +39,11 @@ def _message(prompt: str | None) -> str | None:
 
 
 def _interactive(options: Namespace) -> None:
-    environment = open_environment(options)
-    po, session = open_conversation(options, environment)
-    chat = Chat(environment, po, session)
+    from prompt_objects.chat import Chat
+    from prompt_objects.cli.opening import open_conversation, open_environment
+    from prompt_objects.cli.running import run_to_the_end
     from prompt_objects.ui.repl import run as run_repl
 
-    run_to_the_end(run_repl(chat), environment)
+    environment = open_environment(options)
+    po, session = open_conversation(options, environment)
+    run_to_the_end(run_repl(Chat(environment, po, session)), environment)

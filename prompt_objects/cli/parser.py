@@ -72,25 +72,26 @@ def _group(commands: Commands, name: str, summary: str) -> Commands:
 
 
 def _declare_sessions(group: Commands) -> None:
-    key = {"metavar": "KEY", "help": "id, beginning of an id, or name"}
     listed = _command(group, "list", "list sessions, the latest first", "sessions:list_")
     listed.add_argument("--limit", type=int, metavar="N", help="at most this many")
-    _command(group, "show", "print a session", "sessions:show").add_argument("key", **key)
+    _with_key(_command(group, "show", "print a session", "sessions:show"))
     made = _command(group, "new", "begin a session", "sessions:new")
     made.add_argument("name", nargs="?", metavar="NAME")
-    renamed = _command(group, "rename", "give a session another name", "sessions:rename")
-    renamed.add_argument("key", **key)
+    renamed = _with_key(_command(group, "rename", "give a session another name", "sessions:rename"))
     renamed.add_argument("name", metavar="NAME")
-    _command(group, "delete", "move a session to the trash", "sessions:delete").add_argument("key", **key)
+    _with_key(_command(group, "delete", "move a session to the trash", "sessions:delete"))
     restored = _command(group, "restore", "bring a session back from the trash", "sessions:restore")
     restored.add_argument("key", nargs="?", metavar="KEY", help="by default the last deleted one")
-    copied = _command(group, "duplicate", "copy a session", "sessions:duplicate")
-    copied.add_argument("key", **key)
+    copied = _with_key(_command(group, "duplicate", "copy a session", "sessions:duplicate"))
     copied.add_argument("name", nargs="?", metavar="NAME")
-    exported = _command(group, "export", "write a session as Markdown or JSON", "sessions:export")
-    exported.add_argument("key", **key)
+    exported = _with_key(_command(group, "export", "write a session as Markdown or JSON", "sessions:export"))
     exported.add_argument("--format", choices=["markdown", "json"], default="markdown")
     exported.add_argument("--output", metavar="FILE", help="a new file; by default standard output")
+
+
+def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("key", metavar="KEY", help="id, beginning of an id, or name")
+    return parser
 
 
 def _declare_objects(group: Commands) -> None:

@@ -5,9 +5,10 @@ Usage, help, completion and the generated reference come from the declaration; s
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
 
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Outcome
@@ -36,8 +37,7 @@ CommandName: TypeAlias = Annotated[str, "command"]
 FilePath: TypeAlias = Annotated[str, "path"]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One parameter of a command; the last one takes the rest of the line, spaces and all."""
 
     name: str
@@ -52,8 +52,7 @@ class Parameter:
         return f"<{word}>" if self.required else f"[{word}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command, as it was declared."""
 
     name: str

@@ -1,21 +1,20 @@
 """What a command can result in: plain data, which only a screen draws."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 __all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Table"]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One sentence about what was done."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows of text under a title; `mark` is the row of the current one, None where there is none."""
 
     title: str
@@ -24,35 +23,30 @@ class Table:
     mark: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A longer text in Markdown."""
 
     markdown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Something to ask first; only a plain yes carries it out."""
 
     text: str
     yes: Callable[[], "Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """The conversation is now another session or another prompt object's."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """The last message is to be answered anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(Struct, frozen=True):
     """The person is done."""
 
 

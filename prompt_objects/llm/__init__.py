@@ -5,16 +5,16 @@ A new kind of model is one class with `model` and `stream`; the openai client, `
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from prompt_objects.message import Message
 
 __all__ = ["LLM", "Completion", "Request", "Text", "Usage"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens of one or more requests, as the server counted them; `cached` are part of `prompt`."""
 
     prompt: int = 0
@@ -38,8 +38,7 @@ class Usage:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request: messages in the chat form, tools as functions, and settings such as temperature."""
 
     messages: Sequence[Message]
@@ -47,15 +46,13 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A piece of the answer, as it streams."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """The end of an answer: the whole message in the chat form, and what it took.
 
     `finish_reason` is the server's word: `stop`, `tool_calls`, `length`, `content_filter`.

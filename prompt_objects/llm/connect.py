@@ -11,7 +11,8 @@ from prompt_objects.llm.local import LocalServer, find_local_server, list_models
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
-    from prompt_objects.config import Config, ModelConfig
+    from prompt_objects.config import Config
+    from prompt_objects.config_file import ModelConfig
 
 __all__ = ["USUAL_MODEL", "Connection", "connect"]
 

@@ -186,7 +186,8 @@ class Session:
 
         A message without `at` gets the present moment. Raises `Conflict` when another writer added some since
         this handle last looked, `UsageError` for what JSON cannot say, `NotFound` when the session has been
-        deleted and `StoreError` when the disk refuses; nothing is written then.
+        deleted and `StoreError` when the disk refuses; nothing is written then. (Only where the disk took a message
+        and failed while it was waited for is it uncertain; `refresh` shows what became of it.)
         """
         if not messages:
             return

@@ -1,8 +1,9 @@
 """What a prompt object can use: a name, a description, a JSON Schema and something to run."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from prompt_objects.context import Context
 
@@ -12,8 +13,7 @@ Effect = Literal["read", "write", "execute", "network"]
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """A capability as a model sees it, and what carries it out.
 
     `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of

@@ -85,7 +85,9 @@ class CommandCompleter(Completer):
 
 def _longer(name: str, typed: str) -> bool:
     """Whether a command of more words is being typed, such as `session new` where `session` is one as well."""
-    return any(other != name and other.startswith(f"{name} ") and typed.startswith(f"{other} ") for other in all_commands())
+    return any(
+        other != name and other.startswith(f"{name} ") and typed.startswith(f"{other} ") for other in all_commands()
+    )
 
 
 def _completion(text: str, typed: str, display: str, meta: str) -> Completion:

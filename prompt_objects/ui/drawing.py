@@ -8,9 +8,10 @@ from prompt_toolkit.utils import get_cwidth
 from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.ui.style import Line
 
-__all__ = ["barred", "call", "cut", "duration", "error", "folded", "result", "said", "sentence", "size"]
+__all__ = ["barred", "call", "cut", "duration", "error", "folded", "prompt", "result", "said", "sentence", "size"]
 
 BAR = "│ "
+_ASKED = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 
 
@@ -42,9 +43,14 @@ def folded(text: str, width: int) -> list[str]:
     return lines
 
 
-def said(prompt: str, text: str, width: int) -> list[Line]:
+def prompt(po_name: str, width: int) -> str:
+    """Write the prompt at which a prompt object is spoken to: its name, of which a narrow screen cuts some off."""
+    return cut(po_name, max(width // 3, 4)) + _ASKED
+
+
+def said(at: str, text: str, width: int) -> list[Line]:
     """Draw what the person said, behind the prompt that it was said at."""
-    lead = cut(prompt, max(width // 2, 2))
+    lead = cut(at, max(width // 2, 2))
     indent = get_cwidth(lead)
     first, *others = folded(text, max(width - indent, 2))
     return [
@@ -66,7 +72,7 @@ def error(message: str, hint: str, width: int) -> list[Line]:
 
 def call(name: str, arguments: str, width: int) -> Line:
     """Draw a call on one line."""
-    return [("class:call", cut(f"→ {name} {_arguments(arguments)}".rstrip(), width))]
+    return [("class:call", cut(f"→ {name} {_arguments(arguments)}", width).rstrip())]
 
 
 def result(text: str, seconds: float, width: int, *, failed: bool) -> Line:

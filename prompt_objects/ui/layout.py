@@ -5,7 +5,15 @@ from collections.abc import Callable
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import has_completions, is_searching
-from prompt_toolkit.layout import BufferControl, ConditionalContainer, HSplit, Layout, VerticalAlign, Window
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.layout import (
+    BufferControl,
+    ConditionalContainer,
+    HSplit,
+    Layout,
+    VerticalAlign,
+    Window,
+)
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
@@ -15,7 +23,7 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from prompt_objects.ui.style import Line
 
-__all__ = ["make_layout", "screen_size"]
+__all__ = ["entry_height", "make_layout", "screen_size"]
 
 MENU_LINES = 8
 
@@ -24,6 +32,16 @@ def screen_size() -> tuple[int, int]:
     """Return columns and rows."""
     size = get_app().output.get_size()
     return size.columns, size.rows
+
+
+def entry_height(text: str, prompt: str) -> int:
+    """Return the rows that the input takes: half the screen at most."""
+    columns, rows = screen_size()
+    most, width = max(rows // 2, 1), max(columns - get_cwidth(prompt), 2)
+    height = 0
+    for line in text.split("\n", most)[:most]:
+        height += get_cwidth(line[: width * most]) // width + 1
+    return min(height, most)
 
 
 def make_layout(
@@ -46,28 +64,37 @@ def make_layout(
             include_default_input_processors=False,
             preview_search=True,
         ),
-        height=lambda: Dimension(min=1, max=max(screen_size()[1] // 2, 1)),
+        height=lambda: Dimension(min=1, max=entry_height(buffer.text, prompt())),
         get_line_prefix=lambda line, wrap: _prefix(prompt(), line, wrap),
         wrap_lines=True,
         dont_extend_height=True,
     )
-    rows = [
-        Window(FormattedTextControl(lambda: _joined(live())), dont_extend_height=True, wrap_lines=False),
-        entry,
-        search,
-        CompletionsMenu(max_height=MENU_LINES, scroll_offset=1),
-        ConditionalContainer(
-            Window(FormattedTextControl(toolbar), height=1, style="class:toolbar"), ~has_completions & ~is_searching
+    return Layout(
+        HSplit(
+            [
+                _text_window(lambda: _joined(live())),
+                entry,
+                search,
+                CompletionsMenu(max_height=MENU_LINES, scroll_offset=1),
+                ConditionalContainer(
+                    _text_window(lambda: _joined([toolbar()]), "class:toolbar"), ~has_completions & ~is_searching
+                ),
+            ],
+            align=VerticalAlign.TOP,
         ),
-    ]
-    return Layout(HSplit(rows, align=VerticalAlign.TOP), focused_element=entry)
+        focused_element=entry,
+    )
 
 
-def _prefix(prompt: str, line: int, wrap: int) -> Line:
+def _text_window(text: Callable[[], FormattedText], style: str = "") -> Window:
+    return Window(FormattedTextControl(text), style=style, dont_extend_height=True)
+
+
+def _prefix(prompt: str, line: int, wrap: int) -> FormattedText:
     if line == wrap == 0:
-        return [("class:prompt", prompt)]
-    return [("", " " * get_cwidth(prompt))]
+        return FormattedText([("class:prompt", prompt)])
+    return FormattedText([("", " " * get_cwidth(prompt))])
 
 
-def _joined(lines: list[Line]) -> Line:
-    return [piece for line in lines for piece in (*line, ("", "\n"))][:-1]
+def _joined(lines: list[Line]) -> FormattedText:
+    return FormattedText([piece for line in lines for piece in (*line, ("", "\n"))][:-1])

@@ -8,11 +8,12 @@ from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.ui.style import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from rich.console import Console
+    from rich.segment import Segment
     from rich.style import Style
 
 __all__ = ["block_starts", "ending", "render", "warm_up"]
@@ -20,6 +21,8 @@ __all__ = ["block_starts", "ending", "render", "warm_up"]
 MIN_WIDTH = 8
 HIGHLIGHTED = 40_000
 """Characters of one block up to which code is highlighted: beyond that it takes too long."""
+
+LONG_LINE = 300
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
@@ -45,15 +48,12 @@ def render(text: str, width: int) -> list[Line]:
 
     Links show their address behind them. HTML is shown as it is written.
     """
-    from rich.markdown import Markdown
-    from rich.segment import Segment
-
-    console = _console()
-    document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
-    document.parsed = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
-    options = console.options.update(width=max(width, MIN_WIDTH))
-    lines = Segment.split_lines(console.render(document, options))
-    return _trimmed([_as_line(line) for line in lines])
+    tokens = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
+    lines: list[Line] = []
+    for block in _blocks(tokens):
+        drawn = _drawn(block, max(width, MIN_WIDTH))
+        lines += [[], *drawn] if lines and drawn else drawn
+    return lines
 
 
 def block_starts(text: str) -> list[int]:
@@ -64,11 +64,11 @@ def block_starts(text: str) -> list[int]:
 
 def ending(text: str, lines: int) -> str:
     """Return the last lines of one block, in a form that still looks like its end."""
-    kept = text.split("\n")
-    if len(kept) <= lines:
+    if text.count("\n") < lines and len(text) <= lines * LONG_LINE:
         return text
-    opening = [kept[0]] if _FENCE.match(kept[0]) else []
-    return "\n".join([*opening, *kept[-lines:]])
+    opening, _, _ = text.partition("\n")
+    kept = text[-lines * LONG_LINE :].split("\n")[-lines:]
+    return "\n".join([opening, *kept] if _FENCE.match(opening) and opening not in kept else kept)
 
 
 def warm_up() -> None:
@@ -108,6 +108,26 @@ def _block_parser() -> "MarkdownIt":
     return parser
 
 
+def _blocks(tokens: "Sequence[Token]") -> "Iterator[list[Token]]":
+    """Group the tokens by top-level blocks."""
+    block: list[Token] = []
+    for token in tokens:
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield block
+            block = []
+
+
+def _drawn(block: "list[Token]", width: int) -> list[Line]:
+    from rich.markdown import Markdown
+    from rich.segment import Segment
+
+    document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
+    document.parsed = block
+    options = _console().options.update(width=width)
+    return _trimmed([_as_line(line) for line in Segment.split_lines(_console().render(document, options))])
+
+
 def _plainer(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
     """Clean what entities and escapes were decoded to, and turn links and images into text."""
     for token in tokens:
@@ -145,14 +165,8 @@ def _plainer_inline(children: "Sequence[Token]") -> "list[Token]":
     return plainer
 
 
-def _as_line(segments: "Sequence[object]") -> Line:
-    from rich.segment import Segment
-
-    return [
-        (_style_string(segment.style), clean_line(segment.text))
-        for segment in segments
-        if isinstance(segment, Segment) and not segment.control
-    ]
+def _as_line(segments: "Sequence[Segment]") -> Line:
+    return [(_style_string(segment.style), clean_line(segment.text)) for segment in segments if not segment.control]
 
 
 @cache

@@ -41,7 +41,7 @@ def last_exchange(po_name: str, messages: Sequence[Message], width: int) -> list
     lines: list[Line] = []
     for message in messages[asked[-1] if asked else 0 :]:
         if message.get("role") == "user":
-            lines += _shortened(drawing.said(f"{po_name} › ", text_of(message), width))
+            lines += _shortened(drawing.said(drawing.prompt(po_name, width), text_of(message), width))
         elif message.get("role") == "assistant":
             if text_of(message).strip():
                 lines += [[], *_shortened(render(text_of(message), width))]
@@ -63,7 +63,7 @@ def _table(table: Table, width: int) -> list[Line]:
     heads = [clean_line(column) for column in table.columns]
     rows = [heads, *cells] if any(heads) else cells
     lines: list[Line] = [[("class:title", clean_line(table.title))]]
-    if not rows:
+    if not cells:
         return [*lines, [("class:hint", "  none")]]
     widths = _fitted([max(map(get_cwidth, column)) for column in zip(*rows, strict=True)], width - len(_GAP))
     for number, row in enumerate(rows):

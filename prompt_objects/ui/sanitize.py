@@ -20,9 +20,7 @@ _SUSPECT = re.compile(
     "\ufe00-\ufe0e\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 # Joiners belong between letters of some scripts and between emoji; elsewhere they only hide.
-_LONE_JOINERS = re.compile(
-    "(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])"
-)
+_LONE_JOINERS = re.compile("(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])")
 
 _REPLACEMENT = "\ufffd"
 _INVISIBLE = [0xAD, 0x34F, *range(0x180B, 0x1810), 0x200B, 0x200E, 0x200F, 0x61C, 0xFEFF]

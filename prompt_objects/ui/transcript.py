@@ -149,7 +149,7 @@ class Transcript:
             self._add(event, run, "end", drawing.error(event.error, "", _inner(run, width)))
 
     def _add(self, event: Event, run: _Run, kind: str, lines: list[Line], heading: str = "") -> None:
-        """Put lines below what is there: a blank line between things of different kinds, a heading where it is new."""
+        """Put lines below what is there: a blank line between different things, a heading where it is new."""
         heading = heading or (run.name if run.depth else "")
         here = (event.run, kind, heading)
         if here[::2] != self._last[::2]:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from houses import make_house
 from prompt_objects import commands
 from prompt_objects.chat import Chat

@@ -4,9 +4,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from openai_server import OpenAIServer, text
 
-from prompt_objects.config import Config, ModelConfig
+from openai_server import OpenAIServer, text
+from prompt_objects.config import Config
+from prompt_objects.config_file import ModelConfig
 from prompt_objects.errors import Unauthorized, UsageError
 from prompt_objects.llm import LLM, Completion, Request
 from prompt_objects.llm.connect import USUAL_MODEL, connect

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from openai_server import OpenAIServer, status
 
+from openai_server import OpenAIServer, status
 from prompt_objects.llm.local import LocalServer, find_local_server, list_models
 
 

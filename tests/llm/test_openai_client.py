@@ -9,8 +9,8 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from openai_server import USAGE, Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
 
+from openai_server import USAGE, Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
 from prompt_objects.errors import (
     BrokenStream,
     ContextTooLong,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,7 +44,3 @@ def manager(store: Store) -> SessionManager:
 @pytest.fixture
 def session(manager: SessionManager) -> Session:
     return manager.create("Notes")
-
-
-def user(content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content}

@@ -5,11 +5,15 @@ import json
 import pytest
 
 from prompt_objects.errors import UsageError
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "README.md"}'}}
 
 
-def test_markdown_shows_who_said_what_and_no_content_escapes_its_fence(manager, session):
+def test_markdown_shows_who_said_what_and_no_content_escapes_its_fence(
+    manager: SessionManager, session: Session
+) -> None:
     session.append(
         {"role": "user", "content": "Hello", "at": "2026-01-02T03:04:05.000000Z"},
         {"role": "assistant", "content": "", "tool_calls": [CALL], "model": "gpt"},
@@ -22,14 +26,14 @@ def test_markdown_shows_who_said_what_and_no_content_escapes_its_fence(manager, 
     assert "`````\n````\n# not a heading\n````\n`````" in text
 
 
-def test_markdown_can_be_written_whatever_was_said(manager, session):
+def test_markdown_can_be_written_whatever_was_said(manager: SessionManager, session: Session) -> None:
     session.append(
         {"role": "user", "content": "half \ud800"}, {"role": "assistant", "content": None, "tool_calls": [{}]}
     )
     manager.export("Notes").encode()
 
 
-def test_json_is_the_document_with_all_its_keys(manager, session):
+def test_json_is_the_document_with_all_its_keys(manager: SessionManager, session: Session) -> None:
     session.set_metadata({"a": 1})
     session.append({"role": "user", "content": "half \ud800", "extra": [1]})
     document = json.loads(manager.export("Notes", "json").encode())
@@ -39,8 +43,8 @@ def test_json_is_the_document_with_all_its_keys(manager, session):
     assert list(document)[-1] == "updated_at"
 
 
-def test_an_unknown_format_is_told_those_there_are(manager, session):
+def test_an_unknown_format_is_told_those_there_are(manager: SessionManager, session: Session) -> None:
     with pytest.raises(UsageError) as caught:
-        manager.export("Notes", "stone")
+        manager.export("Notes", "xyzzy")
     assert "json" in caught.value.hint
     assert "markdown" in caught.value.hint

@@ -1,32 +1,36 @@
 """SessionManager: names, keys, the current session."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prompt_objects.errors import Ambiguous, InvalidName, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Parent
+from prompt_objects.sessions.stores import Store
 
 
-def names(manager: SessionManager, **options) -> list[str]:
+def names(manager: SessionManager, **options: Any) -> list[str]:
     return [info.name for info in manager.list(**options)]
 
 
-def test_default_is_made_once_and_is_current(manager, open_again):
+def test_default_is_made_once_and_is_current(manager: SessionManager, open_again: Callable[[], Store]) -> None:
     first = manager.current()
     assert first.name == "Default"
     assert SessionManager(open_again(), "reader").current().id == first.id
 
 
-def test_current_goes_on_where_it_was_left(manager, open_again):
+def test_current_goes_on_where_it_was_left(manager: SessionManager, open_again: Callable[[], Store]) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
     assert SessionManager(open_again(), "reader").current().name == "One"
 
 
-def test_another_window_does_not_move_this_one(manager, open_again):
+def test_another_window_does_not_move_this_one(manager: SessionManager, open_again: Callable[[], Store]) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
@@ -34,7 +38,7 @@ def test_another_window_does_not_move_this_one(manager, open_again):
     assert manager.current().name == "One"
 
 
-def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manager):
+def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manager: SessionManager) -> None:
     manager.create("Old")
     manager.create("New")
     manager.create("Child", parent=Parent(session="s", call="c"))
@@ -44,7 +48,9 @@ def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manage
     assert manager.current().name == "New"
 
 
-def test_a_garbled_pointer_is_ignored(manager, tmp_path, open_again):
+def test_a_garbled_pointer_is_ignored(
+    manager: SessionManager, tmp_path: Path, open_again: Callable[[], Store]
+) -> None:
     session = manager.current()
     for garbage in (
         b"",
@@ -57,14 +63,14 @@ def test_a_garbled_pointer_is_ignored(manager, tmp_path, open_again):
         assert SessionManager(open_again(), "reader").current().id == session.id
 
 
-def test_the_last_object_is_remembered(store, open_again):
+def test_the_last_object_is_remembered(store: Store, open_again: Callable[[], Store]) -> None:
     assert store.last_used.last_object() is None
     store.last_used.use_object("reader")
     assert open_again().last_used.last_object() == "reader"
     assert SessionManager(open_again()).current().po_name == "reader"
 
 
-def test_sessions_are_listed_by_their_last_change(manager):
+def test_sessions_are_listed_by_their_last_change(manager: SessionManager) -> None:
     for name in ("One", "Two", "Three"):
         manager.create(name)
     manager.get("One").append({"role": "user", "content": "Hello"})
@@ -72,38 +78,38 @@ def test_sessions_are_listed_by_their_last_change(manager):
     assert names(manager, limit=1) == ["One"]
 
 
-def test_children_can_be_left_out(manager):
+def test_children_can_be_left_out(manager: SessionManager) -> None:
     child = manager.create("Child", parent=Parent(session="s", call="c"))
     manager.create("Own")
     assert names(manager, include_children=False) == ["Own"]
     assert manager.get(child.id).parent == Parent(session="s", call="c")
 
 
-def test_automatic_names_are_free_ones(manager):
+def test_automatic_names_are_free_ones(manager: SessionManager) -> None:
     manager.create("Session 3")
     manager.create("Session 2")
     assert [manager.create().name for _ in range(2)] == ["Session 4", "Session 5"]
 
 
-def test_the_second_session_is_session_2(manager):
+def test_the_second_session_is_session_2(manager: SessionManager) -> None:
     manager.current()
     assert manager.create().name == "Session 2"
 
 
 class TestKeys:
-    def test_id_prefix_and_name_find_a_session(self, manager):
+    def test_id_prefix_and_name_find_a_session(self, manager: SessionManager) -> None:
         session = manager.create("API notes")
         for key in (session.id, session.id.upper(), session.id[:30], "API notes", " api NOTES "):
             assert manager.get(key).id == session.id
 
-    def test_an_exact_name_beats_one_in_other_capitals(self, manager):
+    def test_an_exact_name_beats_one_in_other_capitals(self, manager: SessionManager) -> None:
         manager.create("notes")
         upper = manager.create("Notes")
         assert manager.get("Notes").id == upper.id
         with pytest.raises(Ambiguous):
             manager.get("NOTES")
 
-    def test_several_that_answer_are_listed_so_that_one_can_be_typed(self, store):
+    def test_several_that_answer_are_listed_so_that_one_can_be_typed(self, store: Store) -> None:
         everywhere = SessionManager(store)
         for po_name in ("reader", "writer"):
             everywhere.create("Default", po_name=po_name)
@@ -115,18 +121,18 @@ class TestKeys:
         keys = [candidate.split()[0] for candidate in caught.value.candidates]
         assert [everywhere.get(key).po_name for key in keys] == ["writer", "reader"]
 
-    def test_three_characters_are_no_prefix(self, manager):
+    def test_three_characters_are_no_prefix(self, manager: SessionManager) -> None:
         session = manager.create("One")
         with pytest.raises(NotFound):
             manager.get(session.id[:3])
 
-    def test_an_unknown_name_is_told_the_nearest(self, manager):
+    def test_an_unknown_name_is_told_the_nearest(self, manager: SessionManager) -> None:
         manager.create("API notes")
         with pytest.raises(NotFound) as caught:
             manager.get("API nots")
         assert "API notes" in caught.value.hint
 
-    def test_another_object_s_sessions_and_another_user_s_are_not_found(self, store):
+    def test_another_object_s_sessions_and_another_user_s_are_not_found(self, store: Store) -> None:
         hers = SessionManager(store, "reader", user_id="ann").create("Hers")
         for manager in (SessionManager(store, "writer"), SessionManager(store, "reader", user_id="bob")):
             assert manager.list() == []
@@ -139,25 +145,27 @@ class TestKeys:
 class TestNaming:
     @pytest.mark.parametrize(
         "name",
-        ["", "   ", "a\nb", "a\tb", "\x1b[31mred", "a\u202eb", "a\u200bb", "a\u2028b", "\ud800", "\ue000", "x" * 101]
-        + ["0193a1b2-0000-7000-8000-000000000000", "0193A1B2-0000-7000-8000-000000000000"],
+        [
+            *("", "   ", "a\nb", "a\tb", "\x1b[31mred", "a\u202eb", "a\u200bb", "a\u2028b", "\ud800", "\ue000"),
+            *("x" * 101, "0193a1b2-0000-7000-8000-000000000000", "0193A1B2-0000-7000-8000-000000000000"),
+        ],
     )
-    def test_names_that_mislead_are_refused(self, manager, name):
+    def test_names_that_mislead_are_refused(self, manager: SessionManager, name: str) -> None:
         with pytest.raises(InvalidName):
             manager.create(name)
         assert manager.list() == []
 
-    def test_names_are_trimmed_and_composed(self, manager):
+    def test_names_are_trimmed_and_composed(self, manager: SessionManager) -> None:
         assert manager.create("  Cafe\u0301 \u00e0 Paris ").name == "Caf\u00e9 \u00e0 Paris"
         with pytest.raises(NameTaken):
             manager.create("Caf\u00e9 a\u0300 Paris")
 
-    def test_any_language_and_100_characters_are_welcome(self, manager):
+    def test_any_language_and_100_characters_are_welcome(self, manager: SessionManager) -> None:
         for name in ("日本語のメモ", "заметки", "🦉 owls", "x" * 100):
             assert manager.create(name).name == name
         assert manager.duplicate("x" * 100).name == "x" * 95 + " copy"
 
-    def test_a_suggestion_is_free(self, manager):
+    def test_a_suggestion_is_free(self, manager: SessionManager) -> None:
         for name in ("Notes", "Notes 2"):
             manager.create(name)
         with pytest.raises(NameTaken) as caught:
@@ -165,7 +173,7 @@ class TestNaming:
         assert manager.create(caught.value.suggestion).name == "Notes 3"
 
 
-def test_rename_keeps_the_order_and_the_history(manager):
+def test_rename_keeps_the_order_and_the_history(manager: SessionManager) -> None:
     one = manager.create("One")
     one.append({"role": "user", "content": "Hello"})
     manager.create("Two")
@@ -176,7 +184,7 @@ def test_rename_keeps_the_order_and_the_history(manager):
         manager.rename("Uno", "Two")
 
 
-def test_duplicates_are_copies_of_their_own(manager):
+def test_duplicates_are_copies_of_their_own(manager: SessionManager) -> None:
     source = manager.create("Notes", metadata={"a": 1})
     source.append({"role": "user", "content": "Hello"})
     copy, second = manager.duplicate("Notes"), manager.duplicate("Notes")
@@ -187,7 +195,7 @@ def test_duplicates_are_copies_of_their_own(manager):
     assert second.history == source.history
 
 
-def test_delete_and_restore_the_last(manager):
+def test_delete_and_restore_the_last(manager: SessionManager) -> None:
     for name in ("One", "Two"):
         manager.create(name)
         assert manager.delete(name).name == name
@@ -200,7 +208,7 @@ def test_delete_and_restore_the_last(manager):
         manager.restore()
 
 
-def test_a_session_may_begin_from_a_template(store):
+def test_a_session_may_begin_from_a_template(store: Store) -> None:
     messages = [{"role": "user", "content": "Review this diff"}]
     manager = SessionManager(store, "reader", templates={"review": messages})
     session = manager.create(template="review")
@@ -212,13 +220,13 @@ def test_a_session_may_begin_from_a_template(store):
     assert len(manager.list()) == 1
 
 
-def test_a_manager_of_all_wants_to_know_whose(store):
+def test_a_manager_of_all_wants_to_know_whose(store: Store) -> None:
     with pytest.raises(UsageError):
         SessionManager(store).create("Notes")
     assert SessionManager(store).for_object("reader").create("Notes").po_name == "reader"
 
 
-def test_a_session_file_opens_its_session_and_no_other_file_does(manager, tmp_path):
+def test_a_session_file_opens_its_session_and_no_other_file_does(manager: SessionManager, tmp_path: Path) -> None:
     session = manager.create("Notes")
     file = tmp_path / "data" / "sessions" / f"{session.id}.json"
     assert manager.open_file(file).id == session.id

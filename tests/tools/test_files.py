@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from prompt_objects.errors import ToolError
 from prompt_objects.tools.files import MOST_CHARACTERS, list_files, read_file
 

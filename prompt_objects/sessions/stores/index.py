@@ -42,8 +42,8 @@ def _id_part(session_id: str) -> bytes:
 class Index:
     """The entries of all sessions: `with index:` holds its lock, and knows it as it is now, rebuilt if need be.
 
-    Everything but `close` wants that. Entering raises `StoreError`. `survey` reads the session files anew; its
-    result is what the index is rebuilt from.
+    Everything but `close` wants that, and what the disk refuses leaves the block as `StoreError`. `survey` reads
+    the session files anew; its result is what the index is rebuilt from.
     """
 
     def __init__(self, path: Path, survey: Callable[[], Iterable[SessionInfo]]) -> None:
@@ -64,27 +64,32 @@ class Index:
     def __enter__(self) -> None:
         self._mutex.acquire()
         try:
-            if self._lock is None:
-                lock_path = self.path.with_name(self.path.name + ".lock")
-                self._lock = disk.locked(disk.open_private(lock_path, os.O_RDWR | os.O_CREAT))
-            self._lock.__enter__()
-            try:
-                self._catch_up()
-            except BaseException:
-                self._lock.__exit__()
-                raise
+            self._take_lock()
         except BaseException as error:
             self._mutex.release()
             if isinstance(error, OSError):
                 raise disk.failure("used", self.path, error) from error
             raise
 
-    def __exit__(self, *_: object) -> None:
+    def _take_lock(self) -> None:
+        if self._lock is None:
+            lock_path = self.path.with_name(self.path.name + ".lock")
+            self._lock = disk.locked(disk.open_private(lock_path, os.O_RDWR | os.O_CREAT))
+        self._lock.__enter__()
+        try:
+            self._catch_up()
+        except BaseException:
+            self._lock.__exit__()
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if self._lock is not None:
                 self._lock.__exit__()
         finally:
             self._mutex.release()
+        if isinstance(error, OSError):
+            raise disk.failure("used", self.path, error) from error
 
     def entries(self) -> list[SessionInfo]:
         """Return all entries."""
@@ -178,17 +183,19 @@ class Index:
 
     def _catch_up(self) -> None:
         """See that the open document is the one at the path, and has our form."""
-        new = self._doc is None
         size = self._doc.size_now() if self._doc else None
+        if self._doc and size == self._doc.size:
+            return
         if size is None:
             self._forget_document()
-            new = True
-            try:
-                size = self._open().size_now()
-            except FileNotFoundError:
-                return self.rebuild()
-        doc = self._open()
-        doc.size = size or 0
-        if doc.foot() != b"\n" + _FOOT or (new and doc.read(0, len(_HEAD)) != _HEAD):
+        if not self._is_in_form():
             self.rebuild()
-        return None
+
+    def _is_in_form(self) -> bool:
+        new = self._doc is None
+        try:
+            doc = self._open()
+        except FileNotFoundError:
+            return False
+        doc.size = doc.size_now() or 0
+        return doc.foot() == b"\n" + _FOOT and not (new and doc.read(0, len(_HEAD)) != _HEAD)

@@ -32,10 +32,24 @@ class Recovered:
     whole: bool
 
 
-def recover(data: bytes) -> Recovered | None:
+def recover(data: bytes, foot_length: int) -> Recovered | None:
     """Read what can be read; None where not even the head can be."""
     text = data.decode(errors="surrogateescape").removeprefix("\ufeff")
-    return _whole(text.strip("\0 \t\r\n")) or _in_parts(text)
+    if whole := _whole(text.strip("\0 \t\r\n")):
+        return whole
+    mixed = _mixed_line(data, foot_length)
+    return _in_parts(text.removesuffix(mixed), mixed)
+
+
+def _mixed_line(data: bytes, foot_length: int) -> str:
+    """Return a last line that a write began and the rest of the old foot ends, or else "".
+
+    It may look like a message: `,{"role":"user","content":"` and `02:41:25.341106Z"}` make one. But it is as long
+    as a foot, and a true message is longer: its time alone takes more than half of that.
+    """
+    line = data[data.rfind(b"\n", 0, -1) + 1 :]
+    is_mixed = len(line) == foot_length and line.startswith((b",{", b"{"))
+    return line.decode(errors="surrogateescape") if is_mixed else ""
 
 
 def _whole(text: str) -> Recovered | None:
@@ -51,7 +65,7 @@ def _whole(text: str) -> Recovered | None:
     return Recovered(document, history, b"", whole=True)
 
 
-def _in_parts(text: str) -> Recovered | None:
+def _in_parts(text: str, mixed: str) -> Recovered | None:
     # metadata may have a list called history, too; the head is what makes an object when it is closed there
     for begin in islice(_LIST_BEGINS.finditer(text), 20):
         closed = decode_at(text[: begin.end()] + "]}", 0)
@@ -61,7 +75,7 @@ def _in_parts(text: str) -> Recovered | None:
             messages, unreadable = _scan(text, begin.end())
             if updated := _UPDATED.search(text[-200:]):
                 head["updated_at"] = updated[1]
-            return Recovered(head, messages, unreadable.encode(errors="surrogateescape"), whole=False)
+            return Recovered(head, messages, (unreadable + mixed).encode(errors="surrogateescape"), whole=False)
     return None
 
 

@@ -109,7 +109,7 @@ def summary(path: Path) -> SessionInfo:
         updated_at = data[-_FOOT_LENGTH:].split(b'"')[3].decode()
         lines = (line.removeprefix(b",") for line in data.split(b"\n")[1:-2] if b'"usage"' in line)
         return with_usage(_info(path, head, count, updated_at), _readable(lines))
-    recovered = recover(data)
+    recovered = recover(data, _FOOT_LENGTH)
     if recovered is None:
         raise _damaged(path, "its beginning is not that of a session")
     info = _info(path, recovered.head, len(recovered.messages), _updated_at(recovered))
@@ -218,7 +218,7 @@ class SessionFile:
 
     def _take_foreign(self, data: bytes) -> bool:
         """Take in a file that is not in our form: as it is where it is whole, repaired where it is not."""
-        recovered = recover(data)
+        recovered = recover(data, _FOOT_LENGTH)
         if recovered is None:
             raise _damaged(self.path, "its beginning is not that of a session")
         updated_at = self._updated_at = _updated_at(recovered)
@@ -237,7 +237,7 @@ class SessionFile:
         if recovered.unreadable:
             beside = self.path.with_suffix(".corrupt")
             with self._doing("written"):
-                _add_to(beside, recovered.unreadable)
+                _add_to(beside, recovered.unreadable.rstrip(b"\n") + b"\n")
             note += f" What could not be read is in {beside}."
         self._replace(recovered.messages, updated_at)
         self._notes.append(note)
@@ -304,7 +304,7 @@ class SessionFile:
     def _repair_inside(self) -> None:
         with self.locked(writing=True):
             data = self.doc.read(0, self.doc.size)
-            recovered = recover(data)
+            recovered = recover(data, _FOOT_LENGTH)
             if recovered is None:
                 raise _damaged(self.path, "its beginning is not that of a session")
             self._repair(recovered, _updated_at(recovered))

@@ -1,0 +1,108 @@
+"""environment.yaml: its form, read with the place of every error.
+
+`${NAME}` in any of its texts stands for that variable of the process environment; secrets belong there and nowhere
+else.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from prompt_objects.errors import ConfigError
+from prompt_objects.limits import GivenLimits
+from prompt_objects.typed_yaml import WORDS, convert
+from prompt_objects.yaml_document import YamlDocument, parse, read_text, shown
+
+__all__ = ["ConfigForm", "ModelConfig", "Prices", "read_config_file"]
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
+_Url: TypeAlias = Annotated[
+    str, Meta(pattern=r"^https?://\S+$", extra={WORDS: "a URL that starts with http:// or https://"})
+]
+_Variable: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
+]
+_Price: TypeAlias = Annotated[float, Meta(ge=0)]
+
+
+class Prices(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model costs, in US dollars for a million tokens."""
+
+    prompt: _Price
+    completion: _Price
+
+
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model by the name that its server knows, and where that server is.
+
+    `api_key_env` names the variable that holds the key. `context_window` is in tokens, `timeout` in seconds.
+    """
+
+    model: _Filled
+    base_url: _Url | None = None
+    api_key_env: _Variable | None = None
+    context_window: Annotated[int, Meta(ge=1)] | None = None
+    prices: Prices | None = None
+    timeout: Annotated[float, Meta(gt=0)] | None = None
+
+
+class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """environment.yaml as it is written."""
+
+    default_object: _Filled | None = None
+    data_dir: _Filled | None = None
+    model: _Filled | None = None
+    models: dict[str, ModelConfig] | None = None
+    limits: GivenLimits | None = None
+    user: _Filled | None = None
+    editing_mode: Literal["emacs", "vi"] | None = None
+
+
+def read_config_file(file: Path, environ: Mapping[str, str]) -> ConfigForm:
+    """Read environment.yaml; raises `ConfigError`, with line and column, where it is wrong."""
+    document = parse(read_text(file, ConfigError), file, ConfigError)
+    if document.data is None:
+        return ConfigForm()
+    _expand(document, document.data, (), environ, set())
+    form = convert(document, ConfigForm)
+    _check_data_dir(document, form)
+    return form
+
+
+def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse a relative path that is not below the environment's folder; an absolute one may be anywhere."""
+    if form.data_dir is None:
+        return
+    given = Path(form.data_dir)
+    if not given.is_absolute() and (".." in given.parts or not given.parts):
+        source = shown(document.source_of("data_dir"))
+        problem = f"`data_dir` is {source}, which is not below the environment's folder."
+        hint = "Give a path below it, or an absolute one."
+        raise document.fault(problem, document.position_of("data_dir"), hint=hint)
+
+
+def _expand(
+    document: YamlDocument, data: Any, path: tuple[str | int, ...], environ: Mapping[str, str], done: set[int]
+) -> None:
+    """Put the variables' values in place, once in each list and mapping however often an alias repeats it."""
+    if not isinstance(data, (dict, list)) or id(data) in done:
+        return
+    done.add(id(data))
+    for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
+        if isinstance(value, str):
+            data[key] = _expanded(document, value, (*path, key), environ)
+        else:
+            _expand(document, value, (*path, key), environ, done)
+
+
+def _expanded(document: YamlDocument, text: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> str:
+    for name in _VARIABLE.findall(text):
+        if name not in environ:
+            hint = f"Set it before starting, as in: export {name}=…"
+            problem = f"The environment variable {name} is not set."
+            raise document.fault(problem, document.position_of(*path), hint=hint)
+    return _VARIABLE.sub(lambda found: environ[found[1]], text)

@@ -1,0 +1,209 @@
+"""Drawing without moving the cursor: a whole conversation on a dumb terminal, and notes beside a shell's output."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Self, TextIO
+
+from prompt_objects import commands
+from prompt_objects.bus import CallEnded, CallStarted, Event, MessageSaved, Notice, Subscription, TextDelta, TurnEnded
+from prompt_objects.chat import Chat
+from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Said
+from prompt_objects.errors import PromptObjectsError
+from prompt_objects.ui import drawing
+from prompt_objects.ui.outcome import LOOKED_BACK, draw, last_exchange
+from prompt_objects.ui.sanitize import clean
+from prompt_objects.ui.style import Line, plain
+from prompt_objects.ui.transcript import Transcript
+
+__all__ = ["Notes", "run_plain"]
+
+WIDTH = 79
+
+
+class Notes:
+    """Writes one line for each call and each notice, for the person who waits for the answer."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def show(self, event: Event) -> None:
+        """Write what there is to say about an event, if anything."""
+        if line := self._line(event):
+            print(line, file=self._file, flush=True)
+
+    def _line(self, event: Event) -> str:
+        match event:
+            case CallStarted():
+                (_, text), *_ = drawing.call(event.name, event.arguments, WIDTH - len(event.po_name))
+                return f"{event.po_name} {text}"
+            case CallEnded():
+                (_, text), *_ = drawing.result(
+                    event.result, event.seconds, WIDTH - len(event.name) - 2, failed=event.failed
+                )
+                return f"  {text[:1]} {event.name}: {text[2:]}"
+            case Notice():
+                return drawing.cut(f"! {event.text}", WIDTH)
+            case _:
+                return ""
+
+
+async def run_plain(chat: Chat, *, greeting: Sequence[str] = ()) -> None:
+    """Chat line by line until the person leaves; what comes of a reply is written as it comes."""
+    with chat.environment.bus.subscribe() as news, _Lines() as lines:
+        await _Conversation(chat, news, lines).run(greeting)
+
+
+class _Lines:
+    """The lines that are typed, read without holding up the event loop; Ctrl-C calls `interrupted`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._typed = b""
+        self._ended = False
+        self._arrived = asyncio.Event()
+        self.interrupted: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> Self:
+        self._loop.add_reader(sys.stdin.fileno(), self._read)
+        self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.remove_signal_handler(signal.SIGINT)
+        self._loop.remove_reader(sys.stdin.fileno())
+
+    def _interrupt(self) -> None:
+        self.interrupted()
+
+    def _read(self) -> None:
+        piece = os.read(sys.stdin.fileno(), 65536)
+        self._typed += piece
+        if not piece:
+            self._ended = True
+            self._loop.remove_reader(sys.stdin.fileno())
+        self._arrived.set()
+
+    async def next(self) -> str | None:
+        """Return the next line, None once there are no more."""
+        while b"\n" not in self._typed and not self._ended:
+            self._arrived.clear()
+            await self._arrived.wait()
+        line, _, self._typed = self._typed.partition(b"\n")
+        return line.decode("utf-8", errors="replace") if line or not self._ended else None
+
+
+class _Conversation:
+    """A chat without a screen."""
+
+    def __init__(self, chat: Chat, news: Subscription, lines: _Lines) -> None:
+        self._chat = chat
+        self._news = news
+        self._lines = lines
+        self._transcript = Transcript()
+        self._speaking = False
+        self._done = False
+
+    async def run(self, greeting: Sequence[str]) -> None:
+        """Take line after line."""
+        for line in greeting:
+            _print(line)
+        self._recall()
+        while not self._done:
+            text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
+            if text is None:
+                _print("")
+                return
+            if text.startswith("/"):
+                await self._carry_out(partial(commands.run, self._chat, text))
+            elif text.strip():
+                await self._turn(self._chat.say(text))
+
+    async def _ask(self, prompt: str) -> str | None:
+        """Read a message, or None at the end; a line that ends in a backslash goes on in the next one."""
+        parts: list[str] = []
+        self._lines.interrupted = lambda: _write(f"\nCtrl-D leaves.\n{prompt}")
+        while True:
+            _write(prompt)
+            line = await self._lines.next()
+            if line is None or not line.endswith("\\"):
+                return "\n".join([*parts, line or ""]) if parts or line is not None else None
+            parts.append(line[:-1])
+            prompt = "… "
+
+    async def _turn(self, work: Awaitable[object]) -> None:
+        turn = asyncio.ensure_future(work)
+        self._lines.interrupted = turn.cancel
+        following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait([turn])
+        finally:
+            turn.cancel()
+            following.cancel()
+            await asyncio.gather(turn, following, return_exceptions=True)
+            self._catch_up()
+        if not turn.cancelled() and (error := turn.exception()):
+            self._fail(error)
+
+    async def _carry_out(self, command: Callable[[], Outcome]) -> None:
+        try:
+            outcome = await asyncio.to_thread(command)
+        except PromptObjectsError as error:
+            self._fail(error)
+            return
+        self._show_lines(draw(outcome, WIDTH))
+        match outcome:
+            case Question():
+                agreed = (await self._ask("[y/N] ") or "").strip().casefold() in {"y", "yes"}
+                await self._carry_out(outcome.yes if agreed else lambda: Said("Nothing was changed."))
+            case Moved():
+                self._recall()
+            case Again():
+                await self._turn(self._chat.retry())
+            case Leave():
+                self._done = True
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, PromptObjectsError):
+            raise error
+        self._show_lines(drawing.error(str(error), error.hint, WIDTH))
+
+    def _recall(self) -> None:
+        self._show_lines(last_exchange(self._chat.po.name, self._chat.session.tail(LOOKED_BACK), WIDTH))
+
+    async def _follow(self) -> None:
+        async for event in self._news:
+            self._show(event)
+
+    def _catch_up(self) -> None:
+        for event in self._news.drain():
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
+        """Write the answer as it comes, and all else in whole blocks."""
+        if event.depth == 0 and isinstance(event, TextDelta):
+            _write(event.text)
+            self._speaking = True
+            return
+        if self._speaking and isinstance(event, (MessageSaved, TurnEnded)) and event.depth == 0:
+            self._speaking = False
+            _print("")
+        if event.depth == 0 and isinstance(event, MessageSaved):
+            return
+        self._show_lines(self._transcript.take(event, WIDTH))
+
+    def _show_lines(self, lines: list[Line]) -> None:
+        if lines:
+            _print(plain(lines))
+
+
+def _print(text: str) -> None:
+    _write(f"{text}\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(clean(text))
+    sys.stdout.flush()

@@ -1,0 +1,287 @@
+"""The shell interface, as real processes with real standard streams."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import openai_server as fake
+import pytest
+from houses import make_house
+from openai_server import OpenAIServer
+
+PROGRAM = [sys.executable, "-m", "prompt_objects"]
+
+
+def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the program, with the rehearsal as its model unless told otherwise."""
+    environ = {"PROMPT_OBJECTS_MODEL": "rehearsal", **environ}
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+        check=False,
+    )
+
+
+@pytest.fixture
+def house(tmp_path):
+    return make_house(tmp_path / "house")
+
+
+def with_server(server: OpenAIServer) -> dict[str, str]:
+    return {"PROMPT_OBJECTS_MODEL": "", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-secret-key"}
+
+
+def sessions(house: Path) -> list[dict]:
+    return json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+
+
+def test_version_and_help(house):
+    assert run("--version", cwd=house).stdout == "prompt-objects 0.1.0\n"
+    assert "sessions" in run("--help", cwd=house).stdout
+
+
+# Sending
+
+
+def test_one_message_prints_the_answer_and_nothing_else_on_stdout(house, openai_server):
+    openai_server.script(fake.calls(("list_files", {})), fake.text("There are **objects**."))
+    result = run("-p", "What is there?", "--object", "scout", cwd=house, **with_server(openai_server))
+    assert (result.stdout, result.returncode) == ("There are **objects**.\n", 0)
+    assert "list_files" in result.stderr
+    assert sessions(house)[0]["message_count"] == 4
+
+
+def test_standard_input_comes_before_the_text(house, openai_server):
+    openai_server.script(fake.text("ok"))
+    run("-p", "Summarise.", "--object", "scout", cwd=house, stdin="a long text\n", **with_server(openai_server))
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "a long text\n\nSummarise."
+
+
+def test_standard_input_alone_is_the_message(house, openai_server):
+    openai_server.script(fake.text("Hi"))
+    result = run(cwd=house, stdin="Hello\n", **with_server(openai_server))
+    assert result.stdout == "Hi\n"
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
+
+
+def test_json_has_the_documented_fields(house):
+    result = run("-p", "Hello", "--object", "scout", "--json", cwd=house)
+    answer = json.loads(result.stdout)
+    assert list(answer) == ["object", "session", "model", "text", "usage"]
+    assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
+    assert set(answer["usage"]) == {"prompt_tokens", "completion_tokens", "cached_tokens"}
+
+
+def test_a_session_goes_on_by_id_prefix_name_and_file(house):
+    made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=house).stdout)
+    path = house / ".prompt_objects" / "sessions" / f"{made['id']}.json"
+    for key in (made["id"], made["id"][:13], "API notes", str(path)):
+        assert run("-p", "Hello", "--session", key, cwd=house).returncode == 0
+    (session,) = sessions(house)
+    assert (session["po_name"], session["message_count"]) == ("scout", 8)
+
+
+def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(house):
+    run("sessions", "new", "Plans", "--object", "helper", cwd=house)
+    run("-p", "Hello", "--session", "Plans", cwd=house)
+    answer = json.loads(run("-p", "And?", "--json", cwd=house).stdout)
+    assert (answer["object"], answer["session"]["name"]) == ("helper", "Plans")
+
+
+def test_an_empty_message_is_wrong_usage(house):
+    assert run("-p", "  ", cwd=house).returncode == 2
+
+
+def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house):
+    result = run(cwd=house)
+    assert result.returncode == 0
+    for words in (str(house), "boss, helper, scout", "would open", "rehearsal", "prompt-objects -p"):
+        assert words in result.stdout
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-p", "x", "--object", "scuot"], 2, "Did you mean 'scout'?"),
+        (["-p", "x", "--session", "Nope"], 2, "no session 'Nope'"),
+        (["--env", "/nowhere", "-p", "x"], 2, "prompt-objects init /nowhere"),
+        (["sessions", "show", "Nope"], 2, "no session"),
+        (["sessions", "rename", "Default", "a\nb"], 2, ""),
+        (["frobnicate"], 2, "invalid choice"),
+        (["chat", "boss", "--object", "scout", "-p", "x"], 2, "Two prompt objects"),
+    ],
+)
+def test_wrong_usage_is_two_lines_at_most_and_code_2(house, arguments, code, words):
+    run("sessions", "new", "Default", "--object", "scout", cwd=house)
+    result = run(*arguments, cwd=house)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    if arguments != ["frobnicate"]:
+        assert len(result.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        (lambda: fake.status(401, "Incorrect API key"), 1),
+        (lambda: fake.status(429, "slow down", {"retry-after": "100"}), 75),
+        (lambda: fake.status(500, "oops"), 75),
+        (lambda: fake.status(404, "no such model"), 1),
+    ],
+)
+def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(house, openai_server, behaviour, code):
+    openai_server.script(*[behaviour() for _ in range(4)])
+    result = run("-p", "Hello", "--object", "scout", cwd=house, **with_server(openai_server))
+    assert result.returncode == code
+    assert len(result.stderr.splitlines()) <= 2
+    assert "sk-secret-key" not in result.stderr
+    assert sessions(house)[0]["message_count"] == 1
+
+
+def test_no_network_is_try_again_later(house):
+    environ = {"PROMPT_OBJECTS_MODEL": "m", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    result = run("-p", "Hello", "--object", "scout", cwd=house, **environ)
+    assert result.returncode == 75
+    assert "127.0.0.1:9" in result.stderr
+
+
+def test_a_traceback_is_shown_only_where_it_was_asked_for(house):
+    assert "Traceback" not in run("-p", "x", "--object", "nope", cwd=house).stderr
+    assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=house).stderr
+
+
+def test_a_faulty_definition_says_where(house):
+    (house / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
+    result = run("-p", "Hello", "--object", "scout", cwd=house)
+    assert result.returncode == 1
+    assert "scout.yaml:3:1" in result.stderr
+    assert "capabilities" in result.stderr
+    assert run("-p", "Hello", "--object", "helper", cwd=house).returncode == 1  # it needs the scout
+    listing = run("objects", "list", cwd=house)
+    assert listing.returncode == 1
+    assert "faulty" in listing.stdout
+
+
+def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house, openai_server):
+    openai_server.script(fake.text("one two three four five six", delay=0.2))
+    process = subprocess.Popen(
+        [*PROGRAM, "-p", "Count", "--object", "scout"],
+        cwd=house,
+        env={**os.environ, **with_server(openai_server)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not openai_server.received:
+        time.sleep(0.02)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    (session,) = sessions(house)
+    shown = json.loads(run("sessions", "show", session["id"], "--json", cwd=house).stdout)
+    assert shown["history"][1]["interrupted"] == "cancelled"
+    assert shown["history"][1]["content"].startswith("one")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(house):
+    for number in range(3):
+        run("sessions", "new", f"S{number}", "--object", "scout", cwd=house)
+    shell = f"{' '.join(PROGRAM)} sessions list | head -1; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", shell], cwd=house, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    closed = f"{' '.join(PROGRAM)} sessions list >&-"
+    result = subprocess.run(["bash", "-c", closed], cwd=house, capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr
+
+
+# Sessions and objects
+
+
+def test_sessions_are_managed_from_the_shell(house):
+    run("sessions", "new", "One", "--object", "scout", cwd=house)
+    run("-p", "Hello there", "--session", "One", cwd=house)
+    run("sessions", "rename", "One", "Two", cwd=house)
+    run("sessions", "duplicate", "Two", "Three", cwd=house)
+    run("sessions", "delete", "Two", cwd=house)
+    assert [s["name"] for s in sessions(house)] == ["Three"]
+    run("sessions", "restore", cwd=house)
+    assert sorted(s["name"] for s in sessions(house)) == ["Three", "Two"]
+    assert "Hello there" in run("sessions", "show", "Two", cwd=house).stdout
+    exported = run("sessions", "export", "Three", "--format", "json", cwd=house)
+    assert json.loads(exported.stdout)["history"][0]["content"] == "Hello there"
+    written = run("sessions", "export", "Three", "--output", "three.md", cwd=house)
+    assert written.stdout == ""
+    assert "Hello there" in (house / "three.md").read_text()
+    assert run("sessions", "export", "Three", "--output", "three.md", cwd=house).returncode == 2
+
+
+def test_session_fields_are_stable(house):
+    run("sessions", "new", "One", "--object", "scout", cwd=house)
+    (session,) = sessions(house)
+    assert list(session) == [
+        "id", "name", "po_name", "message_count", "created_at", "updated_at", "user_id", "parent", "tags",
+        "prompt_tokens", "completion_tokens", "cached_tokens", "cost",
+    ]  # fmt: skip
+    assert run("--list-sessions", "--json", cwd=house).stdout == run("sessions", "list", "--json", cwd=house).stdout
+
+
+def test_listing_can_be_narrowed(house):
+    run("sessions", "new", "One", "--object", "scout", cwd=house)
+    run("sessions", "new", "Two", "--object", "helper", cwd=house)
+    assert "Two" not in run("sessions", "list", "--object", "scout", cwd=house).stdout
+    assert len(run("sessions", "list", "--limit", "1", cwd=house).stdout.splitlines()) == 1
+    assert run("sessions", "list", "--object", "boss", cwd=house).stdout == ""
+
+
+def test_objects_are_listed_and_shown(house):
+    listed = json.loads(run("objects", "list", "--json", cwd=house).stdout)
+    assert [o["name"] for o in listed] == ["boss", "helper", "scout"]
+    assert listed[0]["capabilities"] == ["helper", "scout", "read_file"]
+    assert "You look." in run("objects", "show", "scout", cwd=house).stdout
+    assert json.loads(run("objects", "show", "scout", "--json", cwd=house).stdout)["prompt"] == "You look."
+
+
+def test_the_schema_is_json(house):
+    assert json.loads(run("schema", cwd=house).stdout)["title"] == "Prompt object"
+
+
+# Environments
+
+
+def test_init_makes_one_and_it_is_found_from_below(tmp_path):
+    assert run("init", "new", cwd=tmp_path).returncode == 0
+    (tmp_path / "new" / "deep").mkdir()
+    assert "coordinator" in run("objects", "list", cwd=tmp_path / "new" / "deep").stdout
+    assert run("init", "new", cwd=tmp_path).returncode == 2
+
+
+def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path):
+    data = {"XDG_DATA_HOME": str(tmp_path / "data")}
+    first = run("-p", "Hello", cwd=tmp_path, **data)
+    assert first.returncode == 0
+    assert "Made your environment" in first.stderr
+    assert "Made your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
+
+
+def test_what_is_written_is_private(house):
+    run("-p", "Hello", "--object", "scout", cwd=house)
+    data = house / ".prompt_objects"
+    assert data.stat().st_mode & 0o777 == 0o700
+    for path in data.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path

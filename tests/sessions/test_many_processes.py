@@ -1,0 +1,132 @@
+"""Several processes at once, killed at any moment, or out of space: what was acknowledged is there."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import SessionInfo
+from prompt_objects.sessions.stores.files import FileStore
+
+WORKER = Path(__file__).with_name("append_worker.py")
+
+
+def start(folder: Path, name: str, writer: str, count: int, *limit: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(WORKER), str(folder), name, writer, str(count), *map(str, limit)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def said_in(folder: Path, name: str) -> list[str]:
+    with closing(FileStore(folder)) as store:
+        session = SessionManager(store, "reader").get(name)
+        return [message["content"] for message in session.history]
+
+
+def infos_in(folder: Path) -> list[SessionInfo]:
+    with closing(FileStore(folder)) as store:
+        return store.sessions()
+
+
+def check_json(folder: Path) -> None:
+    for path in (folder / "sessions").glob("*.json"):
+        json.loads(path.read_bytes())
+
+
+@pytest.mark.parametrize("names", [["One"] * 8, [f"Notes {number}" for number in range(8)]], ids=["one", "eight"])
+def test_eight_processes_lose_nothing(tmp_path: Path, names: list[str]) -> None:
+    workers = [start(tmp_path, name, f"w{number}", 20) for number, name in enumerate(names)]
+    for worker in workers:
+        worker.communicate()
+        assert worker.returncode == 0
+    everything = [content for name in dict.fromkeys(names) for content in said_in(tmp_path, name)]
+    for number in range(8):
+        own = [content for content in everything if content.startswith(f"w{number} ")]
+        assert own == [f"w{number} {index}" for index in range(20)]
+    check_json(tmp_path)
+    infos = infos_in(tmp_path)
+    assert {info.name for info in infos} == set(names)
+    assert sum(info.message_count for info in infos) == 160
+
+
+def kill_while_appending(folder: Path, rounds: int) -> int:
+    """Kill writers at random moments; check after each that what it said was saved is there. Returns kills."""
+    choose = random.Random(7)
+    for number in range(rounds):
+        before = said_in(folder, "Notes") if number else []
+        worker = start(folder, "Notes", f"w{number}", 0)
+        assert worker.stdout
+        worker.stdout.readline()
+        time.sleep(choose.random() * 0.02)
+        worker.kill()
+        acknowledged = 1 + len(worker.communicate()[0].splitlines())
+        after = said_in(folder, "Notes")
+        assert after[: len(before)] == before
+        new = after[len(before) :]
+        assert new == [f"w{number} {index}" for index in range(len(new))]
+        assert len(new) - acknowledged in (0, 1)
+        check_json(folder)
+        (info,) = infos_in(folder)
+        assert info.message_count == len(after)
+    return rounds
+
+
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    assert kill_while_appending(tmp_path, 40) == 40
+
+
+@pytest.mark.campaign
+def test_a_thousand_killed_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
+    assert kill_while_appending(tmp_path, 1000) == 1000
+
+
+@pytest.mark.parametrize("limit", range(1500, 1700, 29))
+def test_a_full_disk_refuses_and_changes_nothing(tmp_path: Path, limit: int) -> None:
+    worker = start(tmp_path, "Notes", "w", 1000, limit)
+    *acknowledged, refusal = worker.communicate()[0].splitlines()
+    assert worker.returncode == 0
+    assert refusal.startswith("refused The file would be larger")
+    assert said_in(tmp_path, "Notes") == [f"w {index}" for index in range(len(acknowledged))]
+    assert len(acknowledged) > 3
+    check_json(tmp_path)
+    assert start(tmp_path, "Notes", "later", 1).communicate()[0] == "0\n"
+    assert said_in(tmp_path, "Notes")[-1] == "later 0"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_and_its_parent_do_not_share_a_lock(tmp_path: Path) -> None:
+    session = SessionManager(FileStore(tmp_path), "reader").create("Notes")
+    session.append({"role": "user", "content": "parent"})
+    child = os.fork()
+    if child == 0:
+        try:
+            session.append({"role": "user", "content": "child"})
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [message["content"] for message in session.refresh()] == ["child"]
+    session.append({"role": "user", "content": "parent again"})
+    assert said_in(tmp_path, "Notes") == ["parent", "child", "parent again"]
+
+
+def test_a_reader_never_takes_another_s_write_for_damage(tmp_path: Path) -> None:
+    worker = start(tmp_path, "Notes", "w", 400)
+    assert worker.stdout
+    worker.stdout.readline()
+    store = FileStore(tmp_path)
+    session = SessionManager(store, "reader").get("Notes")
+    while worker.poll() is None:
+        session.refresh()
+        assert store.sessions()[0].name == "Notes"
+    worker.communicate()
+    session.refresh()
+    assert session.message_count == 400
+    assert store.notices() == []
+    assert not list(tmp_path.rglob("*.corrupt"))

@@ -1,0 +1,340 @@
+"""The line interface as a person meets it: the real program in a real terminal."""
+
+import json
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from openai_server import OpenAIServer, calls, error, text
+from terminal import PROGRAM, Terminal
+
+pytestmark = pytest.mark.terminal
+
+MARK = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+PROMPT = f"guide {MARK}"
+SLOW = " ".join(f"word{number}" for number in range(200))
+
+Open: TypeAlias = Callable[..., Terminal]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "objects").mkdir()
+    guide = "name: guide\ndescription: Knows the way\nprompt: You guide.\ncapabilities: [reader, read_file]\n"
+    reader = "name: reader\ndescription: Reads\nprompt: You read.\ncapabilities: [read_file]\n"
+    (tmp_path / "objects" / "guide.yaml").write_text(guide)
+    (tmp_path / "objects" / "reader.yaml").write_text(reader)
+    (tmp_path / "README.md").write_text("# Read me\n")
+    return tmp_path
+
+
+@pytest.fixture
+def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    """Open the program on a screen, with the server as its model."""
+    with ExitStack() as stack:
+
+        def opened(*, env: dict[str, str] | None = None, columns: int = 80, rows: int = 24) -> Terminal:
+            served = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "k", **(env or {})}
+            command = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
+            terminal = stack.enter_context(Terminal(command, env=served, columns=columns, rows=rows))
+            terminal.wait_for(PROMPT)
+            return terminal
+
+        yield opened
+
+
+def stored(folder: Path) -> list[dict[str, Any]]:
+    """Return the messages of the guide's session."""
+    files = sorted((folder / ".prompt_objects" / "sessions").glob("0*.json"))
+    sessions = [json.loads(file.read_text()) for file in files]
+    return [message for session in sessions if session["po_name"] == "guide" for message in session["history"]]
+
+
+def test_a_reply_is_seen_while_it_streams_and_whole_at_the_end(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("First **bold** words.\n\nThen " + "more " * 60 + "end.", delay=0.02))
+    terminal = open_()
+    terminal.send("Hello")
+    terminal.press("enter")
+    terminal.wait_for("First bold words.")
+    assert "end." not in terminal.text()
+    assert "guide is writing" in terminal.text()
+    terminal.wait_for("end.")
+    terminal.wait_gone("guide is writing")
+    assert f"{PROMPT} Hello" in terminal.text()
+    assert terminal.text().count("First bold words.") == 1
+    terminal.wait_for("2 messages · small · 15 tokens")
+
+
+def test_ctrl_c_stops_a_reply_and_keeps_what_was_said(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
+    openai_server.script(text(SLOW, delay=0.02), text("Second answer."))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("word9")
+    terminal.press("ctrl-c")
+    terminal.wait_for("■ stopped")
+    assert "word9" in terminal.text()
+    assert stored(folder)[-1]["interrupted"] == "cancelled"
+    terminal.send("Again\r")
+    terminal.wait_for("Second answer.")
+
+
+def test_a_message_that_is_stopped_before_it_is_saved_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("An answer."), text("An answer."))
+    terminal = open_()
+    terminal.send("Hello\r\x03")
+    terminal.wait_until(
+        lambda: f"{PROMPT} Hello" in terminal.text().splitlines()[-2] or "stopped" in terminal.text(),
+        "the message back in the line, or saved",
+    )
+    terminal.send("?\r")
+    terminal.wait_for("An answer.")
+
+
+def test_what_is_typed_during_a_reply_is_neither_sent_nor_lost(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text(SLOW, delay=0.01), text("Second answer."))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("word3")
+    terminal.send("and another thing\r")
+    terminal.wait_for("still answering: Ctrl-C stops it")
+    assert f"{PROMPT} and another thing" in terminal.text()
+    terminal.press("ctrl-c")
+    terminal.wait_for("■ stopped")
+    assert f"{PROMPT} and another thing" in terminal.text()
+    terminal.press("enter")
+    terminal.wait_for("Second answer.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "and another thing"
+
+
+@pytest.mark.parametrize("new_line", ["\x1b\r", "\n", "\\\r"])
+def test_a_message_can_have_several_lines(open_: Open, openai_server: OpenAIServer, new_line: str) -> None:
+    openai_server.script(text("Fine."))
+    terminal = open_()
+    terminal.send("one")
+    terminal.wait_for(f"{PROMPT} one")
+    terminal.send(new_line)
+    time.sleep(0.1)
+    terminal.send("two\r")
+    terminal.wait_for("Fine.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "one\ntwo"
+
+
+def test_a_paste_is_not_sent_until_enter(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Fine."))
+    terminal = open_()
+    terminal.paste("one\r\ntwo\n/quit\n")
+    terminal.wait_for("/quit")
+    terminal.press("enter")
+    terminal.wait_for("Fine.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "one\ntwo\n/quit\n"
+
+
+def test_ctrl_c_clears_the_line_and_up_brings_it_back(open_: Open, folder: Path) -> None:
+    terminal = open_()
+    terminal.send("half a thought")
+    terminal.wait_for("half a thought")
+    terminal.press("ctrl-c")
+    terminal.wait_gone("half a thought")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Ctrl-D leaves")
+    terminal.press("up")
+    terminal.wait_for("half a thought")
+    terminal.press("ctrl-c")
+    terminal.wait_gone("half a thought")
+    terminal.press("ctrl-d")
+    assert terminal.wait_for_exit() == 0
+    assert stat.S_IMODE((folder / ".prompt_objects" / "history").stat().st_mode) == 0o600
+    again = open_()
+    again.press("up")
+    again.wait_for("half a thought")
+
+
+def test_earlier_lines_are_searched(open_: Open) -> None:
+    terminal = open_()
+    for line in ("needle one", "hay two"):
+        terminal.send(line)
+        terminal.wait_for(line)
+        terminal.press("ctrl-c")
+        terminal.wait_gone(line)
+    terminal.press("ctrl-r")
+    terminal.send("need")
+    terminal.wait_for(f"{PROMPT} needle one")
+    terminal.press("enter")
+    terminal.send("!")
+    terminal.wait_for("!")
+    assert terminal.text().count("needle") == 1
+
+
+def test_the_line_can_be_written_in_an_editor(open_: Open, folder: Path) -> None:
+    editor = folder / "editor"
+    editor.write_text('#!/bin/sh\necho " and more" >> "$1"\n')
+    editor.chmod(0o700)
+    terminal = open_(env={"EDITOR": str(editor), "VISUAL": str(editor)})
+    terminal.send("a thought")
+    terminal.wait_for("a thought")
+    terminal.send("\x18\x05")
+    terminal.wait_for("and more")
+
+
+def test_vi_keys_work_where_they_are_asked_for(open_: Open) -> None:
+    terminal = open_(env={"PROMPT_OBJECTS_EDITING_MODE": "vi"})
+    terminal.send("one two")
+    terminal.wait_for("one two")
+    terminal.press("escape")
+    time.sleep(0.2)
+    terminal.send("0dw")
+    terminal.wait_for(f"{PROMPT} two")
+
+
+def test_ctrl_d_during_a_reply_stops_it_and_leaves(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
+    openai_server.script(text(SLOW, delay=0.02))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("word5")
+    terminal.press("ctrl-d")
+    assert terminal.wait_for_exit() == 0
+    assert "word5" in stored(folder)[-1]["content"]
+
+
+def test_commands_are_completed_with_what_they_do(open_: Open) -> None:
+    terminal = open_()
+    terminal.send("/ses")
+    terminal.wait_for("Begin a new session")
+    terminal.press("escape")
+    terminal.wait_gone("Begin a new session", timeout=1)
+    assert f"{PROMPT} /ses" in terminal.text()
+    terminal.send("sion r")
+    terminal.wait_for("/session rename")
+    terminal.press("down", "enter")
+    terminal.wait_for(f"{PROMPT} /session rename")
+    terminal.send("Travels\r")
+    terminal.wait_for("is now called Travels")
+    terminal.wait_for("guide · Travels")
+
+
+def test_a_question_is_answered_before_anything_is_done(open_: Open) -> None:
+    terminal = open_()
+    terminal.send("/session delete\r")
+    terminal.wait_for("[y/N]")
+    terminal.press("enter")
+    terminal.wait_for("Nothing was changed.")
+    terminal.send("/session delete\r")
+    terminal.wait_until(lambda: terminal.text().count("[y/N]") == 2, "the question")
+    terminal.send("y\r")
+    terminal.wait_for("is in the trash")
+
+
+def test_errors_are_told_and_what_was_not_done_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
+    terminal = open_()
+    terminal.send("/sesions\r")
+    terminal.wait_for("Did you mean")
+    openai_server.script(error(401, "Incorrect API key"))
+    terminal.send("Hello\r")
+    terminal.wait_for("Check OPENAI_API_KEY.")
+    terminal.press("up")
+    terminal.wait_until(lambda: terminal.text().count("Hello") == 2, "the message to send again")
+
+
+def test_delegations_are_shown_in_full(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(
+        calls(("reader", {"message": "What is *in* it?"})),
+        calls(("read_file", {"path": "README.md"})),
+        text("A **title**."),
+        text("The reader says: a title."),
+    )
+    terminal = open_()
+    terminal.send("What is in README.md?\r")
+    terminal.wait_for("The reader says: a title.")
+    seen = terminal.text()
+    for part in ["guide → reader\n│ What is in it?", '│ → read_file path="README.md"', "reader → guide\n│ A title."]:
+        assert part in seen
+
+
+def test_a_session_is_taken_up_where_it_was_left(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("The first answer."))
+    terminal = open_()
+    terminal.send("The first question\r")
+    terminal.wait_for("The first answer.")
+    terminal.press("ctrl-d")
+    terminal.wait_for_exit()
+    again = open_()
+    again.wait_for(f"{PROMPT} The first question")
+    again.wait_for("The first answer.")
+
+
+def test_forty_columns_and_a_change_of_size_in_the_middle(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text(SLOW, delay=0.01))
+    terminal = open_(columns=40, rows=12)
+    assert all(len(line) <= 40 for line in terminal.lines())
+    terminal.send("Hello\r")
+    terminal.wait_for("word20 ")
+    terminal.resize(70, 20)
+    terminal.wait_for("word120 ")
+    terminal.resize(40, 10)
+    terminal.wait_for("word199", timeout=20)
+    terminal.wait_gone("guide is writing")
+    assert PROMPT in terminal.text().splitlines()[-2]
+    assert terminal.text().splitlines()[-1].startswith("guide · Default · 2 messages")
+
+
+def test_no_color_means_no_colour(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Some `code` and\n\n```python\nif x: pass\n```\n"))
+    terminal = open_(env={"NO_COLOR": "1"})
+    terminal.send("Hello\r")
+    terminal.wait_for("if x: pass")
+    terminal.wait_for("2 messages")
+    colours = {cell.fg for row in terminal.screen.buffer.values() for cell in row.values()}
+    assert colours == {"default"}
+
+
+def test_hostile_text_cannot_drive_the_terminal(open_: Open, openai_server: OpenAIServer) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x1b[Hgone \x9b2J [x](http://y/&#27;[2J) `\x1b[31m` ok\u202e "
+    openai_server.script(calls(("read_file", {"path": evil}), content=evil + "\n\n"), text(evil + "the end"))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("the end")
+    assert f"{PROMPT} Hello" in "\n".join(terminal.lines())
+    assert terminal.screen.title == ""
+    assert b"owned" not in terminal.raw.replace(b"]0;owned", b"")
+    assert b"\x1b[2J" not in terminal.raw
+
+
+def test_a_dumb_terminal_gets_the_same_without_cursor_movement(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(
+        calls(("reader", {"message": "What is in it?"})),
+        text("A title."),
+        text("The reader says: a title."),
+        text(SLOW, delay=0.02),
+    )
+    terminal = open_(env={"TERM": "dumb"})
+    terminal.send("one\\\ntwo\n")
+    terminal.wait_for("The reader says: a title.")
+    assert "guide → reader" in terminal.text()
+    terminal.send("/session new Other\n")
+    terminal.wait_for("New session Other.")
+    terminal.send("Hello\n")
+    terminal.wait_for("word5")
+    terminal.press("ctrl-c")
+    terminal.wait_for("■ stopped")
+    terminal.send("/session delete\n")
+    terminal.wait_for("[y/N]")
+    terminal.send("n\n")
+    terminal.wait_for("Nothing was changed.")
+    terminal.press("ctrl-d")
+    assert terminal.wait_for_exit() == 0
+    assert b"\x1b" not in terminal.raw
+
+
+def test_the_prompt_is_there_before_anything_heavy_is_imported(folder: Path) -> None:
+    command = [PROGRAM[0], "-X", "importtime", *PROGRAM[1:], "--env", str(folder), "--model", "rehearsal"]
+    with Terminal(command, columns=200, rows=50) as terminal:
+        terminal.wait_for(MARK)
+        before = terminal.raw.partition(MARK.encode())[0]
+    assert b"prompt_objects.chat" in before
+    for heavy in (b"rich", b"openai", b"markdown_it"):
+        assert b" " + heavy + b"\r\n" not in before

@@ -1,0 +1,31 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.utils import get_cwidth
+
+from prompt_objects.ui import drawing
+from prompt_objects.ui.style import plain
+
+
+@given(st.text(max_size=60), st.integers(1, 40))
+def test_a_text_that_is_cut_fits(text: str, width: int) -> None:
+    assert get_cwidth(drawing.cut(text, width)) <= width
+
+
+@given(st.text(alphabet="ab 漢é\n", max_size=60), st.integers(2, 20))
+def test_folding_keeps_every_letter_and_the_width(text: str, width: int) -> None:
+    lines = drawing.folded(text, width)
+    assert "".join(lines) == text.replace("\n", "")
+    assert all(get_cwidth(line) <= width for line in lines)
+
+
+def test_what_was_said_stands_behind_its_prompt() -> None:
+    assert plain(drawing.said("po> ", "one\ntwo", 60)) == "po> one\n    two"
+
+
+def test_errors_say_what_to_do() -> None:
+    assert plain(drawing.error("It broke.", "Mend it.", 60)) == "✗ It broke.\n  Mend it."
+
+
+def test_sizes_and_times_are_put_into_words() -> None:
+    assert [drawing.size("x" * n) for n in (0, 999, 1200, 2_500_000)] == ["0 B", "999 B", "1.2 kB", "2.5 MB"]
+    assert [drawing.duration(s) for s in (0.0031, 2.44, 75.2)] == ["3 ms", "2.4 s", "75 s"]

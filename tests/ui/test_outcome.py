@@ -1,0 +1,64 @@
+from typing import TYPE_CHECKING
+
+from prompt_objects.commands.outcome import Again, Document, Leave, Said, Table
+from prompt_objects.ui.outcome import draw, last_exchange
+from prompt_objects.ui.style import plain
+
+if TYPE_CHECKING:
+    from prompt_objects.message import Message
+
+TABLE = Table("Sessions", ("name", "messages", "id"), [("Default", "3", "0193"), ("A longer name", "12", "0194")], 1)
+
+
+def test_a_table_marks_the_current_row_with_a_sign() -> None:
+    assert plain(draw(TABLE, 60)).splitlines() == [
+        "Sessions",
+        "  name           messages  id",
+        "  Default        3         0193",
+        "* A longer name  12        0194",
+    ]
+
+
+def test_a_table_without_heads_or_rows_is_drawn_as_well() -> None:
+    assert plain(draw(Table("Facts", ("", ""), [("a", "1")]), 60)).splitlines() == ["Facts", "  a  1"]
+    assert plain(draw(Table("None", ("a",), []), 60)).splitlines() == ["None", "  none"]
+
+
+def test_a_table_fits_a_narrow_screen() -> None:
+    rows = [("name " * 9, "description " * 9, "0193" * 9)]
+    for width in range(8, 60):
+        for line in plain(draw(Table("T", ("a", "b", "c"), rows, 0), width)).splitlines():
+            assert len(line) <= max(width, 9)
+
+
+def test_cells_are_cleaned() -> None:
+    drawn = plain(draw(Table("\x1b[2J", ("a\x07",), [("b\x9b2J\nc",)]), 60))
+    assert not set(drawn) & set("\x1b\x07\x9b")
+    assert len(drawn.splitlines()) == 3
+
+
+def test_sentences_and_documents_are_drawn_and_actions_are_not() -> None:
+    assert plain(draw(Said("Done."), 60)) == "Done."
+    assert plain(draw(Document("**Help**"), 60)) == "Help"
+    assert draw(Again(), 60) == draw(Leave(), 60) == []
+
+
+def test_the_last_exchange_is_recalled_and_bounded() -> None:
+    messages: list[Message] = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "old"},
+        {"role": "user", "content": "second"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "1", "function": {"name": "read_file", "arguments": '{"path": "a"}'}}],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "…"},
+        {"role": "assistant", "content": "\n\n".join(f"line {n}" for n in range(100))},
+    ]
+    drawn = plain(last_exchange("guide", messages, 60)).splitlines()
+    assert drawn[0].endswith("second")
+    assert drawn[1] == '→ read_file path="a"'
+    assert drawn[-1] == "line 99"
+    assert len(drawn) < 20
+    assert last_exchange("guide", [], 60) == []

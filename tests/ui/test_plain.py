@@ -1,0 +1,29 @@
+import io
+from typing import Any
+
+from prompt_objects.bus import CallEnded, CallStarted, Notice, TextDelta, TurnStarted
+from prompt_objects.ui.plain import Notes
+
+ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
+
+
+def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
+    file = io.StringIO()
+    notes = Notes(file)
+    for event in [
+        TurnStarted(**ABOUT),
+        TextDelta(**ABOUT, text="words"),
+        CallStarted(**ABOUT, call_id="1", name="reader", arguments='{"message": "What\\nis it?"}'),
+        CallEnded(**ABOUT, call_id="1", name="reader", result="x" * 1200, failed=False, seconds=2),
+        CallStarted(**ABOUT, call_id="2", name="read_file", arguments="\x1b[2J" * 100),
+        CallEnded(**ABOUT, call_id="2", name="read_file", result="Error: none\nsuch", failed=True, seconds=0),
+        Notice(**ABOUT, text="Take care."),
+    ]:
+        notes.show(event)
+    assert file.getvalue().splitlines() == [
+        'guide → reader message="What\\nis it?"',
+        "  ✓ reader: 1.2 kB, 2.0 s",
+        "guide → read_file",
+        "  ✗ read_file: none such",
+        "! Take care.",
+    ]
