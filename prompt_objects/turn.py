@@ -91,9 +91,11 @@ class Turn:
             await (self._take(message) if message else self._take_again())
             reply = await self._answer(await connect())
         except BaseException as error:
-            await to_the_end(self._wind_up())
             cancelled = isinstance(error, asyncio.CancelledError)
-            self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
+            try:
+                await to_the_end(self._wind_up())
+            finally:
+                self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
             raise
         self._publish(TurnEnded, outcome="answered")
         return reply

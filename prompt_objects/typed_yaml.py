@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from threading import Lock
 from types import EllipsisType
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,6 +16,10 @@ __all__ = ["WORDS", "convert", "label"]
 
 WORDS = "words"  # the key of a `msgspec.Meta(extra=...)` that says what a value must be
 
+# msgspec (0.22) learns what a struct looks like at its first use, and crashes the process when two threads do so at
+# once; see tests/test_typed_yaml.py.
+_ONE_AT_A_TIME = Lock()
+
 T = TypeVar("T")
 _Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` where msgspec does not say which key it is
 
@@ -26,7 +31,8 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 def convert(document: YamlDocument, kind: type[T]) -> T:
     """Make a `kind` of the document's data; raises the document's error where it does not fit."""
     try:
-        return msgspec.convert(document.data, type=kind)
+        with _ONE_AT_A_TIME:
+            return msgspec.convert(document.data, type=kind)
     except msgspec.ValidationError as error:
         raise _fault(document, kind, error) from None
 

@@ -41,9 +41,13 @@ def open_conversation(options: Namespace, environment: Environment) -> tuple[Pro
         raise UsageError(f"Two prompt objects are named: {options.object} and {options.po}.")
     if options.session is None:
         po = environment[named] if named else environment.current_object
-        return po, po.session_manager.current()
-    session = find_session(environment, named, options.session)
-    return environment[session.po_name], session
+        session = po.session_manager.current()
+    else:
+        session = find_session(environment, named, options.session)
+        po = environment[session.po_name]
+        po.session_manager.switch(session.id)
+    environment.store.last_used.use_object(po.name)
+    return po, session
 
 
 def find_session(environment: Environment, po_name: str | None, key: str) -> Session:

@@ -121,7 +121,7 @@ def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house):
         (["sessions", "show", "Nope"], 2, "no session"),
         (["sessions", "rename", "Default", "a\nb"], 2, ""),
         (["frobnicate"], 2, "invalid choice"),
-        (["chat", "boss", "--object", "scout", "-p", "x"], 2, "Two prompt objects"),
+        (["--object", "scout", "-p", "x", "chat", "boss"], 2, "Two prompt objects"),
     ],
 )
 def test_wrong_usage_is_two_lines_at_most_and_code_2(house, arguments, code, words):
@@ -138,7 +138,7 @@ def test_wrong_usage_is_two_lines_at_most_and_code_2(house, arguments, code, wor
     ("behaviour", "code"),
     [
         (lambda: fake.status(401, "Incorrect API key"), 1),
-        (lambda: fake.status(429, "slow down", {"retry-after": "100"}), 75),
+        (lambda: fake.status(429, headers={"retry-after": "100"}), 75),
         (lambda: fake.status(500, "oops"), 75),
         (lambda: fake.status(404, "no such model"), 1),
     ],
@@ -170,7 +170,7 @@ def test_a_faulty_definition_says_where(house):
     assert result.returncode == 1
     assert "scout.yaml:3:1" in result.stderr
     assert "capabilities" in result.stderr
-    assert run("-p", "Hello", "--object", "helper", cwd=house).returncode == 1  # it needs the scout
+    assert run("-p", "Hello", "--object", "helper", cwd=house).returncode == 0
     listing = run("objects", "list", cwd=house)
     assert listing.returncode == 1
     assert "faulty" in listing.stdout
@@ -186,7 +186,7 @@ def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house, openai_se
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not openai_server.received:
+    while not any(received.path.endswith("completions") for received in openai_server.received):
         time.sleep(0.02)
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)
