@@ -62,12 +62,19 @@ class Chat:
 
     def connect(self) -> str:
         """Find the model that answers here, and say in a sentence which one it is; blocks for a moment."""
-        return self.environment.connection(self.po.definition).origin
+        connection = self.environment.connection(self.po.definition)
+        return f"{connection.llm.model}: {connection.origin}"
 
-    def warm_up(self) -> None:
-        """Load what the first message will need; blocks for about half a second."""
+    def warm_up(self) -> list[str]:
+        """Load what the first message will need, and say what a person should know first; blocks for half a second."""
         try:
-            self.connect()
-        except PromptObjectsError:
-            return  # said when a message is sent
+            told = [self.connect()]
+        except PromptObjectsError as error:
+            told = [str(error)]
         import openai  # noqa: F401 - the heaviest import there is
+
+        return [*told, *(f"faulty: {fault}" for fault in self.environment.catalogue.faults())]
+
+    def notices(self) -> list[str]:
+        """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""
+        return self.environment.store.notices()

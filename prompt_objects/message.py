@@ -36,7 +36,8 @@ def now() -> datetime:
 def timestamp(moment: datetime | None = None) -> str:
     """Write a moment (by default the present one) as UTC ISO 8601, always 27 characters long."""
     moment = moment or now()
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    written = moment.astimezone(UTC).isoformat(timespec="microseconds")  # several times as fast as strftime
+    return written.removesuffix("+00:00") + "Z"
 
 
 def text_of(message: Message) -> str:

@@ -15,7 +15,8 @@ def run(options: Namespace) -> None:
     environment = open_environment(options)
     po, session = open_conversation(options, environment)
     try:
-        model = environment.connection(po.definition).origin
+        connection = environment.connection(po.definition)
+        model = f"{connection.llm.model}: {connection.origin}"
     except PromptObjectsError as error:
         model = f"none: {error}"
     sessions = environment.session_manager.list()

@@ -10,7 +10,7 @@ from prompt_objects.commands.outcome import Outcome
 from prompt_objects.errors import NotFound
 from prompt_objects.spelling import did_you_mean
 
-__all__ = ["all_commands", "find", "run"]
+__all__ = ["all_commands", "command_or_message", "find", "run"]
 
 
 @cache
@@ -20,6 +20,16 @@ def all_commands() -> dict[str, Command]:
     modules = [import_module(f"{__name__}.{name}") for name in names]
     found = (item for module in modules for item in vars(module).values() if isinstance(item, Command))
     return {command.name: command for command in sorted(found, key=lambda command: command.name)}
+
+
+def command_or_message(text: str) -> tuple[bool, str]:
+    """Tell whether what was typed is a command, and return it, or the message that it is instead.
+
+    A message that is to begin with a slash is typed with two.
+    """
+    if text.startswith("//"):
+        return False, text.removeprefix("/")
+    return text.startswith("/"), text
 
 
 def find(line: str) -> tuple[Command, str]:
@@ -38,7 +48,7 @@ def find(line: str) -> tuple[Command, str]:
     if below:
         hint = did_you_mean(second, below) or f"There are: {', '.join(f'/{first} {name}' for name in below)}."
         raise NotFound(f"There is no command /{first} {second}.", hint=hint)
-    hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands]) or "See /help."
+    hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands]) or "See /help; // sends a message that begins with /."
     raise NotFound(f"There is no command /{first}.", hint=hint)
 
 

@@ -70,7 +70,7 @@ def connect(
     if name in {None, "default"} and "default" not in config.models:
         name = config.model or environ.get("OPENAI_MODEL")
     if name == "rehearsal" and name not in config.models:
-        return Connection(Rehearsal(), "rehearsal: no model answers")
+        return Connection(Rehearsal(), "no model answers")
     if name and name in config.models:
         return _configured(config.models[name], environ)
     if name and name != "default":
@@ -110,7 +110,7 @@ def _whatever_there_is(environ: Mapping[str, str], find_local: _Find) -> Connect
     server = find_local()
     if server:
         return _Place(server.base_url).connection(server.models[0], server.name)
-    return Connection(Rehearsal(), "rehearsal: no model is set up")
+    return Connection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
 
 
 def _usual_place(environ: Mapping[str, str]) -> _Place:

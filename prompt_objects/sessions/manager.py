@@ -1,7 +1,6 @@
 """SessionManager: how a person, or a program, gets at sessions by their names."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +10,7 @@ from prompt_objects.sessions.names import LONGEST_NAME, free_name, is_id, valid_
 from prompt_objects.sessions.session import Parent, Session, SessionInfo, Trashed, new_id
 from prompt_objects.sessions.stores import Store
 from prompt_objects.spelling import did_you_mean
+from prompt_objects.wording import ago, count
 
 __all__ = ["SessionManager"]
 
@@ -256,14 +256,5 @@ def _short_id(info: SessionInfo, infos: Infos) -> str:
 
 
 def _described(info: SessionInfo, short_id: str) -> str:
-    messages = "1 message" if info.message_count == 1 else f"{info.message_count} messages"
-    return f"{short_id} {info.name} of {info.po_name}, {messages}, {_ago(info.updated_at)}"
-
-
-def _ago(moment: datetime) -> str:
-    seconds = (now() - moment).total_seconds()
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'s' if number > 1 else ''} ago"
-    return "just now"
+    messages = count(info.message_count, "message")
+    return f"{short_id} {info.name} of {info.po_name}, {messages}, {ago(info.updated_at)}"

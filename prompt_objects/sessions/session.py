@@ -1,7 +1,6 @@
 """A session: one conversation of one prompt object."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from datetime import datetime
 from threading import RLock
 from types import MappingProxyType
@@ -197,7 +196,7 @@ class Session:
             info = self._store.append(self.id, stamped, expected=self.message_count)
             self._record = Record(info, self._record.metadata)
             if self._messages is not None:
-                self._messages.extend(deepcopy(stamped))
+                self._messages.extend(map(_copied, stamped))
 
     def refresh(self) -> list[Message]:
         """Catch up with other writers; return the messages that they added since this handle last looked."""
@@ -213,6 +212,15 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.name!r} of {self.po_name}, {self.message_count} messages>"
+
+
+def _copied(value: Any) -> Any:
+    """Copy a JSON value through and through; `deepcopy`, which minds all that is no JSON, takes ten times as long."""
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(inner) for inner in value]
+    return value
 
 
 def _stamped(message: Message, moment: str) -> Message:

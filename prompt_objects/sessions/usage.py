@@ -16,12 +16,12 @@ _MOST = 2**53  # no sum of true counts comes near; a made-up one must not break 
 
 def with_usage(info: SessionInfo, messages: Iterable[Message]) -> SessionInfo:
     """Add what `messages` took, by their `usage`; whatever is no sensible figure in one counts as nothing."""
+    usages = [usage for message in messages if isinstance(usage := message.get("usage"), dict)]
+    if not usages:
+        return info
     sums: dict[str, int] = dict.fromkeys(_COUNTS, 0)
     cost = info.cost
-    for message in messages:
-        usage = message.get("usage")
-        if not isinstance(usage, dict):
-            continue
+    for usage in usages:
         for key in _COUNTS:
             sums[key] += _count(usage.get(key))
         price = usage.get("cost")

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Self, TextIO
 
@@ -51,10 +51,10 @@ class Notes:
                 return ""
 
 
-async def run_plain(chat: Chat, *, greeting: Sequence[str] = ()) -> None:
+async def run_plain(chat: Chat) -> None:
     """Chat line by line until the person leaves; what comes of a reply is written as it comes."""
     with chat.environment.bus.subscribe() as news, _Lines() as lines:
-        await _Conversation(chat, news, lines).run(greeting)
+        await _Conversation(chat, news, lines).run()
 
 
 class _Lines:
@@ -107,20 +107,21 @@ class _Conversation:
         self._speaking = False
         self._done = False
 
-    async def run(self, greeting: Sequence[str]) -> None:
+    async def run(self) -> None:
         """Take line after line."""
-        for line in greeting:
-            _print(line)
         self._recall()
+        self._tell()
         while not self._done:
             text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
             if text is None:
                 _print("")
                 return
-            if text.startswith("/"):
-                await self._carry_out(partial(commands.run, self._chat, text))
-            elif text.strip():
-                await self._turn(self._chat.say(text))
+            is_command, meant = commands.command_or_message(text)
+            if is_command:
+                await self._carry_out(partial(commands.run, self._chat, meant))
+            elif meant.strip():
+                await self._turn(self._chat.say(meant))
+            self._tell()
 
     async def _ask(self, prompt: str) -> str | None:
         """Read a message, or None at the end; a line that ends in a backslash goes on in the next one."""
@@ -170,6 +171,10 @@ class _Conversation:
         if not isinstance(error, PromptObjectsError):
             raise error
         self._show_lines(drawing.error(str(error), error.hint, WIDTH))
+
+    def _tell(self) -> None:
+        for notice in self._chat.notices():
+            self._show_lines(drawing.sentence(notice, WIDTH))
 
     def _recall(self) -> None:
         self._show_lines(last_exchange(self._chat.po.name, self._chat.session.tail(LOOKED_BACK), WIDTH))

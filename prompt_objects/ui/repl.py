@@ -30,7 +30,6 @@ from prompt_objects.ui.history import TypedHistory
 from prompt_objects.ui.keys import make_bindings
 from prompt_objects.ui.layout import entry_height, make_layout, screen_size
 from prompt_objects.ui.outcome import LOOKED_BACK, draw, last_exchange
-from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.ui.style import STYLE, Line
 from prompt_objects.ui.transcript import Transcript
 
@@ -47,25 +46,25 @@ UNCHANGED = "Nothing was changed."
 _BEGIN_UPDATE, _END_UPDATE = "\x1b[?2026h", "\x1b[?2026l"
 
 
-async def run(chat: Chat, *, greeting: Sequence[str] = ()) -> None:
+async def run(chat: Chat) -> None:
     """Chat until the person leaves; a terminal that cannot move its cursor gets the plain interface."""
     if is_dumb_terminal():
         from prompt_objects.ui.plain import run_plain
 
-        await run_plain(chat, greeting=greeting)
+        await run_plain(chat)
         return
     with chat.environment.bus.subscribe() as news:
-        await Repl(chat, news, greeting).run()
+        await Repl(chat, news).run()
 
 
 class Repl:
     """The state of the screen, and what the keys set off."""
 
-    def __init__(self, chat: Chat, news: Subscription, greeting: Sequence[str]) -> None:
+    def __init__(self, chat: Chat, news: Subscription) -> None:
         self.chat = chat
         self._news = news
         self._transcript = Transcript()
-        self._pending: list[Line] = [[("", clean_line(line))] for line in greeting]
+        self._pending: list[Line] = []
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = False
@@ -159,11 +158,12 @@ class Repl:
     # Messages and commands
 
     def _take(self, text: str) -> None:
-        if text.startswith("/"):
-            self._start(self._carry_out(lambda: commands.run(self.chat, text)), answering=False)
+        is_command, meant = commands.command_or_message(text)
+        if is_command:
+            self._start(self._carry_out(lambda: commands.run(self.chat, meant)), answering=False)
         else:
             self._unsaved = text
-            self._start(self._turn(lambda: self.chat.say(text)), answering=True)
+            self._start(self._turn(lambda: self.chat.say(meant)), answering=True)
 
     def _answer(self, question: Question, text: str) -> None:
         self._question = None
@@ -185,6 +185,7 @@ class Repl:
     def _idle(self) -> None:
         self._work, self._answering, self._hint = None, False, ""
         self._catch_up()
+        self._tell()
         if self._unsaved and not self.buffer.text:
             self.buffer.document = Document(self._unsaved)  # it was not kept, so it is not lost either
         self._unsaved = ""
@@ -217,6 +218,10 @@ class Repl:
                 await self._turn(self.chat.retry)
             case Leave():
                 self._leaving = True
+
+    def _tell(self) -> None:
+        for notice in self.chat.notices():
+            self._print(drawing.sentence(notice, self._width, "class:notice"))
 
     async def _recall(self) -> None:
         """Show where the session was left, unless it has gone on meanwhile."""
@@ -313,7 +318,9 @@ class Repl:
 
         await asyncio.to_thread(markdown.warm_up)
         await self._recall()
-        await asyncio.to_thread(self.chat.warm_up)
+        for told in await asyncio.to_thread(self.chat.warm_up):
+            self._print(drawing.sentence(told, self._width, "class:hint"))
+        self._tell()
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
 

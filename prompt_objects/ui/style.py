@@ -25,13 +25,13 @@ STYLE = Style.from_dict(
         "current": "bold",
         "toolbar": "noreverse ansibrightblack",
         "toolbar.hint": "noreverse bold",
-        "completion-menu": "bg:default",
-        "completion-menu.completion": "bg:default",
-        "completion-menu.completion.current": "reverse",
-        "completion-menu.meta.completion": "bg:default ansibrightblack",
-        "completion-menu.meta.completion.current": "reverse",
+        "completion-menu": "fg:default bg:default",
+        "completion-menu.completion": "fg:default bg:default",
+        "completion-menu.completion.current": "fg:default bg:default reverse",
+        "completion-menu.meta.completion": "ansibrightblack bg:default",
+        "completion-menu.meta.completion.current": "fg:default bg:default reverse",
         "scrollbar.background": "bg:default",
-        "scrollbar.button": "reverse",
+        "scrollbar.button": "fg:default bg:default reverse",
     }
 )
 

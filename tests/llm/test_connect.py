@@ -38,13 +38,13 @@ async def ask(llm: LLM) -> Completion:
 def test_rehearsal_is_had_by_name() -> None:
     found = connect("rehearsal", NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
     assert isinstance(found.llm, Rehearsal)
-    assert found.origin.startswith("rehearsal")
+    assert found.origin == "no model answers"
 
 
 def test_where_nothing_is_set_up_it_is_the_rehearsal_and_says_so() -> None:
     found = connect(None, NOTHING, {}, find_local=lambda: None)
     assert isinstance(found.llm, Rehearsal)
-    assert found.origin == "rehearsal: no model is set up"
+    assert found.origin == "no model is set up; set OPENAI_API_KEY, or start a local model server"
 
 
 def test_a_local_server_that_answers_is_used_and_named(openai_server: OpenAIServer) -> None:

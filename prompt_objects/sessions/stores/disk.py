@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import sys
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
@@ -12,7 +13,17 @@ from types import ModuleType
 
 from prompt_objects.errors import StoreError
 
-__all__ = ["failure", "locked", "make_folder", "open_private", "replace_file", "sync", "sync_folder"]
+__all__ = [
+    "OpenFile",
+    "failure",
+    "lock",
+    "make_folder",
+    "open_private",
+    "replace_file",
+    "sync",
+    "sync_folder",
+    "unlock",
+]
 
 _POLL_SECONDS = 0.001  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
 
@@ -41,21 +52,16 @@ def _filelock() -> ModuleType:
     return filelock
 
 
-class locked:  # noqa: N801  # read as a phrase, like contextlib's own
-    """Hold the lock on an open file, against every other descriptor of it; threads need a lock of their own."""
+def lock(descriptor: int) -> None:
+    """Take the lock on an open file, against every other descriptor of it; threads need a lock of their own."""
+    take = _filelock().lock_descriptor
+    if not take(descriptor, blocking=False):
+        take(descriptor, poll_interval=_POLL_SECONDS)
 
-    __slots__ = ("descriptor",)
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __enter__(self) -> None:
-        lock = _filelock().lock_descriptor
-        if not lock(self.descriptor, blocking=False):
-            lock(self.descriptor, poll_interval=_POLL_SECONDS)
-
-    def __exit__(self, *_: object) -> None:
-        _filelock().unlock_descriptor(self.descriptor)
+def unlock(descriptor: int) -> None:
+    """Let go of the lock on an open file."""
+    _filelock().unlock_descriptor(descriptor)
 
 
 if sys.platform == "darwin":
@@ -99,6 +105,19 @@ def open_private(path: Path, flags: int) -> int:
     if flags & os.O_CREAT:
         os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+class OpenFile:
+    """A descriptor of a private file, closed by `close()`, or when nothing refers to this any more."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.descriptor = open_private(path, flags)
+        self._closing = weakref.finalize(self, os.close, self.descriptor)
+        self._closing.atexit = False  # threads may still write then; the system closes it soon enough
+
+    def close(self) -> None:
+        """Let go of the file; closing it again does nothing."""
+        self._closing()
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -4,7 +4,6 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -64,7 +63,7 @@ class FileStore:
     def load(self, session_id: str) -> Record:
         """Return all of a session but its history."""
         try:
-            with self._open(session_id) as file, file.locked():
+            with self._file(session_id) as file, file.locked():
                 with self._index:
                     info = self._true_entry(file)
                 return Record(info, _metadata(file))
@@ -76,7 +75,7 @@ class FileStore:
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`."""
-        with self._open(session_id) as file:
+        with self._file(session_id) as file:
             return file.read(start, stop)
 
     def sessions(self) -> list[SessionInfo]:
@@ -115,7 +114,7 @@ class FileStore:
     def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
-        with self._open(session_id) as file:
+        with self._file(session_id) as file:
             with file.locked(writing=True):
                 if file.count != expected:
                     raise _conflict(file, expected)
@@ -127,7 +126,7 @@ class FileStore:
 
     def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
         """Change the name, or the metadata, or both."""
-        with self._open(session_id) as file, file.locked(writing=True), self._index:
+        with self._file(session_id) as file, file.locked(writing=True), self._index:
             info = self._true_entry(file)
             head = dict(file.head)
             if name is not None and name != info.name:
@@ -144,14 +143,10 @@ class FileStore:
 
     def delete(self, session_id: str) -> None:
         """Move a session to the trash, where the time of its file is that of its deletion."""
-        with self._open(session_id) as file:
+        with self._file(session_id) as file:
             with file.locked(), self._index:
-                trashed = self._trash / file.path.name
-                os.utime(file.path)
-                file.path.rename(trashed)
+                _move(file.path, self._trash, now())
                 self._index.remove(session_id)
-                disk.sync_folder(self._trash)
-                disk.sync_folder(self._folder)
             file.close()
 
     def restore(self, session_id: str) -> Record:
@@ -159,16 +154,14 @@ class FileStore:
         path = self._path(session_id)
         file = SessionFile(self._trash / path.name, self._notices)
         try:
-            with file.mutex, file.locked(), self._index:
+            with file, file.locked(), self._index:
                 info = file.info()
                 name = free_name(info.name, self._index.names(info.po_name))
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
                     info = replace(info, name=name)
-                file.path.rename(path)
+                _move(file.path, self._folder)
                 self._index.put(info)
-                disk.sync_folder(self._folder)
-                disk.sync_folder(self._trash)
                 return Record(info, _metadata(file))
         finally:
             file.close()
@@ -185,7 +178,7 @@ class FileStore:
         """Close all files."""
         with self._files_mutex:
             for file in self._files.values():
-                with file.mutex:
+                with file:
                     file.close()
             self._files.clear()
         self._index.close()
@@ -197,28 +190,22 @@ class FileStore:
             raise NotFound(f"{session_id!r:.60} is not the id of a session.")
         return self._folder / f"{session_id}.json"
 
-    @contextmanager
-    def _open(self, session_id: str) -> Iterator[SessionFile]:
-        """Have a session's file to oneself, among threads; files are kept open for the next time."""
+    def _file(self, session_id: str) -> SessionFile:
+        """Return a session's file; the last used are kept open for the next time."""
         with self._files_mutex:
             file = self._files.get(session_id)
             if file is None:
                 file = self._files[session_id] = SessionFile(self._path(session_id), self._notices)
                 self._close_idle()
             self._files.move_to_end(session_id)
-            file.users += 1
-        try:
-            with file.mutex:
-                yield file
-        finally:
-            with self._files_mutex:
-                file.users -= 1
+        return file
 
     def _close_idle(self) -> None:
-        excess = max(0, len(self._files) - _MOST_OPEN)
-        idle = [key for key, file in list(self._files.items())[:-1] if not file.users]
-        for key in idle[:excess]:
-            self._files.pop(key).close()
+        # A thread may be about to use a file that is taken out here: it opens again, and goes when it is done with.
+        excess = len(self._files) - _MOST_OPEN
+        for key in list(self._files)[: max(0, excess)]:
+            if self._files[key].close_if_idle():
+                del self._files[key]
 
     def _readable(self, folder: Path) -> Iterator[tuple[SessionInfo, Path]]:
         """Read what is known of every session file in a folder, passing over those that are damaged."""
@@ -247,15 +234,17 @@ class FileStore:
 
     def _note(self, file: SessionFile, messages: Sequence[Message], before: int, moment: datetime) -> SessionInfo:
         """Bring a session's entry up to date after an append; the messages are in the file already."""
-        with suppress(StoreError), self._index:
-            entry = self._index.find(file.id)
-            if entry and entry.message_count == before and entry.name == file.head.get("name"):
-                info = with_usage(replace(entry, message_count=file.count, updated_at=moment), messages)
-            else:
-                info = file.info()
-            self._index.put(info)
-            return info
-        return file.info()  # the entry is stale now, which will be seen by its count
+        try:
+            with self._index:
+                entry = self._index.find(file.id)
+                if entry and entry.message_count == before and entry.name == file.head.get("name"):
+                    info = with_usage(replace(entry, message_count=file.count, updated_at=moment), messages)
+                else:
+                    info = file.info()
+                self._index.put(info)
+                return info
+        except StoreError:
+            return file.info()  # the entry is stale now, which will be seen by its count
 
     def _check_name(self, name: str, po_name: str) -> None:
         if self._index.has_name(name, po_name):
@@ -273,6 +262,18 @@ def _drop_descriptors_in_children(store: FileStore) -> None:
             inherited.forget_parent()
 
     os.register_at_fork(after_in_child=in_child)
+
+
+def _move(path: Path, folder: Path, moment: datetime | None = None) -> None:
+    """Move a file, durably; with `moment` that is the time it bears from then on. Raises `StoreError`."""
+    try:
+        if moment:
+            os.utime(path)
+        path.rename(folder / path.name)
+        disk.sync_folder(folder)
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        raise disk.failure(f"moved to {folder}", path, error) from error
 
 
 def _metadata(file: SessionFile) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Index:
         self.path = path
         self._survey = survey
         self._mutex = RLock()
-        self._lock: disk.locked | None = None
+        self._lock: disk.OpenFile | None = None  # a file of its own: the index itself is replaced now and then
         self._doc: LineDocument | None = None
         self._places: dict[str, tuple[int, int]] = {}  # where each entry was last found, and its length
 
@@ -58,7 +58,7 @@ class Index:
         """Let go of the descriptors; for when nobody is using them."""
         self._forget_document()
         if self._lock is not None:
-            os.close(self._lock.descriptor)
+            self._lock.close()
         self._lock = None
 
     def __enter__(self) -> None:
@@ -74,18 +74,18 @@ class Index:
     def _take_lock(self) -> None:
         if self._lock is None:
             lock_path = self.path.with_name(self.path.name + ".lock")
-            self._lock = disk.locked(disk.open_private(lock_path, os.O_RDWR | os.O_CREAT))
-        self._lock.__enter__()
+            self._lock = disk.OpenFile(lock_path, os.O_RDWR | os.O_CREAT)
+        disk.lock(self._lock.descriptor)
         try:
             self._catch_up()
         except BaseException:
-            self._lock.__exit__()
+            disk.unlock(self._lock.descriptor)
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if self._lock is not None:
-                self._lock.__exit__()
+                disk.unlock(self._lock.descriptor)
         finally:
             self._mutex.release()
         if isinstance(error, OSError):

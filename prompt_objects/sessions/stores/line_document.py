@@ -39,14 +39,15 @@ class LineDocument:
         self.foot_length = foot_length
         self.size = 0
         self.count = 0
-        self.descriptor = disk.open_private(path, os.O_RDWR)
+        self._file = disk.OpenFile(path, os.O_RDWR)
+        self.descriptor = self._file.descriptor
         self._place = str(path)  # a Path would be spelled out anew at each look
         self._status = os.fstat(self.descriptor)
         self._foot = b""
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self.descriptor)
+        self._file.close()
 
     def size_now(self) -> int | None:
         """Return the length of the file at this moment; None where another is at its path by now, or none."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -125,7 +125,7 @@ def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
 
 
 class SessionFile:
-    """One session file, kept open. `mutex` guards it against threads; hold it around everything.
+    """One session file, kept open. `with file:` has it to oneself among threads; everything but `close` wants that.
 
     `notes` collects sentences about what was repaired.
     """
@@ -133,13 +133,19 @@ class SessionFile:
     def __init__(self, path: Path, notes: list[str]) -> None:
         self.path = path
         self.id = path.stem
-        self.mutex = Lock()
-        self.users = 0
         self.head: dict[str, Any] = {}
+        self._mutex = Lock()
         self._notes = notes
         self._doc: LineDocument | None = None
         self._foreign: list[Message] | None = None  # the messages of a file that is not in our form
         self._updated_at = ""  # and its time
+
+    def __enter__(self) -> Self:
+        self._mutex.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mutex.release()
 
     @property
     def count(self) -> int:
@@ -167,17 +173,39 @@ class SessionFile:
             self._doc.close()
         self._doc = None
 
-    @contextmanager
-    def locked(self, *, writing: bool = False) -> Iterator[None]:
-        """Hold the file's lock, knowing it as it is now; for `writing` it is also in our form."""
-        while True:
-            doc = self.doc
-            with disk.locked(doc.descriptor):
-                size = doc.size_now()
-                if size is not None and self._is_known(size, writing=writing):
-                    yield
-                    return
+    def close_if_idle(self) -> bool:
+        """Let go of the descriptor unless a thread has the file; False where one has."""
+        if not self._mutex.acquire(blocking=False):
+            return False
+        self.close()
+        self._mutex.release()
+        return True
+
+    def locked(self, *, writing: bool = False) -> "_Locked":
+        """Hold the file's lock for a block, knowing it as it is now; for `writing` it is also in our form."""
+        return _Locked(self, writing=writing)
+
+    def lock(self, *, writing: bool) -> None:
+        """Take the file's lock, which `unlock` lets go of; `locked` does both."""
+        while not self._lock_known(writing=writing):
             self.close()
+
+    def unlock(self) -> None:
+        """Let go of the file's lock."""
+        disk.unlock(self.doc.descriptor)
+
+    def _lock_known(self, *, writing: bool) -> bool:
+        """Take the lock; False, without it, where another file is at the path by now."""
+        doc = self.doc
+        disk.lock(doc.descriptor)
+        known = False
+        try:
+            size = doc.size_now()
+            known = size is not None and self._is_known(size, writing=writing)
+        finally:
+            if not known:
+                disk.unlock(doc.descriptor)
+        return known
 
     def _is_known(self, size: int, *, writing: bool) -> bool:
         """Catch up with the file; False where it had to be replaced by one in our form."""
@@ -308,6 +336,22 @@ class SessionFile:
             if recovered is None:
                 raise _damaged(self.path, "its beginning is not that of a session")
             self._repair(recovered, _updated_at(recovered))
+
+
+class _Locked:
+    """A block in which a session file is locked; a class, as a generator would take twice as long."""
+
+    __slots__ = ("_file", "_writing")
+
+    def __init__(self, file: SessionFile, *, writing: bool) -> None:
+        self._file = file
+        self._writing = writing
+
+    def __enter__(self) -> None:
+        self._file.lock(writing=self._writing)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.unlock()
 
 
 def _add_to(path: Path, data: bytes) -> None:
