@@ -1,6 +1,6 @@
 """What a turn of two acknowledged messages costs, beside the least that any store could: write and sync.
 
-    python benchmarks/append.py [--save] [--rounds N]
+    python benchmarks/append.py [--save] [--rounds N] [--folder DIR]
 
 The floor writes the same number of bytes to the end of a file in the same folder and waits for the disk. Both
 are measured in turn, many times, for short and long histories among few and many sessions. Leaves with an error
@@ -9,7 +9,6 @@ where a turn costs more than 1.5 times the floor, or where its cost grows with e
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from machine import describe
 from prompt_objects.message import now
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session, SessionInfo, new_id
@@ -91,9 +91,9 @@ def seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def measure(messages: int, sessions: int, rounds: int) -> tuple[float, float, float]:
+def measure(messages: int, sessions: int, rounds: int, within: Path) -> tuple[float, float, float]:
     """Return the medians of the floor and of a turn, in seconds, and of their ratio over groups of rounds."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory(dir=within) as name:
         folder = Path(name)
         store, session = fill(folder, messages, sessions)
         floor = floor_of(folder, session)
@@ -103,29 +103,14 @@ def measure(messages: int, sessions: int, rounds: int) -> tuple[float, float, fl
     return statistics.median(floors), statistics.median(turns), statistics.median(turns) / statistics.median(floors)
 
 
-def machine(folder: Path) -> str:
-    """Describe what was measured on, without names."""
-    cpu = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        cpu = next(
-            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu
-        )
-    kind = "unknown"
-    if (mounts := Path("/proc/mounts")).exists():
-        fields = [line.split() for line in mounts.read_text().splitlines()]
-        within = [field for field in fields if folder.resolve().is_relative_to(field[1])]
-        kind = max(within, key=lambda field: len(field[1]))[2]
-    system = f"{platform.system()} {platform.release()}"
-    return f"{cpu}, {os.cpu_count()} cores, {system}, {kind}, Python {platform.python_version()}"
-
-
 def main() -> int:
     """Measure, print, save if asked to; 1 where a bound is passed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/append.md")
     parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="on the disk to be measured")
     options = parser.parse_args()
-    results = [(*size, *measure(*size, options.rounds)) for size in SIZES]
+    results = [(*size, *measure(*size, options.rounds, options.folder)) for size in SIZES]
     table = ["| messages | sessions | floor, µs | turn, µs | ratio |", "|---:|---:|---:|---:|---:|"]
     for messages, sessions, floor, turn, ratio in results:
         table.append(f"| {messages:,} | {sessions:,} | {floor * 1e6:.0f} | {turn * 1e6:.0f} | {ratio:.2f} |")
@@ -133,7 +118,7 @@ def main() -> int:
     spread = max(ratios) / min(ratios)
     fine = max(ratios) <= MOST and spread <= FLAT
     table += ["", f"Dearest over cheapest: {spread:.2f}. {'Within' if fine else 'OUT OF'} bounds ({MOST}, {FLAT})."]
-    text = "\n".join([f"# A turn of two acknowledged appends\n\n{machine(Path.cwd())}\n", *table]) + "\n"
+    text = "\n".join([f"# A turn of two acknowledged appends\n\n{describe(options.folder)}\n", *table]) + "\n"
     print(text)
     if options.save:
         results_file = Path(__file__).parent / "results" / "append.md"

@@ -20,6 +20,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from machine import describe
@@ -28,7 +29,10 @@ from prompt_objects.sessions.stores import open_store
 
 HERE = Path(sys.executable).parent
 SESSIONS = 10_000
-PEERS = {"llm": ("llm", ["llm", "chat", "-m", "gpt-4o-mini"], "> "), "shell-gpt": ("sgpt", ["sgpt", "--repl", "x"], ">>> ")}
+PEERS = {
+    "llm": (["llm", "chat", "-m", "gpt-4o-mini"], "> "),
+    "shell-gpt": (["sgpt", "--repl", "temp"], ">>> "),
+}
 
 
 def run(command: list[str], environ: dict[str, str]) -> float:
@@ -88,7 +92,8 @@ def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]
     few, many = make_environment(folder / "few", 0), make_environment(folder / "many", SESSIONS)
 
     def shown(place: Path) -> Callable[[], float]:
-        return lambda: until_shown([own, "--env", str(place)], "greeter ›", environ, folder)
+        prompt = "greeter \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+        return partial(until_shown, [own, "--env", str(place)], prompt, environ, folder)
 
     found: dict[str, Callable[[], float]] = {
         "python -c pass": lambda: run([sys.executable, "-c", "pass"], environ),
@@ -96,13 +101,10 @@ def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]
         "prompt-objects, prompt, no sessions": shown(few),
         f"prompt-objects, prompt, {SESSIONS:,} sessions": shown(many),
     }
-    for name, (program, chat, prompt) in (PEERS if peers else {}).items():
-        programs = install(name, folder)
-        found[f"{name} --version"] = lambda path=str(programs / program): run([path, "--version"], environ)  # type: ignore[misc]
-        command = [str(programs / program), *chat[1:]]
-        found[f"{name}, prompt"] = lambda command=command, prompt=prompt: until_shown(  # type: ignore[misc]
-            command, prompt, environ, folder
-        )
+    for name, (chat, prompt) in (PEERS if peers else {}).items():
+        command = [str(install(name, folder) / chat[0]), *chat[1:]]
+        found[f"{name} --version"] = partial(run, [command[0], "--version"], environ)
+        found[f"{name}, prompt"] = partial(until_shown, command, prompt, environ, folder)
     return found
 
 
@@ -138,7 +140,9 @@ def report(medians: dict[str, float], options: argparse.Namespace) -> int:
         "as fast with 10,000 sessions as with none (within 10%)": many <= few * 1.1,
     }
     lines += ["", *(f"- {'met' if met else 'MISSED'}: {goal}" for goal, met in goals.items())]
-    text = f"# Startup\n\n{describe(Path(tempfile.gettempdir()))}, medians of {options.rounds} rounds.\n\n" + "\n".join(lines) + "\n"
+    machine = describe(Path(tempfile.gettempdir()))
+    head = f"# Startup\n\n{machine} Medians of {options.rounds} rounds.\n"
+    text = "\n".join([head, *lines, ""])
     print(text)
     if options.save:
         (Path(__file__).parent / "results" / "startup.md").write_text(text)

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from machine import describe
 from openai import AsyncOpenAI, AsyncStream
 
+from machine import describe
 from prompt_objects.environment import Environment
 from prompt_objects.message import Message, request_messages
 

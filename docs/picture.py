@@ -6,9 +6,11 @@ The conversation is with the rehearsal, so it can be made anywhere, and is the s
 """
 
 import argparse
+import re
 import sys
 import tempfile
 import time
+from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests" / "terminal"))
 from rich.console import Console  # noqa: E402
 from rich.style import Style  # noqa: E402
 from rich.text import Text  # noqa: E402
+
 from terminal import PROGRAM, Terminal  # noqa: E402
 
 
@@ -43,7 +46,7 @@ def _colour(name: str) -> str | None:
     if name == "default":
         return None
     renamed = {"brown": "yellow", "brightbrown": "bright_yellow"}.get(name, name.replace("bright", "bright_"))
-    return f"#{name}" if len(name) == 6 and all(c in "0123456789abcdef" for c in name) else renamed
+    return f"#{name}" if re.fullmatch("[0-9a-f]{6}", name) else renamed
 
 
 def converse(terminal: Terminal) -> None:
@@ -73,10 +76,9 @@ def main() -> None:
         with Terminal(command, columns=columns, rows=rows, env=home, cwd=folder) as terminal:
             converse(terminal)
             picture = drawn(terminal)
-    with open("/dev/null", "w") as nowhere:
-        console = Console(record=True, width=columns, file=nowhere, force_terminal=True, color_system="truecolor")
-        console.print(picture, end="")
-        options.output.write_text(console.export_svg(title="prompt-objects"))
+    console = Console(record=True, width=columns, file=StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(picture, end="")
+    options.output.write_text(console.export_svg(title="prompt-objects"))
 
 
 if __name__ == "__main__":

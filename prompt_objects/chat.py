@@ -66,7 +66,7 @@ class Chat:
         return f"{connection.llm.model}: {connection.origin}"
 
     def warm_up(self) -> list[str]:
-        """Load what the first message will need, and say what a person should know first; blocks for half a second."""
+        """Load what the first message will need, and say what a person should know; blocks for half a second."""
         try:
             told = [self.connect()]
         except PromptObjectsError as error:

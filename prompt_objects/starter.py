@@ -1,5 +1,6 @@
 """Making an environment: the starter objects, copied into a folder."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -46,8 +47,8 @@ def make_environment(folder: Path) -> list[Path]:
             shutil.rmtree(draft, ignore_errors=True)
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
             file.write(_CONFIG)
-    except FileExistsError as error:
-        raise UsageError(f"{folder} was just made an environment by someone else.") from error
     except OSError as error:
+        if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise UsageError(f"{folder} was just made an environment by someone else.") from error
         raise StoreError(f"No environment can be made in {folder}: {error.strerror}.") from error
     return [*sorted(objects.iterdir()), config]

@@ -63,19 +63,19 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def test_every_module_has_its_place_in_the_layers():
+def test_every_module_has_its_place_in_the_layers() -> None:
     assert {home(path) for path in modules()} == set(HEIGHT)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_downward_only(path):
+def test_imports_go_downward_only(path: Path) -> None:
     own = home(path)
     upward = {name for name in imported(path) if name != own and HEIGHT[name] >= HEIGHT[own]}
     assert not upward, f"{own} imports from its own height or above: {upward}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_terminal_libraries_are_imported_by_ui_only(path):
+def test_terminal_libraries_are_imported_by_ui_only(path: Path) -> None:
     roots = {
         name.split(".")[0]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -91,7 +91,7 @@ def test_terminal_libraries_are_imported_by_ui_only(path):
         assert not roots & {"prompt_toolkit", "rich"}
 
 
-def test_all_is_exactly_what_is_public():
+def test_all_is_exactly_what_is_public() -> None:
     names = [name for name in prompt_objects.__all__ if name != "__version__"]
     for name in names:
         assert getattr(prompt_objects, name).__name__ == name or name == "Message"
@@ -101,7 +101,7 @@ def test_all_is_exactly_what_is_public():
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_names_in_all_exist_and_are_not_private(path):
+def test_names_in_all_exist_and_are_not_private(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
@@ -132,12 +132,12 @@ def python(code: str, cwd: Path) -> str:
     return result.stdout
 
 
-def test_importing_the_package_loads_none_of_its_modules(tmp_path):
+def test_importing_the_package_loads_none_of_its_modules(tmp_path: Path) -> None:
     code = "import sys, prompt_objects; print(*(name for name in sys.modules if name.startswith('prompt_objects.')))"
     assert python(code, tmp_path).split() == []
 
 
-def test_importing_any_module_writes_nothing_and_starts_nothing(tmp_path):
+def test_importing_any_module_writes_nothing_and_starts_nothing(tmp_path: Path) -> None:
     names = [
         ".".join(("prompt_objects", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for path in modules()

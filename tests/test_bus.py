@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 from prompt_objects.bus import Bus, Notice, TextDelta
 
@@ -11,11 +13,11 @@ def notice(text: str, root: str = "r") -> Notice:
     return Notice(run=root, root=root, path=("boss", "po"), session_id="s", text=text)
 
 
-def texts(events) -> list[str]:
+def texts(events: Iterable[Any]) -> list[str]:
     return [event.text for event in events]
 
 
-def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing():
+def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing() -> None:
     bus = Bus()
     with bus.subscribe() as news:
         for piece in ["a", "b", "c"]:
@@ -25,7 +27,7 @@ def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing():
         assert texts(news.drain()) == ["abc", "!", "d"]
 
 
-def test_text_of_two_runs_is_never_joined():
+def test_text_of_two_runs_is_never_joined() -> None:
     bus = Bus()
     with bus.subscribe() as news:
         for run in ["x", "y", "x"]:
@@ -33,7 +35,7 @@ def test_text_of_two_runs_is_never_joined():
         assert texts(news.drain()) == ["x", "y", "x"]
 
 
-def test_a_subscriber_to_a_root_hears_that_root_only():
+def test_a_subscriber_to_a_root_hears_that_root_only() -> None:
     bus = Bus()
     with bus.subscribe("a") as news:
         bus.publish(notice("mine", root="a"))
@@ -41,7 +43,7 @@ def test_a_subscriber_to_a_root_hears_that_root_only():
         assert texts(news.drain()) == ["mine"]
 
 
-def test_after_the_block_nothing_is_heard():
+def test_after_the_block_nothing_is_heard() -> None:
     bus = Bus()
     with bus.subscribe() as news:
         pass
@@ -49,7 +51,7 @@ def test_after_the_block_nothing_is_heard():
     assert list(news.drain()) == []
 
 
-async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetched():
+async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetched() -> None:
     bus = Bus()
     with bus.subscribe() as news:
         asyncio.get_running_loop().call_later(0.01, bus.publish, notice("first"))
@@ -58,7 +60,7 @@ async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetch
         assert texts([event async for event in news]) == ["first", "second"]
 
 
-async def test_a_subscriber_that_never_fetches_holds_up_nobody():
+async def test_a_subscriber_that_never_fetches_holds_up_nobody() -> None:
     bus = Bus()
     with bus.subscribe() as idle, bus.subscribe() as news:
         for _ in range(10_000):
@@ -67,5 +69,5 @@ async def test_a_subscriber_that_never_fetches_holds_up_nobody():
         assert len(list(idle.drain())) == 1
 
 
-def test_an_event_says_who_and_how_deep():
+def test_an_event_says_who_and_how_deep() -> None:
     assert (notice("").po_name, notice("").depth) == ("po", 1)

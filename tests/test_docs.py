@@ -16,18 +16,18 @@ PAGES = [
 ]
 
 
-def test_the_command_reference_is_what_the_program_declares():
+def test_the_command_reference_is_what_the_program_declares() -> None:
     assert (ROOT / "docs" / "commands.md").read_text() == reference()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
+def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
 
 
-def test_every_folder_and_module_of_the_house_is_in_the_architecture_page():
+def test_every_folder_and_module_of_the_house_is_in_the_architecture_page() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     package = ROOT / "prompt_objects"
     names = {path.name for path in package.iterdir() if path.suffix == ".py" and path.stem[0] != "_"}

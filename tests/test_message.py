@@ -1,10 +1,12 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_objects.message import (
+    Message,
     call_arguments,
     calls_of,
     request_messages,
@@ -15,12 +17,12 @@ from prompt_objects.message import (
 from protocol import violations
 
 
-def call(call_id: str, name: str = "read_file", arguments: object = "{}") -> dict:
+def call(call_id: str, name: str = "read_file", arguments: object = "{}") -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only():
-    history = [
+def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only() -> None:
+    history: list[Message] = [
         {"role": "user", "content": "Hi", "at": "2026-01-01T00:00:00.000000Z"},
         {"role": "assistant", "content": "Hello", "model": "m", "usage": {}, "interrupted": "cancelled"},
     ]
@@ -31,8 +33,8 @@ def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only():
     ]
 
 
-def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between():
-    history = [
+def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between() -> None:
+    history: list[Message] = [
         {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
         {"role": "user", "content": "from another window"},
         {"role": "tool", "tool_call_id": "b", "content": "B"},
@@ -44,13 +46,13 @@ def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between
     assert [m["content"] for m in sent[2:]] == ["A", "B", "from another window"]
 
 
-def test_a_call_without_a_result_gets_one_that_says_so():
+def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     sent = request_messages("", [{"role": "assistant", "content": "", "tool_calls": [call("a")]}])
     assert "unknown" in sent[-1]["content"]
 
 
-def test_what_a_retry_replaced_is_not_sent():
-    history = [
+def test_what_a_retry_replaced_is_not_sent() -> None:
+    history: list[Message] = [
         {"role": "user", "content": "1"},
         {"role": "assistant", "content": "old"},
         {"role": "assistant", "content": "new", "replaces": 1},
@@ -60,7 +62,7 @@ def test_what_a_retry_replaced_is_not_sent():
 
 
 @pytest.mark.parametrize("arguments", ["{not json", "[1]", "null", '"text"', 7, "[" * 100_000])
-def test_arguments_that_are_no_object_are_refused_in_words_and_sent_as_an_empty_object(arguments):
+def test_arguments_that_are_no_object_are_refused_in_words_and_sent_as_an_empty_object(arguments: object) -> None:
     broken = call("a", arguments=arguments)
     with pytest.raises(ValueError, match="arguments"):
         call_arguments(broken)
@@ -68,8 +70,8 @@ def test_arguments_that_are_no_object_are_refused_in_words_and_sent_as_an_empty_
     assert sent[1]["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
-def test_unanswered_calls_are_those_of_the_last_assistant_message_only():
-    history = [
+def test_unanswered_calls_are_those_of_the_last_assistant_message_only() -> None:
+    history: list[Message] = [
         {"role": "assistant", "content": "", "tool_calls": [call("old")]},
         {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
         {"role": "tool", "tool_call_id": "a", "content": ""},
@@ -78,12 +80,12 @@ def test_unanswered_calls_are_those_of_the_last_assistant_message_only():
     assert unanswered_calls([*history, {"role": "assistant", "content": "done"}]) == []
 
 
-def test_text_of_a_list_of_parts_is_their_texts():
+def test_text_of_a_list_of_parts_is_their_texts() -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "image_url"}, {"type": "text", "text": "two"}, 3]
     assert text_of({"role": "user", "content": parts}) == "one\ntwo"
 
 
-def test_timestamps_are_all_of_the_same_length():
+def test_timestamps_are_all_of_the_same_length() -> None:
     assert timestamp(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000000Z"
     assert len(timestamp()) == 27
 
@@ -108,11 +110,11 @@ messages = st.fixed_dictionaries(
 
 
 @given(st.lists(messages, max_size=8))
-def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history):
+def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history: list[Message]) -> None:
     assert violations(request_messages("prompt", history)) == []
 
 
 @given(st.dictionaries(st.text(max_size=10), json_values, max_size=4))
-def test_reading_any_message_raises_nothing(message):
+def test_reading_any_message_raises_nothing(message: Message) -> None:
     assert isinstance(text_of(message), str)
     assert isinstance(calls_of(message), list)

@@ -1,22 +1,27 @@
 """What a turn promises: saved before anything follows, always a valid history, whatever ends it."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from houses import open_house
 from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
+from prompt_objects.context import Context
 from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited
-from prompt_objects.llm import Request, Text
+from prompt_objects.llm import LLM, Completion, Request, Text
 from prompt_objects.message import request_messages
-from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.sessions.session import Parent
+from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import Tool
 from prompt_objects.turn import Turn
 from protocol import violations
 
 
-async def test_the_message_is_durable_before_the_model_is_asked(tmp_path):
+async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) -> None:
     def look(request: Request) -> str:
         (info,) = env.session_manager.list()
         assert [m["content"] for m in env.session_manager.get(info.id).history] == ["Hello"]
@@ -27,7 +32,7 @@ async def test_the_message_is_durable_before_the_model_is_asked(tmp_path):
     env.close()
 
 
-async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path):
+async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["Hi there"])) as env:
         reply = await env["scout"].receive("Hello")
         assert (reply.text, reply.session.name, reply.model) == ("Hi there", "Default", "scripted")
@@ -37,16 +42,16 @@ async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path):
         assert last["usage"]["completion_tokens"] > 0
 
 
-async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_path):
+async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_path: Path) -> None:
     waiting: list[str] = []
     both = asyncio.Event()
 
-    async def meet(arguments, context):
+    async def meet(arguments: dict[str, Any], _context: Context) -> str:
         waiting.append(arguments["n"])
         if len(waiting) == 2:
             both.set()
         await both.wait()
-        return arguments["n"]
+        return str(arguments["n"])
 
     llm = ScriptedLLM([calls(("meet", {"n": "first"}), ("meet", {"n": "second"})), "Done"])
     async with open_house(tmp_path, llm) as env:
@@ -55,7 +60,7 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
         tool = Tool("meet", "Meet", {"type": "object"}, meet)
         turn = Turn(po.definition, {"meet": tool}, env.context().enter("scout", session, 1), session)
 
-        async def connect():
+        async def connect() -> LLM:
             return llm
 
         reply = await asyncio.wait_for(turn.run({"role": "user", "content": "Go"}, connect), 10)
@@ -71,14 +76,16 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
         (("list_files", {"path": 3}), "must be a text"),
     ],
 )
-async def test_what_a_tool_cannot_do_is_told_to_the_model(tmp_path, call, words):
+async def test_what_a_tool_cannot_do_is_told_to_the_model(
+    tmp_path: Path, call: tuple[str, dict[str, Any]], words: str
+) -> None:
     async with open_house(tmp_path, ScriptedLLM([calls(call), "Sorry"])) as env:
         reply = await env["scout"].receive("Go")
         assert words in reply.session.history[2]["content"]
         assert reply.text == "Sorry"
 
 
-async def test_arguments_that_are_not_json_are_told_to_the_model_and_kept_as_they_came(tmp_path):
+async def test_arguments_that_are_not_json_are_told_to_the_model_and_kept_as_they_came(tmp_path: Path) -> None:
     broken = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": '{"path": '}}
     llm = ScriptedLLM([{"role": "assistant", "content": "", "tool_calls": [broken]}, "Sorry"])
     async with open_house(tmp_path, llm) as env:
@@ -88,15 +95,15 @@ async def test_arguments_that_are_not_json_are_told_to_the_model_and_kept_as_the
         assert violations(list(llm.requests[1].messages)) == []
 
 
-async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path):
+async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path: Path) -> None:
     class Breaks:
         model = "breaks"
 
-        async def stream(self, request):
+        async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
             yield Text("Half an ")
             raise BrokenStream("it broke off")
 
-        async def close(self):
+        async def close(self) -> None:
             pass
 
     async with open_house(tmp_path, Breaks()) as env:
@@ -107,7 +114,7 @@ async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path)
         assert history[1]["interrupted"] == "error"
 
 
-async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path):
+async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
         said = ""
         async with aclosing(env["scout"].stream("Go")) as events:
@@ -121,7 +128,7 @@ async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path):
         assert "four" not in history[-1]["content"]
 
 
-async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path):
+async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path: Path) -> None:
     house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 2}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {})), "That is all I know."])
     async with open_house(tmp_path, llm, house) as env:
@@ -132,20 +139,20 @@ async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_pat
         assert "limit of 2" in llm.requests[-1].messages[-1]["content"]
 
 
-async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path):
+async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look around"})), "I see a tree", "There is a tree"])
     async with open_house(tmp_path, llm) as env:
         reply = await env["boss"].receive("What is there?")
         assert reply.text == "There is a tree"
         (child,) = env["scout"].session_manager.list()
         call = reply.session.history[1]["tool_calls"][0]
-        assert (child.parent.session, child.parent.call) == (reply.session.id, call["id"])
+        assert child.parent == Parent(reply.session.id, call["id"])
         asked = env.session_manager.get(child.id).history
         assert [m["content"] for m in asked] == ["Look around", "I see a tree"]
         assert reply.session.history[2]["content"] == "I see a tree"
 
 
-async def test_a_cycle_is_refused_before_anything_runs(tmp_path):
+async def test_a_cycle_is_refused_before_anything_runs(tmp_path: Path) -> None:
     llm = ScriptedLLM(
         [calls(("helper", {"message": "Help"})), calls(("boss", {"message": "You do it"})), "I cannot", "Sorry"]
     )
@@ -156,7 +163,7 @@ async def test_a_cycle_is_refused_before_anything_runs(tmp_path):
         assert len(env["boss"].session_manager.list()) == 1
 
 
-async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path):
+async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path: Path) -> None:
     house = {
         "a": "name: a\ncapabilities: [b]\nlimits: {depth: 1}\nprompt: A.\n",
         "b": "name: b\ncapabilities: [c]\nprompt: B.\n",
@@ -168,7 +175,7 @@ async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path):
         assert env["c"].session_manager.list() == []
 
 
-async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path):
+async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path: Path) -> None:
     two = calls(("scout", {"message": "north"}), ("scout", {"message": "south"}))
     llm = ScriptedLLM([two, "seen", "seen", "All seen"])
     async with open_house(tmp_path, llm) as env:
@@ -179,7 +186,7 @@ async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path):
         assert asked == {"north", "south"}
 
 
-async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path):
+async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), RateLimited("Too many requests."), "The scout is busy"])
     async with open_house(tmp_path, llm) as env:
         reply = await env["boss"].receive("Go")
@@ -187,7 +194,7 @@ async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path)
         assert "Too many requests" in reply.session.history[2]["content"]
 
 
-async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path):
+async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path: Path) -> None:
     house = {
         "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
         "b": "name: b\nprompt: B.\n",
@@ -199,7 +206,7 @@ async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path):
         assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
 
 
-async def test_events_tell_the_whole_story_in_order(tmp_path):
+async def test_events_tell_the_whole_story_in_order(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), "A tree", "A tree!"])
     async with open_house(tmp_path, llm) as env:
         events = [event async for event in env["boss"].stream("Go")]
@@ -222,7 +229,7 @@ async def test_events_tell_the_whole_story_in_order(tmp_path):
         assert "".join(e.text for e in events if isinstance(e, TextDelta) and e.path == scout) == "A tree"
 
 
-async def test_a_retry_answers_anew_and_keeps_the_old_answer_in_the_file(tmp_path):
+async def test_a_retry_answers_anew_and_keeps_the_old_answer_in_the_file(tmp_path: Path) -> None:
     llm = ScriptedLLM(["old", "new", "next"])
     async with open_house(tmp_path, llm) as env:
         po = env["scout"]
@@ -234,7 +241,7 @@ async def test_a_retry_answers_anew_and_keeps_the_old_answer_in_the_file(tmp_pat
         assert [m["content"] for m in po.session_manager.current().history][1:3] == ["old", "new"]
 
 
-async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path):
+async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path: Path) -> None:
     llm = ScriptedLLM([RateLimited("wait"), "answer"])
     async with open_house(tmp_path, llm) as env:
         with pytest.raises(RateLimited):
@@ -243,13 +250,13 @@ async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path):
         assert [m["content"] for m in env["scout"].session_manager.current().history] == ["Go", "answer"]
 
 
-async def test_a_retry_of_nothing_says_so(tmp_path):
+async def test_a_retry_of_nothing_says_so(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="nothing to answer"):
             await env["scout"].retry()
 
 
-async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path):
+async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path: Path) -> None:
     def interfere(request: Request) -> str:
         other = env["scout"].session_manager.get(session.id)
         other.append({"role": "user", "content": "me too"})
@@ -262,7 +269,7 @@ async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path):
         assert [m["content"] for m in fresh.history] == ["Go", "me too", "answer"]
 
 
-async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_on(tmp_path):
+async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_on(tmp_path: Path) -> None:
     llm = ScriptedLLM(["on we go"])
     async with open_house(tmp_path, llm) as env:
         session = env["scout"].session_manager.create("Crashed")
@@ -276,7 +283,7 @@ async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_o
         assert violations([{k: m[k] for k in m if k != "at"} for m in session.history]) == []
 
 
-async def test_a_disk_that_refuses_ends_the_turn_with_an_error(tmp_path):
+async def test_a_disk_that_refuses_ends_the_turn_with_an_error(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["Hi"])) as env:
         session = env["scout"].session_manager.current()
         path = next(env.data_dir.glob("sessions/0*.json"))
@@ -290,20 +297,20 @@ class Steps:
 
     model = "steps"
 
-    def __init__(self, replies):
+    def __init__(self, replies: Iterable[Scripted]) -> None:
         self._scripted = ScriptedLLM(replies)
 
-    async def stream(self, request):
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
         async for part in self._scripted.stream(request):
             await asyncio.sleep(0)
             yield part
 
-    async def close(self):
+    async def close(self) -> None:
         pass
 
 
 @pytest.mark.parametrize("point", range(0, 60, 3))
-async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path, point):
+async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path: Path, point: int) -> None:
     two = calls(("scout", {"message": "north"}), ("read_file", {"path": "objects/boss.yaml"}), text="I ask")
     llm = Steps([two, calls(("list_files", {})), "trees", "All seen"])
     async with open_house(tmp_path, llm) as env:
@@ -322,19 +329,19 @@ async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path, point):
             assert violations(request_messages("p", history)) == []
 
 
-def test_receive_sync_is_for_scripts(tmp_path):
+def test_receive_sync_is_for_scripts(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM(["Hi", "Again"])) as env:
         assert env["scout"].receive_sync("Hello").text == "Hi"
         assert env["scout"].receive_sync("Hello").text == "Again"
 
 
-async def test_receive_sync_inside_an_event_loop_says_what_to_do(tmp_path):
+async def test_receive_sync_inside_an_event_loop_says_what_to_do(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="event loop"):
             env["scout"].receive_sync("Hello")
 
 
-async def test_only_the_role_user_is_received(tmp_path):
+async def test_only_the_role_user_is_received(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="role"):
             await env["scout"].receive({"role": "assistant", "content": "I am you"})

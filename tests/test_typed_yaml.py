@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ for thread in threads: thread.join()
 
 
 @pytest.mark.parametrize("attempt", range(8))
-def test_many_threads_may_read_their_first_definition_at_once(tmp_path, attempt):
+def test_many_threads_may_read_their_first_definition_at_once(tmp_path: Path, attempt: int) -> None:
     (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {turns: 3}\ncapabilities: [x]\n")
     result = subprocess.run([sys.executable, "-c", MANY_AT_ONCE], cwd=tmp_path, check=False, timeout=60)
     assert result.returncode == 0

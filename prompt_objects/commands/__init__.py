@@ -48,7 +48,8 @@ def find(line: str) -> tuple[Command, str]:
     if below:
         hint = did_you_mean(second, below) or f"There are: {', '.join(f'/{first} {name}' for name in below)}."
         raise NotFound(f"There is no command /{first} {second}.", hint=hint)
-    hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands]) or "See /help; // sends a message that begins with /."
+    hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands])
+    hint = hint or "See /help; // sends a message that begins with /."
     raise NotFound(f"There is no command /{first}.", hint=hint)
 
 

@@ -193,8 +193,9 @@ class Session:
         moment = timestamp()
         stamped = [_stamped(message, moment) for message in messages]
         with self._lock:
-            info = self._store.append(self.id, stamped, expected=self.message_count)
-            self._record = Record(info, self._record.metadata)
+            known = self._record
+            info = self._store.append(known.info.id, stamped, expected=known.info.message_count)
+            self._record = Record(info, known.metadata)
             if self._messages is not None:
                 self._messages.extend(map(_copied, stamped))
 

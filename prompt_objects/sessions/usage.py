@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -14,24 +15,22 @@ _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _MOST = 2**53  # no sum of true counts comes near; a made-up one must not break the index
 
 
-def with_usage(info: SessionInfo, messages: Iterable[Message]) -> SessionInfo:
-    """Add what `messages` took, by their `usage`; whatever is no sensible figure in one counts as nothing."""
+def with_usage(info: SessionInfo, messages: Iterable[Message], **changes: Any) -> SessionInfo:
+    """Add what `messages` took, by their `usage`; whatever is no sensible figure in one counts as nothing.
+
+    Other `changes` of the info are made along with it.
+    """
     usages = [usage for message in messages if isinstance(usage := message.get("usage"), dict)]
     if not usages:
-        return info
-    sums: dict[str, int] = dict.fromkeys(_COUNTS, 0)
+        return replace(info, **changes)
     cost = info.cost
+    totals = {key: getattr(info, key) for key in _COUNTS}
     for usage in usages:
         for key in _COUNTS:
-            sums[key] += _count(usage.get(key))
+            count = usage.get(key)
+            if isinstance(count, int) and 0 <= count <= _MOST:
+                totals[key] = min(totals[key] + count, _MOST)
         price = usage.get("cost")
         if isinstance(price, int | float) and math.isfinite(price) and price >= 0:
             cost = (cost or 0.0) + price
-    if not any(sums.values()) and cost == info.cost:
-        return info
-    totals = {key: min(getattr(info, key) + value, _MOST) for key, value in sums.items()}
-    return replace(info, cost=cost, **totals)
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value <= _MOST else 0
+    return replace(info, cost=cost, **totals, **changes)

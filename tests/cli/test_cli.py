@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import openai_server as fake
-import pytest
 from houses import make_house
 from openai_server import OpenAIServer
 
@@ -33,7 +36,7 @@ def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) ->
 
 
 @pytest.fixture
-def house(tmp_path):
+def house(tmp_path: Path) -> Path:
     return make_house(tmp_path / "house")
 
 
@@ -41,11 +44,12 @@ def with_server(server: OpenAIServer) -> dict[str, str]:
     return {"PROMPT_OBJECTS_MODEL": "", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-secret-key"}
 
 
-def sessions(house: Path) -> list[dict]:
-    return json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+def sessions(house: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+    return found
 
 
-def test_version_and_help(house):
+def test_version_and_help(house: Path) -> None:
     assert run("--version", cwd=house).stdout == "prompt-objects 0.1.0\n"
     assert "sessions" in run("--help", cwd=house).stdout
 
@@ -53,7 +57,7 @@ def test_version_and_help(house):
 # Sending
 
 
-def test_one_message_prints_the_answer_and_nothing_else_on_stdout(house, openai_server):
+def test_one_message_prints_the_answer_and_nothing_else_on_stdout(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.calls(("list_files", {})), fake.text("There are **objects**."))
     result = run("-p", "What is there?", "--object", "scout", cwd=house, **with_server(openai_server))
     assert (result.stdout, result.returncode) == ("There are **objects**.\n", 0)
@@ -61,20 +65,20 @@ def test_one_message_prints_the_answer_and_nothing_else_on_stdout(house, openai_
     assert sessions(house)[0]["message_count"] == 4
 
 
-def test_standard_input_comes_before_the_text(house, openai_server):
+def test_standard_input_comes_before_the_text(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("ok"))
     run("-p", "Summarise.", "--object", "scout", cwd=house, stdin="a long text\n", **with_server(openai_server))
     assert openai_server.received[-1].body["messages"][-1]["content"] == "a long text\n\nSummarise."
 
 
-def test_standard_input_alone_is_the_message(house, openai_server):
+def test_standard_input_alone_is_the_message(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("Hi"))
     result = run(cwd=house, stdin="Hello\n", **with_server(openai_server))
     assert result.stdout == "Hi\n"
     assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
 
 
-def test_json_has_the_documented_fields(house):
+def test_json_has_the_documented_fields(house: Path) -> None:
     result = run("-p", "Hello", "--object", "scout", "--json", cwd=house)
     answer = json.loads(result.stdout)
     assert list(answer) == ["object", "session", "model", "text", "usage"]
@@ -82,7 +86,7 @@ def test_json_has_the_documented_fields(house):
     assert set(answer["usage"]) == {"prompt_tokens", "completion_tokens", "cached_tokens"}
 
 
-def test_a_session_goes_on_by_id_prefix_name_and_file(house):
+def test_a_session_goes_on_by_id_prefix_name_and_file(house: Path) -> None:
     made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=house).stdout)
     path = house / ".prompt_objects" / "sessions" / f"{made['id']}.json"
     for key in (made["id"], made["id"][:13], "API notes", str(path)):
@@ -91,18 +95,18 @@ def test_a_session_goes_on_by_id_prefix_name_and_file(house):
     assert (session["po_name"], session["message_count"]) == ("scout", 8)
 
 
-def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(house):
+def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(house: Path) -> None:
     run("sessions", "new", "Plans", "--object", "helper", cwd=house)
     run("-p", "Hello", "--session", "Plans", cwd=house)
     answer = json.loads(run("-p", "And?", "--json", cwd=house).stdout)
     assert (answer["object"], answer["session"]["name"]) == ("helper", "Plans")
 
 
-def test_an_empty_message_is_wrong_usage(house):
+def test_an_empty_message_is_wrong_usage(house: Path) -> None:
     assert run("-p", "  ", cwd=house).returncode == 2
 
 
-def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house):
+def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house: Path) -> None:
     result = run(cwd=house)
     assert result.returncode == 0
     for words in (str(house), "boss, helper, scout", "would open", "rehearsal", "prompt-objects -p"):
@@ -124,7 +128,9 @@ def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house):
         (["--object", "scout", "-p", "x", "chat", "boss"], 2, "Two prompt objects"),
     ],
 )
-def test_wrong_usage_is_two_lines_at_most_and_code_2(house, arguments, code, words):
+def test_wrong_usage_is_two_lines_at_most_and_code_2(
+    house: Path, arguments: list[str], code: int, words: str
+) -> None:
     run("sessions", "new", "Default", "--object", "scout", cwd=house)
     result = run(*arguments, cwd=house)
     assert (result.returncode, result.stdout) == (code, "")
@@ -138,12 +144,14 @@ def test_wrong_usage_is_two_lines_at_most_and_code_2(house, arguments, code, wor
     ("behaviour", "code"),
     [
         (lambda: fake.status(401, "Incorrect API key"), 1),
-        (lambda: fake.status(429, headers={"retry-after": "100"}), 75),
+        (lambda: fake.status(429, retry_after="100"), 75),
         (lambda: fake.status(500, "oops"), 75),
         (lambda: fake.status(404, "no such model"), 1),
     ],
 )
-def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(house, openai_server, behaviour, code):
+def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(
+    house: Path, openai_server: OpenAIServer, behaviour: Callable[[], fake.Behaviour], code: int
+) -> None:
     openai_server.script(*[behaviour() for _ in range(4)])
     result = run("-p", "Hello", "--object", "scout", cwd=house, **with_server(openai_server))
     assert result.returncode == code
@@ -152,19 +160,19 @@ def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(ho
     assert sessions(house)[0]["message_count"] == 1
 
 
-def test_no_network_is_try_again_later(house):
+def test_no_network_is_try_again_later(house: Path) -> None:
     environ = {"PROMPT_OBJECTS_MODEL": "m", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     result = run("-p", "Hello", "--object", "scout", cwd=house, **environ)
     assert result.returncode == 75
     assert "127.0.0.1:9" in result.stderr
 
 
-def test_a_traceback_is_shown_only_where_it_was_asked_for(house):
+def test_a_traceback_is_shown_only_where_it_was_asked_for(house: Path) -> None:
     assert "Traceback" not in run("-p", "x", "--object", "nope", cwd=house).stderr
     assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=house).stderr
 
 
-def test_a_faulty_definition_says_where(house):
+def test_a_faulty_definition_says_where(house: Path) -> None:
     (house / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
     result = run("-p", "Hello", "--object", "scout", cwd=house)
     assert result.returncode == 1
@@ -176,7 +184,7 @@ def test_a_faulty_definition_says_where(house):
     assert "faulty" in listing.stdout
 
 
-def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house, openai_server):
+def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("one two three four five six", delay=0.2))
     process = subprocess.Popen(
         [*PROGRAM, "-p", "Count", "--object", "scout"],
@@ -199,7 +207,7 @@ def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house, openai_se
     assert shown["history"][1]["content"].startswith("one")
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(house):
+def test_a_reader_that_has_seen_enough_is_no_error(house: Path) -> None:
     for number in range(3):
         run("sessions", "new", f"S{number}", "--object", "scout", cwd=house)
     shell = f"{' '.join(PROGRAM)} sessions list | head -1; echo ${{PIPESTATUS[0]}}"
@@ -213,7 +221,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(house):
 # Sessions and objects
 
 
-def test_sessions_are_managed_from_the_shell(house):
+def test_sessions_are_managed_from_the_shell(house: Path) -> None:
     run("sessions", "new", "One", "--object", "scout", cwd=house)
     run("-p", "Hello there", "--session", "One", cwd=house)
     run("sessions", "rename", "One", "Two", cwd=house)
@@ -231,7 +239,7 @@ def test_sessions_are_managed_from_the_shell(house):
     assert run("sessions", "export", "Three", "--output", "three.md", cwd=house).returncode == 2
 
 
-def test_session_fields_are_stable(house):
+def test_session_fields_are_stable(house: Path) -> None:
     run("sessions", "new", "One", "--object", "scout", cwd=house)
     (session,) = sessions(house)
     assert list(session) == [
@@ -241,7 +249,7 @@ def test_session_fields_are_stable(house):
     assert run("--list-sessions", "--json", cwd=house).stdout == run("sessions", "list", "--json", cwd=house).stdout
 
 
-def test_listing_can_be_narrowed(house):
+def test_listing_can_be_narrowed(house: Path) -> None:
     run("sessions", "new", "One", "--object", "scout", cwd=house)
     run("sessions", "new", "Two", "--object", "helper", cwd=house)
     assert "Two" not in run("sessions", "list", "--object", "scout", cwd=house).stdout
@@ -249,7 +257,7 @@ def test_listing_can_be_narrowed(house):
     assert run("sessions", "list", "--object", "boss", cwd=house).stdout == ""
 
 
-def test_objects_are_listed_and_shown(house):
+def test_objects_are_listed_and_shown(house: Path) -> None:
     listed = json.loads(run("objects", "list", "--json", cwd=house).stdout)
     assert [o["name"] for o in listed] == ["boss", "helper", "scout"]
     assert listed[0]["capabilities"] == ["helper", "scout", "read_file"]
@@ -257,21 +265,21 @@ def test_objects_are_listed_and_shown(house):
     assert json.loads(run("objects", "show", "scout", "--json", cwd=house).stdout)["prompt"] == "You look."
 
 
-def test_the_schema_is_json(house):
+def test_the_schema_is_json(house: Path) -> None:
     assert json.loads(run("schema", cwd=house).stdout)["title"] == "Prompt object"
 
 
 # Environments
 
 
-def test_init_makes_one_and_it_is_found_from_below(tmp_path):
+def test_init_makes_one_and_it_is_found_from_below(tmp_path: Path) -> None:
     assert run("init", "new", cwd=tmp_path).returncode == 0
     (tmp_path / "new" / "deep").mkdir()
     assert "coordinator" in run("objects", "list", cwd=tmp_path / "new" / "deep").stdout
     assert run("init", "new", cwd=tmp_path).returncode == 2
 
 
-def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path):
+def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path: Path) -> None:
     data = {"XDG_DATA_HOME": str(tmp_path / "data")}
     first = run("-p", "Hello", cwd=tmp_path, **data)
     assert first.returncode == 0
@@ -279,7 +287,7 @@ def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path):
     assert "Made your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
 
 
-def test_what_is_written_is_private(house):
+def test_what_is_written_is_private(house: Path) -> None:
     run("-p", "Hello", "--object", "scout", cwd=house)
     data = house / ".prompt_objects"
     assert data.stat().st_mode & 0o777 == 0o700

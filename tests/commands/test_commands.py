@@ -1,6 +1,9 @@
 """The slash commands, by what is typed and what comes of it."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -11,44 +14,52 @@ from prompt_objects.commands.outcome import Again, Document, Leave, Moved, Quest
 from prompt_objects.environment import Environment
 from prompt_objects.errors import InvalidName, NameTaken, NotFound, UsageError
 
+T = TypeVar("T")
+
 
 @pytest.fixture
-def chat(tmp_path):
+def chat(tmp_path: Path) -> Iterator[Chat]:
     with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as environment:
         po = environment["scout"]
         yield Chat(environment, po, po.session_manager.current())
 
 
-def names(chat) -> list[str]:
+def run(chat: Chat, line: str, kind: type[T]) -> T:
+    """Carry out a line of which an outcome of that kind is expected."""
+    outcome = commands.run(chat, line)
+    assert isinstance(outcome, kind)
+    return outcome
+
+
+def names(chat: Chat) -> list[str]:
     return sorted(info.name for info in chat.sessions())
 
 
-def test_every_command_says_what_it_does():
+def test_every_command_says_what_it_does() -> None:
     for name, command in commands.all_commands().items():
         assert command.name == name
         assert command.summary.endswith("."), name
 
 
-def test_sessions_are_listed_with_the_current_one_marked(chat):
+def test_sessions_are_listed_with_the_current_one_marked(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
-    table = commands.run(chat, "/sessions")
-    assert isinstance(table, Table)
+    table = run(chat, "/sessions", Table)
     assert [row[0] for row in table.rows] == ["Notes", "Default"]
     assert table.mark == 0
 
 
-def test_a_new_session_is_the_current_one_and_names_may_have_spaces(chat):
+def test_a_new_session_is_the_current_one_and_names_may_have_spaces(chat: Chat) -> None:
     assert isinstance(commands.run(chat, "/session new  My  notes "), Moved)
     assert chat.session.name == "My  notes"
     assert chat.manager.current().id == chat.session.id
 
 
-def test_a_new_session_needs_no_name(chat):
+def test_a_new_session_needs_no_name(chat: Chat) -> None:
     commands.run(chat, "/session new")
     assert chat.session.name == "Session 2"
 
 
-def test_rename_switch_and_duplicate(chat):
+def test_rename_switch_and_duplicate(chat: Chat) -> None:
     commands.run(chat, "/session rename Travel plans")
     assert chat.session.name == "Travel plans"
     commands.run(chat, "/session duplicate")
@@ -57,7 +68,7 @@ def test_rename_switch_and_duplicate(chat):
     assert chat.session.name == "Travel plans"
 
 
-def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat):
+def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
     with pytest.raises(NameTaken) as caught:
         commands.run(chat, "/session rename Default")
@@ -67,10 +78,9 @@ def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat):
         commands.run(chat, "/session rename a\x1b[31mb")
 
 
-def test_deleting_asks_first_and_can_be_taken_back(chat):
+def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
-    question = commands.run(chat, "/session delete")
-    assert isinstance(question, Question)
+    question = run(chat, "/session delete", Question)
     assert "Notes (0 messages)" in question.text
     assert names(chat) == ["Default", "Notes"]
     assert isinstance(question.yes(), Moved)
@@ -80,16 +90,16 @@ def test_deleting_asks_first_and_can_be_taken_back(chat):
     assert chat.session.name == "Notes"
 
 
-def test_deleting_another_session_stays_where_one_is(chat):
+def test_deleting_another_session_stays_where_one_is(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
-    question = commands.run(chat, "/session delete Default")
+    question = run(chat, "/session delete Default", Question)
     assert isinstance(question.yes(), Said)
     assert chat.session.name == "Notes"
 
 
-def test_export_writes_markdown_and_json_and_overwrites_nothing(chat, tmp_path):
+def test_export_writes_markdown_and_json_and_overwrites_nothing(chat: Chat, tmp_path: Path) -> None:
     chat.session.append({"role": "user", "content": "Hello there"})
-    said = commands.run(chat, "/session export")
+    said = run(chat, "/session export", Said)
     written = next((chat.environment.data_dir / "exports").iterdir())
     assert str(written) in said.text
     assert "Hello there" in written.read_text()
@@ -100,7 +110,7 @@ def test_export_writes_markdown_and_json_and_overwrites_nothing(chat, tmp_path):
         commands.run(chat, f"/session export json {tmp_path / 'a b.json'}")
 
 
-def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat, tmp_path):
+def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat: Chat, tmp_path: Path) -> None:
     commands.run(chat, f"/session export {tmp_path / 'x.md'}")
     assert (tmp_path / "x.md").exists()
     with pytest.raises(UsageError) as caught:
@@ -108,8 +118,8 @@ def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat, tmp_path)
     assert "json" in caught.value.hint
 
 
-def test_objects_and_moving_between_them(chat):
-    table = commands.run(chat, "/objects")
+def test_objects_and_moving_between_them(chat: Chat) -> None:
+    table = run(chat, "/objects", Table)
     assert [row[0] for row in table.rows] == ["boss", "helper", "scout"]
     assert table.mark == 2
     commands.run(chat, "/po boss")
@@ -117,22 +127,22 @@ def test_objects_and_moving_between_them(chat):
     assert chat.environment.current_object.name == "boss"
 
 
-def test_a_faulty_object_is_shown_as_faulty_and_the_others_work(chat):
+def test_a_faulty_object_is_shown_as_faulty_and_the_others_work(chat: Chat) -> None:
     (chat.environment.folder / "objects" / "helper.yaml").write_text("name: helper\nprompt: Hi\ncolour: red\n")
-    table = commands.run(chat, "/objects")
+    table = run(chat, "/objects", Table)
     assert "faulty" in table.rows[1][1]
     assert "colour" in table.rows[1][1]
     assert "faulty" not in table.rows[0][1]
 
 
-def test_the_model_can_be_changed_for_all(chat):
-    assert "rehearsal" in commands.run(chat, "/model").text
+def test_the_model_can_be_changed_for_all(chat: Chat) -> None:
+    assert "rehearsal" in run(chat, "/model", Said).text
     commands.run(chat, "/model some-model")
     assert chat.model == "some-model"
 
 
-def test_help_retry_and_quit(chat):
-    assert "/session new" in commands.run(chat, "/help").markdown
+def test_help_retry_and_quit(chat: Chat) -> None:
+    assert "/session new" in run(chat, "/help", Document).markdown
     assert isinstance(commands.run(chat, "/help session delete"), Document)
     assert isinstance(commands.run(chat, "/retry"), Again)
     assert isinstance(commands.run(chat, "/quit"), Leave)
@@ -150,14 +160,14 @@ def test_help_retry_and_quit(chat):
         ("/", "/help"),
     ],
 )
-def test_a_slip_names_the_nearest(chat, line, hint):
+def test_a_slip_names_the_nearest(chat: Chat, line: str, hint: str) -> None:
     with pytest.raises(NotFound) as caught:
         commands.run(chat, line)
     assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("line", ["/quit now", "/session rename", "/po", "/session switch"])
-def test_too_much_or_too_little_tells_the_usage(chat, line):
+def test_too_much_or_too_little_tells_the_usage(chat: Chat, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         commands.run(chat, line)
     assert "Usage: /" in caught.value.hint

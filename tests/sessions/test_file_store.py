@@ -1,10 +1,12 @@
 """What only the file store promises: about its files, whatever happened to them, and who may read them."""
 
+import gc
 import json
 import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,16 @@ def index_of(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def open_below(folder: Path) -> list[str]:
+    """Names the files of a folder that this process has open."""
+    targets = []
+    for number in range(256):
+        with suppress(OSError):
+            status = os.fstat(number)
+            targets += [p.name for p in folder.rglob("*") if p.is_file() and os.path.samestat(p.stat(), status)]
+    return targets
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -101,6 +113,23 @@ class TestForm:
                 session.append(*said(session.name))
         assert len(store._files) <= 32
         assert all(info.message_count == 2 for info in manager.list())
+
+    def test_a_store_that_is_dropped_without_being_closed_leaves_no_file_open(self, tmp_path: Path) -> None:
+        store = FileStore(tmp_path)
+        for session in [SessionManager(store, "reader").create(name) for name in "abc"]:
+            session.append(*said("x"))
+        assert open_below(tmp_path)
+        del store, session
+        gc.collect()
+        assert not open_below(tmp_path)
+
+    def test_sums_stay_right_where_another_program_wrote_in_between(self, folder: Path, session: Session) -> None:
+        other = fresh(folder, session)
+        other.append({"role": "assistant", "content": "x", "usage": {"prompt_tokens": 7}})
+        session.refresh()
+        session.append({"role": "assistant", "content": "y", "usage": {"prompt_tokens": 5}})
+        assert session.info.prompt_tokens == 12 == index_of(folder)[0]["prompt_tokens"]
+        assert FileStore(folder).load(session.id).info == session.info
 
 
 class TestDamage:
@@ -218,6 +247,24 @@ class TestDamage:
         shutil.copy(file, renamed)
         with pytest.raises(Damaged, match=session.id):
             FileStore(folder).load(renamed.stem)
+
+
+class TestTrash:
+    def test_a_move_that_the_disk_refuses_is_told_as_such_and_changes_nothing(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        trash = folder / "sessions" / "trash"
+        (trash / file.name).mkdir()
+        with pytest.raises(StoreError, match=rf"{file.name} could not be moved to .*trash"):
+            store.delete(session.id)
+        session.append(*said("still here"))
+        (trash / file.name).rmdir()
+        store.delete(session.id)
+        file.mkdir()
+        with pytest.raises(StoreError, match=rf"{file.name} could not be moved to .*sessions"):
+            store.restore(session.id)
+        file.rmdir()
+        assert store.restore(session.id).info == session.info
 
 
 class TestIndex:

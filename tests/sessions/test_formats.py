@@ -8,6 +8,8 @@ from prompt_objects.errors import UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 
+pytest_plugins = ["every_store"]
+
 CALL = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "README.md"}'}}
 
 

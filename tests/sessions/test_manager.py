@@ -12,6 +12,8 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Parent
 from prompt_objects.sessions.stores import Store
 
+pytest_plugins = ["every_store"]
+
 
 def names(manager: SessionManager, **options: Any) -> list[str]:
     return [info.name for info in manager.list(**options)]

@@ -1,4 +1,4 @@
-"""What every store keeps; a new one joins by a line in conftest.URLS."""
+"""What every store keeps; a new one joins by a line in every_store.URLS."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,8 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session, new_id
 from prompt_objects.sessions.stores import Store, open_store
+
+pytest_plugins = ["every_store"]
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)  # halves of surrogate pairs too
 any_json = st.recursive(

@@ -278,8 +278,11 @@ def test_forty_columns_and_a_change_of_size_in_the_middle(open_: Open, openai_se
     terminal.resize(40, 10)
     terminal.wait_for("word199", timeout=20)
     terminal.wait_gone("guide is writing")
-    assert PROMPT in terminal.text().splitlines()[-2]
-    assert terminal.text().splitlines()[-1].startswith("guide · Default · 2 messages")
+    terminal.wait_until(
+        lambda: PROMPT in terminal.text().splitlines()[-2]
+        and terminal.text().splitlines()[-1].startswith("guide · Default · 2 messages"),
+        "the prompt and the toolbar at the end",
+    )
 
 
 def test_no_color_means_no_colour(open_: Open, openai_server: OpenAIServer) -> None:

@@ -1,6 +1,7 @@
 """What the file tools may see, and how they say what they cannot."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from prompt_objects.tools.files import MOST_CHARACTERS, list_files, read_file
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     root = tmp_path / "env"
     (root / "docs").mkdir(parents=True)
     (root / "README.md").write_text("one\ntwo\nthree\n")
@@ -25,7 +26,7 @@ def folder(tmp_path):
     return root
 
 
-def test_a_file_is_read_whole_or_from_a_line_on(folder):
+def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
     assert read_file(folder, "README.md") == "one\ntwo\nthree\n"
     assert read_file(folder, "./README.md", 2) == "two\nthree\n"
     assert read_file(folder, "docs/a.md") == "A"
@@ -53,14 +54,14 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder):
         "README.md/../../x",
     ],
 )
-def test_nothing_outside_and_nothing_hidden_is_read(folder, path):
+def test_nothing_outside_and_nothing_hidden_is_read(folder: Path, path: str) -> None:
     with pytest.raises(ToolError):
         read_file(folder, path)
     with pytest.raises(ToolError):
         list_files(folder, path)
 
 
-def test_a_long_file_is_cut_and_says_where_to_go_on(folder):
+def test_a_long_file_is_cut_and_says_where_to_go_on(folder: Path) -> None:
     lines = [f"line {n} {'x' * 90}" for n in range(2000)]
     (folder / "long.txt").write_text("\n".join(lines))
     first = read_file(folder, "long.txt")
@@ -70,7 +71,7 @@ def test_a_long_file_is_cut_and_says_where_to_go_on(folder):
     assert read_file(folder, "long.txt", go_on).startswith(f"line {go_on - 1} ")
 
 
-def test_a_binary_file_and_other_encodings_are_named_as_such(folder):
+def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"\x89PNG\0\0")
     (folder / "l.txt").write_bytes("Grüße".encode("latin-1"))
     (folder / "bom.txt").write_bytes("\ufeffHi".encode())
@@ -81,7 +82,7 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder):
     assert read_file(folder, "empty") == "empty is empty."
 
 
-def test_what_is_no_file_is_refused_in_words(folder):
+def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path, words in {"docs": "is a folder", "pipe": "not an ordinary file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
@@ -90,7 +91,7 @@ def test_what_is_no_file_is_refused_in_words(folder):
         list_files(folder, "nope")
 
 
-def test_a_loop_of_links_and_an_endless_name_are_refused(folder):
+def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
     (folder / "loop").symlink_to(folder / "loop")
     with pytest.raises(ToolError):
         read_file(folder, "loop")
@@ -98,7 +99,7 @@ def test_a_loop_of_links_and_an_endless_name_are_refused(folder):
         read_file(folder, "x" * 5000)
 
 
-def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder):
+def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) -> None:
     assert list_files(folder).splitlines() == [
         "README.md (14 bytes)",
         "docs/",
@@ -111,7 +112,7 @@ def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder):
     assert "docs/a.md (1 bytes)" in list_files(folder, recursive=True).splitlines()
 
 
-def test_a_long_listing_is_cut(folder):
+def test_a_long_listing_is_cut(folder: Path) -> None:
     for n in range(600):
         (folder / "docs" / f"{n}.txt").touch()
     lines = list_files(folder, "docs").splitlines()

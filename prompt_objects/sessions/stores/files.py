@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeGuard
 
 from msgspec.structs import replace
 
@@ -201,7 +201,7 @@ class FileStore:
         return file
 
     def _close_idle(self) -> None:
-        # A thread may be about to use a file that is taken out here: it opens again, and goes when it is done with.
+        # A thread may be about to use what is taken out here: it opens it again, and lets go when it is done.
         excess = len(self._files) - _MOST_OPEN
         for key in list(self._files)[: max(0, excess)]:
             if self._files[key].close_if_idle():
@@ -226,7 +226,7 @@ class FileStore:
     def _true_entry(self, file: SessionFile) -> SessionInfo:
         """Return a session's entry, put right where it does not say what the file says."""
         entry = self._index.find(file.id)
-        if entry and entry.message_count == file.count and entry.name == file.head.get("name"):
+        if _is_entry_of(entry, file, file.count):
             return entry
         info = file.info()
         self._index.put(info)
@@ -236,12 +236,15 @@ class FileStore:
         """Bring a session's entry up to date after an append; the messages are in the file already."""
         try:
             with self._index:
-                entry = self._index.find(file.id)
-                if entry and entry.message_count == before and entry.name == file.head.get("name"):
-                    info = with_usage(replace(entry, message_count=file.count, updated_at=moment), messages)
+                entry = file.entry
+                if not _is_entry_of(entry, file, before):
+                    entry = self._index.find(file.id)
+                if _is_entry_of(entry, file, before):
+                    info = with_usage(entry, messages, message_count=file.count, updated_at=moment)
                 else:
                     info = file.info()
                 self._index.put(info)
+                file.entry = info
                 return info
         except StoreError:
             return file.info()  # the entry is stale now, which will be seen by its count
@@ -274,6 +277,11 @@ def _move(path: Path, folder: Path, moment: datetime | None = None) -> None:
         disk.sync_folder(path.parent)
     except OSError as error:
         raise disk.failure(f"moved to {folder}", path, error) from error
+
+
+def _is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:
+    """Say whether an entry tells of the session in a file when that had, or has, `count` messages."""
+    return entry is not None and entry.message_count == count and entry.name == file.head.get("name")
 
 
 def _metadata(file: SessionFile) -> dict[str, Any]:

@@ -139,11 +139,11 @@ class Index:
         lines = [line.removeprefix(b",") for line in self._data().split(b"\n")[1:-2]]
         part = _id_part(session_id)
         kept = [line for line in lines if not line.startswith(part)]
-        self._write([_HEAD, *body_of(kept, first=True), _FOOT])
+        self._write([_HEAD, body_of(kept, first=True), _FOOT])
 
     def rebuild(self) -> None:
         """Write the index anew from the session files."""
-        self._write([_HEAD, *body_of(map(_line, self._survey()), first=True), _FOOT])
+        self._write([_HEAD, body_of(map(_line, self._survey()), first=True), _FOOT])
 
     def _add(self, info: SessionInfo) -> None:
         doc, line = self._open(), _line(info)

@@ -11,7 +11,7 @@ files and the index are both of this form; they differ in head and foot. See doc
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_objects.sessions.stores import disk
@@ -21,11 +21,12 @@ __all__ = ["LineDocument", "body_of"]
 _BLOCK = 64 * 1024
 
 
-def body_of(elements: Iterable[bytes], *, first: bool) -> Iterator[bytes]:
+def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
     """Turn elements into lines; `first` where they begin the list."""
-    for element in elements:
-        yield (element if first else b"," + element) + b"\n"
-        first = False
+    lines = b"\n,".join(elements)
+    if not lines:
+        return b""
+    return (lines if first else b"," + lines) + b"\n"
 
 
 class LineDocument:
@@ -71,8 +72,13 @@ class LineDocument:
         self._foot = os.pread(self.descriptor, self.size - start, start)
         return self._foot
 
+    def has_known_foot(self) -> bool:
+        """Say whether the foot that was last seen or written stands where it is expected."""
+        known = self._foot
+        return bool(known) and self.foot() == known
+
     def append(self, body: bytes, foot: bytes) -> None:
-        """Write `body` and `foot` over the foot that `foot()` last saw.
+        """Write `body` and `foot` over the foot that was last seen.
 
         Raises `OSError`, with everything as it was before.
         """
@@ -86,6 +92,7 @@ class LineDocument:
             self._undo(end)
             raise
         self.size = end + len(new)
+        self._foot = b"\n" + foot
 
     def _undo(self, end: int) -> None:
         """Put the foot back; its place on the disk was the old one's, so that this fits on a full disk too."""

@@ -44,7 +44,7 @@ def head_of(info: SessionInfo, metadata: dict[str, Any]) -> dict[str, Any]:
 def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
     """Write a whole session file."""
     yield encode(head)[:-1] + b"," + _LIST
-    yield from body_of(map(encode, messages), first=True)
+    yield body_of(map(encode, messages), first=True)
     yield _foot(updated_at)
 
 
@@ -134,6 +134,7 @@ class SessionFile:
         self.path = path
         self.id = path.stem
         self.head: dict[str, Any] = {}
+        self.entry: SessionInfo | None = None  # what the index was last told, while the file is the same
         self._mutex = Lock()
         self._notes = notes
         self._doc: LineDocument | None = None
@@ -211,7 +212,7 @@ class SessionFile:
         """Catch up with the file; False where it had to be replaced by one in our form."""
         if not self._is_unchanged(size) and not self._has_grown(size):
             data = self.doc.read(0, size)
-            self._foreign = None
+            self._foreign = self.entry = None
             ours = _read_ours(data)
             if ours is None:
                 return self._take_foreign(data)
@@ -227,7 +228,7 @@ class SessionFile:
         doc = self.doc
         if size != doc.size or not size:
             return False
-        return self._foreign is not None or _FOOT.fullmatch(doc.foot()) is not None
+        return self._foreign is not None or doc.has_known_foot()
 
     def _has_grown(self, size: int) -> bool:
         """Count what other writers appended, from the old foot on; False where that is not what happened."""
@@ -289,12 +290,15 @@ class SessionFile:
 
     def append(self, lines: Sequence[bytes], updated_at: str) -> None:
         """Write encoded messages; they are safe only after `sync`. Raises `StoreError`, nothing written."""
-        body = b"".join(body_of(lines, first=self.doc.count == 0))
+        doc = self.doc
+        body, foot = body_of(lines, first=doc.count == 0), _foot(updated_at)
         try:
-            self.doc.append(body, _foot(updated_at))
+            doc.append(body, foot)
         except OSError as error:
             raise disk.failure("written", self.path, error) from error
-        self.doc.count += len(lines)
+        doc.count += len(lines)
+        length = len(body) + len(foot)
+        disk.start_writing(doc.descriptor, doc.size - length, length)  # the index is seen to meanwhile
 
     def rewrite_head(self, head: dict[str, Any]) -> None:
         """Replace the file by one with another head and the same history, durably."""

@@ -1,4 +1,4 @@
-"""One fixture over all stores; each of them has to keep the same promises."""
+"""Fixtures over all stores, each of which has to keep the same promises; test files name this in `pytest_plugins`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
