@@ -19,7 +19,8 @@ from pathlib import Path
 from machine import describe
 from prompt_objects.message import now
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session, SessionInfo, new_id
+from prompt_objects.sessions.record import SessionInfo, new_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, open_store, session_file
 
 SIZES = [(10, 10), (10_000, 10), (10, 10_000), (10_000, 10_000)]  # messages, sessions

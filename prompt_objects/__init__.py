@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from prompt_objects.message import Message
     from prompt_objects.prompt_object import PromptObject
     from prompt_objects.sessions.manager import SessionManager
-    from prompt_objects.sessions.session import Session, SessionInfo
+    from prompt_objects.sessions.record import SessionInfo
+    from prompt_objects.sessions.session import Session
     from prompt_objects.tools import Tool
     from prompt_objects.turn import Reply
 
@@ -51,7 +52,7 @@ _HOMES = {
     "PromptObjectsError": "errors",
     "Reply": "turn",
     "Session": "sessions.session",
-    "SessionInfo": "sessions.session",
+    "SessionInfo": "sessions.record",
     "SessionManager": "sessions.manager",
     "Tool": "tools",
 }

@@ -9,7 +9,7 @@ What is promised to a subscriber:
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Literal
@@ -166,3 +166,14 @@ class Bus:
             yield subscription
         finally:
             self._subscriptions.remove(subscription)
+
+    async def follow(self, work: "asyncio.Task[object]", root: str) -> AsyncGenerator[Event, None]:
+        """Yield the events of a root run while `work`, which carries it out, goes on; closing this cancels it."""
+        with self.subscribe(root) as news:
+            work.add_done_callback(lambda _: news.close())
+            try:
+                async for event in news:
+                    yield event
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)

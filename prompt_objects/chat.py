@@ -6,7 +6,8 @@ from prompt_objects.environment import Environment
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session, SessionInfo
+from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.session import Session
 
 if TYPE_CHECKING:
     from prompt_objects.turn import Reply
@@ -40,9 +41,13 @@ class Chat:
         """List the sessions of the prompt object, the latest first."""
         return self.manager.list()
 
+    def trash(self) -> list[SessionInfo]:
+        """List the deleted sessions of the prompt object, the last deleted first."""
+        return [trashed.info for trashed in self.manager.trash()]
+
     def open(self, session: Session) -> None:
         """Go to a session of the prompt object; raises `NotFound`."""
-        self.environment.store.last_used.use_object(self.po.name)
+        self.environment.last_used.use_object(self.po.name)
         self.session = self.manager.switch(session.id)
 
     def move(self, name: str) -> None:
@@ -60,20 +65,17 @@ class Chat:
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
         return await self.po.retry(self.environment.context(), self.session)
 
-    def connect(self) -> str:
-        """Find the model that answers here, and say in a sentence which one it is; blocks for a moment."""
-        connection = self.environment.connection(self.po.definition)
-        return f"{connection.llm.model}: {connection.origin}"
+    def describe_model(self) -> str:
+        """Find the model that answers here, and say which one it is and where; blocks for a moment."""
+        return str(self.environment.connection_for(self.po.definition))
 
     def warm_up(self) -> list[str]:
         """Load what the first message will need, and say what a person should know; blocks for half a second."""
         try:
-            told = [self.connect()]
+            model = self.describe_model()
         except PromptObjectsError as error:
-            told = [str(error)]
-        import openai  # noqa: F401 - the heaviest import there is
-
-        return [*told, *(f"faulty: {fault}" for fault in self.environment.catalogue.faults())]
+            model = str(error)
+        return [model, *self.environment.findings()]
 
     def notices(self) -> list[str]:
         """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""

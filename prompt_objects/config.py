@@ -1,8 +1,9 @@
 """environment.yaml and the environment variables: how an environment is set up."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,21 +13,20 @@ from prompt_objects.limits import GivenLimits
 from prompt_objects.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from prompt_objects.config_file import ModelConfig
+    from prompt_objects.config_file import EditingMode, ModelConfig
 
-__all__ = ["CONFIG_FILE", "Config", "EditingMode", "load_config"]
+__all__ = ["CONFIG_FILE", "Config", "load_config"]
 
 CONFIG_FILE = "environment.yaml"
 DATA_DIR = ".prompt_objects"
-
-EditingMode: TypeAlias = Literal["emacs", "vi"]
 
 
 class Config(Struct, frozen=True, kw_only=True):
     """How an environment is set up.
 
     `model` is the default: a key of `models` or a model's own name; None when nobody chose one. `data_dir` is where
-    the environment's state lives. `limits` bound every object's own, and count where it gives none.
+    the environment's state lives. `limits` bound every object's own, and count where it gives none. `notices` are
+    sentences for the person who wrote the file.
     """
 
     data_dir: Path
@@ -35,7 +35,8 @@ class Config(Struct, frozen=True, kw_only=True):
     models: "Mapping[str, ModelConfig]" = {}
     limits: GivenLimits = GivenLimits()
     user: str | None = None
-    editing_mode: EditingMode = "emacs"
+    editing_mode: "EditingMode" = "emacs"
+    notices: tuple[str, ...] = ()
 
 
 def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
@@ -55,25 +56,25 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
 
 def _given(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return what the file gives, by key; a file of nothing but comments costs no YAML reader."""
-    try:
-        lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
-        if not file.is_symlink():
-            return {}
-    except OSError:
-        pass  # said properly by whoever reads it below
-    else:
-        if all(line.lstrip()[:1] in {b"", b"#"} for line in lines):
+    if not file.exists() and not file.is_symlink():
+        return {}
+    with suppress(OSError):  # what cannot be read is said properly below
+        if file.is_file() and all(line.lstrip()[:1] in {b"", b"#"} for line in file.read_bytes().splitlines()):
             return {}
     from prompt_objects.config_file import read_config_file
 
-    return {key: value for key, value in asdict(read_config_file(file, environ)).items() if value is not None}
+    form, notices = read_config_file(file, environ)
+    known = Config.__struct_fields__
+    given = {key: value for key, value in asdict(form).items() if value is not None and key in known}
+    return {**given, "notices": notices}
 
 
-def _editing_mode(environ: Mapping[str, str]) -> EditingMode | None:
+def _editing_mode(environ: Mapping[str, str]) -> "EditingMode | None":
     mode = environ.get("PROMPT_OBJECTS_EDITING_MODE")
     if not mode:
         return None
+    from prompt_objects.config_file import EditingMode
+
     modes = get_args(EditingMode)
     if mode not in modes:
         problem = f"PROMPT_OBJECTS_EDITING_MODE is {mode[:60]!r}; it must be emacs or vi."

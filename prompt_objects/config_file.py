@@ -5,7 +5,7 @@ else.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -13,10 +13,12 @@ from msgspec import Meta, Struct
 
 from prompt_objects.errors import ConfigError
 from prompt_objects.limits import GivenLimits
-from prompt_objects.typed_yaml import WORDS, convert
+from prompt_objects.typed_yaml import WORDS, convert, label
 from prompt_objects.yaml_document import YamlDocument, parse, read_text, shown
 
-__all__ = ["ConfigForm", "ModelConfig", "Prices", "read_config_file"]
+__all__ = ["ConfigForm", "EditingMode", "ModelConfig", "Prices", "read_config_file"]
+
+EditingMode: TypeAlias = Literal["emacs", "vi"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
@@ -51,7 +53,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """environment.yaml as it is written."""
+    """environment.yaml as it is written; of what a later version will read, whatever is there."""
 
     default_object: _Filled | None = None
     data_dir: _Filled | None = None
@@ -59,18 +61,48 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[str, ModelConfig] | None = None
     limits: GivenLimits | None = None
     user: _Filled | None = None
-    editing_mode: Literal["emacs", "vi"] | None = None
+    editing_mode: EditingMode | None = None
+    store: Any = None
+    mcp_servers: Any = None
+    approval: Any = None
+    logs: Any = None
 
 
-def read_config_file(file: Path, environ: Mapping[str, str]) -> ConfigForm:
-    """Read environment.yaml; raises `ConfigError`, with line and column, where it is wrong."""
+_FOR_LATER = ("store", "mcp_servers", "approval", "logs")
+
+
+def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
+    """Read environment.yaml; return what it says, and sentences for the person who wrote it.
+
+    Raises `ConfigError`, with line and column, where it is wrong.
+    """
     document = parse(read_text(file, ConfigError), file, ConfigError)
     if document.data is None:
-        return ConfigForm()
+        return ConfigForm(), ()
     _expand(document, document.data, (), environ, set())
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
-    return form
+    return form, tuple(_notices(document, form))
+
+
+def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
+    """Say which of the given keys nothing heeds yet."""
+    for path in _unheeded(form):
+        line, column = document.position_of(*path, key=True)
+        yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
+
+
+def _unheeded(form: ConfigForm) -> Iterator[tuple[str, ...]]:
+    for name, model in (form.models or {}).items():
+        for key in ("context_window", "prices"):
+            if getattr(model, key) is not None:
+                yield ("models", name, key)
+    for key in ("tokens", "cost", "seconds"):
+        if getattr(form.limits, key, None) is not None:
+            yield ("limits", key)
+    for key in _FOR_LATER:
+        if getattr(form, key) is not None:
+            yield (key,)
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
@@ -78,7 +110,7 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
     if form.data_dir is None:
         return
     given = Path(form.data_dir)
-    if not given.is_absolute() and (".." in given.parts or not given.parts):
+    if "\0" in form.data_dir or (not given.is_absolute() and (".." in given.parts or not given.parts)):
         source = shown(document.source_of("data_dir"))
         problem = f"`data_dir` is {source}, which is not below the environment's folder."
         hint = "Give a path below it, or an absolute one."
@@ -93,6 +125,8 @@ def _expand(
         return
     done.add(id(data))
     for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
+        if not path and key in _FOR_LATER:
+            continue
         if isinstance(value, str):
             data[key] = _expanded(document, value, (*path, key), environ)
         else:

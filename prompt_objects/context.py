@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from prompt_objects.bus import Bus
 from prompt_objects.errors import ToolError
-from prompt_objects.sessions.session import new_id
+from prompt_objects.sessions.record import new_id
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
@@ -21,11 +21,13 @@ class Context(Struct, frozen=True, kw_only=True):
 
     `run` identifies the turn, `root` the turn that started it all (the same one, at the root); `path` names
     the prompt objects from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
+    `folder` is the environment's, `data_dir` where it keeps its state.
     `depth` is how many prompt objects deep a message may still be passed on.
     """
 
     bus: Bus
     folder: Path
+    data_dir: Path
     depth: int
     run: str
     root: str
@@ -34,10 +36,10 @@ class Context(Struct, frozen=True, kw_only=True):
     call_id: str | None = None
 
     @classmethod
-    def at_root(cls, *, bus: Bus, folder: Path, depth: int) -> "Context":
+    def at_root(cls, *, bus: Bus, folder: Path, data_dir: Path, depth: int) -> "Context":
         """Make the context of a turn that nobody's turn started."""
         run = new_id()
-        return cls(bus=bus, folder=folder, depth=depth, run=run, root=run)
+        return cls(bus=bus, folder=folder, data_dir=data_dir, depth=depth, run=run, root=run)
 
     @property
     def session_id(self) -> str | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+from weakref import WeakValueDictionary
 
 from prompt_objects.bus import Bus
 from prompt_objects.catalogue import Catalogue
@@ -17,6 +18,7 @@ from prompt_objects.errors import NoEnvironment, NotFound
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.locate import is_environment
 from prompt_objects.prompt_object import PromptObject
+from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import open_store
@@ -53,12 +55,14 @@ class Environment:
         self.bus = Bus()
         self.data_dir = config.data_dir
         self.store = open_store(f"files:{self.data_dir}")
-        self.session_manager = SessionManager(self.store)
+        self.last_used = LastUsed(self.data_dir / "state.json")
+        self.session_manager = SessionManager(self.store, user_id=config.user, last_used=self.last_used)
         self._environ = environ
         self._llm = llm
         self._connections: dict[str | None, Connection] = {}
         self._connecting = threading.Lock()
         self._live: dict[str, PromptObject] = {}
+        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def open(
@@ -107,10 +111,11 @@ class Environment:
 
     def __getitem__(self, name: str) -> PromptObject:
         """Return a prompt object, whether its definition is sound or not; raises `NotFound`."""
+        if name not in self.catalogue:
+            self.catalogue[name]  # raises NotFound, with the nearest name
         if name not in self._live:
-            if name not in self.catalogue:
-                self.catalogue[name]  # raises NotFound, with the nearest name
-            self._live[name] = PromptObject(name, self, self.session_manager.for_object(name))
+            sessions = self.session_manager.for_object(name, templates=lambda: self.definition(name).templates)
+            self._live[name] = PromptObject(name, self, sessions)
         return self._live[name]
 
     @property
@@ -118,11 +123,17 @@ class Environment:
         """All prompt objects by name, sound and faulty."""
         return {name: self[name] for name in self.catalogue.names()}
 
+    def findings(self) -> list[str]:
+        """Read every definition, and say what is wrong with them and what in them has no effect yet."""
+        faults = [f"faulty: {fault}" for fault in self.catalogue.faults()]
+        sound = (po.definition for po in self.objects.values() if po.fault is None)
+        return [*faults, *self.config.notices, *(notice for definition in sound for notice in definition.notices)]
+
     @property
     def current_object(self) -> PromptObject:
         """The prompt object last used, else the environment's default, else the first; raises `NotFound`."""
         names = self.catalogue.names()
-        for name in (self.store.last_used.last_object(), self.config.default_object, *names):
+        for name in (self.last_used.last_object(), self.config.default_object, *names):
             if name in names:
                 return self[name]
         raise NotFound(
@@ -138,13 +149,16 @@ class Environment:
 
     def context(self) -> Context:
         """Make the context of a turn that nobody's turn started."""
-        return Context.at_root(
-            bus=self.bus, folder=self.folder, depth=Limits.of(GivenLimits(), self.config.limits).depth
-        )
+        depth = Limits.of(GivenLimits(), self.config.limits).depth
+        return Context.at_root(bus=self.bus, folder=self.folder, data_dir=self.data_dir, depth=depth)
 
     def definition(self, name: str) -> "Definition":
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         return self.catalogue[name]
+
+    def one_turn_at_a_time(self, session_id: str) -> asyncio.Lock:
+        """Return the lock of a session, by which its turns wait for one another in this event loop."""
+        return self._turns.setdefault((id(asyncio.get_running_loop()), session_id), asyncio.Lock())
 
     def tools(self, definition: "Definition") -> "dict[str, Tool]":
         """Return the capabilities that a definition names, in its order."""
@@ -164,28 +178,35 @@ class Environment:
 
         return {tool.name: tool for tool in FILE_TOOLS}
 
-    def connect(self, definition: "Definition") -> "LLM":
+    def llm_for(self, definition: "Definition") -> "LLM":
         """Return the model for a definition; looks around for one where none is set up, which takes a moment."""
-        return self._llm or self.connection(definition).llm
+        return self.connection_for(definition).llm
 
-    def connection(self, definition: "Definition") -> "Connection":
+    def connection_for(self, definition: "Definition") -> "Connection":
         """Return the connection that a definition's turns use; each is made once. Raises `UsageError`."""
-        from prompt_objects.llm.connect import connect
+        return self._connect(self._model_for(definition))
 
-        model = self._model_for(definition)
-        with self._connecting:
-            if model not in self._connections:
-                self._connections[model] = connect(model, self.config, self._environ)
-            return self._connections[model]
+    def use_model(self, model: str) -> "Connection":
+        """Use a model, by its name or a key of `models`, for every prompt object from now on. Raises `UsageError`."""
+        connection = self._connect(model)
+        self.model = model
+        return connection
 
     def known_model(self, name: str) -> str:
         """Return the name of the model that a prompt object's turns use; empty while none was connected to."""
-        if self._llm is not None:
-            return self._llm.model
         if not self._connections:
             return ""  # and no definition need be read to know it
         connection = self._connections.get(self._model_for(self.definition(name)))
         return connection.llm.model if connection else ""
+
+    def _connect(self, model: str | None) -> "Connection":
+        from prompt_objects.llm.connect import Connection, connect
+
+        with self._connecting:
+            if model not in self._connections:
+                given = self._llm and Connection(self._llm, "given by the program")
+                self._connections[model] = given or connect(model, self.config, self._environ)
+            return self._connections[model]
 
     def _model_for(self, definition: "Definition") -> str | None:
         return self.model or (definition.model.use if definition.model else None)

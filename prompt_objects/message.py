@@ -6,6 +6,7 @@ assistant's `model`, `usage`, and `interrupted` where it was cut short.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ __all__ = [
     "Message",
     "call_arguments",
     "calls_of",
+    "live_messages",
     "now",
     "request_messages",
     "text_of",
@@ -24,7 +26,8 @@ __all__ = [
 
 Message: TypeAlias = dict[str, Any]
 
-_CHAT_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "refusal")
+_CHAT_KEYS = ("role", "content", "name", "refusal")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
 
 
@@ -52,11 +55,15 @@ def text_of(message: Message) -> str:
 
 
 def calls_of(message: Message) -> list[dict[str, Any]]:
-    """Return the tool calls of a message that are whole enough to be answered: those with an id."""
+    """Return the tool calls of a message that are whole enough to be answered: those with an id and a function."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not isinstance(calls, list):
         return []
-    return [call for call in calls if isinstance(call, dict) and isinstance(call.get("id"), str)]
+    return [call for call in calls if isinstance(call, dict) and _is_whole(call)]
+
+
+def _is_whole(call: dict[str, Any]) -> bool:
+    return isinstance(call.get("id"), str) and isinstance(call.get("function"), dict)
 
 
 def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +71,7 @@ def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
 
     Raises `ValueError`, in words that a model can act on, when they are not a JSON object.
     """
-    text = call.get("function", {}).get("arguments") or "{}"
+    text = call["function"].get("arguments") or "{}"
     try:
         arguments = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
@@ -84,69 +91,89 @@ def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
     return []
 
 
-def request_messages(prompt: str, history: Iterable[Message]) -> list[Message]:
+def request_messages(
+    prompt: str, history: Iterable[Message], *, without: tuple[int, int] | None = None
+) -> list[Message]:
     """Build what is sent to a model: the prompt, then the history in a form that every server accepts.
 
     Every call gets exactly one result, right behind it and in call order, and every result its call, whatever
-    interruptions or second writers left in the store. Only keys of the chat form go out.
+    interruptions or second writers left in the store. Only keys of the chat form go out. `without` leaves out the
+    messages from one number up to another, which a retry is about to replace.
     """
-    live = _without_replaced(history)
+    live = live_messages(history, without=without)
     return [{"role": "system", "content": prompt}, *_paired(live)]
 
 
-def _without_replaced(history: Iterable[Message]) -> list[Message]:
-    """Leave out what a later retry replaced: its first message names, in `replaces`, where it went on from."""
-    kept: list[tuple[int, Message]] = []
-    for index, message in enumerate(history):
-        place = message.get("replaces")
-        if isinstance(place, int):
-            kept = [(i, m) for i, m in kept if i < place]
-        kept.append((index, message))
-    return [message for _, message in kept]
+def live_messages(
+    history: Iterable[Message], *, first: int = 0, without: tuple[int, int] | None = None
+) -> list[Message]:
+    """Leave out what a retry replaced: its first message names, in `replaces`, the first number and the one behind.
+
+    `first` is the number of the first message given; `without` leaves out one more span.
+    """
+    numbered = list(enumerate(history, first))
+    spans = [without, *(message.get("replaces") for _, message in numbered)]
+    for span in spans:
+        match span:
+            case [int(start), int(stop)]:
+                numbered = [(number, message) for number, message in numbered if not start <= number < stop]
+    return [message for _, message in numbered]
 
 
 def _paired(messages: list[Message]) -> Iterator[Message]:
+    sent: set[str] = set()
     for index, message in enumerate(messages):
         if message.get("role") == "tool":
             continue  # sent behind its call, or, if it has none, not at all
-        calls = calls_of(message)
+        calls = [(call, _unused(call["id"], sent)) for call in calls_of(message)]
         yield _chat_form(message, calls)
         results = _results_after(messages, index) if calls else {}
-        for call in calls:
+        for call, call_id in calls:
             result = results.get(call["id"], OUTCOME_UNKNOWN)
-            yield {"role": "tool", "tool_call_id": call["id"], "content": result}
+            yield {"role": "tool", "tool_call_id": call_id, "content": result}
+
+
+def _unused(call_id: str, sent: set[str]) -> str:
+    """Return an id that this request does not have yet: some servers begin anew with `call_0` in each answer."""
+    if not call_id or call_id in sent:
+        call_id = f"{call_id or 'call'}_{len(sent)}"
+    sent.add(call_id)
+    return call_id
 
 
 def _results_after(messages: list[Message], index: int) -> dict[str, str]:
-    """Collect the first result for each call id up to the next message that calls again."""
+    """Collect the first result for each call id up to the next message that calls again.
+
+    One that says that the outcome is unknown gives way to one that came after all.
+    """
     results: dict[str, str] = {}
     for message in messages[index + 1 :]:
         if calls_of(message):
             break
         if message.get("role") == "tool":
-            results.setdefault(str(message.get("tool_call_id")), text_of(message))
+            call_id = str(message.get("tool_call_id"))
+            if results.get(call_id, OUTCOME_UNKNOWN) == OUTCOME_UNKNOWN:
+                results[call_id] = text_of(message)
     return results
 
 
-def _chat_form(message: Message, calls: list[dict[str, Any]]) -> Message:
-    chat = {key: message[key] for key in _CHAT_KEYS if message.get(key) is not None and key != "tool_calls"}
+def _chat_form(message: Message, calls: list[tuple[dict[str, Any], str]]) -> Message:
+    chat = {key: message[key] for key in _CHAT_KEYS if message.get(key) is not None}
     if not isinstance(chat.get("content"), str | list):
         chat["content"] = ""
     if calls:
-        chat["tool_calls"] = [_sendable_call(call) for call in calls]
+        chat["tool_calls"] = [_sendable_call(call, call_id) for call, call_id in calls]
     return chat
 
 
-def _sendable_call(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the call with arguments that are JSON: servers refuse a history in which they are not."""
-    function = call.get("function", {})
+def _sendable_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
+    """Return the call with a name and arguments that servers accept; they refuse a history with others."""
+    function = call["function"]
     try:
         call_arguments(call)
         arguments = function.get("arguments") or "{}"
     except ValueError:
         arguments = "{}"
-    return {
-        "id": call["id"],
-        "type": "function",
-        "function": {"name": str(function.get("name", "")), "arguments": arguments},
-    }
+    name = str(function.get("name"))
+    name = name if _NAME.fullmatch(name) else "unknown"
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_objects.bus import Event
@@ -32,8 +32,11 @@ class Host(Protocol):
     def tools(self, definition: "Definition") -> "Mapping[str, Tool]":
         """Return the capabilities that a definition names, in its order."""
 
-    def connect(self, definition: "Definition") -> "LLM":
+    def llm_for(self, definition: "Definition") -> "LLM":
         """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
+
+    def one_turn_at_a_time(self, session_id: str) -> asyncio.Lock:
+        """Return the lock of a session, by which its turns wait for one another in this event loop."""
 
     def context(self) -> Context:
         """Make a root context."""
@@ -82,8 +85,10 @@ class PromptObject:
 
         The history is `session`'s, by default the one last used; without a context a root context is made. Every
         message is in the store before anything follows from it, and the history is valid however the turn ends.
+        Turns of one session wait for one another.
 
-        Raises `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` when it is cancelled.
+        Raises `UsageError` for what is no message, `NotFound` where the definition or the session is gone,
+        `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` when it is cancelled.
         """
         return await self._turn(_as_message(message), context, session)
 
@@ -116,16 +121,11 @@ class PromptObject:
         Closing the generator cancels the turn. Raises what `receive` raises.
         """
         context = context or self._host.context()
-        with context.bus.subscribe(context.root) as news:
-            turn = asyncio.create_task(self.receive(message, context, session))
-            turn.add_done_callback(lambda _: news.close())
-            try:
-                async for event in news:
-                    yield event
-                await turn
-            finally:
-                turn.cancel()
-                await asyncio.gather(turn, return_exceptions=True)
+        turn = asyncio.create_task(self.receive(message, context, session))
+        async with aclosing(context.bus.follow(turn, context.root)) as events:
+            async for event in events:
+                yield event
+        await turn
 
     async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> "Reply":
         from prompt_objects.turn import Turn
@@ -135,8 +135,9 @@ class PromptObject:
             session = await asyncio.to_thread(self.session_manager.current)
         tools = await asyncio.to_thread(self._host.tools, definition)
         context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
-        turn = Turn(definition, tools, context, session)
-        return await turn.run(message, lambda: asyncio.to_thread(self._host.connect, definition))
+        turn = Turn(definition, tools, context, session, self.session_manager)
+        async with self._host.one_turn_at_a_time(session.id):
+            return await turn.run(message, lambda: asyncio.to_thread(self._host.llm_for, definition))
 
 
 def _as_message(message: str | Message) -> Message:

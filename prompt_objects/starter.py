@@ -11,7 +11,7 @@ from prompt_objects.errors import StoreError, UsageError
 __all__ = ["make_environment", "starter_objects"]
 
 _CONFIG = """\
-# Settings of this environment; every line is optional. See docs/objects.md.
+# Settings of this environment; every line is optional. See docs/environment.md.
 # default_object: coordinator
 # model: gpt-5-mini               # or a key of `models`; or set OPENAI_API_KEY, OPENAI_BASE_URL
 # models:

@@ -24,7 +24,7 @@ from prompt_objects.bus import (
 )
 from prompt_objects.context import Context
 from prompt_objects.definition import Definition
-from prompt_objects.errors import Conflict, LLMError, PromptObjectsError, ToolError
+from prompt_objects.errors import Conflict, LLMError, NotFound, PromptObjectsError, ToolError, UsageError
 from prompt_objects.llm import LLM, Completion, Request, Usage
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
@@ -35,6 +35,7 @@ from prompt_objects.message import (
     text_of,
     unanswered_calls,
 )
+from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
 
@@ -44,6 +45,7 @@ T = TypeVar("T")
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 _NOT_RUN = "Cancelled before it began; it had no effect."
+_PATIENCE_SECONDS = 5.0
 _SUM_UP = "[The limit of {turns} steps is reached; nothing more can be called. Answer with what you have.]"
 
 
@@ -71,14 +73,23 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 class Turn:
     """The state of one `receive`; two turns at once share nothing but the store."""
 
-    def __init__(self, definition: Definition, tools: Mapping[str, Tool], context: Context, session: Session) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        tools: Mapping[str, Tool],
+        context: Context,
+        session: Session,
+        session_manager: SessionManager,
+    ) -> None:
         self.definition = definition
         self.tools = tools
         self.context = context
         self.session = session
+        self.session_manager = session_manager
         self._usage = Usage()
-        self._replaces: int | None = None
+        self._replaces: tuple[int, int] | None = None
         self._running: dict[str, asyncio.Task[str]] = {}
+        self._begun: set[str] = set()
 
     async def run(self, message: Message | None, connect: Callable[[], Awaitable[LLM]]) -> Reply:
         """Answer `message`, or the last one anew where it is None.
@@ -111,12 +122,13 @@ class Turn:
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
+        await asyncio.to_thread(self.session.refresh)
         history = await asyncio.to_thread(lambda: self.session.history)
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
-            raise PromptObjectsError("There is nothing to answer yet.", hint="Send a message first.")
+            raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
-            self._replaces = asked[-1] + 1
+            self._replaces = (asked[-1] + 1, len(history))
 
     async def _answer(self, llm: LLM) -> Reply:
         """Let the model speak and call until there is an answer, or the limit of steps is reached."""
@@ -147,8 +159,8 @@ class Turn:
             raise
         self._usage += completion.usage
         message = {**completion.message, "model": llm.model, "usage": completion.usage.as_json()}
-        if not tools:
-            message.pop("tool_calls", None)
+        if not tools and message.pop("tool_calls", None) and not text_of(message):
+            message["content"] = "(No answer: it wanted to call something, and nothing could be called any more.)"
         if completion.finish_reason in {"length", "content_filter"}:
             message["interrupted"] = completion.finish_reason
             self._notice(f"The server cut the answer short ({completion.finish_reason}).")
@@ -156,8 +168,7 @@ class Turn:
         return message
 
     def _request(self, tools: Sequence[Tool]) -> Request:
-        history = self.session.history[: self._replaces]
-        messages = request_messages(self.definition.prompt, history)
+        messages = request_messages(self.definition.prompt, self.session.history, without=self._replaces)
         if self.tools and not tools:
             limit = self.definition.limits.turns
             messages.append({"role": "user", "content": _SUM_UP.format(turns=limit)})
@@ -187,22 +198,29 @@ class Turn:
         self._running = {}
 
     async def _wind_up(self) -> None:
-        """Stop what still runs and give every call that has no result one, so that the history is valid."""
+        """Stop what still runs and give every call that has no result one, so that the history is valid.
+
+        A tool that will not stop is left behind after a while; it cannot hold up the person.
+        """
         for task in self._running.values():
             task.cancel()
         if self._running:
-            await asyncio.wait(self._running.values())
+            await asyncio.wait(self._running.values(), timeout=_PATIENCE_SECONDS)
         missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         await self._save(*(_result(call, self._outcome(call)) for call in missing))
 
     def _outcome(self, call: dict[str, Any]) -> str:
         task = self._running.get(call["id"])
-        return _NOT_RUN if task is None else _CANCELLED if task.cancelled() else task.result()
+        if call["id"] not in self._begun or task is None:
+            return _NOT_RUN
+        ended_well = task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if ended_well else _CANCELLED
 
     async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> str:
         function = call.get("function", {})
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
         async with gate:
+            self._begun.add(call["id"])
             self._publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
             start, result, failed = time.perf_counter(), _CANCELLED, True
             try:
@@ -210,6 +228,10 @@ class Turn:
                 failed = False
             except PromptObjectsError as error:
                 result = f"Error: {error}"
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                result = f"Error: {about['name']} gave up."  # a cancellation of the tool's own making
             except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
                 result = f"Error: {about['name']} failed: {type(error).__name__}: {error}"
             finally:
@@ -225,7 +247,10 @@ class Turn:
             arguments = call_arguments(call)
         except ValueError as error:
             raise ToolError(str(error)) from error
-        return await tool.run(arguments, self.context.for_call(call["id"]))
+        result: object = await tool.run(arguments, self.context.for_call(call["id"]))
+        if not isinstance(result, str):
+            raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
+        return result
 
     # Saving and telling
 
@@ -233,7 +258,7 @@ class Turn:
         if not messages:
             return
         if self._replaces is not None and messages[0].get("role") == "assistant":
-            messages = ({**messages[0], "replaces": self._replaces}, *messages[1:])
+            messages = ({**messages[0], "replaces": list(self._replaces)}, *messages[1:])
             self._replaces = None
         await to_the_end(self._save_and_tell(messages))
 
@@ -248,6 +273,10 @@ class Turn:
                 return self.session.append(*messages)
             except Conflict:
                 self.session.refresh()  # what came in between stays where it is; ours follows it
+            except NotFound:
+                # Deleted elsewhere while we were talking: what has been said since must not be lost with it.
+                self.session_manager.restore(self.session.id)
+                self.session.refresh()
 
     def _notice(self, text: str) -> None:
         self._publish(Notice, text=text)
@@ -256,6 +285,11 @@ class Turn:
         context = self.context
         event = kind(run=context.run, root=context.root, path=context.path, session_id=self.session.id, **details)
         context.bus.publish(event)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _assistant(text: str, llm: LLM, *, interrupted: str) -> Message:

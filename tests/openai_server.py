@@ -10,6 +10,7 @@ import json
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -23,11 +24,12 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {
 
 @dataclass
 class Received:
-    """A request as it came; `disconnected` is set once the client has hung up on its answer."""
+    """A request as it came from `client`'s port; `disconnected` is set once the client has hung up on its answer."""
 
     path: str
     headers: dict[str, str]
     body: Any
+    client: tuple[str, int]
     disconnected: threading.Event = field(default_factory=threading.Event)
 
 
@@ -50,9 +52,9 @@ class Exchange:
         self._handler.end_headers()
         self._write(body)
 
-    def begin(self, content_type: str = "text/event-stream") -> None:
+    def begin(self, content_type: str = "text/event-stream", number: int = 200) -> None:
         """Begin to stream."""
-        self._handler.send_response(200)
+        self._handler.send_response(number)
         self._handler.send_header("Content-Type", content_type)
         self._handler.send_header("Transfer-Encoding", "chunked")
         self._handler.end_headers()
@@ -60,7 +62,7 @@ class Exchange:
     def event(self, data: object) -> None:
         """Send one event: JSON, or text as it stands."""
         text = data if isinstance(data, str) else json.dumps(data)
-        self._chunk(f"data: {text}\n\n".encode())
+        self.piece(f"data: {text}\n\n".encode())
 
     def end(self) -> None:
         """End the stream in good order."""
@@ -78,11 +80,20 @@ class Exchange:
             return
         connection = self._handler.connection
         readable, _, _ = select.select([connection], [], [], seconds)
-        if readable and not connection.recv(1, socket.MSG_PEEK):
+        try:
+            closed = bool(readable) and not connection.recv(1, socket.MSG_PEEK)
+        except ConnectionResetError:
+            closed = True
+        if closed:
             raise HungUp
 
-    def _chunk(self, data: bytes) -> None:
+    def piece(self, data: bytes) -> None:
+        """Send a piece of the stream."""
         self._write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def go_on(self) -> None:
+        """Say that the answer is still to come."""
+        self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
         try:
@@ -165,6 +176,30 @@ def hang(seconds: float = 30) -> Behaviour:
     return behave
 
 
+def flood(data: bytes, *, first: bytes = b"", number: int = 200, gap: float = 0) -> Behaviour:
+    """Send `first`, then `data` again and again until the client hangs up."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.begin(number=number)
+        exchange.piece(first + data)
+        while True:
+            exchange.pause(gap)
+            exchange.piece(data)
+
+    return behave
+
+
+def never_begin(gap: float = 0.05) -> Behaviour:
+    """Say that the answer is still to come until the client hangs up."""
+
+    def behave(exchange: Exchange) -> None:
+        while True:
+            exchange.go_on()
+            exchange.pause(gap)
+
+    return behave
+
+
 def _last(words: Sequence[str]) -> Iterable[bool]:
     return [False] * (len(words) - 1) + [True]
 
@@ -174,10 +209,14 @@ def _usage_chunk(usage: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 class OpenAIServer:
-    """The server; answers requests in the order of its script, and with `always` when that has run out."""
+    """The server; answers requests in the order of its script, and with `always` when that has run out.
+
+    `listing`, where it is set, answers those for the list of models.
+    """
 
     def __init__(self, *, models: Sequence[str] = ("small", "large"), always: Behaviour | None = None) -> None:
         self.models = models
+        self.listing: Behaviour | None = None
         self.received: list[Received] = []
         self.asked = threading.Event()
         self._script: deque[Behaviour] = deque()
@@ -212,7 +251,7 @@ class OpenAIServer:
         self.asked.set()
         if exchange.received.path.endswith("/models"):
             listing = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
-            status(200, listing)(exchange)
+            (self.listing or status(200, listing))(exchange)
         elif exchange.received.path == "/v1/chat/completions":
             (self._script.popleft() if self._script else self._always)(exchange)
         else:
@@ -226,6 +265,11 @@ class _HTTPServer(ThreadingHTTPServer):
     def __init__(self, owner: OpenAIServer) -> None:
         self.owner = owner
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, *where: Any) -> None:
+        """Say nothing of clients that hang up between two requests."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(*where)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -241,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        received = Received(self.path, headers, json.loads(body) if body else None)
+        received = Received(self.path, headers, json.loads(body) if body else None, self.client_address[:2])
         assert isinstance(self.server, _HTTPServer)
         try:
             self.server.owner.answer(Exchange(self, received))

@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from prompt_objects.config import Config, load_config
-from prompt_objects.config_file import ModelConfig, Prices
+from prompt_objects.config_file import ConfigForm, ModelConfig, Prices
 from prompt_objects.errors import ConfigError, UsageError
 from prompt_objects.limits import GivenLimits
 
@@ -49,7 +50,25 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
         limits=GivenLimits(turns=10, depth=2),
         user="ada",
         editing_mode="vi",
+        notices=(
+            f"{tmp_path}/environment.yaml:8:5: `models.fast.context_window` has no effect in this version.",
+            f"{tmp_path}/environment.yaml:9:67: `models.paid.prices` has no effect in this version.",
+        ),
     )
+
+
+def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_path: Path) -> None:
+    text = """\
+store: files:elsewhere
+mcp_servers: {github: {command: gh-mcp, env: {TOKEN: "${NOT_SET}"}}}
+approval:
+logs: {keep: 30}
+limits: {turns: 10, cost: 0.5}
+"""
+    config = load(tmp_path, text)
+    places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
+    assert places == ["5:21: `limits.cost`", "1:1: `store`", "2:1: `mcp_servers`", "4:1: `logs`"]
+    assert config.data_dir == tmp_path / ".prompt_objects"
 
 
 def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_default(tmp_path: Path) -> None:
@@ -79,7 +98,7 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
         ("data_dir: .\n", (1, 11), "'.', which is not below", "absolute"),
         ("data_dir: ''\n", (1, 11), "must be text that is not empty", ""),
         ("defualt_object: a\n", (1, 1), "Unknown key 'defualt_object'", "Did you mean 'default_object'?"),
-        ("store: files:x\n", (1, 1), "Unknown key 'store'", "It may be one of: "),
+        ("xyz: 1\n", (1, 1), "Unknown key 'xyz'", "It may be one of: "),
         ("models: {a: {model: x, contxt_window: 3}}\n", (1, 24), "'contxt_window' in `models.a`", "'context_window'"),
         ("models: {a: {model: x}, b: {}}\n", (1, 28), "`models.b` has no `model`", ""),
         ("models:\n  a: {model: x, base_url: 'localhost'}\n", (2, 27), "starts with http:// or https://", ""),
@@ -123,3 +142,14 @@ def test_a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file(tmp_path: 
     (tmp_path / "environment.yaml").symlink_to(tmp_path / "gone.yaml")
     with pytest.raises(ConfigError, match="leads nowhere"):
         load_config(tmp_path, {})
+
+
+def test_the_page_about_it_documents_every_key_and_its_example_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "environment.md").read_text(encoding="utf-8")
+    top, _, rest = page.partition("\n### models\n")
+    models = rest.partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE) == list(ConfigForm.__struct_fields__)
+    assert set(re.findall(r"^\| `(\w+)` \|", models, re.MULTILINE)) == set(ModelConfig.__struct_fields__)
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    config = load(tmp_path, example, USER="ada")
+    assert (config.model, config.user, config.notices) == ("local", "ada", ())

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_objects.message import (
@@ -55,7 +55,7 @@ def test_what_a_retry_replaced_is_not_sent() -> None:
     history: list[Message] = [
         {"role": "user", "content": "1"},
         {"role": "assistant", "content": "old"},
-        {"role": "assistant", "content": "new", "replaces": 1},
+        {"role": "assistant", "content": "new", "replaces": [1, 2]},
         {"role": "user", "content": "2"},
     ]
     assert [m["content"] for m in request_messages("p", history)] == ["p", "1", "new", "2"]
@@ -90,6 +90,16 @@ def test_timestamps_are_all_of_the_same_length() -> None:
     assert len(timestamp()) == 27
 
 
+def test_ids_that_a_server_used_before_are_told_apart() -> None:
+    turn: list[Message] = [
+        {"role": "assistant", "content": "", "tool_calls": [call("call_0")]},
+        {"role": "tool", "tool_call_id": "call_0", "content": "result"},
+    ]
+    sent = request_messages("", [*turn, *turn])
+    assert violations(sent) == []
+    assert [m["content"] for m in sent if m["role"] == "tool"] == ["result", "result"]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -109,6 +119,7 @@ messages = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(messages, max_size=8))
 def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history: list[Message]) -> None:
     assert violations(request_messages("prompt", history)) == []

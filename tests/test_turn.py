@@ -11,14 +11,28 @@ import pytest
 from houses import open_house
 from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
 from prompt_objects.context import Context
+from prompt_objects.environment import Environment
 from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited
 from prompt_objects.llm import LLM, Completion, Request, Text
 from prompt_objects.message import request_messages
-from prompt_objects.sessions.session import Parent
+from prompt_objects.sessions.record import Parent
+from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import Tool
-from prompt_objects.turn import Turn
+from prompt_objects.turn import Reply, Turn
 from protocol import violations
+
+
+async def turn_with(env: Environment, tools: list[Tool], session: Session, llm: LLM) -> Reply:
+    """Run a turn of the scout with tools of our own."""
+    po = env["scout"]
+    context = env.context().enter(po.name, session, 1)
+    turn = Turn(po.definition, {tool.name: tool for tool in tools}, context, session, po.session_manager)
+
+    async def connect() -> LLM:
+        return llm
+
+    return await turn.run({"role": "user", "content": "Go"}, connect)
 
 
 async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) -> None:
@@ -55,15 +69,9 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
 
     llm = ScriptedLLM([calls(("meet", {"n": "first"}), ("meet", {"n": "second"})), "Done"])
     async with open_house(tmp_path, llm) as env:
-        po = env["scout"]
-        session = po.session_manager.current()
+        session = env["scout"].session_manager.current()
         tool = Tool("meet", "Meet", {"type": "object"}, meet)
-        turn = Turn(po.definition, {"meet": tool}, env.context().enter("scout", session, 1), session)
-
-        async def connect() -> LLM:
-            return llm
-
-        reply = await asyncio.wait_for(turn.run({"role": "user", "content": "Go"}, connect), 10)
+        reply = await asyncio.wait_for(turn_with(env, [tool], session, llm), 10)
         assert reply.text == "Done"
         assert [m["content"] for m in session.history if m["role"] == "tool"] == ["first", "second"]
 
@@ -200,6 +208,18 @@ async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path: Path)
         "b": "name: b\nprompt: B.\n",
     }
     llm = ScriptedLLM([calls(("b", {"message": "1"})), "one", calls(("b", {"message": "2"})), "two", "done"])
+    async with open_house(tmp_path, llm, house) as env:
+        await env["a"].receive("Go")
+        (child,) = env["b"].session_manager.list()
+        assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
+
+
+async def test_calls_side_by_side_continue_in_one_session_one_after_the_other(tmp_path: Path) -> None:
+    house = {
+        "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
+        "b": "name: b\nprompt: B.\n",
+    }
+    llm = ScriptedLLM([calls(("b", {"message": "1"}), ("b", {"message": "2"})), "one", "two", "done"])
     async with open_house(tmp_path, llm, house) as env:
         await env["a"].receive("Go")
         (child,) = env["b"].session_manager.list()
@@ -345,3 +365,97 @@ async def test_only_the_role_user_is_received(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="role"):
             await env["scout"].receive({"role": "assistant", "content": "I am you"})
+
+
+async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_path: Path) -> None:
+    async def number(_arguments: dict[str, Any], _context: Context) -> str:
+        return 7  # type: ignore[return-value]
+
+    async def gives_up(_arguments: dict[str, Any], _context: Context) -> str:
+        raise asyncio.CancelledError
+
+    tools = [Tool("number", "", {"type": "object"}, number), Tool("gives_up", "", {"type": "object"}, gives_up)]
+    llm = ScriptedLLM([calls(("number", {}), ("gives_up", {})), "Sorry"])
+    async with open_house(tmp_path, llm) as env:
+        session = env["scout"].session_manager.current()
+        assert (await turn_with(env, tools, session, llm)).text == "Sorry"
+        assert ["faulty" in session.history[2]["content"], "gave up" in session.history[3]["content"]] == [True, True]
+
+
+async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\nlimits: {parallel: 1}\nprompt: Look.\n"}
+    begun = asyncio.Event()
+
+    async def waits(_arguments: dict[str, Any], _context: Context) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    tool = Tool("waits", "", {"type": "object"}, waits)
+    llm = ScriptedLLM([calls(("waits", {}), ("waits", {}))])
+    async with open_house(tmp_path, llm, house) as env:
+        session = env["scout"].session_manager.current()
+        turn = asyncio.create_task(turn_with(env, [tool], session, llm))
+        await begun.wait()
+        turn.cancel()
+        with suppress(asyncio.CancelledError):
+            await turn
+        first, second = (m["content"] for m in session.history if m["role"] == "tool")
+        assert "unknown" in first
+        assert "had no effect" in second
+
+
+async def test_an_answer_outlives_a_session_that_is_deleted_meanwhile(tmp_path: Path) -> None:
+    """Whoever deletes a session elsewhere while it is answered gets it back, answer and all."""
+
+    def delete(_request: Request) -> str:
+        env.session_manager.delete(session.id)
+        return "I was still talking"
+
+    async with open_house(tmp_path, ScriptedLLM([delete])) as env:
+        session = env["scout"].session_manager.create("Doomed")
+        await env["scout"].receive("Go", session=session)
+        back = env["scout"].session_manager.get("Doomed")
+        assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
+
+
+async def test_turns_of_one_session_wait_for_one_another(tmp_path: Path) -> None:
+    llm = ScriptedLLM([calls(("list_files", {})), "one", "two"], delay=0.01)
+    async with open_house(tmp_path, llm) as env:
+        scout = env["scout"]
+        session = scout.session_manager.current()
+        replies = await asyncio.gather(
+            scout.receive("First", session=session), scout.receive("Second", session=scout.session_manager.current())
+        )
+        assert [reply.text for reply in replies] == ["one", "two"]
+        texts = [m["content"] for m in scout.session_manager.current().history]
+        assert [texts[0], *texts[3:]] == ["First", "one", "Second", "two"]
+
+
+async def test_a_retry_keeps_what_another_window_added(tmp_path: Path) -> None:
+    llm = ScriptedLLM(["old", "new", "next"])
+    async with open_house(tmp_path, llm) as env:
+        scout = env["scout"]
+        session = scout.session_manager.current()
+        await scout.receive("Go", session=session)
+
+        def interfere(_request: Request) -> str:
+            scout.session_manager.get(session.id).append({"role": "user", "content": "from elsewhere"})
+            return "new"
+
+        llm = ScriptedLLM([interfere, "next"])
+        env._connections.clear()
+        env._llm = llm
+        await scout.retry(session=session)
+        await scout.receive("Then?", session=session)
+        sent = [m["content"] for m in llm.requests[-1].messages[1:]]
+        assert sent == ["Go", "from elsewhere", "new", "Then?"]
+
+
+async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
+    async with open_house(tmp_path, llm, house) as env:
+        reply = await env["scout"].receive("Go")
+        assert "nothing could be called" in reply.text
+        assert "tool_calls" not in reply.session.history[-1]

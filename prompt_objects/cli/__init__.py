@@ -3,49 +3,61 @@
 Exit codes: 0 done, 1 an error, 2 wrong usage, 75 try again later (no network, rate limit), 130 interrupted.
 """
 
-import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
+MOST_CANDIDATES = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with `arguments`, by default those of the process, and return its exit code."""
+    from prompt_objects.cli import streams
     from prompt_objects.cli.parser import parse
 
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    module, _, function = options.run.partition(":")
+    streams.prepare()
+    options = Namespace(debug=False)
     try:
-        run = getattr(import_module(f"prompt_objects.cli.{module}"), function)
-        code: int = run(options) or 0
-        sys.stdout.flush()
+        parse(sys.argv[1:] if arguments is None else arguments, options)
+        code = _run(options)
+        streams.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python flushes again at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except streams.ReaderGone:
         return 0
     except Exception as error:  # nothing but words and a code reaches the person
         if options.debug:
             raise
         return _tell(error)
+    finally:
+        streams.settle()
     return code
+
+
+def _run(options: Namespace) -> int:
+    module, _, function = options.run.partition(":")
+    code: int | None = getattr(import_module(f"prompt_objects.cli.{module}"), function)(options)
+    return code or 0
 
 
 def _tell(error: Exception) -> int:
-    from prompt_objects.errors import PromptObjectsError
-    from prompt_objects.ui.sanitize import clean_line
+    from prompt_objects.cli.streams import note
+    from prompt_objects.errors import Ambiguous, PromptObjectsError
 
-    if isinstance(error, PromptObjectsError):
-        message, hint, code = str(error), error.hint, error.exit_code
-    else:
-        message = f"unexpected {type(error).__name__}: {error}"
-        hint, code = "This is a defect of prompt-objects; --debug shows where.", 1
-    print(f"error: {clean_line(message)}", file=sys.stderr)
-    if hint:
-        print(clean_line(hint), file=sys.stderr)
-    return code
+    if not isinstance(error, PromptObjectsError):
+        note(f"error: unexpected {type(error).__name__}: {error}")
+        note("This is a defect of prompt-objects; --debug shows where.")
+        return 1
+    note(f"error: {error}")
+    if isinstance(error, Ambiguous):
+        for candidate in error.candidates[:MOST_CANDIDATES]:
+            note(f"  {candidate}")
+        if len(error.candidates) > MOST_CANDIDATES:
+            note(f"  and {len(error.candidates) - MOST_CANDIDATES} more")
+    elif error.hint:
+        note(error.hint)
+    return error.exit_code

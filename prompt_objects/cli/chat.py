@@ -3,9 +3,11 @@
 Each way imports what it needs, and nothing that only another one needs.
 """
 
+import os
 import sys
 from argparse import Namespace
 
+from prompt_objects.cli.streams import read_input
 from prompt_objects.errors import UsageError
 
 __all__ = ["run"]
@@ -13,15 +15,11 @@ __all__ = ["run"]
 
 def run(options: Namespace) -> None:
     """Chat in a terminal; send one message where there is one; say what would be opened where there is neither."""
-    if options.list_sessions:
-        from prompt_objects.cli import sessions
-
-        sessions.list_(options)
-    elif (text := _message(options.prompt)) is not None:
+    if (text := _message(options.prompt)) is not None:
         from prompt_objects.cli import send
 
         send.run(options, text)
-    elif sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
+    elif sys.stdin.isatty() and sys.stdout.isatty():
         _interactive(options)
     else:
         from prompt_objects.cli import overview
@@ -31,11 +29,19 @@ def run(options: Namespace) -> None:
 
 def _message(prompt: str | None) -> str | None:
     """Put together what to send: standard input, where it is not a terminal, before the text."""
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    parts = [part for part in (piped.strip("\n"), prompt) if part and part.strip()]
+    piped = "" if sys.stdin.isatty() else read_input()
+    parts = [part for part in (piped.strip("\n"), _typed(prompt)) if part.strip()]
     if prompt is not None and not parts:
         raise UsageError("The message is empty.", hint="Usage: prompt-objects -p TEXT")
     return "\n\n".join(parts) if parts else None
+
+
+def _typed(prompt: str | None) -> str:
+    """Decode the argument as UTF-8, whatever the locale has made of it."""
+    try:
+        return os.fsencode(prompt or "").decode()
+    except UnicodeError as error:
+        raise UsageError("The message is not UTF-8 text.", hint="Nothing was sent.") from error
 
 
 def _interactive(options: Namespace) -> None:

@@ -4,8 +4,9 @@ import json
 import sys
 from argparse import Namespace
 
+from prompt_objects.cli.fields import object_fields
 from prompt_objects.cli.opening import open_environment
-from prompt_objects.prompt_object import PromptObject
+from prompt_objects.cli.streams import note, put, put_json
 from prompt_objects.ui.sanitize import clean, clean_line
 
 __all__ = ["list_", "show"]
@@ -17,13 +18,15 @@ def list_(options: Namespace) -> int:
         known = environment.objects
         clashes = environment.catalogue.clashes()
         if options.json:
-            print(json.dumps([_fields(po) for po in known.values()], ensure_ascii=False, indent=2))
+            put_json(json.dumps([object_fields(po) for po in known.values()], ensure_ascii=False, indent=2))
         else:
             width = max(map(len, known), default=0)
             for name, po in known.items():
-                print(clean_line(f"{name:{width}}  {f'faulty: {po.fault}' if po.fault else po.description}"))
+                put(clean_line(f"{name:{width}}  {f'faulty: {po.fault}' if po.fault else po.description}").rstrip())
         for clash in clashes:
-            print(clean_line(f"faulty: {clash}"), file=sys.stderr)
+            note(f"faulty: {clash}")
+        for notice in environment.config.notices:
+            note(notice)
         return 1 if clashes or any(po.fault for po in known.values()) else 0
 
 
@@ -33,24 +36,10 @@ def show(options: Namespace) -> None:
         po = environment[options.name]
         definition = po.definition
         if options.json:
-            print(json.dumps({**_fields(po), "prompt": definition.prompt}, ensure_ascii=False, indent=2))
+            fields = {**object_fields(po), "prompt": definition.prompt}
+            put_json(json.dumps(fields, ensure_ascii=False, indent=2))
         else:
             text = definition.file.read_text(encoding="utf-8")
-            print(clean(text) if sys.stdout.isatty() else text, end="")
+            put(clean(text) if sys.stdout.isatty() else text, end="")
         for notice in definition.notices:
-            print(clean_line(notice), file=sys.stderr)
-
-
-def _fields(po: PromptObject) -> dict[str, object]:
-    """Build what `--json` prints of a prompt object: its keys are documented and stay."""
-    if po.fault:
-        return {"name": po.name, "fault": str(po.fault)}
-    definition = po.definition
-    return {
-        "name": po.name,
-        "description": definition.description,
-        "model": definition.model.use if definition.model else None,
-        "capabilities": [capability.name for capability in definition.capabilities],
-        "file": str(definition.file),
-        "fault": None,
-    }
+            note(notice)

@@ -1,44 +1,45 @@
 """From options to what they mean: the environment, the prompt object, the session."""
 
 import os
-import sys
 from argparse import Namespace
 from pathlib import Path
 
+from prompt_objects.cli.streams import note
 from prompt_objects.environment import Environment
-from prompt_objects.errors import NotFound, UsageError
+from prompt_objects.errors import Ambiguous, NotFound, UsageError
 from prompt_objects.locate import is_environment, locate, personal_folder
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.starter import make_environment
 
-__all__ = ["find_session", "manager_for", "note", "open_conversation", "open_environment"]
+__all__ = [
+    "find_session",
+    "manager_for",
+    "meant_folder",
+    "named_object",
+    "open_conversation",
+    "open_environment",
+]
 
 
-def note(text: str) -> None:
-    """Tell the person something that is not the answer."""
-    from prompt_objects.ui.sanitize import clean_line
-
-    print(clean_line(text), file=sys.stderr)
+def meant_folder(options: Namespace) -> Path:
+    """Return the folder of the environment that is meant: the person's own, which may not be there yet, at last."""
+    return locate(options.env, os.environ) or personal_folder()
 
 
 def open_environment(options: Namespace) -> Environment:
     """Open the environment that is meant; make the person's own at first use, and say so."""
-    folder = locate(options.env, os.environ, Path.cwd())
-    if folder is None:
-        folder = personal_folder()
-        if not is_environment(folder):
-            make_environment(folder)
-            note(f"Made your environment, with a few prompt objects to begin with: {folder}")
+    folder = meant_folder(options)
+    if not is_environment(folder):
+        make_environment(folder)
+        note(f"Made your environment, with a few prompt objects to begin with: {folder}")
     return Environment.open(folder, model=options.model)
 
 
 def open_conversation(options: Namespace, environment: Environment) -> tuple[PromptObject, Session]:
     """Return the prompt object and the session that are meant, by default those last used."""
-    named = options.object or options.po
-    if options.object and options.po and options.object != options.po:
-        raise UsageError(f"Two prompt objects are named: {options.object} and {options.po}.")
+    named = named_object(options)
     if options.session is None:
         po = environment[named] if named else environment.current_object
         session = po.session_manager.current()
@@ -46,23 +47,51 @@ def open_conversation(options: Namespace, environment: Environment) -> tuple[Pro
         session = find_session(environment, named, options.session)
         po = environment[session.po_name]
         po.session_manager.switch(session.id)
-    environment.store.last_used.use_object(po.name)
+    environment.last_used.use_object(po.name)
     return po, session
+
+
+def named_object(options: Namespace) -> str | None:
+    """Return the name of the prompt object that was named, if one was."""
+    if options.object and options.po and options.object != options.po:
+        raise UsageError(f"Two prompt objects are named: {options.object} and {options.po}.")
+    name: str | None = options.object or options.po
+    return name
 
 
 def find_session(environment: Environment, po_name: str | None, key: str) -> Session:
     """Find a session by id, prefix, name or file: of one object, else of the current one, else of any."""
-    if key.endswith(".json") or os.sep in key:
+    if _is_file(key):
         session = environment.session_manager.open_file(Path(key))
         if po_name and session.po_name != po_name:
             raise UsageError(f"{key} is a session of {session.po_name}, not of {po_name}.")
         return session
+    try:
+        return _session_called(environment, po_name, key)
+    except Ambiguous:
+        raise
+    except NotFound as error:
+        if not key.endswith(".json"):
+            raise
+        hint = f"Session files are in {environment.data_dir / 'sessions'}."
+        raise NotFound(f"There is neither a file nor a session {key!r}.", hint=hint) from error
+
+
+def _session_called(environment: Environment, po_name: str | None, key: str) -> Session:
     if po_name:
         return environment[po_name].session_manager.get(key)
     try:
         return environment.current_object.session_manager.get(key)
     except NotFound:
         return environment.session_manager.get(key)
+
+
+def _is_file(key: str) -> bool:
+    """Tell a session's file from its name, which may hold a slash as well."""
+    try:
+        return (key.endswith(".json") or os.sep in key) and Path(key).is_file()
+    except OSError:  # a name longer than those of files
+        return False
 
 
 def manager_for(options: Namespace, environment: Environment) -> SessionManager:

@@ -1,9 +1,15 @@
-"""What `prompt-objects` says where there is neither a terminal nor a message."""
+"""What `prompt-objects` says where there is neither a terminal nor a message. It makes nothing, and keeps nothing."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 
-from prompt_objects.cli.opening import open_conversation, open_environment
+from prompt_objects.cli.opening import find_session, meant_folder, named_object, open_environment
+from prompt_objects.cli.streams import put
+from prompt_objects.environment import Environment
 from prompt_objects.errors import PromptObjectsError
+from prompt_objects.locate import is_environment
+from prompt_objects.prompt_object import PromptObject
+from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import count
 
@@ -12,24 +18,41 @@ __all__ = ["run"]
 
 def run(options: Namespace) -> None:
     """Print the environment, its objects, sessions and model that would be opened, and how to send a message."""
-    environment = open_environment(options)
-    po, session = open_conversation(options, environment)
+    folder = meant_folder(options)
+    if is_environment(folder):
+        with open_environment(options) as environment:
+            rows = [("environment", str(folder)), *_rows(options, environment)]
+    else:
+        rows = [("environment", f"{folder}, new, with a few prompt objects to begin with")]
+    for title, value in rows:
+        put(f"{title:12} {clean_line(value)}")
+    put("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
+    put("Chat:             run prompt-objects in a terminal")
+
+
+def _rows(options: Namespace, environment: Environment) -> Iterator[tuple[str, str]]:
+    po, session = _meant(options, environment)
+    yield "objects", ", ".join(environment.catalogue.names())
+    yield "sessions", count(len(environment.session_manager.list()), "session")
+    described = f"{session.name}, {count(session.message_count, 'message')}" if session else "Default, new"
+    yield "would open", f"{po.name}, session {described}"
     try:
-        connection = environment.connection(po.definition)
-        model = f"{connection.llm.model}: {connection.origin}"
+        connection = environment.connection_for(po.definition)
+        yield "model", f"{connection.llm.model}: {connection.origin}"
     except PromptObjectsError as error:
-        model = f"none: {error}"
-    sessions = environment.session_manager.list()
-    rows = {
-        "environment": str(environment.folder),
-        "objects": ", ".join(environment.catalogue.names()),
-        "sessions": count(len(sessions), "session"),
-        "would open": f"{po.name}, session {session.name}, {count(session.message_count, 'message')}",
-        "model": model,
-    }
-    for title, value in rows.items():
-        print(f"{title:12} {clean_line(value)}")
-    for fault in environment.catalogue.faults():
-        print(f"{'faulty':12} {clean_line(str(fault))}")
-    print("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
-    print("Chat:             run prompt-objects in a terminal")
+        yield "model", f"none: {error}"
+    for finding in environment.findings():
+        yield "note", finding
+
+
+def _meant(options: Namespace, environment: Environment) -> tuple[PromptObject, SessionInfo | None]:
+    """Find what `open_conversation` would open; no session where it would make one."""
+    named = named_object(options)
+    if options.session is not None:
+        info = find_session(environment, named, options.session).info
+        return environment[info.po_name], info
+    po = environment[named] if named else environment.current_object
+    last = environment.last_used.last_session(po.name)
+    infos = po.session_manager.list()
+    own = (info for info in infos if info.parent is None)
+    return po, next((info for info in infos if info.id == last), next(own, None))

@@ -1,100 +1,250 @@
 """What can be typed behind `prompt-objects`, and which function carries it out.
 
 The functions are named, `module:function` within this package, and not imported, so that none waits for what only
-another one needs.
+another one needs; and only the parser of the command that was typed is built.
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn
 
 from prompt_objects import __version__
+from prompt_objects.errors import UsageError
+from prompt_objects.spelling import did_you_mean
 
-__all__ = ["make_parser", "parse"]
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; `run` of the result carries it out. Leaves with 2 where it cannot be read."""
-    return make_parser().parse_args(arguments)
+__all__ = ["COMMANDS", "COMMON", "Argument", "make_parser", "parse", "taken_by_all"]
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Declare the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="prompt-objects",
-        description="Chat with prompt objects, and watch them message one another.",
-        epilog="Without a command it opens the session last used, or sends what comes in on standard input.",
-        parents=[_common(default=None)],
+class Argument(NamedTuple):
+    """An option, or a value that stands by itself, as argparse takes it: its names and its settings."""
+
+    names: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+class Command(NamedTuple):
+    """What a command does in a few words, the function that does it, and what the command takes."""
+
+    summary: str
+    run: str
+    arguments: tuple[Argument, ...] = ()
+
+
+def _argument(*names: str, **settings: Any) -> Argument:
+    return Argument(names, settings)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+_ENV = _argument("--env", metavar="DIR", help="the environment's folder")
+_DEBUG = _argument("--debug", action="store_true", help="show tracebacks")
+_OBJECT = _argument("--object", metavar="NAME", help="the prompt object; by default the one last used")
+_ONE_OBJECT = _argument("--object", metavar="NAME", help="only sessions of this prompt object")
+_JSON = _argument("--json", action="store_true", help="print JSON")
+_KEY = _argument("key", metavar="KEY", help="a session: its id, the beginning of it, its name, or its file")
+_TO_CHAT = (
+    _argument("-p", "--prompt", metavar="TEXT", help="send one message, after what comes in, and print the answer"),
+    _OBJECT,
+    _argument("--session", metavar="KEY", help="a session: its id, the beginning of it, its name, or its file"),
+    _argument("--model", metavar="NAME", help="a model for every prompt object; 'rehearsal' is none"),
+    _argument("--json", action="store_true", help="print the answer as JSON"),
+)
+
+COMMON = (_ENV, _DEBUG)
+
+COMMANDS = {
+    "": Command(
+        "chat with prompt objects, and watch them message one another",
+        "chat:run",
+        (
+            *_TO_CHAT,
+            _argument("--list-sessions", action="store_true", help="the same as: sessions list"),
+            _argument(
+                "--version", action="version", version=f"prompt-objects {__version__}", help="show the version"
+            ),
+        ),
+    ),
+    "chat": Command(
+        "chat in the terminal, or send a message",
+        "chat:run",
+        (_argument("po", nargs="?", metavar="OBJECT", help="the prompt object to talk to"), *_TO_CHAT),
+    ),
+    "sessions list": Command(
+        "list sessions, the latest first",
+        "sessions:list_",
+        (
+            _ONE_OBJECT,
+            _argument("--limit", type=_count, metavar="N", help="at most this many"),
+            _argument("--trash", action="store_true", help="those in the trash, the last deleted first"),
+            _JSON,
+        ),
+    ),
+    "sessions show": Command(
+        "print a session, as Markdown or as JSON, the whole of it", "sessions:show", (_KEY, _ONE_OBJECT, _JSON)
+    ),
+    "sessions new": Command(
+        "begin a session",
+        "sessions:new",
+        (_argument("name", nargs="?", metavar="NAME", help="by default Session 2 or the like"), _OBJECT, _JSON),
+    ),
+    "sessions rename": Command(
+        "give a session another name",
+        "sessions:rename",
+        (_KEY, _argument("name", metavar="NAME", help="the new name"), _ONE_OBJECT, _JSON),
+    ),
+    "sessions delete": Command("move a session to the trash", "sessions:delete", (_KEY, _ONE_OBJECT, _JSON)),
+    "sessions restore": Command(
+        "bring a session back from the trash",
+        "sessions:restore",
+        (
+            _argument("key", nargs="?", metavar="KEY", help="id, its beginning, or name; else the last deleted"),
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions duplicate": Command(
+        "copy a session",
+        "sessions:duplicate",
+        (
+            _KEY,
+            _argument("name", nargs="?", metavar="NAME", help="of the copy; by default the old one and copy"),
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions export": Command(
+        "write a session to a file or to standard output",
+        "sessions:export",
+        (
+            _KEY,
+            _argument("--format", metavar="FORMAT", default="markdown", help="markdown, by default, or json"),
+            _argument("--output", metavar="FILE", help="a new file; by default standard output"),
+            _ONE_OBJECT,
+        ),
+    ),
+    "objects list": Command("list the prompt objects", "objects:list_", (_JSON,)),
+    "objects show": Command(
+        "print a prompt object's definition",
+        "objects:show",
+        (_argument("name", metavar="NAME", help="the prompt object"), _JSON),
+    ),
+    "schema": Command("print the JSON Schema of a prompt object's file", "setup:schema"),
+    "init": Command(
+        "make an environment from the starter objects",
+        "setup:init",
+        (_argument("folder", nargs="?", default=".", metavar="DIR", help="where; by default here"),),
+    ),
+}
+
+GROUPS = {"sessions": "list and manage sessions", "objects": "look at prompt objects"}
+
+_ALIASES = {"--list-sessions": "sessions list"}
+_WITHOUT_ENVIRONMENT = {"schema", "init"}
+_WITH_VALUE = {
+    name
+    for command in COMMANDS.values()
+    for argument in (*COMMON, *command.arguments)
+    for name in argument.names
+    if name.startswith("-") and "action" not in argument.settings
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what is wrong, and prints where every other output goes."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`, in place of leaving the process."""
+        usage = " ".join(self.format_usage().split()).replace("usage:", "Usage:", 1)
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=usage)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        from prompt_objects.cli.streams import flush, put
+
+        del file  # standard output: errors are raised
+        put(message, end="")
+        flush()
+
+
+def parse(arguments: Sequence[str], options: argparse.Namespace) -> None:
+    """Read the command line into `options`; its `run` is what carries it out.
+
+    Options may stand before a command and behind it. Raises `UsageError`; leaves with 0 after printing help.
+    """
+    name, rest = _split(arguments)
+    parser = make_parser(name)
+    if name in GROUPS:
+        parser.parse_known_args(rest)  # there may be a --help in it
+        raise UsageError(f"What about {name}? There is no command behind it.", hint=_known(f"{name} "))
+    parser.parse_args(rest, options)
+
+
+def make_parser(name: str) -> argparse.ArgumentParser:
+    """Make the parser of one command, or, for its --help, of a group."""
+    command = COMMANDS.get(name) or Command(GROUPS[name], "")
+    parser = _Parser(
+        prog=f"prompt-objects {name}".rstrip(),
+        description=f"{command.summary[:1].upper()}{command.summary[1:]}.",
+        epilog=_overview(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"prompt-objects {__version__}")
-    parser.add_argument("-p", "--prompt", metavar="TEXT", help="send one message and print the answer")
-    parser.add_argument("--list-sessions", action="store_true", help="the same as: sessions list")
-    parser.set_defaults(run="chat:run", po=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-
-    opened = _command(commands, "chat", "chat in the terminal", "chat:run")
-    opened.add_argument("po", nargs="?", metavar="OBJECT", help="the prompt object to talk to")
-    _declare_sessions(_group(commands, "sessions", "list and manage sessions"))
-    _declare_objects(_group(commands, "objects", "look at prompt objects"))
-    _command(commands, "schema", "print the JSON Schema of a prompt object's file", "setup:schema")
-    made = _command(commands, "init", "make an environment from the starter objects", "setup:init")
-    made.add_argument("folder", nargs="?", default=".", metavar="DIR", help="where; by default here")
+    for argument in (*command.arguments, *taken_by_all(name)):
+        parser.add_argument(*argument.names, **argument.settings)
+    parser.set_defaults(run=command.run, po=None, model=None)  # where a command does not take them
     return parser
 
 
-def _common(*, default: object) -> argparse.ArgumentParser:
-    """Declare what may stand before a command as well as behind it."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=default)
-    common.add_argument("--env", metavar="DIR", help="the environment's folder")
-    common.add_argument("--object", metavar="NAME", help="the prompt object")
-    common.add_argument("--session", metavar="KEY", help="a session: its id, the beginning of it, name or file")
-    common.add_argument("--model", metavar="NAME", help="a model for every prompt object; 'rehearsal' is none")
-    common.add_argument("--json", action="store_true", default=default or False, help="print JSON")
-    common.add_argument("--debug", action="store_true", default=default or False, help="show tracebacks")
-    return common
+def taken_by_all(name: str) -> tuple[Argument, ...]:
+    """Return what a command takes as every other one does."""
+    return (_DEBUG,) if name in _WITHOUT_ENVIRONMENT else COMMON
 
 
-def _command(commands: Commands, name: str, summary: str, run: str) -> argparse.ArgumentParser:
-    common = _common(default=argparse.SUPPRESS)
-    parser = commands.add_parser(
-        name, help=summary, description=summary.capitalize() + ".", parents=[common], allow_abbrev=False
-    )
-    parser.set_defaults(run=run)
-    return parser
+def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Take the words of the command out of the arguments, and put options before what stands by itself.
+
+    Raises `UsageError` for a command that there is not.
+    """
+    name, options, values = "", list[str](), list[str]()
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            values += words
+        elif word in _ALIASES and not name:
+            name = _ALIASES[word]
+        elif word.startswith("-"):
+            options += [word, *islice(words, int(word in _WITH_VALUE))]
+        elif name and name not in GROUPS:
+            values.append(word)
+        elif (longer := f"{name} {word}".lstrip()) in COMMANDS or longer in GROUPS:
+            name = longer
+        else:
+            prefix = f"{name} " if name else ""
+            hint = did_you_mean(word, _words(prefix)) or _known(prefix)
+            raise UsageError(f"There is no command {longer!r}.", hint=hint)
+    return name, [*options, *(["--"] if any(value.startswith("-") for value in values) else []), *values]
 
 
-def _group(commands: Commands, name: str, summary: str) -> Commands:
-    group = commands.add_parser(name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False)
-    return group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+def _known(prefix: str) -> str:
+    return f"There are: {', '.join(_words(prefix))}."
 
 
-def _declare_sessions(group: Commands) -> None:
-    listed = _command(group, "list", "list sessions, the latest first", "sessions:list_")
-    listed.add_argument("--limit", type=int, metavar="N", help="at most this many")
-    _with_key(_command(group, "show", "print a session", "sessions:show"))
-    made = _command(group, "new", "begin a session", "sessions:new")
-    made.add_argument("name", nargs="?", metavar="NAME")
-    renamed = _with_key(_command(group, "rename", "give a session another name", "sessions:rename"))
-    renamed.add_argument("name", metavar="NAME")
-    _with_key(_command(group, "delete", "move a session to the trash", "sessions:delete"))
-    restored = _command(group, "restore", "bring a session back from the trash", "sessions:restore")
-    restored.add_argument("key", nargs="?", metavar="KEY", help="by default the last deleted one")
-    copied = _with_key(_command(group, "duplicate", "copy a session", "sessions:duplicate"))
-    copied.add_argument("name", nargs="?", metavar="NAME")
-    exported = _with_key(_command(group, "export", "write a session as Markdown or JSON", "sessions:export"))
-    exported.add_argument("--format", choices=["markdown", "json"], default="markdown")
-    exported.add_argument("--output", metavar="FILE", help="a new file; by default standard output")
+def _words(prefix: str) -> dict[str, None]:
+    """Return the words that may stand behind `prefix`, each once."""
+    behind = (name.removeprefix(prefix) for name in COMMANDS if name and name.startswith(prefix))
+    return dict.fromkeys(name.split()[0] for name in behind)
 
 
-def _with_key(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("key", metavar="KEY", help="id, beginning of an id, or name")
-    return parser
-
-
-def _declare_objects(group: Commands) -> None:
-    _command(group, "list", "list the prompt objects", "objects:list_")
-    shown = _command(group, "show", "print a prompt object's definition", "objects:show")
-    shown.add_argument("name", metavar="NAME")
+def _overview(name: str) -> str:
+    """List what may stand behind `prompt-objects`, or behind a group's name."""
+    if name and name not in GROUPS:
+        return ""
+    prefix = f"{name} " if name else ""
+    rows = [(known, command.summary) for known, command in COMMANDS.items() if known and known.startswith(prefix)]
+    listed = "\n".join(f"  {known:20} {summary}" for known, summary in rows)
+    head = "" if name else "Without a command it opens the session last used, or sends what comes in.\n\n"
+    return f"{head}commands:\n{listed}"

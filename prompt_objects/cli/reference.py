@@ -3,10 +3,10 @@
 `python -m prompt_objects.cli.reference > docs/commands.md` brings it up to date; a test holds that it is.
 """
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from prompt_objects.cli.parser import make_parser
+from prompt_objects.cli.fields import MEANINGS
+from prompt_objects.cli.parser import COMMANDS, COMMON, Argument, make_parser
 from prompt_objects.commands import all_commands
 
 __all__ = ["reference"]
@@ -25,14 +25,34 @@ need no quotes. A line that begins with `//` is sent as a message that begins wi
 _SHELL = """
 ## In the shell
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 75 try again later (no network, rate limit), 130 interrupted.
-Errors are one or two lines on standard error.
+The answer is on standard output, all else on standard error. Options may stand before a command and behind it.
+Standard input, where it is not a terminal, is the message, or comes before the text of `-p`; it must be UTF-8.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | an error: a model that refuses, a faulty definition, a disk that is full |
+| 2 | wrong usage: an option, a name, or a session that there is not |
+| 75 | try again later: no network, a rate limit, a server that failed |
+| 130 | interrupted; what had been said is saved |
+
+Errors are one or two lines on standard error. Where a key could mean several sessions, these follow, ten at most.
+
+Every command but `init` and `schema` takes the first of these, and every command the second:
+"""
+
+_JSON = """
+## JSON
+
+What `--json` prints is valid JSON, whatever the terminal's encoding. These keys stay; others may be added behind
+them. `sessions list` and `objects list` print a list of such objects, `sessions show` the session's whole file as
+[sessions.md](sessions.md) describes it, and the other commands one object.
 """
 
 
 def reference() -> str:
     """Return the whole reference as Markdown."""
-    return "\n".join([_HEAD, *_slash_commands(), _SHELL, *_shell_commands(make_parser())])
+    return "\n".join([_HEAD, *_slash_commands(), _SHELL, *_arguments(COMMON), *_shell_commands(), _JSON, *_fields()])
 
 
 def _slash_commands() -> Iterator[str]:
@@ -42,25 +62,26 @@ def _slash_commands() -> Iterator[str]:
             yield f"{command.help}\n"
 
 
-def _shell_commands(parser: argparse.ArgumentParser) -> Iterator[str]:
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
-    if not groups or parser.prog == "prompt-objects":
+def _shell_commands() -> Iterator[str]:
+    for name, command in COMMANDS.items():
+        parser = make_parser(name)
         yield f"### `{parser.prog}`\n\n{parser.description}\n"
-        yield from _arguments(parser)
-    for group in groups:
-        for command in group.choices.values():
-            yield from _shell_commands(command)
+        if command.arguments:
+            yield from _arguments(command.arguments)
 
 
-def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to look at it
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            continue
-        names = ", ".join(action.option_strings) or action.metavar or action.dest
-        value = f" {action.metavar}" if action.option_strings and action.metavar else ""
-        choices = f": {', '.join(action.choices)}" if action.choices else ""
-        yield f"- `{names}{value}` {action.help or ''}{choices}"
+def _arguments(arguments: Iterable[Argument]) -> Iterator[str]:
+    for names, settings in arguments:
+        metavar = settings.get("metavar", "")
+        usage = f"{', '.join(names)} {metavar}".rstrip() if names[0].startswith("-") else metavar
+        yield f"- `{usage}` {settings['help']}"
     yield ""
+
+
+def _fields() -> Iterator[str]:
+    for title, fields in MEANINGS.items():
+        rows = "\n".join(f"| `{key}` | {meaning} |" for key, meaning in fields.items())
+        yield f"### {title}\n\n| key | value |\n|---|---|\n{rows}\n"
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from prompt_objects.bus import Event, TextDelta
+from prompt_objects.cli.fields import reply_fields
 from prompt_objects.cli.opening import open_conversation, open_environment
 from prompt_objects.cli.running import run_to_the_end
+from prompt_objects.cli.streams import flush, put, put_json
 from prompt_objects.environment import Environment
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.session import Session
@@ -29,15 +31,16 @@ def run(options: Namespace, text: str) -> None:
     def show(event: Event) -> None:
         if isinstance(event, TextDelta) and event.depth == 0:
             if streams:
-                print(clean(event.text), end="", flush=True)
+                put(clean(event.text), end="")
+                flush()
         else:
             notes.show(event)
 
     reply = run_to_the_end(_send(environment, po, session, text, show), environment)
     if options.json:
-        print(json.dumps(_as_json(reply, po), ensure_ascii=False, indent=2))
+        put_json(json.dumps(reply_fields(reply, po.name), ensure_ascii=False, indent=2))
     else:
-        print("" if streams else reply.text)
+        put("" if streams else reply.text)
 
 
 async def _send(
@@ -54,15 +57,3 @@ async def _send(
         finally:
             turn.cancel()
             await asyncio.gather(turn, return_exceptions=True)
-
-
-def _as_json(reply: Reply, po: PromptObject) -> dict[str, object]:
-    """Build what `-p --json` prints: its keys are documented and stay."""
-    session = reply.session
-    return {
-        "object": po.name,
-        "session": {"id": session.id, "name": session.name},
-        "model": reply.model,
-        "text": reply.text,
-        "usage": reply.usage.as_json(),
-    }

@@ -3,33 +3,34 @@
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-import msgspec
-
-from prompt_objects.cli.opening import find_session, manager_for, note, open_environment
+from prompt_objects.cli.fields import session_fields, trashed_fields
+from prompt_objects.cli.opening import find_session, manager_for, open_environment
+from prompt_objects.cli.streams import note, put, put_json
 from prompt_objects.environment import Environment
 from prompt_objects.sessions.export import write_new
 from prompt_objects.sessions.formats import exporter
-from prompt_objects.sessions.session import Session, SessionInfo
+from prompt_objects.sessions.record import SessionInfo, Trashed
+from prompt_objects.sessions.session import Session
 from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.wording import ago, count
 
 __all__ = ["delete", "duplicate", "export", "list_", "new", "rename", "restore", "show"]
 
+T = TypeVar("T")
+
 
 def list_(options: Namespace) -> None:
     """Print one line a session, the latest first, or with `--json` one object a session."""
     with open_environment(options) as environment:
-        infos = manager_for(options, environment).list(limit=getattr(options, "limit", None))
-        if options.json:
-            print(json.dumps([_fields(info) for info in infos], ensure_ascii=False, indent=2))
+        manager = manager_for(options, environment)
+        if options.trash:
+            _print_list(manager.trash()[: options.limit], trashed_fields, _trashed_row, options)
         else:
-            _print_table(
-                (info.id, info.po_name, count(info.message_count, "message"), ago(info.updated_at), info.name)
-                for info in infos
-            )
+            _print_list(manager.list(limit=options.limit), session_fields, _row, options)
 
 
 def show(options: Namespace) -> None:
@@ -37,7 +38,7 @@ def show(options: Namespace) -> None:
     with open_environment(options) as environment:
         session = _find(options, environment)
         text = exporter("json" if options.json else "markdown")(session)
-        print(clean(text) if sys.stdout.isatty() else text)
+        _print_text(text, is_json=options.json)
 
 
 def new(options: Namespace) -> None:
@@ -84,28 +85,50 @@ def export(options: Namespace) -> None:
     if options.output:
         note(f"Wrote {write_new(Path(options.output), text)}")
     else:
-        print(clean(text) if sys.stdout.isatty() else text)
+        _print_text(text, is_json=options.format == "json")
 
 
 def _find(options: Namespace, environment: Environment) -> Session:
     return find_session(environment, options.object, options.key)
 
 
-def _fields(info: SessionInfo) -> dict[str, object]:
-    """Build what `--json` prints of a session: its keys are documented and stay."""
-    fields: dict[str, object] = msgspec.to_builtins(msgspec.structs.asdict(info))
-    return fields
+def _print_text(text: str, *, is_json: bool) -> None:
+    if is_json:
+        put_json(text)
+    else:
+        put(clean(text) if sys.stdout.isatty() else text)
 
 
 def _print_done(what: str, session: Session, options: Namespace) -> None:
     if options.json:
-        print(json.dumps(_fields(session.info), ensure_ascii=False, indent=2))
+        put_json(json.dumps(session_fields(session.info), ensure_ascii=False, indent=2))
     else:
-        print(clean_line(f"{what}: {session.name} ({session.id}) of {session.po_name}"))
+        put(clean_line(f"{what}: {session.name} ({session.id}) of {session.po_name}"))
+
+
+def _print_list(
+    items: Sequence[T],
+    fields: Callable[[T], dict[str, object]],
+    row: Callable[[T], tuple[str, ...]],
+    options: Namespace,
+) -> None:
+    if options.json:
+        put_json(json.dumps([fields(item) for item in items], ensure_ascii=False, indent=2))
+    else:
+        _print_table(map(row, items))
+
+
+def _row(info: SessionInfo) -> tuple[str, ...]:
+    return info.id, info.po_name, count(info.message_count, "message"), ago(info.updated_at), info.name
+
+
+def _trashed_row(trashed: Trashed) -> tuple[str, ...]:
+    *row, _, name = _row(trashed.info)
+    return *row, f"deleted {ago(trashed.deleted_at)}", name
 
 
 def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
     table = [tuple(clean_line(cell) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        put("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

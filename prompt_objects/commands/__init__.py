@@ -6,11 +6,11 @@ from importlib import import_module
 
 from prompt_objects.chat import Chat
 from prompt_objects.commands.command import Command
-from prompt_objects.commands.outcome import Outcome
+from prompt_objects.commands.outcome import Outcome, Question, Said
 from prompt_objects.errors import NotFound
 from prompt_objects.spelling import did_you_mean
 
-__all__ = ["all_commands", "command_or_message", "find", "run"]
+__all__ = ["all_commands", "answer", "command_or_message", "find", "run"]
 
 
 @cache
@@ -51,6 +51,11 @@ def find(line: str) -> tuple[Command, str]:
     hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands])
     hint = hint or "See /help; // sends a message that begins with /."
     raise NotFound(f"There is no command /{first}.", hint=hint)
+
+
+def answer(question: Question, typed: str) -> Outcome:
+    """Carry out what a question asks about, if the answer is a plain yes."""
+    return question.yes() if typed.strip().casefold() in {"y", "yes"} else Said("Nothing was changed.")
 
 
 def run(chat: Chat, line: str) -> Outcome:

@@ -1,5 +1,7 @@
 """What a slash command is: a function with typed parameters and a docstring, from which all else follows.
 
+A parameter's type is one of the kinds below, or `Annotated[str, (…)]` with the words that may be chosen from.
+
 Usage, help, completion and the generated reference come from the declaration; see `sessions.py` for examples.
 """
 
@@ -24,13 +26,15 @@ __all__ = [
     "Parameter",
     "SessionKey",
     "Text",
+    "TrashedKey",
     "command",
 ]
 
-Kind = Literal["text", "session", "object", "model", "command", "choice", "path"]
+Kind = Literal["text", "session", "trashed", "object", "model", "command", "choice", "path"]
 
 Text: TypeAlias = Annotated[str, "text"]
 SessionKey: TypeAlias = Annotated[str, "session"]
+TrashedKey: TypeAlias = Annotated[str, "trashed"]
 ObjectName: TypeAlias = Annotated[str, "object"]
 ModelName: TypeAlias = Annotated[str, "model"]
 CommandName: TypeAlias = Annotated[str, "command"]
@@ -110,6 +114,7 @@ def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
     options = [option for option in get_args(hint) if option is not NoneType]
     if get_origin(hint) is not Annotated and NoneType in get_args(hint):
         (hint,) = options  # X | None
-    if get_origin(hint) is Literal:
-        return Parameter(declared.name, "choice", required, get_args(hint))
-    return Parameter(declared.name, get_args(hint)[1], required)
+    _, kind = get_args(hint)
+    if isinstance(kind, tuple):
+        return Parameter(declared.name, "choice", required, kind)
+    return Parameter(declared.name, kind, required)

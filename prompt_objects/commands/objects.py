@@ -12,7 +12,8 @@ def objects(chat: Chat) -> Outcome:
     known = chat.environment.objects
     rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
     rows += [("", f"faulty: {clash}") for clash in chat.environment.catalogue.clashes()]
-    return Table("Prompt objects", ("name", "description"), rows, list(known).index(chat.po.name))
+    mark = list(known).index(chat.po.name) if chat.po.name in known else None
+    return Table("Prompt objects", ("name", "description"), rows, mark)
 
 
 @command("po")
@@ -30,6 +31,5 @@ def model(chat: Chat, name: ModelName | None = None) -> Outcome:
     A name is one of environment.yaml's models, any model of the server in use, or rehearsal, which is none.
     """
     if name is None:
-        return Said(chat.connect())
-    chat.environment.model = name
-    return Said(chat.connect())
+        return Said(chat.describe_model())
+    return Said(str(chat.environment.use_model(name)))

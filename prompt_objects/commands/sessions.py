@@ -1,13 +1,17 @@
 """Commands about sessions."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, TypeAlias
 
 from prompt_objects.chat import Chat
-from prompt_objects.commands.command import FilePath, SessionKey, Text, command
+from prompt_objects.commands.command import FilePath, SessionKey, Text, TrashedKey, command
 from prompt_objects.commands.outcome import Moved, Outcome, Question, Said, Table
+from prompt_objects.errors import UsageError
 from prompt_objects.sessions.export import export_to
+from prompt_objects.sessions.formats import formats
 from prompt_objects.wording import ago, count
+
+ExportFormat: TypeAlias = Annotated[str, formats()]
 
 
 @command("sessions")
@@ -82,7 +86,7 @@ def delete(chat: Chat, session: SessionKey | None = None) -> Outcome:
 
 
 @command("session restore")
-def restore(chat: Chat, session: SessionKey | None = None) -> Outcome:
+def restore(chat: Chat, session: TrashedKey | None = None) -> Outcome:
     """Bring a session back from the trash, by default the last deleted one, and go to it."""
     chat.open(chat.manager.restore(session))
     return Moved(f"Session {chat.session.name} is back, {count(chat.session.message_count, 'message')}.")
@@ -98,13 +102,21 @@ def duplicate(chat: Chat, name: Text | None = None) -> Outcome:
 @command("session export")
 def export(
     chat: Chat,
-    kind: Literal["markdown", "json"] = "markdown",
+    kind: ExportFormat = "markdown",
     path: FilePath | None = None,
 ) -> Outcome:
     """Write the current session to a file, by default into the environment's exports.
 
     A file that exists already is not overwritten.
     """
-    target = Path(path).expanduser() if path else None
-    written = export_to(chat.session, kind, target, chat.environment.data_dir / "exports")
+    written = export_to(chat.session, kind, _as_path(path) if path else None, chat.environment.data_dir / "exports")
     return Said(f"Wrote {written}")
+
+
+def _as_path(typed: str) -> Path:
+    if "\0" in typed:
+        raise UsageError(f"{typed!r} is no path.", hint="Give another path.")
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError as error:  # ~name of nobody
+        raise UsageError(f"{typed!r} is no path: {error}", hint="Give another path.") from error

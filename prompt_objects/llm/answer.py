@@ -5,7 +5,8 @@ object. Chunks are read as the plain JSON that they are, and nothing in them is 
 """
 
 import json
-import os
+import secrets
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from prompt_objects.message import Message
 
 __all__ = ["Answer", "Nonsense"]
+
+
+_MOST_CHARS = 10_000_000  # of text and arguments together
+_MOST_TOKENS = 2**53  # what JSON holds exactly
 
 
 class Nonsense(ValueError):
@@ -43,6 +48,7 @@ class Answer:
         self._text: list[str] = []
         self._refusal: list[str] = []
         self._calls: list[_Call] = []
+        self._chars = 0
         self._usage = Usage()
         self._finish_reason = ""
 
@@ -55,11 +61,12 @@ class Answer:
         choice = _first(chunk.get("choices"))
         if isinstance(choice.get("finish_reason"), str):
             self._finish_reason = choice["finish_reason"]
-        delta = choice.get("delta")
+        delta = choice["delta"] if "delta" in choice else _as_delta(choice.get("message"))
         return self._add_delta(delta) if isinstance(delta, dict) else ""
 
     def _add_delta(self, delta: dict[str, Any]) -> str:
         said, refused = _string(delta.get("content")), _string(delta.get("refusal"))
+        self._count(said + refused)
         self._text.append(said + refused)
         self._refusal.append(refused)
         calls = delta.get("tool_calls")
@@ -74,7 +81,14 @@ class Answer:
         call = self._call_of(piece.get("index"), _string(piece.get("id")), _string(function.get("name")))
         call.id = call.id or _string(piece.get("id"))
         call.name = call.name or _string(function.get("name"))
-        call.arguments += _arguments(function.get("arguments"))
+        arguments = _arguments(function.get("arguments"))
+        self._count(arguments)
+        call.arguments += arguments
+
+    def _count(self, text: str) -> None:
+        self._chars += len(text)
+        if self._chars > _MOST_CHARS:
+            raise Nonsense("went on for longer than any answer does")
 
     def _call_of(self, index: object, call_id: str, name: str) -> _Call:
         """Find the call that a piece belongs to, or begin one."""
@@ -100,17 +114,22 @@ class Answer:
         return Completion(message, self._usage, self._finish_reason)
 
     def _finished_calls(self) -> list[dict[str, Any]]:
-        taken: set[str] = set()
         calls = []
         for call in self._calls:
             if not call.name:
                 raise Nonsense("sent a call without a name")
-            # A result finds its call by id alone, so two calls must not share one.
-            call_id = call.id if call.id and call.id not in taken else f"call_{os.urandom(12).hex()}"
-            taken.add(call_id)
             function = {"name": call.name, "arguments": call.arguments or "{}"}
-            calls.append({"id": call_id, "type": "function", "function": function})
+            calls.append({"id": _new_id(), "type": "function", "function": function})
         return calls
+
+
+def _new_id() -> str:
+    """Make an id for a call; those of some servers come again with each answer, or are missing.
+
+    A result finds its call by id alone, in all of a conversation. Mistral's servers take nine letters and digits
+    and nothing else; all others take those too.
+    """
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
 
 
 def _begins_another(call: _Call, index: object, call_id: str, name: str) -> bool:
@@ -125,6 +144,15 @@ def _begins_another(call: _Call, index: object, call_id: str, name: str) -> bool
 def _first(choices: object) -> dict[str, Any]:
     choice = choices[0] if isinstance(choices, list) and choices else None
     return choice if isinstance(choice, dict) else {}
+
+
+def _as_delta(message: object) -> object:
+    """Give the calls of a message that came at once the numbers that a stream would give them."""
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(calls, list):
+        return message
+    numbered = [{**call, "index": number} for number, call in enumerate(calls) if isinstance(call, dict)]
+    return {**message, "tool_calls": numbered}
 
 
 def _string(value: object) -> str:
@@ -142,7 +170,7 @@ def _usage(usage: dict[str, Any]) -> Usage:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _MOST_TOKENS else 0
 
 
 def _why_empty(finish_reason: str) -> str:

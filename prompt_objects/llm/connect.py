@@ -28,6 +28,9 @@ class Connection:
     llm: LLM
     origin: str
 
+    def __str__(self) -> str:
+        return f"{self.llm.model}: {self.origin}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -39,6 +42,8 @@ class _Place:
     timeout: float | None = None
 
     def connection(self, model: str, name: str = "") -> Connection:
+        import openai  # noqa: F401 - half a second, spent here rather than in the first request
+
         from prompt_objects.llm.failures import shown_url
         from prompt_objects.llm.openai import OPENAI_URL, USUAL_TIMEOUT, OpenAILLM
 
@@ -67,7 +72,7 @@ def connect(
     A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
     is no name. What is wrong with a server or a key shows only when a turn begins.
     """
-    if name in {None, "default"} and "default" not in config.models:
+    if not name or (name == "default" and name not in config.models):
         name = config.model or environ.get("OPENAI_MODEL")
     if name == "rehearsal" and name not in config.models:
         return Connection(Rehearsal(), "no model answers")
@@ -122,6 +127,7 @@ def _usual_place(environ: Mapping[str, str]) -> _Place:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        is_http = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+    return is_http and text.isprintable() and " " not in text

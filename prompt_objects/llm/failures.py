@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from prompt_objects.errors import (
     BrokenStream,
@@ -76,6 +76,10 @@ class Endpoint:
         hint = "Is the server running, and is its address right?"
         return Unreachable(f"{self} cannot be reached: {_why_unreachable(error)}.", hint=hint)
 
+    def no_way(self, why: str, hint: str) -> Unreachable:
+        """Say what in the surroundings keeps a request from being sent at all."""
+        return Unreachable(f"{self} cannot be reached: {why}.", hint=hint)
+
     def broken(self, what: str, hint: str = "What had come is kept; ask again.") -> BrokenStream:
         """Say how the answer broke off; `what` ends a sentence that begins with the server."""
         return BrokenStream(f"{self} {what}.", hint=hint)
@@ -89,6 +93,8 @@ class Endpoint:
         """Turn an error that the server sent, as a status or inside the stream, into ours."""
         response = getattr(error, "response", None)
         status = response.status_code if response is not None else _status_in(error.code)
+        if response is not None and "location" in response.headers:
+            return self._redirected(response.headers["location"])
         wait = retry_after(response.headers) if response is not None else None
         said = self.cleaned(_words(error))
         kind = f"{error.code or ''} {error.type or ''} {said}"
@@ -117,6 +123,15 @@ class Endpoint:
             return ServerFailed(f"{self} failed: {said}", hint="Try again later.")
         return LLMError(f"{self} refused the request ({status}): {said}")
 
+    def _redirected(self, location: str) -> LLMError:
+        """Say where the server would have the conversation sent to; it is for a person to decide."""
+        try:
+            target = self.cleaned(shown_url(urljoin(self.base_url, location)))
+        except ValueError:
+            target = "an address that makes no sense"
+        hint = "If that is right, put the address of that server where this one is: OPENAI_BASE_URL, or base_url."
+        return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
+
     def _unauthorized(self, status: int) -> Unauthorized:
         """Say nothing of the server's own words here: they tend to quote the key."""
         hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
@@ -133,9 +148,9 @@ class Endpoint:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL without what may be secret in it: user, password, query."""
+    """Return scheme, host and port of a URL: all the rest may be secret, the path too."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,27 +9,23 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm import Completion, Request, Text
 from prompt_objects.llm.answer import Answer, Nonsense
-from prompt_objects.llm.failures import Endpoint, retry_after
+from prompt_objects.llm.events import Event, events
+from prompt_objects.llm.failures import Endpoint
 from prompt_objects.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import httpx2
-    from openai import APIError, AsyncOpenAI, AsyncStream
+    from openai import APIError, AsyncOpenAI
 
 __all__ = ["OPENAI_URL", "USUAL_TIMEOUT", "OpenAILLM"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 USUAL_TIMEOUT = 300.0  # seconds; models that think first can be silent for minutes
-_CONNECT_SECONDS = 5.0
-_PATIENCE_SECONDS = 30.0  # a server that asks for a longer wait is not waited for: the person is told
 _MODELS_SECONDS = 3.0  # how long an error message may wait for the list of models
 _MODELS_SHOWN = 8
 
@@ -39,7 +35,8 @@ class OpenAILLM:
 
     `base_url` is OpenAI's own by default. `key_name` is the environment variable that people set the key in,
     for hints; where it is given, there must be a key. `timeout` is the longest silence in seconds, before an
-    answer and between its pieces. `max_retries` counts further attempts before an answer has begun.
+    answer and between its pieces; what merely keeps the connection alive is silence. `max_retries` counts further
+    attempts before an answer has begun.
     """
 
     def __init__(  # noqa: PLR0913 - all but the model have a default, and none may be given by position
@@ -66,15 +63,12 @@ class OpenAILLM:
     async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
         """Send the request and stream the answer; raises `LLMError`, in the words of `failures`."""
         answer = Answer()
-        async with aclosing(self._chunks(request)) as chunks:
-            async for chunk in chunks:
-                try:
-                    text = answer.add(chunk)
-                except Nonsense as error:
-                    raise self._endpoint.broken(str(error)) from error
-                if text:
-                    yield Text(text)
         try:
+            async with aclosing(self._chunks(request)) as chunks:
+                async for chunk in chunks:
+                    text = answer.add(chunk)
+                    if text:
+                        yield Text(text)
             yield answer.completion()
         except Nonsense as error:
             raise self._endpoint.broken(str(error)) from error
@@ -86,31 +80,38 @@ class OpenAILLM:
             await client.close()
 
     async def _chunks(self, request: Request) -> AsyncGenerator[object, None]:
-        """Yield the chunks of an answer, with every failure on the way turned into an `LLMError`."""
+        """Yield the chunks of an answer; raises `LLMError`, and `Nonsense` for what is not JSON."""
         client = await self._client()
-        from openai import APIConnectionError, APIError
+        from httpx2 import RequestError
+        from openai import APIError
 
         response = await self._open(client, request)
-        async with response:
-            try:
-                async with aclosing(_events(response)) as events:
-                    async for chunk in events:
-                        yield chunk
-            except APIConnectionError as error:
-                raise self._endpoint.cut_off(error) from error
-            except APIError as error:
-                raise self._endpoint.refusal(error) from error
-            except (ValueError, RecursionError) as error:
-                raise self._endpoint.broken("sent something that is not JSON") from error
+        try:
+            async with aclosing(events(response.aiter_raw())) as found:
+                while event := await self._next(found):
+                    chunk = _decoded(event.data)
+                    body = _error_in(event.name, chunk)
+                    if body:
+                        raise self._endpoint.refusal(APIError("it did not say why", response.request, body=body))
+                    yield chunk
+        except (RequestError, TimeoutError) as error:
+            raise self._endpoint.cut_off(error) from error
+        finally:
+            await response.aclose()
 
-    async def _open(self, client: "AsyncOpenAI", request: Request) -> "AsyncStream[object]":
+    async def _next(self, found: AsyncGenerator[Event, None]) -> Event | None:
+        """Wait for the next event, for as long as a silence may last; None at the end."""
+        async with asyncio.timeout(self._timeout):
+            return await anext(found, None)
+
+    async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
         """Send the request; raises `LLMError` where no answer begins."""
         from openai import APIConnectionError, APIError, AsyncStream
 
         asks_for_usage = self._asks_for_usage
         body = _encoded(self.model, request, asks_for_usage=asks_for_usage)
         try:
-            response = await client.post(
+            stream = await client.post(
                 "/chat/completions", content=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
             )
         except APIConnectionError as error:
@@ -120,11 +121,22 @@ class OpenAILLM:
                 self._asks_for_usage = False
                 return await self._open(client, request)
             raise await self._refusal(client, error) from error
-        if "html" in response.response.headers.get("content-type", ""):
-            await response.close()
+        try:
+            self._check(stream.response)
+        except LLMError:
+            await stream.close()
+            raise
+        return stream.response
+
+    def _check(self, response: "httpx2.Response") -> None:
+        from prompt_objects.llm.wire import is_compressed
+
+        if "html" in response.headers.get("content-type", ""):
             hint = "Check base_url: it usually ends in /v1."
             raise self._endpoint.broken("answered with a web page", hint)
-        return response
+        if is_compressed(response):
+            hint = "Look for a proxy on the way that compresses what passes."
+            raise self._endpoint.broken("sent a compressed answer, though asked not to", hint)
 
     async def _refusal(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
         failure = self._endpoint.refusal(error)
@@ -137,10 +149,9 @@ class OpenAILLM:
         from openai import OpenAIError
 
         try:
-            listing = await client.get(
-                "/models", cast_to=object, options={"timeout": _MODELS_SECONDS, "max_retries": 0}
-            )
-        except (OpenAIError, ValueError):
+            async with asyncio.timeout(_MODELS_SECONDS):
+                listing = await client.get("/models", cast_to=object, options={"max_retries": 0})
+        except (OpenAIError, TimeoutError, ValueError, RecursionError):
             return "Check the model's name, and base_url: it usually ends in /v1."
         data = listing.get("data") if isinstance(listing, dict) else None
         rows = [row.get("id") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
@@ -163,27 +174,37 @@ class OpenAILLM:
         return self._clients[loop]
 
     def _make_client(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+        from httpx2 import InvalidURL
+        from openai import AsyncOpenAI
 
-        timeout = Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
-        http_client = DefaultAsyncHttpxClient(
-            timeout=timeout,
-            trust_env=not _is_loopback(self._endpoint.base_url),  # a proxy would not find this machine's servers
-            event_hooks={"response": [_refuse_long_waits]},
-        )
-        return AsyncOpenAI(
-            api_key=self._endpoint.api_key or "none",  # servers without keys ignore it; the client insists on one
-            base_url=self._endpoint.base_url,
-            timeout=timeout,
-            max_retries=self._max_retries,
-            http_client=http_client,
-        )
+        from prompt_objects.llm.wire import open_wire
+
+        wire = open_wire(self._endpoint, self._timeout)
+        try:
+            return AsyncOpenAI(
+                api_key=self._endpoint.api_key or "none",  # servers without keys ignore it; the client insists on one
+                base_url=self._endpoint.base_url,
+                timeout=wire.timeout,
+                max_retries=self._max_retries,
+                http_client=wire,
+            )
+        except InvalidURL as error:
+            raise self._endpoint.no_way("its address is not a URL", "Check base_url.") from error
 
 
-async def _events(response: "AsyncStream[object]") -> AsyncGenerator[object, None]:
-    events: AsyncIterator[object] = aiter(response)
-    async for event in events:
-        yield event
+def _decoded(data: bytes) -> object:
+    try:
+        return json.loads(data, strict=False)  # some servers leave line ends in strings as they are
+    except (ValueError, RecursionError) as error:
+        raise Nonsense("sent something that is not JSON") from error
+
+
+def _error_in(name: str, chunk: object) -> object:
+    """Return what a chunk tells of an error; nothing where it is part of an answer."""
+    if not isinstance(chunk, dict):
+        return None
+    is_bare = "choices" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
+    return chunk.get("error") or (chunk if is_bare or name == "error" else None)
 
 
 def _encoded(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
@@ -204,17 +225,3 @@ def _encoded(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
 def _refuses_to_count(error: "APIError") -> bool:
     words = f"{error.message} {error.body}"
     return "stream_options" in words or "include_usage" in words
-
-
-def _is_loopback(base_url: str) -> bool:
-    return urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}
-
-
-async def _refuse_long_waits(response: "httpx2.Response") -> None:
-    """Keep the client from trying again where waiting would be too long, or in vain."""
-    if not response.is_error:
-        return
-    wait = retry_after(response.headers)
-    in_vain = b"insufficient_quota" in await response.aread()
-    if in_vain or (wait is not None and wait > _PATIENCE_SECONDS):
-        response.headers["x-should-retry"] = "false"

@@ -12,6 +12,7 @@ from prompt_objects.sessions.stores.disk import failure, make_folder
 __all__ = ["export_to", "write_new"]
 
 _SUFFIXES = {"markdown": ".md", "json": ".json"}
+_LONGEST_STEM = 120  # bytes; a file's name may have 255, on some encrypted disks 143
 
 
 def export_to(session: Session, kind: str, path: Path | None, folder: Path) -> Path:
@@ -21,11 +22,23 @@ def export_to(session: Session, kind: str, path: Path | None, folder: Path) -> P
     """
     text = exporter(kind)(session)
     if path is None:
-        make_folder(folder)
-        name = "".join(letter if letter.isalnum() else "-" for letter in session.name).strip("-") or "session"
+        try:
+            make_folder(folder)
+        except OSError as error:
+            raise failure("made", folder, error) from error
         stamp = timestamp()[:19].replace(":", "")
-        path = folder / f"{session.po_name}-{name}-{stamp}{_SUFFIXES[kind]}"
+        path = folder / f"{_stem(session)}-{stamp}{_SUFFIXES[kind]}"
     return write_new(path, text)
+
+
+def _stem(session: Session) -> str:
+    """Name the object and the session by letters that are safe in a file's name, whatever they are called."""
+    parts = (_plain(session.po_name), _plain(session.name))
+    return "-".join(filter(None, parts)).encode()[:_LONGEST_STEM].decode(errors="ignore").strip("-") or "session"
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in name).strip("-")
 
 
 def write_new(path: Path, text: str) -> Path:
@@ -36,6 +49,8 @@ def write_new(path: Path, text: str) -> Path:
         raise UsageError(f"{path} exists already; it was not overwritten.", hint="Give another name.") from error
     except OSError as error:
         raise failure("written", path, error) from error
+    except ValueError as error:  # a NUL
+        raise UsageError(f"{str(path)!r} cannot be the name of a file.", hint="Give another name.") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)

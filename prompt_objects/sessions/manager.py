@@ -1,13 +1,15 @@
 """SessionManager: how a person, or a program, gets at sessions by their names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_objects.errors import Ambiguous, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Ambiguous, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import LONGEST_NAME, free_name, is_id, valid_name
-from prompt_objects.sessions.session import Parent, Session, SessionInfo, Trashed, new_id
+from prompt_objects.sessions.record import Parent, SessionInfo, Trashed, new_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.wording import ago, count
@@ -25,7 +27,8 @@ _SHORTEST_PREFIX = 4
 class SessionManager:
     """The sessions of one prompt object, or, without `po_name`, of all.
 
-    With `user_id`, those of that user only. `templates` are beginnings that a session may be made from.
+    With `user_id`, those of that user only. `last_used` remembers which one is current, by default only while this
+    lives; `templates` returns beginnings that a session may be made from.
     A key is an id, the beginning of one (4 characters or more), or a name; methods that take one raise `NotFound`,
     and `Ambiguous` where several sessions answer to it. Methods that take a name raise `InvalidName` and
     `NameTaken`. Whatever writes may raise `StoreError`.
@@ -37,16 +40,20 @@ class SessionManager:
         po_name: str | None = None,
         *,
         user_id: str | None = None,
-        templates: Templates | None = None,
+        last_used: LastUsed | None = None,
+        templates: Callable[[], Templates] = dict,
     ) -> None:
         self.store = store
         self.po_name = po_name
         self.user_id = user_id
-        self._templates = templates or {}
+        self.last_used = last_used or LastUsed()
+        self._templates = templates
 
-    def for_object(self, po_name: str, *, templates: Templates | None = None) -> "SessionManager":
+    def for_object(self, po_name: str, *, templates: Callable[[], Templates] = dict) -> "SessionManager":
         """Return the manager of one prompt object's sessions."""
-        return SessionManager(self.store, po_name, user_id=self.user_id, templates=templates)
+        return SessionManager(
+            self.store, po_name, user_id=self.user_id, last_used=self.last_used, templates=templates
+        )
 
     # Finding
 
@@ -57,17 +64,21 @@ class SessionManager:
     def current(self) -> Session:
         """Return the session that was last used; where there is none, "Default" is made."""
         po_name = self._object()
-        last = self.store.last_used.last_session(po_name)
-        if last is None or (session := self._load_if_there(last)) is None:
-            newest = next(iter(self.for_object(po_name).list(limit=1, include_children=False)), None)
-            session = self.get(newest.id) if newest else self._default(po_name)
-        self.store.last_used.use_session(po_name, session.id)
+        last = self.last_used.last_session(po_name)
+        session = self._load_if_there(last) if last else None
+        session = session or self._newest(po_name) or self._default(po_name)
+        self.last_used.use_session(po_name, session.id)
         return session
+
+    def _newest(self, po_name: str) -> Session | None:
+        infos = self.for_object(po_name).list(include_children=False)
+        loaded = (self._load_if_there(info.id) for info in infos)
+        return next((session for session in loaded if session), None)
 
     def switch(self, key: str) -> Session:
         """Make a session the current one of its prompt object."""
         session = self.get(key)
-        self.store.last_used.use_session(session.po_name, session.id)
+        self.last_used.use_session(session.po_name, session.id)
         return session
 
     def open_file(self, path: Path) -> Session:
@@ -82,30 +93,33 @@ class SessionManager:
 
     # Making and changing
 
-    def create(
+    def create(  # noqa: PLR0913 - all but the name are given by their own names
         self,
         name: str | None = None,
         *,
         po_name: str | None = None,
+        numbered: bool = False,
         template: str | None = None,
         parent: Parent | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Session:
         """Begin a session; without a name it is called "Session 2" or the like.
 
-        A manager of all sessions has to be told of which prompt object. Raises `UsageError` for a template that
-        there is not.
+        A name that is taken gets a number where `numbered` allows it. A manager of all sessions has to be told of
+        which prompt object. Raises `UsageError` for a template that there is not.
         """
         po_name = self._object(po_name)
         messages = self._template(template)
-        if name is not None:
-            return self._create(valid_name(name), po_name, parent, metadata, messages)
-        candidate = f"Session {len(self._infos(po_name)) + 1}"
+        if name is None:
+            name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
+        name = valid_name(name)
         while True:
             try:
-                return self._create(candidate, po_name, parent, metadata, messages)
+                return self._create(name, po_name, parent, metadata, messages)
             except NameTaken as error:
-                candidate = error.suggestion
+                if not numbered:
+                    raise
+                name = error.suggestion
 
     def rename(self, key: str, new_name: str) -> Session:
         """Give a session another name."""
@@ -158,7 +172,7 @@ class SessionManager:
     # Inside
 
     def _object(self, po_name: str | None = None) -> str:
-        found = po_name or self.po_name or self.store.last_used.last_object()
+        found = po_name or self.po_name or self.last_used.last_object()
         if found is None:
             raise UsageError("It is not clear which prompt object is meant.", hint="Give its name, po_name=….")
         if self.po_name not in (None, found):
@@ -182,7 +196,7 @@ class SessionManager:
             return None
         try:
             session = Session(self.store, self.store.load(session_id))
-        except NotFound:
+        except (NotFound, Damaged):  # a damaged one is no reason to be locked out of the others
             return None
         return session if self._is_ours(session.info) else None
 
@@ -195,12 +209,13 @@ class SessionManager:
     def _template(self, name: str | None) -> Sequence[Message]:
         if name is None:
             return []
-        if name not in self._templates:
-            nearest = did_you_mean(name, self._templates)
-            there = ", ".join(self._templates) or "none"
+        templates = self._templates()
+        if name not in templates:
+            nearest = did_you_mean(name, templates)
+            there = ", ".join(templates) or "none"
             raise UsageError(f"There is no template {name!r}.", hint=nearest or f"There are: {there}.")
         moment = timestamp()
-        return [{**message, "at": moment} for message in self._templates[name]]
+        return [{**message, "at": moment} for message in templates[name]]
 
     def _create(
         self,

@@ -1,69 +1,17 @@
-"""A session: one conversation of one prompt object."""
+"""A session: one conversation of one prompt object, to be read and added to."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from threading import RLock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, overload
-
-import msgspec
+from typing import Any, overload
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message, timestamp
+from prompt_objects.sessions.record import Parent, Record, SessionInfo
+from prompt_objects.sessions.stores import Store
 
-if TYPE_CHECKING:
-    from prompt_objects.sessions.stores import Store
-
-__all__ = ["Parent", "Record", "Session", "SessionInfo", "Trashed", "new_id"]
-
-
-def new_id() -> str:
-    """Make a UUIDv7: ids sort by the time they were made, also within one millisecond of one process."""
-    from uuid_utils import uuid7
-
-    return str(uuid7())
-
-
-class Parent(msgspec.Struct, frozen=True):
-    """The call that started a session: its id, and the session in which it stands."""
-
-    session: str
-    call: str
-
-
-class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is known about a session without reading its history; times are UTC.
-
-    Tokens and cost are the sums over the `usage` of its messages; `cost` is None where none of them has one.
-    """
-
-    id: str
-    name: str
-    po_name: str
-    message_count: int
-    created_at: datetime
-    updated_at: datetime
-    user_id: str | None = None
-    parent: Parent | None = None
-    tags: tuple[str, ...] = ()
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    cost: float | None = None
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A session as a store hands it out: all but its history."""
-
-    info: SessionInfo
-    metadata: dict[str, Any]
-
-
-class Trashed(msgspec.Struct, frozen=True):
-    """A deleted session that can be restored."""
-
-    info: SessionInfo
-    deleted_at: datetime
+__all__ = ["Session"]
 
 
 class History(Sequence[Message]):
@@ -97,7 +45,7 @@ class Session:
     What it shows is the session as it was when it was opened, plus what was appended or refreshed here.
     """
 
-    def __init__(self, store: "Store", record: Record) -> None:
+    def __init__(self, store: Store, record: Record) -> None:
         self._store = store
         self._record = record
         self._messages: list[Message] | None = None

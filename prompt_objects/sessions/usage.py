@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.session import SessionInfo
+from prompt_objects.sessions.record import SessionInfo
 
 __all__ = ["with_usage"]
 

@@ -1,15 +1,14 @@
 """What a prompt object can use: a name, a description, a JSON Schema and something to run."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
 from prompt_objects.context import Context
 
-__all__ = ["Effect", "Run", "Tool"]
+__all__ = ["Run", "Tool"]
 
-Effect = Literal["read", "write", "execute", "network"]
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
 
@@ -18,14 +17,12 @@ class Tool(Struct, frozen=True):
 
     `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of
     the call and returns text for the model; it raises `ToolError`, in words a model can act on, when it cannot.
-    `effect` is the most that it can do to the world.
     """
 
     name: str
     description: str
     parameters: dict[str, Any]
     run: Run
-    effect: Effect = "read"
 
     def as_function(self) -> dict[str, Any]:
         """Describe the tool in the chat protocol's form."""

@@ -4,10 +4,11 @@ import asyncio
 from typing import Any, Literal, Protocol
 
 from prompt_objects.context import Context
-from prompt_objects.errors import NameTaken, ToolError
+from prompt_objects.errors import ToolError
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Parent, Session
+from prompt_objects.sessions.record import Parent
+from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
 
 __all__ = ["delegate"]
@@ -35,19 +36,21 @@ class Receiver(Protocol):
     ) -> Answer: ...
 
 
-def delegate(receiver: Receiver, keep: Literal["fresh", "continue"] = "fresh") -> Tool:
+def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:
     """Make the tool by which a prompt object asks `receiver`.
 
-    Each call gets a session that names the session and the call it came from; with `keep="continue"` later
-    calls of one session go on in the first one's.
+    Each call gets a session of its own that names the session and the call it came from; with the mode `continue`
+    all calls from one session go on in the same one.
     """
+    finding = asyncio.Lock()
 
     async def run(arguments: dict[str, Any], context: Context) -> str:
         message = arguments.get("message")
         if not isinstance(message, str) or not message.strip():
             raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
         child = context.delegate(receiver.name)
-        session = await asyncio.to_thread(child_session, receiver.session_manager, context, keep)
+        async with finding:  # calls side by side are to find the same one
+            session = await asyncio.to_thread(child_session, receiver.session_manager, context, mode)
         answer = await receiver.receive(message, child, session)
         return answer.text
 
@@ -66,22 +69,17 @@ def delegate(receiver: Receiver, keep: Literal["fresh", "continue"] = "fresh") -
             "additionalProperties": False,
         },
         run=run,
-        effect="execute",
     )
 
 
-def child_session(manager: SessionManager, context: Context, keep: str) -> Session:
+def child_session(manager: SessionManager, context: Context, mode: str) -> Session:
     """Find or make the session in which a call of `context` is answered."""
     if context.session is None or context.call_id is None:
         raise ToolError("Only a running turn can ask another prompt object.")
-    if keep == "continue":
+    if mode == "continue":
         for info in manager.list():
             if info.parent and info.parent.session == context.session.id:
                 return manager.get(info.id)
     parent = Parent(session=context.session.id, call=context.call_id)
     name = f"{context.path[-1]}: {context.session.name}"[:80]
-    while True:
-        try:
-            return manager.create(name, parent=parent)
-        except NameTaken as error:
-            name = error.suggestion
+    return manager.create(name, numbered=True, parent=parent)

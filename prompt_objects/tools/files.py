@@ -1,16 +1,16 @@
 """Reading the environment's folder: `read_file` and `list_files`, confined to it."""
 
 import asyncio
-import os
 import stat
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
 from prompt_objects.tools import Tool
+from prompt_objects.tools.confined import Confined
 
 __all__ = ["FILE_TOOLS", "LIST_FILES", "READ_FILE"]
 
@@ -19,75 +19,39 @@ MOST_BYTES = 10_000_000
 MOST_ENTRIES = 500
 
 
-def confined(folder: Path, path: str) -> Path:
-    """Resolve a path that a model named, inside `folder`.
-
-    Raises `ToolError` for an absolute path, for `..`, for a symbolic link that leads out, and for the hidden
-    files and folders where an environment keeps its state and people keep their keys.
-    """
-    parts = PurePosixPath(path.replace("\\", "/")).parts
-    if "\0" in path or path.startswith(("/", "~")) or ".." in parts or ":" in (parts or ("",))[0]:
-        raise ToolError(f"{path!r} is outside the environment. Give a path relative to its folder.")
-    if any(part.startswith(".") for part in parts):
-        raise ToolError(f"{path!r} is hidden; hidden files and folders cannot be read.")
-    root = folder.resolve()
-    try:
-        target = root.joinpath(*parts).resolve()
-    except (OSError, RuntimeError) as error:  # too long a name, or a loop of links
-        raise ToolError(f"{path!r} cannot be followed: {error}.") from error
-    inside = target.relative_to(root).parts if target.is_relative_to(root) else None
-    if inside is None or any(part.startswith(".") for part in inside):
-        raise ToolError(f"{path!r} leads out of what may be read.")
-    return target
-
-
-def read_file(folder: Path, path: str, start_line: int = 1) -> str:
+def read_file(within: Confined, path: str, start_line: int = 1) -> str:
     """Return a text file from `start_line` on, at most `MOST_CHARACTERS`, saying so where there is more."""
-    target = confined(folder, path)
-    data = _read_bytes(target, path)
+    data = within.read(path, MOST_BYTES)
     if b"\0" in data[:8192]:
         return f"{path} is a binary file of {len(data):,} bytes; it cannot be shown as text."
     try:
-        text = data.decode("utf-8-sig")
+        lines = data.decode("utf-8-sig").removesuffix("\n").split("\n")
     except UnicodeDecodeError:
         return f"{path} is not UTF-8 text ({len(data):,} bytes); it cannot be shown."
-    if start_line > 1:
-        lines = text.splitlines(keepends=True)
-        if start_line > len(lines):
-            raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is behind its end.")
-        text = "".join(lines[start_line - 1 :])
-    if len(text) <= MOST_CHARACTERS:
-        return text or f"{path} is empty."
-    shown = text[:MOST_CHARACTERS]
-    next_line = start_line + shown.count("\n")
-    return f"{shown}\n[cut here, {len(text) - len(shown):,} characters are left; go on with start_line {next_line}]"
+    if start_line > len(lines):
+        raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is behind its end.")
+    return _whole_lines(lines, start_line) or f"{path} is empty."
 
 
-def _read_bytes(target: Path, path: str) -> bytes:
-    try:
-        # Opened before it is looked at, without following a link put there meanwhile, and never waiting for a pipe.
-        descriptor = os.open(target, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError as error:
-        raise ToolError(f"There is no file {path!r}. list_files shows what there is.") from error
-    except OSError as error:
-        raise ToolError(f"{path!r} cannot be read: {error.strerror}.") from error
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise ToolError(f"{path!r} is a folder; list_files shows what is in it.")
-        if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{path!r} is not an ordinary file.")
-        if status.st_size > MOST_BYTES:
-            raise ToolError(f"{path!r} has {status.st_size:,} bytes; at most {MOST_BYTES:,} can be read.")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MOST_BYTES)
-    finally:
-        os.close(descriptor)
+def _whole_lines(lines: list[str], start_line: int) -> str:
+    """Join the lines that fit; a single line that does not is cut, so that there is always a way on."""
+    room = MOST_CHARACTERS
+    end = start_line - 1
+    while end < len(lines) and (room := room - len(lines[end]) - 1) >= 0:
+        end += 1
+    if end == len(lines):
+        return "\n".join(lines[start_line - 1 :])
+    if end == start_line - 1:
+        cut, end = [lines[end][:MOST_CHARACTERS], f"[line {start_line} is longer than can be shown]"], end + 1
+    else:
+        cut = lines[start_line - 1 : end]
+    left = f"[{len(lines) - end:,} of {len(lines):,} lines are left; go on with start_line {end + 1}]"
+    return "\n".join([*cut, left])
 
 
-def list_files(folder: Path, path: str = ".", *, recursive: bool = False) -> str:
+def list_files(within: Confined, path: str = ".", *, recursive: bool = False) -> str:
     """Return the names in a folder, one a line: folders end in `/`, files are followed by their size."""
-    target = confined(folder, path)
+    target = within.resolve(path)
     if not target.is_dir():
         raise ToolError(f"There is no folder {path!r}.")
     entries = islice(_walk(target) if recursive else _visible(target), MOST_ENTRIES + 1)
@@ -123,6 +87,10 @@ def _described(entry: Path, base: Path) -> str:
     return f"{name}/" if stat.S_ISDIR(status.st_mode) else f"{name} ({status.st_size:,} bytes)"
 
 
+def _within(context: Context) -> Confined:
+    return Confined(context.folder, context.data_dir)
+
+
 def _text_argument(arguments: dict[str, Any], name: str, default: str | None = None) -> str:
     value = arguments.get(name, default)
     if not isinstance(value, str) or not value:
@@ -134,12 +102,12 @@ async def _run_read_file(arguments: dict[str, Any], context: Context) -> str:
     start = arguments.get("start_line", 1)
     if not isinstance(start, int) or start < 1:
         raise ToolError("'start_line' must be a whole number from 1 on.")
-    return await asyncio.to_thread(read_file, context.folder, _text_argument(arguments, "path"), start)
+    return await asyncio.to_thread(read_file, _within(context), _text_argument(arguments, "path"), start)
 
 
 async def _run_list_files(arguments: dict[str, Any], context: Context) -> str:
     path = _text_argument(arguments, "path", ".")
-    return await asyncio.to_thread(list_files, context.folder, path, recursive=arguments.get("recursive") is True)
+    return await asyncio.to_thread(list_files, _within(context), path, recursive=arguments.get("recursive") is True)
 
 
 READ_FILE = Tool(

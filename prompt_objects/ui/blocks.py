@@ -6,6 +6,8 @@ from itertools import pairwise
 __all__ = ["BlockStream"]
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
+_BLANK = re.compile(r"^[ \t\r]*\n", re.MULTILINE)
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _LONG = 2000
 _GROWTH = 1.25
 
@@ -53,13 +55,42 @@ class BlockStream:
 
 
 def _finished_blocks(text: str) -> list[str]:
-    """Return all blocks but the last of those that the whole lines of a text hold."""
-    from prompt_objects.ui.markdown import block_starts
+    """Return all blocks but the last of those that the whole lines of a text hold, parsing no more than it must."""
+    from prompt_objects.ui.markdown import LARGE
 
     whole = text[: text.rfind("\n") + 1]
+    blocks: list[str] = []
+    begin = 0
+    while True:
+        window = whole[begin : whole.rfind("\n", begin, begin + LARGE) + 1]
+        found = _all_but_last(window)
+        if not found and len(whole) - begin > LARGE:
+            found = _large_block(whole, begin, LARGE)
+        if not found:
+            return blocks
+        blocks += found
+        begin += sum(map(len, found))
+
+
+def _all_but_last(whole: str) -> list[str]:
+    from prompt_objects.ui.markdown import block_starts
+
     starts = block_starts(whole)
     if len(starts) < 2:  # noqa: PLR2004 - one block has none behind it
         return []
     offsets = [0, *(line.end() for line in _LINES.finditer(whole))]
     cuts = [0, *(offsets[line] for line in starts[1:])]
     return [whole[begin:end] for begin, end in pairwise(cuts)]
+
+
+def _large_block(whole: str, begin: int, size: int) -> list[str]:
+    """Return the block of more than `size` characters that begins there, if it has an end.
+
+    It is not parsed, since it is not drawn as Markdown: code ends with its fence, all else at the next blank line.
+    """
+    if fence := _FENCE.match(whole, begin):
+        closing = re.compile(rf"^ {{0,3}}{fence[1]}{fence[1][0]}*[ \t\r]*\n", re.MULTILINE)
+        end = closing.search(whole, fence.end())
+    else:
+        end = _BLANK.search(whole, begin + size)
+    return [whole[begin : end.end()]] if end else []

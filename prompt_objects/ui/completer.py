@@ -16,7 +16,7 @@ __all__ = ["CommandCompleter"]
 
 MOST = 200
 """As many sessions as are offered at once; one more letter narrows them down."""
-META_WIDTH = 50
+META_WIDTH = 90
 
 
 class CommandCompleter(Completer):
@@ -69,8 +69,8 @@ class CommandCompleter(Completer):
         match parameter.kind:
             case "choice":
                 yield from ((choice, "") for choice in parameter.choices)
-            case "session":
-                for info in self._chat.sessions():
+            case "session" | "trashed":
+                for info in self._chat.sessions() if parameter.kind == "session" else self._chat.trash():
                     yield info.name, f"{count(info.message_count, 'message')}, {ago(info.updated_at)}"
             case "object":
                 yield from ((name, po.description) for name, po in environment.objects.items())

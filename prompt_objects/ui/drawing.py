@@ -1,7 +1,7 @@
 """The small things a conversation is drawn from, each a pure function from data to lines."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prompt_toolkit.utils import get_cwidth
 
@@ -11,6 +11,8 @@ from prompt_objects.ui.style import Line
 __all__ = ["barred", "call", "cut", "duration", "error", "folded", "prompt", "result", "said", "sentence", "size"]
 
 BAR = "│ "
+MOST_SAID = 40
+"""Rows of one message that are shown again once it is sent: it was seen while it was typed."""
 _ASKED = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 
@@ -31,16 +33,24 @@ def cut(text: str, width: int) -> str:
 
 def folded(text: str, width: int) -> list[str]:
     """Break the text into lines of at most `width` cells."""
-    lines = []
+    width = max(width, 1)
+    lines: list[str] = []
     for line in clean(text).split("\n"):
-        start = used = 0
-        for index, char in enumerate(line):
-            used += get_cwidth(char)
-            if used > width and index > start:
-                lines.append(line[start:index])
-                start, used = index, get_cwidth(char)
-        lines.append(line[start:])
+        if line.isascii():  # one cell each: much faster
+            lines += [line[start : start + width] for start in range(0, len(line), width)] or [""]
+        else:
+            lines += _folded_by_cells(line, width)
     return lines
+
+
+def _folded_by_cells(line: str, width: int) -> Iterator[str]:
+    start = used = 0
+    for index, char in enumerate(line):
+        used += get_cwidth(char)
+        if used > width and index > start:
+            yield line[start:index]
+            start, used = index, get_cwidth(char)
+    yield line[start:]
 
 
 def prompt(po_name: str, width: int) -> str:
@@ -49,14 +59,15 @@ def prompt(po_name: str, width: int) -> str:
 
 
 def said(at: str, text: str, width: int) -> list[Line]:
-    """Draw what the person said, behind the prompt that it was said at."""
+    """Draw what the person said, behind the prompt that it was said at: of much of it, the beginning and the end."""
     lead = cut(at, max(width // 2, 2))
-    indent = get_cwidth(lead)
-    first, *others = folded(text, max(width - indent, 2))
-    return [
-        [("class:prompt", lead), ("class:said", first)],
-        *([("", " " * indent), ("class:said", line)] for line in others),
-    ]
+    indent = ("", " " * get_cwidth(lead))
+    rows = folded(text, max(width - get_cwidth(lead), 2))
+    lines: list[Line] = [[indent, ("class:said", row)] for row in _ends(rows)]
+    lines[0][0] = ("class:prompt", lead)
+    if len(rows) > MOST_SAID:
+        lines.insert(MOST_SAID // 2, [indent, ("class:hint", f"… {len(rows) - MOST_SAID} lines …")])
+    return lines
 
 
 def sentence(text: str, width: int, style: str = "") -> list[Line]:
@@ -100,6 +111,11 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - digits that tell
+
+
+def _ends(rows: list[str]) -> list[str]:
+    half = MOST_SAID // 2
+    return rows if len(rows) <= MOST_SAID else rows[:half] + rows[-half:]
 
 
 def _arguments(written: str) -> str:

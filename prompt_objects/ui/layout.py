@@ -17,10 +17,17 @@ from prompt_toolkit.layout import (
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
-from prompt_toolkit.layout.processors import HighlightIncrementalSearchProcessor, HighlightSelectionProcessor
+from prompt_toolkit.layout.processors import (
+    HighlightIncrementalSearchProcessor,
+    HighlightSelectionProcessor,
+    Processor,
+    Transformation,
+    TransformationInput,
+)
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
+from prompt_objects.ui.sanitize import visible
 from prompt_objects.ui.style import Line
 
 __all__ = ["entry_height", "make_layout", "screen_size"]
@@ -40,7 +47,7 @@ def entry_height(text: str, prompt: str) -> int:
     most, width = max(rows // 2, 1), max(columns - get_cwidth(prompt), 2)
     height = 0
     for line in text.split("\n", most)[:most]:
-        height += get_cwidth(line[: width * most]) // width + 1
+        height += get_cwidth(visible(line[: width * most])) // width + 1
     return min(height, most)
 
 
@@ -60,7 +67,7 @@ def make_layout(
         BufferControl(
             buffer,
             search_buffer_control=search.control,
-            input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor()],
+            input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor(), _Visible()],
             include_default_input_processors=False,
             preview_search=True,
         ),
@@ -84,6 +91,13 @@ def make_layout(
         ),
         focused_element=entry,
     )
+
+
+class _Visible(Processor):
+    """Shows what would be hidden, or would rearrange the line; the text itself stays as it was typed."""
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        return Transformation([(style, visible(text)) for style, text, *_ in transformation_input.fragments])
 
 
 def _text_window(text: Callable[[], FormattedText], style: str = "") -> Window:

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from prompt_objects.ui.drawing import folded
 from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.ui.style import Line
 
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
-__all__ = ["block_starts", "ending", "render", "warm_up"]
+__all__ = ["LARGE", "block_starts", "ending", "render", "warm_up"]
 
 MIN_WIDTH = 8
-HIGHLIGHTED = 40_000
-"""Characters of one block up to which code is highlighted: beyond that it takes too long."""
+LARGE = 20_000
+"""Characters of one block beyond which it is drawn as it is written: to draw it as Markdown would take too long."""
+HIGHLIGHTED = 10_000
+"""The same for colours in code, which take longer still."""
 
 LONG_LINE = 300
 
@@ -46,8 +49,10 @@ _LOOKS = {
 def render(text: str, width: int) -> list[Line]:
     """Draw Markdown in lines of at most `width` cells; nothing in it can do more than be shown.
 
-    Links show their address behind them. HTML is shown as it is written.
+    Links show their address behind them. HTML is shown as it is written, and so is a text that is `LARGE`.
     """
+    if len(text) > LARGE:
+        return [[("", line)] if line else [] for line in folded(text.strip("\n"), max(width, MIN_WIDTH))]
     tokens = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
     lines: list[Line] = []
     for block in _blocks(tokens):
@@ -148,14 +153,14 @@ def _plainer_inline(children: "Sequence[Token]") -> "list[Token]":
     addresses: list[str] = []
 
     def add(text: str) -> None:
-        plainer.append(Token("text", "", 0, content=clean_line(text)))
+        plainer.append(Token("text", "", 0, content=clean_line(text if plainer else text.lstrip())))
 
     for token in children:
         if token.type == "link_open":
             addresses.append("" if token.markup == "autolink" else str(token.attrs.get("href", "")))
         elif token.type == "link_close":
             address = addresses.pop()
-            if address and plainer[-1].content != address:
+            if address and not (plainer and plainer[-1].content == address):
                 add(f" ({address})")
         elif token.type == "image":
             add(f"{token.content} ({token.attrs.get('src', '')})")

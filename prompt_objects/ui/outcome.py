@@ -1,20 +1,14 @@
-"""What a command resulted in, and what a session last held, drawn."""
-
-from collections.abc import Sequence
+"""What a command resulted in, drawn."""
 
 from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.commands.outcome import Document, Moved, Outcome, Question, Said, Table
-from prompt_objects.message import Message, calls_of, text_of
 from prompt_objects.ui import drawing
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.ui.style import Line
 
-__all__ = ["draw", "last_exchange"]
+__all__ = ["draw"]
 
-LOOKED_BACK = 40
-"""Messages among which the last exchange is looked for."""
-RECALLED_LINES = 12
 _GAP = "  "
 
 
@@ -31,30 +25,6 @@ def draw(outcome: Outcome, width: int) -> list[Line]:
             return render(outcome.markdown, width)
         case _:
             return []
-
-
-def last_exchange(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
-    """Draw what was last asked and answered, the answer's end where it is long, as a reminder."""
-    from prompt_objects.ui.markdown import render
-
-    asked = [index for index, message in enumerate(messages) if message.get("role") == "user"]
-    lines: list[Line] = []
-    for message in messages[asked[-1] if asked else 0 :]:
-        if message.get("role") == "user":
-            lines += _shortened(drawing.said(drawing.prompt(po_name, width), text_of(message), width))
-        elif message.get("role") == "assistant":
-            if text_of(message).strip():
-                lines += [[], *_shortened(render(text_of(message), width))]
-            functions = [call.get("function", {}) for call in calls_of(message)]
-            lines += [drawing.call(str(f.get("name")), str(f.get("arguments") or ""), width) for f in functions]
-    return lines
-
-
-def _shortened(lines: list[Line]) -> list[Line]:
-    if len(lines) <= RECALLED_LINES:
-        return lines
-    left_out = f"… {len(lines) - RECALLED_LINES + 1} lines …"
-    return [[("class:hint", left_out)], *lines[1 - RECALLED_LINES :]]
 
 
 def _table(table: Table, width: int) -> list[Line]:

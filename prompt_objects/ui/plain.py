@@ -5,16 +5,18 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Self, TextIO
 
 from prompt_objects import commands
 from prompt_objects.bus import CallEnded, CallStarted, Event, MessageSaved, Notice, Subscription, TextDelta, TurnEnded
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Said
+from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.ui import drawing
-from prompt_objects.ui.outcome import LOOKED_BACK, draw, last_exchange
+from prompt_objects.ui.outcome import draw
+from prompt_objects.ui.recall import recalled
 from prompt_objects.ui.sanitize import clean
 from prompt_objects.ui.style import Line, plain
 from prompt_objects.ui.transcript import Transcript
@@ -27,13 +29,15 @@ WIDTH = 79
 class Notes:
     """Writes one line for each call and each notice, for the person who waits for the answer."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO | None) -> None:
         self._file = file
 
     def show(self, event: Event) -> None:
-        """Write what there is to say about an event, if anything."""
-        if line := self._line(event):
-            print(line, file=self._file, flush=True)
+        """Write what there is to say about an event, if anything, and if it can be written."""
+        if self._file and (line := self._line(event)):
+            with suppress(OSError, ValueError):  # full, broken or closed
+                self._file.write(f"{line}\n")
+                self._file.flush()
 
     def _line(self, event: Event) -> str:
         match event:
@@ -57,15 +61,23 @@ async def run_plain(chat: Chat) -> None:
         await _Conversation(chat, news, lines).run()
 
 
+class _Interrupted(Exception):
+    """Ctrl-C was pressed instead of a line."""
+
+
 class _Lines:
-    """The lines that are typed, read without holding up the event loop; Ctrl-C calls `interrupted`."""
+    """The lines that are typed, read without holding up the event loop.
+
+    Ctrl-C calls `stop` where there is something to stop; else it interrupts the line.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._typed = b""
         self._ended = False
         self._arrived = asyncio.Event()
-        self.interrupted: Callable[[], object] = lambda: None
+        self._interrupted = False
+        self.stop: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         self._loop.add_reader(sys.stdin.fileno(), self._read)
@@ -77,7 +89,11 @@ class _Lines:
         self._loop.remove_reader(sys.stdin.fileno())
 
     def _interrupt(self) -> None:
-        self.interrupted()
+        if self.stop:
+            self.stop()
+        else:
+            self._interrupted = True
+            self._arrived.set()
 
     def _read(self) -> None:
         piece = os.read(sys.stdin.fileno(), 65536)
@@ -88,10 +104,13 @@ class _Lines:
         self._arrived.set()
 
     async def next(self) -> str | None:
-        """Return the next line, None once there are no more."""
+        """Return the next line, None once there are no more; raises `_Interrupted`."""
+        self._interrupted = False
         while b"\n" not in self._typed and not self._ended:
             self._arrived.clear()
             await self._arrived.wait()
+            if self._interrupted:
+                raise _Interrupted
         line, _, self._typed = self._typed.partition(b"\n")
         return line.decode("utf-8", errors="replace") if line or not self._ended else None
 
@@ -112,7 +131,11 @@ class _Conversation:
         self._recall()
         self._tell()
         while not self._done:
-            text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
+            try:
+                text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
+            except _Interrupted:
+                _print("\nCtrl-D leaves.")
+                continue
             if text is None:
                 _print("")
                 return
@@ -126,7 +149,6 @@ class _Conversation:
     async def _ask(self, prompt: str) -> str | None:
         """Read a message, or None at the end; a line that ends in a backslash goes on in the next one."""
         parts: list[str] = []
-        self._lines.interrupted = lambda: _write(f"\nCtrl-D leaves.\n{prompt}")
         while True:
             _write(prompt)
             line = await self._lines.next()
@@ -137,11 +159,12 @@ class _Conversation:
 
     async def _turn(self, work: Awaitable[object]) -> None:
         turn = asyncio.ensure_future(work)
-        self._lines.interrupted = turn.cancel
+        self._lines.stop = turn.cancel
         following = asyncio.create_task(self._follow())
         try:
             await asyncio.wait([turn])
         finally:
+            self._lines.stop = None
             turn.cancel()
             following.cancel()
             await asyncio.gather(turn, following, return_exceptions=True)
@@ -158,14 +181,20 @@ class _Conversation:
         self._show_lines(draw(outcome, WIDTH))
         match outcome:
             case Question():
-                agreed = (await self._ask("[y/N] ") or "").strip().casefold() in {"y", "yes"}
-                await self._carry_out(outcome.yes if agreed else lambda: Said("Nothing was changed."))
+                await self._carry_out(partial(commands.answer, outcome, await self._agreement()))
             case Moved():
                 self._recall()
             case Again():
                 await self._turn(self._chat.retry())
             case Leave():
                 self._done = True
+
+    async def _agreement(self) -> str:
+        try:
+            return await self._ask("[y/N] ") or ""
+        except _Interrupted:
+            _print("")
+            return ""
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, PromptObjectsError):
@@ -177,7 +206,7 @@ class _Conversation:
             self._show_lines(drawing.sentence(notice, WIDTH))
 
     def _recall(self) -> None:
-        self._show_lines(last_exchange(self._chat.po.name, self._chat.session.tail(LOOKED_BACK), WIDTH))
+        self._show_lines(recalled(self._chat.po.name, self._chat.session, WIDTH))
 
     async def _follow(self) -> None:
         async for event in self._news:

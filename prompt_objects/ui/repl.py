@@ -6,44 +6,37 @@ and the toolbar are drawn again and again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
-from prompt_toolkit.application import Application, get_app_session
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import ThreadedCompleter
 from prompt_toolkit.document import Document
-from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
-from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.keys import Keys
-from prompt_toolkit.output import Output
-from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.utils import is_dumb_terminal
 
 from prompt_objects import commands
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Said
+from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.ui import drawing, toolbar
+from prompt_objects.ui.application import REDRAW_SECONDS, LineApplication
 from prompt_objects.ui.completer import CommandCompleter
 from prompt_objects.ui.history import TypedHistory
 from prompt_objects.ui.keys import make_bindings
 from prompt_objects.ui.layout import entry_height, make_layout, screen_size
-from prompt_objects.ui.outcome import LOOKED_BACK, draw, last_exchange
-from prompt_objects.ui.style import STYLE, Line
+from prompt_objects.ui.outcome import draw
+from prompt_objects.ui.recall import recalled
+from prompt_objects.ui.screen import Screen
+from prompt_objects.ui.style import Line
 from prompt_objects.ui.transcript import Transcript
 
 __all__ = ["run"]
 
-REDRAW_SECONDS = 1 / 30
-ESCAPE_SECONDS = 0.05
-"""How long a key that begins with Escape, such as an arrow, may take to arrive."""
-PREFIX_SECONDS = 1.0
 STATUS_SECONDS = 1.0
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 HOW_TO_LEAVE = "Ctrl-D leaves"
-UNCHANGED = "Nothing was changed."
-_BEGIN_UPDATE, _END_UPDATE = "\x1b[?2026h", "\x1b[?2026l"
 
 
 async def run(chat: Chat) -> None:
@@ -64,19 +57,18 @@ class Repl:
         self.chat = chat
         self._news = news
         self._transcript = Transcript()
-        self._pending: list[Line] = []
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = False
         self._question: Question | None = None
         self._unsaved = ""
         self._leaving = False
-        self._elsewhere = False
         self._hint = ""
         self._facts = toolbar.facts(chat)
         self._painted = asyncio.Event()
         self.buffer = self._make_buffer()
         self.app = self._make_application()
+        self._screen = Screen(self.app)
 
     async def run(self) -> None:
         """Show the screen until the person leaves; what is under way then is stopped in good order."""
@@ -118,7 +110,7 @@ class Repl:
             self._answer(self._question, text)
         elif text.strip():
             self.buffer.reset(append_to_history=True)
-            self._print(["", *drawing.said(self._prompt(), text, self._width)])
+            self._print([[], *drawing.said(self._prompt(), text, self._screen.width)])
             self._take(_as_unicode(text))
 
     def interrupt(self) -> None:
@@ -140,18 +132,25 @@ class Repl:
             self._leaving = True
             self._stop(self._work)
         else:
-            self.app.exit()
+            self._exit()
+
+    def _exit(self) -> None:
+        self._screen.finish()
+        self.app.exit()
 
     def edit(self) -> None:
         """Open the line in $EDITOR; what is printed meanwhile waits until it is closed."""
 
         async def editing() -> None:
-            self._elsewhere = True
-            try:
-                await self.buffer.open_in_editor()
-            finally:
-                self._elsewhere = False
-                self._flush()
+            from prompt_objects.ui.editor import edited
+
+            with self._screen.taken():
+                try:
+                    text = await edited(self.buffer.text)
+                except PromptObjectsError as error:
+                    self._say_below(str(error))
+                else:
+                    self.buffer.document = Document(text)
 
         self._spawn(editing())
 
@@ -160,16 +159,15 @@ class Repl:
     def _take(self, text: str) -> None:
         is_command, meant = commands.command_or_message(text)
         if is_command:
-            self._start(self._carry_out(lambda: commands.run(self.chat, meant)), answering=False)
+            self._start(self._carry_out(partial(commands.run, self.chat, meant)), answering=False)
         else:
             self._unsaved = text
-            self._start(self._turn(lambda: self.chat.say(meant)), answering=True)
+            self._start(self._turn(partial(self.chat.say, meant)), answering=True)
 
     def _answer(self, question: Question, text: str) -> None:
         self._question = None
-        agreed = text.strip().casefold() in {"y", "yes"}
-        self._print(drawing.said("[y/N] ", text, self._width))
-        self._start(self._carry_out(question.yes if agreed else lambda: Said(UNCHANGED)), answering=False)
+        self._print(drawing.said("[y/N] ", text, self._screen.width))
+        self._start(self._carry_out(partial(commands.answer, question, text)), answering=False)
 
     def _start(self, work: Coroutine[Any, Any, None], *, answering: bool) -> None:
         self._answering = answering
@@ -192,22 +190,22 @@ class Repl:
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
         if self._leaving and self.app.is_running and not self.app.is_done:
-            self.app.exit()
+            self._exit()
 
     async def _turn(self, ask: Callable[[], Awaitable[object]]) -> None:
         try:
             await ask()
         except PromptObjectsError as error:
             self._catch_up()
-            self._print(["", *drawing.error(str(error), error.hint, self._width)])
+            self._print([[], *drawing.error(str(error), error.hint, self._screen.width)])
 
     async def _carry_out(self, command: Callable[[], Outcome]) -> None:
         try:
             outcome = await asyncio.to_thread(command)
         except PromptObjectsError as error:
-            self._print(drawing.error(str(error), error.hint, self._width))
+            self._print(drawing.error(str(error), error.hint, self._screen.width))
             return
-        self._print(draw(outcome, self._width))
+        self._print(draw(outcome, self._screen.width))
         match outcome:
             case Question():
                 self._question = outcome
@@ -221,32 +219,28 @@ class Repl:
 
     def _tell(self) -> None:
         for notice in self.chat.notices():
-            self._print(drawing.sentence(notice, self._width, "class:notice"))
+            self._print(drawing.sentence(notice, self._screen.width, "class:notice"))
 
     async def _recall(self) -> None:
         """Show where the session was left, unless it has gone on meanwhile."""
         session = self.chat.session
         known = session.message_count
-        messages = await asyncio.to_thread(session.tail, LOOKED_BACK)
-        lines = await asyncio.to_thread(last_exchange, self.chat.po.name, messages, self._width)
+        lines = await asyncio.to_thread(recalled, self.chat.po.name, session, self._screen.width)
         if lines and self.chat.session is session and session.message_count == known and not self._answering:
-            self._print(["", *lines])
+            self._print([[], *lines])
 
     # What is shown
-
-    @property
-    def _width(self) -> int:
-        return self.app.output.get_size().columns
 
     def _prompt(self) -> str:
         if self._question:
             return "[y/N] "
-        return drawing.prompt(self.chat.po.name, self._width)
+        return drawing.prompt(self.chat.po.name, self._screen.width)
 
     def _live(self) -> list[Line]:
         columns, rows = screen_size()
         typed = entry_height(self.buffer.text, self._prompt())
         height = rows - typed - 3  # a blank line above the input, the toolbar below, the row that is scrolled in
+        height = min(height, rows // 2)  # what a lower window pushes into the scrollback cannot be erased there
         return [*self._transcript.live(columns, max(height, 1)), []]
 
     def _toolbar(self) -> Line:
@@ -259,27 +253,11 @@ class Repl:
         self._hint = hint
         self.app.invalidate()
 
-    def _forget_hint(self) -> None:
-        self._hint = ""
-
-    def _print(self, lines: Sequence[Line | str]) -> None:
+    def _print(self, lines: Sequence[Line]) -> None:
         """Print above the input, together with all else that waits to be printed."""
-        self._pending += [[("", line)] if isinstance(line, str) else line for line in lines]
+        self._screen.add(lines)
         self._transcript.separate()
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._elsewhere or not self._pending or not self.app.is_running:
-            return
-        lines, self._pending = self._pending, []
-        with_breaks = [piece for line in lines for piece in (*line, ("", "\n"))]
-        renderer, output = self.app.renderer, self.app.output
-        output.write_raw(_BEGIN_UPDATE)
-        renderer.erase()
-        print_formatted_text(output, FormattedText(with_breaks), renderer.style, color_depth=self.app.color_depth)
-        renderer.render(self.app, self.app.layout)
-        output.write_raw(_END_UPDATE)
-        output.flush()
+        self._screen.flush()
 
     # What goes on by itself
 
@@ -293,7 +271,7 @@ class Repl:
     def _catch_up(self) -> None:
         for event in self._news.drain():
             self._show(event)
-        self._flush()
+        self._screen.flush()
         self.app.invalidate()
 
     def _show(self, event: Event) -> None:
@@ -301,7 +279,7 @@ class Repl:
             self._facts = toolbar.facts(self.chat)
             if event.depth == 0 and event.message.get("role") == "user":
                 self._unsaved = ""
-        self._pending += self._transcript.take(event, self._width)
+        self._screen.add(self._transcript.take(event, self._screen.width))
 
     async def _tick(self) -> None:
         """Let the seconds of the status run on."""
@@ -313,13 +291,13 @@ class Repl:
     async def _warm_up(self) -> None:
         """Load what the first message needs, once the person can type."""
         await self._painted.wait()
-        self._flush()
+        self._screen.flush()
         from prompt_objects.ui import markdown
 
         await asyncio.to_thread(markdown.warm_up)
         await self._recall()
         for told in await asyncio.to_thread(self.chat.warm_up):
-            self._print(drawing.sentence(told, self._width, "class:hint"))
+            self._print(drawing.sentence(told, self._screen.width, "class:hint"))
         self._tell()
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
@@ -333,41 +311,17 @@ class Repl:
             completer=ThreadedCompleter(CommandCompleter(self.chat)),
             complete_while_typing=True,
             history=TypedHistory(self.chat.environment.data_dir / "history"),
-            on_text_changed=lambda _: self._forget_hint(),
-            tempfile_suffix=".md",
+            on_text_changed=lambda _: self._say_below(""),
         )
 
-    def _make_application(self) -> Application[None]:
-        modes = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
-        app: Application[None] = Application(
+    def _make_application(self) -> LineApplication:
+        app = LineApplication(
             layout=make_layout(self.buffer, prompt=self._prompt, live=self._live, toolbar=self._toolbar),
-            style=STYLE,
-            include_default_pygments_style=False,
             key_bindings=make_bindings(self),
-            editing_mode=modes[self.chat.environment.config.editing_mode],
-            min_redraw_interval=REDRAW_SECONDS,
-            erase_when_done=True,
-            reverse_vi_search_direction=True,
-            output=_silent_output(),
+            editing_mode=self.chat.environment.config.editing_mode,
         )
-        app.ttimeoutlen = ESCAPE_SECONDS
-        app.key_processor.after_key_press += lambda _: self._set_patience()
         app.after_render += lambda _: self._painted.set()
         return app
-
-    def _set_patience(self) -> None:
-        """Wait for a second key only briefly where the first is Escape, which may be meant by itself."""
-        waiting = self.app.key_processor.key_buffer
-        escape = bool(waiting) and waiting[0].key == Keys.Escape
-        self.app.timeoutlen = ESCAPE_SECONDS if escape else PREFIX_SECONDS
-
-
-def _silent_output() -> Output:
-    """Return the terminal, not to be asked where its cursor is: each answer would cost a round trip."""
-    output = get_app_session().output
-    if hasattr(output, "enable_cpr"):
-        output.enable_cpr = False
-    return output
 
 
 def _as_unicode(text: str) -> str:

@@ -5,7 +5,7 @@ It is for showing only; what is stored stays as it came.
 
 import re
 
-__all__ = ["clean", "clean_line"]
+__all__ = ["clean", "clean_line", "visible"]
 
 # Whole sequences go without a trace; what is left of broken ones is made visible below.
 _SEQUENCES = re.compile(
@@ -36,6 +36,10 @@ _TABLE: dict[int, str] = {
     **dict.fromkeys(_INVISIBLE, ""),
 }
 
+# In a text that is being edited nothing is left out: what is hidden or breaks the line shows where it is.
+_VISIBLE = {code: sign or _REPLACEMENT for code, sign in _TABLE.items() if code != ord("\t")}
+_VISIBLE |= dict.fromkeys((0x2028, 0x2029), _REPLACEMENT)
+
 
 def clean(text: str) -> str:
     """Return the text without anything that a terminal, or a reader's eye, takes for an instruction.
@@ -53,3 +57,10 @@ def clean(text: str) -> str:
 def clean_line(text: str) -> str:
     """Return the text cleaned, and on one line."""
     return clean(text).replace("\n", " ")
+
+
+def visible(line: str) -> str:
+    """Return a line of which every character can be seen, and is one character still."""
+    if not _SUSPECT.search(line) and not _NEWLINES.search(line):
+        return line
+    return _LONE_JOINERS.sub(_REPLACEMENT, line.translate(_VISIBLE))

@@ -1,7 +1,8 @@
 """What happens, event by event, turned into lines: finished ones to print, and the live end of what is not."""
 
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from prompt_objects.bus import (
     CallEnded,
@@ -24,8 +25,7 @@ __all__ = ["Transcript"]
 MAX_STATUS_LINES = 4
 
 
-@dataclass
-class _Run:
+class _Run(Struct, eq=False):
     """One turn that is under way."""
 
     path: tuple[str, ...]

@@ -12,7 +12,7 @@ from prompt_objects import commands
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Document, Leave, Moved, Question, Said, Table
 from prompt_objects.environment import Environment
-from prompt_objects.errors import InvalidName, NameTaken, NotFound, UsageError
+from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
 
 T = TypeVar("T")
 
@@ -171,3 +171,26 @@ def test_too_much_or_too_little_tells_the_usage(chat: Chat, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         commands.run(chat, line)
     assert "Usage: /" in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x.md", "a\0b.md", "no/such/folder.md"])
+def test_a_path_that_cannot_be_written_is_an_error_in_words(chat: Chat, path: str) -> None:
+    with pytest.raises(PromptObjectsError):
+        commands.run(chat, f"/session export json {path}")
+
+
+def test_an_object_whose_file_is_gone_is_listed_no_more_and_cannot_be_gone_to(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "scout.yaml").unlink()
+    assert run(chat, "/objects", Table).mark is None
+    commands.run(chat, "/po boss")
+    with pytest.raises(NotFound):
+        commands.run(chat, "/po scout")
+
+
+def test_a_model_that_cannot_be_had_changes_nothing(tmp_path: Path) -> None:
+    environ = {"OPENAI_BASE_URL": "no url", "PROMPT_OBJECTS_MODEL": "rehearsal"}
+    with Environment.open(make_house(tmp_path), environ=environ) as environment:
+        chat = Chat(environment, environment["scout"], environment["scout"].session_manager.current())
+        with pytest.raises(PromptObjectsError):
+            commands.run(chat, "/model other")
+        assert "rehearsal" in run(chat, "/model", Said).text

@@ -24,6 +24,10 @@ def piece(index: int | None = None, call_id: str | None = None, **function: Any)
     return delta(tool_calls=[call])
 
 
+def piece_of(name: str) -> dict[str, Any]:
+    return {"id": "call_0", "function": {"name": name, "arguments": "{}"}}
+
+
 def completed(*chunks: object) -> Completion:
     answer = Answer()
     for chunk in (*chunks, delta("stop")):
@@ -97,6 +101,29 @@ def test_two_calls_with_the_same_id_get_ids_of_their_own() -> None:
     assert calls(piece(0, "a", name="read"), piece(1, "a", name="read")) == [("read", "{}")] * 2
 
 
+def test_ids_that_come_again_with_each_answer_are_told_apart() -> None:
+    answers = [completed(piece(0, "call_0", name="read")) for _ in range(50)]
+    ids = {answer.message["tool_calls"][0]["id"] for answer in answers}
+    assert len(ids) == 50
+    assert all(len(call_id) == 9 and call_id.isascii() and call_id.isalnum() for call_id in ids)
+
+
+def test_an_answer_that_came_all_at_once_is_an_answer() -> None:
+    message = {"content": "Look:", "tool_calls": [piece_of("read"), piece_of("write")]}
+    answer = Answer()
+    assert answer.add({"choices": [{"message": message, "finish_reason": "tool_calls"}]}) == "Look:"
+    made = answer.completion().message["tool_calls"]
+    assert [call["function"]["name"] for call in made] == ["read", "write"]
+
+
+@pytest.mark.parametrize(
+    "endless", [delta(content="a" * 1_000_000), piece(0, "a", name="b", arguments="a" * 1_000_000)]
+)
+def test_an_answer_beyond_any_length_makes_no_sense(endless: dict[str, Any]) -> None:
+    with pytest.raises(Nonsense, match="longer than any answer"):
+        completed(*[endless] * 11)
+
+
 def test_a_call_without_a_name_makes_no_sense() -> None:
     with pytest.raises(Nonsense, match="call without a name"):
         completed(piece(0, "a", arguments="{}"))
@@ -120,7 +147,9 @@ def test_the_servers_finish_reason_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [5, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1, "prompt_tokens_details": 3}], ids=repr
+    "usage",
+    [5, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1, "prompt_tokens_details": 3}, {"prompt_tokens": 10**30}],
+    ids=repr,
 )
 def test_usage_in_no_known_form_counts_nothing(usage: object) -> None:
     assert completed(delta(content="a"), {"choices": [], "usage": usage}).usage == Usage()
@@ -139,7 +168,7 @@ def parts(**plausible: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 FUNCTIONS = parts(name=st.sampled_from(["read", "write"]), arguments=st.sampled_from(['{"n"', ": 1}", "{}"]))
 CALLS = st.lists(parts(index=st.integers(0, 2), id=st.sampled_from("ab"), function=FUNCTIONS), max_size=3)
 DELTAS = parts(content=st.just("Hello"), refusal=st.just("No"), tool_calls=CALLS)
-CHOICES = st.lists(parts(delta=DELTAS, finish_reason=st.just("stop")), max_size=2)
+CHOICES = st.lists(parts(delta=DELTAS, message=DELTAS, finish_reason=st.just("stop")), max_size=2)
 CHUNKS = parts(choices=CHOICES, usage=parts(prompt_tokens=st.just(1), prompt_tokens_details=JUNK))
 
 

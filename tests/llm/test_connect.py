@@ -51,25 +51,25 @@ def test_a_local_server_that_answers_is_used_and_named(openai_server: OpenAIServ
     find = partial(find_local_server, {openai_server.port: "Ollama"})
     found = connect(None, NOTHING, {}, find_local=find)
     assert found.llm.model == "small"
-    assert found.origin == f"Ollama at {openai_server.base_url}"
+    assert found.origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
 
 
 def test_a_model_of_a_local_server_is_had_by_its_name(openai_server: OpenAIServer) -> None:
     find = partial(find_local_server, {openai_server.port: "Ollama"})
-    assert connect("large", NOTHING, {}, find_local=find).origin == f"Ollama at {openai_server.base_url}"
-    assert connect("gpt-5", NOTHING, {}, find_local=find).origin == "OpenAI at https://api.openai.com/v1"
+    assert connect("large", NOTHING, {}, find_local=find).origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
+    assert connect("gpt-5", NOTHING, {}, find_local=find).origin == "OpenAI at https://api.openai.com"
 
 
 def test_a_key_of_openais_leads_there() -> None:
     found = connect(None, NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
-    assert (found.llm.model, found.origin) == (USUAL_MODEL, "OpenAI at https://api.openai.com/v1")
+    assert (found.llm.model, found.origin) == (USUAL_MODEL, "OpenAI at https://api.openai.com")
 
 
 def test_a_base_url_leads_to_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
     openai_server.models = ["text-embedding-3", "first", "second"]
     environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": KEY}
     found = connect(None, NOTHING, environ, find_local=no_search)
-    assert (found.llm.model, found.origin) == ("first", openai_server.base_url)
+    assert (found.llm.model, found.origin) == ("first", f"http://127.0.0.1:{openai_server.port}")
 
 
 def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
@@ -86,6 +86,9 @@ def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
         ("default", config("configured"), {}, "configured"),
         ("default", config(), {}, USUAL_MODEL),
         ("default", config("other", default=ModelConfig("written")), {}, "written"),
+        (None, config("default", default=ModelConfig("written")), {"OPENAI_MODEL": "variable"}, "written"),
+        (None, config("default"), {}, USUAL_MODEL),
+        (None, config("other", default=ModelConfig("written")), {}, "other"),
         ("fast", config(fast=ModelConfig("written")), {}, "written"),
         (None, config("fast", fast=ModelConfig("written")), {}, "written"),
     ],
@@ -131,14 +134,25 @@ async def test_a_missing_key_shows_only_when_a_turn_begins_and_is_named(given: C
 
 
 def test_neither_key_nor_password_is_in_what_is_shown() -> None:
-    environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://me:hidden@127.0.0.1:1/v1?key=hidden"}
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://me:hidden@127.0.0.1:1/hidden/v1?key=hidden"}
     found = connect("gpt-5", NOTHING, environ)
     assert KEY not in repr(found)
     assert "hidden" not in repr(found)
-    assert found.origin == "http://127.0.0.1:1/v1"
+    assert found.origin == "http://127.0.0.1:1"
 
 
-@pytest.mark.parametrize("address", ["localhost:11434/v1", "http://", "http://[broken", "http://a:port/v1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:11434/v1",
+        "http://",
+        "http://[broken",
+        "http://a:port/v1",
+        "http://a b/v1",
+        "http://a\x7f/v1",
+        "http://a/\x00v1",
+    ],
+)
 def test_an_address_that_is_no_url_is_told_as_such(address: str) -> None:
     with pytest.raises(UsageError, match="not a URL") as caught:
         connect("small", NOTHING, {"OPENAI_BASE_URL": address})

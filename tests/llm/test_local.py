@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from openai_server import OpenAIServer, status
+from openai_server import Behaviour, OpenAIServer, flood, never_begin, status
 from prompt_objects.llm.local import LocalServer, find_local_server, list_models
 
 
@@ -69,7 +69,7 @@ def test_silent_servers_are_waited_for_side_by_side_and_no_longer_than_said() ->
         http(b'{"data": [{"id": "whisper-1"}]}'),
         http(b'{"data": [{"id": "small"}]}', b"HTTP/1.1 401 Unauthorized"),
         http(b'{"data": [{"id": "small"}]}', b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/"),
-        http(b'{"data": [{"id": "small"}]}' + b" " * 1_000_000),
+        http(b'{"data": [{"id": "small"}]}' + b" " * 4_000_000),
         http(b"[" * 500_000),
         b"220 mail.example.com ESMTP\r\n",
         b"",
@@ -92,3 +92,13 @@ def test_a_server_without_a_list_has_no_models(openai_server: OpenAIServer) -> N
     assert list_models(openai_server.base_url + "/chat/completions") == ("small", "large")
     assert list_models("http://no-such-server.invalid/v1") == ()
     assert list_models("http://[broken") == ()
+
+
+@pytest.mark.parametrize(
+    "listing", [flood(b" ", gap=0.05), flood(b" " * 65536), never_begin()], ids=["slow", "fast", "never"]
+)
+def test_a_list_that_does_not_end_is_not_waited_for(openai_server: OpenAIServer, listing: Behaviour) -> None:
+    openai_server.listing = listing
+    start = time.monotonic()
+    assert list_models(openai_server.base_url, seconds=0.3) == ()
+    assert time.monotonic() - start < 0.5

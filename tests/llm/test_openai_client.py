@@ -1,6 +1,8 @@
 """The openai client against a real server on the loopback: answers, failures, cancellation."""
 
 import asyncio
+import gzip
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -10,7 +12,21 @@ from typing import Any
 
 import pytest
 
-from openai_server import USAGE, Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
+from openai_server import (
+    USAGE,
+    Behaviour,
+    Exchange,
+    OpenAIServer,
+    calls,
+    chunk,
+    error,
+    flood,
+    hang,
+    never_begin,
+    status,
+    stream,
+    text,
+)
 from prompt_objects.errors import (
     BrokenStream,
     ContextTooLong,
@@ -121,14 +137,20 @@ async def test_calls_streamed_in_pieces_are_put_together_in_order(
     openai_server.script(calls(("read_file", {"path": "a.txt"}), ("read_file", {"path": "b.txt"}), content="Look:"))
     _, completion = await ask(llm)
     assert completion.finish_reason == "tool_calls"
-    assert completion.message == {
-        "role": "assistant",
-        "content": "Look:",
-        "tool_calls": [
-            {"id": "call_0", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "a.txt"}'}},
-            {"id": "call_1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "b.txt"}'}},
-        ],
-    }
+    made = completion.message["tool_calls"]
+    assert [call["function"] for call in made] == [
+        {"name": "read_file", "arguments": '{"path": "a.txt"}'},
+        {"name": "read_file", "arguments": '{"path": "b.txt"}'},
+    ]
+    assert [call["type"] for call in made] == ["function"] * 2
+
+
+async def test_a_server_that_numbers_its_calls_anew_each_time_gets_no_id_twice(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    openai_server.script(*[calls(("read_file", {"path": "a.txt"}))] * 3)
+    answers = [(await ask(llm))[1] for _ in range(3)]
+    assert len({answer.message["tool_calls"][0]["id"] for answer in answers}) == 3
 
 
 async def test_a_server_that_refuses_stream_options_is_asked_without_and_remembered(
@@ -185,8 +207,8 @@ async def test_it_works_again_after_close(openai_server: OpenAIServer, llm: Open
 
 
 def test_the_key_is_in_no_repr() -> None:
-    llm = OpenAILLM("small", base_url="http://user:hidden@127.0.0.1:1/v1?token=hidden", api_key=KEY)
-    assert repr(llm) == "<OpenAILLM small at http://127.0.0.1:1/v1>"
+    llm = OpenAILLM("small", base_url="http://user:hidden@127.0.0.1:1/hidden/v1?token=hidden", api_key=KEY)
+    assert repr(llm) == "<OpenAILLM small at http://127.0.0.1:1>"
     assert KEY not in repr(llm._endpoint)
 
 
@@ -501,9 +523,33 @@ async def test_a_web_page_instead_of_an_answer_points_to_the_address(
     assert "/v1" in found.hint
 
 
-async def test_an_answer_without_a_stream_is_broken(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
-    openai_server.script(status(200, {"choices": [{"message": {"content": "All at once"}}]}))
-    await failure(llm, BrokenStream)
+async def test_a_server_that_does_not_stream_is_heard_all_the_same(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    message = {"role": "assistant", "content": "All at once"}
+    whole = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": USAGE}
+    openai_server.script(status(200, whole), status(200, json.dumps(whole, indent=2)))
+    for _ in range(2):
+        said, completion = await ask(llm)
+        assert said == ["All at once"]
+        assert completion == Completion(message, Usage(12, 3, 8), "stop")
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        status(200, {"error": {"message": "out of memory"}}),
+        status(200, {"object": "error", "message": "out of memory"}),
+        status(200, '{"error": "out\n of memory"}'),
+        flood(b": x\n", first=b'event: error\ndata: {"message": "out of memory"}\n\n', gap=0.01),
+    ],
+    ids=["document", "bare", "unescaped", "event"],
+)
+async def test_an_error_in_place_of_an_answer_is_told_in_the_servers_words(
+    openai_server: OpenAIServer, llm: OpenAILLM, behaviour: Behaviour
+) -> None:
+    openai_server.script(behaviour)
+    assert "out of memory" in str(await failure(llm, ServerFailed))
 
 
 @pytest.mark.parametrize(
@@ -520,3 +566,135 @@ async def test_an_empty_answer_is_broken_and_says_why(
 async def test_a_usage_in_each_chunk_counts_once(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(stream(chunk({"content": "a"}, usage=USAGE), chunk({"content": "b"}, "stop", usage=USAGE)))
     assert (await ask(llm))[1].usage == Usage(12, 3, 8)
+
+
+# Servers that mean harm
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_the_conversation_goes_to_no_other_server_than_the_one_that_was_meant(
+    openai_server: OpenAIServer, llm: OpenAILLM, code: int
+) -> None:
+    with OpenAIServer(always=text("Thank you.")) as other:
+        openai_server.script(status(code, location=f"{other.base_url}/chat/completions"))
+        assert f"redirects to http://127.0.0.1:{other.port}," in str(await failure(llm))
+        openai_server.listing = status(code, location=f"{other.base_url}/models")
+        openai_server.script(error(404, "no such model"))
+        await failure(llm, UnknownModel)
+        assert other.received == []
+
+
+async def test_a_redirection_to_nowhere_is_told_as_such(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+    openai_server.script(status(307, location="http://[broken"))
+    assert "makes no sense" in str(await failure(llm))
+
+
+async def test_a_secret_in_the_path_of_the_address_is_not_shown(openai_server: OpenAIServer) -> None:
+    base_url = f"http://127.0.0.1:{openai_server.port}/token-0123/v1"
+    llm = OpenAILLM("small", base_url=base_url, max_retries=0)
+    found = await failure(llm, UnknownModel)
+    assert "token-0123" not in repr(llm) + str(found) + found.hint
+    await llm.close()
+
+
+async def test_what_keeps_a_connection_alive_does_not_end_a_silence(openai_server: OpenAIServer) -> None:
+    llm = OpenAILLM("small", base_url=openai_server.base_url, timeout=0.3)
+    openai_server.script(flood(b": ping\n\n", gap=0.05))
+    start = time.monotonic()
+    assert "said nothing for too long" in str(await failure(llm, BrokenStream))
+    assert time.monotonic() - start < 2
+    await llm.close()
+
+
+async def test_an_answer_that_is_for_ever_about_to_begin_is_not_waited_for(openai_server: OpenAIServer) -> None:
+    llm = OpenAILLM("small", base_url=openai_server.base_url, timeout=0.2)
+    openai_server.script(never_begin())
+    assert "no answer came in time" in str(await failure(llm, Unreachable))
+    assert len(openai_server.received) == 1
+    await llm.close()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (flood(b"x" * 1_000_000, first=b"data: "), "more at once than any answer"),
+        (flood(b"data: " + b"x" * 100_000 + b"\n"), "more at once than any answer"),
+        (flood(b":" * 1_000_000 + b"\n"), "longer than any answer"),
+        (stream(*[chunk({"content": "a" * 1_000_000})] * 11), "longer than any answer"),
+    ],
+    ids=["line", "event", "nothing", "text"],
+)
+async def test_an_endless_answer_is_broken_off(
+    openai_server: OpenAIServer, llm: OpenAILLM, behaviour: Behaviour, words: str
+) -> None:
+    openai_server.script(behaviour)
+    assert words in str(await failure(llm, BrokenStream))
+
+
+@pytest.mark.parametrize("gap", [0, 0.05], ids=["fast", "slow"])
+async def test_an_endless_error_is_not_read_to_the_end(openai_server: OpenAIServer, gap: float) -> None:
+    llm = OpenAILLM("small", base_url=openai_server.base_url, timeout=0.5, max_retries=0)
+    openai_server.script(flood(b"x" * (1 if gap else 1_000_000), number=400, gap=gap))
+    start = time.monotonic()
+    found = await failure(llm, Unreachable if gap else LLMError)
+    assert "no answer came in time" in str(found) if gap else "refused the request (400): xxx" in str(found)
+    assert time.monotonic() - start < 2
+    await llm.close()
+
+
+async def test_an_endless_list_of_models_does_not_hold_up_the_error(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    openai_server.listing = flood(b" ", gap=0.05)
+    openai_server.script(error(404, "no such model"))
+    start = time.monotonic()
+    assert "Check the model's name" in (await failure(llm, UnknownModel)).hint
+    assert time.monotonic() - start < 4
+
+
+async def test_nothing_compressed_is_asked_for_or_taken(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+    def compressed(exchange: Exchange) -> None:
+        body = gzip.compress(b"data: " + b" " * 1_000_000)
+        exchange.send(number, body, {"Content-Encoding": "gzip", "Content-Type": "text/event-stream"})
+
+    openai_server.script(compressed, compressed)
+    number = 200
+    assert "compressed" in str(await failure(llm, BrokenStream))
+    number = 400
+    assert "refused the request (400)" in str(await failure(llm))
+    assert {received.headers["accept-encoding"] for received in openai_server.received} == {"identity"}
+
+
+async def test_connections_are_used_again(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+    openai_server.script(text("One."), error(400, "no"), text("Two."))
+    await ask(llm)
+    await failure(llm)
+    await ask(llm)
+    assert len({received.client for received in openai_server.received}) == 1
+
+
+# The surroundings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "socksio"),
+        ("HTTP_PROXY", "garbage://x", "proxy"),
+        ("https_proxy", "http://a\x7fb", "proxy"),
+        ("SSL_CERT_FILE", "/nonexistent", "certificates"),
+    ],
+)
+async def test_a_variable_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    llm = OpenAILLM("small", base_url="http://127.0.0.2:9/v1", max_retries=0)
+    with pytest.raises(Unreachable, match=words) as caught:
+        await ask(llm)
+    assert variable in caught.value.hint
+
+
+async def test_an_address_that_is_none_is_told_as_such() -> None:
+    with pytest.raises(Unreachable, match="not a URL"):
+        await ask(OpenAILLM("small", base_url="http://a\x7fb/v1"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, open_store
@@ -37,8 +38,15 @@ def store(open_again: Callable[[], Store]) -> Store:
 
 
 @pytest.fixture
-def manager(store: Store) -> SessionManager:
-    return SessionManager(store, "reader")
+def manager(store: Store, tmp_path: Path) -> SessionManager:
+    return SessionManager(store, "reader", last_used=LastUsed(tmp_path / "data" / "state.json"))
+
+
+@pytest.fixture
+def manager_again(open_again: Callable[[], Store], tmp_path: Path) -> Callable[[], SessionManager]:
+    """Makes the same manager once more, as another process would."""
+    state = tmp_path / "data" / "state.json"
+    return lambda: SessionManager(open_again(), "reader", last_used=LastUsed(state))
 
 
 @pytest.fixture

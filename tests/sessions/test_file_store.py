@@ -5,56 +5,35 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from file_helpers import fresh, index_of, said
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
-from prompt_objects.message import Message
+from prompt_objects.errors import Damaged, StoreError
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session, new_id
+from prompt_objects.sessions.record import new_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.files import FileStore
 
-
-def said(*contents: Any) -> list[Message]:
-    return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
+pytest_plugins = ["file_fixtures"]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def store(file_store: FileStore) -> FileStore:
+    return file_store
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[FileStore]:
-    store = FileStore(folder)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def session(store: FileStore) -> Session:
-    session = SessionManager(store, "reader").create("Notes")
-    session.append(*said("one", "two ü"))
-    return session
-
-
-@pytest.fixture
-def file(folder: Path, session: Session) -> Path:
-    return folder / "sessions" / f"{session.id}.json"
-
-
-def fresh(folder: Path, session: Session) -> Session:
-    store = FileStore(folder)
-    return Session(store, store.load(session.id))
-
-
-def index_of(folder: Path) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = json.loads((folder / "sessions" / "index.json").read_bytes())["sessions"]
-    return entries
+def session(notes: Session) -> Session:
+    return notes
 
 
 def open_below(folder: Path) -> list[str]:
@@ -69,6 +48,24 @@ def open_below(folder: Path) -> list[str]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def write_document(path: Path, **changes: Any) -> None:
+    plain = {"id": path.stem, "name": "Bad", "po_name": "reader", "created_at": "2026-01-01T00:00:00Z"}
+    path.write_text(json.dumps({**plain, "metadata": {}, "history": [], **changes}))
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
+    "link": lambda path: path.symlink_to("/etc/passwd"),
+    "empty": Path.touch,
+    "name": lambda path: write_document(path, name="half \ud800"),
+    "user": lambda path: write_document(path, user_id="half \ud800"),
+    "object": lambda path: write_document(path, po_name="half \ud800"),
+    "parent": lambda path: write_document(path, parent={"session": "\ud800", "call": "c"}),
+    "year": lambda path: write_document(path, created_at="0001-01-01T00:00:00+23:00"),
+}
 
 
 class TestForm:
@@ -248,8 +245,88 @@ class TestDamage:
         with pytest.raises(Damaged, match=session.id):
             FileStore(folder).load(renamed.stem)
 
+    @pytest.mark.parametrize("trashed", [False, True])
+    @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+    def test_one_bad_file_is_named_and_all_others_work(
+        self, folder: Path, session: Session, spoil: Callable[[Path], object], trashed: bool
+    ) -> None:
+        if trashed:
+            SessionManager(FileStore(folder), "reader").delete("Notes")
+        bad = folder / "sessions" / ("trash" if trashed else "") / f"{new_id()}.json"
+        spoil(bad)
+        (folder / "sessions" / "index.json").unlink()
+        store = FileStore(folder)
+        found = [entry.info for entry in store.trash()] if trashed else store.sessions()
+        assert [info.name for info in found] == ["Notes"]
+        assert SessionManager(store, "reader").create("New").name == "New"
+        assert [bad.name in notice for notice in store.notices()] == [True]
+        assert os.path.lexists(bad)
+
+    def test_a_time_that_is_out_of_range_is_replaced_by_one_that_is_known(self, folder: Path) -> None:
+        store, path = FileStore(folder), folder / "sessions" / f"{new_id()}.json"
+        write_document(path, updated_at="0001-01-01T00:00:00+23:00", created_at="2024-01-01T00:00:00+02:00")
+        info = store.load(path.stem).info
+        assert info.created_at == datetime(2023, 12, 31, 22, tzinfo=UTC)
+        Session(store, store.load(path.stem)).append(*said("x"))
+        assert json.loads(path.read_bytes())["history"] == said("x")
+
+    def test_an_append_to_a_file_indented_since_it_was_opened_brings_it_into_form(
+        self, session: Session, file: Path
+    ) -> None:
+        file.write_text(json.dumps(json.loads(file.read_bytes()), indent=4))
+        session.append(*said("three"))
+        assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
+
+    def test_a_clock_that_was_wrong_spoils_nothing(self, folder: Path, session: Session, file: Path) -> None:
+        data = file.read_bytes()
+        file.write_bytes(data[: data.rindex(b'"2')] + b'"9999-12-31T23:59:59.999999Z"}\n')
+        (folder / "sessions" / "index.json").unlink()
+        found = fresh(folder, session)
+        assert found.updated_at.year == 9999
+        found.append(*said("three"))
+        assert found.updated_at.year < 9999
+        assert fresh(folder, session).info == found.info == FileStore(folder).sessions()[0]
+        assert fresh(folder, session).tail(1) == said("three")
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_folder_that_may_only_be_read_can_be_listed_and_shown(tmp_path: Path, is_listed: bool) -> None:
+    folder = Path(tempfile.mkdtemp()) / "data"  # not below `tmp_path`, which nobody else may enter
+    try:
+        session = SessionManager(FileStore(folder), "reader").create("Notes")
+        session.append(*said("one"))
+        for name in [] if is_listed else ["index.json", "index.json.lock"]:
+            (folder / "sessions" / name).unlink()
+        only_to_be_read(folder.parent)
+        result = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("reading_worker.py")), str(folder)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert result.stdout.splitlines() == ["Notes 1", "one", "# Notes", *["StoreError"] * 5], result.stderr
+    finally:
+        for path in (folder.parent, *folder.parent.rglob("*")):
+            path.chmod(0o700)
+        shutil.rmtree(folder.parent)
+
+
+def only_to_be_read(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
 
 class TestTrash:
+    def test_a_session_that_is_there_is_not_overwritten_by_a_copy_in_the_trash(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        shutil.copy(file, folder / "sessions" / "trash")
+        session.append(*said("three"))
+        for use in (store.restore, store.delete):
+            with pytest.raises(StoreError, match="File exists"):
+                use(session.id)
+        assert fresh(folder, session).message_count == 3
+
     def test_a_move_that_the_disk_refuses_is_told_as_such_and_changes_nothing(
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
@@ -265,88 +342,3 @@ class TestTrash:
             store.restore(session.id)
         file.rmdir()
         assert store.restore(session.id).info == session.info
-
-
-class TestIndex:
-    @pytest.mark.parametrize(
-        "spoil",
-        [
-            lambda data: None,
-            lambda data: b"",
-            lambda data: data[:-2],
-            lambda data: data[: len(data) // 2],
-            lambda data: data.replace(b'"name"', b"\0name\0"),
-            lambda data: b"\0" * len(data),
-            lambda data: json.dumps(json.loads(data), indent=1).encode(),
-        ],
-        ids=["missing", "empty", "no foot", "half", "garbled", "NULs", "indented"],
-    )
-    def test_an_index_that_is_lost_or_garbled_is_rebuilt(
-        self, folder: Path, store: FileStore, session: Session, spoil: Callable[[bytes], Any]
-    ) -> None:
-        SessionManager(store, "writer").create("Other", metadata={"a": 1})
-        usage = {"prompt_tokens": 7, "completion_tokens": 1}
-        session.append({"role": "assistant", "content": "x", "usage": usage})
-        before = sorted(store.sessions(), key=lambda info: info.id)
-        index = folder / "sessions" / "index.json"
-        data = spoil(index.read_bytes())
-        index.unlink() if data is None else index.write_bytes(data)
-        for again in (FileStore(folder), store):
-            assert sorted(again.sessions(), key=lambda info: info.id) == before
-        session.append(*said("goes on"))
-        assert {entry["name"]: entry["message_count"] for entry in index_of(folder)} == {"Notes": 4, "Other": 0}
-
-    def test_a_stale_entry_is_put_right_when_its_session_is_met(self, folder: Path, session: Session) -> None:
-        index = folder / "sessions" / "index.json"
-        stale = index.read_bytes()
-        session.append({"role": "assistant", "content": "x", "usage": {"prompt_tokens": 7}})
-        index.write_bytes(stale)
-        assert fresh(folder, session).info.prompt_tokens == 7
-        assert index_of(folder)[0]["message_count"] == 3
-
-    def test_an_entry_without_a_file_goes_and_a_file_without_an_entry_is_entered(
-        self, folder: Path, store: FileStore, session: Session, file: Path
-    ) -> None:
-        other = SessionManager(store, "reader").create("Other")
-        (folder / "sessions" / f"{other.id}.json").unlink()
-        with pytest.raises(NotFound):
-            store.load(other.id)
-        (folder / "sessions" / "index.json").write_bytes(b'{"sessions":[\n]}\n')
-        assert FileStore(folder).load(session.id).info.name == "Notes"
-        assert [entry["name"] for entry in index_of(folder)] == ["Notes"]
-
-    def test_an_entry_may_outgrow_its_line(self, folder: Path, store: FileStore, session: Session) -> None:
-        manager = SessionManager(store, "reader")
-        for name in ("x" * 100, "a", "日" * 100, "b"):
-            session = manager.rename(session.id, name)
-            session.append(*said("x"))
-            assert index_of(folder)[0]["name"] == name
-        assert index_of(folder)[0]["message_count"] == 6
-
-    def test_removing_entries_leaves_the_others(self, folder: Path, store: FileStore) -> None:
-        manager = SessionManager(store, "reader")
-        for name in "abcd":
-            manager.create(name)
-        for name, left in (("a", "bcd"), ("d", "bc"), ("b", "c"), ("c", "")):
-            manager.delete(name)
-            assert "".join(entry["name"] for entry in index_of(folder)) == left
-        manager.create("e")
-        assert index_of(folder)[0]["name"] == "e"
-
-    def test_appends_are_not_lost_when_the_index_cannot_be_written(self, folder: Path, session: Session) -> None:
-        index = folder / "sessions" / "index.json"
-        index.unlink()
-        index.mkdir()
-        session.append(*said("three"))
-        index.rmdir()
-        assert fresh(folder, session).message_count == 3
-
-    def test_what_the_disk_refuses_is_told_in_words(self, folder: Path, store: FileStore, session: Session) -> None:
-        index = folder / "sessions" / "index.json"
-        index.unlink()
-        index.mkdir()
-        for use in (store.sessions, lambda: store.load(session.id), lambda: store.delete(session.id)):
-            with pytest.raises(StoreError, match="index"):
-                use()
-        index.rmdir()
-        assert store.sessions() == [session.info]

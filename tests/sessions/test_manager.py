@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
-from prompt_objects.errors import Ambiguous, InvalidName, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Ambiguous, Damaged, InvalidName, NameTaken, NotFound, UsageError
+from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Parent
+from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.stores import Store
+
+Again: TypeAlias = Callable[[], SessionManager]
 
 pytest_plugins = ["every_store"]
 
@@ -19,24 +22,24 @@ def names(manager: SessionManager, **options: Any) -> list[str]:
     return [info.name for info in manager.list(**options)]
 
 
-def test_default_is_made_once_and_is_current(manager: SessionManager, open_again: Callable[[], Store]) -> None:
+def test_default_is_made_once_and_is_current(manager: SessionManager, manager_again: Again) -> None:
     first = manager.current()
     assert first.name == "Default"
-    assert SessionManager(open_again(), "reader").current().id == first.id
+    assert manager_again().current().id == first.id
 
 
-def test_current_goes_on_where_it_was_left(manager: SessionManager, open_again: Callable[[], Store]) -> None:
+def test_current_goes_on_where_it_was_left(manager: SessionManager, manager_again: Again) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
-    assert SessionManager(open_again(), "reader").current().name == "One"
+    assert manager_again().current().name == "One"
 
 
-def test_another_window_does_not_move_this_one(manager: SessionManager, open_again: Callable[[], Store]) -> None:
+def test_another_window_does_not_move_this_one(manager: SessionManager, manager_again: Again) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
-    SessionManager(open_again(), "reader").switch("Two")
+    manager_again().switch("Two")
     assert manager.current().name == "One"
 
 
@@ -50,9 +53,7 @@ def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manage
     assert manager.current().name == "New"
 
 
-def test_a_garbled_pointer_is_ignored(
-    manager: SessionManager, tmp_path: Path, open_again: Callable[[], Store]
-) -> None:
+def test_a_garbled_pointer_is_ignored(manager: SessionManager, tmp_path: Path, manager_again: Again) -> None:
     session = manager.current()
     for garbage in (
         b"",
@@ -62,14 +63,15 @@ def test_a_garbled_pointer_is_ignored(
         b'{"sessions": {"reader": "../x"}}',
     ):
         (tmp_path / "data" / "state.json").write_bytes(garbage)
-        assert SessionManager(open_again(), "reader").current().id == session.id
+        assert manager_again().current().id == session.id
 
 
-def test_the_last_object_is_remembered(store: Store, open_again: Callable[[], Store]) -> None:
-    assert store.last_used.last_object() is None
-    store.last_used.use_object("reader")
-    assert open_again().last_used.last_object() == "reader"
-    assert SessionManager(open_again()).current().po_name == "reader"
+def test_the_last_object_is_remembered(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "state.json"
+    assert LastUsed(path).last_object() is None
+    LastUsed(path).use_object("reader")
+    assert LastUsed(path).last_object() == "reader"
+    assert SessionManager(store, last_used=LastUsed(path)).current().po_name == "reader"
 
 
 def test_sessions_are_listed_by_their_last_change(manager: SessionManager) -> None:
@@ -212,7 +214,7 @@ def test_delete_and_restore_the_last(manager: SessionManager) -> None:
 
 def test_a_session_may_begin_from_a_template(store: Store) -> None:
     messages = [{"role": "user", "content": "Review this diff"}]
-    manager = SessionManager(store, "reader", templates={"review": messages})
+    manager = SessionManager(store, "reader", templates=lambda: {"review": messages})
     session = manager.create(template="review")
     assert session.tail(1)[0]["content"] == "Review this diff"
     assert session.message_count == 1
@@ -237,3 +239,16 @@ def test_a_session_file_opens_its_session_and_no_other_file_does(manager: Sessio
     for path in (elsewhere, file.with_name("index.json")):
         with pytest.raises(UsageError):
             manager.open_file(path)
+
+
+def test_a_damaged_current_session_does_not_lock_out_of_the_others(
+    manager: SessionManager, manager_again: Again, tmp_path: Path
+) -> None:
+    kept = manager.current()
+    broken = manager.create("Broken")
+    manager.switch(broken.id)
+    (tmp_path / "data" / "sessions" / f"{broken.id}.json").write_text("not a session at all")
+    again = manager_again()
+    assert again.current().id == kept.id
+    with pytest.raises(Damaged):
+        again.get(broken.id)

@@ -6,16 +6,20 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from prompt_objects.errors import NotFound
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import SessionInfo
+from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.files import FileStore
 
 WORKER = Path(__file__).with_name("append_worker.py")
+MOVER = Path(__file__).with_name("moving_worker.py")
 
 
 def start(folder: Path, name: str, writer: str, count: int, *limit: int) -> "subprocess.Popen[str]":
@@ -84,6 +88,92 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
 @pytest.mark.campaign
 def test_a_thousand_killed_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
     assert kill_while_appending(tmp_path, 1000) == 1000
+
+
+def kill_while_moving(folder: Path, rounds: int) -> int:
+    """Kill programs that delete, restore, rename and create; check after each that all is in one place.
+
+    Both a store that was open all the time and one that is opened now have to find it so. Returns kills.
+    """
+    choose = random.Random(7)
+    store = FileStore(folder)
+    session = SessionManager(store, "reader").create("Precious")
+    session.append({"role": "user", "content": "precious"})
+    for _ in range(rounds):
+        worker = subprocess.Popen(
+            [sys.executable, str(MOVER), str(folder), session.id], stdout=subprocess.PIPE, text=True
+        )
+        assert worker.stdout
+        worker.stdout.readline()
+        time.sleep(choose.random() * 0.03)
+        worker.kill()
+        worker.communicate()
+        for infos in (store.sessions(), infos_in(folder)):
+            check_places(folder, infos, store, session.id)
+        with suppress(NotFound):
+            store.restore(session.id)
+    store.close()
+    return rounds
+
+
+def check_places(folder: Path, infos: list[SessionInfo], store: FileStore, precious: str) -> None:
+    files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
+    assert {info.id: info.name for info in infos} == {key: file["name"] for key, file in files.items()}
+    names = [info.name for info in infos]
+    assert len(names) == len(set(names)) == len(files)
+    assert [precious in files, precious in {entry.info.id for entry in store.trash()}].count(True) == 1
+
+
+def test_a_killed_program_leaves_each_session_in_its_place_or_in_the_trash(tmp_path: Path) -> None:
+    assert kill_while_moving(tmp_path, 25) == 25
+
+
+@pytest.mark.campaign
+def test_five_hundred_killed_programs_leave_each_session_in_one_place(tmp_path: Path) -> None:
+    assert kill_while_moving(tmp_path, 500) == 500
+
+
+def test_threads_and_processes_that_restore_the_same_session_get_it_once(tmp_path: Path) -> None:
+    stores = [FileStore(tmp_path) for _ in range(6)]
+    session = SessionManager(stores[0], "reader").create("Notes")
+
+    def restore(store: FileStore) -> bool:
+        try:
+            store.trash()
+            store.restore(session.id)
+        except NotFound:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(30):
+            stores[0].delete(session.id)
+            SessionManager(stores[0], "reader").create("Notes")  # so that restoring renames it as well
+            assert sum(pool.map(restore, stores)) == 1
+            assert stores[0].load(session.id).info.name == "Notes 2"
+            SessionManager(stores[0], "reader").delete("Notes")
+            stores[0].update(session.id, name="Notes")
+    for store in stores:
+        store.close()
+
+
+def test_a_store_may_be_closed_while_threads_write(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    sessions = [SessionManager(store, "reader").create() for _ in range(4)]
+
+    def write(session: Session) -> None:
+        for number in range(60):
+            session.append({"role": "user", "content": number})
+            SessionManager(store, "reader").get(session.id)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(write, session) for session in sessions]
+        while not all(future.done() for future in done):
+            store.close()
+        for future in done:
+            future.result()
+    assert [info.message_count for info in infos_in(tmp_path)] == [60] * 4
+    store.close()
 
 
 @pytest.mark.parametrize("limit", range(1500, 1700, 29))

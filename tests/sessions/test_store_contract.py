@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session, new_id
+from prompt_objects.sessions.record import new_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, open_store
 
 pytest_plugins = ["every_store"]

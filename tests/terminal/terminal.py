@@ -42,7 +42,8 @@ class Terminal:
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
-        environ = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})}
+        plain = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "STY": "pyte"}  # it does not fold its lines anew
+        environ = {**os.environ, **plain, **(env or {})}
         self.process = PtyProcess.spawn(list(command), dimensions=(rows, columns), env=environ, cwd=cwd)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -1,7 +1,9 @@
 """The line interface as a person meets it: the real program in a real terminal."""
 
 import json
+import shutil
 import stat
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +12,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from openai_server import OpenAIServer, calls, error, text
+from openai_server import OpenAIServer, calls, chunk, error, stream, text
 from terminal import PROGRAM, Terminal
 
 pytestmark = pytest.mark.terminal
@@ -181,6 +183,59 @@ def test_the_line_can_be_written_in_an_editor(open_: Open, folder: Path) -> None
     terminal.wait_for("and more")
 
 
+@pytest.mark.parametrize(
+    ("editor", "told"),
+    [('ed "x', "No closing quotation"), ("no-such-editor", "cannot be run"), ("false", "ended with code 1")],
+)
+def test_an_editor_that_does_not_work_is_told_of_and_the_line_kept(open_: Open, editor: str, told: str) -> None:
+    terminal = open_(env={"EDITOR": editor, "VISUAL": ""})
+    terminal.send("a thought")
+    terminal.wait_for("a thought")
+    terminal.send("\x18\x05")
+    terminal.wait_for(told)
+    assert f"{PROMPT} a thought" in terminal.text()
+    terminal.send(" more")
+    terminal.wait_for("a thought more")
+
+
+def test_what_is_hidden_in_a_paste_is_seen_and_sent_as_it_came(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Fine."))
+    terminal = open_()
+    pasted = "a\u202egnp.exe\u2066 \u200b\u2028 z"
+    terminal.paste(pasted)
+    terminal.wait_for("a\ufffdgnp.exe\ufffd \ufffd\ufffd z")
+    terminal.press("enter")
+    terminal.wait_for("Fine.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == pasted
+    for hidden in "\u202e\u2066\u200b\u2028":
+        assert hidden.encode() not in terminal.raw
+
+
+def test_a_huge_paste_is_sent_whole_and_not_printed_whole(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Fine."))
+    terminal = open_()
+    pasted = "0123456789 abcdef\n" * 30_000
+    terminal.paste(pasted)
+    start = time.monotonic()
+    terminal.press("enter")
+    terminal.wait_for("Fine.")
+    assert time.monotonic() - start < 5
+    assert openai_server.received[-1].body["messages"][-1]["content"] == pasted
+    assert "… 29961 lines …" in terminal.text()
+    assert len(terminal.text().splitlines()) < 60
+
+
+def test_keys_are_heard_while_a_huge_answer_is_drawn(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("```\n" + "x = 1\n" * 20_000 + "```\n"), text("Fine."))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("x = 1")
+    start = time.monotonic()
+    terminal.send("typed")
+    terminal.wait_until(lambda: f"{PROMPT} typed" in "\n".join(terminal.lines()), "what is typed")
+    assert time.monotonic() - start < 2
+
+
 def test_vi_keys_work_where_they_are_asked_for(open_: Open) -> None:
     terminal = open_(env={"PROMPT_OBJECTS_EDITING_MODE": "vi"})
     terminal.send("one two")
@@ -279,8 +334,10 @@ def test_forty_columns_and_a_change_of_size_in_the_middle(open_: Open, openai_se
     terminal.wait_for("word199", timeout=20)
     terminal.wait_gone("guide is writing")
     terminal.wait_until(
-        lambda: PROMPT in terminal.text().splitlines()[-2]
-        and terminal.text().splitlines()[-1].startswith("guide · Default · 2 messages"),
+        lambda: (
+            PROMPT in terminal.text().splitlines()[-2]
+            and terminal.text().splitlines()[-1].startswith("guide · Default · 2 messages")
+        ),
         "the prompt and the toolbar at the end",
     )
 
@@ -331,6 +388,76 @@ def test_a_dumb_terminal_gets_the_same_without_cursor_movement(open_: Open, open
     terminal.press("ctrl-d")
     assert terminal.wait_for_exit() == 0
     assert b"\x1b" not in terminal.raw
+
+
+def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_agrees_to_nothing(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(text("Fine."))
+    terminal = open_(env={"TERM": "dumb"})
+    terminal.send("delete everything\\\n")
+    terminal.wait_for("…")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Ctrl-D leaves.")
+    terminal.send("Hello\n")
+    terminal.wait_for("Fine.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
+    terminal.send("/session delete\n")
+    terminal.wait_for("[y/N]")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Nothing was changed.")
+
+
+def test_an_answer_that_is_odd_markdown_does_not_shut_its_session(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("[](http://x)"), text("Fine."))
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("(http://x)")
+    terminal.wait_for("2 messages")
+    terminal.press("ctrl-d")
+    terminal.wait_for_exit()
+    again = open_()
+    again.wait_for("(http://x)")
+    again.send("Hello\r")
+    again.wait_for("Fine.")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+@pytest.mark.parametrize("sizes", [[(60, 24)], [(140, 24)], [(100, 10), (100, 40)]], ids=["narrow", "wide", "low"])
+def test_a_terminal_that_folds_its_lines_anew_keeps_no_copies(
+    folder: Path, openai_server: OpenAIServer, sizes: list[tuple[int, int]]
+) -> None:
+    paragraphs = "\n\n".join(f"para{number}. " + "lorem ipsum dolor sit " * 9 for number in range(10))
+    halves = (chunk({"role": "assistant", "content": half}) for half in (paragraphs[:900], paragraphs[900:]))
+    openai_server.script(stream(*halves, chunk(finish_reason="stop"), delay=1.2))
+
+    def tmux(*words: str) -> str:
+        command = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def wait_for(seen: str) -> str:
+        end = time.monotonic() + 15
+        while seen not in (screen := tmux("capture-pane", "-p", "-J", "-S", "-500")):
+            assert time.monotonic() < end, screen
+            time.sleep(0.05)
+        return screen
+
+    served = [f"OPENAI_BASE_URL={openai_server.base_url}", "OPENAI_API_KEY=k"]
+    program = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
+    tmux("new-session", "-d", "-x", "100", "-y", "24", "env", *served, *program)
+    try:
+        wait_for(PROMPT)
+        tmux("send-keys", "Hello", "Enter")
+        wait_for("para3.")
+        for columns, rows in sizes:
+            tmux("resize-window", "-x", str(columns), "-y", str(rows))
+            time.sleep(0.3)
+        screen = wait_for("2 messages")
+    finally:
+        tmux("kill-server")
+    assert [screen.count(f"para{number}.") for number in range(10)] == [1] * 10
+    assert screen.count(PROMPT) == 2
+    assert "writing" not in screen
 
 
 def test_the_prompt_is_there_before_anything_heavy_is_imported(folder: Path) -> None:

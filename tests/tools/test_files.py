@@ -1,12 +1,19 @@
 """What the file tools may see, and how they say what they cannot."""
 
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from prompt_objects.errors import ToolError
+from prompt_objects.tools.confined import Confined
 from prompt_objects.tools.files import MOST_CHARACTERS, list_files, read_file
+
+
+def within(folder: Path) -> Confined:
+    return Confined(folder, folder / "state")
 
 
 @pytest.fixture
@@ -17,6 +24,8 @@ def folder(tmp_path: Path) -> Path:
     (root / "docs" / "a.md").write_text("A")
     (root / ".prompt_objects").mkdir()
     (root / ".prompt_objects" / "index.json").write_text("{}")
+    (root / "state" / "sessions").mkdir(parents=True)
+    (root / "state" / "sessions" / "index.json").write_text("{}")
     (root / ".env").write_text("KEY=secret")
     (tmp_path / "secret.txt").write_text("secret")
     (root / "out").symlink_to(tmp_path / "secret.txt")
@@ -27,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
-    assert read_file(folder, "README.md") == "one\ntwo\nthree\n"
-    assert read_file(folder, "./README.md", 2) == "two\nthree\n"
-    assert read_file(folder, "docs/a.md") == "A"
-    assert read_file(folder, "inside") == "one\ntwo\nthree\n"
+    assert read_file(within(folder), "README.md") == "one\ntwo\nthree"
+    assert read_file(within(folder), "./README.md", 2) == "two\nthree"
+    assert read_file(within(folder), "docs/a.md") == "A"
+    assert read_file(within(folder), "inside") == "one\ntwo\nthree"
     with pytest.raises(ToolError, match="has 3 lines"):
-        read_file(folder, "README.md", 4)
+        read_file(within(folder), "README.md", 4)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +56,8 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
         ".env",
         "sly",
         ".prompt_objects/index.json",
+        "state/sessions/index.json",
+        "state",
         "docs/../.env",
         "C:\\Windows",
         "..\\secret.txt",
@@ -56,19 +67,56 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
 )
 def test_nothing_outside_and_nothing_hidden_is_read(folder: Path, path: str) -> None:
     with pytest.raises(ToolError):
-        read_file(folder, path)
+        read_file(within(folder), path)
     with pytest.raises(ToolError):
-        list_files(folder, path)
+        list_files(within(folder), path)
 
 
-def test_a_long_file_is_cut_and_says_where_to_go_on(folder: Path) -> None:
-    lines = [f"line {n} {'x' * 90}" for n in range(2000)]
+def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) -> None:
+    lines = [f"line {n}\f {'x' * 90}" for n in range(2000)]
     (folder / "long.txt").write_text("\n".join(lines))
-    first = read_file(folder, "long.txt")
-    shown, _, note = first.rpartition("\n[")
-    assert len(shown) == MOST_CHARACTERS
-    go_on = int(note.rstrip("]").rsplit(" ", 1)[1])
-    assert read_file(folder, "long.txt", go_on).startswith(f"line {go_on - 1} ")
+    seen: list[str] = []
+    start = 1
+    while True:
+        *shown, last = read_file(within(folder), "long.txt", start).split("\n")
+        seen += shown
+        if not last.startswith("["):
+            break
+        assert len("\n".join(shown)) <= MOST_CHARACTERS
+        start = int(last.rstrip("]").rsplit(" ", 1)[1])
+    assert [*seen, last] == lines
+
+
+def test_a_line_that_is_too_long_is_cut_and_the_next_can_be_reached(folder: Path) -> None:
+    (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
+    shown = read_file(within(folder), "wide.txt")
+    assert "line 1 is longer" in shown
+    assert "go on with start_line 2" in shown
+    assert read_file(within(folder), "wide.txt", 2) == "end"
+
+
+def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:
+    """Whatever is put in the place of a folder between looking and opening."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.md").write_text("secret")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            (folder / "docs").rename(folder / "docs2")
+            (folder / "docs").symlink_to(tmp_path / "outside")
+            (folder / "docs").unlink()
+            (folder / "docs2").rename(folder / "docs")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(3000):
+            with suppress(ToolError):
+                assert read_file(within(folder), "docs/a.md") == "A"
+    finally:
+        stop.set()
+        swapper.join()
 
 
 def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> None:
@@ -76,45 +124,46 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> No
     (folder / "l.txt").write_bytes("Grüße".encode("latin-1"))
     (folder / "bom.txt").write_bytes("\ufeffHi".encode())
     (folder / "empty").write_bytes(b"")
-    assert "binary file of 6 bytes" in read_file(folder, "b.bin")
-    assert "not UTF-8" in read_file(folder, "l.txt")
-    assert read_file(folder, "bom.txt") == "Hi"
-    assert read_file(folder, "empty") == "empty is empty."
+    assert "binary file of 6 bytes" in read_file(within(folder), "b.bin")
+    assert "not UTF-8" in read_file(within(folder), "l.txt")
+    assert read_file(within(folder), "bom.txt") == "Hi"
+    assert read_file(within(folder), "empty") == "empty is empty."
 
 
 def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path, words in {"docs": "is a folder", "pipe": "not an ordinary file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
-            read_file(folder, path)
+            read_file(within(folder), path)
     with pytest.raises(ToolError, match="no folder"):
-        list_files(folder, "nope")
+        list_files(within(folder), "nope")
 
 
 def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
     (folder / "loop").symlink_to(folder / "loop")
     with pytest.raises(ToolError):
-        read_file(folder, "loop")
+        read_file(within(folder), "loop")
     with pytest.raises(ToolError):
-        read_file(folder, "x" * 5000)
+        read_file(within(folder), "x" * 5000)
 
 
 def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) -> None:
-    assert list_files(folder).splitlines() == [
+    assert list_files(within(folder)).splitlines() == [
         "README.md (14 bytes)",
         "docs/",
         "inside (link)",
         "out (link)",
         "sly (link)",
+        "state/",
         "up (link)",
     ]
-    assert list_files(folder, "docs") == "a.md (1 bytes)"
-    assert "docs/a.md (1 bytes)" in list_files(folder, recursive=True).splitlines()
+    assert list_files(within(folder), "docs") == "a.md (1 bytes)"
+    assert "docs/a.md (1 bytes)" in list_files(within(folder), recursive=True).splitlines()
 
 
 def test_a_long_listing_is_cut(folder: Path) -> None:
     for n in range(600):
         (folder / "docs" / f"{n}.txt").touch()
-    lines = list_files(folder, "docs").splitlines()
+    lines = list_files(within(folder), "docs").splitlines()
     assert len(lines) == 501
     assert "more than 500" in lines[-1]

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_objects.ui.blocks import BlockStream
@@ -88,3 +88,26 @@ def test_one_block_of_ten_thousand_lines_is_taken_in_reasonable_time(line: str) 
         assert stream.feed(line.format(number)) == []
     assert time.perf_counter() - start < 10
     assert stream.rest.count("\n") == 10_000 + opening.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("opening", "line", "closing"),
+    [("```python\n", "x = 1\n", "```\n"), ("", "- item **x**\n", "\n"), ("~~~~\n", "\n# no title\n", "~~~~\n")],
+    ids=["code", "list", "blank lines in code"],
+)
+def test_a_large_block_is_taken_at_once_and_ends_where_it_ends(opening: str, line: str, closing: str) -> None:
+    large = opening + line * 60_000 + closing
+    stream = BlockStream()
+    start = time.perf_counter()
+    blocks = stream.feed("Before.\n\n" + large + "# After\n\nwords\n")
+    assert time.perf_counter() - start < 0.5
+    assert blocks == ["Before.\n\n", large, "# After\n\n"]
+    assert stream.rest == "words\n"
+
+
+@given(MARKDOWN, st.sampled_from(["", "```\n", "- "]))
+@settings(max_examples=20, deadline=None)
+def test_of_a_large_text_nothing_is_lost(text: str, opening: str) -> None:
+    large = opening + text * (50_000 // (len(text) + 1))
+    stream = BlockStream()
+    assert "".join(stream.feed(large) + stream.finish()) == large

@@ -59,6 +59,11 @@ def test_sessions_are_offered_by_name(complete: Offer, chat: Chat) -> None:
     assert "0 messages, just now" in complete("/session switch ")["/session switch API notes"]
 
 
+def test_what_is_in_the_trash_is_offered_to_be_restored(complete: Offer, chat: Chat) -> None:
+    chat.manager.delete(chat.manager.create("thrown away").id)
+    assert set(complete("/session restore ")) == {"/session restore thrown away"}
+
+
 def test_objects_are_offered_with_their_descriptions(complete: Offer) -> None:
     assert complete("/po re") == {"/po reader": "The reader"}
 

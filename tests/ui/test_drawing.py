@@ -1,3 +1,6 @@
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
@@ -20,6 +23,23 @@ def test_folding_keeps_every_letter_and_the_width(text: str, width: int) -> None
 
 def test_what_was_said_stands_behind_its_prompt() -> None:
     assert plain(drawing.said("po> ", "one\ntwo", 60)) == "po> one\n    two"
+
+
+def test_of_a_huge_message_the_beginning_and_the_end_are_shown_again() -> None:
+    lines = plain(drawing.said("po> ", "\n".join(f"line {n}" for n in range(1000)), 60)).splitlines()
+    assert lines[0] == "po> line 0"
+    assert lines[20] == "    … 960 lines …"
+    assert lines[-1] == "    line 999"
+    assert len(lines) == 41
+
+
+@pytest.mark.parametrize(
+    "text", ["x = 1\n" * 170_000, "word " * 200_000, "漢字" * 160_000], ids=["lines", "line", "wide"]
+)
+def test_folding_a_megabyte_takes_no_time_to_speak_of(text: str) -> None:
+    start = time.perf_counter()
+    drawing.folded(text, 80)
+    assert time.perf_counter() - start < 0.5
 
 
 def test_errors_say_what_to_do() -> None:

@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -12,6 +13,15 @@ def test_what_was_typed_is_there_in_the_next_run_and_for_nobody_else(tmp_path: P
     assert list(TypedHistory(file).load_history_strings()) == ["one\ntwo"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "history")
+    history = TypedHistory(tmp_path / "history")
+    history.append_string("typed")
+    assert list(history.load_history_strings()) == []
+    assert history.get_strings() == ["typed"]
 
 
 @pytest.mark.parametrize("make", ["mkdir", "damage"])

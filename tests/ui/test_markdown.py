@@ -21,6 +21,13 @@ PIECES = st.sampled_from(
         "_",
         "~~",
         "[a](",
+        "[](",
+        "[",
+        "](",
+        "- [ ] ",
+        "|-|-|\n",
+        "&amp;",
+        "\ud800",
         ")",
         "![b](",
         "http://x",
@@ -127,8 +134,18 @@ def test_the_end_of_a_long_block_still_looks_like_its_end() -> None:
     assert ending("a\nb", 2) == "a\nb"
 
 
-def test_ten_thousand_lines_of_code_are_drawn_in_reasonable_time() -> None:
+def test_a_link_without_words_shows_where_it_leads() -> None:
+    assert shown("[](http://x)") == "(http://x)"
+    assert shown("[![](b.svg)](http://x)") == "(b.svg) (http://x)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```python\n" + "x = 1\n" * 60_000, "word " * 240_000, "- item **x**\n" * 20_000],
+    ids=["code", "line", "list"],
+)
+def test_a_large_text_is_drawn_as_it_is_written_and_at_once(text: str) -> None:
     start = time.perf_counter()
-    lines = render("```python\n" + "x = value + 1  # and so on\n" * 10_000 + "```", 80)
-    assert len(lines) == 10_000
-    assert time.perf_counter() - start < 5
+    lines = render(text, 80)
+    assert time.perf_counter() - start < 0.5
+    assert "".join(plain(lines).split()) == "".join(text.split())

@@ -1,11 +1,6 @@
-from typing import TYPE_CHECKING
-
 from prompt_objects.commands.outcome import Again, Document, Leave, Said, Table
-from prompt_objects.ui.outcome import draw, last_exchange
+from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.style import plain
-
-if TYPE_CHECKING:
-    from prompt_objects.message import Message
 
 TABLE = Table("Sessions", ("name", "messages", "id"), [("Default", "3", "0193"), ("A longer name", "12", "0194")], 1)
 
@@ -41,24 +36,3 @@ def test_sentences_and_documents_are_drawn_and_actions_are_not() -> None:
     assert plain(draw(Said("Done."), 60)) == "Done."
     assert plain(draw(Document("**Help**"), 60)) == "Help"
     assert draw(Again(), 60) == draw(Leave(), 60) == []
-
-
-def test_the_last_exchange_is_recalled_and_bounded() -> None:
-    messages: list[Message] = [
-        {"role": "user", "content": "first"},
-        {"role": "assistant", "content": "old"},
-        {"role": "user", "content": "second"},
-        {
-            "role": "assistant",
-            "content": "",
-            "tool_calls": [{"id": "1", "function": {"name": "read_file", "arguments": '{"path": "a"}'}}],
-        },
-        {"role": "tool", "tool_call_id": "1", "content": "…"},
-        {"role": "assistant", "content": "\n\n".join(f"line {n}" for n in range(100))},
-    ]
-    drawn = plain(last_exchange("guide", messages, 60)).splitlines()
-    assert drawn[0].endswith("second")
-    assert drawn[1] == '→ read_file path="a"'
-    assert drawn[-1] == "line 99"
-    assert len(drawn) < 20
-    assert last_exchange("guide", [], 60) == []

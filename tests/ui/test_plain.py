@@ -1,5 +1,8 @@
 import io
+import sys
 from typing import Any
+
+import pytest
 
 from prompt_objects.bus import CallEnded, CallStarted, Notice, TextDelta, TurnStarted
 from prompt_objects.ui.plain import Notes
@@ -27,3 +30,19 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
         "  ✗ read_file: none such",
         "! Take care.",
     ]
+
+
+def test_without_a_place_to_write_to_nothing_is_written_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for file in (None, closed):
+        Notes(file).show(Notice(**ABOUT, text="Take care."))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_full_place_to_write_to_is_no_failure() -> None:
+    full = open("/dev/full", "w", buffering=1)  # noqa: PTH123, SIM115 - closing it fails, as it should
+    Notes(full).show(Notice(**ABOUT, text="Take care."))
+    with pytest.raises(OSError, match="No space"):
+        full.close()

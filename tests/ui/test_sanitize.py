@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_objects.ui.sanitize import clean, clean_line
+from prompt_objects.ui.sanitize import clean, clean_line, visible
 
 ANY = st.text(alphabet=st.characters(exclude_categories=()), max_size=60)
 HOSTILE = st.lists(
@@ -67,3 +67,15 @@ def test_a_long_hostile_text_takes_no_long_time() -> None:
     clean("\x1b[" * 200_000)
     clean("\u200d" * 200_000)
     assert time.perf_counter() - start < 2
+
+
+@given(ANY | HOSTILE)
+def test_in_a_line_that_is_edited_every_character_is_one_that_can_be_seen(text: str) -> None:
+    shown = visible(text)
+    assert len(shown) == len(text)
+    assert not set(shown) & set("\u202e\u2066\u200b\u200e\ufeff\u2028\u2029\x1b\x9b\xad")
+
+
+def test_ordinary_letters_are_edited_as_they_are() -> None:
+    assert visible("né 漢字 👩\u200d💻\tx") == "né 漢字 👩\u200d💻\tx"
+    assert visible("a\u202eb\u200bc\x1bd\u2028e") == "a\ufffdb\ufffdc␛d\ufffde"

@@ -3,8 +3,8 @@
 import json
 
 from prompt_objects.message import timestamp
+from prompt_objects.sessions.record import head_of
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.session_file import head_of
 
 __all__ = ["export"]
 

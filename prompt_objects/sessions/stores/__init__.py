@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.last_used import LastUsed
-from prompt_objects.sessions.session import Record, SessionInfo, Trashed
+from prompt_objects.sessions.record import Record, SessionInfo, Trashed
 
 __all__ = ["Store", "open_store"]
 
@@ -22,8 +21,6 @@ class Store(Protocol):
     session has the id that was given, and after it was deleted, methods raise `NotFound`; where the disk, or what
     serves as one, refuses, `StoreError`; where a session cannot be understood, `Damaged`.
     """
-
-    last_used: LastUsed
 
     def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
         """Begin a session; count, sums and times of `messages` are worked out here, whatever `info` says.

@@ -14,6 +14,7 @@ from types import ModuleType
 from prompt_objects.errors import StoreError
 
 __all__ = [
+    "UNWRITABLE",
     "OpenFile",
     "failure",
     "lock",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 _POLL_SECONDS = 0.001  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
+
+UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # what may still be read
 
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space, then try again.",
@@ -121,10 +124,20 @@ def open_private(path: Path, flags: int) -> int:
 
 
 class OpenFile:
-    """A descriptor of a private file, closed by `close()`, or when nothing refers to this any more."""
+    """A descriptor of a private file, closed by `close()`, or when nothing refers to this any more.
+
+    Where the file may not be written it is open for reading, and `refusal` says why.
+    """
 
     def __init__(self, path: Path, flags: int) -> None:
-        self.descriptor = open_private(path, flags)
+        self.refusal: OSError | None = None
+        try:
+            self.descriptor = open_private(path, flags)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            self.refusal = error
+            self.descriptor = open_private(path, os.O_RDONLY)
         self._closing = weakref.finalize(self, os.close, self.descriptor)
         self._closing.atexit = False  # threads may still write then; the system closes it soon enough
 

@@ -4,6 +4,7 @@ import os
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -11,15 +12,15 @@ from typing import Any, TypeGuard
 
 from msgspec.structs import replace
 
-from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, StoreError
+from prompt_objects.errors import Conflict, NameTaken, NotFound, StoreError
 from prompt_objects.message import Message, now, timestamp
-from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import free_name, is_id
-from prompt_objects.sessions.session import Record, SessionInfo, Trashed
+from prompt_objects.sessions.record import Record, SessionInfo, Trashed, head_of
 from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.index import Index
-from prompt_objects.sessions.stores.session_file import SessionFile, document, head_of, summary
+from prompt_objects.sessions.stores.session_file import SessionFile, document
+from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.sessions.usage import with_usage
 
 __all__ = ["FileStore"]
@@ -34,21 +35,21 @@ class FileStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "sessions"
-        self._trash = self._folder / "trash"
-        try:
-            disk.make_folder(self._trash)
-        except OSError as error:
-            raise disk.failure("made", self._trash, error) from error
-        self.last_used = LastUsed(folder / "state.json")
         self._notices: list[str] = []
+        self._live = SessionFolder(folder / "sessions", self._notices)
+        self._trash = SessionFolder(folder / "sessions" / "trash", self._notices)
+        try:
+            disk.make_folder(self._trash.path)
+        except OSError as error:
+            if error.errno not in disk.UNWRITABLE:  # what is there can be read all the same
+                raise disk.failure("made", self._trash.path, error) from error
         self._begin()
         _drop_descriptors_in_children(self)
 
     def _begin(self) -> None:
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
         self._files_mutex = Lock()
-        self._index = Index(self._folder / "index.json", self._survey)
+        self._index = Index(self._live.path / "index.json", self._live.ids, self._survey)
 
     def forget_parent(self) -> None:
         """In a forked child, use descriptors of its own: a lock on a shared one would be its parent's, too."""
@@ -56,20 +57,21 @@ class FileStore:
         self._begin()
         for file in inherited.values():
             file.close()
-        index.close()
+        index.abandon()
 
     # What is there
 
     def load(self, session_id: str) -> Record:
         """Return all of a session but its history."""
+        path = self._live.file(session_id)
         try:
-            with self._file(session_id) as file, file.locked():
-                with self._index:
-                    info = self._true_entry(file)
-                return Record(info, _metadata(file))
+            with self._file(session_id) as file:
+                file.look()
+                entry = self._index.glance(session_id)
+                return Record(entry if _is_entry_of(entry, file, file.count) else self._enter(file), _metadata(file))
         except NotFound:
-            with self._index:
-                if is_id(session_id) and self._index.find(session_id):
+            with suppress(StoreError), self._index:
+                if self._index.find(session_id) and not path.exists():
                     self._index.remove(session_id)
             raise
 
@@ -79,9 +81,12 @@ class FileStore:
             return file.read(start, stop)
 
     def sessions(self) -> list[SessionInfo]:
-        """Return what is known of every session."""
-        with self._index:
-            return self._index.entries()
+        """Return what is known of every session; from their files, where the index cannot be put right."""
+        try:
+            with self._index:
+                return self._index.entries()
+        except StoreError:
+            return list(self._survey(self._live.ids()))
 
     def notices(self) -> list[str]:
         """Return, once, what a person should be told."""
@@ -90,7 +95,10 @@ class FileStore:
 
     def locate(self, path: Path) -> str | None:
         """Return the id of the session whose file this is."""
-        inside = path.parent.resolve() == self._folder.resolve() and path.suffix == ".json"
+        try:
+            inside = path.parent.resolve() == self._live.path.resolve() and path.suffix == ".json"
+        except (OSError, RuntimeError):  # a link in a circle; which of them depends on the version of Python
+            return None
         return path.stem if inside and is_id(path.stem) else None
 
     # Writing
@@ -99,16 +107,18 @@ class FileStore:
         """Begin a session."""
         history = list(messages)
         info = with_usage(_without_sums(info, len(history)), history)
-        path = self._path(info.id)
+        path = self._live.file(info.id)
         chunks = list(document(head_of(info, metadata), history, timestamp(info.updated_at)))
         with self._index:
             self._check_name(info.name, info.po_name)
+            self._index.doubt(info.id)
             try:
                 disk.replace_file(path, chunks)
-                self._index.put(info)
             except OSError as error:
                 path.unlink(missing_ok=True)
                 raise disk.failure("written", path, error) from error
+            with self._index.following():
+                self._index.put(info)
         return Record(info, metadata)
 
     def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
@@ -135,8 +145,11 @@ class FileStore:
                 head["name"] = name
             if metadata is not None:
                 head["metadata"] = metadata
+            self._index.doubt(session_id)
             file.rewrite_head(head)
-            self._index.put(info)
+            with self._index.following():
+                self._index.put(info)
+                self._index.sync()
             return Record(info, _metadata(file))
 
     # The trash
@@ -145,14 +158,15 @@ class FileStore:
         """Move a session to the trash, where the time of its file is that of its deletion."""
         with self._file(session_id) as file:
             with file.locked(), self._index:
-                _move(file.path, self._trash, now())
-                self._index.remove(session_id)
+                self._index.doubt(session_id)
+                self._trash.take(file.path, touch=True)
+                with self._index.following():
+                    self._index.remove(session_id)
             file.close()
 
     def restore(self, session_id: str) -> Record:
         """Bring a session back from the trash."""
-        path = self._path(session_id)
-        file = SessionFile(self._trash / path.name, self._notices)
+        file = SessionFile(self._trash.file(session_id), self._notices)
         try:
             with file, file.locked(), self._index:
                 info = file.info()
@@ -160,18 +174,18 @@ class FileStore:
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
                     info = replace(info, name=name)
-                _move(file.path, self._folder)
-                self._index.put(info)
+                self._index.doubt(session_id)
+                self._live.take(file.path)
+                with self._index.following():
+                    self._index.put(info)
                 return Record(info, _metadata(file))
         finally:
             file.close()
 
     def trash(self) -> list[Trashed]:
         """Return what can be restored, the last deleted first."""
-        found = []
-        for info, path in self._readable(self._trash):
-            deleted_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            found.append(Trashed(info, deleted_at))
+        infos = self._trash.infos(self._trash.ids())
+        found = [Trashed(info, datetime.fromtimestamp(deleted_at, UTC)) for info, deleted_at in infos]
         return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
 
     def close(self) -> None:
@@ -185,17 +199,12 @@ class FileStore:
 
     # Files
 
-    def _path(self, session_id: str) -> Path:
-        if not is_id(session_id):
-            raise NotFound(f"{session_id!r:.60} is not the id of a session.")
-        return self._folder / f"{session_id}.json"
-
     def _file(self, session_id: str) -> SessionFile:
         """Return a session's file; the last used are kept open for the next time."""
         with self._files_mutex:
             file = self._files.get(session_id)
             if file is None:
-                file = self._files[session_id] = SessionFile(self._path(session_id), self._notices)
+                file = self._files[session_id] = SessionFile(self._live.file(session_id), self._notices)
                 self._close_idle()
             self._files.move_to_end(session_id)
         return file
@@ -207,21 +216,19 @@ class FileStore:
             if self._files[key].close_if_idle():
                 del self._files[key]
 
-    def _readable(self, folder: Path) -> Iterator[tuple[SessionInfo, Path]]:
-        """Read what is known of every session file in a folder, passing over those that are damaged."""
-        for path in sorted(folder.glob("*.json")):
-            if is_id(path.stem) and not path.is_symlink():
-                try:
-                    yield summary(path), path
-                except FileNotFoundError:  # moved just now
-                    continue
-                except Damaged as error:
-                    self._notices.append(str(error))
-
     # The index
 
-    def _survey(self) -> Iterator[SessionInfo]:
-        return (info for info, _ in self._readable(self._folder))
+    def _survey(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
+        return (info for info, _ in self._live.infos(ids))
+
+    def _enter(self, file: SessionFile) -> SessionInfo:
+        """Have a session's entry say what its file says; where the index cannot be written, say it all the same."""
+        with file.locked():
+            try:
+                with self._index:
+                    return self._true_entry(file)
+            except StoreError:
+                return file.info()
 
     def _true_entry(self, file: SessionFile) -> SessionInfo:
         """Return a session's entry, put right where it does not say what the file says."""
@@ -265,18 +272,6 @@ def _drop_descriptors_in_children(store: FileStore) -> None:
             inherited.forget_parent()
 
     os.register_at_fork(after_in_child=in_child)
-
-
-def _move(path: Path, folder: Path, moment: datetime | None = None) -> None:
-    """Move a file, durably; with `moment` that is the time it bears from then on. Raises `StoreError`."""
-    try:
-        if moment:
-            os.utime(path)
-        path.rename(folder / path.name)
-        disk.sync_folder(folder)
-        disk.sync_folder(path.parent)
-    except OSError as error:
-        raise disk.failure(f"moved to {folder}", path, error) from error
 
 
 def _is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:

@@ -41,6 +41,7 @@ class LineDocument:
         self.size = 0
         self.count = 0
         self._file = disk.OpenFile(path, os.O_RDWR)
+        self.refusal = self._file.refusal
         self.descriptor = self._file.descriptor
         self._place = str(path)  # a Path would be spelled out anew at each look
         self._status = os.fstat(self.descriptor)
@@ -82,6 +83,8 @@ class LineDocument:
 
         Raises `OSError`, with everything as it was before.
         """
+        if self.refusal:
+            raise self.refusal
         end = self.size - self.foot_length
         new = body + foot
         try:

@@ -10,17 +10,18 @@ from threading import Lock
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message, timestamp
-from prompt_objects.sessions.session import SessionInfo
+from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.encoding import decode, encode
 from prompt_objects.sessions.stores.line_document import LineDocument, body_of
 from prompt_objects.sessions.stores.repair import Recovered, recover
 from prompt_objects.sessions.usage import with_usage
 
-__all__ = ["SessionFile", "document", "head_of", "summary"]
+__all__ = ["SessionFile", "document", "summary"]
 
 _LIST = b'"history":[\n'
 _FOOT = re.compile(rb'\n\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n')
@@ -31,14 +32,6 @@ def _foot(updated_at: str) -> bytes:
 
 
 _FOOT_LENGTH = len(_foot(timestamp(datetime.fromtimestamp(0, UTC))))
-
-
-def head_of(info: SessionInfo, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys that stand before the history."""
-    known = msgspec.to_builtins(info)
-    sums = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
-    head = {key: value for key, value in known.items() if key not in (*sums, "created_at", "updated_at")}
-    return {**head, "created_at": timestamp(info.created_at), "metadata": metadata}
 
 
 def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
@@ -75,7 +68,9 @@ def _info(path: Path, head: dict[str, Any], count: int, updated_at: str) -> Sess
         known.pop(derived, None)
     try:
         info = msgspec.convert(known, SessionInfo)
-    except msgspec.ValidationError as error:
+        info = replace(info, created_at=info.created_at.astimezone(UTC))
+        msgspec.json.encode(info)  # or it would spoil the index: half of a surrogate pair cannot be written there
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
         raise _damaged(path, str(error)) from error
     if info.id != path.stem:
         raise _damaged(path, f"it says that it is {info.id!r:.60}")
@@ -95,7 +90,7 @@ def _updated_at(recovered: Recovered) -> str:
     for moment in (recovered.head.get("updated_at"), last):
         try:
             return timestamp(datetime.fromisoformat(str(moment)))
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter for a time before the year 1, or after 9999, in UTC
             continue
     return timestamp()
 
@@ -160,13 +155,16 @@ class SessionFile:
             try:
                 self._doc = LineDocument(self.path, _FOOT_LENGTH)
             except FileNotFoundError as error:
-                raise NotFound(
-                    f"The session {self.id} is not there any more.",
-                    hint="It may be in the trash, from where it can be restored.",
-                ) from error
+                raise self._gone() from error
             except OSError as error:
                 raise disk.failure("opened", self.path, error) from error
         return self._doc
+
+    def _gone(self) -> NotFound:
+        return NotFound(
+            f"The session {self.id} is not there any more.",
+            hint="It may be in the trash, from where it can be restored.",
+        )
 
     def close(self) -> None:
         """Let go of the descriptor; the next use opens the file again."""
@@ -181,6 +179,13 @@ class SessionFile:
         self.close()
         self._mutex.release()
         return True
+
+    def look(self) -> None:
+        """Know the file as it is now; its lock is waited for only where the foot does not show it to be whole."""
+        size = self.doc.size_now()
+        if size is None or not self._catch_up(size):
+            with self.locked():
+                pass
 
     def locked(self, *, writing: bool = False) -> "_Locked":
         """Hold the file's lock for a block, knowing it as it is now; for `writing` it is also in our form."""
@@ -210,18 +215,24 @@ class SessionFile:
 
     def _is_known(self, size: int, *, writing: bool) -> bool:
         """Catch up with the file; False where it had to be replaced by one in our form."""
-        if not self._is_unchanged(size) and not self._has_grown(size):
-            data = self.doc.read(0, size)
-            self._foreign = self.entry = None
-            ours = _read_ours(data)
-            if ours is None:
-                return self._take_foreign(data)
-            self.head, self.doc.count = ours
-            self.doc.size = size
-            self.doc.foot()
+        if not self._catch_up(size) and not self._take_foreign(self.doc.read(0, size)):
+            return False
         if writing and self._foreign is not None:
             self._replace(self._foreign, self._updated_at)
             return False
+        return True
+
+    def _catch_up(self, size: int) -> bool:
+        """Know a file that is as it was, has grown, or is another in our form; False where it is none of these."""
+        if self._is_unchanged(size) or self._has_grown(size):
+            return True
+        self._foreign = self.entry = None
+        ours = _read_ours(self.doc.read(0, size))
+        if ours is None:
+            return False
+        self.head, self.doc.count = ours
+        self.doc.size = size
+        self.doc.foot()
         return True
 
     def _is_unchanged(self, size: int | None) -> bool:
@@ -285,8 +296,11 @@ class SessionFile:
     # With the lock held
 
     def info(self) -> SessionInfo:
-        """Work everything out from the file itself, sums too."""
-        return summary(self.path)
+        """Work everything out from the file itself, sums too. Raises `NotFound` where it was moved just now."""
+        try:
+            return summary(self.path)
+        except FileNotFoundError as error:
+            raise self._gone() from error
 
     def append(self, lines: Sequence[bytes], updated_at: str) -> None:
         """Write encoded messages; they are safe only after `sync`. Raises `StoreError`, nothing written."""

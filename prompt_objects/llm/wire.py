@@ -1,0 +1,100 @@
+"""The HTTP connection under the openai client, which trusts no server with its time, memory or conversation.
+
+It is imported where a connection is made, not before: its libraries take half a second.
+"""
+
+import asyncio
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from openai import APITimeoutError, DefaultAsyncHttpxClient
+
+from prompt_objects.llm.failures import Endpoint, retry_after
+
+__all__ = ["Wire", "is_compressed", "open_wire"]
+
+_CONNECT_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0  # a server that asks for a longer wait is not waited for: the person is told
+_MOST_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
+_OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
+_PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Wire(DefaultAsyncHttpxClient):
+    """Sends a request to the address that it was meant for, and nowhere else.
+
+    An answer begins within the time for connecting and reading together, or not at all: who waited so long is not
+    made to wait again. What is no answer has come by then, cut off after some megabytes.
+    """
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Send a request; redirections are returned, not followed."""
+        limits = request.extensions["timeout"]
+        options["follow_redirects"] = False
+        try:
+            async with asyncio.timeout(limits["connect"] + limits["read"]):
+                response = await super().send(request, stream=True, **options)
+                return response if stream and response.is_success else await _whole(response)
+        except (TimeoutError, httpx2.ReadTimeout) as error:
+            raise APITimeoutError(request) from error  # unlike httpx2's, it is not tried again
+
+
+def open_wire(endpoint: Endpoint, timeout: float) -> Wire:
+    """Get ready to connect; raises `Unreachable` where the environment's proxy or certificates cannot be used."""
+    try:
+        return Wire(
+            timeout=httpx2.Timeout(timeout, connect=min(_CONNECT_SECONDS, timeout)),
+            trust_env=not _is_loopback(endpoint.base_url),  # a proxy would not find this machine's servers
+            headers={"Accept-Encoding": "identity"},  # a few compressed bytes can be gigabytes
+        )
+    except OSError as error:
+        hint = f"Check {_set_among(_CERTIFICATES)}."
+        raise endpoint.no_way("the certificates to trust cannot be read", hint) from error
+    except ImportError as error:
+        hint = f"Check {_set_among(_PROXIES)}: an HTTP proxy would do, as in http://host:port."
+        raise endpoint.no_way("SOCKS proxies need the package socksio, which is not installed", hint) from error
+    except (ValueError, httpx2.InvalidURL) as error:
+        hint = f"Check {_set_among(_PROXIES)}: a proxy is written as in http://host:port."
+        raise endpoint.no_way("the proxy that is set up is none", hint) from error
+
+
+async def _whole(response: httpx2.Response) -> httpx2.Response:
+    """Return the response with the beginning of its body, and its connection given back."""
+    body = bytearray()
+    try:
+        if not is_compressed(response):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    break
+    finally:
+        await response.aclose()
+    headers = {name: value for name, value in response.headers.items() if name not in _OF_THE_BODY}
+    if response.is_error and _is_in_vain(response, body):
+        headers["x-should-retry"] = "false"
+    content = bytes(body[:_MOST_BYTES])
+    return httpx2.Response(response.status_code, headers=headers, content=content, request=response.request)
+
+
+def is_compressed(response: httpx2.Response) -> bool:
+    """Tell whether a body is compressed, which it was asked not to be."""
+    return response.headers.get("content-encoding", "identity") not in {"", "identity"}
+
+
+def _is_in_vain(response: httpx2.Response, body: bytes | bytearray) -> bool:
+    """Tell whether trying again would take too long, or change nothing."""
+    wait = retry_after(response.headers)
+    return b"insufficient_quota" in body or (wait is not None and wait > _PATIENCE_SECONDS)
+
+
+def _is_loopback(base_url: str) -> bool:
+    return urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
+def _set_among(names: tuple[str, ...]) -> str:
+    """Name the variables that are set, which come in both cases."""
+    found = [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
+    return " and ".join(found or names)

@@ -1,0 +1,40 @@
+"""The program as a process of its own."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = [sys.executable, "-m", "prompt_objects"]
+
+
+def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the program, with the rehearsal as its model unless told otherwise."""
+    environ = {"PROMPT_OBJECTS_MODEL": "rehearsal", **environ}
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environ},
+        check=False,
+    )
+
+
+def shell(line: str, cwd: Path, stdin: bytes | None = None, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash, in which `po` is the program; the exit code is the program's, also in a pipe."""
+    program = shlex.join(PROGRAM)
+    return subprocess.run(
+        ["bash", "-c", f'set -o pipefail; po() {{ {program} "$@"; }}; {line}'],
+        cwd=cwd,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PROMPT_OBJECTS_MODEL": "rehearsal", **environ},
+        check=False,
+    )

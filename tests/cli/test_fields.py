@@ -1,0 +1,81 @@
+"""What `--json` prints, and that docs/commands.md says the same."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import run
+
+from houses import OBJECTS, make_house
+
+PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+FAULTY = {**OBJECTS, "faulty": "name: faulty\nprompt: x\nnonsense: 1\n"}
+
+
+def documented(title: str) -> list[str]:
+    """Return the keys that the page lists below a heading."""
+    section = PAGE.partition(f"\n### {title}")[2].partition("\n#")[0]
+    return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+SESSION = documented("A session (")
+OBJECT = documented("A prompt object (")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    return make_house(tmp_path / "house", FAULTY)
+
+
+def printed(*arguments: str, cwd: Path) -> Any:
+    return json.loads(run(*arguments, "--json", cwd=cwd).stdout)
+
+
+def test_the_page_lists_what_scripts_rely_on() -> None:
+    assert SESSION == [
+        "id", "name", "po_name", "message_count", "created_at", "updated_at", "user_id", "parent", "tags",
+        "prompt_tokens", "completion_tokens", "cached_tokens", "cost",
+    ]  # fmt: skip
+    assert OBJECT == ["name", "description", "model", "capabilities", "file", "fault"]
+
+
+def test_an_answer(house: Path) -> None:
+    answer = printed("-p", "Hello", "--object", "scout", cwd=house)
+    assert list(answer) == documented("An answer (")
+    assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
+    assert list(answer["session"]) == ["id", "name"]
+    assert list(answer["usage"]) == ["prompt_tokens", "completion_tokens", "cached_tokens"]
+
+
+def test_sessions_wherever_they_are_printed(house: Path) -> None:
+    made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
+    renamed = printed("sessions", "rename", "One", "Two", cwd=house)
+    copied = printed("sessions", "duplicate", "Two", "Three", cwd=house)
+    listed = printed("sessions", "list", cwd=house)
+    deleted = printed("sessions", "delete", "Three", cwd=house)
+    (trashed,) = printed("sessions", "list", "--trash", cwd=house)
+    restored = printed("sessions", "restore", cwd=house)
+    for fields in (made, renamed, copied, deleted, restored, *listed):
+        assert list(fields) == SESSION
+    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", made["created_at"])
+    assert (made["parent"], made["tags"], made["user_id"]) == (None, [], None)
+
+
+def test_a_session_that_another_object_began_says_which_call_did(house: Path) -> None:
+    run("-p", "ask scout: Hello", "--object", "boss", cwd=house)
+    by_object = {session["po_name"]: session for session in printed("sessions", "list", cwd=house)}
+    assert list(by_object["scout"]["parent"]) == ["session", "call"]
+    assert by_object["scout"]["parent"]["session"] == by_object["boss"]["id"]
+
+
+def test_prompt_objects_sound_and_faulty(house: Path) -> None:
+    listed = {each["name"]: each for each in printed("objects", "list", cwd=house)}
+    assert all(list(each) == OBJECT for each in listed.values())
+    assert "nonsense" in listed["faulty"]["fault"]
+    assert listed["faulty"]["file"] == str(house / "objects" / "faulty.yaml")
+    assert listed["scout"]["fault"] is None
+    shown = printed("objects", "show", "scout", cwd=house)
+    assert list(shown) == [*OBJECT, *documented("A prompt object by itself (")]

@@ -1,0 +1,110 @@
+"""What can be typed, and what is refused instead of being ignored."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from program import run
+
+from houses import make_house
+from prompt_objects.cli.parser import COMMANDS, parse
+from prompt_objects.errors import UsageError
+
+
+def parsed(line: str) -> Namespace:
+    options = Namespace(debug=False)
+    parse(line.split(), options)
+    return options
+
+
+def meant(line: str) -> dict[str, object]:
+    """Return what was given on a line, and what carries it out."""
+    return {key: value for key, value in vars(parsed(line)).items() if value not in (None, False)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--object X --env D sessions list --json",
+        "sessions --object X list --json --env=D",
+        "sessions list --json --object X --env D",
+        "--json sessions --env D list --object X",
+        "--list-sessions --json --object X --env D",
+    ],
+)
+def test_options_may_stand_anywhere(line: str) -> None:
+    assert meant(line) == {"run": "sessions:list_", "object": "X", "json": True, "env": "D"}
+
+
+@pytest.mark.parametrize("line", ["chat reader -p hi", "-p hi chat reader", "chat -p hi reader", "chat -phi reader"])
+def test_a_message_may_be_sent_by_chat(line: str) -> None:
+    assert meant(line) == {"run": "chat:run", "po": "reader", "prompt": "hi"}
+
+
+def test_an_option_between_the_values_of_a_command_does_not_part_them() -> None:
+    assert meant("sessions duplicate --object X A B") == meant("sessions duplicate A --object X B")
+    for line in ("sessions rename -- A -B", "sessions rename A -- -B", "sessions rename A --object X -- -B"):
+        assert (meant(line)["key"], meant(line)["name"]) == ("A", "-B")
+
+
+def test_the_value_of_an_option_is_no_command() -> None:
+    assert meant("--session sessions -p init") == {"run": "chat:run", "session": "sessions", "prompt": "init"}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("init --json", "Unrecognized arguments: --json."),
+        ("init --session foo", "Unrecognized arguments: --session"),
+        ("--json init", "Unrecognized arguments: --json."),
+        ("schema --env D", "Unrecognized arguments: --env D."),
+        ("sessions list --session nosuch", "--session nosuch"),
+        ("sessions export K --json", "--json"),
+        ("objects list --model m", "--model m"),
+        ("chat --list-sessions", "--list-sessions"),
+        ("sessions list --limit -1", "must be a whole number of at least 1, not '-1'"),
+        ("sessions list --limit 0", "not '0'"),
+        ("sessions list --limit x", "not 'x'"),
+        ("sessions show", "KEY"),
+        ("sessions", "There is no command behind it"),
+        ("--prompt", "expected one argument"),
+        ("--promp=hi", "Unrecognized arguments"),
+    ],
+)
+def test_what_a_command_does_not_take_is_refused(line: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(line)
+    assert words in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("session list", "Did you mean 'sessions'?"),
+        ("sessions lst", "Did you mean 'list'?"),
+        ("objects frobnicate", "There are: list, show."),
+        ("frobnicate", "There are: chat, sessions, objects, schema, init."),
+    ],
+)
+def test_an_unknown_command_names_the_nearest_or_all(line: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="There is no command") as caught:
+        parsed(line)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "sessions", "objects"])
+def test_every_command_and_group_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parsed(f"{name} --help")
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: prompt-objects {name}".rstrip())
+
+
+def test_the_trash_is_listed(tmp_path: Path) -> None:
+    house = make_house(tmp_path / "house")
+    run("sessions", "new", "Gone", "--object", "scout", cwd=house)
+    run("sessions", "delete", "Gone", cwd=house)
+    assert run("sessions", "list", cwd=house).stdout == ""
+    assert "deleted just now  Gone" in run("sessions", "list", "--trash", cwd=house).stdout
+    assert run("sessions", "list", "--trash", "--object", "helper", cwd=house).stdout == ""

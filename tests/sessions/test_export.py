@@ -1,0 +1,35 @@
+"""Exported files: where they go, whatever a session or its object is called."""
+
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.errors import UsageError
+from prompt_objects.sessions.export import export_to
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+
+pytest_plugins = ["every_store"]
+
+
+@pytest.mark.parametrize("po_name", ["../../elsewhere", "/tmp/x", "..", "a\n", "reader_2"])
+@pytest.mark.parametrize("name", ["Notes", "../up", "漢" * 100, "..."])
+def test_a_name_never_leads_out_of_the_folder_nor_is_too_long(
+    manager: SessionManager, tmp_path: Path, po_name: str, name: str
+) -> None:
+    session = SessionManager(manager.store, po_name).create(name)
+    path = export_to(session, "markdown", None, tmp_path / "exports")
+    assert [path] == list((tmp_path / "exports").iterdir())
+    assert path.read_text().startswith(f"# {name}\n")
+
+
+def test_the_names_of_object_and_session_can_be_read_in_the_file_s(session: Session, tmp_path: Path) -> None:
+    assert export_to(session, "json", None, tmp_path).name.startswith("reader-Notes-20")
+
+
+@pytest.mark.parametrize("name", ["there.md", "there\0"])
+def test_a_file_that_cannot_be_made_is_named(session: Session, tmp_path: Path, name: str) -> None:
+    (tmp_path / "there.md").write_text("kept")
+    with pytest.raises(UsageError, match="there"):
+        export_to(session, "markdown", tmp_path / name, tmp_path)
+    assert (tmp_path / "there.md").read_text() == "kept"
