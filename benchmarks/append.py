@@ -19,7 +19,7 @@ from pathlib import Path
 from machine import describe
 from prompt_objects.message import now
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import SessionInfo, new_id
+from prompt_objects.sessions.record import SessionInfo, head_of, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, open_store, session_file
 
@@ -50,7 +50,7 @@ def fill(folder: Path, messages: int, sessions: int) -> tuple[Store, Session]:
             created_at=moment,
             updated_at=moment,
         )
-        chunks = session_file.document(session_file.head_of(info, {}), TURN, "2026-01-01T00:00:00.000000Z")
+        chunks = session_file.document(head_of(info, {}), TURN, "2026-01-01T00:00:00.000000Z")
         (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(chunks))
     (folder / "sessions" / "index.json").unlink(missing_ok=True)
     session = SessionManager(store, "reader").create("Long")

@@ -30,8 +30,8 @@ from prompt_objects.sessions.stores import open_store
 HERE = Path(sys.executable).parent
 SESSIONS = 10_000
 PEERS = {
-    "llm": (["llm", "chat", "-m", "gpt-4o-mini"], "> "),
-    "shell-gpt": (["sgpt", "--repl", "temp"], ">>> "),
+    "llm": (["llm"], ["llm", "chat", "-m", "gpt-4o-mini"], "> "),
+    "shell-gpt": (["shell-gpt", "click"], ["sgpt", "--repl", "temp"], ">>> "),  # which it forgets to ask for
 }
 
 
@@ -76,11 +76,11 @@ def make_environment(folder: Path, sessions: int) -> Path:
     return folder
 
 
-def install(name: str, folder: Path) -> Path:
+def install(packages: list[str], folder: Path) -> Path:
     """Install a peer into a virtual environment of its own and return its programs' folder."""
-    subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
-    programs = folder / name / "bin"
-    subprocess.run([programs / "pip", "install", "-q", name], check=True)
+    subprocess.run([sys.executable, "-m", "venv", folder / packages[0]], check=True)
+    programs = folder / packages[0] / "bin"
+    subprocess.run([programs / "pip", "install", "-q", *packages], check=True)
     return programs
 
 
@@ -101,8 +101,8 @@ def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]
         "prompt-objects, prompt, no sessions": shown(few),
         f"prompt-objects, prompt, {SESSIONS:,} sessions": shown(many),
     }
-    for name, (chat, prompt) in (PEERS if peers else {}).items():
-        command = [str(install(name, folder) / chat[0]), *chat[1:]]
+    for name, (packages, chat, prompt) in (PEERS if peers else {}).items():
+        command = [str(install(packages, folder) / chat[0]), *chat[1:]]
         found[f"{name} --version"] = partial(run, [command[0], "--version"], environ)
         found[f"{name}, prompt"] = partial(until_shown, command, prompt, environ, folder)
     return found

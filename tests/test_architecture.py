@@ -36,6 +36,17 @@ LAYERS = [
 ]
 HEIGHT = {name: -depth for depth, layer in enumerate(LAYERS) for name in layer}
 
+# The same within sessions/, the package that has storeys of its own.
+SESSION_LAYERS = [
+    {"manager", "export"},
+    {"formats"},
+    {"session", "last_used"},
+    {"stores"},
+    {"names", "usage", "disk"},
+    {"record"},
+]
+SESSION_HEIGHT = {name: -depth for depth, layer in enumerate(SESSION_LAYERS) for name in layer}
+
 
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -72,6 +83,24 @@ def test_imports_go_downward_only(path: Path) -> None:
     own = home(path)
     upward = {name for name in imported(path) if name != own and HEIGHT[name] >= HEIGHT[own]}
     assert not upward, f"{own} imports from its own height or above: {upward}"
+
+
+SESSION_MODULES = [path for path in modules() if home(path) == "sessions" and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", SESSION_MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downward_within_sessions(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[1].removesuffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    inner = {name.split(".")[2] for name in named if name.startswith("prompt_objects.sessions.")}
+    inner |= {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "prompt_objects.sessions"
+        for alias in node.names
+    }
+    assert not {name for name in inner if name != own and SESSION_HEIGHT[name] >= SESSION_HEIGHT[own]}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

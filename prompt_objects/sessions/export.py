@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import timestamp
+from prompt_objects.sessions.disk import failure, make_folder
 from prompt_objects.sessions.formats import exporter
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.disk import failure, make_folder
 
 __all__ = ["export_to", "write_new"]
 

@@ -62,7 +62,7 @@ class LastUsed:
     def _keep(self) -> None:
         if self._path is None:
             return
-        from prompt_objects.sessions.stores.disk import replace_file
+        from prompt_objects.sessions.disk import replace_file
 
         name, sessions = self._kept()
         state = {"object": self._object or name, "sessions": {**sessions, **self._sessions}}

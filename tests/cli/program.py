@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PROGRAM = [sys.executable, "-m", "prompt_objects"]
 
@@ -25,7 +26,7 @@ def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) ->
     )
 
 
-def shell(line: str, cwd: Path, stdin: bytes | None = None, **environ: str) -> subprocess.CompletedProcess[bytes]:
+def shell(line: str, cwd: Path, *, stdin: bytes | None = None, **environ: Any) -> subprocess.CompletedProcess[bytes]:
     """Run a line of bash, in which `po` is the program; the exit code is the program's, also in a pipe."""
     program = shlex.join(PROGRAM)
     return subprocess.run(

@@ -221,6 +221,7 @@ def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house: Path, ope
         stderr=subprocess.PIPE,
     )
     while not any(received.path.endswith("completions") for received in openai_server.received):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     time.sleep(0.7)
     process.send_signal(signal.SIGINT)

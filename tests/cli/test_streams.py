@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from program import run, shell
@@ -21,7 +22,7 @@ def house(tmp_path: Path) -> Path:
     return make_house(tmp_path / "house")
 
 
-def at(server: OpenAIServer) -> dict[str, str]:
+def at(server: OpenAIServer) -> dict[str, Any]:
     return {"PROMPT_OBJECTS_MODEL": "", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-key"}
 
 
@@ -86,7 +87,7 @@ ANSWER = "é 漢 \ud800 👩"
 
 @pytest.mark.parametrize("encoding", [{}, *ENCODINGS])
 def test_an_answer_that_cannot_be_encoded_is_printed_with_escapes(
-    house: Path, openai_server: OpenAIServer, encoding: dict[str, str]
+    house: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(*[fake.text(ANSWER)] * 2)
     plain = shell("po -p hi --object scout", house, **at(openai_server), **encoding)
@@ -106,16 +107,16 @@ def test_json_without_such_characters_is_readable_as_it_is(house: Path) -> None:
 
 @pytest.mark.parametrize("encoding", [{}, *ENCODINGS])
 def test_what_comes_in_is_utf8_whatever_the_locale(
-    house: Path, openai_server: OpenAIServer, encoding: dict[str, str]
+    house: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(fake.text("ok"))
-    shell("po -p 'hé 漢' --object scout", house, "né\r\n".encode(), **at(openai_server), **encoding)
+    shell("po -p 'hé 漢' --object scout", house, stdin="né\r\n".encode(), **at(openai_server), **encoding)
     assert openai_server.received[-1].body["messages"][-1]["content"] == "né\n\nhé 漢"
 
 
 @pytest.mark.parametrize("line", ["po -p hi --object scout", "po --object scout", r"po -p $'caf\xe9' --object scout"])
 def test_what_is_not_utf8_is_refused_and_nothing_is_sent(house: Path, openai_server: OpenAIServer, line: str) -> None:
-    result = shell(line, house, b"" if "caf" in line else b"caf\xe9 na\xefve", **at(openai_server))
+    result = shell(line, house, stdin=b"" if "caf" in line else b"caf\xe9 na\xefve", **at(openai_server))
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"not UTF-8" in result.stderr
     assert not openai_server.received

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Conflict, NameTaken, NotFound, StoreError
 from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import free_name, is_id
 from prompt_objects.sessions.record import Record, SessionInfo, Trashed, head_of
-from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.session_file import SessionFile, document

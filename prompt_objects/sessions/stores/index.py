@@ -14,8 +14,8 @@ from threading import RLock
 import msgspec
 
 from prompt_objects.message import timestamp
+from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.line_document import LineDocument, body_of
 
 __all__ = ["Index"]

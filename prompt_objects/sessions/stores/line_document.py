@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from prompt_objects.sessions.stores import disk
+from prompt_objects.sessions import disk
 
 __all__ = ["LineDocument", "body_of"]
 

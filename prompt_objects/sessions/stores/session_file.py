@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message, timestamp
+from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.encoding import decode, encode
 from prompt_objects.sessions.stores.line_document import LineDocument, body_of
 from prompt_objects.sessions.stores.repair import Recovered, recover

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores import disk
 from prompt_objects.sessions.stores.session_file import summary
 
 __all__ = ["SessionFolder"]
