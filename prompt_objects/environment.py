@@ -14,9 +14,9 @@ from prompt_objects.bus import Bus
 from prompt_objects.catalogue import Catalogue
 from prompt_objects.config import Config, load_config
 from prompt_objects.context import Context
-from prompt_objects.errors import NoEnvironment, NotFound
+from prompt_objects.errors import NotFound
 from prompt_objects.limits import GivenLimits, Limits
-from prompt_objects.locate import is_environment
+from prompt_objects.locate import require_environment
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
@@ -78,12 +78,7 @@ class Environment:
         `model` (a model's name, or a key of `models` in environment.yaml) is used in place of whatever definitions
         ask for; `llm` is one to use for everything. Raises `NoEnvironment` and `ConfigError`.
         """
-        path = Path(folder).expanduser().absolute()
-        if not is_environment(path):
-            raise NoEnvironment(
-                f"{path} is no environment: it has no objects/ and no environment.yaml.",
-                hint=f"Make one there with: prompt-objects init {path}",
-            )
+        path = require_environment(Path(folder).expanduser().absolute())
         return cls(path, load_config(path, environ), environ=environ, model=model, llm=llm)
 
     def __enter__(self) -> Self:

@@ -200,3 +200,29 @@ async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("list_files", {})), "enough"])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         assert (await env["a"].receive("Go")).text == "enough"
+
+
+def test_sessions_begin_from_the_templates_of_the_definition_as_it_now_stands(tmp_path: Path) -> None:
+    template = "templates: {review: [{role: user, content: Review this}]}\n"
+    with open_house(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
+        begun = env["a"].session_manager.create("Begun", template="review")
+        assert [message["content"] for message in begun.history] == ["Review this"]
+        (tmp_path / "objects" / "a.yaml").write_text("name: a\nprompt: A.\n")
+        with pytest.raises(UsageError, match="no template"):
+            env["a"].session_manager.create("Again", template="review")
+
+
+def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    (tmp_path / "environment.yaml").write_text("user: ann\n")
+    with Environment.open(tmp_path, environ={}) as env:
+        assert env["scout"].session_manager.current().user_id == "ann"
+        assert [info.user_id for info in env.session_manager.list()] == ["ann"]
+
+
+def test_what_is_wrong_and_what_has_no_effect_is_found_and_said(tmp_path: Path) -> None:
+    objects = {"a": "name: a\nprompt: A.\nlimits: {cost: 1}\n", "b": "name: b\n"}
+    with open_house(tmp_path, ScriptedLLM(), objects) as env:
+        faulty, heedless = env.findings()
+        assert "b.yaml" in faulty
+        assert "a.yaml:3:10: `limits.cost` has no effect" in heedless

@@ -50,3 +50,14 @@ def test_an_unknown_format_is_told_those_there_are(manager: SessionManager, sess
         manager.export("Notes", "xyzzy")
     assert "json" in caught.value.hint
     assert "markdown" in caught.value.hint
+
+
+def test_markdown_tells_an_answer_that_a_retry_replaced(manager: SessionManager, session: Session) -> None:
+    session.append(
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": "old"},
+        {"role": "assistant", "content": "new", "replaces": [1, 2]},
+    )
+    text = manager.export(session.id)
+    assert text.count("replaced by a retry") == 1
+    assert text.index("replaced by a retry") < text.index("old") < text.index("new")

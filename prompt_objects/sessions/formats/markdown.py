@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from prompt_objects.message import Message, calls_of, text_of
+from prompt_objects.message import Message, calls_of, live_messages, text_of
 from prompt_objects.sessions.session import Session
 
 __all__ = ["export"]
@@ -22,12 +22,13 @@ def _parts(session: Session) -> Iterator[str]:
     yield f"# {session.name}"
     count = f"{session.message_count} messages"
     yield f"Session `{session.id}` of {session.po_name} · {count} · begun {session.created_at:%Y-%m-%d %H:%M} UTC"
+    live = {id(message) for message in live_messages(session.history)}
     for message in session.history:
-        yield from _message(message)
+        yield from _message(message, replaced=id(message) not in live)
 
 
-def _message(message: Message) -> Iterator[str]:
-    role = str(message.get("role", "")).title()
+def _message(message: Message, *, replaced: bool) -> Iterator[str]:
+    role = str(message.get("role", "")).title() + (" (replaced by a retry)" if replaced else "")
     at = str(message.get("at") or "").replace("T", " ")[:16]
     yield f"## {' · '.join(part for part in (role, at, str(message.get('model') or '')) if part)}"
     text = text_of(message)
