@@ -38,6 +38,7 @@ from prompt_objects.message import (
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
+from prompt_objects.wording import count
 
 __all__ = ["Reply", "Turn"]
 
@@ -114,10 +115,12 @@ class Turn:
     async def _take(self, message: Message) -> None:
         came = await asyncio.to_thread(self.session.refresh)
         if came:
-            self._notice(f"{len(came)} messages were added to this session from elsewhere.")
+            self._notice(f"Added to this session from elsewhere: {count(len(came), 'message')}.")
         lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         if lost:
-            self._notice(f"{len(lost)} calls of an interrupted turn had no result; they are marked as unknown.")
+            self._notice(
+                f"Left without a result by an interrupted turn, and marked as unknown: {count(len(lost), 'call')}."
+            )
         await self._save(*(_result(call, OUTCOME_UNKNOWN) for call in lost), message)
 
     async def _take_again(self) -> None:
