@@ -5,12 +5,13 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import aclosing
 
 from prompt_objects.bus import Event, TextDelta
 from prompt_objects.cli.fields import reply_fields
 from prompt_objects.cli.opening import open_conversation, open_environment
 from prompt_objects.cli.running import run_to_the_end
-from prompt_objects.cli.streams import flush, put, put_json
+from prompt_objects.cli.streams import flush, note, put, put_json
 from prompt_objects.environment import Environment
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.session import Session
@@ -37,6 +38,8 @@ def run(options: Namespace, text: str) -> None:
             notes.show(event)
 
     reply = run_to_the_end(_send(environment, po, session, text, show), environment)
+    for notice in environment.store.notices():
+        note(notice)
     if options.json:
         put_json(json.dumps(reply_fields(reply, po.name), ensure_ascii=False, indent=2))
     else:
@@ -47,13 +50,8 @@ async def _send(
     environment: Environment, po: PromptObject, session: Session, text: str, show: Callable[[Event], None]
 ) -> Reply:
     context = environment.context()
-    with environment.bus.subscribe(context.root) as news:
-        turn = asyncio.create_task(po.receive(text, context, session))
-        turn.add_done_callback(lambda _: news.close())
-        try:
-            async for event in news:
-                show(event)
-            return await turn
-        finally:
-            turn.cancel()
-            await asyncio.gather(turn, return_exceptions=True)
+    turn = asyncio.create_task(po.receive(text, context, session))
+    async with aclosing(environment.bus.follow(turn, context.root)) as events:
+        async for event in events:
+            show(event)
+    return await turn

@@ -299,3 +299,14 @@ def test_what_is_written_is_private(house: Path) -> None:
     assert data.stat().st_mode & 0o777 == 0o700
     for path in data.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_what_was_repaired_is_said_on_standard_error(house: Path) -> None:
+    run("-p", "Hello", "--object", "scout", cwd=house)
+    (session,) = sessions(house)
+    path = house / ".prompt_objects" / "sessions" / f"{session['id']}.json"
+    path.write_bytes(path.read_bytes()[:-20])  # a torn tail
+    result = run("-p", "Still there?", "--object", "scout", cwd=house)
+    assert result.returncode == 0
+    assert session["id"] in result.stderr or "Default" in result.stderr
+    assert sessions(house)[0]["message_count"] == 4
