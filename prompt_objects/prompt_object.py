@@ -130,13 +130,13 @@ class PromptObject:
     async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> "Reply":
         from prompt_objects.turn import Turn
 
-        definition = await asyncio.to_thread(self._host.definition, self.name)
         if session is None:
             session = await asyncio.to_thread(self.session_manager.current)
-        tools = await asyncio.to_thread(self._host.tools, definition)
-        context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
-        turn = Turn(definition, tools, context, session, self.session_manager)
-        async with self._host.one_turn_at_a_time(session.id):
+        async with self._host.one_turn_at_a_time(session.id):  # before anything is waited for: they go as they came
+            definition = await asyncio.to_thread(self._host.definition, self.name)
+            tools = await asyncio.to_thread(self._host.tools, definition)
+            context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
+            turn = Turn(definition, tools, context, session, self.session_manager)
             return await turn.run(message, lambda: asyncio.to_thread(self._host.llm_for, definition))
 
 
