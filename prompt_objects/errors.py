@@ -12,6 +12,8 @@ PromptObjectsError
 │   ├── InvalidName           a session cannot be called that
 │   ├── NameTaken             another session of the same prompt object is called that; has a suggestion
 │   ├── Conflict              another writer added messages in between; nothing was written
+│   ├── Busy                  a turn is going on in the session; has its holder
+│   ├── SessionFull           the message would make the session larger than is allowed; nothing was written
 │   └── Damaged               a session file that cannot be understood at all
 ├── StoreError                the disk, or what serves as one, refused
 ├── LLMError                  the model did not answer; temporary ones may be tried again later
@@ -29,10 +31,15 @@ The message says what happened and where; `hint`, if there is one, says what to 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.record import Holder
 
 __all__ = [
     "Ambiguous",
     "BrokenStream",
+    "Busy",
     "ConfigError",
     "Conflict",
     "ContextTooLong",
@@ -48,6 +55,7 @@ __all__ = [
     "RateLimited",
     "ServerFailed",
     "SessionError",
+    "SessionFull",
     "StoreError",
     "ToolError",
     "Unauthorized",
@@ -137,6 +145,20 @@ class Conflict(SessionError):
 
     Read what came with `Session.refresh()`, then append again.
     """
+
+
+class Busy(SessionError):
+    """A turn is going on in the session; `holder` says whose. Wait, go on in a branch, or look on."""
+
+    exit_code = 75
+
+    def __init__(self, message: str, *, holder: "Holder", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+
+
+class SessionFull(SessionError):
+    """The message would make the session larger than `max_session_size`; nothing was written."""
 
 
 class Damaged(SessionError):

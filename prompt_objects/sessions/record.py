@@ -7,7 +7,7 @@ import msgspec
 
 from prompt_objects.message import timestamp
 
-__all__ = ["Parent", "Record", "SessionInfo", "Trashed", "head_of", "new_id"]
+__all__ = ["Finding", "Holder", "Parent", "Record", "SessionInfo", "Trashed", "head_of", "new_id"]
 
 
 def new_id() -> str:
@@ -27,7 +27,8 @@ class Parent(msgspec.Struct, frozen=True):
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known about a session without reading its history; times are UTC.
 
-    Tokens and cost are the sums over the `usage` of its messages; `cost` is None where none of them has one.
+    Tokens and cost are the sums over the `usage` of its messages; `cost` is None where none of them has one. An
+    `archived` session is kept compressed until its next message.
     """
 
     id: str
@@ -43,6 +44,7 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     completion_tokens: int = 0
     cached_tokens: int = 0
     cost: float | None = None
+    archived: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -55,8 +57,8 @@ class Record(msgspec.Struct, frozen=True):
 def head_of(info: SessionInfo, metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a session's document that stand before its history."""
     known = msgspec.to_builtins(info)
-    sums = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
-    head = {key: value for key, value in known.items() if key not in (*sums, "created_at", "updated_at")}
+    derived = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived")
+    head = {key: value for key, value in known.items() if key not in (*derived, "created_at", "updated_at")}
     return {**head, "created_at": timestamp(info.created_at), "metadata": metadata}
 
 
@@ -65,3 +67,22 @@ class Trashed(msgspec.Struct, frozen=True):
 
     info: SessionInfo
     deleted_at: datetime
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who has a session to itself for a turn: a user's process on a machine, since when (UTC)."""
+
+    user: str
+    process: int
+    host: str
+    since: datetime
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong in a store: where, what it is, what repairing it does or did, each in a sentence."""
+
+    place: str
+    problem: str
+    remedy: str
+    session_id: str | None = None
+    repaired: bool = False

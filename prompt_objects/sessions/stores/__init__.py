@@ -7,11 +7,32 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.record import Record, SessionInfo, Trashed
+from prompt_objects.sessions.record import Finding, Holder, Record, SessionInfo, Trashed
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Lease", "Store", "StoreOptions", "open_store"]
+
+
+class StoreOptions(Struct, frozen=True, kw_only=True):
+    """How a store is to keep sessions; each kind heeds what concerns it.
+
+    `max_session_size` is in bytes of JSON, None for no limit; `compress` is the length in bytes from which a database
+    keeps a message compressed, None for never; `pool_size` is how many connections to a server are kept.
+    """
+
+    max_session_size: int | None = None
+    compress: int | None = 16 * 1024
+    pool_size: int = 5
+
+
+class Lease(Protocol):
+    """A session that one turn has to itself, until it is released or its process ends."""
+
+    def release(self) -> None:
+        """Let the next one have it; releasing it again does nothing."""
 
 
 class Store(Protocol):
@@ -40,15 +61,26 @@ class Store(Protocol):
     def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
         """Add messages, all or none, to a session of `expected` messages.
 
-        Raises `Conflict` where it has more or fewer than that, and `UsageError` for what JSON cannot say; nothing
-        is written then. The cost depends neither on the length of the history nor on the number of sessions.
+        Raises `Conflict` where it has more or fewer than that, `UsageError` for what JSON cannot say, and
+        `SessionFull` where a person's message (of the role "user") would take it beyond `max_session_size`; nothing
+        is written then. What answers a message that was accepted is kept whatever its size.
+        The cost depends neither on the length of the history nor on the number of sessions.
         """
 
     def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
         """Change the name, or the metadata, or both; None leaves it as it is. Raises `NameTaken`."""
 
-    def sessions(self) -> list[SessionInfo]:
-        """Return what is known of every session, in no particular order, without reading any history."""
+    def truncate(self, session_id: str, count: int) -> Record:
+        """Keep the first `count` messages and drop the others for good; whoever may regret it copies them first."""
+
+    def archive(self, session_id: str) -> Record:
+        """Keep a session compressed until its next message; in all else it is as before."""
+
+    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
+        """Return what is known of every session, the last changed first, or of the first `limit` of them.
+
+        Reads no history, and for a few of very many not what is known of the others either.
+        """
 
     def delete(self, session_id: str) -> None:
         """Move a session to the trash."""
@@ -58,6 +90,24 @@ class Store(Protocol):
 
     def trash(self) -> list[Trashed]:
         """Return what can be restored, the last deleted first; nothing is an empty list."""
+
+    def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
+        """Return a session that is in the trash, history and all, and leave it there."""
+
+    def purge(self, session_id: str) -> None:
+        """Take a session out of the trash, and all that belongs to it, for good."""
+
+    def lease(self, session_id: str, holder: Holder) -> Lease:
+        """Have a session to oneself; it need not exist yet. A holder that died holds nothing.
+
+        Raises `Busy` where another lease is on it, of whatever process or machine.
+        """
+
+    def holder(self, session_id: str) -> Holder | None:
+        """Return who has a session to itself at this moment, if anybody has."""
+
+    def examine(self, *, repair: bool = False) -> list[Finding]:
+        """Look through everything for what is damaged or left over; with `repair`, put it right, losing nothing."""
 
     def locate(self, path: Path) -> str | None:
         """Return the id of the session whose file this is; None where it is no file of this store."""
@@ -69,22 +119,22 @@ class Store(Protocol):
         """Let go of files and connections; the store opens them again if it is used again."""
 
 
-def _files(place: str) -> Store:
+def _files(url: str, options: StoreOptions) -> Store:
     from prompt_objects.sessions.stores.files import FileStore
 
-    return FileStore(Path(place).expanduser())
+    return FileStore(Path(url.partition(":")[2]).expanduser(), options)
 
 
-_KINDS: dict[str, Callable[[str], Store]] = {"files": _files}
+_KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {"files": ("files:PATH", _files)}
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
     """Open the store that a URL such as `files:/home/ann/notes/.prompt_objects` names.
 
     Raises `UsageError` where the URL names no kind of store that there is.
     """
     kind, colon, place = url.partition(":")
-    if not colon or kind not in _KINDS or not place:
-        known = ", ".join(f"{name}:PATH" for name in _KINDS)
+    if not colon or kind not in _KINDS or (not place and kind != "memory"):
+        known = ", ".join(form for form, _ in _KINDS.values())
         raise UsageError(f"{url!r} does not name a store.", hint=f"The stores that there are: {known}.")
-    return _KINDS[kind](place)
+    return _KINDS[kind][1](url, options)

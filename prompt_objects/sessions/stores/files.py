@@ -17,6 +17,7 @@ from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import free_name, is_id
 from prompt_objects.sessions.record import Record, SessionInfo, Trashed, head_of
+from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.session_file import SessionFile, document
@@ -34,7 +35,8 @@ class FileStore:
     A session's file is locked before the index, never the other way round.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
+        self._options = options
         self._notices: list[str] = []
         self._live = SessionFolder(folder / "sessions", self._notices)
         self._trash = SessionFolder(folder / "sessions" / "trash", self._notices)

@@ -64,7 +64,7 @@ def _info(path: Path, head: dict[str, Any], count: int, updated_at: str) -> Sess
     """Make the facts of a head into a `SessionInfo` without sums. Raises `Damaged` where they are none."""
     known = {**head, "message_count": count, "updated_at": updated_at}
     known = {"created_at": updated_at} | {key: value for key, value in known.items() if value is not None}
-    for derived in ("prompt_tokens", "completion_tokens", "cached_tokens", "cost"):
+    for derived in ("prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived"):
         known.pop(derived, None)
     try:
         info = msgspec.convert(known, SessionInfo)
