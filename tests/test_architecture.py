@@ -33,6 +33,7 @@ LAYERS = [
     {"wording"},
     {"message", "spelling"},
     {"errors"},
+    {"holder"},
 ]
 HEIGHT = {name: -depth for depth, layer in enumerate(LAYERS) for name in layer}
 

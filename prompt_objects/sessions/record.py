@@ -7,7 +7,7 @@ import msgspec
 
 from prompt_objects.message import timestamp
 
-__all__ = ["Finding", "Holder", "Parent", "Record", "SessionInfo", "Trashed", "head_of", "new_id"]
+__all__ = ["Finding", "Parent", "Record", "SessionInfo", "Trashed", "head_of", "new_id"]
 
 
 def new_id() -> str:
@@ -67,15 +67,6 @@ class Trashed(msgspec.Struct, frozen=True):
 
     info: SessionInfo
     deleted_at: datetime
-
-
-class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has a session to itself for a turn: a user's process on a machine, since when (UTC)."""
-
-    user: str
-    process: int
-    host: str
-    since: datetime
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

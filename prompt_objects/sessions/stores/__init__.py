@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from prompt_objects.errors import UsageError
+from prompt_objects.holder import Holder
 from prompt_objects.message import Message
-from prompt_objects.sessions.record import Finding, Holder, Record, SessionInfo, Trashed
+from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 
 __all__ = ["Lease", "Store", "StoreOptions", "open_store"]
 

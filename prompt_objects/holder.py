@@ -1,0 +1,35 @@
+"""Who has a session to itself for the length of a turn."""
+
+import getpass
+import os
+import socket
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+__all__ = ["Holder"]
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """A user's process on a machine, and since when (UTC) it has the session."""
+
+    user: str
+    process: int
+    host: str
+    since: datetime
+
+    @classmethod
+    def here(cls, user: str | None = None) -> "Holder":
+        """Return this process as a holder from now on; without a `user` it is the one of the operating system."""
+        return cls(user=user or _login(), process=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
+
+    def __str__(self) -> str:
+        since = self.since.astimezone().strftime("%H:%M:%S")
+        return f"{self.user} (process {self.process} on {self.host}, since {since})"
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a process without an entry in the list of users, as in many containers
+        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"
