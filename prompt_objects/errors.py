@@ -31,8 +31,10 @@ The message says what happened and where; `hint`, if there is one, says what to 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prompt_objects.holder import Holder
+if TYPE_CHECKING:
+    from prompt_objects.holder import Holder
 
 __all__ = [
     "Ambiguous",
@@ -150,7 +152,7 @@ class Busy(SessionError):
 
     exit_code = 75
 
-    def __init__(self, message: str, *, holder: Holder, hint: str = "") -> None:
+    def __init__(self, message: str, *, holder: "Holder", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.holder = holder
 

@@ -1,8 +1,6 @@
 """Who has a session to itself for the length of a turn."""
 
-import getpass
 import os
-import socket
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -21,6 +19,8 @@ class Holder(Struct, frozen=True, kw_only=True):
     @classmethod
     def here(cls, user: str | None = None) -> "Holder":
         """Return this process as a holder from now on; without a `user` it is the one of the operating system."""
+        import socket
+
         return cls(user=user or _login(), process=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
 
     def __str__(self) -> str:
@@ -29,6 +29,8 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 def _login() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a process without an entry in the list of users, as in many containers
