@@ -1,77 +1,58 @@
 """index.json: a line for every session, so that listing them opens none. A cache, put right when it is in doubt.
 
-An entry is padded with spaces and overwritten in place, without a sync: what it says stands in the session files.
+Entries are written without a sync: what they say stands in the session files.
 """
 
-import errno
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import msgspec
 
 from prompt_objects.message import timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores.line_document import LineDocument, body_of
+from prompt_objects.sessions.stores.agreement import Agreement, AgreementFile
+from prompt_objects.sessions.stores.boot import boot_id
+from prompt_objects.sessions.stores.index_file import IndexFile, Spot, document, encoded, in_order, key_of
 
 __all__ = ["Index"]
 
-_HEAD = b'{"sessions":[\n'
-_FOOT = b"]}\n"
-_STEP, _SLACK = 64, 32  # an entry has room to grow: its figures get longer, its name may
-_ID_LENGTH = 36
-
-
-class _Sessions(msgspec.Struct):
-    sessions: list[SessionInfo]
-
-
-_DECODE_ALL = msgspec.json.Decoder(_Sessions).decode
-_DECODE = msgspec.json.Decoder(SessionInfo).decode
-_ENCODE = msgspec.json.Encoder().encode
-
-
-def _line(info: SessionInfo) -> bytes:
-    entry = _ENCODE(info)
-    return entry.ljust(-(-(len(entry) + _SLACK) // _STEP) * _STEP - 1)
-
-
-def _lines(data: bytes) -> list[bytes]:
-    return [line.removeprefix(b",") for line in data.split(b"\n")[1:-2]]
-
-
-def _id_part(session_id: str) -> bytes:
-    return b'{"id":"%s",' % session_id.encode()
+_MOST_SPOTS = 4096
 
 
 class Index:
-    """The entries of all sessions: `with index:` holds its lock, and knows it as it is now, rebuilt if need be.
+    """The entries of all sessions: `with index:` holds its lock, and knows it as it is now.
 
     Everything but `glance` and `close` wants that, and what the disk refuses leaves the block as `StoreError`.
     `ids` names the sessions that have a file, and `survey` reads what the files of some of them say.
 
-    Before a file comes, goes or gets another name, `doubt` writes the session's id into the lock file, and
-    `following` takes it out once the entry tells of it. Where that did not come to pass, whoever next asks for all
-    entries puts that one right; whoever does so first after opening, or after somebody else replaced the index,
-    compares all of them with the files, as the index may be older than they are since the power failed.
+    Whoever asks for many entries, or for a name, has all of them compared with the files first, unless the agreement
+    in the lock file holds. Before a file comes, goes or gets another name, `doubt` notes the session's id there, and
+    `following` takes it out once the entry tells of it, so that the agreement goes on. Where that did not come to
+    pass, whoever has the lock next compares everything, and reads that file first.
     """
 
     def __init__(
         self, path: Path, ids: Callable[[], set[str]], survey: Callable[[Iterable[str]], Iterable[SessionInfo]]
     ) -> None:
         self.path = path
+        self._folder = str(path.parent)
         self._ids = ids
         self._survey = survey
         self._mutex = RLock()
-        self._lock: disk.OpenFile | None = None  # a file of its own: the index itself is replaced now and then
-        self._doc: LineDocument | None = None
-        self._places: dict[str, tuple[int, int]] = {}  # where each entry was last found, and its length
-        self._glimpsed: dict[str, tuple[int, int]] = {}  # by `glance`: a write that was still going on may be undone
-        self._is_compared = False
+        self._lock: AgreementFile | None = None  # a file of its own: the index itself is replaced now and then
+        self._file: IndexFile | None = None
+        self._spots: dict[str, Spot] = {}  # where entries were last found
+        self._glimpsed: dict[str, Spot] = {}  # by `glance`: a write that was still going on may be undone
+        self._own_id = f"opened {secrets.token_hex(8)}"  # stands for a start of the machine that nobody else knows
+        self._held = False  # did the agreement hold, before what is in doubt now?
+        self._changes: dict[str, Any] = {}  # what is to be agreed besides, once nothing is in doubt
 
     def close(self) -> None:
         """Let go of the descriptors; the next use opens them again."""
@@ -80,7 +61,7 @@ class Index:
 
     def abandon(self) -> None:
         """Let go of the descriptors without waiting for other threads: in a forked child there are none."""
-        self._forget_document()
+        self._forget_file()
         if self._lock is not None:
             self._lock.close()
         self._lock = None
@@ -96,23 +77,21 @@ class Index:
             raise
 
     def _take_lock(self) -> None:
-        if self._lock is None:
-            lock_path = self.path.with_name(self.path.name + ".lock")
-            try:
-                self._lock = disk.OpenFile(lock_path, os.O_RDWR | os.O_CREAT)
-            except FileNotFoundError:  # and it may not be made: nobody writes here
-                return self._catch_up()
-        disk.lock(self._lock.descriptor)
+        if self._lock is None or not self._lock.is_there:
+            self._lock = AgreementFile(self.path.with_name(self.path.name + ".lock"))
+        self._lock.take()
         try:
             self._catch_up()
+            if self._lock.agreement.doubted:
+                self._compare()
         except BaseException:
-            disk.unlock(self._lock.descriptor)
+            self._lock.release()
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if self._lock is not None:
-                disk.unlock(self._lock.descriptor)
+                self._lock.release()
         finally:
             self._mutex.release()
         if isinstance(error, OSError):
@@ -121,35 +100,44 @@ class Index:
     # Reading
 
     def entries(self) -> list[SessionInfo]:
-        """Return all entries."""
-        if self._is_in_doubt():
-            return self._compare()
+        """Return all entries, the last changed first."""
+        self._see_to_agreement()
         try:
-            return _DECODE_ALL(self._data()).sessions
+            read = list(self._open().entries())
         except msgspec.DecodeError:
-            return self.rebuild()
+            self._compare()
+            read = list(self._open().entries())
+        infos = in_order(read)
+        if not self._agreement.ordered or self._is_mostly_blank():
+            with suppress(OSError):  # it only saves time
+                self._put_in_order(infos, is_so=infos == read)
+        return infos
+
+    def newest(self, limit: int) -> list[SessionInfo]:
+        """Return the first `limit` of all entries, without reading the others where they stand in order of use."""
+        self._see_to_agreement()
+        if self._agreement.ordered:
+            with suppress(msgspec.DecodeError):
+                return self._open().newest(limit)
+        return self.entries()[:limit]
 
     def find(self, session_id: str) -> SessionInfo | None:
         """Return the entry of a session, if it has one."""
-        place = self._place(session_id)
-        if place is None:
-            return None
-        start, length = place
+        spot = self._spot(session_id)
         try:
-            return _DECODE(os.pread(self._open().descriptor, length, start))
+            return self._open().entry(spot) if spot else None
         except msgspec.DecodeError:
-            self.rebuild()
+            self._compare()
             return self.find(session_id)
 
     def glance(self, session_id: str) -> SessionInfo | None:
         """Return the entry of a session, if it can be had without the lock; it may be a moment old."""
         with self._mutex, suppress(OSError, ValueError, msgspec.DecodeError):
-            known = self._glimpsed.pop(session_id, None) or self._places.get(session_id)
-            if self._is_in_form() and (place := known or self._search(session_id)):
-                start, length = place
-                entry = _DECODE(os.pread(self._open().descriptor, length, start))
+            known = self._glimpsed.pop(session_id, None) or self._spots.get(session_id)
+            if self._is_in_form() and (spot := known or self._open().spot(session_id)):
+                entry = self._open().entry(spot)
                 if entry.id == session_id:
-                    self._glimpsed[session_id] = place
+                    _remember(self._glimpsed, session_id, spot)
                     return entry
         return None
 
@@ -159,26 +147,29 @@ class Index:
 
     def has_name(self, name: str, po_name: str) -> bool:
         """Is there a session of that name? Searches for the bytes, which takes a tenth of reading them all."""
-        if self._is_in_doubt():
-            self._compare()
-        part = b'"name":%s,"po_name":%s,' % (_ENCODE(name), _ENCODE(po_name))
-        return self._data().find(part) >= 0
+        self._see_to_agreement()
+        return self._open().has(b'"name":%s,"po_name":%s,' % (encoded(name), encoded(po_name)))
 
     # Writing
 
     def put(self, info: SessionInfo) -> None:
-        """Write the entry of a session, in place of the one it may have."""
-        place = self._place(info.id)
-        if place is None:
-            self._add(info)
-            return
-        start, length = place
-        entry = _ENCODE(info)
-        if len(entry) <= length:
-            os.pwrite(self._open().descriptor, entry.ljust(length), start)
+        """Write the entry of a session, over the one it has where that is near the end, or else at the end."""
+        spot, file, entry = self._spot(info.id), self._open(), encoded(info)
+        if spot and file.has_room(spot, entry):
+            if key_of(info) < spot.key and self._agreement.ordered:  # the clock was set back
+                self._note(ordered=False)
+            _remember(self._spots, info.id, file.overwrite(spot, info, entry))
         else:
-            data = self._data()
-            self._write([data[:start], _line(info), data[start + length :]])
+            with self._doubting(info.id):
+                self._move(info, spot)
+
+    def _move(self, info: SessionInfo, before: Spot | None) -> None:
+        file = self._open()
+        if self._agreement.ordered and not file.may_follow(info):
+            self._changes["ordered"] = False
+        _remember(self._spots, info.id, file.add(info))
+        if before:
+            self._blank(before)
 
     def sync(self) -> None:
         """Wait until the entries are on the disk: without a name's change they would look sound after a power cut."""
@@ -187,138 +178,174 @@ class Index:
 
     def remove(self, session_id: str) -> None:
         """Take the entry of a session out."""
-        part = _id_part(session_id)
-        self._write_lines(line for line in _lines(self._data()) if not line.startswith(part))
+        if spot := self._spot(session_id):
+            with self._doubting(session_id):
+                self._blank(spot)
+                self._spots.pop(session_id, None)
 
-    def rebuild(self) -> list[SessionInfo]:
-        """Write the index anew from the session files; return all entries."""
-        infos = list(self._survey(self._ids()))
-        self._write_lines(map(_line, infos))
-        self._is_compared = True
-        return infos
+    def _blank(self, spot: Spot) -> None:
+        if self._open().blank(spot):
+            self._changes["blank"] = self._agreement.blank + spot.length
+        else:  # there is no other one
+            self._write([])
+
+    def rebuild(self) -> None:
+        """Write the index anew from the session files."""
+        self._write([])
+        self._compare()
+
+    # Agreement
+
+    @property
+    def _agreement(self) -> Agreement:
+        return self._lock.agreement if self._lock else Agreement()
+
+    def _note(self, **changes: Any) -> None:
+        if self._lock is not None:
+            self._lock.note(msgspec.structs.replace(self._agreement, **changes))
 
     def doubt(self, session_id: str) -> None:
         """Note, before it happens, that the file of a session comes, goes, or is called something else."""
-        if self._doubtful() not in ("", session_id):
-            self._compare()
-        self._note(session_id)
+        self._held = self._holds()
+        self._changes.clear()
+        self._note(doubted=session_id)
 
     @contextmanager
     def following(self) -> Iterator[None]:
         """Change the entry as the file was changed; where the disk refuses, it stays in doubt, and that is all."""
         with suppress(OSError):
             yield
-            self._note("")
+            self._settle()
 
-    def _note(self, doubtful: str) -> None:
-        if self._lock is None:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if self._lock.refusal:
-            raise self._lock.refusal
-        os.pwrite(self._lock.descriptor, doubtful.encode().ljust(_ID_LENGTH), 0)
+    @contextmanager
+    def _doubting(self, session_id: str) -> Iterator[None]:
+        """Change more than one line, within what is in doubt already, or else as a doubt of its own."""
+        if self._agreement.doubted == session_id:
+            yield
+            return
+        self.doubt(session_id)
+        yield
+        self._settle()
 
-    def _doubtful(self) -> str:
-        return os.pread(self._lock.descriptor, _ID_LENGTH, 0).decode(errors="replace").strip() if self._lock else ""
+    def _settle(self) -> None:
+        """Note that nothing is in doubt any more; the agreement goes on where it held before."""
+        self._agree(boot=self._agreement.boot if self._held else "", **self._changes)
+        if self._is_mostly_blank():
+            self.entries()
 
-    def _is_in_doubt(self) -> bool:
-        return not self._is_compared or self._doubtful() != ""
+    def _agree(self, **changes: Any) -> None:
+        file = self._open()
+        self._note(doubted="", folder=self._folder_time(), inode=file.inode, size=file.size, **changes)
 
-    def _compare(self) -> list[SessionInfo]:
-        """Put right what is in doubt: entries without a file, files without an entry, what is no entry of ours."""
-        data, there, doubtful = self._data(), self._ids(), self._doubtful()
-        lines = _lines(data)
+    def _holds(self) -> bool:
+        """Say whether index and folder look as they did when they agreed, with nothing in doubt since.
+
+        A start of the machine in between may have lost what was not synced. What somebody else put into the folder,
+        or took out, shows by the folder's time.
+        """
+        agreed = self._agreement
+        return not agreed.doubted and self._is_same_file() and agreed.folder == self._folder_time()
+
+    def _is_same_file(self) -> bool:
+        agreed, file = self._agreement, self._open()
+        is_same = (agreed.inode, agreed.size) == (file.inode, file.size)
+        return is_same and agreed.boot != "" and agreed.boot in (boot_id(), self._own_id)
+
+    def _folder_time(self) -> int:
+        return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path would be spelled out anew at each look
+
+    def _see_to_agreement(self) -> None:
+        if not self._holds():
+            self._compare()
+
+    def _compare(self) -> None:
+        """Put right what may be wrong: entries without a file, files without an entry, lines that are no entry."""
+        time, there = self._folder_time(), self._ids()
+        sound, is_clean = self._open().sound(there, self._agreement.doubted)
+        missing = there - sound
+        found = list(self._survey(missing))
+        is_quiet = self._folder_time() == time
+        ordered, blank = self._agreement.ordered and self._is_same_file(), self._agreement.blank
+        if found or not is_clean:
+            kept = [info for info in self._open().checked() if info and info.id in sound]
+            self._write(reversed(in_order([*kept, *found])))
+            ordered, blank = True, 0
+        if self._lock and self._lock.is_writable:
+            is_whole = len(found) == len(missing)  # or others look for themselves, so that they are told as well
+            boot = (is_whole and boot_id()) or self._own_id
+            self._agree(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
+
+    def _is_mostly_blank(self) -> bool:
+        return 2 * self._agreement.blank > self._open().size
+
+    def _put_in_order(self, infos: list[SessionInfo], *, is_so: bool) -> None:
+        if self._is_mostly_blank() or not is_so:
+            held = self._holds()
+            self._write(reversed(infos))
+            self._agree(boot=self._agreement.boot if held else "", ordered=True, blank=0)
+        else:
+            self._note(ordered=True)
+
+    # The file
+
+    def _write(self, infos: Iterable[SessionInfo]) -> None:
+        disk.replace_file(self.path, document(infos), durable=False)
+        self._changes = {"ordered": True, "blank": 0}
+        self._forget_file()
+        self._is_in_form()
+
+    def _spot(self, session_id: str) -> Spot | None:
+        """Find the entry of a session; where it was found before, if it still stands there."""
+        file, known = self._open(), self._spots.get(session_id)
         try:
-            infos = _DECODE_ALL(data).sessions
+            spot = (file.spot_again(session_id, known) if known else None) or file.spot(session_id)
         except msgspec.DecodeError:
-            infos = []
-        known = {
-            info.id: (line, info)
-            for line, info in zip(lines, infos, strict=False)
-            if info.id in there and info.id != doubtful and line.rstrip() == _ENCODE(info)
-        }
-        found = list(self._survey(there - known.keys()))
-        if found or len(known) != len(lines):
-            self._write_lines([*(line for line, _ in known.values()), *map(_line, found)])
-        if doubtful:
-            self._note("")
-        self._is_compared = True
-        return [*(info for _, info in known.values()), *found]
+            self._compare()
+            return self._spot(session_id)
+        if spot and spot is not known:
+            _remember(self._spots, session_id, spot)
+        return spot
 
-    def _add(self, info: SessionInfo) -> None:
-        doc, line = self._open(), _line(info)
-        comma = b"" if doc.size == len(_HEAD) + len(_FOOT) else b","
-        start = doc.size - len(_FOOT) + len(comma)
-        doc.append(comma + line + b"\n", _FOOT)
-        self._places[info.id] = (start, len(line))
+    def _open(self) -> IndexFile:
+        if self._file is None:
+            self._file = IndexFile(self.path)
+        return self._file
 
-    def _write_lines(self, lines: Iterable[bytes]) -> None:
-        self._write([_HEAD, body_of(lines, first=True), _FOOT])
-
-    def _write(self, chunks: Iterable[bytes]) -> None:
-        disk.replace_file(self.path, chunks, durable=False)
-        was_compared = self._is_compared
-        self._forget_document()
-        self._catch_up()
-        self._is_compared = was_compared
-
-    # The document
-
-    def _data(self) -> bytes:
-        doc = self._open()
-        return doc.read(0, doc.size)
-
-    def _place(self, session_id: str) -> tuple[int, int] | None:
-        """Find an entry; in a file that is not replaced it stays in its place."""
-        if session_id not in self._places:
-            place = self._search(session_id)
-            if place is None:
-                return None
-            self._places[session_id] = place
-        return self._places[session_id]
-
-    def _search(self, session_id: str) -> tuple[int, int] | None:
-        data = self._data()
-        start = data.find(_id_part(session_id))
-        return None if start < 0 else (start, data.index(b"\n", start) - start)
-
-    def _open(self) -> LineDocument:
-        if self._doc is None:
-            self._doc = LineDocument(self.path, len(_FOOT))
-        return self._doc
-
-    def _forget_document(self) -> None:
-        if self._doc is not None:
-            self._doc.close()
-        self._doc = None
-        self._places.clear()
+    def _forget_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self._spots.clear()
         self._glimpsed.clear()
-        self._is_compared = False
 
     def _catch_up(self) -> None:
-        """See that the open document is the one at the path, and has our form."""
-        size = self._doc.size_now() if self._doc else None
-        if self._doc and size == self._doc.size:
+        """See that the open file is the one at the path, and has our form."""
+        file = self._file
+        if file and file.is_in_form and file.size_now() == file.size:
             return
         if not self._is_in_form():
-            self._forget_document()
             self._put_aside()
-            self.rebuild()
+            if self._file is None:
+                self._write([])
+            self._compare()
 
     def _is_in_form(self) -> bool:
-        if self._doc and self._doc.size_now() is None:
-            self._forget_document()
+        if self._file and self._file.size_now() is None:
+            self._forget_file()
         try:
-            doc = self._open()
-            doc.size = doc.size_now() or 0
-            is_ours = doc.foot() == b"\n" + _FOOT and doc.read(0, len(_HEAD)) == _HEAD
+            return self._open().look()
         except OSError:
+            self._forget_file()
             return False
-        if not is_ours:
-            doc.size = -1  # not known, so that whoever has the lock looks again
-        return is_ours
 
     def _put_aside(self) -> None:
         """Move out of the way what stands at the path and is no file: a folder, a link."""
         if os.path.lexists(self.path) and not stat.S_ISREG(self.path.lstat().st_mode):
             stamp = timestamp().replace(":", "").replace(".", "")
             self.path.rename(self.path.with_name(f"{self.path.name}.corrupt-{stamp}"))
+
+
+def _remember(spots: dict[str, Spot], session_id: str, spot: Spot) -> None:
+    if len(spots) >= _MOST_SPOTS:
+        spots.clear()
+    spots[session_id] = spot

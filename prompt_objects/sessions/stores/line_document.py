@@ -45,6 +45,7 @@ class LineDocument:
         self.descriptor = self._file.descriptor
         self._place = str(path)  # a Path would be spelled out anew at each look
         self._status = os.fstat(self.descriptor)
+        self.inode = self._status.st_ino
         self._foot = b""
 
     def close(self) -> None:
@@ -62,7 +63,7 @@ class LineDocument:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
         parts = []
-        while start < stop and (part := os.pread(self.descriptor, stop - start, start)):
+        while start < stop and (part := disk.pread(self.descriptor, stop - start, start)):
             parts.append(part)
             start += len(part)
         return b"".join(parts)
@@ -70,7 +71,7 @@ class LineDocument:
     def foot(self) -> bytes:
         """Return what stands where the foot is expected, with the line's end before it."""
         start = max(0, self.size - self.foot_length - 1)
-        self._foot = os.pread(self.descriptor, self.size - start, start)
+        self._foot = disk.pread(self.descriptor, self.size - start, start)
         return self._foot
 
     def has_known_foot(self) -> bool:
@@ -88,18 +89,24 @@ class LineDocument:
         end = self.size - self.foot_length
         new = body + foot
         try:
-            written = os.pwrite(self.descriptor, new, end)
-            while written < len(new):  # what stopped it short is raised by the next one
-                written += os.pwrite(self.descriptor, new[written:], end + written)
+            self.write(new, end)
         except OSError:
             self._undo(end)
             raise
         self.size = end + len(new)
         self._foot = b"\n" + foot
 
+    def write(self, data: bytes, start: int) -> None:
+        """Write over what stands at `start`, all of it. Raises `OSError`."""
+        if self.refusal:
+            raise self.refusal
+        written = disk.pwrite(self.descriptor, data, start)
+        while written < len(data):  # what stopped it short is raised by the next one
+            written += disk.pwrite(self.descriptor, data[written:], start + written)
+
     def _undo(self, end: int) -> None:
         """Put the foot back; its place on the disk was the old one's, so that this fits on a full disk too."""
-        os.pwrite(self.descriptor, self._foot[1:], end)
+        disk.pwrite(self.descriptor, self._foot[1:], end)
         os.ftruncate(self.descriptor, self.size)
 
     def lines(self, start: int, stop: int) -> list[bytes]:
