@@ -3,9 +3,10 @@
 import errno
 import os
 import secrets
+import stat
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,14 +18,21 @@ __all__ = [
     "UNWRITABLE",
     "OpenFile",
     "failure",
+    "in_forked_children",
     "lock",
     "make_folder",
     "open_private",
+    "pread",
+    "pwrite",
+    "read_file",
+    "remove_folder",
     "replace_file",
     "start_writing",
     "sync",
     "sync_folder",
+    "try_lock",
     "unlock",
+    "write_all",
 ]
 
 _POLL_SECONDS = 0.001  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
@@ -63,6 +71,11 @@ def lock(descriptor: int) -> None:
         take(descriptor, poll_interval=_POLL_SECONDS)
 
 
+def try_lock(descriptor: int) -> bool:
+    """Take the lock on an open file; False, without it, where another descriptor has it."""
+    return bool(_filelock().lock_descriptor(descriptor, blocking=False))
+
+
 def unlock(descriptor: int) -> None:
     """Let go of the lock on an open file."""
     _filelock().unlock_descriptor(descriptor)
@@ -77,6 +90,11 @@ if sys.platform == "darwin":
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
         except OSError:  # network file systems do not know it
             os.fsync(descriptor)
+elif sys.platform == "win32":
+
+    def sync(descriptor: int) -> None:
+        """Wait until what was written to a file is on the disk."""
+        os.fsync(descriptor)
 else:
 
     def sync(descriptor: int) -> None:
@@ -96,13 +114,44 @@ else:
         """Do nothing; where this can be asked for, it has the disk begin with these bytes before a `sync`."""
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder (new, moved, gone) are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+if sys.platform == "win32":
+    _EXTRA_FLAGS = os.O_BINARY | os.O_NOINHERIT  # it has no O_NOFOLLOW; links take a privilege to make there
+
+    def sync_folder(folder: Path) -> None:
+        """Do nothing: folders cannot be opened there, and their changes are in the journal of the file system."""
+
+    def pread(descriptor: int, length: int, start: int) -> bytes:
+        """Read up to `length` bytes from `start` on; moves the descriptor, so threads need a lock of their own."""
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.read(descriptor, length)
+
+    def pwrite(descriptor: int, data: bytes, start: int) -> int:
+        """Write at `start`, and return how many bytes; moves the descriptor, too."""
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.write(descriptor, data)
+else:
+    _EXTRA_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC
+    pread, pwrite = os.pread, os.pwrite
+
+    def sync_folder(folder: Path) -> None:
+        """Wait until the names in a folder (new, moved, gone) are on the disk."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def in_forked_children(method: Callable[[], None]) -> None:
+    """Have an object's method called first thing in every forked child, for as long as the object lives."""
+    reference = weakref.WeakMethod(method)  # what is registered stays for ever; the object need not
+
+    def in_child() -> None:
+        if alive := reference():
+            alive()
+
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=in_child)
 
 
 def make_folder(folder: Path) -> None:
@@ -115,12 +164,31 @@ def make_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it, if it is there; of a symbolic link, the link only."""
+    import shutil
+
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
 def open_private(path: Path, flags: int) -> int:
     """Open a file that only its owner may read, whatever the umask; a symbolic link is refused."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    if flags & os.O_CREAT:
+    descriptor = os.open(path, flags | _EXTRA_FLAGS, 0o600)
+    if flags & os.O_CREAT and sys.platform != "win32":  # where the folder's permissions are inherited
         os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def read_file(path: Path) -> bytes:
+    """Return all of a file; a symbolic link is refused, and so is what is no file."""
+    descriptor = open_private(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "It is not a file")
+        return file.read()
 
 
 class OpenFile:

@@ -62,9 +62,10 @@ class LastUsed:
     def _keep(self) -> None:
         if self._path is None:
             return
-        from prompt_objects.sessions.disk import replace_file
+        from prompt_objects.sessions.disk import make_folder, replace_file
 
         name, sessions = self._kept()
         state = {"object": self._object or name, "sessions": {**sessions, **self._sessions}}
         with suppress(OSError):
+            make_folder(self._path.parent)
             replace_file(self._path, [json.dumps(state, indent=1).encode()], durable=False)

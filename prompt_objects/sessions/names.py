@@ -7,7 +7,7 @@ from itertools import count
 
 from prompt_objects.errors import InvalidName
 
-__all__ = ["LONGEST_NAME", "free_name", "is_id", "valid_name"]
+__all__ = ["LONGEST_NAME", "extended", "free_name", "is_id", "valid_name"]
 
 LONGEST_NAME = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -36,6 +36,11 @@ def valid_name(name: str) -> str:
     if is_id(kept.lower()):
         raise InvalidName("A session's name cannot look like an id.", hint="Add a word to it.")
     return kept
+
+
+def extended(name: str, addition: str) -> str:
+    """Return a name with a few more words behind it; what is too long for both is cut off the name."""
+    return f"{name[: LONGEST_NAME - len(addition) - 1].rstrip()} {addition}"
 
 
 def free_name(name: str, taken: Container[str]) -> str:

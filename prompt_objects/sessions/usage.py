@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prompt_objects.message import Message
 from prompt_objects.sessions.record import SessionInfo
 
-__all__ = ["with_usage"]
+__all__ = ["summed", "with_usage"]
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _MOST = 2**53  # no sum of true counts comes near; a made-up one must not break the index
@@ -34,3 +34,10 @@ def with_usage(info: SessionInfo, messages: Iterable[Message], **changes: Any) -
         if isinstance(price, int | float) and math.isfinite(price) and price >= 0:
             cost = (cost or 0.0) + price
     return replace(info, cost=cost, **totals, **changes)
+
+
+def summed(info: SessionInfo, messages: Iterable[Message]) -> SessionInfo:
+    """Return the info of a session that has exactly these messages, and is not archived."""
+    history = list(messages)
+    bare = replace(info, prompt_tokens=0, completion_tokens=0, cached_tokens=0, cost=None, archived=False)
+    return with_usage(bare, history, message_count=len(history))

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from file_helpers import fresh, index_of, said
+from file_helpers import fresh, index_of, no_file_beyond, said
+from msgspec.structs import replace
 
-from prompt_objects.errors import Damaged, StoreError
+from prompt_objects.errors import Conflict, Damaged, NotFound, SessionFull, StoreError, UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.files import FileStore
 
 pytest_plugins = ["file_fixtures"]
@@ -264,6 +266,7 @@ class TestDamage:
 
     def test_a_time_that_is_out_of_range_is_replaced_by_one_that_is_known(self, folder: Path) -> None:
         store, path = FileStore(folder), folder / "sessions" / f"{new_id()}.json"
+        path.parent.mkdir(parents=True)
         write_document(path, updated_at="0001-01-01T00:00:00+23:00", created_at="2024-01-01T00:00:00+02:00")
         info = store.load(path.stem).info
         assert info.created_at == datetime(2023, 12, 31, 22, tzinfo=UTC)
@@ -320,6 +323,7 @@ class TestTrash:
     def test_a_session_that_is_there_is_not_overwritten_by_a_copy_in_the_trash(
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
+        (folder / "sessions" / "trash").mkdir()
         shutil.copy(file, folder / "sessions" / "trash")
         session.append(*said("three"))
         for use in (store.restore, store.delete):
@@ -331,7 +335,7 @@ class TestTrash:
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
         trash = folder / "sessions" / "trash"
-        (trash / file.name).mkdir()
+        (trash / file.name).mkdir(parents=True)
         with pytest.raises(StoreError, match=rf"{file.name} could not be moved to .*trash"):
             store.delete(session.id)
         session.append(*said("still here"))
@@ -342,3 +346,141 @@ class TestTrash:
             store.restore(session.id)
         file.rmdir()
         assert store.restore(session.id).info == session.info
+
+    def test_what_a_repair_put_beside_goes_along_and_comes_back(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        corrupt = file.with_suffix(".corrupt")
+        in_trash = folder / "sessions" / "trash" / corrupt.name
+        corrupt.write_bytes(b"first\n")
+        store.delete(session.id)
+        assert (corrupt.exists(), in_trash.read_bytes()) == (False, b"first\n")
+        store.restore(session.id)
+        assert (corrupt.read_bytes(), in_trash.exists()) == (b"first\n", False)
+        in_trash.write_bytes(b"zeroth\n")  # as a kill between the two moves leaves it
+        store.delete(session.id)
+        assert (corrupt.exists(), in_trash.read_bytes()) == (False, b"zeroth\nfirst\n")
+
+    def test_a_session_in_the_trash_can_be_read_and_stays_there(self, store: FileStore, session: Session) -> None:
+        store.delete(session.id)
+        record, messages = store.read_trashed(session.id)
+        assert (record.info, messages) == (session.info, said("one", "two ü"))
+        assert [entry.info for entry in store.trash()] == [session.info]
+
+    @pytest.mark.parametrize("half", [False, True])
+    def test_purging_removes_all_that_belongs_to_a_session_also_after_a_kill(
+        self, folder: Path, store: FileStore, session: Session, file: Path, half: bool
+    ) -> None:
+        other = SessionManager(store, "reader").create("Other")
+        for name in ("logs", "workspace"):
+            for key in (session.id, other.id):
+                (folder / name / key / "deep").mkdir(parents=True)
+                (folder / name / key / "deep" / "file").touch()
+        file.with_suffix(".corrupt").touch()
+        store.delete(session.id)
+        if half:
+            shutil.rmtree(folder / "logs" / session.id)
+        store.purge(session.id)
+        assert not list(folder.rglob(f"*{session.id}*"))
+        assert len(list(folder.rglob(f"*{other.id}*"))) == 3
+        for use in (store.purge, store.restore, store.read_trashed):
+            with pytest.raises(NotFound):
+                use(session.id)
+
+    def test_a_live_session_cannot_be_purged(self, folder: Path, store: FileStore, session: Session) -> None:
+        with pytest.raises(NotFound):
+            store.purge(session.id)
+        assert fresh(folder, session).message_count == 2
+
+    def test_purging_follows_no_link_out_of_the_data_folder(
+        self, folder: Path, store: FileStore, session: Session, tmp_path: Path
+    ) -> None:
+        (tmp_path / "precious").mkdir()
+        (folder / "logs").mkdir()
+        (folder / "logs" / session.id).symlink_to(tmp_path / "precious")
+        store.delete(session.id)
+        store.purge(session.id)
+        assert (tmp_path / "precious").is_dir()
+        assert not os.path.lexists(folder / "logs" / session.id)
+
+
+class TestCutting:
+    def test_the_first_messages_are_kept_with_their_sums_and_nothing_else(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        session.append({"role": "assistant", "content": "x", "usage": {"prompt_tokens": 7, "cost": 0.5}})
+        session.append({"role": "assistant", "content": "y", "usage": {"prompt_tokens": 5}})
+        info = store.truncate(session.id, 3).info
+        assert (info.message_count, info.prompt_tokens, info.cost) == (3, 7, 0.5)
+        assert info.updated_at > session.updated_at
+        assert info == fresh(folder, session).info == FileStore(folder).sessions()[0]
+        assert [message["content"] for message in json.loads(file.read_bytes())["history"]] == ["one", "two ü", "x"]
+        session.refresh()
+        session.append(*said("three"))
+        assert [message["content"] for message in session.history] == ["one", "two ü", "x", "three"]
+
+    @pytest.mark.parametrize("count", [0, 1, 2])
+    def test_another_handle_is_told_that_messages_were_taken_out(
+        self, folder: Path, store: FileStore, session: Session, count: int
+    ) -> None:
+        other = fresh(folder, session)
+        other.append(*said("three"))
+        store.truncate(session.id, count)
+        with pytest.raises(Conflict, match=f"{3 - count} messages were taken out"):
+            other.append(*said("four"))
+        other.refresh()
+        other.append(*said("four"))
+        assert list(fresh(folder, session).history) == [*said("one", "two ü")[:count], *said("four")]
+
+    @pytest.mark.parametrize("count", [-1, 3])
+    def test_what_is_not_there_cannot_be_kept(
+        self, store: FileStore, session: Session, file: Path, count: int
+    ) -> None:
+        before = file.read_bytes()
+        with pytest.raises(UsageError, match=f'"Notes" has 2 messages; it cannot be cut to {count}'):
+            store.truncate(session.id, count)
+        assert store.truncate(session.id, 2).info == session.info
+        assert file.read_bytes() == before
+
+    def test_a_disk_that_refuses_leaves_all_messages(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        with no_file_beyond(10), pytest.raises(StoreError):
+            store.truncate(session.id, 1)
+        assert list(fresh(folder, session).history) == said("one", "two ü")
+
+
+class TestSize:
+    def test_a_person_s_message_beyond_the_limit_is_refused_and_an_answer_is_not(
+        self, folder: Path, session: Session, file: Path
+    ) -> None:
+        size = len(file.read_bytes())
+        store = FileStore(folder, StoreOptions(max_session_size=size + 300))
+        here = Session(store, store.load(session.id))
+        here.append(*said("x" * 100))
+        before = file.read_bytes()
+        with pytest.raises(SessionFull) as caught:
+            here.append({"role": "assistant", "content": "fine"}, *said("x" * 200))
+        assert f"{len(before):,} bytes" in str(caught.value)
+        assert f"{size + 300:,} bytes" in str(caught.value)
+        assert "max_session_size" in caught.value.hint
+        assert file.read_bytes() == before
+        here.append({"role": "assistant", "content": "x" * 200}, {"role": "tool", "content": "x" * 200})
+        assert len(file.read_bytes()) > size + 300
+        store.truncate(session.id, 1)
+        here.refresh()
+        here.append(*said("x" * 100))
+
+
+def test_looking_into_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "data")
+    assert (store.sessions(), store.trash(), store.holder(new_id())) == ([], [], None)
+    with pytest.raises(NotFound):
+        store.load(new_id())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_id_is_taken_once(folder: Path, store: FileStore, session: Session) -> None:
+    with pytest.raises(StoreError, match=session.id):
+        store.create(replace(session.info, name="Other"), {})
+    assert fresh(folder, session).name == "Notes"

@@ -13,6 +13,7 @@ from prompt_objects.errors import UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
+from prompt_objects.sessions.stores.url import masked
 
 __all__ = ["Lease", "Store", "StoreOptions", "open_store"]
 
@@ -126,7 +127,18 @@ def _files(url: str, options: StoreOptions) -> Store:
     return FileStore(Path(url.partition(":")[2]).expanduser(), options)
 
 
-_KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {"files": ("files:PATH", _files)}
+def _memory(url: str, options: StoreOptions) -> Store:
+    from prompt_objects.sessions.stores.memory import MemoryStore
+
+    if url.partition(":")[2]:
+        raise UsageError(f"{url!r} does not name a store.", hint="The one in memory is called memory: and no more.")
+    return MemoryStore(options)
+
+
+_KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {
+    "files": ("files:PATH", _files),
+    "memory": ("memory:", _memory),
+}
 
 
 def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
@@ -137,5 +149,5 @@ def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # no
     kind, colon, place = url.partition(":")
     if not colon or kind not in _KINDS or (not place and kind != "memory"):
         known = ", ".join(form for form, _ in _KINDS.values())
-        raise UsageError(f"{url!r} does not name a store.", hint=f"The stores that there are: {known}.")
+        raise UsageError(f"{masked(url)!r} does not name a store.", hint=f"The stores that there are: {known}.")
     return _KINDS[kind][1](url, options)

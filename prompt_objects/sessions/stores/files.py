@@ -1,30 +1,37 @@
 """The file store: a folder with a file for each session, their index, and a trash."""
 
-import os
-import weakref
+import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from msgspec.structs import replace
 
-from prompt_objects.errors import Conflict, NameTaken, NotFound, StoreError
+from prompt_objects.errors import NotFound, StoreError
+from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import free_name, is_id
+from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import Record, SessionInfo, Trashed, head_of
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.index import Index
-from prompt_objects.sessions.stores.session_file import SessionFile, document
+from prompt_objects.sessions.stores.index_file import in_order
+from prompt_objects.sessions.stores.leases import FileLease, Leases
+from prompt_objects.sessions.stores.refusals import conflict, full, name_taken, too_few
+from prompt_objects.sessions.stores.session_file import SessionFile, document, gone, metadata_of
 from prompt_objects.sessions.stores.session_folder import SessionFolder
-from prompt_objects.sessions.usage import with_usage
+from prompt_objects.sessions.stores.shelf import Shelf
+from prompt_objects.sessions.stores.trash import Trash
+from prompt_objects.sessions.usage import summed, with_usage
 
 __all__ = ["FileStore"]
+
+T = TypeVar("T")
 
 _MOST_OPEN = 32
 
@@ -39,24 +46,22 @@ class FileStore:
         self._options = options
         self._notices: list[str] = []
         self._live = SessionFolder(folder / "sessions", self._notices)
-        self._trash = SessionFolder(folder / "sessions" / "trash", self._notices)
-        try:
-            disk.make_folder(self._trash.path)
-        except OSError as error:
-            if error.errno not in disk.UNWRITABLE:  # what is there can be read all the same
-                raise disk.failure("made", self._trash.path, error) from error
+        self._leases = Leases(self._live.path / "leases", self._name_of)
         self._begin()
-        _drop_descriptors_in_children(self)
+        disk.in_forked_children(self.forget_parent)
 
     def _begin(self) -> None:
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
         self._files_mutex = Lock()
         self._index = Index(self._live.path / "index.json", self._live.ids, self._survey)
+        self._shelf = Shelf(self._live, self._index, self._check_name)
+        self._trash = Trash(self._live, self._index, self._notices)
 
     def forget_parent(self) -> None:
         """In a forked child, use descriptors of its own: a lock on a shared one would be its parent's, too."""
         inherited, index = self._files, self._index
         self._begin()
+        self._leases.forget_parent()
         for file in inherited.values():
             file.close()
         index.abandon()
@@ -65,30 +70,34 @@ class FileStore:
 
     def load(self, session_id: str) -> Record:
         """Return all of a session but its history."""
-        path = self._live.file(session_id)
         try:
-            with self._file(session_id) as file:
-                file.look()
-                entry = self._index.glance(session_id)
-                return Record(entry if _is_entry_of(entry, file, file.count) else self._enter(file), _metadata(file))
+            return self._wherever(session_id, self._load, self._shelf.load)
         except NotFound:
             with suppress(StoreError), self._index:
-                if self._index.find(session_id) and not path.exists():
+                if self._index.find(session_id) and not self._live.has(session_id):
                     self._index.remove(session_id)
             raise
 
+    def _load(self, file: SessionFile) -> Record:
+        file.look()
+        entry = self._index.glance(file.id)
+        return Record(entry if _is_entry_of(entry, file, file.count) else self._enter(file), metadata_of(file.head))
+
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`."""
-        with self._file(session_id) as file:
-            return file.read(start, stop)
+        return self._wherever(
+            session_id,
+            lambda file: file.read(start, stop),
+            lambda packed: self._shelf.read(packed, start, stop),
+        )
 
-    def sessions(self) -> list[SessionInfo]:
-        """Return what is known of every session; from their files, where the index cannot be put right."""
+    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
+        """Return what is known of the sessions; from their files, where the index cannot be put right."""
         try:
             with self._index:
-                return self._index.entries()
+                return self._index.entries() if limit is None else self._index.newest(limit)
         except StoreError:
-            return list(self._survey(self._live.ids()))
+            return in_order(self._survey(self._live.ids()))[:limit]
 
     def notices(self) -> list[str]:
         """Return, once, what a person should be told."""
@@ -98,21 +107,25 @@ class FileStore:
     def locate(self, path: Path) -> str | None:
         """Return the id of the session whose file this is."""
         try:
-            inside = path.parent.resolve() == self._live.path.resolve() and path.suffix == ".json"
+            inside = path.parent.resolve() == self._live.path.resolve()
         except (OSError, RuntimeError):  # a link in a circle; which of them depends on the version of Python
             return None
-        return path.stem if inside and is_id(path.stem) else None
+        session_id = path.name.removesuffix(".gz").removesuffix(".json")
+        return session_id if inside and session_id != path.name and is_id(session_id) else None
 
     # Writing
 
     def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
         """Begin a session."""
         history = list(messages)
-        info = with_usage(_without_sums(info, len(history)), history)
+        info = summed(info, history)
         path = self._live.file(info.id)
         chunks = list(document(head_of(info, metadata), history, timestamp(info.updated_at)))
+        self._make_folder()
         with self._index:
             self._check_name(info.name, info.po_name)
+            if self._live.has(info.id):
+                raise StoreError(f"There is a session {info.id} already.")
             self._index.doubt(info.id)
             try:
                 disk.replace_file(path, chunks)
@@ -126,19 +139,37 @@ class FileStore:
     def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
-        with self._file(session_id) as file:
-            with file.locked(writing=True):
-                if file.count != expected:
-                    raise _conflict(file, expected)
-                moment = now()
-                file.append(lines, timestamp(moment))
-                info = self._note(file, messages, expected, moment)
-            file.sync()
+        while True:
+            try:
+                with self._file(session_id) as file:
+                    return self._append(file, messages, lines, expected)
+            except NotFound:
+                if not self._shelf.bring_back(session_id):
+                    raise
+
+    def _append(
+        self, file: SessionFile, messages: Sequence[Message], lines: list[bytes], expected: int
+    ) -> SessionInfo:
+        with file.locked(writing=True):
+            if file.count != expected:
+                raise conflict(file.head.get("name"), file.count, expected)
+            self._check_size(file, messages, lines)
+            moment = now()
+            file.append(lines, timestamp(moment))
+            info = self._note(file, messages, expected, moment)
+        file.sync()
         return info
 
     def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
         """Change the name, or the metadata, or both."""
-        with self._file(session_id) as file, file.locked(writing=True), self._index:
+        return self._wherever(
+            session_id,
+            lambda file: self._update(file, name, metadata),
+            lambda packed: self._shelf.update(packed, name, metadata),
+        )
+
+    def _update(self, file: SessionFile, name: str | None, metadata: dict[str, Any] | None) -> Record:
+        with file.locked(writing=True), self._index:
             info = self._true_entry(file)
             head = dict(file.head)
             if name is not None and name != info.name:
@@ -147,48 +178,108 @@ class FileStore:
                 head["name"] = name
             if metadata is not None:
                 head["metadata"] = metadata
-            self._index.doubt(session_id)
+            self._index.doubt(file.id)
             file.rewrite_head(head)
             with self._index.following():
                 self._index.put(info)
                 self._index.sync()
-            return Record(info, _metadata(file))
+            return Record(info, metadata_of(file.head))
+
+    def truncate(self, session_id: str, count: int) -> Record:
+        """Keep the first `count` messages."""
+        return self._wherever(
+            session_id, lambda file: self._truncate(file, count), lambda packed: self._shelf.truncate(packed, count)
+        )
+
+    def _truncate(self, file: SessionFile, count: int) -> Record:
+        with file.locked(writing=True), self._index:
+            if not 0 <= count <= file.count:
+                raise too_few(file.head.get("name"), file.count, count)
+            info = self._true_entry(file)
+            if count < file.count:
+                self._index.doubt(file.id)
+                file.truncate(count, timestamp())
+                info = file.info()
+                with self._index.following():
+                    self._index.put(info)
+                    self._index.sync()
+            return Record(info, metadata_of(file.head))
+
+    def archive(self, session_id: str) -> Record:
+        """Keep a session compressed until its next message."""
+        self.read(session_id, 0, sys.maxsize)  # what cannot be read is repaired before
+        return self._wherever(session_id, self._archive, self._shelf.load)
+
+    def _archive(self, file: SessionFile) -> Record:
+        with file.locked(writing=True):
+            with self._index:
+                info = self._true_entry(file)
+            record = self._shelf.put(file, info)
+        file.close()
+        return record
+
+    def _wherever(self, session_id: str, of_file: Callable[[SessionFile], T], of_archive: Callable[[Path], T]) -> T:
+        """Ask the file of a session, or, where there is none, its archive."""
+        while True:
+            try:
+                with self._file(session_id) as file:
+                    return of_file(file)
+            except NotFound:
+                try:
+                    return of_archive(self._live.archive(session_id))
+                except NotFound:
+                    if not self._live.file(session_id).exists():  # or it was brought back just now
+                        raise
 
     # The trash
 
     def delete(self, session_id: str) -> None:
         """Move a session to the trash, where the time of its file is that of its deletion."""
-        with self._file(session_id) as file:
-            with file.locked(), self._index:
-                self._index.doubt(session_id)
-                self._trash.take(file.path, touch=True)
-                with self._index.following():
-                    self._index.remove(session_id)
-            file.close()
+        self._wherever(session_id, self._delete, self._delete_archive)
+
+    def _delete(self, file: SessionFile) -> None:
+        with file.locked(), self._index:
+            self._live.archive(file.id).unlink(missing_ok=True)
+            self._trash.put(file.path, file.id)
+        file.close()
+
+    def _delete_archive(self, packed: Path) -> None:
+        if not packed.exists():
+            raise gone(packed)
+        with self._index:
+            if not packed.exists():  # it was brought back just now
+                raise gone(packed)
+            self._trash.put(packed, packed.name.partition(".")[0])
 
     def restore(self, session_id: str) -> Record:
         """Bring a session back from the trash."""
-        file = SessionFile(self._trash.file(session_id), self._notices)
-        try:
-            with file, file.locked(), self._index:
-                info = file.info()
-                name = free_name(info.name, self._index.names(info.po_name))
-                if name != info.name:
-                    file.rewrite_head({**file.head, "name": name})
-                    info = replace(info, name=name)
-                self._index.doubt(session_id)
-                self._live.take(file.path)
-                with self._index.following():
-                    self._index.put(info)
-                return Record(info, _metadata(file))
-        finally:
-            file.close()
+        return self._trash.restore(session_id)
 
     def trash(self) -> list[Trashed]:
         """Return what can be restored, the last deleted first."""
-        infos = self._trash.infos(self._trash.ids())
-        found = [Trashed(info, datetime.fromtimestamp(deleted_at, UTC)) for info, deleted_at in infos]
-        return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
+        return self._trash.entries()
+
+    def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
+        """Return a session that is in the trash, history and all."""
+        return self._trash.read(session_id)
+
+    def purge(self, session_id: str) -> None:
+        """Take a session out of the trash for good, with what a repair put beside it, its logs and its workspace."""
+        self._trash.purge(session_id)
+
+    # Who is at it
+
+    def lease(self, session_id: str, holder: Holder) -> FileLease:
+        """Have a session to oneself."""
+        return self._leases.take(session_id, holder)
+
+    def holder(self, session_id: str) -> Holder | None:
+        """Return who has a session to itself."""
+        return self._leases.holder(session_id)
+
+    def _name_of(self, session_id: str) -> str | None:
+        entry = self._index.glance(session_id)
+        return entry.name if entry else None
 
     def close(self) -> None:
         """Close all files."""
@@ -205,11 +296,20 @@ class FileStore:
         """Return a session's file; the last used are kept open for the next time."""
         with self._files_mutex:
             file = self._files.get(session_id)
+            is_new = file is None
             if file is None:
                 file = self._files[session_id] = SessionFile(self._live.file(session_id), self._notices)
                 self._close_idle()
             self._files.move_to_end(session_id)
+        if is_new:
+            self._shelf.clear_up(file)
         return file
+
+    def _make_folder(self) -> None:
+        try:
+            disk.make_folder(self._live.path)
+        except OSError as error:
+            raise disk.failure("made", self._live.path, error) from error
 
     def _close_idle(self) -> None:
         # A thread may be about to use what is taken out here: it opens it again, and lets go when it is done.
@@ -260,40 +360,18 @@ class FileStore:
 
     def _check_name(self, name: str, po_name: str) -> None:
         if self._index.has_name(name, po_name):
-            raise NameTaken(
-                f"{po_name} has a session called {name!r} already.",
-                suggestion=free_name(name, self._index.names(po_name)),
-            )
+            raise name_taken(name, po_name, self._index.names(po_name))
 
-
-def _drop_descriptors_in_children(store: FileStore) -> None:
-    reference = weakref.ref(store)  # what is registered stays for ever; the store need not
-
-    def in_child() -> None:
-        if inherited := reference():
-            inherited.forget_parent()
-
-    os.register_at_fork(after_in_child=in_child)
+    def _check_size(self, file: SessionFile, messages: Sequence[Message], lines: list[bytes]) -> None:
+        limit = self._options.max_session_size
+        if limit is None or file.size + sum(map(len, lines)) <= limit:
+            return
+        if any(message.get("role") == "user" for message in messages):
+            raise full(file.head.get("name"), file.size, limit)
 
 
 def _is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:
     """Say whether an entry tells of the session in a file when that had, or has, `count` messages."""
-    return entry is not None and entry.message_count == count and entry.name == file.head.get("name")
-
-
-def _metadata(file: SessionFile) -> dict[str, Any]:
-    metadata = file.head.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _without_sums(info: SessionInfo, count: int) -> SessionInfo:
-    return replace(info, message_count=count, prompt_tokens=0, completion_tokens=0, cached_tokens=0, cost=None)
-
-
-def _conflict(file: SessionFile, expected: int) -> Conflict:
-    added = file.count - expected
-    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
-    return Conflict(
-        f"In the session {file.head.get('name')!r} {what} by another window or program; nothing was written.",
-        hint="Read the session again, then repeat what you did.",
-    )
+    if entry is None or entry.archived:
+        return False
+    return entry.message_count == count and entry.name == file.head.get("name")

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -21,7 +22,7 @@ from prompt_objects.sessions.stores.line_document import LineDocument, body_of
 from prompt_objects.sessions.stores.repair import Recovered, recover
 from prompt_objects.sessions.usage import with_usage
 
-__all__ = ["SessionFile", "document", "summary"]
+__all__ = ["Contents", "SessionFile", "contents", "document", "gone", "metadata_of", "summary"]
 
 _LIST = b'"history":[\n'
 _FOOT = re.compile(rb'\n\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n')
@@ -72,7 +73,7 @@ def _info(path: Path, head: dict[str, Any], count: int, updated_at: str) -> Sess
         msgspec.json.encode(info)  # or it would spoil the index: half of a surrogate pair cannot be written there
     except (msgspec.ValidationError, OverflowError, UnicodeEncodeError) as error:
         raise _damaged(path, str(error)) from error
-    if info.id != path.stem:
+    if info.id != path.name.partition(".")[0]:
         raise _damaged(path, f"it says that it is {info.id!r:.60}")
     return info
 
@@ -81,6 +82,14 @@ def _damaged(path: Path, why: str) -> Damaged:
     return Damaged(
         f"{path} is not a session that can be read: {why}.",
         hint="It is left as it is. Mend its first line, or put a copy from a backup in its place.",
+    )
+
+
+def gone(path: Path) -> NotFound:
+    """Make the error that says that a session has no file any more."""
+    return NotFound(
+        f"The session {path.name.partition('.')[0]} is not there any more.",
+        hint="It may be in the trash, from where it can be restored.",
     )
 
 
@@ -95,20 +104,50 @@ def _updated_at(recovered: Recovered) -> str:
     return timestamp()
 
 
-def summary(path: Path) -> SessionInfo:
-    """Return all that is known of the session in a file, sums too; takes no lock and writes nothing."""
-    data = path.read_bytes()
+def metadata_of(head: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata in a head; none where something else stands in its place."""
+    metadata = head.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a session file says: its head, its history, and all that is known of it, sums too."""
+
+    info: SessionInfo
+    head: dict[str, Any]
+    _history: list[bytes] | list[Message]  # decoded only where it is not in our form
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What else was noted about the session."""
+        return metadata_of(self.head)
+
+    def read(self, start: int, stop: int) -> list[Message]:
+        """Return messages from number `start` up to `stop`. Raises `ValueError` for one that cannot be read."""
+        return [decode(line) if isinstance(line, bytes) else line for line in self._history[start:stop]]
+
+
+def contents(path: Path, data: bytes) -> Contents:
+    """Understand the bytes of a whole session file, without repairing it. Raises `Damaged`, naming `path`."""
     ours = _read_ours(data)
     if ours:
         head, count = ours
         updated_at = data[-_FOOT_LENGTH:].split(b'"')[3].decode()
-        lines = (line.removeprefix(b",") for line in data.split(b"\n")[1:-2] if b'"usage"' in line)
-        return with_usage(_info(path, head, count, updated_at), _readable(lines))
+        lines = [line.removeprefix(b",") for line in data.split(b"\n")[1:-2]]
+        info = _info(path, head, count, updated_at)
+        return Contents(with_usage(info, _readable(line for line in lines if b'"usage"' in line)), head, lines)
     recovered = recover(data, _FOOT_LENGTH)
     if recovered is None:
         raise _damaged(path, "its beginning is not that of a session")
     info = _info(path, recovered.head, len(recovered.messages), _updated_at(recovered))
-    return with_usage(info, recovered.messages)
+    head = {key: value for key, value in recovered.head.items() if key != "updated_at"}
+    return Contents(with_usage(info, recovered.messages), head, recovered.messages)
+
+
+def summary(path: Path) -> SessionInfo:
+    """Return all that is known of the session in a file, sums too; takes no lock and writes nothing."""
+    return contents(path, path.read_bytes()).info
 
 
 def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
@@ -149,22 +188,21 @@ class SessionFile:
         return self.doc.count
 
     @property
+    def size(self) -> int:
+        """Its length in bytes, as of the last look."""
+        return self.doc.size
+
+    @property
     def doc(self) -> LineDocument:
         """The open document; a new one after the file was replaced."""
         if self._doc is None:
             try:
                 self._doc = LineDocument(self.path, _FOOT_LENGTH)
             except FileNotFoundError as error:
-                raise self._gone() from error
+                raise gone(self.path) from error
             except OSError as error:
                 raise disk.failure("opened", self.path, error) from error
         return self._doc
-
-    def _gone(self) -> NotFound:
-        return NotFound(
-            f"The session {self.id} is not there any more.",
-            hint="It may be in the trash, from where it can be restored.",
-        )
 
     def close(self) -> None:
         """Let go of the descriptor; the next use opens the file again."""
@@ -300,7 +338,7 @@ class SessionFile:
         try:
             return summary(self.path)
         except FileNotFoundError as error:
-            raise self._gone() from error
+            raise gone(self.path) from error
 
     def append(self, lines: Sequence[bytes], updated_at: str) -> None:
         """Write encoded messages; they are safe only after `sync`. Raises `StoreError`, nothing written."""
@@ -321,6 +359,17 @@ class SessionFile:
         with self._doing("saved"):
             disk.replace_file(self.path, (first, rest))
         self.head = head
+
+    def truncate(self, count: int, updated_at: str) -> None:
+        """Replace the file by one that has the first `count` of its messages only, durably."""
+        first = self.data().partition(b"\n")[0] + b"\n"
+        body = body_of(self.doc.lines(0, count), first=True)
+        with self._doing("saved"):
+            disk.replace_file(self.path, (first, body, _foot(updated_at)))
+
+    def data(self) -> bytes:
+        """Return the whole file."""
+        return self.doc.read(0, self.doc.size)
 
     # Without
 

@@ -4,17 +4,19 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.errors import Damaged, NotFound, StoreError
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.stores.archive import read_archive
 from prompt_objects.sessions.stores.session_file import summary
 
 __all__ = ["SessionFolder"]
 
-_SUFFIX = ".json"
+_SUFFIX, _PACKED = ".json", ".json.gz"
 
 
 class SessionFolder:
@@ -27,9 +29,20 @@ class SessionFolder:
 
     def file(self, session_id: str) -> Path:
         """Return where the file of a session is, or would be. Raises `NotFound` for what cannot be an id."""
+        return self._place(session_id, _SUFFIX)
+
+    def archive(self, session_id: str) -> Path:
+        """Return where that file is, or would be, while the session is archived. Raises `NotFound`, too."""
+        return self._place(session_id, _PACKED)
+
+    def _place(self, session_id: str, suffix: str) -> Path:
         if not is_id(session_id):
             raise NotFound(f"{session_id!r:.60} is not the id of a session.")
-        return self.path / f"{session_id}{_SUFFIX}"
+        return self.path / f"{session_id}{suffix}"
+
+    def has(self, session_id: str) -> bool:
+        """Say whether a session is here, archived or not."""
+        return os.path.lexists(self.file(session_id)) or os.path.lexists(self.archive(session_id))
 
     def ids(self) -> set[str]:
         """Return the ids of the sessions that have a file here, by the names alone."""
@@ -40,40 +53,72 @@ class SessionFolder:
             return set()
         except OSError as error:
             raise disk.failure("read", self.path, error) from error
+        names = [name.removesuffix(".gz") for name in names]
         stems = (name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
         return {stem for stem in stems if is_id(stem)}
 
     def infos(self, ids: Iterable[str]) -> Iterator[tuple[SessionInfo, float]]:
         """Return what the files say, and the times that they bear, passing over those that cannot be read."""
-        for path in (self.file(session_id) for session_id in sorted(ids)):
-            try:
-                status = path.lstat()
-                if not stat.S_ISREG(status.st_mode):
-                    self._name(f"{path} is not a session: it is not a file.")
+        for session_id in sorted(ids):
+            # an archive may be made, or brought back, between the two looks
+            for path in (self.file(session_id), self.archive(session_id), self.file(session_id)):
+                try:
+                    status = path.lstat()
+                    if not stat.S_ISREG(status.st_mode):
+                        self._name(f"{path} is not a session: it is not a file.")
+                    else:
+                        yield _known(path), status.st_mtime
+                except (FileNotFoundError, NotFound):  # moved just now
                     continue
-                yield summary(path), status.st_mtime
-            except FileNotFoundError:  # moved just now
-                continue
-            except Damaged as error:
-                self._name(str(error))
-            except OSError as error:
-                self._name(str(disk.failure("read", path, error)))
+                except (Damaged, StoreError) as error:
+                    self._name(str(error))
+                except OSError as error:
+                    self._name(str(disk.failure("read", path, error)))
+                break
 
     def take(self, path: Path, *, touch: bool = False) -> None:
-        """Move a file to here, durably; with `touch` it bears the present time. Raises `StoreError`."""
-        target = self.path / path.name
+        """Move a session's file to here, durably, with what a repair put beside it. Raises `StoreError`.
+
+        With `touch` it bears the present time.
+        """
+        session_id = path.name.partition(".")[0]
         try:
-            if os.path.lexists(target):
+            if self.has(session_id):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if touch:
                 os.utime(path)
-            path.rename(target)
+            disk.make_folder(self.path)
+            path.rename(self.path / path.name)
+            with suppress(OSError):  # it may follow the next time; the session is where it is to be
+                _move_corrupt(path.with_name(f"{session_id}.corrupt"), self.path)
             disk.sync_folder(self.path)
             disk.sync_folder(path.parent)
         except OSError as error:
             raise disk.failure(f"moved to {self.path}", path, error) from error
 
+    def drop(self, path: Path) -> None:
+        """Remove a file that another form of the session stands in for, durably. Raises `StoreError`."""
+        try:
+            path.unlink(missing_ok=True)
+            disk.sync_folder(self.path)
+        except OSError as error:
+            raise disk.failure("removed", path, error) from error
+
     def _name(self, problem: str) -> None:
         if problem not in self._named:
             self._named.add(problem)
             self._notes.append(problem)
+
+
+def _known(path: Path) -> SessionInfo:
+    return read_archive(path).info if path.suffix == ".gz" else summary(path)
+
+
+def _move_corrupt(path: Path, folder: Path) -> None:
+    """Move a `.corrupt` file to a folder, to the end of the one that may be there from before."""
+    target = folder / path.name
+    if os.path.lexists(target):
+        disk.replace_file(target, (disk.read_file(target), disk.read_file(path)))
+        path.unlink()
+    else:
+        path.rename(target)

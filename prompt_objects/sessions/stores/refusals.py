@@ -1,0 +1,54 @@
+"""What every kind of store refuses, in the same words."""
+
+from collections.abc import Container
+from datetime import UTC, datetime
+
+from prompt_objects.errors import Busy, Conflict, NameTaken, SessionFull, UsageError
+from prompt_objects.holder import Holder
+from prompt_objects.sessions.names import free_name
+
+__all__ = ["busy", "conflict", "full", "name_taken", "somebody", "too_few"]
+
+
+def somebody() -> Holder:
+    """Return who is named where it cannot be known."""
+    return Holder(user="somebody", process=0, host="an unknown machine", since=datetime.now(UTC))
+
+
+def busy(session_id: str, name: str | None, holder: Holder | None) -> Busy:
+    """Say that another has a session to himself; None is for what is not known."""
+    what = f'"{name}"' if name else f"The session {session_id}"
+    return Busy(
+        f"{what} is in use by {holder or 'somebody'}.",
+        holder=holder or somebody(),
+        hint="Wait until it is free, go on in a branch of it, or look on.",
+    )
+
+
+def conflict(name: object, count: int, expected: int) -> Conflict:
+    """Say that a session has `count` messages, where the writer expected another number."""
+    added = count - expected
+    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
+    return Conflict(
+        f"In the session {name!r} {what} by another window or program; nothing was written.",
+        hint="Read the session again, then repeat what you did.",
+    )
+
+
+def full(name: object, size: int, limit: int) -> SessionFull:
+    """Say that a session has `size` bytes, and with a person's message it would have more than `limit`."""
+    return SessionFull(
+        f'"{name}" has {size:,} bytes; with this message it would have more than max_session_size, {limit:,} bytes.',
+        hint="Begin a new session, go on in a /session branch, cut this one with /session truncate, "
+        "or raise max_session_size in environment.yaml.",
+    )
+
+
+def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
+    """Say that another session of the prompt object has the name."""
+    return NameTaken(f"{po_name} has a session called {name!r} already.", suggestion=free_name(name, taken))
+
+
+def too_few(name: object, count: int, wanted: int) -> UsageError:
+    """Say that a session cannot be cut to a number of messages that it does not have."""
+    return UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')

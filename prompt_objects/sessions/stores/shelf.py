@@ -1,0 +1,121 @@
+"""The archived sessions of a file store, from where they are brought back by the next message."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.message import Message, now
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.record import Record, SessionInfo
+from prompt_objects.sessions.stores.archive import ArchiveReader, pack, read_archive, rewrite_archive, unpack
+from prompt_objects.sessions.stores.index import Index
+from prompt_objects.sessions.stores.refusals import too_few
+from prompt_objects.sessions.stores.session_file import Contents, SessionFile, contents, gone, metadata_of
+from prompt_objects.sessions.stores.session_folder import SessionFolder
+
+__all__ = ["Shelf"]
+
+
+class Shelf:
+    """Puts session files into archives and takes them out. A `.json` comes or goes under the lock of the index."""
+
+    def __init__(self, live: SessionFolder, index: Index, check_name: Callable[[str, str], None]) -> None:
+        self._live = live
+        self._index = index
+        self._check_name = check_name
+        self._reader = ArchiveReader()
+
+    def load(self, packed: Path) -> Record:
+        """Return all of an archived session but its history. Raises `NotFound`, and `Damaged`."""
+        found = self._reader.read(packed)
+        if self._index.glance(found.info.id) != found.info:
+            with suppress(StoreError, NotFound), self._index:
+                if not self._live.file(found.info.id).exists():
+                    self._index.put(self._reader.read(packed).info)
+        return Record(found.info, found.metadata)
+
+    def read(self, packed: Path, start: int, stop: int) -> list[Message]:
+        """Return messages of an archived session. Raises `NotFound`, and `Damaged`."""
+        return self._reader.read(packed).read(start, stop)
+
+    def put(self, file: SessionFile, info: SessionInfo) -> Record:
+        """Archive a session whose file is locked, and of which its entry is to say `info` but for that."""
+        info = replace(info, archived=True)
+        pack(self._live.archive(file.id), file.data())
+        with self._index:
+            self._index.doubt(file.id)
+            self._live.drop(file.path)
+            with self._index.following():
+                self._index.put(info)
+        return Record(info, metadata_of(file.head))
+
+    def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> Record:
+        """Change the name of an archived session, or its metadata, or both."""
+        with self._changing(packed) as found:
+            head: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
+            if name is not None and name != found.info.name:
+                self._check_name(name, found.info.po_name)
+                head["name"] = name
+            return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
+
+    def truncate(self, packed: Path, count: int) -> Record:
+        """Keep the first `count` messages of an archived session."""
+        with self._changing(packed) as found:
+            if not 0 <= count <= found.info.message_count:
+                raise too_few(found.info.name, found.info.message_count, count)
+            if count == found.info.message_count:
+                return Record(found.info, found.metadata)
+            return self._rewrite(packed, found, {}, count, now())
+
+    @contextmanager
+    def _changing(self, packed: Path) -> Iterator[Contents]:
+        """Have an archive to oneself for a block. Raises `NotFound` where it is, or comes to be, no archive."""
+        self._reader.read(packed)
+        with self._index:
+            found = self._reader.read(packed)
+            if self._live.file(found.info.id).exists():
+                raise gone(packed)
+            yield found
+
+    def _rewrite(
+        self, packed: Path, found: Contents, head: dict[str, Any], count: int, updated_at: datetime
+    ) -> Record:
+        self._index.doubt(found.info.id)
+        found = rewrite_archive(packed, found, head, count=count, updated_at=updated_at)
+        with self._index.following():
+            self._index.put(found.info)
+            self._index.sync()
+        return Record(found.info, found.metadata)
+
+    def bring_back(self, session_id: str) -> bool:
+        """Have an archived session in a file again; False where it is not there at all.
+
+        The lock of the index is held throughout: who came second would else put the old file over a new message.
+        """
+        path, packed = self._live.file(session_id), self._live.archive(session_id)
+        if not packed.exists():
+            return path.exists()
+        with self._index:
+            if path.exists() or not packed.exists():  # somebody else was at it
+                return path.exists()
+            data = unpack(packed)
+            info = contents(packed, data).info
+            self._index.doubt(session_id)
+            disk.replace_file(path, (data,))
+            self._live.drop(packed)
+            with self._index.following():
+                self._index.put(info)
+        return True
+
+    def clear_up(self, file: SessionFile) -> None:
+        """Drop the archive that a killed process left beside a file, unless the file has come to hold less."""
+        packed = self._live.archive(file.id)
+        if packed.exists() and file.path.exists():
+            with suppress(NotFound, StoreError, Damaged), file, file.locked():
+                if file.count >= read_archive(packed).info.message_count:
+                    self._live.drop(packed)
