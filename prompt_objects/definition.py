@@ -152,6 +152,9 @@ def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Defin
     Raises `DefinitionError`, with line, column and what would be right.
     """
     document = _read(file)
+    if isinstance(document.data, dict) and "history" in document.data:
+        at = document.position_of("history", key=True)
+        raise document.fault("`history` is kept in sessions by now.", at, hint="Run: prompt-objects migrate")
     form = convert(document, _Form)
     if form.name != file.stem:
         problem = f"`name` is {shown(form.name)}, but the file is called {shown(file.name)}."

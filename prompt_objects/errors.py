@@ -6,6 +6,8 @@ PromptObjectsError
 │   ├── DefinitionError       a prompt object's file
 │   └── ConfigError           environment.yaml
 ├── NoEnvironment             there is no environment where one was looked for
+├── NewerEnvironment          a newer version of the program has written in it
+├── MigrationFailed           a step that brings an environment up to date did not work; everything is as it was
 ├── NotFound                  no object, session or command answers to that name; has the nearest one
 │   └── Ambiguous             several answer to it; has the candidates
 ├── SessionError
@@ -48,7 +50,9 @@ __all__ = [
     "FileError",
     "InvalidName",
     "LLMError",
+    "MigrationFailed",
     "NameTaken",
+    "NewerEnvironment",
     "NoEnvironment",
     "NotFound",
     "PromptObjectsError",
@@ -104,6 +108,16 @@ class NoEnvironment(PromptObjectsError):
     """There is no environment where one was looked for."""
 
     exit_code = 2
+
+
+class NewerEnvironment(PromptObjectsError):
+    """A newer version of the program has written in the environment; nothing was touched."""
+
+    exit_code = 2
+
+
+class MigrationFailed(PromptObjectsError):
+    """A step that brings an environment up to date did not work; everything is as it was before."""
 
 
 class NotFound(PromptObjectsError):

@@ -1,0 +1,180 @@
+"""History kept inside prompt objects becomes sessions.
+
+Earlier definitions carried their conversation in the file: `history`, a list of messages, in the YAML or in the
+front matter; or it was in `history.json`, by the names of the objects, or in `NAME.history.json`, beside them. Each
+object that has such a history gets a session called "Migrated" that holds it. The key is then taken out of the
+definition, and the JSON files are taken away; the backup has them all.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from prompt_objects.errors import UsageError
+from prompt_objects.message import Message, timestamp
+from prompt_objects.migrations.change import Aside, Change, FileChange, NewSession, OldFile, Piece, Place, read_old
+from prompt_objects.sessions.stores.encoding import encode
+
+_NAME = "Migrated"
+_SUFFIXES = {".yaml", ".yml", ".md"}
+_BESIDE = ".history.json"
+_BOM = b"\xef\xbb\xbf"
+_MAY_HAVE_HISTORY = re.compile(
+    rb"""(?:\A|[\r\n{,?])(?:\xef\xbb\xbf)?[\s?]*(?:[&!]\S*\s+)*["']?history["']?\s*:""",
+)
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_DATED = ("at", "timestamp", "created_at", "date", "time")
+
+
+def migrate(place: Place) -> Iterator[Change]:
+    """Say what is to be done, object by object, in the order of their files' names."""
+    objects = place.folder / "objects"
+    if not objects.is_dir():
+        return
+    files = sorted(path for path in objects.iterdir() if not path.name.startswith("."))
+    names = sorted({path.stem for path in files if path.suffix in _SUFFIXES})
+    for path in files:
+        try:
+            if path.name == "history.json":
+                yield from _shared_file(read_old(path), names)
+            elif path.name.endswith(_BESIDE):
+                yield _file_beside(read_old(path), names)
+            elif path.suffix in _SUFFIXES and path.is_file() and _MAY_HAVE_HISTORY.search(path.read_bytes()):
+                yield from _definition(read_old(path))
+        except OSError as error:
+            yield Change(path.stem, _where(path), problem=f"It cannot be read: {error.strerror or error}.")
+
+
+def _where(path: Path) -> str:
+    return f"objects/{path.name}"
+
+
+# A history in the definition
+
+
+def _definition(file: OldFile) -> Iterator[Change]:
+    from prompt_objects.migrations.yaml_key import Irremovable, take_list
+
+    name, where = file.path.stem, _where(file.path)
+    mark = _BOM if file.data.startswith(_BOM) else b""
+    try:
+        text = file.data.removeprefix(_BOM).decode()
+        before, yaml, after = _parted(text) if file.path.suffix == ".md" else ("", text, "")
+        taken = take_list(yaml, "history")
+    except UnicodeDecodeError:
+        yield Change(name, where, problem="It is not UTF-8 text.")
+        return
+    except Irremovable as reason:
+        yield Change(name, where, problem=str(reason))
+        return
+    if taken is not None:
+        data = mark + (before + taken.text + after).encode()
+        yield _change(file, name, taken.source, taken.pieces, (FileChange(file, data),))
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """Split a Markdown file into what stands before, in, and behind its front matter; the middle may be empty."""
+    found = _FRONT_MATTER.match(text)
+    return (text[: found.start(1)], found[1], text[found.end(1) :]) if found else (text, "", "")
+
+
+# Histories in JSON
+
+
+def _file_beside(file: OldFile, names: Iterable[str]) -> Change:
+    from prompt_objects.migrations.json_list import only_list
+
+    name, where = file.path.name.removesuffix(_BESIDE), _where(file.path)
+    if name not in names:
+        return Change(name, where, problem=f"There is no prompt object {name!r}.")
+    found = only_list(_text(file))
+    if found is None:
+        return Change(name, where, problem="It is no list of messages.")
+    return _change(file, name, found.text, found.pieces, (FileChange(file, None),))
+
+
+def _shared_file(file: OldFile, names: list[str]) -> Iterator[Change]:
+    """Read a mapping from names to histories or, where there is but one object, its history."""
+    from prompt_objects.migrations.json_list import lists_by_name, only_list
+
+    text, where = _text(file), _where(file.path)
+    single = only_list(text)
+    if single and len(names) == 1:
+        yield _change(file, names[0], single.text, single.pieces, (FileChange(file, None),))
+        return
+    lists = lists_by_name(text, names)
+    if lists is None:
+        problem = "It does not say whose history it is." if single else "It is no mapping from names to histories."
+        yield Change("", where, problem=problem)
+        return
+    for each in lists:
+        if each.name in names:
+            yield _change(file, each.name, each.text, each.pieces)
+        else:
+            reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
+            pieces = (Piece(piece.place, piece.text, problem=reason) for piece in each.pieces)
+            yield _change(file, each.name, each.text, pieces)
+    yield Change("", where, files=(FileChange(file, None),))
+
+
+def _text(file: OldFile) -> str:
+    return file.data.removeprefix(_BOM).decode(errors="surrogateescape")
+
+
+# From elements to messages
+
+
+def _change(
+    file: OldFile,
+    name: str,
+    source: str,
+    pieces: Iterable[Piece],
+    files: tuple[FileChange, ...] = (),
+) -> Change:
+    """Make a session of the elements that are messages, and keep the others aside."""
+    where = _where(file.path)
+    written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
+    messages: list[Message] = []
+    dates: list[datetime] = []
+    aside: list[Aside] = []
+    for piece in pieces:
+        if reason := piece.problem or _objection(piece.value):
+            aside.append(Aside(where, name, piece.place, reason, piece.text))
+            continue
+        moment = _date_of(piece.value) or written
+        dates.append(moment)
+        messages.append(piece.value if "at" in piece.value else {**piece.value, "at": timestamp(moment)})
+    sessions: tuple[NewSession, ...] = ()
+    if messages:
+        key = sha256(source.encode(errors="surrogateescape")).hexdigest()
+        sessions = (NewSession(name, _NAME, messages, min(dates), max(dates), where, key),)
+    return Change(name, where, sessions, tuple(aside), files)
+
+
+def _objection(value: Any) -> str:
+    """Say why a value cannot be a message; empty where it can."""
+    if not isinstance(value, dict):
+        return "It is no mapping."
+    if "role" not in value:
+        return "It has no role."
+    if not isinstance(value["role"], str):
+        return "Its role is no text."
+    try:
+        encode(value)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _date_of(message: Message) -> datetime | None:
+    """Return the date that a message gives itself, if one can be understood; without a zone it is UTC."""
+    for key in _DATED:
+        try:
+            moment = datetime.fromisoformat(message[key])
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+    return None

@@ -1,0 +1,122 @@
+"""Lists in a JSON text that may be damaged: every element that is whole, and the text of what is not."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from prompt_objects.migrations.change import Piece
+from prompt_objects.sessions.stores.encoding import decode_at
+
+__all__ = ["NamedList", "lists_by_name", "only_list"]
+
+_BETWEEN = re.compile(r"[\s,]*")
+_AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
+_KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
+_END = re.compile(r"\Z")
+_UNDECODED = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes that are no UTF-8
+
+
+class NamedList(Struct, frozen=True):
+    """A list by its key, as it stands in the text, and its elements."""
+
+    name: str
+    text: str
+    pieces: list[Piece]
+
+
+def only_list(text: str) -> NamedList | None:
+    """Read a text that is one list; None where it is none. What follows it is an element that cannot be read."""
+    begin = _after(_BETWEEN, text, 0)
+    if text[begin : begin + 1] != "[":
+        return None
+    pieces, end = _elements(text, begin, _END)
+    if rest := text[end:].strip():
+        pieces.append(Piece("the end", rest, problem="It stands behind the list."))
+    return NamedList("", text[begin:end], pieces)
+
+
+def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
+    """Read a text that is a mapping to lists; None where it is none.
+
+    Behind something that cannot be read it goes on with the next of the `names` that are expected. What is under a
+    key but no list, and what is under none, counts as a list of one element that cannot be read.
+    """
+    begin = _after(_BETWEEN, text, 0)
+    if text[begin : begin + 1] != "{":
+        return None
+    expected = re.compile("|".join(rf'"{re.escape(name)}"\s*:\s*\[' for name in names) or _END.pattern)
+    return list(_entries(text, begin + 1, expected))
+
+
+def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[NamedList]:
+    while not _ends_mapping(text, position):
+        key = _KEY.match(text, position)
+        name = decode_at(text, key.start(1)) if key else None
+        if key and name and text[key.end() : key.end() + 1] == "[":
+            pieces, end = _elements(text, key.end(), expected)
+            yield NamedList(str(name[0]), text[key.end() : end], pieces)
+        else:
+            value = decode_at(text, key.end()) if key else None
+            end = value[1] if value else _next(expected, text, position + 1)
+            is_empty = value is not None and value[0] is None
+            pieces = [] if is_empty else [_unread("the entry", text[position:end], "list")]
+            yield NamedList(str(name[0]) if name else "", "", pieces)
+        position = end
+
+
+def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Piece], int]:
+    """Read the list whose bracket is at `begin`; return its elements, and where it ends.
+
+    After what cannot be read, it goes on with the next message that can, but not beyond what is `expected`.
+    """
+    pieces: list[Piece] = []
+    position = begin + 1
+    while (position := _after(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
+        if text[position] == "]":
+            return pieces, position + 1
+        place = f"entry {len(pieces) + 1}"
+        if found := _whole(text, position):
+            pieces.append(Piece(place, text[position : found[1]], found[0]))
+            position = found[1]
+        else:
+            end = _next_whole(text, position + 1, _next(expected, text, position + 1))
+            pieces.append(_unread(place, text[position:end], "JSON"))
+            position = end
+    return pieces, position
+
+
+def _whole(text: str, position: int) -> tuple[object, int] | None:
+    found = decode_at(text, position)
+    if found is None or not _AFTER.match(text, found[1]) or _UNDECODED.search(text, position, found[1]):
+        return None
+    return found
+
+
+def _next_whole(text: str, position: int, boundary: int) -> int:
+    """Find where the next message begins that can be read."""
+    while (position := text.find("{", position, boundary)) >= 0:
+        found = _whole(text, position)
+        if found and isinstance(found[0], dict) and isinstance(found[0].get("role"), str):
+            return position
+        position += 1
+    return boundary
+
+
+def _unread(place: str, text: str, what: str) -> Piece:
+    return Piece(place, text.strip(), problem=f"It is no {what} that can be read.")
+
+
+def _ends_mapping(text: str, position: int) -> bool:
+    position = _after(_BETWEEN, text, position)
+    return text[position:].strip() in {"", "}"}
+
+
+def _next(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.search(text, position)
+    return found.start() if found else len(text)
+
+
+def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position

@@ -1,0 +1,81 @@
+"""Making a session of a history that was kept elsewhere, once, however often that is begun."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from prompt_objects.errors import Damaged, NameTaken, NotFound
+from prompt_objects.message import Message
+from prompt_objects.migrations.change import NewSession
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.stores import Store
+
+__all__ = ["bring_over", "take_away"]
+
+
+def bring_over(session: NewSession, session_id: str, sessions: SessionManager) -> None:
+    """See to it that the session is there, whole, if need be under a numbered name.
+
+    Where a run that was interrupted made it, or an earlier one of the same history, it is completed, not doubled.
+    """
+    store = sessions.store
+    found = _made_before(session, session_id, store)
+    if found is None:
+        _create(session, session_id, sessions)
+    elif found.message_count < len(session.messages):
+        store.append(found.id, session.messages[found.message_count :], expected=found.message_count)
+
+
+def take_away(session_id: str, store: Store) -> None:
+    """Undo `bring_over`, for good; nothing is done where there is no such session."""
+    with suppress(NotFound):
+        store.delete(session_id)
+    with suppress(NotFound):
+        store.purge(session_id)
+
+
+def _made_before(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:
+    with suppress(NotFound):
+        return store.load(session_id).info
+    alike = (info for info in store.sessions() if info.po_name == session.po_name)
+    named = (info for info in alike if info.name.startswith(session.name))
+    return next((info for info in named if _begins_alike(info, session, store)), None)
+
+
+def _begins_alike(info: SessionInfo, session: NewSession, store: Store) -> bool:
+    """Tell whether a session was made of the same history and, where it went on or was cut since, begins with it."""
+    try:
+        origin = store.load(info.id).metadata.get("migrated_from")
+        if not isinstance(origin, dict) or origin.get("sha256") != session.sha256:
+            return False
+        shared = min(info.message_count, len(session.messages))
+        return _undated(store.read(info.id, 0, shared)) == _undated(session.messages[:shared])
+    except (NotFound, Damaged):
+        return False
+
+
+def _undated(messages: Iterable[Message]) -> list[Message]:
+    """Leave out `at`, which may be only the time of the file."""
+    return [{key: value for key, value in message.items() if key != "at"} for message in messages]
+
+
+def _create(session: NewSession, session_id: str, sessions: SessionManager) -> None:
+    info = SessionInfo(
+        id=session_id,
+        name=session.name,
+        po_name=session.po_name,
+        message_count=len(session.messages),
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+        user_id=sessions.user_id,
+    )
+    metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
+    while True:
+        try:
+            sessions.store.create(info, metadata, session.messages)
+        except NameTaken as error:
+            info = replace(info, name=error.suggestion)
+        else:
+            return

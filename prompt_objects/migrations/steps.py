@@ -1,0 +1,58 @@
+"""The steps that this version ships: files called `0001_what_it_does.py`."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prompt_objects.migrations.change import Change, Place
+
+__all__ = ["Step", "shipped_steps"]
+
+_DIGITS = 4
+
+
+class Step(Struct, frozen=True):
+    """A step by its number and its file, which is loaded when the step is taken."""
+
+    number: int
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """What stands behind the number in the file's name."""
+        return self.file.stem[_DIGITS + 1 :]
+
+    def load(self) -> "tuple[str, Callable[[Place], Iterable[Change]]]":
+        """Return the first line of what the step says of itself, and its function `migrate`."""
+        module = _load(self.file)
+        return (module.__doc__ or self.name).partition("\n")[0], module.migrate
+
+
+def shipped_steps() -> list[Step]:
+    """Return the steps in their order: in a wheel they are inside the package, in a checkout beside it."""
+    package = Path(__file__).parent.parent
+    shipped = package / "_data" / "migrations"
+    folder = shipped if shipped.is_dir() else package.parent / "migrations"
+    return steps_in(folder)
+
+
+def steps_in(folder: Path) -> list[Step]:
+    """Return the steps that a folder holds, in their order."""
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".py" and path.stem[:_DIGITS].isdecimal())
+    return [Step(int(file.stem[:_DIGITS]), file) for file in files]
+
+
+def _load(file: Path) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location(f"prompt_objects_migration_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} cannot be loaded")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,369 @@
+"""Steps are taken once, whole or not at all, by one process; what a newer version made is not touched."""
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from prompt_objects.environment import Environment
+from prompt_objects.errors import DefinitionError, MigrationFailed, NewerEnvironment
+from prompt_objects.migrations.runner import Migrations
+from prompt_objects.migrations.steps import Step
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores import open_store
+
+WORKER = [sys.executable, str(Path(__file__).parent / "migrating_worker.py")]
+
+# A step that changes a.yaml and makes a session, and then asks for what cannot be: b.yaml is not what it says.
+FAILING = '''"""Fails on its way."""
+from datetime import UTC, datetime
+from prompt_objects.migrations.change import *
+
+def migrate(place):
+    moment = datetime(2020, 1, 1, tzinfo=UTC)
+    session = NewSession("a", "Half", [{"role": "user", "content": "x"}], moment, moment, "objects/a.yaml", "1")
+    a, b = (read_old(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
+    yield Change("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
+    stale = OldFile(b.path, b"other", b.mode, b.mtime_ns)
+    yield Change("b", "objects/b.yaml", files=(FileChange(stale, None),))
+'''
+
+
+def make(folder: Path, count: int = 1, messages: int = 2) -> Path:
+    (folder / "objects").mkdir(parents=True)
+    for name in "abcdefgh"[:count]:
+        entries = "".join(f"- {{role: user, content: '{name} {n} {'x' * 50}'}}\n" for n in range(messages))
+        text = f"name: {name}\nhistory:\n{entries}- no message\nprompt: p\n"
+        (folder / "objects" / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def record(folder: Path) -> Any:
+    return json.loads((folder / ".prompt_objects" / "migrations.json").read_bytes())
+
+
+def open_(folder: Path) -> list[str]:
+    with Environment.open(folder, environ={}) as environment:
+        return environment.notices
+
+
+def histories(folder: Path) -> dict[tuple[str, str], list[str]]:
+    """All sessions by object and name, as the contents of their messages."""
+    with Environment.open(folder, environ={}) as environment:
+        manager = environment.session_manager
+        return {
+            (info.po_name, info.name): [message["content"] for message in manager.get(info.id).history]
+            for info in manager.list()
+        }
+
+
+def failing(folder: Path, code: str = FAILING) -> list[Step]:
+    file = folder / "0001_failing.py"
+    file.write_text(code)
+    return [Step(1, file)]
+
+
+def run(folder: Path, steps: list[Step] | None = None) -> list[Any]:
+    store = open_store(f"files:{folder}/.prompt_objects")
+    try:
+        return list(Migrations(folder, folder / ".prompt_objects", steps).run(SessionManager(store), again=True))
+    finally:
+        store.close()
+
+
+def test_a_new_environment_is_up_to_date_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    assert open_(tmp_path) == []
+    assert [step["name"] for step in record(tmp_path)["applied"]] == ["history_in_objects"]
+    assert not (tmp_path / ".prompt_objects" / "backups").exists()
+
+
+def test_what_was_done_is_told_once_and_noted(tmp_path: Path) -> None:
+    make(tmp_path)
+    (told,) = open_(tmp_path)
+    assert "2 messages in 1 session, 1 set aside" in told
+    assert open_(tmp_path) == []
+    (step,) = record(tmp_path)["applied"]
+    assert step["rows"] == [
+        {
+            "object": "a",
+            "file": "objects/a.yaml",
+            "sessions": 1,
+            "messages": 2,
+            "set_aside": 1,
+            "changed": True,
+            "problem": "",
+        }
+    ]
+    assert step["backup"] in told
+    for name in ("migrations.json", "migrations.lock", f"backups/{step['backup']}/files/objects/a.yaml"):
+        assert stat.S_IMODE((tmp_path / ".prompt_objects" / name).stat().st_mode) == 0o600
+
+
+def test_the_backup_is_a_copy_and_no_link(tmp_path: Path) -> None:
+    file = make(tmp_path) / "objects" / "a.yaml"
+    before, status = file.read_bytes(), file.stat()
+    open_(tmp_path)
+    (copy,) = (tmp_path / ".prompt_objects").glob("backups/*/files/objects/a.yaml")
+    assert copy.read_bytes() == before
+    assert (copy.stat().st_nlink, copy.stat().st_mtime_ns) == (1, status.st_mtime_ns)
+    assert copy.stat().st_ino != status.st_ino
+
+
+def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> None:
+    open_(make(tmp_path))
+    code = (
+        "import sys, time, pathlib\n"
+        "from prompt_objects.migrations.runner import Migrations\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "def took():\n"
+        "    begun = time.perf_counter()\n"
+        "    assert not Migrations(folder, folder / '.prompt_objects').due()\n"
+        "    return time.perf_counter() - begun\n"
+        "print(min(took() for _ in range(20)), *sys.modules)"
+    )
+    seconds, *loaded = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert float(seconds) < 0.001  # 0.06 ms where it was measured
+    assert not {"yaml", "prompt_objects.migrations.run"} & set(loaded)
+
+
+@pytest.mark.parametrize("key", ["applied", "under_way"])
+def test_what_a_newer_version_made_is_refused_and_not_touched(key: str, tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / ".prompt_objects").mkdir()
+    step = {"number": 9999, "name": "later", "version": "99", "at": "2099-01-01", "step": 9999, "backup": "b"}
+    (tmp_path / ".prompt_objects" / "migrations.json").write_text(
+        json.dumps({key: [step] if key == "applied" else step})
+    )
+    before = tree(tmp_path)
+    with pytest.raises(NewerEnvironment, match="newer version: it has step 9999") as caught:
+        Environment.open(tmp_path, environ={})
+    assert caught.value.exit_code == 2
+    assert tree(tmp_path) == before
+
+
+def test_a_record_that_cannot_be_understood_is_kept_beside_and_nothing_is_doubled(tmp_path: Path) -> None:
+    open_(make(tmp_path))
+    before = histories(tmp_path)
+    path = tmp_path / ".prompt_objects" / "migrations.json"
+    path.write_bytes(b'{"applied": [{"numb')
+    assert open_(tmp_path) == []
+    assert histories(tmp_path) == before
+    assert [file.read_bytes() for file in path.parent.glob("migrations.json.corrupt-*")] == [b'{"applied": [{"numb']
+
+
+def test_a_failed_step_leaves_everything_as_it_was_and_says_why(tmp_path: Path) -> None:
+    make(tmp_path, 2)
+    objects, times = tree(tmp_path / "objects"), (tmp_path / "objects" / "a.yaml").stat().st_mtime_ns
+    for _ in range(2):  # again, into the same backup
+        with pytest.raises(MigrationFailed, match=r"0001 .*b\.yaml was changed .* Everything is as it was") as caught:
+            run(tmp_path, failing(tmp_path))
+        assert tree(tmp_path / "objects") == objects
+        assert (tmp_path / "objects" / "a.yaml").stat().st_mtime_ns == times
+    (backup,) = (tmp_path / ".prompt_objects" / "backups").iterdir()
+    assert str(backup) in caught.value.hint
+    manager = SessionManager(open_store(f"files:{tmp_path}/.prompt_objects"))
+    assert (manager.list(), manager.trash()) == ([], [])
+    manager.store.close()
+    assert sorted(histories(tmp_path)) == [("a", "Migrated"), ("b", "Migrated")]
+
+
+def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(tmp_path: Path) -> None:
+    objects = tree(make(tmp_path, 2) / "objects")
+    number = 1
+    while (
+        tree(tmp_path / "objects").keys() == objects.keys() and (tmp_path / "objects" / "a.yaml").stat().st_size > 99
+    ):
+        subprocess.run([*WORKER, tmp_path, str(number)], check=False, capture_output=True, timeout=60)
+        number += 5
+    assert record(tmp_path)["under_way"]
+    with pytest.raises(MigrationFailed, match="Everything is as it was"):
+        run(tmp_path, failing(tmp_path))
+    assert tree(tmp_path / "objects") == objects
+    assert not list((tmp_path / ".prompt_objects" / "sessions").glob("????????-*.json"))
+    assert sorted(histories(tmp_path)) == [("a", "Migrated"), ("b", "Migrated")]
+
+
+def test_a_step_that_is_itself_wrong_fails_as_gently(tmp_path: Path) -> None:
+    before = tree(make(tmp_path))
+    steps = failing(tmp_path, '"""Wrong."""\ndef migrate(place):\n    return [1][place.nothing]\n')
+    with pytest.raises(MigrationFailed, match=r"AttributeError.*Nothing was changed"):
+        run(tmp_path, steps)
+    assert {name: data for name, data in tree(tmp_path).items() if name in before} == before
+
+
+def test_a_failure_is_told_and_the_environment_opens_all_the_same(tmp_path: Path) -> None:
+    make(tmp_path, 2)
+    store = open_store(f"files:{tmp_path}/.prompt_objects")
+    migrations = Migrations(tmp_path, tmp_path / ".prompt_objects", failing(tmp_path))
+    (told,) = migrations.at_opening(SessionManager(store))
+    assert "b.yaml was changed by someone else meanwhile. Everything is as it was before." in told
+    assert migrations.due()
+    store.close()
+
+
+def test_an_environment_whose_data_folder_cannot_be_written_opens_as_it_is(tmp_path: Path) -> None:
+    plain, old = make(tmp_path / "plain", 0), make(tmp_path / "old")
+    for folder in (plain, old):  # a folder where a file should be is refused to everybody, root among them
+        (folder / ".prompt_objects" / "migrations.lock").mkdir(parents=True)
+    assert open_(plain) == []
+    before = tree(old / "objects")
+    (told,) = open_(old)
+    assert told.startswith("This environment could not be brought up to date.")
+    assert tree(old / "objects") == before
+    assert histories(old) == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> None:
+    plain, old = make(tmp_path / "plain", 0), make(tmp_path / "old")
+    for folder in (plain, old):
+        folder.chmod(0o555)
+    assert open_(plain) == []
+    (told,) = open_(old)
+    assert told.startswith("This environment could not be brought up to date.")
+    for folder in (plain, old):
+        folder.chmod(0o755)
+
+
+def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
+    before = tree(make(tmp_path, 2))
+    (taken,) = Migrations(tmp_path, tmp_path / ".prompt_objects").preview()
+    assert [(row.object, row.messages, row.set_aside, row.changed) for row in taken.rows] == [
+        ("a", 2, 1, True),
+        ("b", 2, 1, True),
+    ]
+    assert tree(tmp_path) == before
+    assert taken.summary == "History kept inside prompt objects becomes sessions."
+
+
+def test_an_old_file_that_comes_later_is_faulty_and_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    open_(tmp_path)
+    text = "name: a\nhistory: [{role: user, content: late}]\nprompt: p\n"
+    (tmp_path / "objects" / "a.yaml").write_text(text)
+    with Environment.open(tmp_path, environ={}) as environment:
+        with pytest.raises(DefinitionError, match=r"a\.yaml:2:1: .*history") as caught:
+            _ = environment["a"].definition
+        assert caught.value.hint == "Run: prompt-objects migrate"
+    run(tmp_path)
+    assert histories(tmp_path) == {("a", "Migrated"): ["late"]}
+    assert [row["object"] for step in record(tmp_path)["applied"] for row in step["rows"]] == ["a"]
+
+
+def test_the_same_history_once_more_is_the_same_session_even_if_it_went_on(tmp_path: Path) -> None:
+    make(tmp_path)
+    old = (tmp_path / "objects" / "a.yaml").read_bytes()
+    open_(tmp_path)
+    with Environment.open(tmp_path, environ={}) as environment:
+        environment.session_manager.get("Migrated").append({"role": "user", "content": "more"})
+    (tmp_path / "objects" / "a.yaml").write_bytes(old)
+    run(tmp_path)
+    assert [(key, len(contents)) for key, contents in histories(tmp_path).items()] == [(("a", "Migrated"), 3)]
+
+
+def test_a_session_that_is_not_whole_is_completed(tmp_path: Path) -> None:
+    make(tmp_path)
+    old = (tmp_path / "objects" / "a.yaml").read_bytes()
+    open_(tmp_path)
+    whole = histories(tmp_path)
+    with Environment.open(tmp_path, environ={}) as environment:
+        (info,) = environment.session_manager.list()
+        environment.store.truncate(info.id, 1)
+    (tmp_path / "objects" / "a.yaml").write_bytes(old)
+    run(tmp_path)
+    assert histories(tmp_path) == whole
+
+
+def test_a_history_that_the_session_no_longer_begins_with_gets_one_of_its_own(tmp_path: Path) -> None:
+    make(tmp_path)
+    old = (tmp_path / "objects" / "a.yaml").read_bytes()
+    open_(tmp_path)
+    with Environment.open(tmp_path, environ={}) as environment:
+        (info,) = environment.session_manager.list()
+        environment.store.truncate(info.id, 0)
+        environment.session_manager.get(info.id).append({"role": "user", "content": "other"})
+    (tmp_path / "objects" / "a.yaml").write_bytes(old)
+    run(tmp_path)
+    assert sorted(len(contents) for contents in histories(tmp_path).values()) == [1, 2]
+
+
+def test_the_sessions_are_those_of_the_environments_user(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "environment.yaml").write_text("user: ann\n")
+    assert list(histories(tmp_path)) == [("a", "Migrated")]
+
+
+def test_of_several_processes_one_migrates_and_the_others_wait(tmp_path: Path) -> None:
+    make(tmp_path, 4, messages=50)
+    workers = [subprocess.Popen([*WORKER, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    told = [worker.communicate(timeout=60)[0].strip() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4
+    assert sorted("200 messages in 4 sessions" in each for each in told) == [False, False, False, True]
+    assert len(histories(tmp_path)) == 4
+
+
+def test_killed_before_any_change_on_the_disk_and_run_again_it_ends_in_the_same_state(tmp_path: Path) -> None:
+    def made(folder: Path) -> Path:
+        (make(folder, 2) / "objects" / "history.json").write_text('{"a": [{"role": "user", "content": "j"}, 1]}')
+        return folder
+
+    calm = Ended.of(made(tmp_path / "calm"))
+    for number in range(1, 200):
+        folder = made(tmp_path / str(number))
+        worker = subprocess.run([*WORKER, folder, str(number)], check=False, capture_output=True, timeout=60)
+        assert Ended.of(folder) == calm
+        if worker.returncode == 0:
+            break
+        assert worker.returncode == -signal.SIGKILL
+    assert 20 < number < 199
+
+
+def test_killed_again_and_again_at_random_moments_it_ends_in_the_same_state(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    subprocess.run([*WORKER, make(tmp_path / "calm", 8, messages=200)], check=True, capture_output=True, timeout=60)
+    lasts = time.monotonic() - begun
+    calm = Ended.of(tmp_path / "calm")
+    for number in range(4):
+        folder = make(tmp_path / str(number), 8, messages=200)
+        for _ in range(3):
+            worker = subprocess.Popen([*WORKER, folder], stdout=subprocess.DEVNULL)
+            time.sleep(random.uniform(lasts * 0.5, lasts))
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        assert Ended.of(folder) == calm
+
+
+class Ended(NamedTuple):
+    """All that matters of a migrated environment: its sessions and objects, what was noted, and what was kept."""
+
+    histories: dict[tuple[str, str], list[str]]
+    objects: dict[str, bytes]
+    rows: Any
+    under_way: Any
+    copies: dict[str, bytes]
+    aside: Any
+
+    @classmethod
+    def of(cls, folder: Path) -> "Ended":
+        """Finish what is to be finished, and look."""
+        found = histories(folder)
+        noted = record(folder)
+        (backup,) = (folder / ".prompt_objects" / "backups").iterdir()
+        aside = json.loads((backup / "set-aside.json").read_bytes())
+        objects, copies = tree(folder / "objects"), tree(backup / "files")
+        return cls(found, objects, noted["applied"][0]["rows"], noted["under_way"], copies, aside)

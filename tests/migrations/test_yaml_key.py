@@ -1,0 +1,52 @@
+"""Whether Python reads YAML with the library in C or without it, the same is taken out."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prompt_objects.migrations.change import Piece
+from prompt_objects.migrations.yaml_key import Irremovable, _take, take_list
+
+FIXTURES = Path(__file__).parent / "0001"
+TEXTS = [path.read_text(encoding="utf-8") for path in sorted(FIXTURES.glob("*/before/objects/*.y*ml"))]
+MORE = [
+    "name: é😀\r\nhistory: [{role: user}]\r\nx: 1",
+    "{history: [], name: x}",
+    "history:\n- |+\n a\n\n\n# c\nb: 1\n",
+]
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="there is only one reader")
+@pytest.mark.parametrize("text", [text for text in (*TEXTS, *MORE) if "\\ud83d" not in text])
+def test_both_readers_agree(text: str) -> None:
+    assert outcome(text, yaml.CSafeLoader) == outcome(text, yaml.SafeLoader)
+
+
+def outcome(text: str, loader: object) -> tuple[str, list[Piece]] | str | None:
+    try:
+        taken = _take(text, "history", loader)
+    except Irremovable as error:
+        return str(error)
+    except yaml.YAMLError:
+        return "no YAML"
+    return (taken.text, taken.pieces) if taken else None
+
+
+def test_what_only_the_slower_reader_takes_is_read_by_it() -> None:
+    taken = take_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
+    assert taken
+    assert (taken.text, taken.pieces[0].value) == ("a: 1\n", "\ud83d\ude00")
+
+
+def test_a_text_without_the_key_is_not_touched() -> None:
+    assert take_list("a:\n  history: []\n", "history") is None
+    assert take_list("- history: []\n", "history") is None
+    assert take_list("", "history") is None
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: "])
+def test_what_is_nested_too_deep_is_left_alone(opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+    with pytest.raises(Irremovable, match="nested more than 200 deep"):
+        take_list(f"history: {opening * 5000}{closing * 5000}\n", "history")
