@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from prompt_objects.errors import UsageError
 from prompt_objects.limits import GivenLimits
 from prompt_objects.spelling import did_you_mean
+from prompt_objects.upkeep import BackupSettings, PruneSettings
 
 if TYPE_CHECKING:
     from prompt_objects.config_file import EditingMode, ModelConfig
@@ -25,8 +26,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """How an environment is set up.
 
     `model` is the default: a key of `models` or a model's own name; None when nobody chose one. `data_dir` is where
-    the environment's state lives. `limits` bound every object's own, and count where it gives none. `notices` are
-    sentences for the person who wrote the file.
+    the environment's state lives, and `store` the URL of where its sessions do, if not there; it may hold a password.
+    `store_options` are those of `StoreOptions` that were chosen. `limits` bound every object's own, and count where
+    it gives none. `notices` are sentences for the person who wrote the file.
     """
 
     data_dir: Path
@@ -36,6 +38,10 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: GivenLimits = GivenLimits()
     user: str | None = None
     editing_mode: "EditingMode" = "emacs"
+    store: str | None = None
+    store_options: Mapping[str, Any] = {}
+    backups: BackupSettings = BackupSettings()
+    prune: PruneSettings = PruneSettings()
     notices: tuple[str, ...] = ()
 
 
@@ -61,12 +67,12 @@ def _given(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     with suppress(OSError):  # what cannot be read is said properly below
         if file.is_file() and all(line.lstrip()[:1] in {b"", b"#"} for line in file.read_bytes().splitlines()):
             return {}
-    from prompt_objects.config_file import read_config_file
+    from prompt_objects.config_file import read_config_file, store_options
 
     form, notices = read_config_file(file, environ)
     known = Config.__struct_fields__
     given = {key: value for key, value in asdict(form).items() if value is not None and key in known}
-    return {**given, "notices": notices}
+    return {**given, "store_options": store_options(form), "notices": notices}
 
 
 def _editing_mode(environ: Mapping[str, str]) -> "EditingMode | None":

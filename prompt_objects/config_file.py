@@ -14,9 +14,10 @@ from msgspec import Meta, Struct
 from prompt_objects.errors import ConfigError
 from prompt_objects.limits import GivenLimits
 from prompt_objects.typed_yaml import WORDS, convert, label
+from prompt_objects.upkeep import BackupSettings, PruneSettings
 from prompt_objects.yaml_document import YamlDocument, parse, read_text, shown
 
-__all__ = ["ConfigForm", "EditingMode", "ModelConfig", "Prices", "read_config_file"]
+__all__ = ["ConfigForm", "EditingMode", "ModelConfig", "Prices", "read_config_file", "store_options"]
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 
@@ -29,6 +30,16 @@ _Variable: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
+_StoreUrl: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[a-z]+:", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
+]
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*((?:[kKMG]i?)?)B?$")
+_SIZE_WORDS = {WORDS: "a number of bytes, such as 50000000 or 50 MB"}
+_Size: TypeAlias = (
+    Annotated[int, Meta(ge=1, extra=_SIZE_WORDS)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_WORDS)]
+)
+_FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 class Prices(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,13 +73,18 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     limits: GivenLimits | None = None
     user: _Filled | None = None
     editing_mode: EditingMode | None = None
-    store: Any = None
+    store: _StoreUrl | None = None
+    pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    max_session_size: _Size | None = None
+    compress: bool | _Size | None = None
+    backups: BackupSettings | None = None
+    prune: PruneSettings | None = None
     mcp_servers: Any = None
     approval: Any = None
     logs: Any = None
 
 
-_FOR_LATER = ("store", "mcp_servers", "approval", "logs")
+_FOR_LATER = ("mcp_servers", "approval", "logs")
 
 
 def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
@@ -82,7 +98,28 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
     _expand(document, document.data, (), environ, set())
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
+    _check_sizes(document, form)
     return form, tuple(_notices(document, form))
+
+
+def store_options(form: ConfigForm) -> dict[str, Any]:
+    """Return what the file says of how a store is to keep sessions, by the names that stores give it."""
+    options: dict[str, Any] = {}
+    if form.pool_size is not None:
+        options["pool_size"] = form.pool_size
+    if form.max_session_size is not None:
+        options["max_session_size"] = _bytes(form.max_session_size)
+    if form.compress is not None:
+        options["compress"] = None if form.compress is False else _bytes(form.compress)
+    return options
+
+
+def _bytes(size: int | str) -> int:
+    """Read a size: a kB is 1,000 bytes, a KiB and the like are powers of two."""
+    if isinstance(size, int):
+        return size
+    number, unit = _SIZE.findall(size)[0]
+    return int(float(number) * _FACTORS[unit])
 
 
 def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
@@ -103,6 +140,17 @@ def _unheeded(form: ConfigForm) -> Iterator[tuple[str, ...]]:
     for key in _FOR_LATER:
         if getattr(form, key) is not None:
             yield (key,)
+
+
+def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse what is of the right form and makes no sense."""
+    if form.compress is True:
+        problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
+        raise document.fault(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
+    for key in ("max_session_size", "compress"):
+        size = getattr(form, key)
+        if isinstance(size, str) and _bytes(size) < 1:
+            raise document.fault(f"{label((key,))} must be at least 1 byte.", document.position_of(key))
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:

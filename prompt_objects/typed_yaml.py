@@ -114,6 +114,8 @@ def _words(kind: Any) -> str:
             words = "a number" + _bounds(kind)
         case "LiteralType":
             words = "one of " + ", ".join(f"`{word}`" for word in kind.values)
+        case "BoolType":
+            words = "true or false"
         case "StrType":
             words = "text"
         case "ListType" | "VarTupleType":

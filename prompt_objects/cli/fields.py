@@ -3,14 +3,37 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from prompt_objects.message import timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from prompt_objects.cli.watch import Change
+    from prompt_objects.migrations.run import Taken
     from prompt_objects.prompt_object import PromptObject
+    from prompt_objects.sessions.backups import Backup, BackupReport
+    from prompt_objects.sessions.prune import Pruned
     from prompt_objects.sessions.record import SessionInfo, Trashed
+    from prompt_objects.sessions.transfer import Copied
+    from prompt_objects.sessions.undo import Undone
     from prompt_objects.turn import Reply
 
-__all__ = ["MEANINGS", "object_fields", "reply_fields", "session_fields", "trashed_fields"]
+__all__ = [
+    "MEANINGS",
+    "backup_fields",
+    "copied_fields",
+    "migration_fields",
+    "object_fields",
+    "pruned_fields",
+    "reply_fields",
+    "report_fields",
+    "session_fields",
+    "sighting_fields",
+    "trashed_fields",
+    "undone_fields",
+]
 
 # For docs/commands.md: by what is printed, each key with its type and meaning.
 MEANINGS: Mapping[str, Mapping[str, str]] = {
@@ -35,9 +58,52 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "completion_tokens": "number: the sum over its messages",
         "cached_tokens": "number: the sum over its messages",
         "cost": "number or null: US dollars; null where nothing is known of prices",
+        "archived": "boolean: whether it is kept compressed until its next message",
     },
-    "A session in the trash (`sessions list --trash --json`), besides": {
+    "A session in the trash (`sessions trash --json`), besides": {
         "deleted_at": "text: ISO 8601, UTC",
+    },
+    "What was undone (`sessions undo --json`)": {
+        "operation": "text: `rename`, `clear`, `truncate` or `delete`",
+        "session": "object: the session as it is again",
+    },
+    "What is seen (`sessions watch --json`), an object a line": {
+        "event": "text: `message`, `begun` or `ended` (a turn of whoever is at the session)",
+        "number": "number: of a message, the first one being 1",
+        "message": "object: a message, as it is stored",
+        "holder": "object: who began: `user`, `process`, `host`, `since` (ISO 8601, UTC)",
+    },
+    "A backup (`sessions backups --json`)": {
+        "file": "text: its path",
+        "session": "text: the id of the session",
+        "name": "text or null: the name of the session; null where it is neither there nor in the trash",
+        "updated_at": "text: ISO 8601, UTC; when the last message in it came",
+        "message_count": "number",
+    },
+    "What was backed up (`sessions backup --json`)": {
+        "saved": "list of texts: the files that were written",
+        "removed": "list of texts: the files that were beyond number or age",
+        "failures": "list of texts: which sessions could not be backed up, and why",
+    },
+    "What was pruned (`sessions prune --json`)": {
+        "dry_run": "boolean: whether it was only said what would go",
+        "empty": "list of sessions: those without a message, which went to the trash",
+        "trashed": "list of sessions in the trash: those that are gone for good",
+        "logs": "list of texts: the files that were removed",
+        "backups": "list of texts: the files that were removed",
+    },
+    "What was copied (`sessions copy --json`)": {
+        "from": "text: the URL, without its password",
+        "to": "text: the same",
+        "counts": "object: how many sessions were `copied`, `completed`, `same`, `different`, `damaged`",
+        "sessions": "list of objects: `id`, `name`, `po_name`, `fate` (one of these words), `in_trash` (boolean), "
+        "`renamed` (text or null: the name in the target, where its own was taken)",
+    },
+    "What was brought up to date (`migrate --json`)": {
+        "dry_run": "boolean: whether it was only said what would be done",
+        "steps": "list of objects: `number`, `name`, `summary`, `backup` (text or null: its folder), `changes`",
+        "steps[].changes": "list of objects: `object`, `file`, `sessions`, `messages`, `set_aside` (numbers), "
+        "`changed` (boolean: the file), `problem` (text, empty unless it was left as it is)",
     },
     "A prompt object (`objects list --json`)": {
         "name": "text",
@@ -70,12 +136,86 @@ def session_fields(info: "SessionInfo") -> dict[str, object]:
         "completion_tokens": info.completion_tokens,
         "cached_tokens": info.cached_tokens,
         "cost": info.cost,
+        "archived": info.archived,
     }
 
 
 def trashed_fields(trashed: "Trashed") -> dict[str, object]:
     """Build what is printed of a session in the trash."""
     return {**session_fields(trashed.info), "deleted_at": timestamp(trashed.deleted_at)}
+
+
+def undone_fields(undone: "Undone") -> dict[str, object]:
+    """Build what is printed of what was undone."""
+    return {"operation": undone.operation, "session": session_fields(undone.record.info)}
+
+
+def sighting_fields(change: "Change") -> "Iterator[dict[str, object]]":
+    """Build what is printed of what was seen of a session, line by line."""
+    if change.is_new_holder and change.holder:
+        yield {"event": "begun", "holder": {**asdict(change.holder), "since": timestamp(change.holder.since)}}
+    for number, message in enumerate(change.came, change.number):
+        yield {"event": "message", "number": number, "message": message}
+    if change.is_new_holder and not change.holder:
+        yield {"event": "ended"}
+
+
+def backup_fields(backup: "Backup", name: str | None) -> dict[str, object]:
+    """Build what is printed of a backup of the session that is called `name`."""
+    return {
+        "file": str(backup.path),
+        "session": backup.session_id,
+        "name": name,
+        "updated_at": timestamp(backup.updated_at),
+        "message_count": backup.message_count,
+    }
+
+
+def report_fields(report: "BackupReport") -> dict[str, object]:
+    """Build what is printed of a run of the backups."""
+    return {
+        "saved": [str(path) for path in report.saved],
+        "removed": [str(path) for path in report.removed],
+        "failures": list(report.failures),
+    }
+
+
+def pruned_fields(pruned: "Pruned", *, dry_run: bool) -> dict[str, object]:
+    """Build what is printed of pruning."""
+    return {
+        "dry_run": dry_run,
+        "empty": [session_fields(info) for info in pruned.empty],
+        "trashed": [trashed_fields(trashed) for trashed in pruned.trashed],
+        "logs": [str(path) for path in pruned.logs],
+        "backups": [str(path) for path in pruned.backups],
+    }
+
+
+def copied_fields(copied: "Sequence[Copied]", source: str, target: str) -> dict[str, object]:
+    """Build what is printed of a copying between two stores, whose URLs may be shown."""
+    from prompt_objects.sessions.transfer import fates
+
+    return {
+        "from": source,
+        "to": target,
+        "counts": fates(copied),
+        "sessions": [asdict(each) for each in copied],
+    }
+
+
+def migration_fields(steps: "Iterable[Taken]", *, dry_run: bool) -> dict[str, object]:
+    """Build what is printed of a migration."""
+    taken = [
+        {
+            "number": each.step.number,
+            "name": each.step.name,
+            "summary": each.summary,
+            "backup": str(each.backup) if each.backup else None,
+            "changes": [asdict(row) for row in each.rows],
+        }
+        for each in steps
+    ]
+    return {"dry_run": dry_run, "steps": taken}
 
 
 def object_fields(po: "PromptObject") -> dict[str, object]:

@@ -34,7 +34,10 @@ def open_environment(options: Namespace) -> Environment:
     if not is_environment(folder):
         make_environment(folder)
         note(f"Made your environment, with a few prompt objects to begin with: {folder}")
-    return Environment.open(folder, model=options.model)
+    environment = Environment.open(folder, model=options.model, store=options.store)
+    for notice in environment.notices:
+        note(notice)
+    return environment
 
 
 def open_conversation(options: Namespace, environment: Environment) -> tuple[PromptObject, Session]:

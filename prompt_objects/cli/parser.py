@@ -5,8 +5,8 @@ another one needs; and only the parser of the command that was typed is built.
 """
 
 import argparse
+from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 from prompt_objects import __version__
@@ -36,26 +36,46 @@ def _argument(*names: str, **settings: Any) -> Argument:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return _number(text, least=1)
+
+
+def _number(text: str, least: int = 0) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS) or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, not {text!r}")
     return int(text)
+
+
+_MOST_DIGITS = 9
 
 
 _ENV = _argument("--env", metavar="DIR", help="the environment's folder")
 _DEBUG = _argument("--debug", action="store_true", help="show tracebacks")
 _OBJECT = _argument("--object", metavar="NAME", help="the prompt object; by default the one last used")
 _ONE_OBJECT = _argument("--object", metavar="NAME", help="only sessions of this prompt object")
+_STORE = _argument("--store", metavar="URL", help="where sessions live; by default as environment.yaml says")
+_YES = _argument("--yes", action="store_true", help="do not ask first")
+_DRY_RUN = _argument("--dry-run", action="store_true", help="only say what would be done")
 _JSON = _argument("--json", action="store_true", help="print JSON")
 _KEY = _argument("key", metavar="KEY", help="a session: its id, the beginning of it, its name, or its file")
+_LIMIT = _argument("--limit", type=_count, metavar="N", help="at most this many")
 _TO_CHAT = (
     _argument("-p", "--prompt", metavar="TEXT", help="send one message, after what comes in, and print the answer"),
     _OBJECT,
     _argument("--session", metavar="KEY", help="a session: its id, the beginning of it, its name, or its file"),
     _argument("--model", metavar="NAME", help="a model for every prompt object; 'rehearsal' is none"),
     _argument("--json", action="store_true", help="print the answer as JSON"),
+    _argument(
+        "--wait",
+        nargs="?",
+        type=_number,
+        default=0,
+        metavar="SECONDS",
+        help="where another is at the session, send the message when it is free; without a number, whenever that is",
+    ),
+    _argument("--branch", action="store_true", help="where another is at the session, send it in a copy of it"),
 )
 
-COMMON = (_ENV, _DEBUG)
+COMMON = (_ENV, _STORE, _DEBUG)
 
 COMMANDS = {
     "": Command(
@@ -79,7 +99,7 @@ COMMANDS = {
         "sessions:list_",
         (
             _ONE_OBJECT,
-            _argument("--limit", type=_count, metavar="N", help="at most this many"),
+            _LIMIT,
             _argument("--trash", action="store_true", help="those in the trash, the last deleted first"),
             _JSON,
         ),
@@ -91,6 +111,9 @@ COMMANDS = {
         "begin a session",
         "sessions:new",
         (_argument("name", nargs="?", metavar="NAME", help="by default Session 2 or the like"), _OBJECT, _JSON),
+    ),
+    "sessions watch": Command(
+        "print each message of a session as it comes, until Ctrl-C", "watch:run", (_KEY, _ONE_OBJECT, _JSON)
     ),
     "sessions rename": Command(
         "give a session another name",
@@ -117,6 +140,84 @@ COMMANDS = {
             _JSON,
         ),
     ),
+    "sessions branch": Command(
+        "begin a session with the first messages of another one",
+        "sessions:branch",
+        (
+            _KEY,
+            _argument("name", nargs="?", metavar="NAME", help="by default the old one and branch"),
+            _argument("--at", type=_number, metavar="N", help="how many of its messages; by default all"),
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions clear": Command(
+        "drop all messages of a session; a copy of it goes to the trash",
+        "sessions:clear",
+        (_KEY, _ONE_OBJECT, _JSON),
+    ),
+    "sessions truncate": Command(
+        "keep the first messages of a session; a copy of it goes to the trash",
+        "sessions:truncate",
+        (
+            _KEY,
+            _argument("count", type=_number, metavar="COUNT", help="how many messages are kept"),
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions undo": Command(
+        "undo what was last renamed, cleared, truncated or deleted",
+        "sessions:undo",
+        (_ONE_OBJECT, _JSON),
+    ),
+    "sessions archive": Command(
+        "keep a session compressed until its next message", "sessions:archive", (_KEY, _ONE_OBJECT, _JSON)
+    ),
+    "sessions trash": Command(
+        "list the sessions in the trash, the last deleted first", "sessions:trash", (_ONE_OBJECT, _LIMIT, _JSON)
+    ),
+    "sessions purge": Command(
+        "remove a session from the trash for good, or all",
+        "sessions:purge",
+        (
+            _argument("key", nargs="?", metavar="KEY", help="id, its beginning, or name; else all that is there"),
+            _YES,
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions backup": Command(
+        "back up a session, or all that have changed",
+        "upkeep:backup",
+        (
+            _argument("key", nargs="?", metavar="KEY", help="a session; by default all that have changed"),
+            _ONE_OBJECT,
+            _JSON,
+        ),
+    ),
+    "sessions backups": Command(
+        "list the backups, the last changed first",
+        "upkeep:backups",
+        (_argument("key", nargs="?", metavar="KEY", help="only those of this session"), _ONE_OBJECT, _LIMIT, _JSON),
+    ),
+    "sessions restore-backup": Command(
+        "bring a session back from a backup; nothing is overwritten",
+        "upkeep:restore_backup",
+        (_argument("file", metavar="FILE", help="a backup: its path, or its name as it is listed"), _JSON),
+    ),
+    "sessions prune": Command(
+        "remove what is old: empty sessions, trash, logs and backups", "upkeep:prune", (_DRY_RUN, _JSON)
+    ),
+    "sessions copy": Command(
+        "copy all sessions from one store into another, and compare",
+        "upkeep:copy",
+        (
+            _argument("--from", dest="source", metavar="URL", help="by default the environment's store"),
+            _argument("--to", dest="target", required=True, metavar="URL", help="the store that gets them"),
+            _JSON,
+        ),
+    ),
     "sessions export": Command(
         "write a session to a file or to standard output",
         "sessions:export",
@@ -133,6 +234,11 @@ COMMANDS = {
         "objects:show",
         (_argument("name", metavar="NAME", help="the prompt object"), _JSON),
     ),
+    "migrate": Command(
+        "bring an environment that an older version made up to date",
+        "migrate:run",
+        (_DRY_RUN, _JSON),
+    ),
     "schema": Command("print the JSON Schema of a prompt object's file", "setup:schema"),
     "init": Command(
         "make an environment from the starter objects",
@@ -146,7 +252,7 @@ GROUPS = {"sessions": "list and manage sessions", "objects": "look at prompt obj
 _ALIASES = {"--list-sessions": "sessions list"}
 _WITHOUT_ENVIRONMENT = {"schema", "init"}
 _WITH_VALUE = {
-    name
+    name: argument.settings.get("nargs") != "?"  # else only a number that follows is one
     for command in COMMANDS.values()
     for argument in (*COMMON, *command.arguments)
     for name in argument.names
@@ -210,14 +316,18 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
     Raises `UsageError` for a command that there is not.
     """
     name, options, values = "", list[str](), list[str]()
-    words = iter(arguments)
-    for word in words:
+    words = deque(arguments)
+    while words:
+        word = words.popleft()
         if word == "--":
             values += words
+            words.clear()
         elif word in _ALIASES and not name:
             name = _ALIASES[word]
         elif word.startswith("-"):
-            options += [word, *islice(words, int(word in _WITH_VALUE))]
+            options.append(word)
+            if words and (_WITH_VALUE.get(word) or (word in _WITH_VALUE and words[0].isdecimal())):
+                options.append(words.popleft())
         elif name and name not in GROUPS:
             values.append(word)
         elif (longer := f"{name} {word}".lstrip()) in COMMANDS or longer in GROUPS:
@@ -226,7 +336,7 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
             prefix = f"{name} " if name else ""
             hint = did_you_mean(word, _words(prefix)) or _known(prefix)
             raise UsageError(f"There is no command {longer!r}.", hint=hint)
-    return name, [*options, *(["--"] if any(value.startswith("-") for value in values) else []), *values]
+    return name, [*options, *(["--", *values] if values else [])]
 
 
 def _known(prefix: str) -> str:
@@ -245,6 +355,7 @@ def _overview(name: str) -> str:
         return ""
     prefix = f"{name} " if name else ""
     rows = [(known, command.summary) for known, command in COMMANDS.items() if known and known.startswith(prefix)]
-    listed = "\n".join(f"  {known:20} {summary}" for known, summary in rows)
+    width = max(len(known) for known, _ in rows)
+    listed = "\n".join(f"  {known:{width}}  {summary}" for known, summary in rows)
     head = "" if name else "Without a command it opens the session last used, or sends what comes in.\n\n"
     return f"{head}commands:\n{listed}"

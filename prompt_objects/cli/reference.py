@@ -31,22 +31,22 @@ Standard input, where it is not a terminal, is the message, or comes before the 
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | an error: a model that refuses, a faulty definition, a disk that is full |
+| 1 | an error: a model that refuses, a faulty definition, a disk that is full, a session that was left out |
 | 2 | wrong usage: an option, a name, or a session that there is not |
-| 75 | try again later: no network, a rate limit, a server that failed |
-| 130 | interrupted; what had been said is saved |
+| 75 | try again later: no network, a rate limit, a server that failed, a session that another is at |
+| 130 | interrupted; what had been said is saved (`sessions watch` ends that way, and with 0) |
 
 Errors are one or two lines on standard error. Where a key could mean several sessions, these follow, ten at most.
 
-Every command but `init` and `schema` takes the first of these, and every command the second:
+Every command but `init` and `schema` takes the first two of these, and every command the last:
 """
 
 _JSON = """
 ## JSON
 
 What `--json` prints is valid JSON, whatever the terminal's encoding. These keys stay; others may be added behind
-them. `sessions list` and `objects list` print a list of such objects, `sessions show` the session's whole file as
-[sessions.md](sessions.md) describes it, and the other commands one object.
+them. `sessions list`, `trash`, `purge`, `backups` and `objects list` print a list of such objects, `sessions show`
+the session's whole file as [sessions.md](sessions.md) describes it, and the other commands one object.
 """
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from prompt_objects.cli.fields import session_fields, trashed_fields
+from prompt_objects.cli.fields import session_fields, trashed_fields, undone_fields
 from prompt_objects.cli.opening import find_session, manager_for, open_environment
-from prompt_objects.cli.streams import note, put, put_json
+from prompt_objects.cli.streams import confirm, note, put, put_json
 from prompt_objects.environment import Environment
 from prompt_objects.sessions.export import write_new
 from prompt_objects.sessions.formats import exporter
@@ -18,19 +18,46 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.wording import ago, count
 
-__all__ = ["delete", "duplicate", "export", "list_", "new", "rename", "restore", "show"]
+__all__ = [
+    "archive",
+    "branch",
+    "clear",
+    "delete",
+    "duplicate",
+    "export",
+    "list_",
+    "new",
+    "print_list",
+    "print_table",
+    "purge",
+    "rename",
+    "restore",
+    "show",
+    "trash",
+    "truncate",
+    "undo",
+]
 
 T = TypeVar("T")
+
+_TO_UNDO = "Take it back with: prompt-objects sessions undo"
 
 
 def list_(options: Namespace) -> None:
     """Print one line a session, the latest first, or with `--json` one object a session."""
+    if options.trash:
+        trash(options)
+        return
     with open_environment(options) as environment:
-        manager = manager_for(options, environment)
-        if options.trash:
-            _print_list(manager.trash()[: options.limit], trashed_fields, _trashed_row, options)
-        else:
-            _print_list(manager.list(limit=options.limit), session_fields, _row, options)
+        infos = manager_for(options, environment).list(limit=options.limit)
+        print_list(infos, session_fields, _row, is_json=options.json)
+
+
+def trash(options: Namespace) -> None:
+    """Print one line a deleted session, the last deleted first, or with `--json` one object."""
+    with open_environment(options) as environment:
+        deleted = manager_for(options, environment).trash()[: options.limit]
+        print_list(deleted, trashed_fields, _trashed_row, is_json=options.json)
 
 
 def show(options: Namespace) -> None:
@@ -65,6 +92,21 @@ def delete(options: Namespace) -> None:
         note(f"Bring it back with: prompt-objects sessions restore {session.id}")
 
 
+def purge(options: Namespace) -> None:
+    """Remove a session from the trash for good, or all; ask first."""
+    with open_environment(options) as environment:
+        manager = manager_for(options, environment)
+        chosen = manager.find_trashed(options.key).info if options.key else None
+        number = len(manager.trash())
+        what = f"session {chosen.name}" if chosen else count(number, "session")
+        if (chosen or number) and not options.yes and not confirm(f"Remove {what} from the trash for good?"):
+            note("Nothing was removed.")
+            return
+        gone = manager.purge(chosen.id if chosen else None)
+        print_list(gone, session_fields, _row, is_json=options.json)
+        note(f"{count(len(gone), 'session')} gone for good.")
+
+
 def restore(options: Namespace) -> None:
     """Bring a session back from the trash."""
     with open_environment(options) as environment:
@@ -76,6 +118,47 @@ def duplicate(options: Namespace) -> None:
     with open_environment(options) as environment:
         session = _find(options, environment)
         _print_done("Copied", environment.session_manager.duplicate(session.id, options.name), options)
+
+
+def branch(options: Namespace) -> None:
+    """Begin a session with the first messages of another one."""
+    with open_environment(options) as environment:
+        session = _find(options, environment)
+        made = environment.session_manager.branch(session.id, options.at, options.name)
+        _print_done("Branched", made, options)
+
+
+def clear(options: Namespace) -> None:
+    """Drop all messages of a session."""
+    with open_environment(options) as environment:
+        session = _find(options, environment)
+        _print_done("Cleared", environment.session_manager.clear(session.id), options)
+        note(_TO_UNDO)
+
+
+def truncate(options: Namespace) -> None:
+    """Keep the first messages of a session."""
+    with open_environment(options) as environment:
+        session = _find(options, environment)
+        _print_done("Truncated", environment.session_manager.truncate(session.id, options.count), options)
+        note(_TO_UNDO)
+
+
+def undo(options: Namespace) -> None:
+    """Undo what was last renamed, cleared, truncated or deleted."""
+    with open_environment(options) as environment:
+        undone = manager_for(options, environment).undo()
+    if options.json:
+        put_json(json.dumps(undone_fields(undone), ensure_ascii=False, indent=2))
+    else:
+        put(clean_line(str(undone)))
+
+
+def archive(options: Namespace) -> None:
+    """Keep a session compressed until its next message."""
+    with open_environment(options) as environment:
+        session = _find(options, environment)
+        _print_done("Archived", environment.session_manager.archive(session.id), options)
 
 
 def export(options: Namespace) -> None:
@@ -106,16 +189,18 @@ def _print_done(what: str, session: Session, options: Namespace) -> None:
         put(clean_line(f"{what}: {session.name} ({session.id}) of {session.po_name}"))
 
 
-def _print_list(
+def print_list(
     items: Sequence[T],
     fields: Callable[[T], dict[str, object]],
     row: Callable[[T], tuple[str, ...]],
-    options: Namespace,
+    *,
+    is_json: bool,
 ) -> None:
-    if options.json:
+    """Print a list: one object an item, or a row."""
+    if is_json:
         put_json(json.dumps([fields(item) for item in items], ensure_ascii=False, indent=2))
     else:
-        _print_table(map(row, items))
+        print_table(map(row, items))
 
 
 def _row(info: SessionInfo) -> tuple[str, ...]:
@@ -127,7 +212,8 @@ def _trashed_row(trashed: Trashed) -> tuple[str, ...]:
     return *row, f"deleted {ago(trashed.deleted_at)}", name
 
 
-def _print_table(rows: Iterable[tuple[str, ...]]) -> None:
+def print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print rows of text, columns below one another."""
     table = [tuple(clean_line(cell) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:

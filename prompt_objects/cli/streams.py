@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from prompt_objects.errors import StoreError, UsageError
 
-__all__ = ["ReaderGone", "flush", "note", "prepare", "put", "put_json", "read_input", "settle"]
+__all__ = ["ReaderGone", "confirm", "flush", "note", "prepare", "put", "put_json", "read_input", "settle"]
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -66,6 +66,14 @@ def note(text: str) -> None:
 
     with suppress(OSError):
         print(clean_line(text), file=sys.stderr, flush=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask the person; only a plain yes counts. Raises `UsageError` where there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was done: this has to be confirmed.", hint="Say so in advance with --yes.")
+    note(f"{question} [y/N]")
+    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
 def read_input() -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "CommandName",
     "FilePath",
     "ModelName",
+    "Number",
     "ObjectName",
     "Parameter",
     "SessionKey",
@@ -30,15 +31,19 @@ __all__ = [
     "command",
 ]
 
-Kind = Literal["text", "session", "trashed", "object", "model", "command", "choice", "path"]
+Kind = Literal["text", "number", "session", "trashed", "object", "model", "command", "choice", "path"]
 
 Text: TypeAlias = Annotated[str, "text"]
+Number: TypeAlias = Annotated[int, "number"]
 SessionKey: TypeAlias = Annotated[str, "session"]
 TrashedKey: TypeAlias = Annotated[str, "trashed"]
 ObjectName: TypeAlias = Annotated[str, "object"]
 ModelName: TypeAlias = Annotated[str, "model"]
 CommandName: TypeAlias = Annotated[str, "command"]
 FilePath: TypeAlias = Annotated[str, "path"]
+
+
+_MOST_DIGITS = 9
 
 
 class Parameter(Struct, frozen=True):
@@ -54,6 +59,17 @@ class Parameter(Struct, frozen=True):
         """Write it as help shows it: `<name>`, or `[name]` where it may be left out."""
         word = "|".join(self.choices) or self.name
         return f"<{word}>" if self.required else f"[{word}]"
+
+    def takes(self, word: str) -> bool:
+        """Tell whether a word may stand for it."""
+        if self.kind == "number":
+            return word.isascii() and word.isdecimal() and len(word) <= _MOST_DIGITS
+        return not self.choices or word in self.choices
+
+    @property
+    def refusal(self) -> str:
+        """Say what a word is that may not."""
+        return f"none of {', '.join(self.choices)}" if self.choices else "no whole number"
 
 
 class Command(Struct, frozen=True):
@@ -74,8 +90,8 @@ class Command(Struct, frozen=True):
         """Carry it out with what was typed behind its name; raises `UsageError` and what the command raises."""
         return self.run(chat, **self._arguments(rest.strip()))
 
-    def _arguments(self, rest: str) -> dict[str, str]:
-        values: dict[str, str] = {}
+    def _arguments(self, rest: str) -> dict[str, str | int]:
+        values: dict[str, str | int] = {}
         for position, parameter in enumerate(self.parameters):
             last = position == len(self.parameters) - 1
             word = rest if last else rest.partition(" ")[0]
@@ -83,13 +99,12 @@ class Command(Struct, frozen=True):
                 raise UsageError(f"/{self.name} needs a {parameter.name}.", hint=f"Usage: {self.usage}")
             if not word:
                 continue
-            if parameter.choices and word not in parameter.choices:
+            if not parameter.takes(word):
                 hint = did_you_mean(word, parameter.choices)
                 if not hint and not last and not parameter.required:
                     continue  # the word belongs to the next parameter
-                known = ", ".join(parameter.choices)
-                raise UsageError(f"{word!r} is none of {known}.", hint=hint or f"Usage: {self.usage}")
-            values[parameter.name] = word
+                raise UsageError(f"{word!r} is {parameter.refusal}.", hint=hint or f"Usage: {self.usage}")
+            values[parameter.name] = int(word) if parameter.kind == "number" else word
             rest = rest[len(word) :].strip()
         if rest:
             raise UsageError(f"/{self.name} takes nothing behind it, not {rest!r}.", hint=f"Usage: {self.usage}")

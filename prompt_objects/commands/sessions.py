@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from prompt_objects.chat import Chat
-from prompt_objects.commands.command import FilePath, SessionKey, Text, TrashedKey, command
+from prompt_objects.commands.command import FilePath, Number, SessionKey, Text, TrashedKey, command
 from prompt_objects.commands.outcome import Moved, Outcome, Question, Said, Table
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.export import export_to
@@ -70,13 +70,13 @@ def switch(chat: Chat, session: SessionKey) -> Outcome:
 def delete(chat: Chat, session: SessionKey | None = None) -> Outcome:
     """Move a session, by default the current one, to the trash.
 
-    /session restore brings the last deleted one back.
+    The sessions that its calls began go along. /undo, or /session restore, brings all of them back.
     """
     doomed = chat.manager.get(session or chat.session.id)
 
     def yes() -> Outcome:
         chat.manager.delete(doomed.id)
-        told = f"Session {doomed.name} is in the trash; /session restore brings it back."
+        told = f"Session {doomed.name} is in the trash; /undo brings it back."
         if doomed.id != chat.session.id:
             return Said(told)
         chat.open(chat.manager.current())
@@ -87,9 +87,99 @@ def delete(chat: Chat, session: SessionKey | None = None) -> Outcome:
 
 @command("session restore")
 def restore(chat: Chat, session: TrashedKey | None = None) -> Outcome:
-    """Bring a session back from the trash, by default the last deleted one, and go to it."""
+    """Bring a session back from the trash, by default the last deleted one, and go to it.
+
+    What went along with it comes along, too.
+    """
     chat.open(chat.manager.restore(session))
     return Moved(f"Session {chat.session.name} is back, {count(chat.session.message_count, 'message')}.")
+
+
+@command("session trash")
+def trash(chat: Chat) -> Outcome:
+    """List the deleted sessions of this prompt object, the last deleted first."""
+    deleted = chat.manager.trash()
+    rows = [(each.info.name, str(each.info.message_count), ago(each.deleted_at), each.info.id) for each in deleted]
+    return Table(f"Deleted sessions of {chat.po.name}", ("name", "messages", "deleted", "id"), rows)
+
+
+@command("session purge")
+def purge(chat: Chat, session: TrashedKey | None = None) -> Outcome:
+    """Remove a session from the trash for good, or, without a name, all that this prompt object has there.
+
+    The sessions that its calls began, the logs and the copies of attached files go with it. Backups stay.
+    """
+    doomed = chat.manager.trash() if session is None else [chat.manager.find_trashed(session)]
+    if not doomed:
+        return Said("The trash is empty.")
+    what = count(len(doomed), "session") if session is None else f"session {doomed[0].info.name}"
+
+    def yes() -> Outcome:
+        gone = chat.manager.purge(doomed[0].info.id if session else None)
+        return Said(f"{count(len(gone), 'session')} gone for good.")
+
+    return Question(f"Remove {what} from the trash for good?", yes)
+
+
+@command("session clear")
+def clear(chat: Chat) -> Outcome:
+    """Drop all messages of the current session; /undo brings them back.
+
+    A copy of the session as it was goes into the trash.
+    """
+    before = chat.session.message_count
+    chat.open(chat.manager.clear(chat.session.id))
+    return Moved(f"Session {chat.session.name} is empty now. /undo brings back {count(before, 'message')}.")
+
+
+@command("session truncate")
+def truncate(chat: Chat, messages: Number) -> Outcome:
+    """Keep only so many of the current session's first messages; /undo brings the others back.
+
+    A copy of the session as it was goes into the trash.
+    """
+    chat.open(chat.manager.truncate(chat.session.id, messages))
+    kept = count(chat.session.message_count, "message")
+    return Moved(f"Session {chat.session.name} has {kept} now. /undo brings the others back.")
+
+
+@command("session branch")
+def branch(chat: Chat, messages: Number | None = None, name: Text | None = None) -> Outcome:
+    """Begin a session with so many of the current one's first messages, by default all, and go to it.
+
+    The first word, where it is a number, is how many; the rest is the name.
+    """
+    chat.open(chat.manager.branch(chat.session.id, messages, name))
+    return Moved(f"Session {chat.session.name}, a branch with {count(chat.session.message_count, 'message')}.")
+
+
+@command("session archive")
+def archive(chat: Chat, session: SessionKey | None = None) -> Outcome:
+    """Keep a session, by default the current one, compressed until its next message; it can be read as before."""
+    archived = chat.manager.archive(session or chat.session.id)
+    if archived.id == chat.session.id:
+        chat.open(archived)
+    return Said(f"Session {archived.name} is in the archive until its next message.")
+
+
+@command("session backup")
+def backup(chat: Chat) -> Outcome:
+    """Back up the current session as it is now."""
+    return Said(f"Wrote {chat.environment.backups.save(chat.session.id)}")
+
+
+@command("undo")
+def undo(chat: Chat) -> Outcome:
+    """Undo what was last renamed, cleared, truncated or deleted here; ten times at most.
+
+    Undoing cannot be undone itself.
+    """
+    undone = chat.manager.undo()
+    info = undone.record.info
+    if undone.operation != "delete" and info.id != chat.session.id:
+        return Said(str(undone))
+    chat.open(chat.manager.get(info.id))
+    return Said(str(undone)) if undone.operation == "rename" else Moved(str(undone))
 
 
 @command("session duplicate")

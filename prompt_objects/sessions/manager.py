@@ -1,18 +1,24 @@
 """SessionManager: how a person, or a program, gets at sessions by their names."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_objects.errors import Ambiguous, Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions.copies import create_numbered, put_by
+from prompt_objects.sessions.family import descendants
+from prompt_objects.sessions.keys import pick
 from prompt_objects.sessions.last_used import LastUsed
-from prompt_objects.sessions.names import LONGEST_NAME, free_name, is_id, valid_name
+from prompt_objects.sessions.names import extended, free_name, is_id, valid_name
 from prompt_objects.sessions.record import Parent, SessionInfo, Trashed, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
+from prompt_objects.sessions.undo import Deed, Operation, UndoJournal, Undone, undo_last
 from prompt_objects.spelling import did_you_mean
-from prompt_objects.wording import ago, count
+from prompt_objects.wording import count
 
 __all__ = ["SessionManager"]
 
@@ -21,38 +27,45 @@ TrashList: TypeAlias = list[Trashed]
 Templates: TypeAlias = Mapping[str, Sequence[Message]]
 
 _DEFAULT = "Default"
-_SHORTEST_PREFIX = 4
+_FEWEST_ASKED = 32
 
 
 class SessionManager:
     """The sessions of one prompt object, or, without `po_name`, of all.
 
-    With `user_id`, those of that user only. `last_used` remembers which one is current, by default only while this
-    lives; `templates` returns beginnings that a session may be made from.
+    With `user_id`, those of that user only. `last_used` remembers which one is current and `journal` what can be
+    undone, by default only while this lives; `templates` returns beginnings that a session may be made from.
     A key is an id, the beginning of one (4 characters or more), or a name; methods that take one raise `NotFound`,
     and `Ambiguous` where several sessions answer to it. Methods that take a name raise `InvalidName` and
     `NameTaken`. Whatever writes may raise `StoreError`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
         self,
         store: Store,
         po_name: str | None = None,
         *,
         user_id: str | None = None,
         last_used: LastUsed | None = None,
+        journal: UndoJournal | None = None,
         templates: Callable[[], Templates] = dict,
     ) -> None:
         self.store = store
         self.po_name = po_name
         self.user_id = user_id
         self.last_used = last_used or LastUsed()
+        self.journal = journal or UndoJournal()
         self._templates = templates
 
     def for_object(self, po_name: str, *, templates: Callable[[], Templates] = dict) -> "SessionManager":
         """Return the manager of one prompt object's sessions."""
         return SessionManager(
-            self.store, po_name, user_id=self.user_id, last_used=self.last_used, templates=templates
+            self.store,
+            po_name,
+            user_id=self.user_id,
+            last_used=self.last_used,
+            journal=self.journal,
+            templates=templates,
         )
 
     # Finding
@@ -112,41 +125,118 @@ class SessionManager:
         messages = self._template(template)
         if name is None:
             name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
-        name = valid_name(name)
-        while True:
-            try:
-                return self._create(name, po_name, parent, metadata, messages)
-            except NameTaken as error:
-                if not numbered:
-                    raise
-                name = error.suggestion
+        info = self._begun(valid_name(name), po_name, parent)
+        if numbered:
+            return Session(self.store, create_numbered(self.store, info, dict(metadata or {}), messages))
+        return Session(self.store, self.store.create(info, dict(metadata or {}), messages))
 
     def rename(self, key: str, new_name: str) -> Session:
         """Give a session another name."""
-        return Session(self.store, self.store.update(self._find(key).id, name=valid_name(new_name)))
+        info, name = self._find(key), valid_name(new_name)
+        if name == info.name:
+            return Session(self.store, self.store.load(info.id))
+        with self.journal.noting(_deed("rename", info)):
+            return Session(self.store, self.store.update(info.id, name=name))
 
     def duplicate(self, key: str, new_name: str | None = None) -> Session:
         """Copy a session, messages and metadata, under a new name: "Default copy" if none is given."""
         source = self.get(key)
-        if new_name is None:
-            taken = {info.name for info in self._infos(source.po_name)}
-            new_name = free_name(f"{source.name[: LONGEST_NAME - 5].rstrip()} copy", taken)
-        name = valid_name(new_name)
-        return self._create(name, source.po_name, None, source.metadata, source.history)
+        return self._copy(source, source.message_count, new_name, "copy", source.metadata)
+
+    def branch(self, key: str, at: int | None = None, new_name: str | None = None) -> Session:
+        """Begin a session with the first `at` messages of another one, or all: "Default branch" if no name is given.
+
+        Its metadata says `branched_from` which `session`, and `at` how many messages. Raises `UsageError` where
+        there are fewer.
+        """
+        source = self.get(key)
+        at = source.message_count if at is None else _within(at, source.info)
+        origin = {"session": source.id, "at": at}
+        return self._copy(source, at, new_name, "branch", {**source.metadata, "branched_from": origin})
+
+    def clear(self, key: str) -> Session:
+        """Drop all messages of a session, which `undo` brings back; see `truncate`."""
+        return self._cut("clear", key, 0)
+
+    def truncate(self, key: str, count: int) -> Session:
+        """Keep the first `count` messages of a session; a copy of it as it was goes into the trash.
+
+        Raises `UsageError` where it has fewer, and `Busy` while a turn is going on in it.
+        """
+        return self._cut("truncate", key, count)
+
+    def archive(self, key: str) -> Session:
+        """Keep a session compressed until its next message; it is listed, read and exported as before."""
+        return Session(self.store, self.store.archive(self._find(key).id))
+
+    # The trash
 
     def delete(self, key: str) -> SessionInfo:
-        """Move a session to the trash, from where `restore` brings it back; return what it was."""
+        """Move a session, and all that its calls started, to the trash; return what it was.
+
+        `restore` and `undo` bring all of them back.
+        """
         info = self._find(key)
-        self.store.delete(info.id)
+        others = tuple(child.id for child in descendants(info.id, self.store.sessions()))
+        with self.journal.noting(_deed("delete", info, others=others)):
+            self.store.delete(info.id)
+        for child in others:
+            with suppress(NotFound):
+                self.store.delete(child)
         return info
 
-    def restore(self, key: str | None = None) -> Session:
-        """Bring a session back, the last deleted without a key; its name may have got a number, if it was taken."""
-        trashed = [entry.info for entry in self.trash()]
-        if not trashed:
+    def trash(self) -> TrashList:
+        """Return the deleted sessions, the last deleted first."""
+        return [entry for entry in self.store.trash() if self._is_ours(entry.info)]
+
+    def find_trashed(self, key: str | None = None) -> Trashed:
+        """Return the deleted session that a key means; without one the last deleted, or that with which it went."""
+        ours = self.trash()
+        if not ours:
             raise NotFound("The trash is empty.")
-        info = trashed[0] if key is None else _pick(key, trashed, "in the trash")
-        return Session(self.store, self.store.restore(info.id))
+        by_id = {each.info.id: each for each in ours}
+        if key is not None:
+            return by_id[pick(key.strip(), [each.info for each in ours], "in the trash").id]
+        found = ours[0]
+        while found.info.parent and (parent := by_id.pop(found.info.parent.session, None)):
+            found = parent
+        return found
+
+    def restore(self, key: str | None = None) -> Session:
+        """Bring a session back, the last deleted without a key; its name may have got a number, if it was taken.
+
+        What its calls had started comes along, unless it was deleted before.
+        """
+        found = self.find_trashed(key)
+        trash = {entry.info.id: entry for entry in self.store.trash()}
+        record = self.store.restore(found.info.id)
+        for child in descendants(found.info.id, (entry.info for entry in trash.values())):
+            if trash[child.id].deleted_at >= found.deleted_at:
+                with suppress(NotFound):
+                    self.store.restore(child.id)
+        return Session(self.store, record)
+
+    def purge(self, key: str | None = None) -> Infos:
+        """Remove a session from the trash for good, with what its calls had started, or all; return what is gone."""
+        trash = [entry.info for entry in self.store.trash()]
+        ours = [info for info in trash if self._is_ours(info)]
+        roots = ours if key is None else [self.find_trashed(key).info]
+        doomed = {info.id: info for root in roots for info in (root, *descendants(root.id, trash))}
+        gone = []
+        for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
+            with suppress(NotFound):
+                self.store.purge(info.id)
+                gone.append(info)
+        return gone[::-1]
+
+    def undo(self) -> Undone:
+        """Undo what was renamed, cleared, truncated or deleted last; undoing cannot be undone itself.
+
+        Raises `NotFound` where there is nothing to undo, and what `undo_last` raises.
+        """
+        return undo_last(self.store, self.journal, po_name=self.po_name, user_id=self.user_id)
+
+    # Reading
 
     def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002  # the word that people use
         """Write a session as one text. Raises `UsageError` for a format that there is not."""
@@ -156,18 +246,18 @@ class SessionManager:
 
     # Listing
 
-    def trash(self) -> TrashList:
-        """Return the deleted sessions, the last deleted first."""
-        return [entry for entry in self.store.trash() if self._is_ours(entry.info)]
-
     def list(self, *, limit: int | None = None, include_children: bool = True) -> Infos:
         """Return what is known of the sessions, the last changed first; opens no history.
 
         Children are the sessions that a prompt object's call started.
         """
-        infos = [info for info in self._infos(self.po_name) if include_children or info.parent is None]
-        infos.sort(key=lambda info: (info.updated_at, info.id), reverse=True)
-        return infos[:limit]
+        asked = limit and max(limit, _FEWEST_ASKED)
+        while True:  # more and more, as others' may be among them
+            found = self.store.sessions(limit=asked)
+            infos = [info for info in found if self._is_ours(info) and (include_children or info.parent is None)]
+            if asked is None or len(infos) >= (limit or 0) or len(found) < asked:
+                return infos[:limit]
+            asked *= 2
 
     # Inside
 
@@ -189,7 +279,7 @@ class SessionManager:
         key = key.strip()
         session = self._load_if_there(key.lower())
         where = f"of {self.po_name}" if self.po_name else "here"
-        return session.info if session else _pick(key, self.list(), where)
+        return session.info if session else pick(key, self.list(), where)
 
     def _load_if_there(self, session_id: str) -> Session | None:
         if not is_id(session_id):
@@ -202,7 +292,7 @@ class SessionManager:
 
     def _default(self, po_name: str) -> Session:
         try:
-            return self._create(_DEFAULT, po_name, None, None, [])
+            return Session(self.store, self.store.create(self._begun(_DEFAULT, po_name, None), {}))
         except NameTaken:  # another process was quicker, or only sessions of calls were there
             return self.for_object(po_name).get(_DEFAULT)
 
@@ -217,59 +307,60 @@ class SessionManager:
         moment = timestamp()
         return [{**message, "at": moment} for message in templates[name]]
 
-    def _create(
-        self,
-        name: str,
-        po_name: str,
-        parent: Parent | None,
-        metadata: Mapping[str, Any] | None,
-        messages: Sequence[Message],
-    ) -> Session:
+    def _begun(self, name: str, po_name: str, parent: Parent | None) -> SessionInfo:
         moment = now()
-        info = SessionInfo(
+        return SessionInfo(
             id=new_id(),
             name=name,
             po_name=po_name,
-            message_count=len(messages),
+            message_count=0,
             created_at=moment,
             updated_at=moment,
             user_id=self.user_id,
             parent=parent,
         )
-        return Session(self.store, self.store.create(info, dict(metadata or {}), messages))
+
+    def _copy(
+        self, source: Session, count: int, name: str | None, addition: str, metadata: Mapping[str, Any]
+    ) -> Session:
+        if name is None:
+            name = free_name(extended(source.name, addition), {info.name for info in self._infos(source.po_name)})
+        info = self._begun(valid_name(name), source.po_name, None)
+        return Session(self.store, self.store.create(info, dict(metadata), source.page(0, count)))
+
+    def _cut(self, operation: Operation, key: str, count: int) -> Session:
+        session_id = self._find(key).id
+        lease = self.store.lease(session_id, Holder.here(self.user_id))
+        try:
+            record = self.store.load(session_id)
+            if _within(count, record.info) == record.info.message_count:
+                return Session(self.store, record)
+            deed = _deed(operation, record.info, kept=count, copy=new_id())
+            with self.journal.noting(deed):
+                messages = self.store.read(session_id, 0, record.info.message_count)
+                put_by(self.store, record, messages, copy_id=deed.copy, kept=count)
+                return Session(self.store, self.store.truncate(session_id, count))
+        finally:
+            lease.release()
 
 
-def _pick(key: str, infos: Infos, where: str) -> SessionInfo:
-    """Choose the one session that a key means: a whole name, the beginning of an id, a name in any capitals."""
-    folded = key.casefold()
-    is_prefix = len(key) >= _SHORTEST_PREFIX
-    for found in (
-        [info for info in infos if key in (info.name, info.id)],
-        [info for info in infos if is_prefix and info.id.startswith(key.lower())],
-        [info for info in infos if info.name.casefold() == folded],
-    ):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            candidates = [_described(info, _short_id(info, infos)) for info in found]
-            raise Ambiguous(
-                f"{key!r} may mean any of {len(found)} sessions.",
-                candidates=candidates,
-                hint="Use the beginning of an id:\n" + "\n".join(candidates[:10]),
-            )
-    nearest = did_you_mean(key, (info.name for info in infos))
-    raise NotFound(f"There is no session {key!r} {where}.", hint=nearest)
+def _deed(operation: Operation, info: SessionInfo, **more: Any) -> Deed:
+    return Deed(
+        operation=operation,
+        session=info.id,
+        name=info.name,
+        po_name=info.po_name,
+        user_id=info.user_id,
+        at=now(),
+        **more,
+    )
 
 
-def _short_id(info: SessionInfo, infos: Infos) -> str:
-    """Return the beginning of an id that no other one shares, at least 8 characters of it."""
-    others = [other.id for other in infos if other.id != info.id]
-    length = 8
-    while any(other.startswith(info.id[:length]) for other in others):
-        length += 1
-    return info.id[:length]
-
-
-def _described(info: SessionInfo, short_id: str) -> str:
-    messages = count(info.message_count, "message")
-    return f"{short_id} {info.name} of {info.po_name}, {messages}, {ago(info.updated_at)}"
+def _within(number: int, info: SessionInfo) -> int:
+    """Return a number of first messages, if the session has so many."""
+    if 0 <= number <= info.message_count:
+        return number
+    raise UsageError(
+        f"{info.name!r} cannot be cut at {number:,}: it has {count(info.message_count, 'message')}.",
+        hint=f"Give a number from 0 to {info.message_count}.",
+    )

@@ -36,7 +36,7 @@ def printed(*arguments: str, cwd: Path) -> Any:
 def test_the_page_lists_what_scripts_rely_on() -> None:
     assert SESSION == [
         "id", "name", "po_name", "message_count", "created_at", "updated_at", "user_id", "parent", "tags",
-        "prompt_tokens", "completion_tokens", "cached_tokens", "cost",
+        "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived",
     ]  # fmt: skip
     assert OBJECT == ["name", "description", "model", "capabilities", "file", "fault"]
 
@@ -62,6 +62,39 @@ def test_sessions_wherever_they_are_printed(house: Path) -> None:
     assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", made["created_at"])
     assert (made["parent"], made["tags"], made["user_id"]) == (None, [], None)
+
+
+def test_what_is_managed(house: Path, tmp_path: Path) -> None:
+    made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
+    run("-p", "Hello", "--session", "One", cwd=house)
+    branched = printed("sessions", "branch", "One", "--at", "1", cwd=house)
+    assert (branched["name"], branched["message_count"]) == ("One branch", 1)
+    truncated = printed("sessions", "truncate", "One", "1", cwd=house)
+    cleared = printed("sessions", "clear", "One", cwd=house)
+    undone = printed("sessions", "undo", cwd=house)
+    assert list(undone) == documented("What was undone (")
+    assert (undone["operation"], undone["session"]["message_count"]) == ("clear", 1)
+    archived = printed("sessions", "archive", "One", cwd=house)
+    assert (archived["archived"], archived["id"]) == (True, made["id"])
+    for fields in (branched, truncated, cleared, undone["session"], archived):
+        assert list(fields) == SESSION
+    saved = printed("sessions", "backup", cwd=house)
+    assert list(saved) == documented("What was backed up (")
+    listed = printed("sessions", "backups", cwd=house)
+    assert sorted(each["file"] for each in listed) == sorted(saved["saved"])
+    assert all(list(each) == documented("A backup (") for each in listed)
+    assert printed("sessions", "restore-backup", listed[0]["file"], cwd=house)["name"].startswith("One")
+    pruned = printed("sessions", "prune", "--dry-run", cwd=house)
+    assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": []}
+    assert list(pruned) == documented("What was pruned (")
+    (trashed,) = printed("sessions", "trash", cwd=house)
+    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    copied = printed("sessions", "copy", "--to", f"files:{tmp_path / 'target'}", cwd=house)
+    assert list(copied) == documented("What was copied (")
+    assert copied["counts"]["copied"] == len(copied["sessions"]) == 4
+    assert list(copied["sessions"][0]) == ["id", "name", "po_name", "fate", "in_trash", "renamed"]
+    (gone,) = printed("sessions", "purge", "--yes", cwd=house)
+    assert list(gone) == SESSION
 
 
 def test_a_session_that_another_object_began_says_which_call_did(house: Path) -> None:

@@ -84,7 +84,7 @@ def test_what_a_command_does_not_take_is_refused(line: str, words: str) -> None:
         ("session list", "Did you mean 'sessions'?"),
         ("sessions lst", "Did you mean 'list'?"),
         ("objects frobnicate", "There are: list, show."),
-        ("frobnicate", "There are: chat, sessions, objects, schema, init."),
+        ("frobnicate", "There are: chat, sessions, objects, migrate, schema, init."),
     ],
 )
 def test_an_unknown_command_names_the_nearest_or_all(line: str, hint: str) -> None:
@@ -101,10 +101,17 @@ def test_every_command_and_group_has_help(name: str, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.startswith(f"usage: prompt-objects {name}".rstrip())
 
 
+@pytest.mark.parametrize("line", ["sessions truncate K x", "sessions truncate K -1", "sessions branch K --at ²"])
+def test_a_number_of_messages_is_a_whole_number(line: str) -> None:
+    with pytest.raises(UsageError, match="must be a whole number of at least 0"):
+        parsed(line)
+
+
 def test_the_trash_is_listed(tmp_path: Path) -> None:
     house = make_house(tmp_path / "house")
     run("sessions", "new", "Gone", "--object", "scout", cwd=house)
     run("sessions", "delete", "Gone", cwd=house)
     assert run("sessions", "list", cwd=house).stdout == ""
-    assert "deleted just now  Gone" in run("sessions", "list", "--trash", cwd=house).stdout
+    for words in (["list", "--trash"], ["trash"]):
+        assert "deleted just now  Gone" in run("sessions", *words, cwd=house).stdout
     assert run("sessions", "list", "--trash", "--object", "helper", cwd=house).stdout == ""

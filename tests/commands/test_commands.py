@@ -153,7 +153,7 @@ def test_help_retry_and_quit(chat: Chat) -> None:
     [
         ("/sesions", "/sessions"),
         ("/session swich x", "switch"),
-        ("/session frobnicate", "/session new"),
+        ("/session qqq", "/session new"),
         ("/po boos", "boss"),
         ("/session switch defualt", "Default"),
         ("/help sesion", "/session"),
@@ -194,3 +194,80 @@ def test_a_model_that_cannot_be_had_changes_nothing(tmp_path: Path) -> None:
         with pytest.raises(PromptObjectsError):
             commands.run(chat, "/model other")
         assert "rehearsal" in run(chat, "/model", Said).text
+
+
+def said(chat: Chat, *texts: str) -> None:
+    chat.session.append(*({"role": "user", "content": text} for text in texts))
+
+
+def test_what_was_cut_off_comes_back_by_undo(chat: Chat) -> None:
+    said(chat, "one", "two", "three")
+    assert "2 messages now" in run(chat, "/session truncate 2", Moved).text
+    assert chat.session.message_count == 2
+    assert "/undo brings back 2 messages" in run(chat, "/session clear", Moved).text
+    assert "as it was before, 2 messages" in run(chat, "/undo", Moved).text
+    assert "as it was before, 3 messages" in run(chat, "/undo", Moved).text
+    assert [message["content"] for message in chat.session.history] == ["one", "two", "three"]
+    with pytest.raises(NotFound, match="nothing to undo"):
+        commands.run(chat, "/undo")
+
+
+def test_undo_of_another_session_stays_where_one_is_but_for_a_deleted_one(chat: Chat) -> None:
+    first = chat.session.id
+    commands.run(chat, "/session rename First")
+    commands.run(chat, "/session new Second")
+    assert "old name" in run(chat, "/undo", Said).text
+    assert chat.session.name == "Second"
+    assert chat.manager.get(first).name == "Default"
+    run(chat, "/session delete Default", Question).yes()
+    assert isinstance(commands.run(chat, "/undo"), Moved)
+    assert chat.session.id == first
+
+
+def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
+    for name in ("One", "Two"):
+        commands.run(chat, f"/session new {name}")
+        run(chat, "/session delete", Question).yes()
+    assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
+    question = run(chat, "/session purge One", Question)
+    assert question.text == "Remove session One from the trash for good?"
+    assert len(chat.trash()) == 2
+    question.yes()
+    assert [info.name for info in chat.trash()] == ["Two"]
+    question = run(chat, "/session purge", Question)
+    assert question.text == "Remove 1 session from the trash for good?"
+    assert question.yes() == Said("1 session gone for good.")
+    assert run(chat, "/session purge", Said).text == "The trash is empty."
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "messages"),
+    [
+        ("/session branch", "Default branch", 3),
+        ("/session branch 2", "Default branch", 2),
+        ("/session branch 2 Another way", "Another way", 2),
+        ("/session branch Another way", "Another way", 3),
+    ],
+)
+def test_a_branch_takes_a_number_a_name_or_both(chat: Chat, line: str, name: str, messages: int) -> None:
+    said(chat, "one", "two", "three")
+    assert isinstance(commands.run(chat, line), Moved)
+    assert (chat.session.name, chat.session.message_count) == (name, messages)
+
+
+@pytest.mark.parametrize(
+    "line", ["/session truncate", "/session truncate x", "/session truncate ²", "/session truncate 9"]
+)
+def test_a_number_that_makes_no_sense_is_refused(chat: Chat, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, line)
+    assert caught.value.hint
+
+
+def test_archive_and_backup(chat: Chat) -> None:
+    said(chat, "one")
+    assert "in the archive" in run(chat, "/session archive", Said).text
+    assert chat.session.info.archived
+    written = Path(run(chat, "/session backup", Said).text.removeprefix("Wrote "))
+    assert written.parent == chat.environment.data_dir / "backups" / "sessions"
+    assert written.exists()

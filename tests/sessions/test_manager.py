@@ -10,7 +10,8 @@ import pytest
 from prompt_objects.errors import Ambiguous, Damaged, InvalidName, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import Parent
+from prompt_objects.sessions.record import Parent, SessionInfo, new_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 
 Again: TypeAlias = Callable[[], SessionManager]
@@ -210,6 +211,113 @@ def test_delete_and_restore_the_last(manager: SessionManager) -> None:
     assert manager.restore("One").name == "One"
     with pytest.raises(NotFound, match="empty"):
         manager.restore()
+
+
+@pytest.fixture
+def family(manager: SessionManager) -> dict[str, Session]:
+    """A session, the child that its call began, and that one's child."""
+    root = manager.create("Root")
+    child = manager.create("Child", parent=Parent(session=root.id, call="c"))
+    grandchild = manager.create("Grandchild", parent=Parent(session=child.id, call="d"))
+    manager.create("Stranger", parent=Parent(session="s", call="c"))
+    return {session.name: session for session in (root, child, grandchild)}
+
+
+def test_what_a_session_s_calls_began_is_deleted_and_restored_with_it(
+    store: Store, manager: SessionManager, family: dict[str, Session]
+) -> None:
+    other = SessionManager(store, "writer").create("Of another", parent=Parent(session=family["Child"].id, call="e"))
+    manager.delete("Root")
+    assert names(SessionManager(store)) == ["Stranger"]
+    assert {entry.info.name for entry in SessionManager(store).trash()} == {*family, "Of another"}
+    manager.restore("Root")
+    assert sorted(names(SessionManager(store))) == ["Child", "Grandchild", "Of another", "Root", "Stranger"]
+    assert SessionManager(store).get("Of another").id == other.id
+
+
+def test_without_a_key_what_went_along_is_restored_with_what_it_went_with(
+    manager: SessionManager, family: dict[str, Session]
+) -> None:
+    manager.delete("Root")
+    assert manager.restore().name == "Root"
+    assert manager.trash() == []
+
+
+def test_what_was_deleted_before_its_parent_stays_in_the_trash(
+    manager: SessionManager, family: dict[str, Session]
+) -> None:
+    manager.delete("Grandchild")
+    manager.delete("Root")
+    manager.restore("Root")
+    assert [entry.info.name for entry in manager.trash()] == ["Grandchild"]
+
+
+def test_sessions_whose_parents_form_a_circle_are_deleted_once(store: Store, manager: SessionManager) -> None:
+    first, second = new_id(), new_id()
+    moment = datetime.now(UTC)
+    for name, own, parent in (("First", first, second), ("Second", second, first)):
+        info = SessionInfo(
+            id=own,
+            name=name,
+            po_name="reader",
+            message_count=0,
+            created_at=moment,
+            updated_at=moment,
+            parent=Parent(session=parent, call="c"),
+        )
+        store.create(info, {})
+    manager.delete("First")
+    assert len(manager.trash()) == 2
+    assert len(manager.purge()) == 2
+
+
+def test_purging_one_takes_its_children_along_and_nothing_else(
+    manager: SessionManager, family: dict[str, Session]
+) -> None:
+    manager.create("Kept")
+    for name in ("Kept", "Root"):
+        manager.delete(name)
+    assert [info.name for info in manager.purge("root")] == ["Root", "Child", "Grandchild"]
+    assert [entry.info.name for entry in manager.trash()] == ["Kept"]
+    with pytest.raises(NotFound):
+        manager.restore("Root")
+
+
+def test_purging_all_empties_ones_own_trash_only(store: Store, manager: SessionManager) -> None:
+    writer = SessionManager(store, "writer")
+    for each in (manager, writer):
+        each.create("Notes")
+        each.delete("Notes")
+    assert [info.po_name for info in manager.purge()] == ["reader"]
+    assert manager.purge() == []
+    assert len(writer.trash()) == 1
+
+
+def test_a_branch_has_the_first_messages_and_says_where_it_is_from(manager: SessionManager) -> None:
+    source = manager.create("Notes", metadata={"a": 1})
+    source.append(*({"role": "user", "content": str(number)} for number in range(4)))
+    branch = manager.branch("Notes", 2)
+    assert (branch.name, list(branch.history)) == ("Notes branch", list(source.history[:2]))
+    assert branch.metadata == {"a": 1, "branched_from": {"session": source.id, "at": 2}}
+    assert manager.branch("Notes", 0, "Empty").message_count == 0
+    assert manager.branch("Notes").message_count == 4
+    for at in (5, -1):
+        with pytest.raises(UsageError, match="4 messages"):
+            manager.branch("Notes", at)
+    assert source.refresh() == []
+
+
+def test_an_archived_session_is_listed_read_and_goes_on(manager: SessionManager) -> None:
+    session = manager.create("Notes")
+    session.append({"role": "user", "content": "Hello"})
+    archived = manager.archive("Notes")
+    assert archived.info.archived
+    assert manager.list()[0].archived
+    assert archived.history == session.history
+    archived.append({"role": "user", "content": "More"})
+    assert not manager.get("Notes").info.archived
+    copy = manager.duplicate("Notes")
+    assert not copy.info.archived
 
 
 def test_a_session_may_begin_from_a_template(store: Store) -> None:

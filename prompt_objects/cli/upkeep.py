@@ -1,0 +1,159 @@
+"""`prompt-objects sessions backup, backups, restore-backup, prune, copy`: what is done for all sessions at once."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from msgspec.structs import replace
+
+from prompt_objects.cli.fields import backup_fields, copied_fields, pruned_fields, report_fields, session_fields
+from prompt_objects.cli.opening import find_session, manager_for, open_environment
+from prompt_objects.cli.sessions import print_list, print_table
+from prompt_objects.cli.streams import note, put, put_json
+from prompt_objects.environment import Environment
+from prompt_objects.sessions.backups import Backup, BackupReport
+from prompt_objects.sessions.prune import Pruned
+from prompt_objects.sessions.stores import Store, StoreOptions, open_store
+from prompt_objects.sessions.stores.url import masked, resolved
+from prompt_objects.sessions.transfer import Copied, copy_all, fates
+from prompt_objects.ui.sanitize import clean_line
+from prompt_objects.wording import ago, count
+
+__all__ = ["backup", "backups", "copy", "prune", "restore_backup"]
+
+
+def backup(options: Namespace) -> int:
+    """Back up one session, or all that have changed; the exit code is 1 where one could not be."""
+    with open_environment(options) as environment:
+        if options.key:
+            session = find_session(environment, options.object, options.key)
+            report = BackupReport((environment.backups.save(session.id),), (), ())
+        else:
+            report = environment.backups.run()
+    if options.json:
+        _put(report_fields(report))
+    else:
+        for path in report.saved:
+            put(clean_line(str(path)))
+        note(f"{count(len(report.saved), 'session')} backed up, {count(len(report.removed), 'old backup')} removed.")
+    for failure in report.failures:
+        note(failure)
+    return 1 if report.failures else 0
+
+
+def backups(options: Namespace) -> None:
+    """Print one line a backup, the last changed first, or with `--json` one object."""
+    with open_environment(options) as environment:
+        manager = manager_for(options, environment)
+        names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}
+        chosen = find_session(environment, options.object, options.key).id if options.key else None
+        kept = environment.backups.kept(chosen)
+    if options.object:
+        kept = [each for each in kept if each.session_id in names]
+
+    def row(each: Backup) -> tuple[str, ...]:
+        messages = count(each.message_count, "message")
+        return each.path.name, messages, ago(each.updated_at), names.get(each.session_id, "gone for good")
+
+    print_list(
+        kept[: options.limit],
+        lambda each: backup_fields(each, names.get(each.session_id)),
+        row,
+        is_json=options.json,
+    )
+
+
+def restore_backup(options: Namespace) -> None:
+    """Bring a session back from a backup."""
+    with open_environment(options) as environment:
+        info = environment.backups.restore(environment.backups.find(options.file)).info
+    if options.json:
+        _put(session_fields(info))
+    else:
+        put(clean_line(f"Restored: {info.name} ({info.id}) of {info.po_name}"))
+
+
+def prune(options: Namespace) -> None:
+    """Remove what is old, or only say what that would be."""
+    with open_environment(options) as environment:
+        pruned = environment.prune(dry_run=options.dry_run)
+    if options.json:
+        _put(pruned_fields(pruned, dry_run=options.dry_run))
+    else:
+        print_table(_rows(pruned))
+        note("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
+
+
+def _rows(pruned: Pruned) -> Iterator[tuple[str, str]]:
+    """Name all that went, and at last how many of each kind."""
+    yield from (("to the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in pruned.empty)
+    gone = [each.info for each in pruned.trashed]
+    yield from (("from the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in gone)
+    yield from (("log", str(path)) for path in pruned.logs)
+    yield from (("backup", path.name) for path in pruned.backups)
+    numbers = (
+        count(len(pruned.empty), "empty session"),
+        f"{len(gone):,} of the trash",
+        count(len(pruned.logs), "log"),
+        count(len(pruned.backups), "backup"),
+    )
+    yield "in all", ", ".join(numbers)
+
+
+def copy(options: Namespace) -> int:
+    """Copy all sessions from one store into another; the exit code is 1 where one was left out."""
+    with open_environment(options) as environment, _stores(options, environment) as (source, target):
+        copied = copy_all(source, target, _show_progress)
+        notices = [*source.notices(), *target.notices()]
+        origin = options.source or environment.store_url
+    if options.json:
+        _put(copied_fields(copied, masked(origin), masked(options.target)))
+    else:
+        print_table(_copied_rows(copied))
+    for notice in notices:
+        note(notice)
+    return 1 if any(each.fate in ("different", "damaged") for each in copied) else 0
+
+
+@contextmanager
+def _stores(options: Namespace, environment: Environment) -> Iterator[tuple[Store, Store]]:
+    """Open both; the target takes sessions of any size, as they were accepted once."""
+    wishes = StoreOptions(**environment.config.store_options)
+    with closing(
+        open_store(resolved(options.target, environment.folder), replace(wishes, max_session_size=None))
+    ) as to:
+        if not options.source:
+            yield environment.store, to
+            return
+        with closing(open_store(resolved(options.source, environment.folder), wishes)) as origin:
+            yield origin, to
+
+
+def _show_progress(done: int, number: int) -> None:
+    """Write how far it is over the same line again, where there is a terminal to see it."""
+    if sys.stderr.isatty():
+        end = "\n" if done == number else ""
+        print(f"\r{done:,} of {count(number, 'session')}", end=end, file=sys.stderr, flush=True)
+
+
+_FATES = {
+    "different": "is not the same in the target, where it was left as it is",
+    "damaged": "cannot be read; prompt-objects doctor may help",
+}
+
+
+def _copied_rows(copied: list[Copied]) -> Iterator[tuple[str, str]]:
+    """Name what did not go smoothly, and at last how many of each kind."""
+    for each in copied:
+        what = f"{each.name} ({each.id}) of {each.po_name}"
+        if each.fate in _FATES:
+            yield each.fate, f"{what} {_FATES[each.fate]}"
+        if each.renamed:
+            yield "renamed", f"{what} is called {each.renamed} there"
+    yield "in all", ", ".join(f"{number:,} {fate}" for fate, number in fates(copied).items())
+
+
+def _put(fields: dict[str, object]) -> None:
+    put_json(json.dumps(fields, ensure_ascii=False, indent=2))

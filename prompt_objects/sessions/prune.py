@@ -1,0 +1,111 @@
+"""Pruning: what is old goes, first into the trash, and from there for good."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from msgspec import Struct
+
+from prompt_objects.errors import Busy, Damaged, NotFound
+from prompt_objects.holder import Holder
+from prompt_objects.message import now
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.last_used import LastUsed
+from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.record import SessionInfo, Trashed
+from prompt_objects.sessions.stores import Store
+from prompt_objects.upkeep import PruneSettings
+
+__all__ = ["Pruned", "prune"]
+
+
+class Pruned(Struct, frozen=True):
+    """What went, or would go: empty sessions, into the trash; sessions of the trash, logs and backups, for good."""
+
+    empty: tuple[SessionInfo, ...]
+    trashed: tuple[Trashed, ...]
+    logs: tuple[Path, ...]
+    backups: tuple[Path, ...]
+
+
+def prune(backups: Backups, last_used: LastUsed, logs: Path, settings: PruneSettings, *, dry_run: bool) -> Pruned:
+    """Remove what is older than the settings say, or, with `dry_run`, only say what that is.
+
+    An empty session stays where it is the current one of its prompt object, or somebody is at it. Raises
+    `StoreError` where the disk refuses.
+    """
+    store, moment = backups.store, now()
+    trashed = _old_trash(store, moment - timedelta(days=settings.trash_days))
+    empty = _old_empty(store, last_used, moment - timedelta(days=settings.empty_days))
+    old_logs = list(_old_logs(logs, time.time() - timedelta(days=settings.log_days).total_seconds()))
+    if not dry_run:
+        trashed = [entry for entry in trashed if _purge(store, entry.info.id)]
+        empty = [info for info in empty if _put_away(store, info.id)]
+        for log in old_logs:
+            _remove(log)
+    return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
+
+
+def _old_trash(store: Store, before: datetime) -> list[Trashed]:
+    return [entry for entry in store.trash() if entry.deleted_at < before]
+
+
+def _old_empty(store: Store, last_used: LastUsed, before: datetime) -> list[SessionInfo]:
+    return [
+        info
+        for info in store.sessions()
+        if info.message_count == 0
+        and info.updated_at < before
+        and last_used.last_session(info.po_name) != info.id
+        and store.holder(info.id) is None
+    ]
+
+
+def _old_logs(folder: Path, before: float) -> Iterator[Path]:
+    """Find the old files in the folders of sessions; a symbolic link is neither followed nor removed."""
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(folder):
+            if is_id(entry.name) and entry.is_dir(follow_symlinks=False):
+                for file in os.scandir(entry.path):
+                    status = file.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode) and status.st_mtime < before:
+                        yield Path(file.path)
+
+
+def _purge(store: Store, session_id: str) -> bool:
+    try:
+        store.purge(session_id)
+    except NotFound:  # restored in between
+        return False
+    return True
+
+
+def _put_away(store: Store, session_id: str) -> bool:
+    """Move a session to the trash, unless somebody is at it, or it has got its first message by now."""
+    try:
+        lease = store.lease(session_id, Holder.here())
+    except Busy:
+        return False
+    try:
+        if store.load(session_id).info.message_count:
+            return False
+        store.delete(session_id)
+    except (NotFound, Damaged):
+        return False
+    finally:
+        lease.release()
+    return True
+
+
+def _remove(log: Path) -> None:
+    try:
+        log.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            log.parent.rmdir()
+    except OSError as error:
+        raise disk.failure("removed", log, error) from error

@@ -1,0 +1,224 @@
+"""What can be undone: a small journal of the last deeds, each noted before it is done, and how each is undone.
+
+No deed in it destroys anything, so the journal is a convenience: what it has forgotten is still in the trash.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from prompt_objects.errors import NameTaken, NotFound, UsageError
+from prompt_objects.holder import Holder
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.record import Record
+from prompt_objects.sessions.stores import Store
+from prompt_objects.wording import count
+
+__all__ = ["Deed", "Operation", "UndoJournal", "Undone", "undo_last"]
+
+Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
+
+_MOST = 10
+
+
+class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something done to a session, which was called `name` before, with all that it takes to undo it."""
+
+    operation: Operation
+    session: str
+    name: str
+    po_name: str
+    user_id: str | None
+    at: datetime
+    others: tuple[str, ...] = ()  # delete: the sessions that went with it
+    kept: int = 0  # clear, truncate: how many messages are left
+    copy: str = ""  # clear, truncate: the copy in the trash
+
+
+class Undone(Struct, frozen=True):
+    """What was undone, and the session as it is again; it was called `name` then, and may have got a number."""
+
+    operation: Operation
+    name: str
+    record: Record
+
+    def __str__(self) -> str:
+        info = self.record.info
+        match self.operation:
+            case "rename":
+                return f"Session {info.name} has its old name again."
+            case "delete":
+                return f"Session {info.name} is back, {count(info.message_count, 'message')}."
+            case _:
+                return f"Session {info.name} is as it was before, {count(info.message_count, 'message')}."
+
+
+class _Journal(Struct, frozen=True):
+    deeds: list[Deed]
+
+
+_DECODE = msgspec.json.Decoder(_Journal).decode
+
+
+class UndoJournal:
+    """The last ten deeds, kept in a file for all windows, or, without one, for as long as this lives.
+
+    A file that cannot be read counts as empty, and is set aside as `.corrupt`. Raises `StoreError` where the disk
+    refuses.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._mutex = Lock()
+        self._deeds: list[Deed] = []
+
+    @contextmanager
+    def held(self) -> Iterator[list[Deed]]:
+        """Have the deeds to oneself, the oldest first; however this ends, the list is kept as it is then."""
+        with self._mutex:
+            if self._path is None:
+                yield self._deeds
+                return
+            with self._locked(self._path):
+                before = self._read(self._path)
+                deeds = list(before)
+                try:
+                    yield deeds
+                finally:
+                    if deeds != before:
+                        _write(self._path, deeds)
+
+    @contextmanager
+    def noting(self, deed: Deed) -> Iterator[None]:
+        """Note a deed that is about to be done here, and forget it again where it is refused."""
+        with self.held() as deeds:
+            deeds.append(deed)
+            del deeds[:-_MOST]
+        try:
+            yield
+        except (NameTaken, NotFound):
+            with self.held() as deeds, suppress(ValueError):
+                deeds.remove(deed)
+            raise
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        lock = path.with_name(f"{path.name}.lock")
+        try:
+            disk.make_folder(path.parent)
+            descriptor = disk.open_private(lock, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise disk.failure("opened", lock, error) from error
+        try:
+            disk.lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _read(self, path: Path) -> list[Deed]:
+        try:
+            return _DECODE(disk.read_file(path)).deeds
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError, RecursionError):
+            with suppress(OSError):
+                path.replace(path.with_name(f"{path.name}.corrupt"))
+            return []
+
+
+def _write(path: Path, deeds: list[Deed]) -> None:
+    try:
+        disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(deeds)), indent=1)])
+    except OSError as error:
+        raise disk.failure("written", path, error) from error
+
+
+def undo_last(store: Store, journal: UndoJournal, *, po_name: str | None, user_id: str | None) -> Undone:
+    """Undo the last deed, of one prompt object or user where they are given, and forget it.
+
+    What was noted and never done, or cannot be undone any more since its session is gone, is forgotten, and the one
+    before it is undone. Raises `NotFound` where there is none, `NameTaken`, `Busy` and `UsageError` where
+    something came in between; the deed can be undone later then.
+    """
+    with journal.held() as deeds:
+        for deed in deeds[::-1]:
+            if po_name not in (None, deed.po_name) or user_id not in (None, deed.user_id):
+                continue
+            record = _HOW[deed.operation](store, deed)
+            deeds.remove(deed)
+            if record:
+                return Undone(deed.operation, deed.name, record)
+    raise NotFound("There is nothing to undo.")
+
+
+def _rename_back(store: Store, deed: Deed) -> Record | None:
+    try:
+        record = store.load(deed.session)
+        return None if record.info.name == deed.name else store.update(deed.session, name=deed.name)
+    except NotFound:
+        return None
+
+
+def _restore(store: Store, deed: Deed) -> Record | None:
+    """Restore what is in the trash of it: all, or, where an undoing was killed, the rest."""
+    restored: dict[str, Record] = {}
+    for session_id in (deed.session, *deed.others):
+        with suppress(NotFound):
+            restored[session_id] = store.restore(session_id)
+    return restored.get(deed.session) or next(iter(restored.values()), None)
+
+
+def _put_back(store: Store, deed: Deed) -> Record | None:
+    """Put the messages that were cut off back behind those that were kept; the copy is not needed any more then."""
+    try:
+        copy, messages = store.read_trashed(deed.copy)
+    except NotFound:
+        _put_away(store, deed)
+        return None
+    try:
+        lease = store.lease(deed.session, Holder.here(deed.user_id))
+    except NotFound:
+        return None
+    try:
+        there = store.read(deed.session, deed.kept, len(messages))
+        is_new = there != messages[deed.kept :]
+        if is_new and (there or store.load(deed.session).info.message_count != deed.kept):
+            raise _in_between(deed, copy)
+        if is_new:
+            store.append(deed.session, messages[deed.kept :], expected=deed.kept)
+        store.purge(deed.copy)
+        return store.load(deed.session) if is_new else None
+    except NotFound:
+        return None
+    finally:
+        lease.release()
+
+
+def _put_away(store: Store, deed: Deed) -> None:
+    """Move the copy to the trash where a kill came before that, and before anything was cut off."""
+    with suppress(NotFound):
+        length = store.load(deed.copy).info.message_count
+        if store.read(deed.session, deed.kept, length) == store.read(deed.copy, deed.kept, length):
+            store.delete(deed.copy)
+
+
+def _in_between(deed: Deed, copy: Record) -> UsageError:
+    return UsageError(
+        f"{deed.name!r} was changed after it was cut to {count(deed.kept, 'message')}; nothing was undone.",
+        hint=f"Restore the copy of how it was, and have both: it is called {copy.info.name!r}.",
+    )
+
+
+_HOW: dict[Operation, Callable[[Store, Deed], Record | None]] = {
+    "rename": _rename_back,
+    "delete": _restore,
+    "clear": _put_back,
+    "truncate": _put_back,
+}

@@ -1,0 +1,275 @@
+"""Backups: what has changed, whole, kept by number and age, and never in the way of what is there."""
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.record import Parent
+from prompt_objects.sessions.session import Session
+from prompt_objects.upkeep import BackupSettings
+
+pytest_plugins = ["every_store"]
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "backups" / "sessions"
+
+
+@pytest.fixture
+def backups(manager: SessionManager, folder: Path) -> Backups:
+    return Backups(folder, manager.store, BackupSettings(keep=3, days=10))
+
+
+@pytest.fixture
+def notes(manager: SessionManager) -> Session:
+    session = manager.create("Notes", metadata={"a": [1]}, parent=Parent(session="s", call="c"))
+    session.append(*said("one", "two \ud800 \u2028"))
+    return session
+
+
+def age(path: Path, days: float) -> None:
+    moment = time.time() - days * 86_400
+    os.utime(path, (moment, moment))
+
+
+def test_a_backup_is_the_json_export_whole_compressed_and_private(
+    manager: SessionManager, backups: Backups, notes: Session
+) -> None:
+    report = backups.run()
+    (path,) = report.saved
+    assert json.loads(gzip.decompress(path.read_bytes())) == json.loads(manager.export("Notes", "json"))
+    assert path.name.startswith(f"{notes.id}-20")
+    assert path.name.endswith("Z-2.json.gz")
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert path.stat().st_nlink == 1
+
+
+def test_only_what_has_changed_is_backed_up(manager: SessionManager, backups: Backups, notes: Session) -> None:
+    other = manager.create("Other")
+    other.append(*said("x"))
+    manager.create("Empty")
+    assert len(backups.run().saved) == 2
+    assert backups.run().saved == ()
+    other.append(*said("y"))
+    (again,) = backups.run().saved
+    assert other.id in again.name
+    assert [backup.message_count for backup in backups.kept(other.id)] == [2, 1]
+    assert backups.kept()[0].updated_at == other.updated_at
+
+
+def test_of_each_session_so_many_are_kept_and_none_too_old_but_always_the_newest(
+    backups: Backups, notes: Session
+) -> None:
+    for number in range(5):
+        notes.append(*said(str(number)))
+        backups.run()
+    assert [backup.message_count for backup in backups.kept()] == [7, 6, 5]
+    for backup in backups.kept():
+        age(backup.path, 11)
+    assert [path.name[-9] for path in backups.run().removed] == ["6", "5"]
+    assert [backup.message_count for backup in backups.kept()] == [7]
+
+
+def test_the_old_backup_of_a_session_that_is_gone_for_good_goes_as_well(
+    manager: SessionManager, backups: Backups, notes: Session
+) -> None:
+    backups.run()
+    manager.delete("Notes")
+    age(backups.kept()[0].path, 11)
+    assert backups.run().removed == ()
+    manager.purge()
+    assert len(backups.thin_out(dry_run=True)) == len(backups.kept()) == 1
+    assert len(backups.run().removed) == 1
+
+
+def test_it_runs_when_it_is_due(folder: Path, manager: SessionManager, notes: Session) -> None:
+    backups = Backups(folder, manager.store, BackupSettings(hours=1))
+    report = backups.run_if_due()
+    assert report
+    assert len(report.saved) == 1
+    assert backups.run_if_due() is None
+    for days in (1 / 23, -1):  # an hour ago, or in a future that a clock once showed
+        age(folder / "last-run", days)
+        assert backups.run_if_due()
+    assert Backups(folder, manager.store, BackupSettings(hours=0)).run_if_due() is None
+
+
+def test_a_purged_session_comes_back_as_it_was(manager: SessionManager, backups: Backups, notes: Session) -> None:
+    path = backups.save(notes.id)
+    history = list(notes.history)
+    manager.delete("Notes")
+    manager.purge()
+    record = backups.restore(path)
+    assert record.info == notes.info
+    assert manager.get(notes.id).metadata == {"a": [1]}
+    assert list(manager.get(notes.id).history) == history
+
+
+def test_a_session_in_the_trash_that_is_the_same_comes_back_from_there(
+    manager: SessionManager, backups: Backups, notes: Session
+) -> None:
+    path = backups.save(notes.id)
+    manager.delete("Notes")
+    assert backups.restore(path).info.id == notes.id
+    assert manager.trash() == []
+
+
+def test_what_has_gone_on_since_is_not_overwritten(manager: SessionManager, backups: Backups, notes: Session) -> None:
+    path = backups.save(notes.id)
+    notes.append(*said("three"))
+    date = f"{manager.get(notes.id).created_at:%Y-%m-%d}"
+    first, second = backups.restore(path), backups.restore(path)
+    assert [first.info.name, second.info.name] == [f"Notes (backup of {date})", f"Notes (backup of {date}) 2"]
+    assert (first.info.message_count, first.metadata) == (2, {"a": [1], "copy_of": notes.id})
+    assert len(manager.get("Notes").history) == 3
+    manager.delete("Notes")
+    assert backups.restore(path).info.id != notes.id
+    assert manager.restore("Notes").message_count == 3
+
+
+def test_its_name_may_be_taken_by_now(manager: SessionManager, backups: Backups, notes: Session) -> None:
+    path = backups.save(notes.id)
+    manager.delete("Notes")
+    manager.purge()
+    manager.create("Notes")
+    assert backups.restore(path).info.name == "Notes 2"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not gzip",
+        gzip.compress(b"not json"),
+        gzip.compress(b"[]"),
+        gzip.compress(b'{"id": "x", "name": "Notes"}'),
+        gzip.compress(b"[" * 100_000),
+        gzip.compress(b"\xff"),
+    ],
+)
+def test_what_is_no_whole_backup_is_refused_before_anything_is_made(
+    manager: SessionManager, backups: Backups, folder: Path, content: bytes
+) -> None:
+    folder.mkdir(parents=True)
+    path = folder / "x.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(Damaged, match="no whole backup"):
+        backups.restore(path)
+    assert manager.list() == []
+
+
+def test_a_backup_cut_off_or_altered_anywhere_is_refused(backups: Backups, notes: Session) -> None:
+    path = backups.save(notes.id)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), 7):
+        path.write_bytes(whole[:size])
+        with pytest.raises(Damaged):
+            backups.restore(path)
+    path.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+    with pytest.raises(Damaged):
+        backups.restore(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"history": [1]}, {"id": "../x"}, {"po_name": ""}, {"name": 3}, {"updated_at": "yesterday"}]
+)
+def test_a_document_that_makes_no_sense_is_refused(
+    manager: SessionManager, backups: Backups, notes: Session, changes: dict[str, Any]
+) -> None:
+    path = backups.save(notes.id)
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(json.dumps({**document, **changes}).encode()))
+    with pytest.raises(Damaged):
+        backups.restore(path)
+    assert len(manager.list()) == 1
+
+
+def test_a_backup_is_found_by_path_and_by_name(
+    backups: Backups, notes: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = backups.save(notes.id)
+    monkeypatch.chdir(tmp_path)
+    assert backups.find(str(path)) == backups.find(path.name) == path
+    for name in ("nothing.json.gz", "a\0b"):
+        with pytest.raises(NotFound):
+            backups.find(name)
+
+
+def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_backed_up(
+    manager: SessionManager, backups: Backups, notes: Session, tmp_path: Path, url: str
+) -> None:
+    if not url.startswith("files:"):
+        pytest.skip("needs a file to damage")
+    other = manager.create("Other")
+    other.append(*said("x"))
+    manager.store.close()
+    file = tmp_path / "data" / "sessions" / f"{notes.id}.json"
+    file.unlink()
+    file.mkdir()
+    report = backups.run()
+    assert [path.name[:36] for path in report.saved] == [other.id]
+    assert [notes.id in failure for failure in report.failures] == [True]
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from prompt_objects.errors import StoreError
+from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.stores import open_store
+from prompt_objects.upkeep import BackupSettings
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = open_store(sys.argv[1])
+store.sessions()
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+try:
+    Backups(Path(sys.argv[2]), store, BackupSettings()).run()
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit of file sizes")
+def test_where_there_is_no_room_nothing_half_is_left(
+    manager: SessionManager, notes: Session, folder: Path, url: str
+) -> None:
+    if not url.startswith("files:"):
+        pytest.skip("needs a store that another process can open without its libraries")
+    notes.append(*said("".join(map(chr, range(0x4E00, 0x5E00)))))
+    result = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, url, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert "could not be written" in result.stdout
+    assert sorted(path.name for path in folder.iterdir()) == [".lock"]
+
+
+def test_what_a_killed_one_left_is_removed(backups: Backups, notes: Session, folder: Path) -> None:
+    backups.run()
+    leftover = folder / f".{notes.id}-20260101T000000000000Z-1.json.gz.0a1b2c3d.tmp"
+    leftover.write_bytes(b"half")
+    (folder / "mine.txt").write_text("left alone")
+    backups.run()
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".gz") == [".lock", "last-run", "mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_words(manager: SessionManager, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError):
+        Backups(tmp_path / "file" / "backups", manager.store, BackupSettings()).run()
