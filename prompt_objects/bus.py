@@ -25,6 +25,7 @@ __all__ = [
     "CallStarted",
     "Event",
     "MessageSaved",
+    "MessagesArrived",
     "Notice",
     "Subscription",
     "TextDelta",
@@ -73,6 +74,12 @@ class MessageSaved(Event, frozen=True, kw_only=True):
     """A message, of whatever role, is in the store, durably."""
 
     message: Message
+
+
+class MessagesArrived(Event, frozen=True, kw_only=True):
+    """Messages that others added to the session stand in it since it was last looked at here."""
+
+    messages: list[Message]
 
 
 class CallStarted(Event, frozen=True, kw_only=True):

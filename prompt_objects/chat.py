@@ -2,8 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from prompt_objects.bus import Event, MessageSaved, TurnStarted
 from prompt_objects.environment import Environment
-from prompt_objects.errors import PromptObjectsError
+from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError
+from prompt_objects.holder import Holder
+from prompt_objects.message import Message
+from prompt_objects.occupancy import branch_aside, look
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import SessionInfo
@@ -16,12 +20,18 @@ __all__ = ["Chat"]
 
 
 class Chat:
-    """Where a person is, and the few things that a person can do from there."""
+    """Where a person is, and the few things that a person can do from there.
+
+    `pending` is what was to be sent and was not, such as while somebody else was at the session; `holder` is who that
+    is, as far as is known.
+    """
 
     def __init__(self, environment: Environment, po: PromptObject, session: Session) -> None:
         self.environment = environment
         self.po = po
         self.session = session
+        self.pending = ""
+        self.holder: Holder | None = None
         self.open(session)
 
     @property
@@ -48,7 +58,10 @@ class Chat:
     def open(self, session: Session) -> None:
         """Go to a session of the prompt object; raises `NotFound`."""
         self.environment.last_used.use_object(self.po.name)
+        is_other = session.id != self.session.id
         self.session = self.manager.switch(session.id)
+        if is_other:
+            self.pending, self.holder = "", None
 
     def move(self, name: str) -> None:
         """Go to another prompt object, to the session last used there; raises `NotFound`."""
@@ -57,13 +70,74 @@ class Chat:
         self.po = po
         self.open(session)
 
-    async def say(self, text: str) -> "Reply":
-        """Send a message and wait for the answer; raises what `PromptObject.receive` raises."""
-        return await self.po.receive(text, self.environment.context(), self.session)
+    def branch(self) -> None:
+        """Go on in a copy of the session; what somebody else is having answered in it is left out."""
+        held = self.holder_of(self.session) is not None
+        self.open(branch_aside(self.manager, self.session) if held else self.manager.branch(self.session.id))
+
+    def find(self, key: str) -> Session:
+        """Find a session of this prompt object, else of any; the current one is the one that is known here."""
+        try:
+            found = self.manager.get(key)
+        except Ambiguous:
+            raise
+        except NotFound:
+            found = self.environment.session_manager.get(key)
+        return self.session if found.id == self.session.id else found
+
+    # The conversation
+
+    async def say(self, text: str, *, wait: float | None = 0) -> "Reply":
+        """Send a message and wait for the answer; raises what `PromptObject.receive` raises.
+
+        It is `pending` until `hear` is told that it is saved.
+        """
+        self.pending = text
+        try:
+            return await self.po.receive(text, self.environment.context(), self.session, wait=wait)
+        except Busy as busy:
+            self.holder = busy.holder
+            busy.hint = "/wait sends your message once it is free, /branch in a copy; /watch looks on."
+            raise
 
     async def retry(self) -> "Reply":
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
         return await self.po.retry(self.environment.context(), self.session)
+
+    def hear(self, event: Event) -> None:
+        """Note what an event says of the message that is being sent, and of who is at the session."""
+        if event.session_id != self.session.id:
+            return
+        if isinstance(event, TurnStarted):
+            self.holder = None
+        elif isinstance(event, MessageSaved) and event.message.get("role") == "user":
+            self.pending = ""
+
+    # Others
+
+    def holder_of(self, session: Session) -> Holder | None:
+        """Return who else is at a session at this moment, if anybody is; raises `StoreError`."""
+        holder = self.environment.store.holder(session.id)
+        return None if holder is None or holder.is_here else holder
+
+    def look(self) -> list[Message]:
+        """See who else is at the session, and return what others added; raises what `Session.refresh` raises."""
+        session = self.session
+        sight = look(self.environment.store, session)
+        if session is self.session:
+            self.holder = None if sight.holder is None or sight.holder.is_here else sight.holder
+        return sight.came
+
+    def keep_up(self) -> list[str]:
+        """Do what is due in the background, and say in sentences what did not succeed; may take a while."""
+        try:
+            return self.environment.keep_up()
+        except PromptObjectsError as error:
+            return [f"Backing up or pruning did not succeed: {error}"]
+        except Exception as error:  # noqa: BLE001 - a defect in the upkeep is no reason to end a conversation
+            return [f"Backing up or pruning failed: {error!r}"]
+
+    # What a person should know
 
     def describe_model(self) -> str:
         """Find the model that answers here, and say which one it is and where; blocks for a moment."""
@@ -75,7 +149,10 @@ class Chat:
             model = self.describe_model()
         except PromptObjectsError as error:
             model = str(error)
-        return [model, *self.environment.findings()]
+        try:
+            return [model, *self.environment.findings()]
+        except PromptObjectsError as error:  # such as a definition that went while it was looked for
+            return [model, str(error)]
 
     def notices(self) -> list[str]:
         """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""

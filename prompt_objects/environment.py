@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from weakref import WeakValueDictionary
 
 from prompt_objects.bus import Bus
 from prompt_objects.catalogue import Catalogue
@@ -17,16 +16,22 @@ from prompt_objects.context import Context
 from prompt_objects.errors import NotFound
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.locate import require_environment
+from prompt_objects.migrations.runner import Migrations
+from prompt_objects.occupancy import Occupancy
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import open_store
+from prompt_objects.sessions.stores import StoreOptions, open_store
+from prompt_objects.sessions.stores.url import beside, resolved
+from prompt_objects.sessions.undo import UndoJournal
 
 if TYPE_CHECKING:
     from prompt_objects.definition import Capability, Definition
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
+    from prompt_objects.sessions.backups import Backups
+    from prompt_objects.sessions.prune import Pruned
     from prompt_objects.tools import Tool
 
 __all__ = ["Environment"]
@@ -39,7 +44,7 @@ class Environment:
     troubles nobody but those who use it. Use it as an async context manager, or `close()` it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
         self,
         folder: Path,
         config: Config,
@@ -47,6 +52,7 @@ class Environment:
         environ: Mapping[str, str],
         model: str | None = None,
         llm: "LLM | None" = None,
+        store: str | None = None,
     ) -> None:
         self.folder = folder
         self.config = config
@@ -54,15 +60,25 @@ class Environment:
         self.catalogue = Catalogue(folder / "objects", lambda: self._own_tools, config.limits)
         self.bus = Bus()
         self.data_dir = config.data_dir
-        self.store = open_store(f"files:{self.data_dir}")
+        usual = resolved(config.store or f"files:{self.data_dir}", folder)
+        self.store_url = resolved(store, folder) if store else usual
+        self._beside_store = self.data_dir if self.store_url == usual else beside(self.data_dir, self.store_url)
+        self.store = open_store(self.store_url, StoreOptions(**config.store_options))
         self.last_used = LastUsed(self.data_dir / "state.json")
-        self.session_manager = SessionManager(self.store, user_id=config.user, last_used=self.last_used)
+        self.session_manager = SessionManager(
+            self.store,
+            user_id=config.user,
+            last_used=self.last_used,
+            journal=UndoJournal(self._beside_store / "undo.json"),
+        )
+        self.occupancy = Occupancy(self.store, config.user)
+        self.notices: list[str] = []
+        self._prune_at_start = config.prune.at_start
         self._environ = environ
         self._llm = llm
         self._connections: dict[str | None, Connection] = {}
         self._connecting = threading.Lock()
         self._live: dict[str, PromptObject] = {}
-        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def open(
@@ -71,15 +87,25 @@ class Environment:
         *,
         model: str | None = None,
         llm: "LLM | None" = None,
+        store: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`.
 
         `model` (a model's name, or a key of `models` in environment.yaml) is used in place of whatever definitions
-        ask for; `llm` is one to use for everything. Raises `NoEnvironment` and `ConfigError`.
+        ask for; `llm` is one to use for everything; `store` is the URL of where sessions live instead of where
+        environment.yaml says, with a relative path from `folder` on. What an older version made is brought up to
+        date; `notices` say so. Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` for what a newer version
+        made.
         """
         path = require_environment(Path(folder).expanduser().absolute())
-        return cls(path, load_config(path, environ), environ=environ, model=model, llm=llm)
+        config = load_config(path, environ)
+        migrations = Migrations(path, config.data_dir)
+        is_due = migrations.due()  # raises before anything is touched
+        environment = cls(path, config, environ=environ, model=model, llm=llm, store=store)
+        if is_due:
+            environment.notices = migrations.at_opening(environment.session_manager)
+        return environment
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +127,33 @@ class Environment:
     def close(self) -> None:
         """Let go of files; what was acknowledged is on the disk already."""
         self.store.close()
+
+    # What is done now and then
+
+    @cached_property
+    def backups(self) -> "Backups":
+        """The backups of the sessions."""
+        from prompt_objects.sessions.backups import Backups
+
+        return Backups(self._beside_store / "backups" / "sessions", self.store, self.config.backups)
+
+    def prune(self, *, dry_run: bool = False) -> "Pruned":
+        """Remove what is old, as environment.yaml says, or only look what that would be; raises `StoreError`."""
+        from prompt_objects.sessions.prune import prune
+
+        return prune(self.backups, self.last_used, self.data_dir / "logs", self.config.prune, dry_run=dry_run)
+
+    def keep_up(self) -> list[str]:
+        """Do what is due in the background: backups, and, once, pruning where it is to be done at start.
+
+        Returns in sentences which sessions could not be backed up; raises `StoreError`. Costs a look at one file
+        where nothing is due.
+        """
+        report = self.backups.run_if_due()
+        if self._prune_at_start:
+            self._prune_at_start = False
+            self.prune()
+        return list(report.failures) if report else []
 
     # The prompt objects
 
@@ -150,10 +203,6 @@ class Environment:
     def definition(self, name: str) -> "Definition":
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         return self.catalogue[name]
-
-    def one_turn_at_a_time(self, session_id: str) -> asyncio.Lock:
-        """Return the lock of a session, by which its turns wait for one another in this event loop."""
-        return self._turns.setdefault((id(asyncio.get_running_loop()), session_id), asyncio.Lock())
 
     def tools(self, definition: "Definition") -> "dict[str, Tool]":
         """Return the capabilities that a definition names, in its order."""

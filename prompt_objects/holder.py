@@ -23,6 +23,13 @@ class Holder(Struct, frozen=True, kw_only=True):
 
         return cls(user=user or _login(), process=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this very process."""
+        import socket
+
+        return (self.process, self.host) == (os.getpid(), socket.gethostname())
+
     def __str__(self) -> str:
         since = self.since.astimezone().strftime("%H:%M:%S")
         return f"{self.user} (process {self.process} on {self.host}, since {since})"

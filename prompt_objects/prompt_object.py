@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from prompt_objects.definition import Definition
     from prompt_objects.llm import LLM
+    from prompt_objects.occupancy import Occupancy
     from prompt_objects.tools import Tool
     from prompt_objects.turn import Reply
 
@@ -35,8 +36,9 @@ class Host(Protocol):
     def llm_for(self, definition: "Definition") -> "LLM":
         """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
 
-    def one_turn_at_a_time(self, session_id: str) -> asyncio.Lock:
-        """Return the lock of a session, by which its turns wait for one another in this event loop."""
+    @property
+    def occupancy(self) -> "Occupancy":
+        """By which the turns of a session go one after the other."""
 
     def context(self) -> Context:
         """Make a root context."""
@@ -79,65 +81,88 @@ class PromptObject:
             return ""
 
     async def receive(
-        self, message: str | Message, context: Context | None = None, session: Session | None = None
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
     ) -> "Reply":
         """Take a message, in the chat form or as its text, and answer it.
 
         The history is `session`'s, by default the one last used; without a context a root context is made. Every
         message is in the store before anything follows from it, and the history is valid however the turn ends.
-        Turns of one session wait for one another.
+        Turns of one session wait for one another in an event loop; where another process is at it, `wait` is for how
+        many seconds its end is waited for, None for as long as it takes. Then `Busy` is raised, and nothing written.
 
         Raises `UsageError` for what is no message, `NotFound` where the definition or the session is gone,
         `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` when it is cancelled.
         """
-        return await self._turn(_as_message(message), context, session)
+        return await self._turn(_as_message(message), context, session, wait)
 
-    async def retry(self, context: Context | None = None, session: Session | None = None) -> "Reply":
+    async def retry(
+        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
+    ) -> "Reply":
         """Answer the last message of the session anew; the old answer stays in the file but no longer counts."""
-        return await self._turn(None, context, session)
+        return await self._turn(None, context, session, wait)
 
     def receive_sync(
-        self, message: str | Message, context: Context | None = None, session: Session | None = None
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
     ) -> "Reply":
         """Do what `receive` does, for scripts that have no event loop; raises `UsageError` inside one."""
         with suppress(RuntimeError):
             asyncio.get_running_loop()
             raise UsageError("receive_sync cannot be used inside an event loop.", hint="Await receive instead.")
-        return asyncio.run(self._receive_once(message, context, session))
+        return asyncio.run(self._receive_once(message, context, session, wait))
 
     async def _receive_once(
-        self, message: str | Message, context: Context | None, session: Session | None
+        self, message: str | Message, context: Context | None, session: Session | None, wait: float | None
     ) -> "Reply":
         try:
-            return await self.receive(message, context, session)
+            return await self.receive(message, context, session, wait=wait)
         finally:
             await self._host.disconnect()
 
     async def stream(
-        self, message: str | Message, context: Context | None = None, session: Session | None = None
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
     ) -> AsyncGenerator[Event, None]:
         """Do what `receive` does, and yield what happens meanwhile, here and in every turn below.
 
         Closing the generator cancels the turn. Raises what `receive` raises.
         """
         context = context or self._host.context()
-        turn = asyncio.create_task(self.receive(message, context, session))
+        turn = asyncio.create_task(self.receive(message, context, session, wait=wait))
         async with aclosing(context.bus.follow(turn, context.root)) as events:
             async for event in events:
                 yield event
         await turn
 
-    async def _turn(self, message: Message | None, context: Context | None, session: Session | None) -> "Reply":
+    async def _turn(
+        self, message: Message | None, context: Context | None, session: Session | None, wait: float | None
+    ) -> "Reply":
         from prompt_objects.turn import Turn
 
         if session is None:
             session = await asyncio.to_thread(self.session_manager.current)
-        async with self._host.one_turn_at_a_time(session.id):  # before anything is waited for: they go as they came
-            definition = await asyncio.to_thread(self._host.definition, self.name)
-            tools = await asyncio.to_thread(self._host.tools, definition)
+        async with self._host.occupancy.turn(session.id, wait):  # before anything is waited for: they go as they came
+            definition, tools = await asyncio.to_thread(self._defined)
             context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
             turn = Turn(definition, tools, context, session, self.session_manager)
             return await turn.run(message, lambda: asyncio.to_thread(self._host.llm_for, definition))
+
+    def _defined(self) -> "tuple[Definition, Mapping[str, Tool]]":
+        definition = self._host.definition(self.name)
+        return definition, self._host.tools(definition)
 
 
 def _as_message(message: str | Message) -> Message:

@@ -6,9 +6,9 @@ turn (an answer, an error, the person) leaves a history in which every call has 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from prompt_objects.bus import (
     CallEnded,
     CallStarted,
     Event,
+    MessagesArrived,
     MessageSaved,
     Notice,
     TextDelta,
@@ -38,11 +39,10 @@ from prompt_objects.message import (
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
+from prompt_objects.waiting import to_the_end
 from prompt_objects.wording import count
 
 __all__ = ["Reply", "Turn"]
-
-T = TypeVar("T")
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 _NOT_RUN = "Cancelled before it began; it had no effect."
@@ -57,18 +57,6 @@ class Reply(Struct, frozen=True):
     session: Session
     model: str
     usage: Usage
-
-
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` so that a cancellation takes effect only when it is done."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
 
 
 class Turn:
@@ -113,9 +101,7 @@ class Turn:
         return reply
 
     async def _take(self, message: Message) -> None:
-        came = await asyncio.to_thread(self.session.refresh)
-        if came:
-            self._notice(f"Added to this session from elsewhere: {count(len(came), 'message')}.")
+        await self._catch_up()
         lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         if lost:
             self._notice(
@@ -125,13 +111,18 @@ class Turn:
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
-        await asyncio.to_thread(self.session.refresh)
+        await self._catch_up()
         history = await asyncio.to_thread(lambda: self.session.history)
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
             raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
             self._replaces = (asked[-1] + 1, len(history))
+
+    async def _catch_up(self) -> None:
+        """Show what others added."""
+        if came := await asyncio.to_thread(self.session.refresh):
+            self._publish(MessagesArrived, messages=came)
 
     async def _answer(self, llm: LLM) -> Reply:
         """Let the model speak and call until there is an answer, or the limit of steps is reached."""
@@ -266,20 +257,25 @@ class Turn:
         await to_the_end(self._save_and_tell(messages))
 
     async def _save_and_tell(self, messages: Sequence[Message]) -> None:
-        await asyncio.to_thread(self._append, messages)
+        if came := await asyncio.to_thread(self._append, messages):
+            self._publish(MessagesArrived, messages=came)
         for message in messages:
             self._publish(MessageSaved, message=message)
 
-    def _append(self, messages: Sequence[Message]) -> None:
+    def _append(self, messages: Sequence[Message]) -> list[Message]:
+        """Add messages to the session, and return those that others added just before."""
+        came: list[Message] = []
         while True:
             try:
-                return self.session.append(*messages)
+                self.session.append(*messages)
             except Conflict:
-                self.session.refresh()  # what came in between stays where it is; ours follows it
+                came += self.session.refresh()  # what came in between stays where it is; ours follows it
             except NotFound:
                 # Deleted elsewhere while we were talking: what has been said since must not be lost with it.
                 self.session_manager.restore(self.session.id)
-                self.session.refresh()
+                came += self.session.refresh()
+            else:
+                return came
 
     def _notice(self, text: str) -> None:
         self._publish(Notice, text=text)

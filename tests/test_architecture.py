@@ -20,17 +20,17 @@ LAYERS = [
     {"commands"},
     {"chat"},
     {"environment"},
-    {"catalogue", "locate", "starter", "prompt_object"},
+    {"catalogue", "locate", "migrations", "starter", "prompt_object"},
     {"turn"},
     {"testing"},
     {"llm", "tools"},
-    {"context"},
+    {"context", "occupancy"},
     {"sessions", "bus"},
     {"definition", "config"},
     {"config_file"},
-    {"limits", "typed_yaml"},
+    {"limits", "typed_yaml", "upkeep"},
     {"yaml_document"},
-    {"wording"},
+    {"waiting", "wording"},
     {"message", "spelling"},
     {"errors"},
     {"holder"},
@@ -39,11 +39,13 @@ HEIGHT = {name: -depth for depth, layer in enumerate(LAYERS) for name in layer}
 
 # The same within sessions/, the package that has storeys of its own.
 SESSION_LAYERS = [
-    {"manager", "export"},
+    {"prune"},
+    {"manager", "export", "backups"},
     {"formats"},
-    {"session", "last_used"},
+    {"session", "last_used", "transfer", "undo"},
+    {"copies"},
     {"stores"},
-    {"names", "usage", "disk"},
+    {"names", "usage", "disk", "family", "keys"},
     {"record"},
 ]
 SESSION_HEIGHT = {name: -depth for depth, layer in enumerate(SESSION_LAYERS) for name in layer}

@@ -7,6 +7,7 @@ from prompt_objects.config import Config, load_config
 from prompt_objects.config_file import ConfigForm, ModelConfig, Prices
 from prompt_objects.errors import ConfigError, UsageError
 from prompt_objects.limits import GivenLimits
+from prompt_objects.upkeep import BackupSettings, PruneSettings
 
 FULL = """\
 default_object: coordinator
@@ -21,6 +22,12 @@ models:
 limits: {turns: 10, depth: 2}
 user: ${USER}
 editing_mode: vi
+store: postgresql://ann:${SECRET}@db.example.org/notes
+pool_size: 8
+max_session_size: 50 MB
+compress: 64 KiB
+backups: {hours: 0.5, keep: 3, days: 7}
+prune: {at_start: true, empty_days: 1, trash_days: 2, log_days: 3}
 """
 
 
@@ -37,7 +44,7 @@ def test_an_environment_needs_no_file_and_no_key(tmp_path: Path, text: str) -> N
 
 
 def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
-    assert load(tmp_path, FULL, USER="ada", SIZE="2") == Config(
+    assert load(tmp_path, FULL, USER="ada", SIZE="2", SECRET="hunter2") == Config(
         default_object="coordinator",
         data_dir=tmp_path / "state" / "here",
         model="fast",
@@ -50,6 +57,10 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
         limits=GivenLimits(turns=10, depth=2),
         user="ada",
         editing_mode="vi",
+        store="postgresql://ann:hunter2@db.example.org/notes",
+        store_options={"pool_size": 8, "max_session_size": 50_000_000, "compress": 65_536},
+        backups=BackupSettings(hours=0.5, keep=3, days=7),
+        prune=PruneSettings(at_start=True, empty_days=1, trash_days=2, log_days=3),
         notices=(
             f"{tmp_path}/environment.yaml:8:5: `models.fast.context_window` has no effect in this version.",
             f"{tmp_path}/environment.yaml:9:67: `models.paid.prices` has no effect in this version.",
@@ -59,7 +70,6 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
 
 def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_path: Path) -> None:
     text = """\
-store: files:elsewhere
 mcp_servers: {github: {command: gh-mcp, env: {TOKEN: "${NOT_SET}"}}}
 approval:
 logs: {keep: 30}
@@ -67,7 +77,7 @@ limits: {turns: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
     places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
-    assert places == ["5:21: `limits.cost`", "1:1: `store`", "2:1: `mcp_servers`", "4:1: `logs`"]
+    assert places == ["4:21: `limits.cost`", "1:1: `mcp_servers`", "3:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
 
 
@@ -111,6 +121,15 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
         ("limits: {depth: -1}\n", (1, 17), "from 0 to 32, not the number -1", ""),
         ("user: a\nmodel: ${NOT_SET}-x\n", (2, 8), "variable NOT_SET is not set", "export NOT_SET="),
         ("models: {a: {model: '${NOT_SET}'}}\n", (1, 21), "variable NOT_SET is not set", "export"),
+        ("store: here\n", (1, 8), "`store` must be the URL of a store, such as files:PATH", ""),
+        ("max_session_size: 5 apples\n", (1, 19), "a number of bytes, such as 50000000 or 50 MB, not '5 apples'", ""),
+        ("max_session_size: 0.1 B\n", (1, 19), "`max_session_size` must be at least 1 byte", ""),
+        ("max_session_size: 0\n", (1, 19), "must be a number of bytes", ""),
+        ("compress: true\n", (1, 11), "`compress` must be a number of bytes, or false", "compress: 16 kB"),
+        ("compress: []\n", (1, 11), "true or false or a number of bytes", ""),
+        ("backups: {hours: -1}\n", (1, 18), "`backups.hours` must be a number of at least 0", ""),
+        ("backups: {day: 3}\n", (1, 11), "'day' in `backups`", "'days'"),
+        ("prune: {at_start: 1}\n", (1, 19), "`prune.at_start` must be true or false", ""),
         ("- a\n", (1, 1), "The file must be a mapping", ""),
         ("a: [1\n", (1, 4), "What opens with [ here is never closed", ""),
     ],
@@ -132,6 +151,26 @@ def test_an_error_never_shows_what_a_variable_stands_for(tmp_path: Path) -> None
     assert "${TOKEN}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1", 1),
+        ("2500", 2500),
+        ("12B", 12),
+        ("3 kB", 3000),
+        ("1.5 MB", 1_500_000),
+        ("2GB", 2 * 10**9),
+        ("1 MiB", 2**20),
+    ],
+)
+def test_sizes_are_in_bytes_or_in_words(tmp_path: Path, text: str, size: int) -> None:
+    assert load(tmp_path, f"compress: {text}\n").store_options == {"compress": size}
+
+
+def test_compressing_can_be_left_off(tmp_path: Path) -> None:
+    assert load(tmp_path, "compress: false\n").store_options == {"compress": None}
+
+
 def test_what_a_variable_stands_for_is_not_expanded_again(tmp_path: Path) -> None:
     text = "models: {a: &m {model: '${A}'}, b: *m}\n"
     models = load(tmp_path, text, A="${B}", B="no").models
@@ -144,12 +183,13 @@ def test_a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file(tmp_path: 
         load_config(tmp_path, {})
 
 
-def test_the_page_about_it_documents_every_key_and_its_example_is_valid(tmp_path: Path) -> None:
+def test_the_page_about_it_documents_every_key_and_its_examples_are_valid(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent / "docs" / "environment.md").read_text(encoding="utf-8")
     top, _, rest = page.partition("\n### models\n")
     models = rest.partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE) == list(ConfigForm.__struct_fields__)
     assert set(re.findall(r"^\| `(\w+)` \|", models, re.MULTILINE)) == set(ModelConfig.__struct_fields__)
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    example, defaults = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert (load(tmp_path, defaults).backups, load(tmp_path, defaults).prune) == (BackupSettings(), PruneSettings())
     config = load(tmp_path, example, USER="ada")
     assert (config.model, config.user, config.notices) == ("local", "ada", ())

@@ -24,7 +24,11 @@ def test_starter_objects_and_migrations_travel_in_the_wheel(wheel: Path) -> None
     names = zipfile.ZipFile(wheel).namelist()
     for source in ROOT.glob("objects/*.yaml"):
         assert f"prompt_objects/_data/objects/{source.name}" in names
-    assert "prompt_objects/_data/migrations/README.md" in names
+    steps = [source.name for source in ROOT.glob("migrations/*.py")]
+    assert steps
+    for name in ("README.md", *steps):
+        assert f"prompt_objects/_data/migrations/{name}" in names
+    assert not [name for name in names if name.endswith(".pyc")]
     assert "prompt_objects/py.typed" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "docs/"))]
 
@@ -40,6 +44,11 @@ def test_an_installed_wheel_makes_an_environment_and_answers(wheel: Path, tmp_pa
     (site / "dependencies.pth").write_text(dependencies)
     program = tmp_path / "venv" / "bin" / "po"
     subprocess.run([program, "init", "home"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    old = tmp_path / "home" / "objects" / "old.yaml"
+    old.write_text("name: old\nhistory: [{role: user, content: hi}]\nprompt: You are old.\n")
+    migrate: list[str | Path] = [program, "--env", "home", "migrate"]
+    migrated = subprocess.run(migrate, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60)
+    assert "1 message to 1 session" in migrated.stdout
     where: list[str | Path] = [python, "-c", "import prompt_objects; print(prompt_objects.__file__)"]
     assert str(site) in subprocess.run(where, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     send: list[str | Path] = [

@@ -1,6 +1,7 @@
 """The command line: `main` carries out what was typed and turns every error into words and an exit code.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 75 try again later (no network, rate limit), 130 interrupted.
+Exit codes: 0 done, 1 an error, 2 wrong usage, 75 try again later (no network, rate limit, a
+session in use), 130 interrupted.
 """
 
 import sys

@@ -19,6 +19,8 @@ def run(options: Namespace) -> None:
         from prompt_objects.cli import send
 
         send.run(options, text)
+    elif options.branch or options.wait != 0:
+        raise UsageError("--wait and --branch go with a message.", hint="Usage: prompt-objects -p TEXT --wait")
     elif sys.stdin.isatty() and sys.stdout.isatty():
         _interactive(options)
     else:

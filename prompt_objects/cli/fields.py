@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prompt_objects.prompt_object import PromptObject
     from prompt_objects.sessions.backups import Backup, BackupReport
     from prompt_objects.sessions.prune import Pruned
-    from prompt_objects.sessions.record import SessionInfo, Trashed
+    from prompt_objects.sessions.record import Finding, SessionInfo, Trashed
     from prompt_objects.sessions.transfer import Copied
     from prompt_objects.sessions.undo import Undone
     from prompt_objects.turn import Reply
@@ -24,6 +24,7 @@ __all__ = [
     "MEANINGS",
     "backup_fields",
     "copied_fields",
+    "examination_fields",
     "migration_fields",
     "object_fields",
     "pruned_fields",
@@ -98,6 +99,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "counts": "object: how many sessions were `copied`, `completed`, `same`, `different`, `damaged`",
         "sessions": "list of objects: `id`, `name`, `po_name`, `fate` (one of these words), `in_trash` (boolean), "
         "`renamed` (text or null: the name in the target, where its own was taken)",
+    },
+    "What an examination found (`doctor --json`)": {
+        "findings": "list of objects: `place`, `problem`, `remedy` (what repairing does or did), "
+        "`session_id` (text or null), `repaired` (boolean)",
+        "faults": "list of texts: what is wrong with definitions",
     },
     "What was brought up to date (`migrate --json`)": {
         "dry_run": "boolean: whether it was only said what would be done",
@@ -201,6 +207,11 @@ def copied_fields(copied: "Sequence[Copied]", source: str, target: str) -> dict[
         "counts": fates(copied),
         "sessions": [asdict(each) for each in copied],
     }
+
+
+def examination_fields(findings: "Iterable[Finding]", faults: "Sequence[str]") -> dict[str, object]:
+    """Build what is printed of an examination."""
+    return {"findings": [asdict(finding) for finding in findings], "faults": list(faults)}
 
 
 def migration_fields(steps: "Iterable[Taken]", *, dry_run: bool) -> dict[str, object]:

@@ -234,6 +234,11 @@ COMMANDS = {
         "objects:show",
         (_argument("name", metavar="NAME", help="the prompt object"), _JSON),
     ),
+    "doctor": Command(
+        "see whether all is well with the sessions and the definitions, and put right what is not",
+        "doctor:run",
+        (_argument("--repair", action="store_true", help="put right what is wrong; nothing is lost by it"), _JSON),
+    ),
     "migrate": Command(
         "bring an environment that an older version made up to date",
         "migrate:run",

@@ -13,6 +13,8 @@ from prompt_objects.cli.opening import open_conversation, open_environment
 from prompt_objects.cli.running import run_to_the_end
 from prompt_objects.cli.streams import flush, note, put, put_json
 from prompt_objects.environment import Environment
+from prompt_objects.errors import Busy
+from prompt_objects.occupancy import branch_aside
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.session import Session
 from prompt_objects.turn import Reply
@@ -37,7 +39,8 @@ def run(options: Namespace, text: str) -> None:
         else:
             notes.show(event)
 
-    reply = run_to_the_end(_send(environment, po, session, text, show), environment)
+    sender = _Sender(environment, po, text, show)
+    reply = run_to_the_end(sender.send(session, options.wait, branch=options.branch), environment)
     for notice in environment.store.notices():
         note(notice)
     if options.json:
@@ -46,12 +49,46 @@ def run(options: Namespace, text: str) -> None:
         put("" if streams else reply.text)
 
 
-async def _send(
-    environment: Environment, po: PromptObject, session: Session, text: str, show: Callable[[Event], None]
-) -> Reply:
-    context = environment.context()
-    turn = asyncio.create_task(po.receive(text, context, session))
-    async with aclosing(environment.bus.follow(turn, context.root)) as events:
-        async for event in events:
-            show(event)
-    return await turn
+class _Sender:
+    """Sends a text to a prompt object, in a session that another may be at."""
+
+    def __init__(self, environment: Environment, po: PromptObject, text: str, show: Callable[[Event], None]) -> None:
+        self._environment = environment
+        self._po = po
+        self._text = text
+        self._show = show
+
+    async def send(self, session: Session, wait: float | None, *, branch: bool) -> Reply:
+        """Send it now, or when the session is free, or else in a branch; raises `Busy` and all that a turn does."""
+        try:
+            return await self._turn(session)
+        except Busy as busy:
+            if wait != 0:
+                note(f"{busy} Waiting.")
+            elif not branch:
+                raise _with_hint(busy, session) from None
+        try:
+            return await self._turn(session, wait)
+        except Busy as busy:
+            if not branch:
+                raise _with_hint(busy, session) from None
+            copy = await asyncio.to_thread(branch_aside, self._po.session_manager, session)
+            self._po.session_manager.switch(copy.id)
+            note(f"{busy} Going on in: {copy.name}")
+            return await self._turn(copy)
+
+    async def _turn(self, session: Session, wait: float | None = 0) -> Reply:
+        context = self._environment.context()
+        turn = asyncio.create_task(self._po.receive(self._text, context, session, wait=wait))
+        async with aclosing(self._environment.bus.follow(turn, context.root)) as events:
+            async for event in events:
+                self._show(event)
+        return await turn
+
+
+def _with_hint(busy: Busy, session: Session) -> Busy:
+    busy.hint = (
+        "Nothing was sent. --wait sends it when the session is free, --branch in a copy of it; "
+        f"look on with: prompt-objects sessions watch {session.id}"
+    )
+    return busy

@@ -10,7 +10,7 @@ from prompt_objects.commands.outcome import Outcome, Question, Said
 from prompt_objects.errors import NotFound
 from prompt_objects.spelling import did_you_mean
 
-__all__ = ["all_commands", "answer", "command_or_message", "find", "run"]
+__all__ = ["all_commands", "answer", "command_or_message", "find", "run", "typed"]
 
 
 @cache
@@ -30,6 +30,11 @@ def command_or_message(text: str) -> tuple[bool, str]:
     if text.startswith("//"):
         return False, text.removeprefix("/")
     return text.startswith("/"), text
+
+
+def typed(message: str) -> str:
+    """Return how a message is typed, so that it is none of the commands."""
+    return f"/{message}" if message.startswith("/") else message
 
 
 def find(line: str) -> tuple[Command, str]:

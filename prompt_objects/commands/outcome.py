@@ -5,7 +5,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-__all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Table"]
+from prompt_objects.sessions.session import Session
+
+__all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Send", "Table", "Watch"]
 
 
 class Said(Struct, frozen=True):
@@ -42,6 +44,20 @@ class Moved(Struct, frozen=True):
     text: str
 
 
+class Send(Struct, frozen=True):
+    """A message is to be sent, once nobody else is at the session."""
+
+    text: str
+    message: str
+
+
+class Watch(Struct, frozen=True):
+    """The messages of a session are to be shown as they come, while somebody else is at it."""
+
+    text: str
+    session: Session
+
+
 class Again(Struct, frozen=True):
     """The last message is to be answered anew."""
 
@@ -50,4 +66,4 @@ class Leave(Struct, frozen=True):
     """The person is done."""
 
 
-Outcome: TypeAlias = Said | Table | Document | Question | Moved | Again | Leave
+Outcome: TypeAlias = Said | Table | Document | Question | Moved | Send | Watch | Again | Leave

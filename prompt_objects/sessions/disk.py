@@ -17,6 +17,7 @@ from prompt_objects.errors import StoreError
 __all__ = [
     "UNWRITABLE",
     "OpenFile",
+    "add_to",
     "failure",
     "in_forked_children",
     "lock",
@@ -219,6 +220,16 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def add_to(path: Path, data: bytes) -> None:
+    """Add to a file, durably, what is not in it already: a repair that was killed is done again."""
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        if data not in file.readall():
+            write_all(descriptor, data)
+        sync(descriptor)
+    sync_folder(path.parent)
 
 
 def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> None:

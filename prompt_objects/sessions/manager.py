@@ -84,9 +84,12 @@ class SessionManager:
         return session
 
     def _newest(self, po_name: str) -> Session | None:
-        infos = self.for_object(po_name).list(include_children=False)
-        loaded = (self._load_if_there(info.id) for info in infos)
-        return next((session for session in loaded if session), None)
+        manager = self.for_object(po_name)
+        for limit in (1, None):  # all of them only where the newest cannot be opened
+            loaded = (self._load_if_there(info.id) for info in manager.list(limit=limit, include_children=False))
+            if session := next(filter(None, loaded), None):
+                return session
+        return None
 
     def switch(self, key: str) -> Session:
         """Make a session the current one of its prompt object."""

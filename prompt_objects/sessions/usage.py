@@ -1,6 +1,5 @@
 """Sums of what the messages of a session took, as models counted it."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,7 +30,7 @@ def with_usage(info: SessionInfo, messages: Iterable[Message], **changes: Any) -
             if isinstance(count, int) and 0 <= count <= _MOST:
                 totals[key] = min(totals[key] + count, _MOST)
         price = usage.get("cost")
-        if isinstance(price, int | float) and math.isfinite(price) and price >= 0:
+        if isinstance(price, int | float) and 0 <= price <= _MOST:
             cost = (cost or 0.0) + price
     return replace(info, cost=cost, **totals, **changes)
 

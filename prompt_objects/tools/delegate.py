@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Literal, Protocol
 
 from prompt_objects.context import Context
-from prompt_objects.errors import ToolError
+from prompt_objects.errors import Busy, ToolError
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent
@@ -12,6 +12,9 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
 
 __all__ = ["delegate"]
+
+PATIENCE_SECONDS = 60.0
+"""How long a prompt object is waited for that another process asks in the same session."""
 
 
 class Answer(Protocol):
@@ -32,7 +35,12 @@ class Receiver(Protocol):
     def session_manager(self) -> SessionManager: ...
 
     async def receive(
-        self, message: str | Message, context: Context | None = None, session: Session | None = None
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
     ) -> Answer: ...
 
 
@@ -51,7 +59,13 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
         child = context.delegate(receiver.name)
         async with finding:  # calls side by side are to find the same one
             session = await asyncio.to_thread(child_session, receiver.session_manager, context, mode)
-        answer = await receiver.receive(message, child, session)
+        try:
+            answer = await receiver.receive(message, child, session, wait=PATIENCE_SECONDS)
+        except Busy as busy:
+            raise ToolError(
+                f"{receiver.name} could not be asked, also after {PATIENCE_SECONDS:.0f} seconds: {busy} "
+                "Answer with what you have."
+            ) from busy
         return answer.text
 
     return Tool(

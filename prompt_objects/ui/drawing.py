@@ -86,11 +86,12 @@ def call(name: str, arguments: str, width: int) -> Line:
     return [("class:call", cut(f"→ {name} {_arguments(arguments)}", width).rstrip())]
 
 
-def result(text: str, seconds: float, width: int, *, failed: bool) -> Line:
-    """Draw how a call ended, on one line."""
+def result(text: str, seconds: float | None, width: int, *, failed: bool) -> Line:
+    """Draw how a call ended, on one line, and how long it took where that is known."""
     if failed:
         return [("class:failed", cut(f"✗ {text.removeprefix('Error: ')}", width))]
-    return [("class:done", cut(f"✓ {size(text)}, {duration(seconds)}", width))]
+    took = "" if seconds is None else f", {duration(seconds)}"
+    return [("class:done", cut(f"✓ {size(text)}{took}", width))]
 
 
 def barred(lines: Iterable[Line], depth: int) -> list[Line]:

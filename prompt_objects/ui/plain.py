@@ -10,16 +10,29 @@ from functools import partial
 from typing import Self, TextIO
 
 from prompt_objects import commands
-from prompt_objects.bus import CallEnded, CallStarted, Event, MessageSaved, Notice, Subscription, TextDelta, TurnEnded
+from prompt_objects.bus import (
+    CallEnded,
+    CallStarted,
+    Event,
+    MessagesArrived,
+    MessageSaved,
+    Notice,
+    Subscription,
+    TextDelta,
+    TurnEnded,
+)
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question
+from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.ui import drawing
+from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
 from prompt_objects.ui.sanitize import clean
 from prompt_objects.ui.style import Line, plain
 from prompt_objects.ui.transcript import Transcript
+from prompt_objects.ui.upkeep import keep_up
+from prompt_objects.wording import count
 
 __all__ = ["Notes", "run_plain"]
 
@@ -49,6 +62,8 @@ class Notes:
                     event.result, event.seconds, WIDTH - len(event.name) - 2, failed=event.failed
                 )
                 return f"  {text[:1]} {event.name}: {text[2:]}"
+            case MessagesArrived():
+                return f"! From elsewhere: {count(len(event.messages), 'message')}"
             case Notice():
                 return drawing.cut(f"! {event.text}", WIDTH)
             case _:
@@ -123,6 +138,7 @@ class _Conversation:
         self._news = news
         self._lines = lines
         self._transcript = Transcript()
+        self._onlooker = Onlooker(chat, self._show_lines, lambda: WIDTH)
         self._speaking = False
         self._done = False
 
@@ -130,7 +146,15 @@ class _Conversation:
         """Take line after line."""
         self._recall()
         self._tell()
+        upkeep = asyncio.create_task(keep_up(self._chat, lambda told: _print(f"\n{told}")))
+        try:
+            await self._converse()
+        finally:
+            upkeep.cancel()
+
+    async def _converse(self) -> None:
         while not self._done:
+            await self._onlooker.look()
             try:
                 text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
             except _Interrupted:
@@ -184,6 +208,10 @@ class _Conversation:
                 await self._carry_out(partial(commands.answer, outcome, await self._agreement()))
             case Moved():
                 self._recall()
+            case Send():
+                await self._turn(self._chat.say(outcome.message, wait=None))
+            case Watch():
+                await self._turn(self._onlooker.watch(outcome.session))
             case Again():
                 await self._turn(self._chat.retry())
             case Leave():
@@ -218,6 +246,7 @@ class _Conversation:
 
     def _show(self, event: Event) -> None:
         """Write the answer as it comes, and all else in whole blocks."""
+        self._chat.hear(event)
         if event.depth == 0 and isinstance(event, TextDelta):
             _write(event.text)
             self._speaking = True

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from prompt_objects.errors import PromptObjectsError
-from prompt_objects.message import Message, calls_of, live_messages, text_of
+from prompt_objects.message import Message, live_messages
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui import drawing
+from prompt_objects.ui.messages import drawn
 from prompt_objects.ui.style import Line
 
 __all__ = ["last_exchange", "recalled"]
@@ -29,23 +30,6 @@ def recalled(po_name: str, session: Session, width: int) -> list[Line]:
 
 def last_exchange(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
     """Draw what was last asked and answered, the answer's end where it is long."""
-    from prompt_objects.ui.markdown import render
-
     asked = [index for index, message in enumerate(messages) if message.get("role") == "user"]
-    lines: list[Line] = []
-    for message in messages[asked[-1] if asked else 0 :]:
-        if message.get("role") == "user":
-            lines += _shortened(drawing.said(drawing.prompt(po_name, width), text_of(message), width))
-        elif message.get("role") == "assistant":
-            if text_of(message).strip():
-                lines += [[], *_shortened(render(text_of(message), width))]
-            functions = [call["function"] for call in calls_of(message)]
-            lines += [drawing.call(str(f.get("name")), str(f.get("arguments") or ""), width) for f in functions]
-    return lines
-
-
-def _shortened(lines: list[Line]) -> list[Line]:
-    if len(lines) <= RECALLED_LINES:
-        return lines
-    left_out = f"… {len(lines) - RECALLED_LINES + 1} lines …"
-    return [[("class:hint", left_out)], *lines[1 - RECALLED_LINES :]]
+    lines = drawn(po_name, messages[asked[-1] if asked else 0 :], width, most_lines=RECALLED_LINES)
+    return lines[1:] if lines[:1] == [[]] else lines

@@ -18,25 +18,29 @@ from prompt_toolkit.utils import is_dumb_terminal
 from prompt_objects import commands
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question
-from prompt_objects.errors import PromptObjectsError
+from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
+from prompt_objects.errors import Busy, PromptObjectsError
 from prompt_objects.ui import drawing, toolbar
 from prompt_objects.ui.application import REDRAW_SECONDS, LineApplication
 from prompt_objects.ui.completer import CommandCompleter
 from prompt_objects.ui.history import TypedHistory
 from prompt_objects.ui.keys import make_bindings
 from prompt_objects.ui.layout import entry_height, make_layout, screen_size
+from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
 from prompt_objects.ui.screen import Screen
 from prompt_objects.ui.style import Line
 from prompt_objects.ui.transcript import Transcript
+from prompt_objects.ui.upkeep import keep_up
 
 __all__ = ["run"]
 
 STATUS_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 HOW_TO_LEAVE = "Ctrl-D leaves"
+CLEAR_FIRST = "Your message is back in the line; Ctrl-C clears it for that."
 
 
 async def run(chat: Chat) -> None:
@@ -60,8 +64,10 @@ class Repl:
         self._work: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = False
+        self._watching = False
+        self._sending = ""
         self._question: Question | None = None
-        self._unsaved = ""
+        self._gives_back = False
         self._leaving = False
         self._hint = ""
         self._facts = toolbar.facts(chat)
@@ -69,6 +75,7 @@ class Repl:
         self.buffer = self._make_buffer()
         self.app = self._make_application()
         self._screen = Screen(self.app)
+        self._onlooker = Onlooker(chat, self._print, lambda: self._screen.width)
 
     async def run(self) -> None:
         """Show the screen until the person leaves; what is under way then is stopped in good order."""
@@ -103,7 +110,9 @@ class Repl:
     def enter(self) -> None:
         """Send the line, carry out the command, or answer the question."""
         text = self.buffer.text
-        if self._work:
+        if self._work and self._watching:
+            self._stop(self._work)
+        elif self._work:
             self._say_below(STILL_ANSWERING if self._answering else "still busy")
         elif self._question:
             self.buffer.reset()
@@ -161,7 +170,8 @@ class Repl:
         if is_command:
             self._start(self._carry_out(partial(commands.run, self.chat, meant)), answering=False)
         else:
-            self._unsaved = text
+            self.chat.pending = meant  # already here: a Ctrl-C may come before anything else
+            self._gives_back = True
             self._start(self._turn(partial(self.chat.say, meant)), answering=True)
 
     def _answer(self, question: Question, text: str) -> None:
@@ -181,12 +191,12 @@ class Repl:
             work.cancel()
 
     def _idle(self) -> None:
-        self._work, self._answering, self._hint = None, False, ""
+        self._work, self._answering, self._watching, self._sending, self._hint = None, False, False, "", ""
         self._catch_up()
         self._tell()
-        if self._unsaved and not self.buffer.text:
-            self.buffer.document = Document(self._unsaved)  # it was not kept, so it is not lost either
-        self._unsaved = ""
+        if self._gives_back and not self.buffer.text:
+            self.buffer.document = Document(commands.typed(self.chat.pending))  # not kept, and so not lost either
+        self._gives_back = False
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
         if self._leaving and self.app.is_running and not self.app.is_done:
@@ -197,7 +207,9 @@ class Repl:
             await ask()
         except PromptObjectsError as error:
             self._catch_up()
-            self._print([[], *drawing.error(str(error), error.hint, self._screen.width)])
+            is_back = isinstance(error, Busy) and self._gives_back
+            hint = f"{error.hint}\n  {CLEAR_FIRST}" if is_back else error.hint
+            self._print([[], *drawing.error(str(error), hint, self._screen.width)])
 
     async def _carry_out(self, command: Callable[[], Outcome]) -> None:
         try:
@@ -214,12 +226,22 @@ class Repl:
             case Again():
                 self._answering = True
                 await self._turn(self.chat.retry)
+            case Send():
+                self._answering = self._gives_back = True
+                self._sending = outcome.message
+                await self._turn(partial(self.chat.say, outcome.message, wait=None))
+            case Watch():
+                self._answering = self._watching = self._gives_back = True
+                await self._turn(partial(self._onlooker.watch, outcome.session))
             case Leave():
                 self._leaving = True
 
     def _tell(self) -> None:
         for notice in self.chat.notices():
-            self._print(drawing.sentence(notice, self._screen.width, "class:notice"))
+            self._note(notice)
+
+    def _note(self, text: str) -> None:
+        self._print(drawing.sentence(text, self._screen.width, "class:notice"))
 
     async def _recall(self) -> None:
         """Show where the session was left, unless it has gone on meanwhile."""
@@ -275,10 +297,12 @@ class Repl:
         self.app.invalidate()
 
     def _show(self, event: Event) -> None:
+        self.chat.hear(event)
         if isinstance(event, MessageSaved):
             self._facts = toolbar.facts(self.chat)
-            if event.depth == 0 and event.message.get("role") == "user":
-                self._unsaved = ""
+            if self._sending and not self.chat.pending:  # it is not on the screen yet, or what came since is below it
+                self._screen.add([[], *drawing.said(self._prompt(), self._sending, self._screen.width)])
+                self._sending = ""
         self._screen.add(self._transcript.take(event, self._screen.width))
 
     async def _tick(self) -> None:
@@ -286,6 +310,18 @@ class Repl:
         while True:
             await asyncio.sleep(STATUS_SECONDS)
             if self._transcript.busy:
+                self.app.invalidate()
+
+    async def _look_around(self) -> None:
+        """Show what others add to the session, and who is at it, unless we are."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._transcript.busy or self._watching:
+                continue
+            before = (self.chat.session.info, self.chat.holder)
+            await self._onlooker.look()
+            if (self.chat.session.info, self.chat.holder) != before:
+                self._facts = toolbar.facts(self.chat)
                 self.app.invalidate()
 
     async def _warm_up(self) -> None:
@@ -301,6 +337,8 @@ class Repl:
         self._tell()
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
+        for work in (self._look_around(), keep_up(self.chat, self._note)):
+            self._spawn(work)
 
     # How it is put together
 

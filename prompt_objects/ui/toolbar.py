@@ -14,10 +14,11 @@ _KILO = 1000
 
 
 def facts(chat: Chat) -> tuple[str, ...]:
-    """Return object, session, messages, model and tokens, the most telling first."""
+    """Return object, session, who else is at it, messages, model and tokens, the most telling first."""
     info = chat.session.info
     tokens = info.prompt_tokens + info.completion_tokens
-    parts = (chat.po.name, info.name, count(info.message_count, "message"), chat.model, _tokens(tokens))
+    other = f"in use by {chat.holder.user}" if chat.holder else ""
+    parts = (chat.po.name, info.name, other, count(info.message_count, "message"), chat.model, _tokens(tokens))
     return tuple(clean_line(part) for part in parts if part)
 
 

@@ -8,6 +8,7 @@ from prompt_objects.bus import (
     CallEnded,
     CallStarted,
     Event,
+    MessagesArrived,
     MessageSaved,
     Notice,
     TextDelta,
@@ -17,6 +18,7 @@ from prompt_objects.bus import (
 from prompt_objects.message import Message, text_of
 from prompt_objects.ui import drawing
 from prompt_objects.ui.blocks import BlockStream
+from prompt_objects.ui.messages import arrived
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.ui.style import Line
 
@@ -67,6 +69,8 @@ class Transcript:
                 self._hear(event, run, width)
             case MessageSaved():
                 self._message(event, run, width)
+            case MessagesArrived():
+                self._add(event, run, "arrived", arrived(run.name, event.messages, _inner(run, width)))
             case CallStarted():
                 run.calls[event.call_id] = (event, time.monotonic())
             case CallEnded():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from file_helpers import fresh, index_of, said
 
-from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.files import FileStore
@@ -161,34 +161,6 @@ def test_an_archive_beside_a_file_does_not_come_back_when_that_is_deleted(
     file_store.delete(notes.id)
     assert not packed.exists()
     assert FileStore(folder).sessions() == []
-
-
-@pytest.mark.parametrize(
-    "spoil", [lambda data: data[:-9], lambda data: data[:40] + b"\0\0\0" + data[43:], lambda _: b"", lambda _: b"{}"]
-)
-def test_a_damaged_archive_is_named_and_left_as_it_is_and_the_others_work(
-    folder: Path, file_store: FileStore, notes: Session, packed: Path, spoil: Callable[[bytes], bytes]
-) -> None:
-    SessionManager(file_store, "reader").create("Other")
-    packed.write_bytes(spoil(packed.read_bytes()))
-    left = packed.read_bytes()
-    store = FileStore(folder)
-    for use in (
-        lambda: store.load(notes.id),
-        lambda: store.read(notes.id, 0, 1),
-        lambda: store.append(notes.id, said("x"), expected=2),
-    ):
-        with pytest.raises(Damaged, match=packed.name):
-            use()
-    (folder / "sessions" / "index.json").unlink()
-    assert [info.name for info in FileStore(folder).sessions()] == ["Other"]
-    store = FileStore(folder)
-    (folder / "sessions" / "index.json").unlink()
-    store.sessions()
-    assert any(packed.name in notice for notice in store.notices())
-    assert packed.read_bytes() == left
-    store.delete(notes.id)  # which needs nothing of what is in it
-    assert not packed.exists()
 
 
 def test_many_that_write_and_archive_at_once_lose_nothing(folder: Path, notes: Session) -> None:

@@ -211,11 +211,10 @@ def test_a_backup_is_found_by_path_and_by_name(
             backups.find(name)
 
 
+@pytest.mark.parametrize("url", ["files"], indirect=True)
 def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_backed_up(
-    manager: SessionManager, backups: Backups, notes: Session, tmp_path: Path, url: str
+    manager: SessionManager, backups: Backups, notes: Session, tmp_path: Path
 ) -> None:
-    if not url.startswith("files:"):
-        pytest.skip("needs a file to damage")
     other = manager.create("Other")
     other.append(*said("x"))
     manager.store.close()
@@ -247,11 +246,10 @@ except StoreError as error:
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit of file sizes")
+@pytest.mark.parametrize("url", ["files"], indirect=True)
 def test_where_there_is_no_room_nothing_half_is_left(
     manager: SessionManager, notes: Session, folder: Path, url: str
 ) -> None:
-    if not url.startswith("files:"):
-        pytest.skip("needs a store that another process can open without its libraries")
     notes.append(*said("".join(map(chr, range(0x4E00, 0x5E00)))))
     result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, url, str(folder)], capture_output=True, text=True, check=True

@@ -21,9 +21,9 @@ from msgspec.structs import replace
 
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent, SessionInfo, head_of, new_id
+from prompt_objects.sessions.stores.contents import document
 from prompt_objects.sessions.stores.files import FileStore
 from prompt_objects.sessions.stores.index import Index
-from prompt_objects.sessions.stores.session_file import document
 
 DYING = Path(__file__).with_name("dying_worker.py")
 USING = Path(__file__).with_name("using_worker.py")

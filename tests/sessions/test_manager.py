@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from prompt_objects.errors import Ambiguous, Damaged, InvalidName, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Ambiguous, InvalidName, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent, SessionInfo, new_id
@@ -338,6 +338,7 @@ def test_a_manager_of_all_wants_to_know_whose(store: Store) -> None:
     assert SessionManager(store).for_object("reader").create("Notes").po_name == "reader"
 
 
+@pytest.mark.parametrize("url", ["files"], indirect=True)
 def test_a_session_file_opens_its_session_and_no_other_file_does(manager: SessionManager, tmp_path: Path) -> None:
     session = manager.create("Notes")
     file = tmp_path / "data" / "sessions" / f"{session.id}.json"
@@ -349,14 +350,15 @@ def test_a_session_file_opens_its_session_and_no_other_file_does(manager: Sessio
             manager.open_file(path)
 
 
-def test_a_damaged_current_session_does_not_lock_out_of_the_others(
+@pytest.mark.parametrize("url", ["files"], indirect=True)
+def test_a_damaged_current_session_opens_with_what_is_left_of_it(
     manager: SessionManager, manager_again: Again, tmp_path: Path
 ) -> None:
     kept = manager.current()
     broken = manager.create("Broken")
     manager.switch(broken.id)
     (tmp_path / "data" / "sessions" / f"{broken.id}.json").write_text("not a session at all")
-    again = manager_again()
-    assert again.current().id == kept.id
-    with pytest.raises(Damaged):
-        again.get(broken.id)
+    found = manager_again().current()
+    assert (found.id, found.name, list(found.history)) == (broken.id, "Broken", [])
+    assert "not a session at all" in (tmp_path / "data" / "sessions" / f"{broken.id}.corrupt").read_text()
+    assert manager_again().get(kept.id).id == kept.id

@@ -1,52 +1,34 @@
 """The line interface as a person meets it: the real program in a real terminal."""
 
+import fcntl
 import json
 import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
+from windows import MARK, PROMPT, Open, make_environment, windows
 
 from openai_server import OpenAIServer, calls, chunk, error, stream, text
 from terminal import PROGRAM, Terminal
 
 pytestmark = pytest.mark.terminal
 
-MARK = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
-PROMPT = f"guide {MARK}"
 SLOW = " ".join(f"word{number}" for number in range(200))
-
-Open: TypeAlias = Callable[..., Terminal]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "objects").mkdir()
-    guide = "name: guide\ndescription: Knows the way\nprompt: You guide.\ncapabilities: [reader, read_file]\n"
-    reader = "name: reader\ndescription: Reads\nprompt: You read.\ncapabilities: [read_file]\n"
-    (tmp_path / "objects" / "guide.yaml").write_text(guide)
-    (tmp_path / "objects" / "reader.yaml").write_text(reader)
-    (tmp_path / "README.md").write_text("# Read me\n")
-    return tmp_path
+    return make_environment(tmp_path)
 
 
 @pytest.fixture
 def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    """Open the program on a screen, with the server as its model."""
-    with ExitStack() as stack:
-
-        def opened(*, env: dict[str, str] | None = None, columns: int = 80, rows: int = 24) -> Terminal:
-            served = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "k", **(env or {})}
-            command = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
-            terminal = stack.enter_context(Terminal(command, env=served, columns=columns, rows=rows))
-            terminal.wait_for(PROMPT)
-            return terminal
-
+    with windows(folder, openai_server) as opened:
         yield opened
 
 
@@ -256,12 +238,25 @@ def test_ctrl_d_during_a_reply_stops_it_and_leaves(open_: Open, openai_server: O
     assert "word5" in stored(folder)[-1]["content"]
 
 
+def test_leaving_does_not_wait_for_a_backup_that_cannot_be_made_yet(open_: Open, folder: Path) -> None:
+    lock = folder / ".prompt_objects" / "backups" / "sessions" / ".lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        terminal = open_()
+        terminal.wait_for("small: http")
+        time.sleep(0.2)
+        terminal.send("/quit\r")
+        assert terminal.wait_for_exit(5) == 0
+    assert list(lock.parent.iterdir()) == [lock]
+
+
 def test_commands_are_completed_with_what_they_do(open_: Open) -> None:
     terminal = open_()
     terminal.send("/ses")
-    terminal.wait_for("Begin a new session")
+    terminal.wait_for("Show the current session")
     terminal.press("escape")
-    terminal.wait_gone("Begin a new session", timeout=1)
+    terminal.wait_gone("Show the current session", timeout=1)
     assert f"{PROMPT} /ses" in terminal.text()
     terminal.send("sion r")
     terminal.wait_for("/session rename")

@@ -1,4 +1,4 @@
-from prompt_objects.commands.outcome import Again, Document, Leave, Said, Table
+from prompt_objects.commands.outcome import Again, Document, Leave, Said, Send, Table
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.style import plain
 
@@ -35,4 +35,5 @@ def test_cells_are_cleaned() -> None:
 def test_sentences_and_documents_are_drawn_and_actions_are_not() -> None:
     assert plain(draw(Said("Done."), 60)) == "Done."
     assert plain(draw(Document("**Help**"), 60)) == "Help"
+    assert plain(draw(Send("To be sent.", "Hello"), 60)) == "To be sent."
     assert draw(Again(), 60) == draw(Leave(), 60) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.bus import CallEnded, CallStarted, Notice, TextDelta, TurnStarted
+from prompt_objects.bus import CallEnded, CallStarted, MessagesArrived, Notice, TextDelta, TurnStarted
 from prompt_objects.ui.plain import Notes
 
 ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
@@ -15,6 +15,7 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
     notes = Notes(file)
     for event in [
         TurnStarted(**ABOUT),
+        MessagesArrived(**ABOUT, messages=[{"role": "user", "content": "Hello"}]),
         TextDelta(**ABOUT, text="words"),
         CallStarted(**ABOUT, call_id="1", name="reader", arguments='{"message": "What\\nis it?"}'),
         CallEnded(**ABOUT, call_id="1", name="reader", result="x" * 1200, failed=False, seconds=2),
@@ -24,6 +25,7 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
     ]:
         notes.show(event)
     assert file.getvalue().splitlines() == [
+        "! From elsewhere: 1 message",
         'guide → reader message="What\\nis it?"',
         "  ✓ reader: 1.2 kB, 2.0 s",
         "guide → read_file",

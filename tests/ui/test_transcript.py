@@ -2,7 +2,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prompt_objects.bus import CallEnded, CallStarted, Event, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
+from prompt_objects.bus import (
+    CallEnded,
+    CallStarted,
+    Event,
+    MessagesArrived,
+    MessageSaved,
+    Notice,
+    TextDelta,
+    TurnEnded,
+    TurnStarted,
+)
 from prompt_objects.ui.style import plain
 from prompt_objects.ui.transcript import Transcript
 
@@ -196,3 +206,14 @@ def test_everything_can_be_drawn_on_a_very_narrow_screen() -> None:
     transcript.take(CallEnded(**about, call_id="c", name="n", result="r", failed=False, seconds=0), 5)
     transcript.take(TextDelta(**about, text="some words"), 5)
     assert transcript.live(5, 1)
+
+
+def test_what_others_added_stands_before_the_answer() -> None:
+    story = Story()
+    story.starts("guide")
+    messages = [{"role": "user", "content": "Me first"}, {"role": "assistant", "content": "As you like."}]
+    story.happens(MessagesArrived, "guide", messages=messages)
+    story.says("guide", text="Your answer.")
+    seen = plain(story.drawn)
+    assert seen.index("From elsewhere: 2 messages") < seen.index("Me first") < seen.index("As you like.")
+    assert seen.index("As you like.") < seen.index("Your answer.")

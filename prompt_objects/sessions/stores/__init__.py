@@ -3,7 +3,8 @@
 A new kind of store is one file in this folder and one line in `_KINDS`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -135,9 +136,44 @@ def _memory(url: str, options: StoreOptions) -> Store:
     return MemoryStore(options)
 
 
+def _sqlite(url: str, options: StoreOptions) -> Store:
+    place = url.removeprefix("sqlite:///")
+    if place in ("", url, ":memory:"):
+        raise UsageError(f"{url!r} does not name a store.", hint="An SQLite database is named by sqlite:///PATH.")
+    with _needing("sql"):
+        from prompt_objects.sessions.stores.sql.database import SQLite
+        from prompt_objects.sessions.stores.sql.store import SqlStore
+
+    return SqlStore(SQLite(Path(place).expanduser(), options.pool_size), options)
+
+
+def _postgresql(url: str, options: StoreOptions) -> Store:
+    with _needing("sql"):
+        import psycopg  # noqa: F401 - whether it is there is better known now than at the first message
+
+        from prompt_objects.sessions.stores.sql.database import PostgreSQL
+        from prompt_objects.sessions.stores.sql.store import SqlStore
+
+    return SqlStore(PostgreSQL(url, options.pool_size), options)
+
+
+@contextmanager
+def _needing(extra: str) -> Iterator[None]:
+    """Say what has to be installed where an import does not find it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Sessions in a database need {error.name}, which is not installed.",
+            hint=f"Install it with: pip install 'prompt-objects[{extra}]'",
+        ) from error
+
+
 _KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {
     "files": ("files:PATH", _files),
     "memory": ("memory:", _memory),
+    "sqlite": ("sqlite:///PATH", _sqlite),
+    "postgresql": ("postgresql://USER:PASSWORD@HOST/DATABASE", _postgresql),
 }
 
 

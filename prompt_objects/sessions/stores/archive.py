@@ -4,7 +4,9 @@ Either way the one form is on the disk before the other goes, so that a kill lea
 Where both are there the `.json` counts: it may have got messages since, and an archive never does.
 """
 
+import io
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +14,16 @@ from typing import Any
 
 import msgspec
 
-from prompt_objects.errors import Damaged
 from prompt_objects.message import timestamp
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.stores.session_file import Contents, contents, document, gone
+from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.stores.contents import Contents, contents, document, gone
+from prompt_objects.sessions.stores.head import id_of
 
-__all__ = ["ArchiveReader", "pack", "read_archive", "rewrite_archive", "unpack"]
+__all__ = ["ArchiveReader", "pack", "read_archive", "rewrite_archive", "set_aside", "unpack"]
+
+_GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 256
 
 
 def pack(path: Path, data: bytes) -> None:
@@ -30,29 +36,42 @@ def pack(path: Path, data: bytes) -> None:
         raise disk.failure("written", path, error) from error
 
 
-def unpack(path: Path) -> bytes:
-    """Return the bytes of the session file in an archive. Raises `NotFound`, and `Damaged`."""
-    import gzip
+def unpack(path: Path) -> tuple[bytes, bool]:
+    """Return the bytes of the session file in an archive, and whether that is all of them.
 
+    Of a damaged archive it is what stands before the damage. Raises `NotFound`.
+    """
     try:
         packed = disk.read_file(path)
     except FileNotFoundError as error:
         raise gone(path) from error
     except OSError as error:
         raise disk.failure("read", path, error) from error
+    unpacking = zlib.decompressobj(_GZIP)
+    unpacked = io.BytesIO()
+    with suppress(zlib.error):
+        for start in range(0, len(packed), _PIECE):  # what stands before an error in the same piece would be lost
+            unpacked.write(unpacking.decompress(packed[start : start + _PIECE]))
+    return unpacked.getvalue(), unpacking.eof
+
+
+def set_aside(path: Path) -> None:
+    """Keep a damaged archive as it is, as `<id>.corrupt.gz` beside it. Raises `StoreError`."""
+    beside = path.with_name(f"{id_of(path)}.corrupt.gz")
     try:
-        return gzip.decompress(packed)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Damaged(
-            f"{path} is an archived session that cannot be unpacked: {error}.",
-            hint="It is left as it is. Put a copy from a backup in its place.",
-        ) from error
+        disk.replace_file(beside, (disk.read_file(path),))
+    except OSError as error:
+        raise disk.failure("written", beside, error) from error
 
 
-def read_archive(path: Path) -> Contents:
-    """Return what an archived session holds. Raises `NotFound`, and `Damaged`."""
-    found = contents(path, unpack(path))
-    return replace(found, info=msgspec.structs.replace(found.info, archived=True))
+def read_archive(path: Path, known: SessionInfo | None = None) -> Contents:
+    """Return what an archived session holds, as far as it can be read. Raises `NotFound`.
+
+    Of one whose beginning is damaged, `known` says who it is.
+    """
+    data, whole = unpack(path)
+    found = contents(path, data, known)
+    return replace(found, info=msgspec.structs.replace(found.info, archived=True), whole=found.whole and whole)
 
 
 def rewrite_archive(
@@ -60,6 +79,8 @@ def rewrite_archive(
 ) -> Contents:
     """Put an archive with another head, and the first `count` of its messages, in the place of one; return it."""
     messages = found.read(0, count)
+    if not found.whole:
+        set_aside(path)
     pack(path, b"".join(document({**found.head, **head}, messages, timestamp(updated_at))))
     return read_archive(path)
 
@@ -70,8 +91,8 @@ class ArchiveReader:
     def __init__(self) -> None:
         self._last: tuple[tuple[Path, int, int, int], Contents] | None = None
 
-    def read(self, path: Path) -> Contents:
-        """Return what an archive holds at this moment. Raises `NotFound`, and `Damaged`."""
+    def read(self, path: Path, known: SessionInfo | None = None) -> Contents:
+        """Return what `read_archive` does, of an archive as it is at this moment."""
         try:
             status = path.lstat()
         except FileNotFoundError as error:
@@ -79,5 +100,5 @@ class ArchiveReader:
         key = (path, status.st_ino, status.st_mtime_ns, status.st_size)
         last = self._last
         if last is None or last[0] != key:
-            last = self._last = (key, read_archive(path))
+            last = self._last = (key, read_archive(path, known))
         return last[1]

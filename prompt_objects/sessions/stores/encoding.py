@@ -8,7 +8,7 @@ import msgspec
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
 
-__all__ = ["decode", "decode_at", "encode"]
+__all__ = ["decode", "decode_at", "decode_message", "encode"]
 
 _DEEPEST = 200  # far below the depth at which a reader, called from deep inside a program, would give up
 
@@ -77,6 +77,14 @@ def decode(line: bytes) -> Message:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004  # the same to whoever reads a file
     return value
+
+
+def decode_message(line: bytes) -> Message:
+    """Read a line. Raises `ValueError` where it is no message: no JSON object, or one without a role."""
+    message = decode(line)
+    if not isinstance(message.get("role"), str):
+        raise ValueError("not a message")  # noqa: TRY004  # the same to whoever reads a file
+    return message
 
 
 def decode_at(text: str, position: int) -> tuple[Any, int] | None:

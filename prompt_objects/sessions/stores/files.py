@@ -16,14 +16,17 @@ from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.record import Record, SessionInfo, Trashed, head_of
+from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed, head_of
 from prompt_objects.sessions.stores import StoreOptions
+from prompt_objects.sessions.stores.contents import document, gone
 from prompt_objects.sessions.stores.encoding import encode
+from prompt_objects.sessions.stores.examination import Examination
+from prompt_objects.sessions.stores.head import metadata_of
 from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.index_file import in_order
 from prompt_objects.sessions.stores.leases import FileLease, Leases
 from prompt_objects.sessions.stores.refusals import conflict, full, name_taken, too_few
-from prompt_objects.sessions.stores.session_file import SessionFile, document, gone, metadata_of
+from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.sessions.stores.shelf import Shelf
 from prompt_objects.sessions.stores.trash import Trash
@@ -267,6 +270,44 @@ class FileStore:
         """Take a session out of the trash for good, with what a repair put beside it, its logs and its workspace."""
         self._trash.purge(session_id)
 
+    # Looking through it
+
+    def examine(self, *, repair: bool = False) -> list[Finding]:
+        """Look through everything for what is damaged or left over."""
+        return list(Examination(self._live, self._trash, self._leases, self, repair=repair).findings())
+
+    def mend(self, session_id: str, *, trashed: bool) -> None:
+        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        if trashed:
+            self._trash.mend(session_id)
+        elif not self._live.file(session_id).exists():
+            self._shelf.update(self._live.archive(session_id), None, None)
+        else:
+            with self._file(session_id) as file:
+                file.mend()
+            self._shelf.clear_up(file)
+
+    def enter(self, session_id: str) -> None:
+        """Have the entry of a session say what its file says; without a file, take it out."""
+        try:
+            self._wherever(session_id, self._enter_exactly, self._shelf.load)
+        except NotFound:
+            with self._index:
+                if not self._live.has(session_id):
+                    self._index.remove(session_id)
+
+    def _enter_exactly(self, file: SessionFile) -> None:
+        with file.locked(), self._index:
+            info = file.info()
+            if self._index.find(file.id) != info:
+                self._index.put(info)
+                file.entry = None
+
+    def enter_all(self) -> None:
+        """Write the index anew from the session files."""
+        with self._index:
+            self._index.rebuild()
+
     # Who is at it
 
     def lease(self, session_id: str, holder: Holder) -> FileLease:
@@ -298,12 +339,15 @@ class FileStore:
             file = self._files.get(session_id)
             is_new = file is None
             if file is None:
-                file = self._files[session_id] = SessionFile(self._live.file(session_id), self._notices)
+                file = self._files[session_id] = self._open(session_id)
                 self._close_idle()
             self._files.move_to_end(session_id)
         if is_new:
             self._shelf.clear_up(file)
         return file
+
+    def _open(self, session_id: str) -> SessionFile:
+        return SessionFile(self._live.file(session_id), self._notices, lambda: self._index.glance(session_id))
 
     def _make_folder(self) -> None:
         try:

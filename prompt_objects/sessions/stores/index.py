@@ -339,8 +339,12 @@ class Index:
             return False
 
     def _put_aside(self) -> None:
-        """Move out of the way what stands at the path and is no file: a folder, a link."""
-        if os.path.lexists(self.path) and not stat.S_ISREG(self.path.lstat().st_mode):
+        """Keep what stands at the path and is no index: a file as a copy, a folder or a link out of the way."""
+        if not os.path.lexists(self.path):
+            return
+        if stat.S_ISREG(self.path.lstat().st_mode):
+            disk.replace_file(self.path.with_name(f"{self.path.name}.corrupt"), [disk.read_file(self.path)])
+        else:
             stamp = timestamp().replace(":", "").replace(".", "")
             self.path.rename(self.path.with_name(f"{self.path.name}.corrupt-{stamp}"))
 

@@ -6,7 +6,7 @@ The system lets go of the lock when its holder ends, however that comes about; t
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class FileLease:
     """An open file in the folder of leases, and, while it is among those `held`, a lease."""
 
     def __init__(self, path: Path, descriptor: int, held: set["FileLease"]) -> None:
-        self._path = path
+        self.path = path
         self._held = held
         self._descriptor = descriptor
         self._closing = weakref.finalize(self, os.close, descriptor)
@@ -42,7 +42,7 @@ class FileLease:
     def is_current(self) -> bool:
         """Say whether this is the file at the path still: whoever had the lock before may have removed it."""
         with suppress(FileNotFoundError):
-            return os.path.samestat(self._path.lstat(), os.fstat(self._descriptor))
+            return os.path.samestat(self.path.lstat(), os.fstat(self._descriptor))
         return False
 
     def write(self, holder: Holder) -> None:
@@ -62,7 +62,7 @@ class FileLease:
             self._held.discard(self)
             with suppress(OSError):  # an unlocked file that stays behind is nobody's as well
                 if self.is_current():
-                    self._path.unlink()
+                    self.path.unlink()
             disk.unlock(self._descriptor)  # also for a child that was forked with it
             os.close(self._descriptor)
 
@@ -121,6 +121,15 @@ class Leases:
                 return found
             time.sleep(_PAUSE)
         return somebody()
+
+    def abandoned(self) -> Iterator[FileLease]:
+        """Yield those whose holder has ended, each taken, to be released or, as it was, closed."""
+        for path in sorted(self._folder.glob("*.json")):
+            with suppress(OSError):
+                lease = FileLease(path, _open(path), self._held)
+                if lease.try_lock() and lease.is_current():
+                    yield lease
+                lease.close()
 
     def _path(self, session_id: str) -> Path:
         if not is_id(session_id):

@@ -4,6 +4,7 @@ Every message that is whole is kept, wherever it stands; what cannot be read is 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,6 +15,8 @@ from prompt_objects.sessions.stores.encoding import decode_at
 __all__ = ["Recovered", "recover"]
 
 _LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
+_MESSAGE_BEGINS = re.compile(r'^,?\{"role"\s*:', re.MULTILINE)
+_LONGEST_HEAD = 64 * 1024
 _BETWEEN = re.compile(r"[\s,\0]*")
 _FOOT = re.compile(r"\][^{\n]*")
 _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
@@ -32,13 +35,14 @@ class Recovered:
     whole: bool
 
 
-def recover(data: bytes, foot_length: int) -> Recovered | None:
-    """Read what can be read; None where not even the head can be."""
+def recover(data: bytes, foot_length: int) -> Recovered:
+    """Read what can be read; of a head that cannot, whatever values in it are whole."""
     text = data.decode(errors="surrogateescape").removeprefix("\ufeff")
     if whole := _whole(text.strip("\0 \t\r\n")):
         return whole
     mixed = _mixed_line(data, foot_length)
-    return _in_parts(text.removesuffix(mixed), mixed)
+    text = text.removesuffix(mixed)
+    return _in_parts(text, mixed) or _without_head(text, mixed)
 
 
 def _mixed_line(data: bytes, foot_length: int) -> str:
@@ -77,6 +81,30 @@ def _in_parts(text: str, mixed: str) -> Recovered | None:
                 head["updated_at"] = updated[1]
             return Recovered(head, messages, (unreadable + mixed).encode(errors="surrogateescape"), whole=False)
     return None
+
+
+def _without_head(text: str, mixed: str) -> Recovered:
+    """Read a file whose beginning is damaged: what was cut off of it, or overwritten, may be anything."""
+    begin = _LIST_BEGINS.search(text)
+    first = _MESSAGE_BEGINS.search(text)
+    start = begin.end() if begin else first.start() if first else len(text)
+    before = text[:start]
+    head = dict(_salvaged(before[:_LONGEST_HEAD]))
+    messages, unreadable = _scan(text, start)
+    if updated := _UPDATED.search(text[-200:]):
+        head["updated_at"] = updated[1]
+    before = before.strip("\0 \t\r\n")
+    aside = (f"{before}\n" if before else "") + unreadable + mixed
+    return Recovered(head, messages, aside.encode(errors="surrogateescape"), whole=False)
+
+
+def _salvaged(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the texts in a damaged head that are whole, by their keys; of several of one key, the first."""
+    for key in ("user_id", "created_at", "po_name", "name"):
+        found = re.search(rf'"{key}"\s*:\s*', text)
+        value = decode_at(text, found.end()) if found else None
+        if value and isinstance(value[0], str):
+            yield key, value[0]
 
 
 def _scan(text: str, position: int) -> tuple[list[Message], str]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.archive import read_archive
-from prompt_objects.sessions.stores.session_file import summary
+from prompt_objects.sessions.stores.contents import summary
 
 __all__ = ["SessionFolder"]
 
@@ -65,15 +65,15 @@ class SessionFolder:
                 try:
                     status = path.lstat()
                     if not stat.S_ISREG(status.st_mode):
-                        self._name(f"{path} is not a session: it is not a file.")
+                        self.tell(f"{path} is not a session: it is not a file.")
                     else:
                         yield _known(path), status.st_mtime
                 except (FileNotFoundError, NotFound):  # moved just now
                     continue
-                except (Damaged, StoreError) as error:
-                    self._name(str(error))
+                except StoreError as error:
+                    self.tell(str(error))
                 except OSError as error:
-                    self._name(str(disk.failure("read", path, error)))
+                    self.tell(str(disk.failure("read", path, error)))
                 break
 
     def take(self, path: Path, *, touch: bool = False) -> None:
@@ -104,7 +104,8 @@ class SessionFolder:
         except OSError as error:
             raise disk.failure("removed", path, error) from error
 
-    def _name(self, problem: str) -> None:
+    def tell(self, problem: str) -> None:
+        """Note a problem for the person, once."""
         if problem not in self._named:
             self._named.add(problem)
             self._notes.append(problem)

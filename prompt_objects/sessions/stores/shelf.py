@@ -12,11 +12,21 @@ from prompt_objects.errors import Damaged, NotFound, StoreError
 from prompt_objects.message import Message, now
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import Record, SessionInfo
-from prompt_objects.sessions.stores.archive import ArchiveReader, pack, read_archive, rewrite_archive, unpack
+from prompt_objects.sessions.stores.archive import (
+    ArchiveReader,
+    pack,
+    read_archive,
+    rewrite_archive,
+    set_aside,
+    unpack,
+)
+from prompt_objects.sessions.stores.contents import Contents, contents, gone
+from prompt_objects.sessions.stores.head import id_of, metadata_of
 from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.refusals import too_few
-from prompt_objects.sessions.stores.session_file import Contents, SessionFile, contents, gone, metadata_of
+from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
+from prompt_objects.wording import count
 
 __all__ = ["Shelf"]
 
@@ -31,17 +41,17 @@ class Shelf:
         self._reader = ArchiveReader()
 
     def load(self, packed: Path) -> Record:
-        """Return all of an archived session but its history. Raises `NotFound`, and `Damaged`."""
-        found = self._reader.read(packed)
+        """Return all of an archived session but its history. Raises `NotFound`."""
+        found = self._read(packed)
         if self._index.glance(found.info.id) != found.info:
             with suppress(StoreError, NotFound), self._index:
                 if not self._live.file(found.info.id).exists():
-                    self._index.put(self._reader.read(packed).info)
+                    self._index.put(self._read(packed).info)
         return Record(found.info, found.metadata)
 
     def read(self, packed: Path, start: int, stop: int) -> list[Message]:
-        """Return messages of an archived session. Raises `NotFound`, and `Damaged`."""
-        return self._reader.read(packed).read(start, stop)
+        """Return messages of an archived session. Raises `NotFound`."""
+        return self._read(packed).read(start, stop)
 
     def put(self, file: SessionFile, info: SessionInfo) -> Record:
         """Archive a session whose file is locked, and of which its entry is to say `info` but for that."""
@@ -63,30 +73,37 @@ class Shelf:
                 head["name"] = name
             return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
 
-    def truncate(self, packed: Path, count: int) -> Record:
-        """Keep the first `count` messages of an archived session."""
+    def truncate(self, packed: Path, length: int) -> Record:
+        """Keep the first `length` messages of an archived session."""
         with self._changing(packed) as found:
-            if not 0 <= count <= found.info.message_count:
-                raise too_few(found.info.name, found.info.message_count, count)
-            if count == found.info.message_count:
+            if not 0 <= length <= found.info.message_count:
+                raise too_few(found.info.name, found.info.message_count, length)
+            if length == found.info.message_count:
                 return Record(found.info, found.metadata)
-            return self._rewrite(packed, found, {}, count, now())
+            return self._rewrite(packed, found, {}, length, now())
+
+    def _read(self, packed: Path) -> Contents:
+        found = self._reader.read(packed, self._index.glance(id_of(packed)))
+        if not found.whole:
+            kept = count(found.info.message_count, "whole message")
+            self._live.tell(f"{packed} is damaged; {kept} can be read. It is kept as it is when the session changes.")
+        return found
 
     @contextmanager
     def _changing(self, packed: Path) -> Iterator[Contents]:
         """Have an archive to oneself for a block. Raises `NotFound` where it is, or comes to be, no archive."""
-        self._reader.read(packed)
+        self._read(packed)
         with self._index:
-            found = self._reader.read(packed)
+            found = self._read(packed)
             if self._live.file(found.info.id).exists():
                 raise gone(packed)
             yield found
 
     def _rewrite(
-        self, packed: Path, found: Contents, head: dict[str, Any], count: int, updated_at: datetime
+        self, packed: Path, found: Contents, head: dict[str, Any], length: int, updated_at: datetime
     ) -> Record:
         self._index.doubt(found.info.id)
-        found = rewrite_archive(packed, found, head, count=count, updated_at=updated_at)
+        found = rewrite_archive(packed, found, head, count=length, updated_at=updated_at)
         with self._index.following():
             self._index.put(found.info)
             self._index.sync()
@@ -103,8 +120,10 @@ class Shelf:
         with self._index:
             if path.exists() or not packed.exists():  # somebody else was at it
                 return path.exists()
-            data = unpack(packed)
-            info = contents(packed, data).info
+            data, whole = unpack(packed)
+            info = contents(packed, data, self._index.find(session_id)).info
+            if not whole:
+                set_aside(packed)
             self._index.doubt(session_id)
             disk.replace_file(path, (data,))
             self._live.drop(packed)

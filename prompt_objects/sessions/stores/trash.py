@@ -11,8 +11,10 @@ from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import free_name
 from prompt_objects.sessions.record import Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores.archive import read_archive, rewrite_archive
+from prompt_objects.sessions.stores.contents import gone
+from prompt_objects.sessions.stores.head import metadata_of
 from prompt_objects.sessions.stores.index import Index
-from prompt_objects.sessions.stores.session_file import SessionFile, gone, metadata_of
+from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 
 __all__ = ["Trash"]
@@ -91,6 +93,19 @@ class Trash(SessionFolder):
         with self._index.following():
             self._index.put(info)
         return info
+
+    def mend(self, session_id: str) -> None:
+        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        packed = self.archive(session_id)
+        if packed.exists():
+            found = read_archive(packed)
+            count, updated_at = found.info.message_count, found.info.updated_at
+            rewrite_archive(packed, found, {}, count=count, updated_at=updated_at)
+            return
+        file = self._file(session_id)
+        with file:
+            file.mend()
+            file.close()
 
     def purge(self, session_id: str) -> None:
         """Remove a session with all that belongs to it; its own file last, so that a kill leaves it to be purged."""

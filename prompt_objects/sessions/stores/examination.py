@@ -1,0 +1,253 @@
+"""Looking through a file store for what is damaged or left over, and putting it right."""
+
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from prompt_objects.errors import NotFound, StoreError
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.names import free_name, is_id
+from prompt_objects.sessions.record import Finding, SessionInfo
+from prompt_objects.sessions.stores.archive import read_archive
+from prompt_objects.sessions.stores.contents import contents, read_ours
+from prompt_objects.sessions.stores.leases import Leases
+from prompt_objects.sessions.stores.session_folder import SessionFolder
+from prompt_objects.wording import count
+
+__all__ = ["Examination", "Mender"]
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
+_QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing any more
+_LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
+
+
+class _Entry(msgspec.Struct):
+    id: str
+
+
+class Mender(Protocol):
+    """What a file store can do about a session."""
+
+    def mend(self, session_id: str, *, trashed: bool) -> None:
+        """Bring the file of a session into our form, whatever is wrong with it."""
+
+    def enter(self, session_id: str) -> None:
+        """Have the entry of a session say what its file says; without a file, take it out."""
+
+    def update(self, session_id: str, *, name: str) -> object:
+        """Give a session another name."""
+
+    def enter_all(self) -> None:
+        """Write the index anew."""
+
+
+class Examination:
+    """One look through everything; `repair` has what is found put right at once, and nothing is written without."""
+
+    def __init__(
+        self, live: SessionFolder, trash: SessionFolder, leases: Leases, mender: Mender, *, repair: bool
+    ) -> None:
+        self._live = live
+        self._trash = trash
+        self._leases = leases
+        self._mender = mender
+        self._repair = repair
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong, in the order in which it is best put right: files first, then what is told of them."""
+        for folder in (self._live, self._trash):
+            yield from self._left_over(folder)
+            for session_id in sorted(folder.ids()):
+                yield from self._of_session(folder, session_id)
+        yield from self._of_index()
+        yield from self._same_names()
+        yield from self._of_leases()
+
+    def _found(
+        self, place: Path, problem: str, remedy: str, mend: Callable[[], object], session_id: str | None = None
+    ) -> Finding:
+        """Make a finding, and where it is to be, put it right; what the disk refuses stays as it was, and is told."""
+        repaired = False
+        if self._repair:
+            try:
+                mend()
+                repaired = True
+            except (OSError, StoreError, NotFound) as error:
+                remedy = f"{remedy} That failed: {error}"
+        return Finding(place=str(place), problem=problem, remedy=remedy, session_id=session_id, repaired=repaired)
+
+    # Files
+
+    def _left_over(self, folder: SessionFolder) -> Iterator[Finding]:
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(folder.path)):  # noqa: PTH208 - names alone are wanted
+                path = folder.path / name
+                if (of := _TEMPORARY.fullmatch(name)) and _is_quiet(path):
+                    remedy = (
+                        "It was never in use; what it holds is put into a .corrupt file, unless it is there already."
+                    )
+                    target = folder.path / of[1]
+                    yield self._found(
+                        path, "Left behind by a write that was interrupted.", remedy, _Clearing(path, target)
+                    )
+
+    def _of_session(self, folder: SessionFolder, session_id: str) -> Iterator[Finding]:
+        is_trashed = folder is self._trash
+        path, packed = folder.file(session_id), folder.archive(session_id)
+        try:
+            if not os.path.lexists(path):
+                if not read_archive(packed).whole:
+                    remedy = "What can be read of it is kept, and the archive itself beside it as .corrupt.gz."
+                    yield self._mended(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
+                return
+            if not stat.S_ISREG(path.lstat().st_mode):
+                problem = "Something stands where the file of a session would: a folder, or a link."
+                yield Finding(place=str(path), problem=problem, remedy="Move it away.", session_id=session_id)
+                return
+            if problem := _wrong_with(path):
+                remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
+                yield self._mended(path, problem, remedy, session_id, trashed=is_trashed)
+            if os.path.lexists(packed):
+                remedy = "The file counts, and the archive is removed."
+                yield self._mended(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
+        except (FileNotFoundError, NotFound):  # deleted just now
+            return
+        except OSError as error:
+            problem = str(disk.failure("read", path, error))
+            yield Finding(place=str(path), problem=problem, remedy="Check its permissions.", session_id=session_id)
+
+    def _mended(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> Finding:
+        return self._found(path, problem, remedy, lambda: self._mender.mend(session_id, trashed=trashed), session_id)
+
+    # What is told of them
+
+    def _of_index(self) -> Iterator[Finding]:
+        path = self._live.path / "index.json"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return  # it is made when it is first needed
+        try:
+            lines = [json.dumps(entry) for entry in json.loads(data)["sessions"]]
+            entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            remedy = "It is written anew from the session files."
+            yield self._found(path, "The index cannot be read.", remedy, self._mender.enter_all)
+            return
+        told = Counter(entry.id for entry in entries)
+        if any(times > 1 for times in told.values()):
+            twice = sorted(session_id for session_id, times in told.items() if times > 1)
+            problem = f"The index has more than one entry for {', '.join(twice)}."
+            yield self._found(path, problem, "It is written anew from the session files.", self._mender.enter_all)
+        known = {entry.id: entry for entry in entries}
+        for session_id in sorted(known.keys() | self._live.ids()):
+            problem = self._difference(path, session_id, known.get(session_id))
+            if problem:
+                yield self._found(
+                    path,
+                    problem,
+                    "The entry is made to say what the file says.",
+                    lambda key=session_id: self._mender.enter(key),  # type: ignore[misc]
+                    session_id,
+                )
+
+    def _difference(self, index: Path, session_id: str, entry: SessionInfo | None) -> str:
+        """Say how an entry differs from what its file says; a difference that passes is none."""
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_PAUSE)
+                entry = _entry_in(index, session_id)
+            info = self._info(session_id)
+            if info == entry:
+                return ""
+        if entry is None:
+            return "The index does not know a session that has a file."
+        if info is None:
+            return f"The index knows a session {entry.name!r} that has no file."
+        return f"The index tells something else of {info.name!r} than its file does."
+
+    def _info(self, session_id: str) -> SessionInfo | None:
+        return next((info for info, _ in self._live.infos([session_id])), None)
+
+    def _same_names(self) -> Iterator[Finding]:
+        names: dict[str, set[str]] = {}
+        for info, _ in self._live.infos(self._live.ids()):
+            taken = names.setdefault(info.po_name, set())
+            if info.name in taken:
+                free = free_name(info.name, taken)
+                yield self._found(
+                    self._live.file(info.id),
+                    f"Another session of {info.po_name} is called {info.name!r} as well.",
+                    f"This one is called {free!r}.",
+                    lambda key=info.id, name=free: self._mender.update(key, name=name),  # type: ignore[misc]
+                    info.id,
+                )
+                taken.add(free)
+            taken.add(info.name)
+
+    def _of_leases(self) -> Iterator[Finding]:
+        for lease in self._leases.abandoned():
+            problem = "A note of who was at a session, whose program has ended."
+            yield self._found(lease.path, problem, "It is removed.", lease.release)
+
+
+class _Clearing:
+    """Removing a temporary file, once nothing is in it that is not elsewhere."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._path = path
+        self._target = target
+
+    def __call__(self) -> None:
+        session_id = self._target.name.partition(".")[0]
+        if is_id(session_id):
+            data = disk.read_file(self._path)
+            with suppress(FileNotFoundError):
+                if data in disk.read_file(self._target):
+                    data = b""
+            if data.strip(b"\0"):
+                disk.add_to(self._target.with_name(f"{session_id}.corrupt"), data)
+        self._path.unlink(missing_ok=True)
+
+
+def _is_quiet(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return time.time() - path.lstat().st_mtime > _QUIET_SECONDS
+    return False
+
+
+def _wrong_with(path: Path) -> str:
+    """Say what is wrong with a session file; nothing is the empty text."""
+    data = disk.read_file(path)
+    if not data.strip(b"\0 \t\r\n"):
+        return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."
+    found = contents(path, data)
+    messages = count(found.info.message_count, "whole message")
+    if read_ours(path, data):
+        try:
+            found.read(0, sys.maxsize)
+        except ValueError:
+            return "A message in it cannot be read."
+        return ""
+    if found.whole:
+        return f"The file is laid out by another hand; it holds {messages}."
+    return f"The file is cut off or damaged; it holds {messages}."
+
+
+def _entry_in(index: Path, session_id: str) -> SessionInfo | None:
+    """Find an entry in an index that somebody may be writing at this moment."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        for entry in json.loads(index.read_bytes())["sessions"]:
+            if entry["id"] == session_id:
+                return msgspec.json.decode(json.dumps(entry), type=SessionInfo)
+    return None

@@ -1,0 +1,186 @@
+"""Two windows on one session: the real program in two real terminals."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from windows import PROMPT, Open, make_environment, windows
+
+from openai_server import Behaviour, Exchange, OpenAIServer, calls, text
+from terminal import Terminal
+
+pytestmark = pytest.mark.terminal
+
+
+@pytest.fixture
+def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    with windows(make_environment(tmp_path), openai_server) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    """Set it to have ann's answer come."""
+    return threading.Event()
+
+
+def behind(gate: threading.Event, answer: Behaviour) -> Behaviour:
+    """Answer once the gate is open."""
+
+    def behave(exchange: Exchange) -> None:
+        while not gate.is_set():
+            exchange.pause(0.02)
+        answer(exchange)
+
+    return behave
+
+
+@pytest.fixture
+def ann(open_: Open, openai_server: OpenAIServer, gate: threading.Event) -> Terminal:
+    """A window in which an answer is on its way."""
+    openai_server.script(behind(gate, text("The first answer.")), text("The second answer."))
+    window = open_(env={"LOGNAME": "ann"})
+    window.send("Hello\r")
+    window.wait_until(lambda: bool(openai_server.received), "the request")
+    return window
+
+
+@pytest.fixture
+def ben(ann: Terminal, open_: Open) -> Terminal:
+    """A second window on the same session, whose message was refused, and is back in the line."""
+    del ann
+    window = open_(env={"LOGNAME": "ben"})
+    window.send("Me too\r")
+    window.wait_for("is in use by ann (process")
+    wait_for_line(window, "Me too")
+    return window
+
+
+def wait_for_line(window: Terminal, typed: str) -> None:
+    """Wait until something stands in the line."""
+    window.wait_until(lambda: window.text().splitlines()[-2:-1] == [f"{PROMPT} {typed}"], f"{typed} in the line")
+
+
+def clear_and_type(window: Terminal, typed: str) -> None:
+    """Clear the line and send another one."""
+    window.press("ctrl-c")
+    window.send(f"{typed}\r")
+
+
+def test_a_message_that_is_refused_is_sent_again_by_enter(
+    ben: Terminal, ann: Terminal, gate: threading.Event
+) -> None:
+    ben.wait_for("guide · Default · in use by ann ·")
+    gate.set()
+    ben.wait_gone("in use by ann ·")
+    assert "The first answer." in ben.text()
+    wait_for_line(ben, "Me too")
+    ben.press("enter")
+    ben.wait_for("The second answer.")
+    ann.wait_for("The second answer.")
+
+
+def test_wait_sends_the_message_once_the_session_is_free(ben: Terminal, ann: Terminal, gate: threading.Event) -> None:
+    clear_and_type(ben, "/wait")
+    ben.wait_for("Ctrl-C stops waiting")
+    gate.set()
+    ben.wait_for("The second answer.")
+    seen = ben.text()
+    assert seen.index("first answer.") < seen.rindex(f"{PROMPT} Me too") < seen.index("second answer.")
+    ann.wait_for("From elsewhere")
+    ann.wait_for("The second answer.")
+    assert f"{PROMPT} Me too" in ann.text()
+
+
+def test_ctrl_c_stops_waiting_and_gives_the_message_back(ben: Terminal, gate: threading.Event) -> None:
+    clear_and_type(ben, "/wait")
+    ben.wait_for("Ctrl-C stops waiting")
+    ben.press("ctrl-c")
+    wait_for_line(ben, "Me too")
+    clear_and_type(ben, "/wait And this")
+    gate.set()
+    ben.wait_for("The second answer.")
+    assert f"{PROMPT} And this" in ben.text()
+
+
+def test_branch_goes_on_in_a_copy(
+    ben: Terminal, ann: Terminal, gate: threading.Event, openai_server: OpenAIServer
+) -> None:
+    clear_and_type(ben, "/branch")
+    ben.wait_for("Session Default branch, a branch with 0 messages.")
+    ben.wait_for("The second answer.")
+    assert openai_server.received[-1].body["messages"][1:] == [{"role": "user", "content": "Me too"}]
+    ben.wait_for("guide · Default branch · 2 messages")
+    gate.set()
+    ann.wait_for("The first answer.")
+    assert "Me too" not in ann.text()
+
+
+def test_watch_shows_what_comes_until_the_session_is_free(ben: Terminal, gate: threading.Event) -> None:
+    clear_and_type(ben, "/watch")
+    ben.wait_for("Looking on at Default, in use by ann")
+    gate.set()
+    ben.wait_for("Default is free.")
+    assert ben.text().index("Looking on") < ben.text().index("first answer.") < ben.text().index("is free.")
+    wait_for_line(ben, "Me too")
+
+
+def test_enter_ends_watching(ben: Terminal) -> None:
+    clear_and_type(ben, "/watch")
+    ben.wait_for("Looking on at Default")
+    ben.press("enter")
+    wait_for_line(ben, "Me too")
+
+
+def test_a_window_that_is_killed_frees_the_session(ben: Terminal, ann: Terminal) -> None:
+    ann.process.kill(signal.SIGKILL)
+    ann.process.wait()
+    ben.press("enter")
+    ben.wait_for("The second answer.")
+
+
+def test_a_conversation_between_prompt_objects_can_be_watched(
+    open_: Open, openai_server: OpenAIServer, gate: threading.Event
+) -> None:
+    asked = calls(("reader", {"message": "What is there?"}))
+    openai_server.script(asked, behind(gate, text("A tree.")), text("Done."))
+    open_().send("Ask the reader\r")
+    ben = open_()
+    ben.wait_until(lambda: len(openai_server.received) == 2, "the reader to be asked")
+    ben.send("/watch guide: Default\r")
+    ben.wait_for("What is there?")
+    gate.set()
+    ben.wait_for("guide: Default is free.")
+    assert "A tree." in ben.text()
+
+
+def test_what_is_being_typed_is_not_disturbed_by_what_others_say(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("An answer for ann."), text("An answer for ben."))
+    ann, ben = open_(), open_()
+    ben.send("half a mess")
+    wait_for_line(ben, "half a mess")
+    ann.send("Hello\r")
+    ben.wait_for("An answer for ann.")
+    wait_for_line(ben, "half a mess")
+    ben.send("age\r")
+    ben.wait_for("An answer for ben.")
+    sent = [message["content"] for message in openai_server.received[-1].body["messages"][1:]]
+    assert sent == ["Hello", "An answer for ann.", "half a message"]
+    assert ben.text().count("An answer for ann.") == 1
+
+
+def test_a_dumb_terminal_is_refused_looks_on_and_sends_it_then(
+    ann: Terminal, open_: Open, gate: threading.Event
+) -> None:
+    ben = open_(env={"TERM": "dumb"})
+    ben.send("Me too\n")
+    ben.wait_for("is in use by ann (process")
+    ben.send("/watch\n")
+    ben.wait_for("Looking on")
+    gate.set()
+    ben.wait_for("Default is free.")
+    ben.send("/wait\n")
+    ben.wait_for("The second answer.")
+    ann.wait_for("The second answer.")

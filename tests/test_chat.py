@@ -1,0 +1,117 @@
+"""One person's conversation beside others: what is to be sent is not lost, and who else is there is known."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from elsewhere import Elsewhere
+from houses import make_house
+from prompt_objects.chat import Chat
+from prompt_objects.environment import Environment
+from prompt_objects.errors import Busy, NotFound
+from prompt_objects.testing import ScriptedLLM
+
+
+@pytest.fixture
+async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
+    async with Environment.open(make_house(tmp_path), llm=ScriptedLLM(["Yes"]), environ={}) as env:
+        scout = env["scout"]
+        yield Chat(env, scout, scout.session_manager.current())
+
+
+async def say(chat: Chat, text: str, wait: float | None = 0) -> None:
+    """Say something, and have the chat hear what comes of it."""
+    with chat.environment.bus.subscribe() as news:
+        try:
+            await chat.say(text, wait=wait)
+        finally:
+            for event in news.drain():
+                chat.hear(event)
+
+
+def holding(chat: Chat) -> int | None:
+    """Return the process that is known to be at the session."""
+    return chat.holder.process if chat.holder else None
+
+
+def elsewhere(chat: Chat) -> Elsewhere:
+    return Elsewhere(chat.environment.folder, chat.session.id)
+
+
+async def test_what_was_sent_is_pending_no_more(chat: Chat) -> None:
+    await say(chat, "Hello")
+    assert (chat.pending, chat.session.message_count) == ("", 2)
+
+
+async def test_what_was_refused_is_pending_until_it_is_sent_and_who_is_there_is_known(chat: Chat) -> None:
+    with elsewhere(chat) as other:
+        with pytest.raises(Busy) as caught:
+            await say(chat, "Hello")
+        assert "/wait" in caught.value.hint
+        assert chat.pending == "Hello"
+        assert holding(chat) == other.pid
+        other.answer("An answer")
+    await say(chat, chat.pending)
+    assert chat.pending == ""
+    assert holding(chat) is None
+
+
+async def test_what_was_no_longer_waited_for_is_pending(chat: Chat) -> None:
+    with elsewhere(chat):
+        waiting = asyncio.create_task(say(chat, "Hello", None))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert chat.pending == "Hello"
+
+
+async def test_what_is_pending_in_one_session_is_not_sent_in_another(chat: Chat) -> None:
+    chat.pending = "Hello"
+    chat.open(chat.session)
+    assert chat.pending == "Hello"
+    chat.open(chat.manager.create("Other"))
+    assert chat.pending == ""
+
+
+async def test_a_look_tells_what_others_added_and_who_is_there(chat: Chat) -> None:
+    assert (chat.look(), holding(chat)) == ([], None)
+    with elsewhere(chat) as other:
+        assert [message["content"] for message in chat.look()] == ["From elsewhere"]
+        assert holding(chat) == other.pid
+        other.answer("An answer")
+    assert [message["content"] for message in chat.look()] == ["An answer"]
+    assert holding(chat) is None
+
+
+async def test_a_turn_of_our_own_is_nobody_else(chat: Chat) -> None:
+    async with chat.environment.occupancy.turn(chat.session.id):
+        chat.look()
+        assert chat.holder is None
+        assert chat.holder_of(chat.session) is None
+
+
+async def test_a_session_of_another_prompt_object_is_found_as_well(chat: Chat) -> None:
+    helpers = chat.environment["helper"].session_manager.create("Helping")
+    assert chat.find("Helping").id == helpers.id
+    assert chat.find("Default") is chat.session
+    with pytest.raises(NotFound):
+        chat.find("Nothing")
+
+
+async def test_a_definition_that_vanishes_leaves_the_message_and_the_program(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "scout.yaml").unlink()
+    with pytest.raises(NotFound):
+        await say(chat, "Hello")
+    assert chat.pending == "Hello"
+    assert any("scout" in told for told in chat.warm_up())
+
+
+def test_upkeep_that_does_not_succeed_is_said_in_a_sentence(chat: Chat) -> None:
+    (chat.environment.data_dir / "backups").write_text("in the way")
+    (told,) = chat.keep_up()
+    assert told.startswith("Backing up or pruning ")
+    (chat.environment.data_dir / "backups").unlink()
+    assert chat.keep_up() == []
