@@ -7,7 +7,7 @@ turn (an answer, an error, the person) leaves a history in which every call has 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from msgspec import Struct
@@ -200,6 +200,8 @@ class Turn:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=_PATIENCE_SECONDS)
+        with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
+            await asyncio.to_thread(self.session.refresh)
         missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         await self._save(*(_result(call, self._outcome(call)) for call in missing))
 

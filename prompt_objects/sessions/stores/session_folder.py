@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -86,7 +87,8 @@ class SessionFolder:
             if self.has(session_id):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if touch:
-                os.utime(path)
+                moment = time.time_ns()  # the system's own idea of the present is some milliseconds coarse
+                os.utime(path, ns=(moment, moment))
             disk.make_folder(self.path)
             path.rename(self.path / path.name)
             with suppress(OSError):  # it may follow the next time; the session is where it is to be

@@ -1,0 +1,120 @@
+"""Adding messages to a session, once, in order, whoever else does so."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, bindparam, case, func, insert, update
+
+from prompt_objects.errors import PromptObjectsError
+from prompt_objects.message import Message, now
+from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.stores import StoreOptions
+from prompt_objects.sessions.stores.refusals import conflict, full
+from prompt_objects.sessions.stores.sql.rows import IS_LIVE, bodies, find
+from prompt_objects.sessions.stores.sql.schema import (
+    INFO,
+    MESSAGES,
+    SESSIONS,
+    AnyRow,
+    body_row,
+    info_of,
+    line_of,
+    microseconds,
+    moment_of,
+)
+from prompt_objects.sessions.usage import with_usage
+
+__all__ = ["Batch", "insert_lines"]
+
+_AT_NO_TIME = moment_of(0)
+_NOTHING = SessionInfo(id="", name="", po_name="", message_count=0, created_at=_AT_NO_TIME, updated_at=_AT_NO_TIME)
+_MOST_TOKENS = 2**53  # in any sum, as elsewhere
+_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
+_NO_LIMIT = 2**63 - 1
+
+
+def _increased(column: ColumnElement[int], added: ColumnElement[int]) -> ColumnElement[int]:
+    return case((column > _MOST_TOKENS - added, _MOST_TOKENS), else_=column + added)
+
+
+# Counts messages in, if the session is as it was expected to be; until the transaction ends nobody else adds any.
+_COUNT_IN = (
+    update(SESSIONS)
+    .where(
+        SESSIONS.c.id == bindparam("key"),
+        SESSIONS.c.message_count == bindparam("expected"),
+        SESSIONS.c.bytes + bindparam("size") <= bindparam("limit", type_=BigInteger),
+        IS_LIVE,
+    )
+    .values(
+        message_count=bindparam("counted"),
+        updated_at=bindparam("moment"),
+        bytes=SESSIONS.c.bytes + bindparam("size"),
+        archived=False,
+        cost=case(
+            (bindparam("has_cost", type_=Boolean), func.coalesce(SESSIONS.c.cost, 0.0) + bindparam("added_cost")),
+            else_=SESSIONS.c.cost,
+        ),
+        **{name: _increased(SESSIONS.c[name], bindparam(f"added_{name}", type_=BigInteger)) for name in _TOKENS},
+    )
+    .returning(*INFO)
+)
+
+
+class Batch(NamedTuple):
+    """Messages that are to be added to a session of `expected` messages, as they were given and as lines."""
+
+    session_id: str
+    messages: Sequence[Message]
+    lines: list[bytes]
+    expected: int
+    options: StoreOptions
+
+    def add(self, connection: Connection, again: bool) -> SessionInfo:  # noqa: FBT001 - as `Database.write` calls it
+        """Add them; where that was tried before, and nothing is known of the outcome, look whether they are there."""
+        if again and self.lines and (row := self._find_done(connection)):
+            return info_of(row)
+        row = connection.execute(_COUNT_IN, self._figures()).one_or_none()
+        if row is None:
+            raise self._refusal(connection)
+        insert_lines(connection, self.session_id, self.expected, self.lines, self.options.compress)
+        return info_of(row)
+
+    def _find_done(self, connection: Connection) -> AnyRow | None:
+        """Return the session if the messages stand where they were to stand, byte for byte."""
+        row = find(connection, self.session_id, lock=True)
+        within = (MESSAGES.c.n >= self.expected, MESSAGES.c.n < self.expected + len(self.lines))
+        there = connection.execute(bodies(self.session_id).where(*within))
+        return row if [line_of(body) for body in there] == self.lines else None
+
+    def _figures(self) -> dict[str, Any]:
+        added = with_usage(_NOTHING, self.messages)
+        limit = self.options.max_session_size
+        is_limited = limit is not None and any(message.get("role") == "user" for message in self.messages)
+        return {
+            "key": self.session_id,
+            "expected": self.expected,
+            "counted": self.expected + len(self.lines),
+            "moment": microseconds(now()),
+            "size": sum(map(len, self.lines)),
+            "limit": limit if is_limited else _NO_LIMIT,
+            **{f"added_{name}": getattr(added, name) for name in _TOKENS},
+            "has_cost": added.cost is not None,
+            "added_cost": added.cost or 0.0,
+        }
+
+    def _refusal(self, connection: Connection) -> PromptObjectsError:
+        """Say why they could not be counted in."""
+        row, limit = find(connection, self.session_id), self.options.max_session_size
+        if row.message_count != self.expected or limit is None:
+            return conflict(row.name, row.message_count, self.expected)
+        return full(row.name, row.bytes, limit)
+
+
+def insert_lines(
+    connection: Connection, session_id: str, start: int, lines: Sequence[bytes], compress: int | None
+) -> None:
+    """Put down messages, the first as number `start`; those of `compress` bytes or more compressed."""
+    if lines:
+        rows = [body_row(session_id, n, line, compress) for n, line in enumerate(lines, start)]
+        connection.execute(insert(MESSAGES), rows)

@@ -1,0 +1,261 @@
+"""Looking through a database of sessions for what does not fit, and putting it right without losing anything."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
+
+from prompt_objects.message import Message, now
+from prompt_objects.sessions.names import free_name, is_id
+from prompt_objects.sessions.record import Finding, Parent, SessionInfo, new_id
+from prompt_objects.sessions.stores.encoding import decode
+from prompt_objects.sessions.stores.sql.database import Database
+from prompt_objects.sessions.stores.sql.schema import (
+    CORRUPT,
+    INFO,
+    LEASES,
+    MESSAGES,
+    SESSIONS,
+    AnyRow,
+    line_of,
+    microseconds,
+    moment_of,
+    session_row,
+)
+from prompt_objects.sessions.usage import summed
+
+__all__ = ["Examination"]
+
+_SUMS = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
+_NOTES: dict[str, tuple[Any, str | None]] = {  # what is JSON in a session's row, and what is said instead
+    "metadata": (dict[str, Any], "{}"),
+    "parent": (Parent, None),
+    "tags": (list[str], None),
+}
+
+
+class _Whole(NamedTuple):
+    """A message that can be read."""
+
+    row: AnyRow
+    message: Message
+    size: int
+
+
+class _Found(NamedTuple):
+    """A session, with its messages as they are."""
+
+    row: AnyRow
+    whole: list[_Whole]
+    broken: list[AnyRow]
+
+    def sums(self) -> dict[str, Any]:
+        """Return what the session's row is to say of the messages that can be read."""
+        moment = moment_of(0)
+        bare = SessionInfo(id="", name="", po_name="", message_count=0, created_at=moment, updated_at=moment)
+        info = summed(bare, (each.message for each in self.whole))
+        return {**{key: getattr(info, key) for key in _SUMS}, "bytes": sum(each.size for each in self.whole)}
+
+    def faults(self) -> Iterator[tuple[str, str, str]]:
+        """Say what does not fit, what would be done about it, and what was."""
+        if self.broken:
+            numbers = ", ".join(str(row.n) for row in self.broken[:5]) + (", …" if len(self.broken) > 5 else "")  # noqa: PLR2004
+            yield (
+                f"{len(self.broken)} of its messages cannot be read: {numbers}.",
+                "They would be kept in the table corrupt, and the others renumbered.",
+                "They are in the table corrupt now, and the others were renumbered.",
+            )
+        elif any(each.row.n != n for n, each in enumerate(self.whole)):
+            yield "Its messages are not numbered from 0 on.", "They would be renumbered.", "They were renumbered."
+        if not self.broken and not _is_same(self.row, self.sums()):
+            yield (
+                "Its counts are not those of its messages.",
+                "They would be counted again.",
+                "They were counted again.",
+            )
+
+
+class Examination:
+    """One look through a database; with `repair` all is put right, in a transaction for each session."""
+
+    def __init__(self, database: Database, *, repair: bool) -> None:
+        self._database = database
+        self._repair = repair
+
+    def findings(self) -> list[Finding]:
+        """Return what does not fit, and, with `repair`, has been put right."""
+        found = [*self._file(), *self._orphans()]
+        for session_id in self._scalars(select(SESSIONS.c.id).order_by(SESSIONS.c.id)):
+            found += [*self._notes(session_id), *self._messages(session_id)]
+        return [*found, *self._leases()]
+
+    def _file(self) -> Iterator[Finding]:
+        for problem in self._database.problems():
+            yield Finding(
+                place=self._database.shown,
+                problem=f"The file is damaged: {problem}.",
+                remedy="Make a copy of it, then bring back a backup, or try `sqlite3 FILE .recover`.",
+            )
+
+    # Messages of no session
+
+    def _orphans(self) -> Iterator[Finding]:
+        lost = ~exists().where(SESSIONS.c.id == MESSAGES.c.session_id)
+        for session_id in self._scalars(select(MESSAGES.c.session_id).where(lost).distinct()):
+            if self._repair:
+                self._adopt(session_id)
+            yield self._finding(
+                session_id,
+                f"session {session_id}",
+                "It has messages, but nothing says what it is.",
+                'It would be a session of "unknown", called "Recovered" and its date.',
+                'It is a session of "unknown" now, called "Recovered" and its date.',
+            )
+
+    def _adopt(self, session_id: str) -> None:
+        moment = _begun(session_id)
+
+        def work(connection: Connection, _again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+            there = connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id))
+            if not there:
+                taken = set(connection.scalars(select(SESSIONS.c.name).where(SESSIONS.c.po_name == "unknown")))
+                info = SessionInfo(
+                    id=session_id,
+                    name=free_name(f"Recovered {moment:%Y-%m-%d}", taken),
+                    po_name="unknown",
+                    message_count=0,
+                    created_at=moment,
+                    updated_at=moment,
+                )
+                connection.execute(insert(SESSIONS), session_row(info, {}, 0))
+
+        self._database.write(work)
+
+    # What is noted of a session
+
+    def _notes(self, session_id: str) -> Iterator[Finding]:
+        query = select(*(SESSIONS.c[key] for key in ("name", *_NOTES))).where(SESSIONS.c.id == session_id)
+        row = self._database.read(lambda connection: connection.execute(query).one_or_none())
+        for key, (form, instead) in _NOTES.items() if row else ():
+            if row and not _is_readable(getattr(row, key), form):
+                if self._repair:
+                    self._set_aside_note(session_id, key, getattr(row, key), instead)
+                yield self._finding(
+                    session_id,
+                    f'session "{row.name}"',
+                    f"Its {key} cannot be read.",
+                    "It would be kept in the table corrupt.",
+                    "It is in the table corrupt now.",
+                )
+
+    def _set_aside_note(self, session_id: str, key: str, kept: str, instead: str | None) -> None:
+        here = and_(SESSIONS.c.id == session_id, SESSIONS.c[key] == kept)
+
+        def work(connection: Connection, _again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+            if connection.execute(update(SESSIONS).where(here).values({key: instead})).rowcount:
+                connection.execute(insert(CORRUPT), _aside(session_id, key, kept, None))
+
+        self._database.write(work)
+
+    # Messages
+
+    def _messages(self, session_id: str) -> Iterator[Finding]:
+        if self._repair:
+            found = self._database.write(lambda connection, _: _repaired(connection, session_id))
+        else:
+            found = self._database.read(lambda connection: _look(connection, session_id))
+        if found:
+            for problem, would, was in found.faults():
+                yield self._finding(session_id, f'session "{found.row.name}"', problem, would, was)
+
+    # Leases
+
+    def _leases(self) -> Iterator[Finding]:
+        over = LEASES.c.expires_at < self._database.clock
+        query = select(func.count()).select_from(LEASES).where(over)
+        count = self._database.read(lambda connection: connection.scalar(query))
+        if count:
+            if self._repair:
+                self._database.write(lambda connection, _: connection.execute(delete(LEASES).where(over)))
+            yield self._finding(
+                None,
+                "leases",
+                f"{count} were left behind by programs that ended.",
+                "They would be removed; they are in nobody's way.",
+                "They were removed; they were in nobody's way.",
+            )
+
+    def _scalars(self, query: Select[Any]) -> Sequence[str]:
+        return self._database.read(lambda connection: connection.scalars(query).all())
+
+    def _finding(self, session_id: str | None, place: str, problem: str, would: str, was: str) -> Finding:
+        remedy = was if self._repair else would
+        return Finding(place=place, problem=problem, remedy=remedy, session_id=session_id, repaired=self._repair)
+
+
+def _look(connection: Connection, session_id: str) -> _Found | None:
+    """Read a session with all of its messages, in one statement, and so as they were at one moment."""
+    query = (
+        select(*INFO, MESSAGES.c.n, MESSAGES.c.body, MESSAGES.c.packed)
+        .select_from(SESSIONS.outerjoin(MESSAGES, MESSAGES.c.session_id == SESSIONS.c.id))
+        .where(SESSIONS.c.id == session_id)
+        .order_by(MESSAGES.c.n)
+    )
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    found = _Found(rows[0], [], [])
+    for row in rows if rows[0].n is not None else ():
+        try:
+            line = line_of(row)
+            found.whole.append(_Whole(row, decode(line), len(line)))
+        except ValueError:
+            found.broken.append(row)
+    return found
+
+
+def _repaired(connection: Connection, session_id: str) -> _Found | None:
+    """Put a session right, and return it as it was before."""
+    connection.execute(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id).with_for_update())
+    found = _look(connection, session_id)
+    if found and any(found.faults()):
+        for row in found.broken:
+            connection.execute(insert(CORRUPT), _aside(session_id, f"message {row.n}", row.body, row.packed))
+            connection.execute(delete(MESSAGES).where(MESSAGES.c.session_id == session_id, MESSAGES.c.n == row.n))
+        for n, each in enumerate(found.whole):  # from the first on, so that no number is had twice
+            if each.row.n != n:
+                here = and_(MESSAGES.c.session_id == session_id, MESSAGES.c.n == each.row.n)
+                connection.execute(update(MESSAGES).where(here).values(n=n))
+        connection.execute(update(SESSIONS).where(SESSIONS.c.id == session_id).values(found.sums()))
+    return found
+
+
+def _aside(session_id: str, part: str, body: str | None, packed: bytes | None) -> dict[str, Any]:
+    kept = {"body": body, "packed": packed}
+    return {"id": new_id(), "session_id": session_id, "part": part, **kept, "found_at": microseconds(now())}
+
+
+def _is_same(row: AnyRow, sums: dict[str, Any]) -> bool:
+    kept, true = row.cost, sums["cost"]
+    same_cost = kept == true if None in (kept, true) else math.isclose(kept, true)  # it was added up in another order
+    return same_cost and all(getattr(row, key) == value for key, value in sums.items() if key != "cost")
+
+
+def _is_readable(kept: str | None, form: Any) -> bool:
+    if kept is None:
+        return True
+    try:
+        msgspec.convert(json.loads(kept), form)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _begun(session_id: str) -> datetime:
+    """Return when a session was begun, by its id (a UUIDv7 begins with the milliseconds), or else the present."""
+    return moment_of((UUID(session_id).int >> 80) * 1000) if is_id(session_id) else now()

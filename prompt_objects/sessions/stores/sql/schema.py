@@ -1,0 +1,229 @@
+"""The tables of a database of sessions, and what their rows mean.
+
+Times are microseconds since 1970, in UTC. The database itself sees to it that names are unique: `live_name` is the
+name for as long as a session is not in the trash, and nothing while it is.
+"""
+
+import json
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from prompt_objects.errors import Damaged, UsageError
+from prompt_objects.sessions.record import Parent, Record, SessionInfo
+from prompt_objects.sessions.stores.encoding import decode, encode
+
+__all__ = [
+    "CORRUPT",
+    "INFO",
+    "LEASES",
+    "MESSAGES",
+    "META",
+    "SESSIONS",
+    "TABLES",
+    "VERSION",
+    "AnyRow",
+    "body_row",
+    "damaged",
+    "info_of",
+    "line_of",
+    "microseconds",
+    "moment_of",
+    "packed",
+    "record_of",
+    "session_row",
+    "writable",
+]
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+VERSION = 1
+TABLES = MetaData()
+
+META = Table(
+    "meta",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+SESSIONS = Table(
+    "sessions",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("po_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("live_name", Text),
+    Column("message_count", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("user_id", Text),
+    Column("parent", Text),  # JSON, as are the next but one and metadata
+    Column("tags", Text),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("cost", Double),
+    Column("archived", Boolean(create_constraint=False), nullable=False),
+    Column("bytes", BigInteger, nullable=False),  # of all messages, as JSON, before they are compressed
+    Column("deleted_at", BigInteger),
+    Column("metadata", Text, nullable=False),
+    UniqueConstraint("po_name", "live_name", name="sessions_have_names_of_their_own"),
+    CheckConstraint(
+        "(deleted_at IS NULL AND live_name IS NOT NULL AND live_name = name)"
+        " OR (deleted_at IS NOT NULL AND live_name IS NULL)",
+        name="sessions_are_live_or_in_the_trash",
+    ),
+    Index("sessions_by_use", "updated_at", "id"),
+)
+
+MESSAGES = Table(
+    "messages",
+    TABLES,
+    Column("session_id", Text, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text),  # JSON; or else
+    Column("packed", LargeBinary),  # the same, compressed by zlib
+    CheckConstraint("(body IS NULL) <> (packed IS NULL)", name="messages_have_one_form"),
+)
+
+LEASES = Table(
+    "leases",
+    TABLES,
+    Column("session_id", Text, primary_key=True),
+    Column("token", Text, nullable=False),  # of this one lease
+    Column("holder", Text, nullable=False),  # JSON
+    Column("process", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),  # where that number means that process
+    Column("expires_at", BigInteger, nullable=False),  # milliseconds since 1970, by the clock of the database
+)
+
+CORRUPT = Table(
+    "corrupt",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("body", Text),
+    Column("packed", LargeBinary),
+    Column("found_at", BigInteger, nullable=False),
+)
+
+INFO = tuple(column for column in SESSIONS.c if column.name != "metadata")  # what a listing needs
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SUMS = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived")
+
+
+def microseconds(moment: datetime) -> int:
+    """Return a moment as it is kept."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(kept: int) -> datetime:
+    """Return the moment that is kept as this."""
+    return _EPOCH + timedelta(microseconds=kept)
+
+
+# Sessions
+
+
+def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return the row of a session whose messages have `size` bytes. Raises `UsageError` for odd characters."""
+    return {
+        **{key: getattr(info, key) for key in ("id", *_SUMS)},
+        "po_name": writable(info.po_name),
+        "name": writable(info.name),
+        "live_name": info.name,
+        "user_id": info.user_id and writable(info.user_id),
+        "created_at": microseconds(info.created_at),
+        "updated_at": microseconds(info.updated_at),
+        "parent": json.dumps(msgspec.to_builtins(info.parent)) if info.parent else None,
+        "tags": json.dumps(info.tags) if info.tags else None,
+        "bytes": size,
+        "metadata": encode(metadata).decode(),
+    }
+
+
+def info_of(row: AnyRow) -> SessionInfo:
+    """Return what a row of `sessions` says. Raises `Damaged`."""
+    try:
+        return SessionInfo(
+            id=row.id,
+            name=row.name,
+            po_name=row.po_name,
+            created_at=moment_of(row.created_at),
+            updated_at=moment_of(row.updated_at),
+            user_id=row.user_id,
+            parent=msgspec.convert(json.loads(row.parent), Parent) if row.parent else None,
+            tags=msgspec.convert(json.loads(row.tags), tuple[str, ...]) if row.tags else (),
+            **{key: getattr(row, key) for key in _SUMS},
+        )
+    except (ValueError, OverflowError) as error:
+        raise damaged(row.id, error) from error
+
+
+def record_of(row: AnyRow) -> Record:
+    """Return what a whole row of `sessions` says. Raises `Damaged`."""
+    try:
+        metadata = decode(row.metadata.encode())
+    except ValueError as error:
+        raise damaged(row.id, error) from error
+    return Record(info_of(row), metadata)
+
+
+def damaged(session_id: str, why: object) -> Damaged:
+    """Say that something of a session makes no sense."""
+    return Damaged(
+        f"The session {session_id} has something in the database that cannot be read: {why}.",
+        hint="Have it put right with: prompt-objects doctor --repair",
+    )
+
+
+def writable(text: str) -> str:
+    """Return the text if databases can keep it. Raises `UsageError`."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError(f"A database cannot keep {text!r:.80}: it is no plain text.")
+    return text
+
+
+# Messages
+
+
+def body_row(session_id: str, n: int, line: bytes, compress: int | None) -> dict[str, Any]:
+    """Return the row of a message, compressed if it has `compress` bytes or more and that makes it shorter."""
+    short = packed(line) if compress is not None and len(line) >= compress else None
+    return {"session_id": session_id, "n": n, "body": None if short else line.decode(), "packed": short}
+
+
+def packed(line: bytes) -> bytes | None:
+    """Return a line compressed; None where that does not make it shorter."""
+    short = zlib.compress(line)
+    return short if len(short) < len(line) else None
+
+
+def line_of(row: AnyRow) -> bytes:
+    """Return a message's line of JSON. Raises `ValueError` where it cannot be unpacked."""
+    if row.packed is None:
+        return bytes(row.body.encode())
+    try:
+        return zlib.decompress(row.packed)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error

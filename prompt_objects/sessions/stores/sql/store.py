@@ -1,0 +1,293 @@
+"""The SQL store: sessions in a database, for any number of threads, processes and, on a server, machines."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from prompt_objects.errors import PromptObjectsError, StoreError
+from prompt_objects.holder import Holder
+from prompt_objects.message import Message, now
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.names import free_name
+from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
+from prompt_objects.sessions.stores import StoreOptions
+from prompt_objects.sessions.stores.encoding import decode, encode
+from prompt_objects.sessions.stores.refusals import conflict, name_taken, too_few
+from prompt_objects.sessions.stores.sql.appending import Batch, insert_lines
+from prompt_objects.sessions.stores.sql.database import Database
+from prompt_objects.sessions.stores.sql.examination import Examination
+from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
+from prompt_objects.sessions.stores.sql.rows import (
+    IS_LIVE,
+    IS_TRASHED,
+    bodies,
+    change,
+    check_id,
+    decoded,
+    find,
+    live_names,
+    not_found,
+)
+from prompt_objects.sessions.stores.sql.schema import (
+    CORRUPT,
+    INFO,
+    MESSAGES,
+    SESSIONS,
+    AnyRow,
+    damaged,
+    info_of,
+    line_of,
+    microseconds,
+    moment_of,
+    packed,
+    record_of,
+    session_row,
+    writable,
+)
+from prompt_objects.sessions.usage import summed
+
+__all__ = ["SqlStore"]
+
+_RIVALS = 20  # how often a free name may be snatched away before one gives up
+
+
+class SqlStore:
+    """Sessions in a database, which itself keeps the messages of each in order, whoever adds to it."""
+
+    def __init__(self, database: Database, options: StoreOptions) -> None:
+        self._database = database
+        self._options = options
+        self._leases = Leases(database)
+        disk.in_forked_children(self.forget_parent)
+
+    def forget_parent(self) -> None:
+        """In a forked child, use connections of its own, and hold nothing."""
+        self._database.forget_parent()
+        self._leases.forget_parent()
+
+    # What is there
+
+    def load(self, session_id: str) -> Record:
+        """Return all of a session but its history."""
+        return record_of(self._database.read(lambda connection: find(connection, session_id)))
+
+    def read(self, session_id: str, start: int, stop: int) -> list[Message]:
+        """Return messages from number `start` up to `stop`."""
+        check_id(session_id)
+        within = and_(MESSAGES.c.session_id == SESSIONS.c.id, MESSAGES.c.n >= start, MESSAGES.c.n < stop)
+        query = (
+            select(MESSAGES.c.n, MESSAGES.c.body, MESSAGES.c.packed)
+            .select_from(SESSIONS.outerjoin(MESSAGES, within))
+            .where(SESSIONS.c.id == session_id, IS_LIVE)
+            .order_by(MESSAGES.c.n)
+        )
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        if not rows:
+            raise not_found(session_id)
+        return decoded(session_id, [row for row in rows if row.n is not None])
+
+    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
+        """Return what is known of the sessions, the last changed first."""
+        query = select(*INFO).where(IS_LIVE).order_by(SESSIONS.c.updated_at.desc(), SESSIONS.c.id.desc())
+        rows = self._database.read(lambda connection: connection.execute(query.limit(limit)).all())
+        return [info_of(row) for row in rows]
+
+    def locate(self, path: Path) -> None:
+        """Return None: sessions have no files of their own."""
+
+    def notices(self) -> list[str]:
+        """Return nothing: nothing is repaired unasked."""
+        return []
+
+    # Writing
+
+    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+        """Begin a session."""
+        check_id(info.id)
+        lines = [encode(message) for message in messages]
+        info = summed(info, map(decode, lines))
+        row = session_row(info, metadata, sum(map(len, lines)))
+
+        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+            there = again and connection.execute(select(SESSIONS).where(SESSIONS.c.id == info.id)).one_or_none()
+            if not there or (there.po_name, there.created_at) != (row["po_name"], row["created_at"]):
+                connection.execute(insert(SESSIONS), row)
+                insert_lines(connection, info.id, 0, lines, self._options.compress)
+
+        try:
+            self._database.write(work)
+        except IntegrityError as error:
+            raise self._taken(info.id, info.name, info.po_name) from error
+        return Record(info, metadata)
+
+    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+        """Add messages to a session of `expected` messages."""
+        check_id(session_id)
+        lines = [encode(message) for message in messages]
+        try:
+            return self._database.write(Batch(session_id, messages, lines, expected, self._options).add)
+        except IntegrityError as error:
+            raise damaged(session_id, "there are more messages than it counts") from error
+
+    def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
+        """Change the name, or the metadata, or both."""
+        values: dict[str, Any] = {}
+        if name is not None:
+            values |= {"name": writable(name), "live_name": name}
+        if metadata is not None:
+            values["metadata"] = encode(metadata).decode()
+        if not values:
+            return self.load(session_id)
+        try:
+            return record_of(self._database.write(lambda connection, _: change(connection, session_id, values)))
+        except IntegrityError as error:
+            raise self._taken(None, name or "", self.load(session_id).info.po_name) from error
+
+    def truncate(self, session_id: str, count: int) -> Record:
+        """Keep the first `count` messages."""
+        cutting = _Cutting(session_id, count)
+        return record_of(self._database.write(cutting))
+
+    def archive(self, session_id: str) -> Record:
+        """Keep a session compressed until its next message."""
+
+        def work(connection: Connection, _again: bool) -> AnyRow:  # noqa: FBT001 - as `write` calls it
+            find(connection, session_id, lock=True)
+            for row in connection.execute(bodies(session_id).where(MESSAGES.c.body.is_not(None))).all():
+                if short := packed(line_of(row)):
+                    here = and_(MESSAGES.c.session_id == session_id, MESSAGES.c.n == row.n)
+                    connection.execute(update(MESSAGES).where(here).values(body=None, packed=short))
+            return change(connection, session_id, {"archived": True})
+
+        return record_of(self._database.write(work))
+
+    # The trash
+
+    def delete(self, session_id: str) -> None:
+        """Move a session to the trash."""
+        deletion = {"live_name": None, "deleted_at": microseconds(now())}
+
+        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+            query = select(SESSIONS.c.deleted_at).where(SESSIONS.c.id == session_id)
+            if not again or connection.scalar(query) != deletion["deleted_at"]:
+                change(connection, session_id, deletion)
+
+        self._database.write(work)
+
+    def restore(self, session_id: str) -> Record:
+        """Bring a session back from the trash."""
+        for _ in range(_RIVALS):
+            try:
+                return record_of(
+                    self._database.write(lambda connection, again: _restore(connection, session_id, again=again))
+                )
+            except IntegrityError:  # another took the name that was free
+                continue
+        raise StoreError("Others are taking every name that is free.", hint="Try again in a moment.")
+
+    def trash(self) -> list[Trashed]:
+        """Return what can be restored, the last deleted first."""
+        query = select(*INFO).where(IS_TRASHED).order_by(SESSIONS.c.deleted_at.desc(), SESSIONS.c.id.desc())
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [Trashed(info_of(row), moment_of(row.deleted_at)) for row in rows]
+
+    def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
+        """Return a session that is in the trash, history and all."""
+
+        def work(connection: Connection, _again: bool) -> tuple[AnyRow, Sequence[AnyRow]]:  # noqa: FBT001
+            row = find(connection, session_id, trashed=True, lock=True)  # so that it stays there meanwhile
+            return row, connection.execute(bodies(session_id)).all()
+
+        row, history = self._database.write(work)
+        return record_of(row), decoded(session_id, history)
+
+    def purge(self, session_id: str) -> None:
+        """Take a session out of the trash for good, with what a repair set aside."""
+
+        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+            check_id(session_id)
+            if again and not connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id)):
+                return
+            find(connection, session_id, trashed=True, lock=True)
+            for table, key in ((MESSAGES, MESSAGES.c.session_id), (CORRUPT, CORRUPT.c.session_id)):
+                connection.execute(delete(table).where(key == session_id))
+            connection.execute(delete(SESSIONS).where(SESSIONS.c.id == session_id))
+
+        self._database.write(work)
+
+    # Who is at it
+
+    def lease(self, session_id: str, holder: Holder) -> SqlLease:
+        """Have a session to oneself."""
+        return self._leases.take(session_id, holder)
+
+    def holder(self, session_id: str) -> Holder | None:
+        """Return who has a session to itself."""
+        return self._leases.holder(session_id)
+
+    # The whole
+
+    def examine(self, *, repair: bool = False) -> list[Finding]:
+        """Look for what is damaged or left over."""
+        return Examination(self._database, repair=repair).findings()
+
+    def close(self) -> None:
+        """Release all leases, and let go of connections."""
+        self._leases.close()
+        self._database.close()
+
+    def _taken(self, session_id: str | None, name: str, po_name: str) -> PromptObjectsError:
+        """Say what stood in the way of a session that was to be unique."""
+
+        def work(connection: Connection) -> tuple[bool, set[str]]:
+            has_id = connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id))
+            return bool(has_id), live_names(connection, po_name)
+
+        is_there, names = self._database.read(work)
+        if is_there:
+            return StoreError(f"There is a session {session_id} already.")
+        return name_taken(name, po_name, names | {name})  # it may be free again by now
+
+
+class _Cutting:
+    """The cutting of a session, which, done again, must not take what another has added since."""
+
+    def __init__(self, session_id: str, count: int) -> None:
+        self._session_id = session_id
+        self._count = count
+        self._moment = microseconds(now())
+        self._seen: tuple[int, int] | None = None
+
+    def __call__(self, connection: Connection, again: bool) -> AnyRow:  # noqa: FBT001 - as `write` calls it
+        row = find(connection, self._session_id, lock=True)
+        state = (row.message_count, row.updated_at)
+        if again and state == (self._count, self._moment):
+            return row
+        if again and self._seen and self._seen != state:
+            raise conflict(row.name, row.message_count, self._seen[0])
+        self._seen = state
+        if not 0 <= self._count <= row.message_count:
+            raise too_few(row.name, row.message_count, self._count)
+        return row if self._count == row.message_count else self._cut(connection, row)
+
+    def _cut(self, connection: Connection, row: AnyRow) -> AnyRow:
+        beyond = and_(MESSAGES.c.session_id == self._session_id, MESSAGES.c.n >= self._count)
+        connection.execute(delete(MESSAGES).where(beyond))
+        kept = connection.execute(bodies(self._session_id)).all()
+        info = summed(info_of(row), decoded(self._session_id, kept))
+        sums = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
+        values = {key: getattr(info, key) for key in sums}
+        size = sum(len(line_of(body)) for body in kept)
+        return change(connection, self._session_id, {**values, "bytes": size, "updated_at": self._moment})
+
+
+def _restore(connection: Connection, session_id: str, *, again: bool) -> AnyRow:
+    there = select(SESSIONS).where(SESSIONS.c.id == session_id, IS_LIVE)
+    if again and (row := connection.execute(there).one_or_none()) is not None:
+        return row
+    row = find(connection, session_id, trashed=True, lock=True)
+    name = free_name(row.name, live_names(connection, row.po_name))
+    return change(connection, session_id, {"name": name, "live_name": name, "deleted_at": None}, trashed=True)

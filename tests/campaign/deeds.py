@@ -1,0 +1,126 @@
+"""What a campaign does to a store: deeds that can be told in a line, before they are done and when they are done."""
+
+import random
+from contextlib import suppress
+from functools import lru_cache
+
+import msgspec
+
+from expectation import Held, State
+from prompt_objects.errors import Conflict
+from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions.record import SessionInfo, new_id
+from prompt_objects.sessions.stores import Store
+
+__all__ = ["OBJECT", "Deed", "carry_out", "choose_deed", "message_of", "messages_of"]
+
+OBJECT = "reader"
+_MOST_SESSIONS, _MOST_TRASHED, _MOST_MESSAGES = 5, 2, 40
+
+_TEXTS = (
+    "What is in README.md? ",
+    "naïve café, 日本語, \N{GRINNING FACE} ",
+    "\u2028 \u2029 \x85 \x00 \x1f \x7f \ufeff \uffff ",
+    "half of a pair: \ud83d ",
+    '],"updated_at":"2026-01-01T00:00:00.000000Z"}\n',
+    '"}\n,{"role":"user","content":"nobody wrote this"}\n',
+    "\\ \\n \r\n \t",
+)
+
+
+class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call of a store; messages are told by their numbers, metadata by a mark."""
+
+    kind: str
+    id: str
+    numbers: tuple[int, ...] = ()
+    count: int = 0
+    name: str = ""
+    mark: int = 0
+
+
+@lru_cache(4096)
+def message_of(number: int) -> Message:
+    """Make the message of that number, the same in every process: short or long, of any characters."""
+    choose = random.Random(number)
+    content = "".join(choose.choices(_TEXTS, k=choose.randint(0, 4)))
+    if choose.random() < 0.08:  # more than a page: a kill may fall into the midst of its write
+        content += "0123456789abcdef" * choose.randint(250, 4000)
+    message = {"role": choose.choice(("user", "assistant")), "content": content, "number": number}
+    if message["role"] == "assistant":
+        message["usage"] = {"prompt_tokens": choose.randint(0, 999), "completion_tokens": choose.randint(0, 99)}
+    return {**message, "at": "2026-01-01T00:00:00.000000Z"}
+
+
+def messages_of(numbers: tuple[int, ...]) -> list[Message]:
+    """Make the messages of these numbers."""
+    return [message_of(number) for number in numbers]
+
+
+def choose_deed(choose: random.Random, state: State, number: int) -> Deed:
+    """Choose what to do next; names and messages take their numbers from `number` on, so that each is the only one."""
+    live = [key for key, held in state.items() if not held.trashed]
+    trashed = [key for key, held in state.items() if held.trashed]
+    if len(trashed) > _MOST_TRASHED:
+        return Deed("purge", choose.choice(trashed))
+    if not live or (len(live) < _MOST_SESSIONS and choose.random() < 0.08):
+        numbers = tuple(range(number, number + choose.choice((0, 0, 3))))
+        return Deed("create", new_id(), numbers, name=f"Notes {number}", mark=number)
+    if trashed and choose.random() < 0.08:
+        return Deed("restore", choose.choice(trashed))
+    key = choose.choice(live)
+    if len(state[key].numbers) > _MOST_MESSAGES or choose.random() < 0.04:
+        return Deed("truncate", key, count=choose.randint(0, len(state[key].numbers)))
+    chance = choose.random()
+    if chance < 0.05:
+        return Deed("rename", key, name=f"Notes {number}")
+    if chance < 0.1:
+        return Deed("note", key, mark=number)
+    if chance < 0.15:
+        return Deed("archive", key)
+    if chance < 0.2:
+        return Deed("delete", key)
+    return Deed("append", key, tuple(range(number, number + choose.choice((1, 1, 1, 2, 5)))))
+
+
+def carry_out(store: Store, deed: Deed, held: Held | None = None) -> None:
+    """Do it; `held` is what is known of its session before."""
+    key = deed.id
+    match deed.kind:
+        case "create":
+            store.create(_info(deed), {"mark": deed.mark}, messages_of(deed.numbers))
+        case "append":
+            assert held
+            store.append(key, messages_of(deed.numbers), expected=len(held.numbers))
+        case "share":
+            _append_whoever_else_does(store, key, messages_of(deed.numbers))
+        case "rename":
+            store.update(key, name=deed.name)
+        case "note":
+            store.update(key, metadata={"mark": deed.mark})
+        case "truncate":
+            store.truncate(key, deed.count)
+        case "archive" | "delete" | "restore" | "purge":
+            getattr(store, deed.kind)(key)
+        case other:
+            raise AssertionError(other)
+
+
+def _append_whoever_else_does(store: Store, key: str, messages: list[Message]) -> None:
+    done = False
+    while not done:
+        with suppress(Conflict):
+            store.append(key, messages, expected=store.load(key).info.message_count)
+            done = True
+
+
+def _info(deed: Deed) -> SessionInfo:
+    moment = now()
+    return SessionInfo(
+        id=deed.id,
+        name=deed.name,
+        po_name=OBJECT,
+        message_count=len(deed.numbers),
+        created_at=moment,
+        updated_at=moment,
+    )
