@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_objects.errors import Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions.copies import create_numbered, put_by
@@ -342,7 +342,12 @@ class SessionManager:
             with self.journal.noting(deed):
                 messages = self.store.read(session_id, 0, record.info.message_count)
                 put_by(self.store, record, messages, copy_id=deed.copy, kept=count)
-                return Session(self.store, self.store.truncate(session_id, count))
+                try:
+                    cut = self.store.truncate(session_id, count, expected=record.info.message_count)
+                except Conflict:
+                    self.store.purge(deed.copy)
+                    raise
+                return Session(self.store, cut)
         finally:
             lease.release()
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from prompt_objects.errors import NameTaken, NotFound, UsageError
+from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import Record
@@ -103,7 +103,7 @@ class UndoJournal:
             del deeds[:-_MOST]
         try:
             yield
-        except (NameTaken, NotFound):
+        except (Conflict, NameTaken, NotFound):
             with self.held() as deeds, suppress(ValueError):
                 deeds.remove(deed)
             raise

@@ -400,6 +400,16 @@ class TestCutting:
         store.append(session.id, said(4), expected=count)
         assert reopened().tail(1) == said(4)
 
+    def test_nothing_is_dropped_that_came_meanwhile(self, store: Store, session: Session) -> None:
+        session.append(*said("one", "two", "three"))
+        for archived in (False, True):
+            if archived:
+                store.archive(session.id)
+            with pytest.raises(Conflict):
+                store.truncate(session.id, 1, expected=2)
+            assert len(store.read(session.id, 0, 9)) == 3
+        assert store.truncate(session.id, 1, expected=3).info.message_count == 1
+
     def test_to_more_than_there_are_is_refused(self, store: Store, session: Session) -> None:
         session.append(*said(1))
         for count in (2, -1):

@@ -21,7 +21,7 @@ def pwrite(descriptor: int, data: bytes, start: int) -> int:
     return real_pwrite(descriptor, data, start)
 
 
-os.pwrite = pwrite  # what the store uses is bound when it is imported
+os.pwrite = pwrite  # type: ignore[assignment]  # what the store uses is bound when it is imported
 
 from prompt_objects.sessions.manager import SessionManager  # noqa: E402
 from prompt_objects.sessions.stores.files import FileStore  # noqa: E402

@@ -73,8 +73,11 @@ class Store(Protocol):
     def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
         """Change the name, or the metadata, or both; None leaves it as it is. Raises `NameTaken`."""
 
-    def truncate(self, session_id: str, count: int) -> Record:
-        """Keep the first `count` messages and drop the others for good; whoever may regret it copies them first."""
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
+        """Keep the first `count` messages and drop the others for good; whoever may regret it copies them first.
+
+        Raises `Conflict` where it has more or fewer than `expected`, if that is given; nothing is dropped then.
+        """
 
     def archive(self, session_id: str) -> Record:
         """Keep a session compressed until its next message; in all else it is as before."""

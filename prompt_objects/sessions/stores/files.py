@@ -188,14 +188,18 @@ class FileStore:
                 self._index.sync()
             return Record(info, metadata_of(file.head))
 
-    def truncate(self, session_id: str, count: int) -> Record:
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
         """Keep the first `count` messages."""
         return self._wherever(
-            session_id, lambda file: self._truncate(file, count), lambda packed: self._shelf.truncate(packed, count)
+            session_id,
+            lambda file: self._truncate(file, count, expected),
+            lambda packed: self._shelf.truncate(packed, count, expected),
         )
 
-    def _truncate(self, file: SessionFile, count: int) -> Record:
+    def _truncate(self, file: SessionFile, count: int, expected: int | None) -> Record:
         with file.locked(writing=True), self._index:
+            if expected is not None and expected != file.count:
+                raise conflict(file.head.get("name"), file.count, expected)
             if not 0 <= count <= file.count:
                 raise too_few(file.head.get("name"), file.count, count)
             info = self._true_entry(file)

@@ -130,10 +130,12 @@ class MemoryStore:
             kept.metadata = kept.metadata if encoded is None else encoded
             return kept.record()
 
-    def truncate(self, session_id: str, count: int) -> Record:
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
         """Keep the first `count` messages."""
         with self._mutex:
             kept = self._live(session_id)
+            if expected is not None and expected != kept.info.message_count:
+                raise conflict(kept.info.name, kept.info.message_count, expected)
             if not 0 <= count <= kept.info.message_count:
                 raise too_few(kept.info.name, kept.info.message_count, count)
             if count < kept.info.message_count:

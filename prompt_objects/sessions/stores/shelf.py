@@ -23,7 +23,7 @@ from prompt_objects.sessions.stores.archive import (
 from prompt_objects.sessions.stores.contents import Contents, contents, gone
 from prompt_objects.sessions.stores.head import id_of, metadata_of
 from prompt_objects.sessions.stores.index import Index
-from prompt_objects.sessions.stores.refusals import too_few
+from prompt_objects.sessions.stores.refusals import conflict, too_few
 from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.wording import count
@@ -73,9 +73,11 @@ class Shelf:
                 head["name"] = name
             return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
 
-    def truncate(self, packed: Path, length: int) -> Record:
+    def truncate(self, packed: Path, length: int, expected: int | None) -> Record:
         """Keep the first `length` messages of an archived session."""
         with self._changing(packed) as found:
+            if expected is not None and expected != found.info.message_count:
+                raise conflict(found.info.name, found.info.message_count, expected)
             if not 0 <= length <= found.info.message_count:
                 raise too_few(found.info.name, found.info.message_count, length)
             if length == found.info.message_count:

@@ -146,9 +146,9 @@ class SqlStore:
         except IntegrityError as error:
             raise self._taken(None, name or "", self.load(session_id).info.po_name) from error
 
-    def truncate(self, session_id: str, count: int) -> Record:
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
         """Keep the first `count` messages."""
-        cutting = _Cutting(session_id, count)
+        cutting = _Cutting(session_id, count, expected)
         return record_of(self._database.write(cutting))
 
     def archive(self, session_id: str) -> Record:
@@ -255,9 +255,10 @@ class SqlStore:
 class _Cutting:
     """The cutting of a session, which, done again, must not take what another has added since."""
 
-    def __init__(self, session_id: str, count: int) -> None:
+    def __init__(self, session_id: str, count: int, expected: int | None) -> None:
         self._session_id = session_id
         self._count = count
+        self._expected = expected
         self._moment = microseconds(now())
         self._seen: tuple[int, int] | None = None
 
@@ -269,6 +270,8 @@ class _Cutting:
         if again and self._seen and self._seen != state:
             raise conflict(row.name, row.message_count, self._seen[0])
         self._seen = state
+        if self._expected is not None and self._expected != row.message_count:
+            raise conflict(row.name, row.message_count, self._expected)
         if not 0 <= self._count <= row.message_count:
             raise too_few(row.name, row.message_count, self._count)
         return row if self._count == row.message_count else self._cut(connection, row)
