@@ -70,6 +70,7 @@ class Environment:
             user_id=config.user,
             last_used=self.last_used,
             journal=UndoJournal(self._beside_store / "undo.json"),
+            data_dir=self.data_dir,
         )
         self.occupancy = Occupancy(self.store, config.user)
         self.notices: list[str] = []
@@ -141,7 +142,7 @@ class Environment:
         """Remove what is old, as environment.yaml says, or only look what that would be; raises `StoreError`."""
         from prompt_objects.sessions.prune import prune
 
-        return prune(self.backups, self.last_used, self.data_dir / "logs", self.config.prune, dry_run=dry_run)
+        return prune(self.backups, self.last_used, self.data_dir, self.config.prune, dry_run=dry_run)
 
     def keep_up(self) -> list[str]:
         """Do what is due in the background: backups, and, once, pruning where it is to be done at start.

@@ -1,12 +1,11 @@
 """`prompt-objects doctor`: whether all is well with what an environment keeps."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from prompt_objects.cli.fields import examination_fields
 from prompt_objects.cli.opening import open_environment
-from prompt_objects.cli.streams import note, put, put_json
+from prompt_objects.cli.streams import note, put, put_as_json
 from prompt_objects.sessions.record import Finding
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import count
@@ -23,7 +22,7 @@ def run(options: Namespace) -> int:
         for notice in environment.store.notices():
             note(notice)
     if options.json:
-        put_json(json.dumps(examination_fields(findings, faults), ensure_ascii=False, indent=2))
+        put_as_json(examination_fields(findings, faults))
     else:
         for line in (*_lines(findings), *faults, _verdict(findings, faults, sessions, repair=options.repair)):
             put(clean_line(line))

@@ -101,7 +101,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "`renamed` (text or null: the name in the target, where its own was taken)",
     },
     "What an examination found (`doctor --json`)": {
-        "findings": "list of objects: `place`, `problem`, `remedy` (what repairing does or did), "
+        "findings": "list of objects: `place`, `problem`, `remedy` (what repairing does about it), "
         "`session_id` (text or null), `repaired` (boolean)",
         "faults": "list of texts: what is wrong with definitions",
     },

@@ -1,13 +1,12 @@
 """`prompt-objects migrate`: bringing an environment up to date, by hand."""
 
-import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
 
 from prompt_objects.cli.fields import migration_fields
 from prompt_objects.cli.opening import meant_folder
-from prompt_objects.cli.streams import put, put_json
+from prompt_objects.cli.streams import put, put_as_json
 from prompt_objects.config import load_config
 from prompt_objects.environment import Environment
 from prompt_objects.locate import require_environment
@@ -32,7 +31,7 @@ def run(options: Namespace) -> int:
         with Environment(folder, config, environ=os.environ) as environment:
             steps = migrations.run(environment.session_manager, again=True)
     if options.json:
-        put_json(json.dumps(migration_fields(steps, dry_run=options.dry_run), ensure_ascii=False, indent=2))
+        put_as_json(migration_fields(steps, dry_run=options.dry_run))
     else:
         for line in _lines(steps, dry_run=options.dry_run):
             put(clean_line(line))

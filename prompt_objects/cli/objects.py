@@ -1,12 +1,11 @@
 """`prompt-objects objects …`: the prompt objects of an environment, from the shell."""
 
-import json
 import sys
 from argparse import Namespace
 
 from prompt_objects.cli.fields import object_fields
 from prompt_objects.cli.opening import open_environment
-from prompt_objects.cli.streams import note, put, put_json
+from prompt_objects.cli.streams import note, put, put_as_json
 from prompt_objects.ui.sanitize import clean, clean_line
 
 __all__ = ["list_", "show"]
@@ -18,7 +17,7 @@ def list_(options: Namespace) -> int:
         known = environment.objects
         clashes = environment.catalogue.clashes()
         if options.json:
-            put_json(json.dumps([object_fields(po) for po in known.values()], ensure_ascii=False, indent=2))
+            put_as_json([object_fields(po) for po in known.values()])
         else:
             width = max(map(len, known), default=0)
             for name, po in known.items():
@@ -37,7 +36,7 @@ def show(options: Namespace) -> None:
         definition = po.definition
         if options.json:
             fields = {**object_fields(po), "prompt": definition.prompt}
-            put_json(json.dumps(fields, ensure_ascii=False, indent=2))
+            put_as_json(fields)
         else:
             text = definition.file.read_text(encoding="utf-8")
             put(clean(text) if sys.stdout.isatty() else text, end="")

@@ -1,7 +1,6 @@
 """One turn from the shell: the answer on standard output, all else on standard error."""
 
 import asyncio
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from prompt_objects.bus import Event, TextDelta
 from prompt_objects.cli.fields import reply_fields
 from prompt_objects.cli.opening import open_conversation, open_environment
 from prompt_objects.cli.running import run_to_the_end
-from prompt_objects.cli.streams import flush, note, put, put_json
+from prompt_objects.cli.streams import flush, note, put, put_as_json
 from prompt_objects.environment import Environment
 from prompt_objects.errors import Busy
 from prompt_objects.occupancy import branch_aside
@@ -44,7 +43,7 @@ def run(options: Namespace, text: str) -> None:
     for notice in environment.store.notices():
         note(notice)
     if options.json:
-        put_json(json.dumps(reply_fields(reply, po.name), ensure_ascii=False, indent=2))
+        put_as_json(reply_fields(reply, po.name))
     else:
         put("" if streams else reply.text)
 

@@ -1,6 +1,5 @@
 """`prompt-objects sessions …`: the sessions of an environment, from the shell."""
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +8,7 @@ from typing import TypeVar
 
 from prompt_objects.cli.fields import session_fields, trashed_fields, undone_fields
 from prompt_objects.cli.opening import find_session, manager_for, open_environment
-from prompt_objects.cli.streams import confirm, note, put, put_json
+from prompt_objects.cli.streams import confirm, note, put, put_as_json, put_json
 from prompt_objects.environment import Environment
 from prompt_objects.sessions.export import write_new
 from prompt_objects.sessions.formats import exporter
@@ -149,7 +148,7 @@ def undo(options: Namespace) -> None:
     with open_environment(options) as environment:
         undone = manager_for(options, environment).undo()
     if options.json:
-        put_json(json.dumps(undone_fields(undone), ensure_ascii=False, indent=2))
+        put_as_json(undone_fields(undone))
     else:
         put(clean_line(str(undone)))
 
@@ -184,7 +183,7 @@ def _print_text(text: str, *, is_json: bool) -> None:
 
 def _print_done(what: str, session: Session, options: Namespace) -> None:
     if options.json:
-        put_json(json.dumps(session_fields(session.info), ensure_ascii=False, indent=2))
+        put_as_json(session_fields(session.info))
     else:
         put(clean_line(f"{what}: {session.name} ({session.id}) of {session.po_name}"))
 
@@ -198,7 +197,7 @@ def print_list(
 ) -> None:
     """Print a list: one object an item, or a row."""
     if is_json:
-        put_json(json.dumps([fields(item) for item in items], ensure_ascii=False, indent=2))
+        put_as_json([fields(item) for item in items])
     else:
         print_table(map(row, items))
 

@@ -1,9 +1,8 @@
 """`prompt-objects init` and `prompt-objects schema`."""
 
-import json
 from argparse import Namespace
 
-from prompt_objects.cli.streams import put, put_json
+from prompt_objects.cli.streams import put, put_as_json
 from prompt_objects.definition import definition_schema
 from prompt_objects.locate import named_folder
 from prompt_objects.starter import make_environment
@@ -21,4 +20,4 @@ def init(options: Namespace) -> None:
 
 def schema(_options: Namespace) -> None:
     """Print the JSON Schema of a prompt object's file, for editors."""
-    put_json(json.dumps(definition_schema(), ensure_ascii=False, indent=2))
+    put_as_json(definition_schema())

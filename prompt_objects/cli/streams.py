@@ -5,6 +5,7 @@ error, unless its reader went away; standard error that refuses stops nothing, s
 """
 
 import io
+import json
 import os
 import re
 import sys
@@ -12,7 +13,18 @@ from contextlib import suppress
 
 from prompt_objects.errors import StoreError, UsageError
 
-__all__ = ["ReaderGone", "confirm", "flush", "note", "prepare", "put", "put_json", "read_input", "settle"]
+__all__ = [
+    "ReaderGone",
+    "confirm",
+    "flush",
+    "note",
+    "prepare",
+    "put",
+    "put_as_json",
+    "put_json",
+    "read_input",
+    "settle",
+]
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -45,6 +57,11 @@ def flush() -> None:
         sys.stdout.flush()
     except OSError as error:
         raise _refused(error) from error
+
+
+def put_as_json(value: object) -> None:
+    """Print a value as JSON."""
+    put_json(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def put_json(text: str) -> None:

@@ -1,6 +1,5 @@
 """`prompt-objects sessions backup, backups, restore-backup, prune, copy`: what is done for all sessions at once."""
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from prompt_objects.cli.fields import backup_fields, copied_fields, pruned_fields, report_fields, session_fields
 from prompt_objects.cli.opening import find_session, manager_for, open_environment
 from prompt_objects.cli.sessions import print_list, print_table
-from prompt_objects.cli.streams import note, put, put_json
+from prompt_objects.cli.streams import note, put, put_as_json
 from prompt_objects.environment import Environment
 from prompt_objects.sessions.backups import Backup, BackupReport
 from prompt_objects.sessions.prune import Pruned
@@ -33,7 +32,7 @@ def backup(options: Namespace) -> int:
         else:
             report = environment.backups.run()
     if options.json:
-        _put(report_fields(report))
+        put_as_json(report_fields(report))
     else:
         for path in report.saved:
             put(clean_line(str(path)))
@@ -70,7 +69,7 @@ def restore_backup(options: Namespace) -> None:
     with open_environment(options) as environment:
         info = environment.backups.restore(environment.backups.find(options.file)).info
     if options.json:
-        _put(session_fields(info))
+        put_as_json(session_fields(info))
     else:
         put(clean_line(f"Restored: {info.name} ({info.id}) of {info.po_name}"))
 
@@ -80,7 +79,7 @@ def prune(options: Namespace) -> None:
     with open_environment(options) as environment:
         pruned = environment.prune(dry_run=options.dry_run)
     if options.json:
-        _put(pruned_fields(pruned, dry_run=options.dry_run))
+        put_as_json(pruned_fields(pruned, dry_run=options.dry_run))
     else:
         print_table(_rows(pruned))
         note("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
@@ -109,7 +108,7 @@ def copy(options: Namespace) -> int:
         notices = [*source.notices(), *target.notices()]
         origin = options.source or environment.store_url
     if options.json:
-        _put(copied_fields(copied, masked(origin), masked(options.target)))
+        put_as_json(copied_fields(copied, masked(origin), masked(options.target)))
     else:
         print_table(_copied_rows(copied))
     for notice in notices:
@@ -153,7 +152,3 @@ def _copied_rows(copied: list[Copied]) -> Iterator[tuple[str, str]]:
         if each.renamed:
             yield "renamed", f"{what} is called {each.renamed} there"
     yield "in all", ", ".join(f"{number:,} {fate}" for fate, number in fates(copied).items())
-
-
-def _put(fields: dict[str, object]) -> None:
-    put_json(json.dumps(fields, ensure_ascii=False, indent=2))

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from msgspec.structs import replace
-
-from prompt_objects.errors import Damaged, NameTaken, NotFound
+from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message
 from prompt_objects.migrations.change import NewSession
+from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores import Store
@@ -72,10 +71,4 @@ def _create(session: NewSession, session_id: str, sessions: SessionManager) -> N
         user_id=sessions.user_id,
     )
     metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
-    while True:
-        try:
-            sessions.store.create(info, metadata, session.messages)
-        except NameTaken as error:
-            info = replace(info, name=error.suggestion)
-        else:
-            return
+    create_numbered(sessions.store, info, metadata, session.messages)

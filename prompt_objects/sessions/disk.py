@@ -1,4 +1,4 @@
-"""What the file store asks of the operating system: locks, syncs, atomic replacement, private files."""
+"""What is asked of the operating system: locks, syncs, atomic replacement, private files, and forks."""
 
 import errno
 import os

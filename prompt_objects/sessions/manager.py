@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
+from prompt_objects.sessions.belongings import remove_belongings
 from prompt_objects.sessions.copies import create_numbered, put_by
 from prompt_objects.sessions.family import descendants
 from prompt_objects.sessions.keys import pick
@@ -34,7 +35,8 @@ class SessionManager:
     """The sessions of one prompt object, or, without `po_name`, of all.
 
     With `user_id`, those of that user only. `last_used` remembers which one is current and `journal` what can be
-    undone, by default only while this lives; `templates` returns beginnings that a session may be made from.
+    undone, by default only while this lives; `data_dir` is where what belongs to a session is besides its messages;
+    `templates` returns beginnings that a session may be made from.
     A key is an id, the beginning of one (4 characters or more), or a name; methods that take one raise `NotFound`,
     and `Ambiguous` where several sessions answer to it. Methods that take a name raise `InvalidName` and
     `NameTaken`. Whatever writes may raise `StoreError`.
@@ -48,6 +50,7 @@ class SessionManager:
         user_id: str | None = None,
         last_used: LastUsed | None = None,
         journal: UndoJournal | None = None,
+        data_dir: Path | None = None,
         templates: Callable[[], Templates] = dict,
     ) -> None:
         self.store = store
@@ -55,6 +58,7 @@ class SessionManager:
         self.user_id = user_id
         self.last_used = last_used or LastUsed()
         self.journal = journal or UndoJournal()
+        self.data_dir = data_dir
         self._templates = templates
 
     def for_object(self, po_name: str, *, templates: Callable[[], Templates] = dict) -> "SessionManager":
@@ -65,6 +69,7 @@ class SessionManager:
             user_id=self.user_id,
             last_used=self.last_used,
             journal=self.journal,
+            data_dir=self.data_dir,
             templates=templates,
         )
 
@@ -229,6 +234,8 @@ class SessionManager:
         for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
             with suppress(NotFound):
                 self.store.purge(info.id)
+                if self.data_dir:
+                    remove_belongings(self.data_dir, info.id)
                 gone.append(info)
         return gone[::-1]
 

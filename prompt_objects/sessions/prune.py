@@ -15,6 +15,7 @@ from prompt_objects.holder import Holder
 from prompt_objects.message import now
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.belongings import remove_belongings
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo, Trashed
@@ -33,7 +34,7 @@ class Pruned(Struct, frozen=True):
     backups: tuple[Path, ...]
 
 
-def prune(backups: Backups, last_used: LastUsed, logs: Path, settings: PruneSettings, *, dry_run: bool) -> Pruned:
+def prune(backups: Backups, last_used: LastUsed, data_dir: Path, settings: PruneSettings, *, dry_run: bool) -> Pruned:
     """Remove what is older than the settings say, or, with `dry_run`, only say what that is.
 
     An empty session stays where it is the current one of its prompt object, or somebody is at it. Raises
@@ -42,9 +43,9 @@ def prune(backups: Backups, last_used: LastUsed, logs: Path, settings: PruneSett
     store, moment = backups.store, now()
     trashed = _old_trash(store, moment - timedelta(days=settings.trash_days))
     empty = _old_empty(store, last_used, moment - timedelta(days=settings.empty_days))
-    old_logs = list(_old_logs(logs, time.time() - timedelta(days=settings.log_days).total_seconds()))
+    old_logs = list(_old_logs(data_dir / "logs", time.time() - timedelta(days=settings.log_days).total_seconds()))
     if not dry_run:
-        trashed = [entry for entry in trashed if _purge(store, entry.info.id)]
+        trashed = [entry for entry in trashed if _purge(store, data_dir, entry.info.id)]
         empty = [info for info in empty if _put_away(store, info.id)]
         for log in old_logs:
             _remove(log)
@@ -77,9 +78,10 @@ def _old_logs(folder: Path, before: float) -> Iterator[Path]:
                         yield Path(file.path)
 
 
-def _purge(store: Store, session_id: str) -> bool:
+def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
     try:
         store.purge(session_id)
+        remove_belongings(data_dir, session_id)
     except NotFound:  # restored in between
         return False
     return True

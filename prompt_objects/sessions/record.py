@@ -70,7 +70,7 @@ class Trashed(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something wrong in a store: where, what it is, what repairing it does or did, each in a sentence."""
+    """Something wrong in a store: where, what it is, what repairing does about it, each in a sentence."""
 
     place: str
     problem: str

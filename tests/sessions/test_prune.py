@@ -39,7 +39,7 @@ def run(manager: SessionManager, tmp_path: Path) -> Callable[..., Pruned]:
     backups = Backups(tmp_path / "backups", manager.store, BackupSettings(keep=1))
 
     def run(settings: PruneSettings = SETTINGS, *, dry_run: bool = False) -> Pruned:
-        return prune(backups, manager.last_used, tmp_path / "logs", settings, dry_run=dry_run)
+        return prune(backups, manager.last_used, tmp_path, settings, dry_run=dry_run)
 
     return run
 

@@ -101,7 +101,7 @@ class Store(Protocol):
         """Return a session that is in the trash, history and all, and leave it there."""
 
     def purge(self, session_id: str) -> None:
-        """Take a session out of the trash, and all that belongs to it, for good."""
+        """Take a session out of the trash for good."""
 
     def lease(self, session_id: str, holder: Holder) -> Lease:
         """Have a session to oneself; it need not exist yet. A holder that died holds nothing.

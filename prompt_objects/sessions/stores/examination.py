@@ -31,10 +31,6 @@ _QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing an
 _LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
 
 
-class _Entry(msgspec.Struct):
-    id: str
-
-
 class Mender(Protocol):
     """What a file store can do about a session."""
 

@@ -25,7 +25,7 @@ from prompt_objects.sessions.stores.head import metadata_of
 from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.index_file import in_order
 from prompt_objects.sessions.stores.leases import FileLease, Leases
-from prompt_objects.sessions.stores.refusals import conflict, full, name_taken, too_few
+from prompt_objects.sessions.stores.refusals import check_size, conflict, name_taken, too_few
 from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.sessions.stores.shelf import Shelf
@@ -156,7 +156,8 @@ class FileStore:
         with file.locked(writing=True):
             if file.count != expected:
                 raise conflict(file.head.get("name"), file.count, expected)
-            self._check_size(file, messages, lines)
+            added = sum(map(len, lines))
+            check_size(file.head.get("name"), file.size, added, self._options.max_session_size, messages)
             moment = now()
             file.append(lines, timestamp(moment))
             info = self._note(file, messages, expected, moment)
@@ -271,7 +272,7 @@ class FileStore:
         return self._trash.read(session_id)
 
     def purge(self, session_id: str) -> None:
-        """Take a session out of the trash for good, with what a repair put beside it, its logs and its workspace."""
+        """Take a session out of the trash for good, with what a repair put beside it."""
         self._trash.purge(session_id)
 
     # Looking through it
@@ -409,13 +410,6 @@ class FileStore:
     def _check_name(self, name: str, po_name: str) -> None:
         if self._index.has_name(name, po_name):
             raise name_taken(name, po_name, self._index.names(po_name))
-
-    def _check_size(self, file: SessionFile, messages: Sequence[Message], lines: list[bytes]) -> None:
-        limit = self._options.max_session_size
-        if limit is None or file.size + sum(map(len, lines)) <= limit:
-            return
-        if any(message.get("role") == "user" for message in messages):
-            raise full(file.head.get("name"), file.size, limit)
 
 
 def _is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:

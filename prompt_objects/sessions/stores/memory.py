@@ -16,7 +16,7 @@ from prompt_objects.sessions.names import free_name, is_id
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import busy, conflict, full, name_taken, too_few
+from prompt_objects.sessions.stores.refusals import busy, check_size, conflict, name_taken, too_few
 from prompt_objects.sessions.usage import summed, with_usage
 
 if TYPE_CHECKING:
@@ -111,12 +111,11 @@ class MemoryStore:
             count = kept.info.message_count
             if count != expected:
                 raise conflict(kept.info.name, count, expected)
-            size, limit = kept.size + sum(map(len, lines)), self._options.max_session_size
-            if limit is not None and size > limit and any(message["role"] == "user" for message in messages):
-                raise full(kept.info.name, kept.size, limit)
+            added = sum(map(len, lines))
+            check_size(kept.info.name, kept.size, added, self._options.max_session_size, messages)
             kept.unpack()
             kept.lines += lines
-            kept.size = size
+            kept.size += added
             kept.info = with_usage(kept.info, messages, message_count=count + len(lines), updated_at=now())
             return kept.info
 

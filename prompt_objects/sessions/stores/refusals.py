@@ -1,13 +1,14 @@
-"""What every kind of store refuses, in the same words."""
+"""What more than one kind of store refuses, in the same words."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 
 from prompt_objects.errors import Busy, Conflict, NameTaken, SessionFull, UsageError
 from prompt_objects.holder import Holder
+from prompt_objects.message import Message
 from prompt_objects.sessions.names import free_name
 
-__all__ = ["busy", "conflict", "full", "name_taken", "somebody", "too_few"]
+__all__ = ["busy", "check_size", "conflict", "full", "name_taken", "somebody", "too_few"]
 
 
 def somebody() -> Holder:
@@ -47,6 +48,16 @@ def full(name: object, size: int, limit: int) -> SessionFull:
 def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
     """Say that another session of the prompt object has the name."""
     return NameTaken(f"{po_name} has a session called {name!r} already.", suggestion=free_name(name, taken))
+
+
+def check_size(name: object, size: int, added: int, limit: int | None, messages: Sequence[Message]) -> None:
+    """Refuse a person's message that would take a session of `size` bytes beyond the limit; raises `SessionFull`.
+
+    What answers a message that was accepted is never refused.
+    """
+    is_beyond = limit is not None and size + added > limit
+    if is_beyond and any(message.get("role") == "user" for message in messages):
+        raise full(name, size, limit or 0)
 
 
 def too_few(name: object, count: int, wanted: int) -> UsageError:

@@ -19,8 +19,6 @@ from prompt_objects.sessions.stores.session_folder import SessionFolder
 
 __all__ = ["Trash"]
 
-_BELONGINGS = ("logs", "workspace")  # folders of the data folder, with one for each session in them
-
 
 class Trash(SessionFolder):
     """Deleted sessions. What comes or goes does so under the lock of the index of the `live` ones."""
@@ -108,26 +106,16 @@ class Trash(SessionFolder):
             file.close()
 
     def purge(self, session_id: str) -> None:
-        """Remove a session with all that belongs to it; its own file last, so that a kill leaves it to be purged."""
+        """Remove a session, its own file last, so that a kill leaves it to be purged."""
         if not self.has(session_id):
             raise gone(self.file(session_id))
         with self._index:
             beside = [self.path / f"{session_id}.corrupt"]
             if not self._live.has(session_id):
                 beside.append(self._live.path / f"{session_id}.corrupt")
-                self._remove_belongings(session_id)
             for path in (*beside, self.archive(session_id), self.file(session_id)):
                 self._remove(path)
             disk.sync_folder(self.path)
-
-    def _remove_belongings(self, session_id: str) -> None:
-        data_folder = self._live.path.parent
-        for name in _BELONGINGS:
-            folder = data_folder / name / session_id
-            try:
-                disk.remove_folder(folder)
-            except OSError as error:
-                raise disk.failure("removed", folder, error) from error
 
     def _remove(self, path: Path) -> None:
         try:

@@ -61,23 +61,18 @@ class _Found(NamedTuple):
         info = summed(bare, (each.message for each in self.whole))
         return {**{key: getattr(info, key) for key in _SUMS}, "bytes": sum(each.size for each in self.whole)}
 
-    def faults(self) -> Iterator[tuple[str, str, str]]:
-        """Say what does not fit, what would be done about it, and what was."""
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Say what does not fit, and what is done about it."""
         if self.broken:
             numbers = ", ".join(str(row.n) for row in self.broken[:5]) + (", …" if len(self.broken) > 5 else "")  # noqa: PLR2004
             yield (
                 f"{len(self.broken)} of its messages cannot be read: {numbers}.",
-                "They would be kept in the table corrupt, and the others renumbered.",
-                "They are in the table corrupt now, and the others were renumbered.",
+                "They are kept in the table corrupt, and the others renumbered.",
             )
         elif any(each.row.n != n for n, each in enumerate(self.whole)):
-            yield "Its messages are not numbered from 0 on.", "They would be renumbered.", "They were renumbered."
+            yield "Its messages are not numbered from 0 on.", "They are renumbered."
         if not self.broken and not _is_same(self.row, self.sums()):
-            yield (
-                "Its counts are not those of its messages.",
-                "They would be counted again.",
-                "They were counted again.",
-            )
+            yield "Its counts are not those of its messages.", "They are counted again."
 
 
 class Examination:
@@ -113,8 +108,7 @@ class Examination:
                 session_id,
                 f"session {session_id}",
                 "It has messages, but nothing says what it is.",
-                'It would be a session of "unknown", called "Recovered" and its date.',
-                'It is a session of "unknown" now, called "Recovered" and its date.',
+                'It becomes a session of "unknown", called "Recovered" and its date.',
             )
 
     def _adopt(self, session_id: str) -> None:
@@ -149,8 +143,7 @@ class Examination:
                     session_id,
                     f'session "{row.name}"',
                     f"Its {key} cannot be read.",
-                    "It would be kept in the table corrupt.",
-                    "It is in the table corrupt now.",
+                    "It is kept in the table corrupt.",
                 )
 
     def _set_aside_note(self, session_id: str, key: str, kept: str, instead: str | None) -> None:
@@ -170,8 +163,8 @@ class Examination:
         else:
             found = self._database.read(lambda connection: _look(connection, session_id))
         if found:
-            for problem, would, was in found.faults():
-                yield self._finding(session_id, f'session "{found.row.name}"', problem, would, was)
+            for problem, remedy in found.faults():
+                yield self._finding(session_id, f'session "{found.row.name}"', problem, remedy)
 
     # Leases
 
@@ -186,15 +179,13 @@ class Examination:
                 None,
                 "leases",
                 f"{count} were left behind by programs that ended.",
-                "They would be removed; they are in nobody's way.",
-                "They were removed; they were in nobody's way.",
+                "They are removed.",
             )
 
     def _scalars(self, query: Select[Any]) -> Sequence[str]:
         return self._database.read(lambda connection: connection.scalars(query).all())
 
-    def _finding(self, session_id: str | None, place: str, problem: str, would: str, was: str) -> Finding:
-        remedy = was if self._repair else would
+    def _finding(self, session_id: str | None, place: str, problem: str, remedy: str) -> Finding:
         return Finding(place=place, problem=problem, remedy=remedy, session_id=session_id, repaired=self._repair)
 
 

@@ -1,0 +1,19 @@
+"""What belongs to a session besides its messages: folders of the data folder, with one for each session in them."""
+
+from pathlib import Path
+
+from prompt_objects.sessions import disk
+
+__all__ = ["remove_belongings"]
+
+_FOLDERS = ("logs", "workspace")
+
+
+def remove_belongings(data_dir: Path, session_id: str) -> None:
+    """Remove all that belongs to a session that is gone for good. Raises `StoreError`."""
+    for name in _FOLDERS:
+        folder = data_dir / name / session_id
+        try:
+            disk.remove_folder(folder)
+        except OSError as error:
+            raise disk.failure("removed", folder, error) from error

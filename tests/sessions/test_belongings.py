@@ -1,0 +1,40 @@
+"""What belongs to a session goes with it, for good, and nothing else does."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores import Store
+
+pytest_plugins = ["every_store"]
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["at once", "after a kill"])
+def test_purging_removes_logs_and_workspace_wherever_sessions_live(tmp_path: Path, store: Store, half: bool) -> None:
+    manager = SessionManager(store, "reader", data_dir=tmp_path)
+    session, other = manager.create("Notes"), manager.create("Other")
+    for name in ("logs", "workspace"):
+        for key in (session.id, other.id):
+            (tmp_path / name / key / "deep").mkdir(parents=True)
+            (tmp_path / name / key / "deep" / "file").touch()
+    manager.delete("Notes")
+    assert (tmp_path / "logs" / session.id).exists()
+    if half:
+        shutil.rmtree(tmp_path / "logs" / session.id)
+    manager.purge("Notes")
+    assert not list(tmp_path.rglob(session.id))
+    assert len(list(tmp_path.rglob(other.id))) == 2
+
+
+def test_purging_follows_no_link_out_of_the_data_folder(tmp_path: Path, store: Store) -> None:
+    manager = SessionManager(store, "reader", data_dir=tmp_path)
+    session = manager.create("Notes")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / session.id).symlink_to(tmp_path / "precious")
+    manager.delete("Notes")
+    manager.purge()
+    assert (tmp_path / "precious").exists()
+    assert not (tmp_path / "logs" / session.id).is_symlink()
