@@ -43,7 +43,7 @@ SESSION_LAYERS = [
     {"manager", "export", "backups"},
     {"formats"},
     {"session", "last_used", "transfer", "undo"},
-    {"copies"},
+    {"copies", "belongings"},
     {"stores"},
     {"names", "usage", "disk", "family", "keys"},
     {"record"},

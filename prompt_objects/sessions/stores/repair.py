@@ -17,6 +17,7 @@ __all__ = ["Recovered", "recover"]
 _LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
 _MESSAGE_BEGINS = re.compile(r'^,?\{"role"\s*:', re.MULTILINE)
 _LONGEST_HEAD = 64 * 1024
+_SECTOR = 512  # of a disk: each is written wholly or not at all
 _BETWEEN = re.compile(r"[\s,\0]*")
 _FOOT = re.compile(r"\][^{\n]*")
 _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
@@ -37,23 +38,29 @@ class Recovered:
 
 def recover(data: bytes, foot_length: int) -> Recovered:
     """Read what can be read; of a head that cannot, whatever values in it are whole."""
-    text = data.decode(errors="surrogateescape").removeprefix("\ufeff")
-    if whole := _whole(text.strip("\0 \t\r\n")):
+    if whole := _whole(_text(data).strip("\0 \t\r\n")):
         return whole
-    mixed = _mixed_line(data, foot_length)
-    text = text.removesuffix(mixed)
+    start, end = _mixed_line(data, foot_length)
+    mixed, text = _text(data[start:end]), _text(data[:start] + data[end:])
     return _in_parts(text, mixed) or _without_head(text, mixed)
 
 
-def _mixed_line(data: bytes, foot_length: int) -> str:
-    """Return a last line that a write began and the rest of the old foot ends, or else "".
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape").removeprefix("\ufeff")
+
+
+def _mixed_line(data: bytes, foot_length: int) -> tuple[int, int]:
+    """Return where a line stands that a write began and the rest of the old foot ends; an empty place if none does.
 
     It may look like a message: `,{"role":"user","content":"` and `02:41:25.341106Z"}` make one. But it is as long
-    as a foot, and a true message is longer: its time alone takes more than half of that.
+    as a foot, and a true message is longer: its time alone takes more than half of that. The foot was the end of the
+    file, or is followed by zeros, or by the next sector, where more of the write came through.
     """
-    line = data[data.rfind(b"\n", 0, -1) + 1 :]
-    is_mixed = len(line) == foot_length and line.startswith((b",{", b"{"))
-    return line.decode(errors="surrogateescape") if is_mixed else ""
+    for line in re.finditer(rb"^(?=,?\{)[^\n]{%d}\n" % (foot_length - 1), data, re.MULTILINE):
+        end = line.end()
+        if end % _SECTOR == 0 or data[end : end + 1] in (b"", b"\0"):
+            return line.span()
+    return 0, 0
 
 
 def _whole(text: str) -> Recovered | None:
