@@ -30,7 +30,7 @@ from prompt_objects.sessions.stores import Store, open_store
 from prompt_objects.sessions.stores.contents import document
 from prompt_objects.sessions.stores.index_file import document as index_document
 
-PEERS = ["openai-agents", "langchain-community", "coda-code-assistant"]
+PEERS = [["openai-agents", "langchain-community", "sqlalchemy"], ["--no-deps", "coda-code-assistant"]]
 MESSAGE = {"role": "user", "content": "It says what the project is for. " * 8, "at": "2026-01-01T00:00:00.000000Z"}
 WRITERS = 8
 _REWRITES = 20
@@ -358,7 +358,8 @@ def python_of(peers: Path) -> Path:
     python = peers / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(peers)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEERS], check=True)
+        for names in PEERS:  # the last of them asks for gigabytes that its sessions do not need
+            subprocess.run([str(python), "-m", "pip", "install", "-q", *names], check=True)
     return python
 
 

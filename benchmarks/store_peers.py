@@ -48,8 +48,8 @@ async def langchain(folder: Path, messages: int, rounds: int) -> tuple[list[floa
 
 async def coda(folder: Path, messages: int, rounds: int) -> tuple[list[float], float]:
     """Measure the SessionManager of coda-code-assistant."""
-    from coda.session.database import SessionDatabase  # type: ignore[import-not-found]
-    from coda.session.manager import SessionManager  # type: ignore[import-not-found]
+    from coda.base.session.database import SessionDatabase  # type: ignore[import-not-found]
+    from coda.base.session.manager import SessionManager  # type: ignore[import-not-found]
 
     manager = SessionManager(SessionDatabase(folder / f"coda-{messages}.db"))
     session = manager.create_session(name="notes", provider="none", model="none")

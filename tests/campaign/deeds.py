@@ -5,10 +5,10 @@ from contextlib import suppress
 from functools import lru_cache
 
 import msgspec
-
 from expectation import Held, State
+
 from prompt_objects.errors import Conflict
-from prompt_objects.message import Message, now, timestamp
+from prompt_objects.message import Message, now
 from prompt_objects.sessions.record import SessionInfo, new_id
 from prompt_objects.sessions.stores import Store
 

@@ -1,6 +1,7 @@
 """What has to be in a store, by what it acknowledged: a model so simple that it cannot be wrong."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -53,14 +54,24 @@ def _changed(held: Held, deed: "Deed") -> Held:
             raise AssertionError(other)
 
 
-def outcomes(state: State, pending: Sequence["Deed"]) -> list[State]:
+def outcomes(state: State, pending: Sequence["Deed"], *, torn: bool = False) -> list[State]:
     """Return what may be there where some deeds, each of another writer, had been begun and not acknowledged.
 
     Each was done or not; of several messages in one write the first few may have come through, every one whole.
+    Where a write may be `torn` by the power, any of them may.
     """
     possible = [state]
     for deed in pending:
-        partly = range(1, len(deed.numbers)) if deed.kind == "append" else ()
-        done = [deed, *(replace(deed, numbers=deed.numbers[:count]) for count in partly)]
+        done = [deed, *(replace(deed, numbers=numbers) for numbers in _parts(deed, torn=torn))]
         possible += [after(before, each) for before in possible for each in done]
     return possible
+
+
+def _parts(deed: "Deed", *, torn: bool) -> list[tuple[int, ...]]:
+    """Return what may have come of the messages of a deed that was cut off; all and none are not among it."""
+    if deed.kind != "append":
+        return []
+    lengths = range(1, len(deed.numbers))
+    if torn:
+        return [part for length in lengths for part in combinations(deed.numbers, length)]
+    return [deed.numbers[:length] for length in lengths]

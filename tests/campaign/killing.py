@@ -1,36 +1,42 @@
-"""Kills a program at work on a store, again and again, and looks each time at what is left.
+"""Kills programs at work on a store, again and again, and looks each time at what is left.
 
-    killing.py URL PROGRESS SEED KILLS
+    killing.py URL PROGRESS KILLS
 
-A child is forked for each life: it does one deed after another, and tells of each before it and after. At a random
-moment it is killed with SIGKILL. What is in the store then must be what it acknowledged, with or without what it had
-begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it.
+One or several children at a time do one deed after another, and tell of each before it and after. At random moments
+they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what each had
+begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. A run that was interrupted takes
+what it finds for granted: it cannot know what its last children had told.
 """
 
-import os
 import random
-import signal
+import secrets
 import sys
 import time
-import traceback
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from deeds import Deed, carry_out, choose_deed, messages_of
-from expectation import State, after, outcomes
+from deeds import Deed, carry_out, messages_of
+from expectation import Held, State, after, outcomes
 from inspection import check_files, observe
+from lives import STEP, Life
 
-from prompt_objects.sessions.stores import open_store
+from prompt_objects.sessions.record import new_id
+from prompt_objects.sessions.stores import Store, open_store
 
-_STEP = 10  # a deed takes so many numbers for its messages at most
+__all__ = ["Progress", "look", "run"]
+
 _LONGEST_LIFE = 0.03
+_CREWS = (1, 1, 1, 3)
+_MOST_SHARED = 100
 
 
 class Progress(msgspec.Struct):
-    """How far a run has come, and what is in the store."""
+    """How far a run has come, and what is in the store; `shared` is the session to which all children append."""
 
+    seed: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
     kills: int = 0
     number: int = 0
     acknowledged: int = 0
@@ -39,101 +45,151 @@ class Progress(msgspec.Struct):
     repaired: int = 0
     deeds: Counter[str] = msgspec.field(default_factory=Counter)
     state: State = {}
+    shared: str = ""
+    shared_numbers: tuple[int, ...] = ()
 
 
-def run(url: str, file: Path, seed: str, kills: int) -> Progress:
+def run(url: str, file: Path, kills: int) -> Progress:
     """Go on until there were so many kills."""
     progress = msgspec.json.decode(file.read_bytes(), type=Progress) if file.exists() else Progress()
+    _find_or_begin(url, progress)
     while progress.kills < kills:
-        one_life(url, random.Random(f"{seed} {progress.kills}"), progress)
-        if progress.kills % 20 == 0 or progress.kills == kills:
-            keep(file, progress)
+        _one_round(url, random.Random(f"{progress.seed} {progress.kills}"), progress)
+        _keep(file, progress)
     return progress
 
 
-def keep(file: Path, progress: Progress) -> None:
-    """Write down how far it has come, so that a kill of this program costs nothing either."""
+def _find_or_begin(url: str, progress: Progress) -> None:
+    with closing(open_store(url)) as store:
+        store.examine(repair=True)
+        progress.state = observe(store)
+        if progress.shared not in progress.state:
+            progress.shared = new_id()
+            name = f"Shared {progress.shared}"
+            carry_out(store, Deed("create", progress.shared, name=name))
+            progress.state[progress.shared] = Held(name, (), 0)
+        progress.shared_numbers = progress.state.pop(progress.shared).numbers
+        written = [number for held in progress.state.values() for number in held.numbers]
+        progress.number = max([progress.number, *written, *progress.shared_numbers]) + STEP
+
+
+def _keep(file: Path, progress: Progress) -> None:
+    """Write down how far it has come, in one step: this program may be killed, too."""
     new = file.with_suffix(".new")
     new.write_bytes(msgspec.json.encode(progress))
     new.replace(file)
 
 
-def one_life(url: str, choose: random.Random, progress: Progress) -> None:
-    """Let a child live for a moment, kill it, and see that nothing is lost."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            live(url, choose, progress, writing)
-        except BaseException:
-            traceback.print_exc()
-            raise
-        finally:
-            os._exit(1)  # whatever happens, it is not to go on as its parent
-    os.close(writing)
-    told = [os.read(reading, 65536)]  # it is at work now
-    time.sleep(choose.random() * _LONGEST_LIFE)
-    os.kill(child, signal.SIGKILL)
-    while data := os.read(reading, 65536):
-        told.append(data)
-    os.close(reading)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL, "it ended by itself"
-    lines = b"".join(told).split(b"\n")
-    state, pending = progress.state, []
-    for line, answer in zip(lines[::2], lines[1::2], strict=False):
-        deed = msgspec.json.decode(line, type=Deed)
-        if answer != b"done":
-            pending.append(deed)
-            break
+def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
+    """Let some children live for a moment, kill them one after the other, and see that nothing is lost."""
+    crew = choose.choice(_CREWS)
+    lives = [
+        Life(
+            url,
+            f"{choose.random()}",
+            _part(progress.state, which, crew),
+            progress.number,
+            (which, crew),
+            progress.shared,
+        )
+        for which in range(crew)
+    ]
+    for life in lives:
+        life.begin()
+    told = []
+    for life in lives:
+        time.sleep(choose.random() * _LONGEST_LIFE)
+        told.append(life.end())
+    progress.kills += crew
+    progress.number += STEP * crew * (max(len(done) for done, _ in told) + 2)
+    _count(progress, told)
+    state = progress.state
+    for deed in (deed for done, _ in told for deed in done if deed.kind != "share"):
         state = after(state, deed)
-        progress.acknowledged += 1
-        progress.messages += len(deed.numbers)
-        progress.deeds[deed.kind] += 1
-    progress.number += _STEP * (len(lines) // 2 + 1)
-    progress.kills += 1
-    progress.in_midst += len(pending)
-    look(url, outcomes(state, pending), progress)
+    pending = [deed for _, deed in told if deed and deed.kind != "share"]
+    _look_round(url, outcomes(state, pending), told, progress)
 
 
-def live(url: str, choose: random.Random, progress: Progress, writing: int) -> None:
-    """Do deeds for ever, and tell of each of them before and after."""
-    store, state, number = open_store(url), progress.state, progress.number
-    while True:
-        deed = choose_deed(choose, state, number)
-        os.write(writing, msgspec.json.encode(deed) + b"\n")
-        carry_out(store, deed, state.get(deed.id))
-        os.write(writing, b"done\n")
-        state = after(state, deed)
-        number += _STEP
+def _part(state: State, which: int, crew: int) -> State:
+    return {key: held for number, (key, held) in enumerate(sorted(state.items())) if number % crew == which}
 
 
-def look(url: str, possible: list[State], progress: Progress) -> None:
-    """See that a store holds one of what is possible: before anything is repaired, and after."""
+def _count(progress: Progress, told: list[tuple[list[Deed], Deed | None]]) -> None:
+    for done, pending in told:
+        progress.acknowledged += len(done)
+        progress.messages += sum(len(deed.numbers) for deed in done)
+        progress.deeds.update(deed.kind for deed in done)
+        progress.in_midst += pending is not None
+
+
+def _look_round(
+    url: str, possible: list[State], told: list[tuple[list[Deed], Deed | None]], progress: Progress
+) -> None:
     with closing(open_store(url)) as store:
-        trashed = {entry.info.id for entry in store.trash()}
-        there = {info.id for info in store.sessions()}
-        for key in possible[0].keys() & there - trashed:
-            read = store.read(key, 0, sys.maxsize)
-            assert any(key in state and read == messages_of(state[key].numbers) for state in possible), key
-        progress.repaired += sum(finding.repaired for finding in store.examine(repair=True))
-        assert store.examine() == []
-        found = observe(store)
-        assert found in possible, (found, possible)
+        found, repaired = look(store, possible, besides={progress.shared})
+        progress.repaired += repaired
+        _check_shared(found.pop(progress.shared).numbers, told, progress)
         progress.state = found
-    if url.startswith("files:") and found:
+        if len(progress.shared_numbers) > _MOST_SHARED:
+            store.truncate(progress.shared, 0)
+            progress.shared_numbers = ()
+    if url.startswith("files:"):
         check_files(Path(url.partition(":")[2]))
+
+
+def look(
+    store: Store, possible: list[State], *, besides: AbstractSet[str] = frozenset(), examined: bool = True
+) -> tuple[State, int]:
+    """See that a store holds one of what is possible, before anything is repaired and after; count the repairs.
+
+    What is wrong is put right by the examination, or else by opening every session.
+    """
+    trashed = {entry.info.id for entry in store.trash()}
+    there = {info.id for info in store.sessions()}
+    for key in possible[0].keys() & there - trashed:
+        read = store.read(key, 0, sys.maxsize)
+        assert any(key in state and read == messages_of(state[key].numbers) for state in possible), key
+    repaired = _put_right(store, there, examined=examined)
+    found = observe(store, sums=examined)
+    rest = {key: held for key, held in found.items() if key not in besides}
+    assert rest in possible, (rest, possible)
+    return found, repaired
+
+
+def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
+    if examined:
+        repaired = sum(finding.repaired for finding in store.examine(repair=True))
+        assert store.examine() == []
+        return repaired
+    for session_id in there:
+        store.load(session_id)
+    return 0
+
+
+def _check_shared(found: tuple[int, ...], told: list[tuple[list[Deed], Deed | None]], progress: Progress) -> None:
+    """See that in the shared session everyone's messages follow what was there: all, once, each writer's in order."""
+    before = len(progress.shared_numbers)
+    assert found[:before] == progress.shared_numbers
+    accounted = 0
+    for done, pending in told:
+        shares = [deed.numbers[0] for deed in done if deed.kind == "share"]
+        begun = [pending.numbers[0]] if pending and pending.kind == "share" else []
+        own = [number for number in found[before:] if number in {*shares, *begun}]
+        assert own in (shares, shares + begun), (own, shares, begun)
+        accounted += len(own)
+    assert accounted == len(found) - before
+    progress.shared_numbers = found
 
 
 def main() -> None:
     """Carry out what the command line says, and print the totals."""
-    url, file, seed, kills = sys.argv[1:]
-    progress = run(url, Path(file), seed, int(kills))
+    url, file, kills = sys.argv[1:]
+    progress = run(url, Path(file), int(kills))
     done = ", ".join(f"{kind} {number:,}" for kind, number in sorted(progress.deeds.items()))
     print(  # noqa: T201 - the totals are what a campaign is for
         f"{url.partition(':')[0]}: {progress.kills:,} kills, {progress.in_midst:,} in the midst of a deed; "
         f"{progress.acknowledged:,} deeds acknowledged ({done}), {progress.messages:,} messages; "
-        f"{progress.repaired:,} things put right; nothing lost."
+        f"{progress.repaired:,} things put right; nothing lost (seed {progress.seed})."
     )
 
 
