@@ -154,7 +154,9 @@ def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Defin
     document = _read(file)
     if isinstance(document.data, dict) and "history" in document.data:
         at = document.position_of("history", key=True)
-        raise document.fault("`history` is kept in sessions by now.", at, hint="Run: prompt-objects migrate")
+        problem = "`history` is kept in sessions by now."
+        hint = "Run: prompt-objects migrate; or take it out, where that left it alone."
+        raise document.fault(problem, at, hint=hint)
     form = convert(document, _Form)
     if form.name != file.stem:
         problem = f"`name` is {shown(form.name)}, but the file is called {shown(file.name)}."

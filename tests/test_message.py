@@ -119,7 +119,7 @@ messages = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(messages, max_size=8))
 def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history: list[Message]) -> None:
     assert violations(request_messages("prompt", history)) == []

@@ -182,9 +182,13 @@ class Backups:
         by_session: defaultdict[str, list[Backup]] = defaultdict(list)
         for backup in self.kept():
             by_session[backup.session_id].append(backup)
+        # what a session is now stays, whatever a clock that was wrong made of the times of others
+        current = {_file_name(info) for info in self.store.sessions()}
         for session_id, backups in by_session.items():
             for number, backup in enumerate(backups):
                 is_old = _time_of(backup.path) < oldest
+                if backup.path.name in current:
+                    continue
                 if number >= self.settings.keep or (is_old and (number or not self._is_known(session_id))):
                     yield backup
 

@@ -2,11 +2,24 @@
 
 from pathlib import Path
 
+from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.sessions import disk
+from prompt_objects.sessions.stores import Store
 
-__all__ = ["remove_belongings"]
+__all__ = ["is_live", "remove_belongings"]
 
 _FOLDERS = ("logs", "workspace")
+
+
+def is_live(store: Store, session_id: str) -> bool:
+    """Say whether there is a session of this id, also where one in the trash has the same."""
+    try:
+        store.load(session_id)
+    except NotFound:
+        return False
+    except Damaged:
+        return True
+    return True
 
 
 def remove_belongings(data_dir: Path, session_id: str) -> None:

@@ -36,7 +36,7 @@ __all__ = [
     "write_all",
 ]
 
-_POLL_SECONDS = 0.001  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
+_POLL_SECONDS = 0.0002  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
 
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # what may still be read
 

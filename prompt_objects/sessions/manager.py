@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
-from prompt_objects.sessions.belongings import remove_belongings
+from prompt_objects.sessions.belongings import is_live, remove_belongings
 from prompt_objects.sessions.copies import create_numbered, put_by
 from prompt_objects.sessions.family import descendants
 from prompt_objects.sessions.keys import pick
@@ -234,7 +234,7 @@ class SessionManager:
         for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
             with suppress(NotFound):
                 self.store.purge(info.id)
-                if self.data_dir:
+                if self.data_dir and not is_live(self.store, info.id):
                     remove_belongings(self.data_dir, info.id)
                 gone.append(info)
         return gone[::-1]

@@ -15,7 +15,7 @@ from prompt_objects.holder import Holder
 from prompt_objects.message import now
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.belongings import remove_belongings
+from prompt_objects.sessions.belongings import is_live, remove_belongings
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo, Trashed
@@ -81,7 +81,8 @@ def _old_logs(folder: Path, before: float) -> Iterator[Path]:
 def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
     try:
         store.purge(session_id)
-        remove_belongings(data_dir, session_id)
+        if not is_live(store, session_id):
+            remove_belongings(data_dir, session_id)
     except NotFound:  # restored in between
         return False
     return True

@@ -187,9 +187,9 @@ def _put_back(store: Store, deed: Deed) -> Record | None:
     except NotFound:
         return None
     try:
-        there = store.read(deed.session, deed.kept, len(messages))
-        is_new = there != messages[deed.kept :]
-        if is_new and (there or store.load(deed.session).info.message_count != deed.kept):
+        there = store.read(deed.session, 0, len(messages) + 1)
+        is_new = there != messages
+        if is_new and there != messages[: deed.kept]:
             raise _in_between(deed, copy)
         if is_new:
             store.append(deed.session, messages[deed.kept :], expected=deed.kept)

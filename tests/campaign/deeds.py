@@ -46,7 +46,7 @@ def message_of(number: int) -> Message:
     content = "".join(choose.choices(_TEXTS, k=choose.randint(0, 4)))
     if choose.random() < 0.08:  # more than a page: a kill may fall into the midst of its write
         content += "0123456789abcdef" * choose.randint(250, 4000)
-    message = {"role": choose.choice(("user", "assistant")), "content": content, "number": number}
+    message: Message = {"role": choose.choice(("user", "assistant")), "content": content, "number": number}
     if message["role"] == "assistant":
         message["usage"] = {"prompt_tokens": choose.randint(0, 999), "completion_tokens": choose.randint(0, 99)}
     return {**message, "at": "2026-01-01T00:00:00.000000Z"}
@@ -58,7 +58,7 @@ def messages_of(numbers: tuple[int, ...]) -> list[Message]:
 
 
 def choose_deed(choose: random.Random, state: State, number: int) -> Deed:
-    """Choose what to do next; names and messages take their numbers from `number` on, so that each is the only one."""
+    """Choose what to do next; names and messages take their numbers from `number` on, so that none comes twice."""
     live = [key for key, held in state.items() if not held.trashed]
     trashed = [key for key, held in state.items() if held.trashed]
     if len(trashed) > _MOST_TRASHED:
@@ -69,18 +69,22 @@ def choose_deed(choose: random.Random, state: State, number: int) -> Deed:
     if trashed and choose.random() < 0.08:
         return Deed("restore", choose.choice(trashed))
     key = choose.choice(live)
-    if len(state[key].numbers) > _MOST_MESSAGES or choose.random() < 0.04:
-        return Deed("truncate", key, count=choose.randint(0, len(state[key].numbers)))
-    chance = choose.random()
-    if chance < 0.05:
-        return Deed("rename", key, name=f"Notes {number}")
-    if chance < 0.1:
-        return Deed("note", key, mark=number)
-    if chance < 0.15:
-        return Deed("archive", key)
-    if chance < 0.2:
-        return Deed("delete", key)
-    return Deed("append", key, tuple(range(number, number + choose.choice((1, 1, 1, 2, 5)))))
+    return _choose_for(choose, key, len(state[key].numbers), number)
+
+
+def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Deed:
+    """Choose what to do with a session that has so many messages."""
+    if length > _MOST_MESSAGES:
+        return Deed("truncate", key, count=choose.randint(0, length))
+    deeds = {
+        Deed("append", key, tuple(range(number, number + choose.choice((1, 1, 1, 2, 5))))): 76,
+        Deed("truncate", key, count=choose.randint(0, length)): 4,
+        Deed("rename", key, name=f"Notes {number}"): 5,
+        Deed("note", key, mark=number): 5,
+        Deed("archive", key): 5,
+        Deed("delete", key): 5,
+    }
+    return choose.choices([*deeds], [*deeds.values()])[0]
 
 
 def carry_out(store: Store, deed: Deed, held: Held | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -35,23 +35,16 @@ def after(state: State, deed: "Deed") -> State:
 
 
 def _changed(held: Held, deed: "Deed") -> Held:
-    match deed.kind:
-        case "append":
-            return replace(held, numbers=held.numbers + deed.numbers)
-        case "rename":
-            return replace(held, name=deed.name)
-        case "note":
-            return replace(held, mark=deed.mark)
-        case "truncate":
-            return replace(held, numbers=held.numbers[: deed.count])
-        case "delete":
-            return replace(held, trashed=True)
-        case "restore":
-            return replace(held, trashed=False)
-        case "archive":
-            return held
-        case other:
-            raise AssertionError(other)
+    changed: dict[str, dict[str, Any]] = {
+        "append": {"numbers": held.numbers + deed.numbers},
+        "rename": {"name": deed.name},
+        "note": {"mark": deed.mark},
+        "truncate": {"numbers": held.numbers[: deed.count]},
+        "delete": {"trashed": True},
+        "restore": {"trashed": False},
+        "archive": {},
+    }
+    return replace(held, **changed[deed.kind])
 
 
 def outcomes(state: State, pending: Sequence["Deed"], *, torn: bool = False) -> list[State]:

@@ -4,8 +4,8 @@
 
 One or several children at a time do one deed after another, and tell of each before it and after. At random moments
 they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what each had
-begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. A run that was interrupted takes
-what it finds for granted: it cannot know what its last children had told.
+begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. Such a run takes for granted
+what it finds: it cannot know what its last children had told.
 """
 
 import random
@@ -21,7 +21,7 @@ import msgspec
 from deeds import Deed, carry_out, messages_of
 from expectation import Held, State, after, outcomes
 from inspection import check_files, observe
-from lives import STEP, Life
+from lives import STEP, Life, Plan
 
 from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.stores import Store, open_store
@@ -50,12 +50,16 @@ class Progress(msgspec.Struct):
 
 
 def run(url: str, file: Path, kills: int) -> Progress:
-    """Go on until there were so many kills."""
+    """Go on until there were so many kills; a store that is open all the time has to see what a new one sees."""
     progress = msgspec.json.decode(file.read_bytes(), type=Progress) if file.exists() else Progress()
     _find_or_begin(url, progress)
-    while progress.kills < kills:
-        _one_round(url, random.Random(f"{progress.seed} {progress.kills}"), progress)
-        _keep(file, progress)
+    with closing(open_store(url)) as watcher:
+        while progress.kills < kills:
+            _one_round(url, random.Random(f"{progress.seed} {progress.kills}"), progress)
+            shared = observe(watcher).pop(progress.shared)
+            assert shared.numbers == progress.shared_numbers
+            assert observe(watcher) == {**progress.state, progress.shared: shared}
+            _keep(file, progress)
     return progress
 
 
@@ -83,17 +87,7 @@ def _keep(file: Path, progress: Progress) -> None:
 def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
     """Let some children live for a moment, kill them one after the other, and see that nothing is lost."""
     crew = choose.choice(_CREWS)
-    lives = [
-        Life(
-            url,
-            f"{choose.random()}",
-            _part(progress.state, which, crew),
-            progress.number,
-            (which, crew),
-            progress.shared,
-        )
-        for which in range(crew)
-    ]
+    lives = [Life(url, _plan(choose.random(), which, crew, progress)) for which in range(crew)]
     for life in lives:
         life.begin()
     told = []
@@ -110,8 +104,9 @@ def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
     _look_round(url, outcomes(state, pending), told, progress)
 
 
-def _part(state: State, which: int, crew: int) -> State:
-    return {key: held for number, (key, held) in enumerate(sorted(state.items())) if number % crew == which}
+def _plan(seed: float, which: int, crew: int, progress: Progress) -> Plan:
+    own = dict(sorted(progress.state.items())[which::crew])
+    return Plan(seed, own, progress.shared, progress.number + which * STEP, crew * STEP)
 
 
 def _count(progress: Progress, told: list[tuple[list[Deed], Deed | None]]) -> None:

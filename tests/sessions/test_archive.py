@@ -139,7 +139,7 @@ def test_where_a_kill_left_both_the_file_counts_and_the_archive_goes(
     assert list(fresh(folder, notes).history) == said("one", "two ü", "three")
 
 
-def test_an_archive_that_holds_more_than_the_file_beside_it_is_not_thrown_away_unasked(
+def test_an_archive_that_holds_more_than_the_file_beside_it_is_set_aside(
     folder: Path, file_store: FileStore, notes: Session, packed: Path
 ) -> None:
     old = packed.read_bytes()
@@ -147,7 +147,8 @@ def test_an_archive_that_holds_more_than_the_file_beside_it_is_not_thrown_away_u
     file_store.truncate(notes.id, 1)
     packed.write_bytes(old)
     assert list(fresh(folder, notes).history) == said("one")
-    assert packed.read_bytes() == old
+    assert not packed.exists()
+    assert packed.with_name(f"{notes.id}.corrupt.gz").read_bytes() == old
     file_store.archive(notes.id)
     assert list(fresh(folder, notes).history) == said("one")
 

@@ -7,6 +7,7 @@ import pytest
 
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores import Store
+from prompt_objects.sessions.stores.files import FileStore
 
 pytest_plugins = ["every_store"]
 
@@ -38,3 +39,15 @@ def test_purging_follows_no_link_out_of_the_data_folder(tmp_path: Path, store: S
     manager.purge()
     assert (tmp_path / "precious").exists()
     assert not (tmp_path / "logs" / session.id).is_symlink()
+
+
+def test_what_a_live_session_of_the_same_id_needs_stays(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    manager = SessionManager(store, "reader", data_dir=tmp_path)
+    session = manager.create("Notes")
+    (tmp_path / "workspace" / session.id).mkdir(parents=True)
+    manager.delete("Notes")
+    shutil.copy(tmp_path / "sessions" / "trash" / f"{session.id}.json", tmp_path / "sessions")
+    manager.purge()
+    assert (tmp_path / "workspace" / session.id).exists()
+    assert manager.get("Notes").id == session.id

@@ -270,6 +270,41 @@ def test_a_damaged_archive_still_opens_and_is_kept_when_it_is_put_right(
     assert fresh(folder, notes).name == "Notes"
 
 
+def test_an_older_file_put_back_beside_its_archive_costs_nothing(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
+    file = folder / "sessions" / f"{notes.id}.json"
+    older = file.read_bytes().replace(b"three", b"other")
+    file_store.archive(notes.id)
+    packed = (folder / "sessions" / f"{notes.id}.json.gz").read_bytes()
+    file_store.close()
+    file.write_bytes(older)
+    assert [finding.session_id for finding in examine(folder)][:1] == [notes.id]
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    assert file.with_name(f"{notes.id}.corrupt.gz").read_bytes() == packed
+    assert contents(folder, notes) == ["one", "two ü", "other"]
+
+
+def test_deleting_a_file_beside_a_fuller_archive_sets_that_aside(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
+    file = folder / "sessions" / f"{notes.id}.json"
+    older = file.read_bytes().replace(b"three", b"other")
+    file_store.archive(notes.id)
+    file.write_bytes(older)
+    store = FileStore(folder)
+    store.delete(notes.id)
+    assert list((folder / "sessions").rglob(f"{notes.id}.corrupt.gz"))
+
+
+def test_a_file_whose_name_is_no_id_is_told(folder: Path, file: Path) -> None:
+    stray = file.with_name(f"{file.stem} (1).json")
+    shutil.copy(file, stray)
+    (found,) = examine(folder)
+    assert (found.place, found.repaired) == (str(stray), False)
+
+
 def _kept_in_order(messages: list[Message], original: list[Message]) -> bool:
     rest = iter(original)
     return all(any(message == other for other in rest) for message in messages)

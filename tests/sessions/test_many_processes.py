@@ -1,13 +1,11 @@
-"""Several processes at once, killed at any moment, or out of space: what was acknowledged is there."""
+"""Several processes and threads at once, or out of space: what was acknowledged is there."""
 
 import json
 import os
-import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.files import FileStore
 
 WORKER = Path(__file__).with_name("append_worker.py")
-MOVER = Path(__file__).with_name("moving_worker.py")
 
 
 def start(folder: Path, name: str, writer: str, count: int, *limit: int) -> "subprocess.Popen[str]":
@@ -57,80 +54,6 @@ def test_eight_processes_lose_nothing(tmp_path: Path, names: list[str]) -> None:
     infos = infos_in(tmp_path)
     assert {info.name for info in infos} == set(names)
     assert sum(info.message_count for info in infos) == 160
-
-
-def kill_while_appending(folder: Path, rounds: int) -> int:
-    """Kill writers at random moments; check after each that what it said was saved is there. Returns kills."""
-    choose = random.Random(7)
-    for number in range(rounds):
-        before = said_in(folder, "Notes") if number else []
-        worker = start(folder, "Notes", f"w{number}", 0)
-        assert worker.stdout
-        worker.stdout.readline()
-        time.sleep(choose.random() * 0.02)
-        worker.kill()
-        acknowledged = 1 + len(worker.communicate()[0].splitlines())
-        after = said_in(folder, "Notes")
-        assert after[: len(before)] == before
-        new = after[len(before) :]
-        assert new == [f"w{number} {index}" for index in range(len(new))]
-        assert len(new) - acknowledged in (0, 1)
-        check_json(folder)
-        (info,) = infos_in(folder)
-        assert info.message_count == len(after)
-    return rounds
-
-
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    assert kill_while_appending(tmp_path, 40) == 40
-
-
-@pytest.mark.campaign
-def test_a_thousand_killed_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
-    assert kill_while_appending(tmp_path, 1000) == 1000
-
-
-def kill_while_moving(folder: Path, rounds: int) -> int:
-    """Kill programs that delete, restore, rename and create; check after each that all is in one place.
-
-    Both a store that was open all the time and one that is opened now have to find it so. Returns kills.
-    """
-    choose = random.Random(7)
-    store = FileStore(folder)
-    session = SessionManager(store, "reader").create("Precious")
-    session.append({"role": "user", "content": "precious"})
-    for _ in range(rounds):
-        worker = subprocess.Popen(
-            [sys.executable, str(MOVER), str(folder), session.id], stdout=subprocess.PIPE, text=True
-        )
-        assert worker.stdout
-        worker.stdout.readline()
-        time.sleep(choose.random() * 0.03)
-        worker.kill()
-        worker.communicate()
-        for infos in (store.sessions(), infos_in(folder)):
-            check_places(folder, infos, store, session.id)
-        with suppress(NotFound):
-            store.restore(session.id)
-    store.close()
-    return rounds
-
-
-def check_places(folder: Path, infos: list[SessionInfo], store: FileStore, precious: str) -> None:
-    files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
-    assert {info.id: info.name for info in infos} == {key: file["name"] for key, file in files.items()}
-    names = [info.name for info in infos]
-    assert len(names) == len(set(names)) == len(files)
-    assert [precious in files, precious in {entry.info.id for entry in store.trash()}].count(True) == 1
-
-
-def test_a_killed_program_leaves_each_session_in_its_place_or_in_the_trash(tmp_path: Path) -> None:
-    assert kill_while_moving(tmp_path, 25) == 25
-
-
-@pytest.mark.campaign
-def test_five_hundred_killed_programs_leave_each_session_in_one_place(tmp_path: Path) -> None:
-    assert kill_while_moving(tmp_path, 500) == 500
 
 
 def test_threads_and_processes_that_restore_the_same_session_get_it_once(tmp_path: Path) -> None:

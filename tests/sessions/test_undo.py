@@ -334,3 +334,15 @@ def kill_at_work(data: Path, after: float) -> None:
     worker.wait()
     worker.stdout.close()
     assert worker.returncode == -signal.SIGKILL
+
+
+def test_undoing_a_cut_never_mixes_two_histories(manager: SessionManager) -> None:
+    session = manager.create("Notes")
+    session.append(*said("old 0", "old 1", "old 2", "old 3", "old 4"))
+    manager.truncate("Notes", 3)
+    manager.clear("Notes")
+    manager.purge()
+    manager.get("Notes").append(*said("new 0", "new 1", "new 2"))
+    with pytest.raises((UsageError, NotFound)):
+        manager.undo()
+    assert [message["content"] for message in manager.get("Notes").history] == ["new 0", "new 1", "new 2"]

@@ -9,6 +9,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,18 @@ def unpack(path: Path) -> tuple[bytes, bool]:
     return unpacked.getvalue(), unpacking.eof
 
 
-def set_aside(path: Path) -> None:
-    """Keep a damaged archive as it is, as `<id>.corrupt.gz` beside it. Raises `StoreError`."""
-    beside = path.with_name(f"{id_of(path)}.corrupt.gz")
+def set_aside(path: Path) -> Path:
+    """Keep an archive as it is, as `<id>.corrupt.gz` or the like beside it; return where. Raises `StoreError`."""
+    numbered = (
+        path.with_name(f"{id_of(path)}.corrupt{'' if number == 1 else f'-{number}'}.gz") for number in count(1)
+    )
     try:
-        disk.replace_file(beside, (disk.read_file(path),))
+        data = disk.read_file(path)
+        beside = next(place for place in numbered if not place.exists() or disk.read_file(place) == data)
+        disk.replace_file(beside, (data,))
     except OSError as error:
-        raise disk.failure("written", beside, error) from error
+        raise disk.failure("set aside", path, error) from error
+    return beside
 
 
 def read_archive(path: Path, known: SessionInfo | None = None) -> Contents:

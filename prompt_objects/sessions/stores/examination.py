@@ -27,6 +27,7 @@ from prompt_objects.wording import count
 __all__ = ["Examination", "Mender"]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
+_INDEX = "index.json"
 _QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing any more
 _LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
 
@@ -96,6 +97,9 @@ class Examination:
                     yield self._found(
                         path, "Left behind by a write that was interrupted.", remedy, _Clearing(path, target)
                     )
+                elif name.endswith((".json", ".json.gz")) and name != _INDEX and not is_id(name.partition(".")[0]):
+                    problem = "It is not listed: its name is not the id of a session."
+                    yield Finding(place=str(path), problem=problem, remedy="Name it after its id, or move it away.")
 
     def _of_session(self, folder: SessionFolder, session_id: str) -> Iterator[Finding]:
         is_trashed = folder is self._trash
@@ -114,7 +118,7 @@ class Examination:
                 remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
                 yield self._mended(path, problem, remedy, session_id, trashed=is_trashed)
             if os.path.lexists(packed):
-                remedy = "The file counts, and the archive is removed."
+                remedy = "The file counts; an archive that holds something else is kept as .corrupt.gz."
                 yield self._mended(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
         except (FileNotFoundError, NotFound):  # deleted just now
             return

@@ -247,7 +247,7 @@ class FileStore:
 
     def _delete(self, file: SessionFile) -> None:
         with file.locked(), self._index:
-            self._live.archive(file.id).unlink(missing_ok=True)
+            self._shelf.settle(file)
             self._trash.put(file.path, file.id)
         file.close()
 

@@ -1,5 +1,6 @@
 """The archived sessions of a file store, from where they are brought back by the next message."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message, now
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import Record, SessionInfo
@@ -134,9 +135,26 @@ class Shelf:
         return True
 
     def clear_up(self, file: SessionFile) -> None:
-        """Drop the archive that a killed process left beside a file, unless the file has come to hold less."""
+        """Take away the archive that a killed process left beside a file, which is what counts."""
+        if self._live.archive(file.id).exists() and file.path.exists():
+            with suppress(NotFound, StoreError), file, file.locked():
+                self.settle(file)
+
+    def settle(self, file: SessionFile) -> None:
+        """Drop the archive beside a file, which is locked; one that holds something else is set aside."""
         packed = self._live.archive(file.id)
-        if packed.exists() and file.path.exists():
-            with suppress(NotFound, StoreError, Damaged), file, file.locked():
-                if file.count >= read_archive(packed).info.message_count:
-                    self._live.drop(packed)
+        if not packed.exists():
+            return
+        if not _begins_with(contents(file.path, file.data()), read_archive(packed)):
+            beside = set_aside(packed)
+            self._live.tell(f"{packed} held something else than the session's file, which counts; it is in {beside}.")
+        self._live.drop(packed)
+
+
+def _begins_with(found: Contents, packed: Contents) -> bool:
+    """Say whether a session holds all that its archive does."""
+    try:
+        old = packed.read(0, sys.maxsize)
+        return packed.whole and found.read(0, len(old)) == old
+    except ValueError:  # a message that cannot be read
+        return False

@@ -1,0 +1,31 @@
+"""Fixtures of the campaigns; test files name this in `pytest_plugins`."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_IN_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def memory_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where the system has such: no disk is waited for where what it may do is acted out."""
+    if not _IN_MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Print the totals of a campaign, whatever else of the output is kept back."""
+    terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    assert terminal
+
+    def write(text: str) -> None:
+        terminal.write_line(f"\n{text}")
+
+    return write

@@ -1,0 +1,113 @@
+"""Faults at the n-th thing that a program asks of the disk: it is refused, half done, or the program is killed there.
+
+They happen below Python where a C compiler is at hand (see `preloaded`), or else where its `os` asks the system; for
+that this has to be imported before whatever keeps a function of `os`.
+"""
+
+import ctypes
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+__all__ = ["Fault", "arm", "disarm", "preloaded"]
+
+_KILL = 0
+_SOURCE = Path(__file__).with_name("faults.c")
+_ON_DESCRIPTOR = ("write", "pwrite", "fsync", "fdatasync", "ftruncate")
+_ON_NAME = ("replace", "rename", "unlink", "mkdir")
+
+
+class Fault(Struct, frozen=True):
+    """What happens: an error of the system, once or from there on, or a kill; `half` is what a write still does."""
+
+    error: int
+    lasting: bool = False
+    half: bool = False
+
+    @classmethod
+    def named(cls, words: str) -> "Fault":
+        """Read a fault such as "ENOSPC", "EIO lasting", "ENOSPC lasting half", "KILL", "KILL half"."""
+        name, *more = words.split()
+        error = _KILL if name == "KILL" else getattr(errno, name)
+        return cls(error, lasting="lasting" in more, half="half" in more)
+
+
+def preloaded(folder: Path) -> dict[str, str]:
+    """Compile what puts faults below Python; return what the environment needs for it, if it can be had."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        return {}
+    library = folder / "faults.so"
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"]
+    subprocess.run(command, check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
+class _Wrapped:
+    """Does for the functions of `os` what the library does for those of the system."""
+
+    def __init__(self) -> None:
+        self._fault = Fault(_KILL)
+        self._at = self._asked = 0
+        for name in (*_ON_DESCRIPTOR, *_ON_NAME, "open"):
+            setattr(os, name, self._faulty(name, getattr(os, name)))
+
+    def faults_arm(self, at: int, error: int, lasting: int, half: int) -> None:
+        self._at, self._asked = at, 0
+        self._fault = Fault(error, lasting=bool(lasting), half=bool(half))
+
+    def faults_disarm(self) -> int:
+        self._at = 0
+        return self._asked
+
+    def _faulty(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def faulty(*arguments: Any, **options: Any) -> Any:
+            if not self._at or not _concerns_disk(name, arguments):
+                return call(*arguments, **options)
+            self._asked += 1
+            if self._asked < self._at or (self._asked > self._at and not self._fault.lasting):
+                return call(*arguments, **options)
+            if self._fault.half and self._asked == self._at and name in ("write", "pwrite"):
+                half = bytes(arguments[1])[: len(arguments[1]) // 2]
+                result = call(arguments[0], half, *arguments[2:])
+                if self._fault.error:
+                    return result
+            if not self._fault.error:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(self._fault.error, os.strerror(self._fault.error))
+
+        return faulty
+
+
+def _concerns_disk(name: str, arguments: tuple[Any, ...]) -> bool:
+    if name == "open":
+        writes = arguments[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        return bool(writes) and not str(arguments[0]).startswith("/dev/")
+    if name in _ON_DESCRIPTOR:
+        mode = os.fstat(arguments[0]).st_mode
+        return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return True
+
+
+_FAULTS: Any = ctypes.CDLL(None)
+if not hasattr(_FAULTS, "faults_arm"):
+    _FAULTS = _Wrapped()
+
+
+def arm(fault: Fault, at: int) -> None:
+    """Have the fault happen at the `at`-th thing that is asked from now on, counted from 1."""
+    _FAULTS.faults_arm(at, fault.error, int(fault.lasting), int(fault.half))
+
+
+def disarm() -> int:
+    """Let everything go well again; return how much was asked meanwhile."""
+    return int(_FAULTS.faults_disarm())

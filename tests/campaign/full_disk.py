@@ -1,0 +1,66 @@
+"""Works on a small disk until it is full, makes room, and goes on: full_disk.py FOLDER SEED TIMES.
+
+The folder is on a file system of a few hundred kilobytes, so that it is the system itself which has no space left.
+"""
+
+import random
+import sys
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+from deeds import Deed, carry_out, choose_deed
+from expectation import State, after, outcomes
+from inspection import check_files
+from killing import look
+from lives import STEP
+
+from prompt_objects.errors import StoreError
+from prompt_objects.sessions.stores import open_store
+
+
+def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]") -> State:
+    """Do deeds until the disk refuses one; return what is there then, by the same store and by a new one."""
+    with closing(open_store(f"files:{folder}")) as store:
+        while True:
+            deed = choose_deed(choose, state, next(numbers))
+            try:
+                carry_out(store, deed, state.get(deed.id))
+            except StoreError as error:
+                if "free some space" not in error.hint:
+                    raise  # it was to be the disk
+                break
+            state = after(state, deed)
+        look(store, outcomes(state, [deed]), examined=False)
+    with closing(open_store(f"files:{folder}")) as store:
+        found, _ = look(store, outcomes(state, [deed]), examined=False)
+    return found
+
+
+def make_room(folder: Path, state: State) -> State:
+    """Cut every session, as a person would who needs the space; it takes a little space itself."""
+    with closing(open_store(f"files:{folder}")) as store:
+        for key, held in state.items():
+            deed = Deed("purge", key) if held.trashed else Deed("truncate", key, count=len(held.numbers) // 3)
+            carry_out(store, deed)
+            state = after(state, deed)
+        look(store, [state])
+    check_files(folder)
+    return state
+
+
+def main() -> None:
+    """Fill the disk so many times; print the totals."""
+    folder, seed, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    reserve = folder / "reserve"
+    choose, numbers, state = random.Random(seed), count(0, STEP), State()
+    for _ in range(times):
+        reserve.write_bytes(bytes(150_000))
+        state = fill(folder / "data", state, choose, numbers)
+        reserve.unlink()
+        state = make_room(folder / "data", state)
+    print(f"{times} times a full disk in {next(numbers) // STEP} deeds (seed {seed}); nothing lost.")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

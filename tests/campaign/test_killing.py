@@ -1,0 +1,61 @@
+"""Programs that are killed at any moment lose nothing that they acknowledged, whatever they were doing."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from store_urls import OUTSIDE, URLS
+
+pytest_plugins = ["every_store", "campaign_fixtures"]
+
+KILLING = Path(__file__).with_name("killing.py")
+KEPT = Path(__file__).parents[2] / ".campaign"  # from where an interrupted campaign goes on
+SAMPLE = {"files": 50, "sqlite": 20, "postgresql": 15}
+
+
+def start(url: str, progress: Path, kills: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(KILLING), url, str(progress), str(kills)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def totals_of(run: "subprocess.Popen[str]") -> str:
+    totals, errors = run.communicate()
+    assert run.returncode == 0, errors
+    return totals.strip()
+
+
+def carry_on(urls: list[str], kills: int, tell: Callable[[str], None]) -> None:
+    """Go on with campaigns side by side until each has so many kills; print the totals, and begin anew next time."""
+    KEPT.mkdir(exist_ok=True)
+    files = [KEPT / f"{url.partition(':')[0]}-{number}.json" for number, url in enumerate(urls)]
+    runs = [start(url, file, kills) for url, file in zip(urls, files, strict=True)]
+    totals = [totals_of(run) for run in runs]
+    for file, total in zip(files, totals, strict=True):
+        tell(total)
+        file.replace(file.with_suffix(".done"))
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_killed_program_loses_nothing_that_it_acknowledged(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    totals = totals_of(start(URLS[kind](request), tmp_path / "progress.json", SAMPLE[kind]))
+    assert totals.startswith(kind)
+
+
+@pytest.mark.campaign
+def test_ten_thousand_kills_lose_nothing_on_files(tell: Callable[[str], None]) -> None:
+    carry_on([f"files:{KEPT / 'files' / str(number)}" for number in range(2)], 5000, tell)
+
+
+@pytest.mark.campaign
+def test_two_thousand_kills_lose_nothing_in_sqlite(tell: Callable[[str], None]) -> None:
+    carry_on([f"sqlite:///{KEPT / 'sqlite' / f'{number}.db'}" for number in range(2)], 1000, tell)
+
+
+@pytest.mark.campaign
+def test_a_thousand_kills_lose_nothing_in_postgresql(postgres_schema: str, tell: Callable[[str], None]) -> None:
+    carry_on([postgres_schema], 1000, tell)

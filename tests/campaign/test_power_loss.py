@@ -1,0 +1,86 @@
+"""The power may fail at any moment of a program's work: what was acknowledged by then is on the disk."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from acted_disk import ActedDisk, Created, Renamed, Synced, SyncedFolder, Written
+from inspection import check_files
+
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.files import FileStore
+
+pytest_plugins = ["campaign_fixtures"]
+
+POWER_LOSS = Path(__file__).with_name("power_loss.py")
+
+
+def totals_of(folder: Path, seed: int, deeds: int, states: int) -> str:
+    command = [sys.executable, str(POWER_LOSS), str(folder), str(seed), str(deeds), str(states)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_what_was_acknowledged_survives_a_power_loss(memory_folder: Path) -> None:
+    assert "nothing lost" in totals_of(memory_folder, 1, 25, 2)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_what_was_acknowledged_survives_every_power_loss(
+    memory_folder: Path, seed: int, tell: Callable[[str], None]
+) -> None:
+    tell(totals_of(memory_folder, seed, 80, 12))
+
+
+def test_the_acted_disk_keeps_what_was_synced_and_may_lose_the_rest() -> None:
+    """It is no proof that a store loses nothing on a disk that loses nothing."""
+    disk = ActedDisk()
+    for event in (Created("/a/new", 1), Written(1, 0, b"kept"), Synced(1), Renamed("/a/new", "/a/name")):
+        disk.ask(event)
+    states = [disk.after_power_loss(random.Random(seed)) for seed in range(40)]
+    assert {tuple(state) for state in states} == {(), ("/a/new",), ("/a/name",)}
+    disk.ask(SyncedFolder("/a"))
+    disk.ask(Written(1, 4, b" lost"))
+    states = [disk.after_power_loss(random.Random(seed)) for seed in range(40)]
+    assert {state["/a/name"] for state in states} >= {b"kept", b"kept lost", b"kept\0\0\0\0\0"}
+    assert all(state["/a/name"].startswith(b"kept") for state in states)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        lambda old, _: old,
+        lambda _, new: new,
+        lambda _, new: b"\0" * len(new),
+        lambda *_: b"",
+        lambda old, _: old[:50],
+    ],
+    ids=["older", "newer", "zeros", "empty", "cut off"],
+)
+def test_an_index_of_any_age_after_a_power_failure_is_put_right(
+    tmp_path: Path, index: Callable[[bytes, bytes], bytes]
+) -> None:
+    with closing(FileStore(tmp_path)) as store:
+        manager = SessionManager(store, "reader")
+        first = manager.create("First")
+        old = (tmp_path / "sessions" / "index.json").read_bytes()
+        second = manager.create("Second")
+        first.append({"role": "user", "content": "one"})
+        manager.rename(first.id, "Renamed")
+    path = tmp_path / "sessions" / "index.json"
+    new = path.read_bytes()
+    path.write_bytes(index(old, new))
+    note = path.with_name("index.json.lock")
+    note.write_bytes(note.read_bytes().replace(b'"boot":"', b'"boot":"another '))  # the machine was started anew
+    with closing(FileStore(tmp_path)) as store:
+        assert {info.id for info in store.sessions()} == {first.id, second.id}
+        assert store.load(first.id).info.name == "Renamed"
+        store.examine(repair=True)
+        assert store.examine() == []
+    check_files(tmp_path)
