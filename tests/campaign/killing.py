@@ -12,7 +12,6 @@ import random
 import secrets
 import sys
 import time
-from collections import Counter
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
@@ -43,7 +42,7 @@ class Progress(msgspec.Struct):
     messages: int = 0
     in_midst: int = 0
     repaired: int = 0
-    deeds: Counter[str] = msgspec.field(default_factory=Counter)
+    deeds: dict[str, int] = {}
     state: State = {}
     shared: str = ""
     shared_numbers: tuple[int, ...] = ()
@@ -113,7 +112,8 @@ def _count(progress: Progress, told: list[tuple[list[Deed], Deed | None]]) -> No
     for done, pending in told:
         progress.acknowledged += len(done)
         progress.messages += sum(len(deed.numbers) for deed in done)
-        progress.deeds.update(deed.kind for deed in done)
+        for deed in done:
+            progress.deeds[deed.kind] = progress.deeds.get(deed.kind, 0) + 1
         progress.in_midst += pending is not None
 
 
