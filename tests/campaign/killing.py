@@ -154,7 +154,8 @@ def look(
 def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
     if examined:
         repaired = sum(finding.repaired for finding in store.examine(repair=True))
-        assert store.examine() == []
+        # a file that a killed write left behind may just have become old enough to be one
+    assert all(finding.place.endswith(".tmp") for finding in store.examine())
         return repaired
     for session_id in there:
         store.load(session_id)
