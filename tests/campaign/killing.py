@@ -155,7 +155,7 @@ def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
     if examined:
         repaired = sum(finding.repaired for finding in store.examine(repair=True))
         # a file that a killed write left behind may just have become old enough to be one
-    assert all(finding.place.endswith(".tmp") for finding in store.examine())
+        assert all(finding.place.endswith(".tmp") for finding in store.examine())
         return repaired
     for session_id in there:
         store.load(session_id)
