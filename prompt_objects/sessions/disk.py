@@ -36,8 +36,6 @@ __all__ = [
     "write_all",
 ]
 
-_POLL_SECONDS = 0.0002  # a lock is held for tens of microseconds; filelock's own 50 ms would be felt
-
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # what may still be read
 
 _HINTS = {
@@ -65,11 +63,22 @@ def _filelock() -> ModuleType:
     return filelock
 
 
+if sys.platform == "win32":
+
+    def _wait_for_lock(descriptor: int) -> None:
+        _filelock().lock_descriptor(descriptor, poll_interval=0.0002)
+else:
+    import fcntl
+
+    def _wait_for_lock(descriptor: int) -> None:
+        # It is filelock's lock; the system wakes us the moment it is free, where filelock would look again and again.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
 def lock(descriptor: int) -> None:
     """Take the lock on an open file, against every other descriptor of it; threads need a lock of their own."""
-    take = _filelock().lock_descriptor
-    if not take(descriptor, blocking=False):
-        take(descriptor, poll_interval=_POLL_SECONDS)
+    if not try_lock(descriptor):
+        _wait_for_lock(descriptor)
 
 
 def try_lock(descriptor: int) -> bool:
@@ -83,7 +92,6 @@ def unlock(descriptor: int) -> None:
 
 
 if sys.platform == "darwin":
-    import fcntl
 
     def sync(descriptor: int) -> None:
         """Wait until what was written to a file is on the disk itself, not in the disk's cache."""
