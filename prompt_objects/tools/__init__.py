@@ -1,13 +1,16 @@
 """What a prompt object can use: a name, a description, a JSON Schema and something to run."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from prompt_objects.context import Context
 
-__all__ = ["Run", "Tool"]
+__all__ = ["Effect", "Run", "Tool"]
+
+Effect: TypeAlias = Literal["read", "write", "execute", "network"]
+"""What a tool does to the world: reads, changes files, starts programs, or sends something over the network."""
 
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
@@ -23,6 +26,7 @@ class Tool(Struct, frozen=True):
     description: str
     parameters: dict[str, Any]
     run: Run
+    effect: Effect = "read"
 
     def as_function(self) -> dict[str, Any]:
         """Describe the tool in the chat protocol's form."""
