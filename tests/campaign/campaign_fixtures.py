@@ -23,9 +23,12 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Print the totals of a campaign, whatever else of the output is kept back."""
     terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert terminal
+    assert capture
 
     def write(text: str) -> None:
-        terminal.write_line(f"\n{text}")
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(f"\n{text}")
 
     return write
