@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -15,6 +16,17 @@ _MEMORY = "/dev/shm"  # where thousands of syncs need not wait for a disk that o
 with suppress(OSError):
     if shutil.disk_usage(_MEMORY).free > 4 * 2**30 and os.access(_MEMORY, os.W_OK):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # in a job in the background; what is started here would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run the whole suite in one process more than there are cores, as tests often wait; all else in this one."""
+    is_whole = config.args == config.getini("testpaths") and config.option.markexpr == "not campaign"
+    return (os.cpu_count() or 1) + 1 if is_whole else 0
 
 
 @pytest.fixture(scope="session", autouse=True)
