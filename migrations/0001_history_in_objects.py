@@ -6,8 +6,10 @@ object that has such a history gets a session called "Migrated" that holds it. T
 definition, and the JSON files are taken away; the backup has them all.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +28,9 @@ _MAY_HAVE_HISTORY = re.compile(
     rb"""(?:\A|[\r\n{,?])(?:\xef\xbb\xbf)?[\s?]*(?:[&!]\S*\s+)*["']?history["']?\s*:""",
 )
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_NO_DATE = "It is no date that can be understood."
+_NUMBER = re.compile(r"\s*\d{9,13}(?:\.\d{1,9})?\s*", re.ASCII)
+_EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100: what is no Unix time then is some other number
 _DATED = ("at", "timestamp", "created_at", "date", "time")
 
 
@@ -144,9 +149,13 @@ def _change(
         if reason := piece.problem or _objection(piece.value):
             aside.append(Aside(where, name, piece.place, reason, piece.text))
             continue
-        moment = _date_of(piece.value) or written
+        moment, unclear = _date_of(piece.value)
+        moment = moment or written
         dates.append(moment)
-        messages.append(piece.value if "at" in piece.value else {**piece.value, "at": timestamp(moment)})
+        messages.append(_dated(piece.value, moment))
+        aside += (
+            Aside(where, name, f"{piece.place}, {key}", _NO_DATE, _as_json(piece.value[key])) for key in unclear
+        )
     sessions: tuple[NewSession, ...] = ()
     if messages:
         key = sha256(source.encode(errors="surrogateescape")).hexdigest()
@@ -169,12 +178,38 @@ def _objection(value: Any) -> str:
     return ""
 
 
-def _date_of(message: Message) -> datetime | None:
-    """Return the date that a message gives itself, if one can be understood; without a zone it is UTC."""
+def _date_of(message: Message) -> tuple[datetime | None, list[str]]:
+    """Return the date that a message gives itself, if one can be understood, and the keys before it that cannot."""
+    unclear: list[str] = []
     for key in _DATED:
-        try:
-            moment = datetime.fromisoformat(message[key])
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (KeyError, TypeError, ValueError, OverflowError):
+        if message.get(key) in (None, ""):
             continue
-    return None
+        if moment := _moment(message[key]):
+            return moment, unclear
+        unclear.append(key)
+    return None, unclear
+
+
+def _moment(value: Any) -> datetime | None:
+    """Understand a date: ISO 8601, UTC where it says no zone, or a Unix time in seconds or milliseconds."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    value = float(value) if isinstance(value, str) else value
+    seconds = next((value / unit for unit in (1, 1000) if _EARLIEST * unit <= value <= _LATEST * unit), None)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _dated(message: Message, moment: datetime) -> Message:
+    """Give a message its date, unless its `at` is one that is written as ours are."""
+    at = message.get("at")
+    is_fit = isinstance(at, str) and not _NUMBER.fullmatch(at) and _moment(at)
+    return message if is_fit else {**message, "at": timestamp(moment)}
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -10,8 +10,8 @@ from prompt_objects.cli.streams import put, put_as_json
 from prompt_objects.config import load_config
 from prompt_objects.environment import Environment
 from prompt_objects.locate import require_environment
-from prompt_objects.migrations.record import Row
-from prompt_objects.migrations.run import Taken
+from prompt_objects.migrations.application import StepResult
+from prompt_objects.migrations.progress import Row
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import count
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     return int(any(row.problem for step in steps for row in step.rows))
 
 
-def _lines(steps: list[Taken], *, dry_run: bool) -> Iterator[str]:
+def _lines(steps: list[StepResult], *, dry_run: bool) -> Iterator[str]:
     found = [step for step in steps if step.rows]
     if not found:
         yield "Nothing to do: the environment is up to date."

@@ -16,7 +16,7 @@ from prompt_objects.sessions.backups import Backup, BackupReport
 from prompt_objects.sessions.prune import Pruned
 from prompt_objects.sessions.stores import Store, StoreOptions, open_store
 from prompt_objects.sessions.stores.url import masked, resolved
-from prompt_objects.sessions.transfer import Copied, copy_all, fates
+from prompt_objects.sessions.transfer import Copied, copy_all, outcomes
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import ago, count
 
@@ -67,11 +67,14 @@ def backups(options: Namespace) -> None:
 def restore_backup(options: Namespace) -> None:
     """Bring a session back from a backup."""
     with open_environment(options) as environment:
-        info = environment.backups.restore(environment.backups.find(options.file)).info
+        restored = environment.backups.restore(environment.backups.find(options.file))
+    info = restored.record.info
     if options.json:
         put_as_json(session_fields(info))
     else:
         put(clean_line(f"Restored: {info.name} ({info.id}) of {info.po_name}"))
+    if restored.unfit_name is not None:
+        note(f"It was called {restored.unfit_name!r:.200}, which is no name that a session can have.")
 
 
 def prune(options: Namespace) -> None:
@@ -113,7 +116,7 @@ def copy(options: Namespace) -> int:
         print_table(_copied_rows(copied))
     for notice in notices:
         note(notice)
-    return 1 if any(each.fate in ("different", "damaged") for each in copied) else 0
+    return 1 if any(each.outcome in ("different", "damaged") for each in copied) else 0
 
 
 @contextmanager
@@ -137,7 +140,7 @@ def _show_progress(done: int, number: int) -> None:
         print(f"\r{done:,} of {count(number, 'session')}", end=end, file=sys.stderr, flush=True)
 
 
-_FATES = {
+_TROUBLES = {
     "different": "is not the same in the target, where it was left as it is",
     "damaged": "cannot be read; prompt-objects doctor may help",
 }
@@ -147,8 +150,8 @@ def _copied_rows(copied: list[Copied]) -> Iterator[tuple[str, str]]:
     """Name what did not go smoothly, and at last how many of each kind."""
     for each in copied:
         what = f"{each.name} ({each.id}) of {each.po_name}"
-        if each.fate in _FATES:
-            yield each.fate, f"{what} {_FATES[each.fate]}"
+        if each.outcome in _TROUBLES:
+            yield each.outcome, f"{what} {_TROUBLES[each.outcome]}"
         if each.renamed:
             yield "renamed", f"{what} is called {each.renamed} there"
-    yield "in all", ", ".join(f"{number:,} {fate}" for fate, number in fates(copied).items())
+    yield "in all", ", ".join(f"{number:,} {outcome}" for outcome, number in outcomes(copied).items())

@@ -1,20 +1,18 @@
 """Which steps an environment has not been through yet, and taking them, one process at a time."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.errors import MigrationFailed, StoreError
-from prompt_objects.migrations.record import RecordFile
+from prompt_objects.migrations.progress import ProgressFile
 from prompt_objects.migrations.steps import Step, shipped_steps
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.manager import SessionManager
 
 if TYPE_CHECKING:
+    from prompt_objects.migrations.application import StepResult
     from prompt_objects.migrations.change import Place
-    from prompt_objects.migrations.run import Taken
 
 __all__ = ["Migrations"]
 
@@ -29,34 +27,34 @@ class Migrations:
         self._folder = folder
         self._data_dir = data_dir
         self._steps = shipped_steps() if steps is None else steps
-        self._record = RecordFile(data_dir, {step.number for step in self._steps})
+        self._progress = ProgressFile(data_dir, {step.number for step in self._steps})
 
     def due(self) -> bool:
         """Tell whether a step is to be taken; costs the reading of one small file."""
-        record = self._record.read()
-        return record is None or record.under_way is not None or len(record.numbers()) < len(self._steps)
+        progress = self._progress.read()
+        return progress is None or progress.under_way is not None or len(progress.numbers()) < len(self._steps)
 
-    def preview(self) -> "list[Taken]":
+    def preview(self) -> "list[StepResult]":
         """Say what `run` would do, were it to take every step again; writes nothing, and opens no store."""
-        from prompt_objects.migrations.run import preview
+        from prompt_objects.migrations.application import preview
 
-        self._record.read()
+        self._progress.read()
         return [preview(step, self._place()) for step in self._steps]
 
-    def run(self, sessions: SessionManager, *, again: bool = False) -> "list[Taken]":
+    def run(self, sessions: SessionManager, *, again: bool = False) -> "list[StepResult]":
         """Take the steps that were not taken yet; with `again` all, for what came into the environment since.
 
         One process does so, others wait for it. Interrupted, it goes on where it was when it is next called.
         """
-        from prompt_objects.migrations.run import Run
+        from prompt_objects.migrations.application import Application
 
-        with self._locked():
-            record = self._record.read() or self._record.begin_anew()
-            begun = record.under_way.step if record.under_way else None
-            done = record.numbers() - {begun}
+        with disk.locked_file(self._data_dir / "migrations.lock"):
+            progress = self._progress.read() or self._progress.begin_anew()
+            begun = progress.under_way.step if progress.under_way else None
+            done = progress.numbers() - {begun}
             steps = [step for step in self._steps if again or step.number not in done]
             steps.sort(key=lambda step: step.number != begun)  # what was begun is finished first
-            return [Run(step, self._place(), self._record, sessions).take() for step in steps]
+            return [Application(step, self._place(), self._progress, sessions).take() for step in steps]
 
     def at_opening(self, sessions: SessionManager) -> list[str]:
         """Do `run`, and return what a person should be told; a failure is told, too, and hinders nobody.
@@ -77,17 +75,3 @@ class Migrations:
         from prompt_objects.migrations.change import Place
 
         return Place(self._folder, self._data_dir)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        path = self._data_dir / "migrations.lock"
-        try:
-            disk.make_folder(path.parent)
-            descriptor = disk.open_private(path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise disk.failure("written", path, error) from error
-        try:
-            disk.lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)

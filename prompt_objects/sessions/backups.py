@@ -21,18 +21,18 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.formats import exporter
-from prompt_objects.sessions.names import extended, is_id, valid_name
+from prompt_objects.sessions.names import extended, is_id, made_valid, valid_name
 from prompt_objects.sessions.record import Record, SessionInfo, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 from prompt_objects.upkeep import BackupSettings
 
-__all__ = ["Backup", "BackupReport", "Backups"]
+__all__ = ["Backup", "BackupReport", "Backups", "Restored"]
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"
@@ -56,6 +56,13 @@ class BackupReport(Struct, frozen=True):
     saved: tuple[Path, ...]
     removed: tuple[Path, ...]
     failures: tuple[str, ...]
+
+
+class Restored(Struct, frozen=True):
+    """A session that was brought back; `unfit_name` is what it was called where nothing may be called that."""
+
+    record: Record
+    unfit_name: str | None = None
 
 
 class Backups:
@@ -125,10 +132,15 @@ class Backups:
         hours = self.settings.hours
         if not hours:
             return None
-        with suppress(FileNotFoundError):
-            if 0 <= time.time() - self._ran.stat().st_mtime < hours * 3600:
-                return None
-        return self.run()
+        return None if self._ran_within(hours * 3600) else self.run()
+
+    def _ran_within(self, seconds: float) -> bool:
+        try:
+            return 0 <= time.time() - self._ran.stat().st_mtime < seconds
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise disk.failure("read", self._ran, error) from error
 
     def thin_out(self, *, dry_run: bool = False) -> list[Path]:
         """Remove, or only name, the backups beyond number and age.
@@ -141,21 +153,23 @@ class Backups:
                 _remove(path)
         return excess
 
-    def restore(self, path: Path) -> Record:
+    def restore(self, path: Path) -> Restored:
         """Bring a session back from a backup; nothing that is there is overwritten.
 
         It comes back as it was, under its id, where that is neither there nor in the trash; from the trash, where it
-        is the same there; and else as a new session. Raises `NotFound`, and `Damaged` for what is no whole backup.
+        is the same there; and else as a new session. A name that nothing may have, as of a file changed by hand, is
+        made valid. Raises `NotFound`, and `Damaged` for what is no whole backup.
         """
         info, metadata, messages = _read(path)
         with suppress(NotFound, Damaged):
             if self.store.read_trashed(info.id)[1] == messages:
-                return self.store.restore(info.id)
+                return Restored(self.store.restore(info.id))
+        info, unfit_name = _validly_named(info)
         if self._is_known(info.id):
             name = extended(info.name, f"(backup of {info.updated_at:%Y-%m-%d})")
             metadata = {**metadata, "copy_of": info.id}
             info = replace(info, id=new_id(), name=name, parent=None)
-        return create_numbered(self.store, info, metadata, messages)
+        return Restored(create_numbered(self.store, info, metadata, messages), unfit_name)
 
     def find(self, name: str) -> Path:
         """Return the path of a backup: any file that there is, or one here, by its name. Raises `NotFound`."""
@@ -201,19 +215,10 @@ class Backups:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Have the folder to oneself; whoever else would back up waits, and what a killed one left goes."""
-        path = self.folder / ".lock"
-        try:
-            disk.make_folder(self.folder)
-            descriptor = disk.open_private(path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise disk.failure("opened", path, error) from error
-        try:
-            disk.lock(descriptor)
+        with disk.locked_file(self.folder / ".lock"):
             for leftover in self.folder.glob(f".*{_SUFFIX}.*.tmp"):
                 _remove(leftover)
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _file_name(info: SessionInfo) -> str:
@@ -281,7 +286,15 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
     if not is_id(info.id) or not info.po_name:
         raise _broken(path, "it does not say which session it is")
     moments = {"created_at": _utc(info.created_at), "updated_at": _utc(info.updated_at)}
-    return replace(info, name=valid_name(info.name), **moments), document.metadata, document.history
+    return replace(info, **moments), document.metadata, document.history
+
+
+def _validly_named(info: SessionInfo) -> tuple[SessionInfo, str | None]:
+    """Give what is to be restored a valid name; return what it was called, too, where that was none."""
+    try:
+        return replace(info, name=valid_name(info.name)), None
+    except InvalidName:
+        return replace(info, name=made_valid(info.name, info.created_at)), info.name
 
 
 def _utc(moment: datetime) -> datetime:

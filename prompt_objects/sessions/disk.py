@@ -6,8 +6,8 @@ import secrets
 import stat
 import sys
 import weakref
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ __all__ = [
     "failure",
     "in_forked_children",
     "lock",
+    "locked_file",
     "make_folder",
     "open_private",
     "pread",
@@ -189,6 +190,21 @@ def open_private(path: Path, flags: int) -> int:
     if flags & os.O_CREAT and sys.platform != "win32":  # where the folder's permissions are inherited
         os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold the lock on a file for a block; it is made, and its folder, where it is not there. Raises `StoreError`."""
+    try:
+        make_folder(path.parent)
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise failure("opened", path, error) from error
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def read_file(path: Path) -> bytes:

@@ -11,13 +11,14 @@ from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions.belongings import is_live, remove_belongings
 from prompt_objects.sessions.copies import create_numbered, put_by
 from prompt_objects.sessions.family import descendants
+from prompt_objects.sessions.journal import Deed, Operation, UndoJournal
 from prompt_objects.sessions.keys import pick
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import extended, free_name, is_id, valid_name
 from prompt_objects.sessions.record import Parent, SessionInfo, Trashed, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
-from prompt_objects.sessions.undo import Deed, Operation, UndoJournal, Undone, undo_last
+from prompt_objects.sessions.undo import Undone, undo_last
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.wording import count
 

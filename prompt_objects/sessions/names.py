@@ -3,11 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Container
+from contextlib import suppress
+from datetime import datetime
 from itertools import count
 
 from prompt_objects.errors import InvalidName
 
-__all__ = ["LONGEST_NAME", "extended", "free_name", "is_id", "valid_name"]
+__all__ = ["LONGEST_NAME", "extended", "free_name", "is_id", "made_valid", "recovered_name", "valid_name"]
 
 LONGEST_NAME = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -25,7 +27,7 @@ def valid_name(name: str) -> str:
     kept = unicodedata.normalize("NFC", name.strip())
     if not kept:
         raise InvalidName("A session's name cannot be empty.")
-    unseen = next((c for c in kept if unicodedata.category(c) in _UNSEEN or not c.isprintable()), None)
+    unseen = next(filter(_is_unseen, kept), None)
     if unseen is not None:
         raise InvalidName(
             f"A session's name cannot hold the character U+{ord(unseen):04X}.",
@@ -36,6 +38,19 @@ def valid_name(name: str) -> str:
     if is_id(kept.lower()):
         raise InvalidName("A session's name cannot look like an id.", hint="Add a word to it.")
     return kept
+
+
+def made_valid(name: str, begun: datetime) -> str:
+    """Return a name that is valid, and as near to this one as can be; where nothing can be, one by the time."""
+    composed = unicodedata.normalize("NFC", name)
+    seen = " ".join("".join(" " if _is_unseen(c) else c for c in composed).split())
+    with suppress(InvalidName):
+        return valid_name(seen[:LONGEST_NAME])
+    return recovered_name(begun)
+
+
+def _is_unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or not character.isprintable()
 
 
 def extended(name: str, addition: str) -> str:
@@ -54,3 +69,8 @@ def free_name(name: str, taken: Container[str]) -> str:
         if candidate not in taken:
             return candidate
     raise AssertionError("there are more numbers than names")
+
+
+def recovered_name(begun: datetime) -> str:
+    """Return what a session is called of which nothing but the time of its beginning is known."""
+    return f"Recovered {begun:%Y-%m-%d %H:%M}"

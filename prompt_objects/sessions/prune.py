@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from prompt_objects.errors import Busy, Damaged, NotFound
+from prompt_objects.errors import Busy, Damaged, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import now
 from prompt_objects.sessions import disk
@@ -98,7 +98,7 @@ def _put_away(store: Store, session_id: str) -> bool:
         if store.load(session_id).info.message_count:
             return False
         store.delete(session_id)
-    except (NotFound, Damaged):
+    except (NotFound, Damaged, UsageError):  # the latter where the trash has one of its id, for the doctor to part
         return False
     finally:
         lease.release()

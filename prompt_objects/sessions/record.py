@@ -1,13 +1,30 @@
 """What a session is, as data: its id, what is known about it, what a store hands out."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from prompt_objects.message import timestamp
 
-__all__ = ["Finding", "Parent", "Record", "SessionInfo", "Trashed", "head_of", "new_id"]
+__all__ = [
+    "DERIVED",
+    "SUMS",
+    "TOKENS",
+    "Finding",
+    "Parent",
+    "Record",
+    "SessionInfo",
+    "Trashed",
+    "head_of",
+    "made_at",
+    "new_id",
+]
+
+# Of the fields of a `SessionInfo`: what is summed over usages, over messages, and what nobody but a store says.
+TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
+SUMS = ("message_count", *TOKENS, "cost")
+DERIVED = (*SUMS, "archived")
 
 
 def new_id() -> str:
@@ -15,6 +32,17 @@ def new_id() -> str:
     from uuid_utils import uuid7
 
     return str(uuid7())
+
+
+def made_at(session_id: str) -> datetime | None:
+    """Return when an id was made: a UUIDv7 begins with 48 bits of milliseconds. None for any other."""
+    digits = session_id.replace("-", "")
+    if digits[12:13] != "7":
+        return None
+    try:
+        return datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
+    except (ValueError, OverflowError):  # beyond the year 9999
+        return None
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -57,8 +85,7 @@ class Record(msgspec.Struct, frozen=True):
 def head_of(info: SessionInfo, metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the keys of a session's document that stand before its history."""
     known = msgspec.to_builtins(info)
-    derived = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived")
-    head = {key: value for key, value in known.items() if key not in (*derived, "created_at", "updated_at")}
+    head = {key: value for key, value in known.items() if key not in (*DERIVED, "created_at", "updated_at")}
     return {**head, "created_at": timestamp(info.created_at), "metadata": metadata}
 
 

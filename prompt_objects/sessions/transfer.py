@@ -18,9 +18,9 @@ from prompt_objects.sessions.record import Record
 from prompt_objects.sessions.stores import Store
 from prompt_objects.sessions.stores.encoding import encode
 
-__all__ = ["Copied", "Fate", "copy_all", "digest", "fates"]
+__all__ = ["Copied", "Outcome", "copy_all", "digest", "outcomes"]
 
-Fate: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
+Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 
 
 class Copied(Struct, frozen=True):
@@ -32,14 +32,14 @@ class Copied(Struct, frozen=True):
     id: str
     name: str
     po_name: str
-    fate: Fate
+    outcome: Outcome
     in_trash: bool = False
     renamed: str | None = None
 
 
-def fates(copied: Sequence[Copied]) -> dict[Fate, int]:
+def outcomes(copied: Sequence[Copied]) -> dict[Outcome, int]:
     """Count the sessions by what became of them."""
-    return {fate: sum(each.fate == fate for each in copied) for fate in get_args(Fate)}
+    return {outcome: sum(each.outcome == outcome for each in copied) for outcome in get_args(Outcome)}
 
 
 def digest(messages: Sequence[Message]) -> str:
@@ -84,19 +84,19 @@ def _read(store: Store, session_id: str, *, in_trash: bool) -> tuple[Record, lis
 
 def _bring(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Copied:
     info, renamed = record.info, None
-    fate = _compare(target, record, messages, in_trash=in_trash)
-    if fate == "copied":
+    outcome = _compare(target, record, messages, in_trash=in_trash)
+    if outcome == "copied":
         made = create_numbered(target, info, record.metadata, messages)
         renamed = made.info.name if made.info.name != info.name else None
-    elif fate == "completed":
+    elif outcome == "completed":
         there = target.load(info.id).info.message_count
         target.append(info.id, messages[there:], expected=there)
-    if fate in ("copied", "completed"):
+    if outcome in ("copied", "completed"):
         _settle(target, record, messages, in_trash=in_trash)
-    return Copied(info.id, info.name, info.po_name, fate, in_trash, renamed)
+    return Copied(info.id, info.name, info.po_name, outcome, in_trash, renamed)
 
 
-def _compare(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Fate:
+def _compare(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Outcome:
     """Say what is to become of a session, by what the target has under its id."""
     session_id = record.info.id
     try:
@@ -111,7 +111,7 @@ def _compare(target: Store, record: Record, messages: list[Message], *, in_trash
     return "completed" if is_shorter and not in_trash else "different"
 
 
-def _compare_elsewhere(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Fate:
+def _compare_elsewhere(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Outcome:
     """Say it for a session that is not where it belongs, but may be in the trash instead, or the reverse."""
     try:
         _, found = _read(target, record.info.id, in_trash=not in_trash)

@@ -1,45 +1,20 @@
-"""What can be undone: a small journal of the last deeds, each noted before it is done, and how each is undone.
+"""Undoing what was done to sessions: how each deed in the journal is taken back."""
 
-No deed in it destroys anything, so the journal is a convenience: what it has forgotten is still in the trash.
-"""
+from collections.abc import Callable
+from contextlib import suppress
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from pathlib import Path
-from threading import Lock
-from typing import Literal, TypeAlias
-
-import msgspec
 from msgspec import Struct
 
-from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Damaged, NameTaken, NotFound, SessionFull, UsageError
 from prompt_objects.holder import Holder
-from prompt_objects.sessions import disk
+from prompt_objects.sessions.journal import Deed, Operation, UndoJournal
 from prompt_objects.sessions.record import Record
 from prompt_objects.sessions.stores import Store
 from prompt_objects.wording import count
 
-__all__ = ["Deed", "Operation", "UndoJournal", "Undone", "undo_last"]
+__all__ = ["Undone", "undo_last"]
 
-Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
-
-_MOST = 10
-
-
-class Deed(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something done to a session, which was called `name` before, with all that it takes to undo it."""
-
-    operation: Operation
-    session: str
-    name: str
-    po_name: str
-    user_id: str | None
-    at: datetime
-    others: tuple[str, ...] = ()  # delete: the sessions that went with it
-    kept: int = 0  # clear, truncate: how many messages are left
-    copy: str = ""  # clear, truncate: the copy in the trash
+_PASSED_OVER = "It is not tried again: the next undo is of what was done before."
 
 
 class Undone(Struct, frozen=True):
@@ -60,98 +35,24 @@ class Undone(Struct, frozen=True):
                 return f"Session {info.name} is as it was before, {count(info.message_count, 'message')}."
 
 
-class _Journal(Struct, frozen=True):
-    deeds: list[Deed]
-
-
-_DECODE = msgspec.json.Decoder(_Journal).decode
-
-
-class UndoJournal:
-    """The last ten deeds, kept in a file for all windows, or, without one, for as long as this lives.
-
-    A file that cannot be read counts as empty, and is set aside as `.corrupt`. Raises `StoreError` where the disk
-    refuses.
-    """
-
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._mutex = Lock()
-        self._deeds: list[Deed] = []
-
-    @contextmanager
-    def held(self) -> Iterator[list[Deed]]:
-        """Have the deeds to oneself, the oldest first; however this ends, the list is kept as it is then."""
-        with self._mutex:
-            if self._path is None:
-                yield self._deeds
-                return
-            with self._locked(self._path):
-                before = self._read(self._path)
-                deeds = list(before)
-                try:
-                    yield deeds
-                finally:
-                    if deeds != before:
-                        _write(self._path, deeds)
-
-    @contextmanager
-    def noting(self, deed: Deed) -> Iterator[None]:
-        """Note a deed that is about to be done here, and forget it again where it is refused."""
-        with self.held() as deeds:
-            deeds.append(deed)
-            del deeds[:-_MOST]
-        try:
-            yield
-        except (Conflict, NameTaken, NotFound):
-            with self.held() as deeds, suppress(ValueError):
-                deeds.remove(deed)
-            raise
-
-    @contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
-        lock = path.with_name(f"{path.name}.lock")
-        try:
-            disk.make_folder(path.parent)
-            descriptor = disk.open_private(lock, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise disk.failure("opened", lock, error) from error
-        try:
-            disk.lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _read(self, path: Path) -> list[Deed]:
-        try:
-            return _DECODE(disk.read_file(path)).deeds
-        except FileNotFoundError:
-            return []
-        except (OSError, msgspec.DecodeError, RecursionError):
-            with suppress(OSError):
-                path.replace(path.with_name(f"{path.name}.corrupt"))
-            return []
-
-
-def _write(path: Path, deeds: list[Deed]) -> None:
-    try:
-        disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(deeds)), indent=1)])
-    except OSError as error:
-        raise disk.failure("written", path, error) from error
-
-
 def undo_last(store: Store, journal: UndoJournal, *, po_name: str | None, user_id: str | None) -> Undone:
     """Undo the last deed, of one prompt object or user where they are given, and forget it.
 
     What was noted and never done, or cannot be undone any more since its session is gone, is forgotten, and the one
-    before it is undone. Raises `NotFound` where there is none, `NameTaken`, `Busy` and `UsageError` where
-    something came in between; the deed can be undone later then.
+    before it is undone. Raises `NotFound` where there is none; `NameTaken`, `UsageError`, `SessionFull` and `Damaged`
+    where something stands in the way, which is said once: the deed is forgotten then; and `Busy` and `StoreError`,
+    after which it can still be undone.
     """
     with journal.held() as deeds:
         for deed in deeds[::-1]:
             if po_name not in (None, deed.po_name) or user_id not in (None, deed.user_id):
                 continue
-            record = _HOW[deed.operation](store, deed)
+            try:
+                record = _HOW[deed.operation](store, deed)
+            except (NameTaken, UsageError, SessionFull, Damaged) as error:
+                deeds.remove(deed)
+                error.hint = f"{error.hint} {_PASSED_OVER}".lstrip()
+                raise
             deeds.remove(deed)
             if record:
                 return Undone(deed.operation, deed.name, record)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
-    from deeds import Deed
+    from operations import Operation
 
 __all__ = ["Held", "State", "after", "outcomes"]
 
@@ -25,46 +25,46 @@ class Held(Struct, frozen=True):
 State: TypeAlias = dict[str, Held]
 
 
-def after(state: State, deed: "Deed") -> State:
-    """Return what is there once a deed is done."""
-    if deed.kind == "create":
-        return {**state, deed.id: Held(deed.name, deed.numbers, deed.mark)}
-    if deed.kind == "purge":
-        return {key: held for key, held in state.items() if key != deed.id}
-    return {**state, deed.id: _changed(state[deed.id], deed)}
+def after(state: State, operation: "Operation") -> State:
+    """Return what is there once an operation is done."""
+    if operation.kind == "create":
+        return {**state, operation.id: Held(operation.name, operation.numbers, operation.mark)}
+    if operation.kind == "purge":
+        return {key: held for key, held in state.items() if key != operation.id}
+    return {**state, operation.id: _changed(state[operation.id], operation)}
 
 
-def _changed(held: Held, deed: "Deed") -> Held:
+def _changed(held: Held, operation: "Operation") -> Held:
     changed: dict[str, dict[str, Any]] = {
-        "append": {"numbers": held.numbers + deed.numbers},
-        "rename": {"name": deed.name},
-        "note": {"mark": deed.mark},
-        "truncate": {"numbers": held.numbers[: deed.count]},
+        "append": {"numbers": held.numbers + operation.numbers},
+        "rename": {"name": operation.name},
+        "note": {"mark": operation.mark},
+        "truncate": {"numbers": held.numbers[: operation.count]},
         "delete": {"trashed": True},
         "restore": {"trashed": False},
         "archive": {},
     }
-    return replace(held, **changed[deed.kind])
+    return replace(held, **changed[operation.kind])
 
 
-def outcomes(state: State, pending: Sequence["Deed"], *, torn: bool = False) -> list[State]:
-    """Return what may be there where some deeds, each of another writer, had been begun and not acknowledged.
+def outcomes(state: State, pending: Sequence["Operation"], *, torn: bool = False) -> list[State]:
+    """Return what may be there where some operations, each of another writer, had been begun and not acknowledged.
 
     Each was done or not; of several messages in one write the first few may have come through, every one whole.
     Where a write may be `torn` by the power, any of them may.
     """
     possible = [state]
-    for deed in pending:
-        done = [deed, *(replace(deed, numbers=numbers) for numbers in _parts(deed, torn=torn))]
+    for operation in pending:
+        done = [operation, *(replace(operation, numbers=numbers) for numbers in _parts(operation, torn=torn))]
         possible += [after(before, each) for before in possible for each in done]
     return possible
 
 
-def _parts(deed: "Deed", *, torn: bool) -> list[tuple[int, ...]]:
-    """Return what may have come of the messages of a deed that was cut off; all and none are not among it."""
-    if deed.kind != "append":
+def _parts(operation: "Operation", *, torn: bool) -> list[tuple[int, ...]]:
+    """Return what may have come of the messages of an operation that was cut off; all and none are not among it."""
+    if operation.kind != "append":
         return []
-    lengths = range(1, len(deed.numbers))
+    lengths = range(1, len(operation.numbers))
     if torn:
-        return [part for length in lengths for part in combinations(deed.numbers, length)]
-    return [deed.numbers[:length] for length in lengths]
+        return [part for length in lengths for part in combinations(operation.numbers, length)]
+    return [operation.numbers[:length] for length in lengths]

@@ -9,41 +9,43 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from deeds import Deed, carry_out, choose_deed
 from expectation import State, after, outcomes
 from inspection import check_files
 from killing import look
 from lives import STEP
+from operations import Operation, carry_out, choose_operation
 
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.stores import open_store
 
 
 def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]") -> State:
-    """Do deeds until the disk refuses one; return what is there then, by the same store and by a new one."""
+    """Do operations until the disk refuses one; return what is there then, by the same store and by a new one."""
     with closing(open_store(f"files:{folder}")) as store:
         while True:
-            deed = choose_deed(choose, state, next(numbers))
+            operation = choose_operation(choose, state, next(numbers))
             try:
-                carry_out(store, deed, state.get(deed.id))
+                carry_out(store, operation, state.get(operation.id))
             except StoreError as error:
                 if "free some space" not in error.hint:
                     raise  # it was to be the disk
                 break
-            state = after(state, deed)
-        look(store, outcomes(state, [deed]), examined=False)
+            state = after(state, operation)
+        look(store, outcomes(state, [operation]), examined=False)
     with closing(open_store(f"files:{folder}")) as store:
-        found, _ = look(store, outcomes(state, [deed]), examined=False)
+        found, _ = look(store, outcomes(state, [operation]), examined=False)
     return found
 
 
 def make_room(folder: Path, state: State) -> State:
-    """Cut every session, as a person would who needs the space; it takes a little space itself."""
+    """Empty the trash and cut every session, as a person would who needs the space; cutting takes a little itself."""
     with closing(open_store(f"files:{folder}")) as store:
-        for key, held in state.items():
-            deed = Deed("purge", key) if held.trashed else Deed("truncate", key, count=len(held.numbers) // 3)
-            carry_out(store, deed)
-            state = after(state, deed)
+        for key, held in sorted(state.items(), key=lambda item: (not item[1].trashed, len(item[1].numbers))):
+            operation = (
+                Operation("purge", key) if held.trashed else Operation("truncate", key, count=len(held.numbers) // 3)
+            )
+            carry_out(store, operation)
+            state = after(state, operation)
         look(store, [state])
     check_files(folder)
     return state
@@ -59,7 +61,7 @@ def main() -> None:
         state = fill(folder / "data", state, choose, numbers)
         reserve.unlink()
         state = make_room(folder / "data", state)
-    print(f"{times} times a full disk in {next(numbers) // STEP} deeds (seed {seed}); nothing lost.")  # noqa: T201
+    print(f"{times} times a full disk in {next(numbers) // STEP} operations (seed {seed}); nothing lost.")  # noqa: T201
 
 
 if __name__ == "__main__":

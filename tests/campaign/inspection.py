@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deeds import message_of
 from expectation import Held, State
+from operations import message_of
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.record import SessionInfo

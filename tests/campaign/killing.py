@@ -2,10 +2,10 @@
 
     killing.py URL PROGRESS KILLS
 
-One or several children at a time do one deed after another, and tell of each before it and after. At random moments
-they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what each had
-begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. Such a run takes for granted
-what it finds: it cannot know what its last children had told.
+One or several children at a time do one operation after another, and tell of each before it and after. At random
+moments they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what
+each had begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. Such a run takes for
+granted what it finds: it cannot know what its last children had told.
 """
 
 import random
@@ -17,10 +17,10 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-from deeds import Deed, carry_out, messages_of
 from expectation import Held, State, after, outcomes
 from inspection import check_files, observe
 from lives import STEP, Life, Plan
+from operations import Operation, carry_out, messages_of
 
 from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.stores import Store, open_store
@@ -42,7 +42,7 @@ class Progress(msgspec.Struct):
     messages: int = 0
     in_midst: int = 0
     repaired: int = 0
-    deeds: dict[str, int] = {}
+    operations: dict[str, int] = {}
     state: State = {}
     shared: str = ""
     shared_numbers: tuple[int, ...] = ()
@@ -69,7 +69,7 @@ def _find_or_begin(url: str, progress: Progress) -> None:
         if progress.shared not in progress.state:
             progress.shared = new_id()
             name = f"Shared {progress.shared}"
-            carry_out(store, Deed("create", progress.shared, name=name))
+            carry_out(store, Operation("create", progress.shared, name=name))
             progress.state[progress.shared] = Held(name, (), 0)
         progress.shared_numbers = progress.state.pop(progress.shared).numbers
         written = [number for held in progress.state.values() for number in held.numbers]
@@ -97,9 +97,9 @@ def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
     progress.number += STEP * crew * (max(len(done) for done, _ in told) + 2)
     _count(progress, told)
     state = progress.state
-    for deed in (deed for done, _ in told for deed in done if deed.kind != "share"):
-        state = after(state, deed)
-    pending = [deed for _, deed in told if deed and deed.kind != "share"]
+    for operation in (operation for done, _ in told for operation in done if operation.kind != "share"):
+        state = after(state, operation)
+    pending = [operation for _, operation in told if operation and operation.kind != "share"]
     _look_round(url, outcomes(state, pending), told, progress)
 
 
@@ -108,17 +108,17 @@ def _plan(seed: float, which: int, crew: int, progress: Progress) -> Plan:
     return Plan(seed, own, progress.shared, progress.number + which * STEP, crew * STEP)
 
 
-def _count(progress: Progress, told: list[tuple[list[Deed], Deed | None]]) -> None:
+def _count(progress: Progress, told: list[tuple[list[Operation], Operation | None]]) -> None:
     for done, pending in told:
         progress.acknowledged += len(done)
-        progress.messages += sum(len(deed.numbers) for deed in done)
-        for deed in done:
-            progress.deeds[deed.kind] = progress.deeds.get(deed.kind, 0) + 1
+        progress.messages += sum(len(operation.numbers) for operation in done)
+        for operation in done:
+            progress.operations[operation.kind] = progress.operations.get(operation.kind, 0) + 1
         progress.in_midst += pending is not None
 
 
 def _look_round(
-    url: str, possible: list[State], told: list[tuple[list[Deed], Deed | None]], progress: Progress
+    url: str, possible: list[State], told: list[tuple[list[Operation], Operation | None]], progress: Progress
 ) -> None:
     with closing(open_store(url)) as store:
         found, repaired = look(store, possible, besides={progress.shared})
@@ -162,13 +162,15 @@ def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
     return 0
 
 
-def _check_shared(found: tuple[int, ...], told: list[tuple[list[Deed], Deed | None]], progress: Progress) -> None:
+def _check_shared(
+    found: tuple[int, ...], told: list[tuple[list[Operation], Operation | None]], progress: Progress
+) -> None:
     """See that in the shared session everyone's messages follow what was there: all, once, each writer's in order."""
     before = len(progress.shared_numbers)
     assert found[:before] == progress.shared_numbers
     accounted = 0
     for done, pending in told:
-        shares = [deed.numbers[0] for deed in done if deed.kind == "share"]
+        shares = [operation.numbers[0] for operation in done if operation.kind == "share"]
         begun = [pending.numbers[0]] if pending and pending.kind == "share" else []
         own = [number for number in found[before:] if number in {*shares, *begun}]
         assert own in (shares, shares + begun), (own, shares, begun)
@@ -181,10 +183,10 @@ def main() -> None:
     """Carry out what the command line says, and print the totals."""
     url, file, kills = sys.argv[1:]
     progress = run(url, Path(file), int(kills))
-    done = ", ".join(f"{kind} {number:,}" for kind, number in sorted(progress.deeds.items()))
+    done = ", ".join(f"{kind} {number:,}" for kind, number in sorted(progress.operations.items()))
     print(  # noqa: T201 - the totals are what a campaign is for
-        f"{url.partition(':')[0]}: {progress.kills:,} kills, {progress.in_midst:,} in the midst of a deed; "
-        f"{progress.acknowledged:,} deeds acknowledged ({done}), {progress.messages:,} messages; "
+        f"{url.partition(':')[0]}: {progress.kills:,} kills, {progress.in_midst:,} in the midst of an operation; "
+        f"{progress.acknowledged:,} operations acknowledged ({done}), {progress.messages:,} messages; "
         f"{progress.repaired:,} things put right; nothing lost (seed {progress.seed})."
     )
 

@@ -1,4 +1,4 @@
-"""A child that works on a store until it is killed, and tells of every deed before it and after."""
+"""A child that works on a store until it is killed, and tells of every operation before it and after."""
 
 import os
 import random
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
-from deeds import Deed, carry_out, choose_deed
 from expectation import State, after
+from operations import Operation, carry_out, choose_operation
 
 from prompt_objects.sessions.stores import open_store
 
 __all__ = ["STEP", "Life", "Plan", "in_child"]
 
-STEP = 10  # a deed takes so many numbers for its messages at most
+STEP = 10  # an operation takes so many numbers for its messages at most
 
 
 def in_child(work: Callable[[int], int]) -> tuple[int, int]:
@@ -52,7 +52,7 @@ def _work_and_leave(work: Callable[[int], int], writing: int) -> NoReturn:
 class Plan(msgspec.Struct, frozen=True):
     """What a child is to do: the sessions that are its own, the one that is shared, and the numbers for messages.
 
-    From one deed to the next the number rises by `step`, so that children side by side use different ones.
+    From one operation to the next the number rises by `step`, so that children side by side use different ones.
     """
 
     seed: float
@@ -61,11 +61,11 @@ class Plan(msgspec.Struct, frozen=True):
     number: int
     step: int
 
-    def choose(self, choose: random.Random, state: State, number: int) -> Deed:
+    def choose(self, choose: random.Random, state: State, number: int) -> Operation:
         """Choose what to do next; alone, a child leaves the shared session as it is."""
         if self.step > STEP and choose.random() < 0.3:
-            return Deed("share", self.shared, (number,))
-        return choose_deed(choose, state, number)
+            return Operation("share", self.shared, (number,))
+        return choose_operation(choose, state, number)
 
 
 class Life:
@@ -80,22 +80,22 @@ class Life:
         """Wait until it is at work."""
         self._told += os.read(self._reading, 65536)
 
-    def end(self) -> tuple[list[Deed], Deed | None]:
-        """Kill it; return the deeds that it told were done, and the one that it had begun."""
+    def end(self) -> tuple[list[Operation], Operation | None]:
+        """Kill it; return the operations that it told were done, and the one that it had begun."""
         os.kill(self._child, signal.SIGKILL)
         told, code = outcome_of((self._child, self._reading))
         assert code == -signal.SIGKILL, "it ended by itself"
         *lines, _ = (self._told + told).split(b"\n")  # a line that was not told whole was followed by nothing
-        deeds = [msgspec.json.decode(line, type=Deed) for line in lines[::2]]
-        return (deeds, None) if len(lines) % 2 == 0 else (deeds[:-1], deeds[-1])
+        operations = [msgspec.json.decode(line, type=Operation) for line in lines[::2]]
+        return (operations, None) if len(lines) % 2 == 0 else (operations[:-1], operations[-1])
 
     def _live(self, writing: int) -> int:
         plan = self._plan
         store, state, number, choose = open_store(self._url), plan.state, plan.number, random.Random(plan.seed)
         while True:
-            deed = plan.choose(choose, state, number)
-            os.write(writing, msgspec.json.encode(deed) + b"\n")
-            carry_out(store, deed, state.get(deed.id))
+            operation = plan.choose(choose, state, number)
+            os.write(writing, msgspec.json.encode(operation) + b"\n")
+            carry_out(store, operation, state.get(operation.id))
             os.write(writing, b"done\n")
-            state = state if deed.kind == "share" else after(state, deed)
+            state = state if operation.kind == "share" else after(state, operation)
             number += plan.step

@@ -1,4 +1,4 @@
-"""Acts out that the power fails, at any moment of a program's work: power_loss.py FOLDER SEED DEEDS STATES.
+"""Acts out that the power fails, at any moment of a program's work: power_loss.py FOLDER SEED OPERATIONS STATES.
 
 What the store asks of the system is written down below everything of ours, with what it had acknowledged by then. For
 each moment the disk may then hold many things: what was not waited for is there, or not, or in part. All that was
@@ -95,28 +95,28 @@ RECORDER = Recorder()
 import shutil  # noqa: E402 - everything else comes after the wrapping
 from contextlib import closing  # noqa: E402
 
-from deeds import carry_out, choose_deed  # noqa: E402
 from expectation import State, after, outcomes  # noqa: E402
 from killing import look  # noqa: E402
 from lives import STEP  # noqa: E402
+from operations import carry_out, choose_operation  # noqa: E402
 
 from prompt_objects.sessions.stores import open_store  # noqa: E402
 from prompt_objects.sessions.stores.boot import boot_id  # noqa: E402
 
 
 def work(folder: Path, choose: random.Random, count: int) -> list[tuple[int, list[State]]]:
-    """Do deeds, and have all that they ask for written down; see that nothing was missed.
+    """Do operations, and have all that they ask for written down; see that nothing was missed.
 
-    Return what may be there from which event on: more than one thing where a deed is begun, one when it is done.
+    Return what may be there from which event on: more than one thing where one is begun, one when it is done.
     """
     state, possible = State(), [(0, [State()])]
     RECORDER.begin(folder)
     with closing(open_store(f"files:{folder}")) as store:
         for number in range(count):
-            deed = choose_deed(choose, state, number * STEP)
-            possible.append((len(RECORDER.events), outcomes(state, [deed], torn=True)))
-            carry_out(store, deed, state.get(deed.id))
-            state = after(state, deed)
+            operation = choose_operation(choose, state, number * STEP)
+            possible.append((len(RECORDER.events), outcomes(state, [operation], torn=True)))
+            carry_out(store, operation, state.get(operation.id))
+            state = after(state, operation)
             possible.append((len(RECORDER.events), [state]))
     RECORDER.end()
     disk = ActedDisk()
@@ -158,11 +158,11 @@ def put(files: dict[str, bytes], folder: Path, elsewhere: Path) -> None:
 
 def main() -> None:
     """Carry out what the command line says, and print the totals."""
-    folder, seed, deeds, states = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    folder, seed, operations, states = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     choose = random.Random(seed)
-    possible = work(folder / "work", choose, deeds)
+    possible = work(folder / "work", choose, operations)
     count = fail_everywhere(folder / "work", possible, choose, states)
-    print(f"{count:,} states after a power loss in {deeds} deeds (seed {seed}); nothing lost.")  # noqa: T201
+    print(f"{count:,} states after a power loss in {operations} operations (seed {seed}); nothing lost.")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -42,8 +42,10 @@ def test_a_fault_at_any_place_in_a_turn_loses_nothing(memory_folder: Path, below
     assert totals.count("nothing lost") == len(SAMPLE)
 
 
-def test_a_fault_at_any_place_in_any_deed_loses_nothing(memory_folder: Path, below_python: dict[str, str]) -> None:
-    totals = totals_of("faulty_deeds.py", memory_folder, *SAMPLE, below=below_python)
+def test_a_fault_at_any_place_in_any_operation_loses_nothing(
+    memory_folder: Path, below_python: dict[str, str]
+) -> None:
+    totals = totals_of("faulty_operations.py", memory_folder, *SAMPLE, below=below_python)
     assert totals.count("nothing lost") == len(SAMPLE)
 
 
@@ -56,7 +58,7 @@ def test_faults_are_found_without_a_compiler_too(memory_folder: Path) -> None:
 def test_every_other_fault_loses_nothing(
     memory_folder: Path, below_python: dict[str, str], fault: str, tell: Callable[[str], None]
 ) -> None:
-    tell(totals_of("faulty_deeds.py", memory_folder / "deeds", fault, below=below_python))
+    tell(totals_of("faulty_operations.py", memory_folder / "operations", fault, below=below_python))
     (memory_folder / "turns").mkdir()
     tell(totals_of("faulty_turns.py", make_scout(memory_folder / "turns"), fault, below=below_python))
 

@@ -1,4 +1,4 @@
-"""What holds after every single deed, with no harm done: plain JSON, a true index, no history opened."""
+"""What holds after every single operation, with no harm done: plain JSON, a true index, no history opened."""
 
 import ast
 import random
@@ -7,10 +7,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from deeds import carry_out, choose_deed
 from expectation import State, after
 from inspection import check_files, observe
 from lives import STEP
+from operations import carry_out, choose_operation
 
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.files import FileStore
@@ -22,9 +22,9 @@ def test_both_files_are_plain_json_and_tell_the_same_after_every_acknowledgement
     choose, state = random.Random(1), State()
     with closing(FileStore(memory_folder)) as store:
         for number in range(300):
-            deed = choose_deed(choose, state, number * STEP)
-            carry_out(store, deed, state.get(deed.id))
-            state = after(state, deed)
+            operation = choose_operation(choose, state, number * STEP)
+            carry_out(store, operation, state.get(operation.id))
+            state = after(state, operation)
             if state:
                 check_files(memory_folder)
         assert observe(store) == state

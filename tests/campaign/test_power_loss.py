@@ -19,8 +19,8 @@ pytest_plugins = ["campaign_fixtures"]
 POWER_LOSS = Path(__file__).with_name("power_loss.py")
 
 
-def totals_of(folder: Path, seed: int, deeds: int, states: int) -> str:
-    command = [sys.executable, str(POWER_LOSS), str(folder), str(seed), str(deeds), str(states)]
+def totals_of(folder: Path, seed: int, operations: int, states: int) -> str:
+    command = [sys.executable, str(POWER_LOSS), str(folder), str(seed), str(operations), str(states)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

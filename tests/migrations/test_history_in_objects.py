@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from prompt_objects.environment import Environment
-from prompt_objects.migrations.record import Row
+from prompt_objects.migrations.progress import Row
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores import open_store
@@ -106,6 +106,36 @@ def test_a_session_is_as_old_as_its_first_message_and_as_new_as_its_last(tmp_pat
     assert info.created_at == datetime(2019, 5, 6, tzinfo=UTC)
     assert info.updated_at == datetime(2020, 2, 3, tzinfo=UTC)
     manager.store.close()
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        (b"1577934245", "2020-01-02T03:04:05.000000Z"),
+        (b"1577934245.25", "2020-01-02T03:04:05.250000Z"),
+        (b"1577934245000", "2020-01-02T03:04:05.000000Z"),
+        (b"'1577934245'", "2020-01-02T03:04:05.000000Z"),
+        (b"'1577934245678'", "2020-01-02T03:04:05.678000Z"),
+    ],
+)
+@pytest.mark.parametrize("key", [b"at", b"timestamp", b"time"])
+def test_unix_time_is_a_date(key: bytes, date: bytes, at: str, tmp_path: Path) -> None:
+    _, (row,) = one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s}\nprompt: p\n" % (key, date))
+    assert row.set_aside == 0
+    (message,) = sessions_of(tmp_path)["x"]["Migrated"]
+    assert message["at"] == at
+
+
+@pytest.mark.parametrize("value", [b"yesterday", b"0.53", b"true", b"[2020]", b"12", b"1.0e+300", b"9" * 400])
+@pytest.mark.parametrize("key", [b"at", b"date"])
+def test_what_is_given_as_a_date_and_is_none_is_kept_aside(key: bytes, value: bytes, tmp_path: Path) -> None:
+    one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s, time: 1577934245}\nprompt: p\n" % (key, value))
+    (message,) = sessions_of(tmp_path)["x"]["Migrated"]
+    assert message["at"] == "2020-01-02T03:04:05.000000Z"
+    (piece,) = aside_of(tmp_path)
+    assert (piece["place"], piece["reason"]) == (f"entry 1, {key.decode()}", "It is no date that can be understood.")
+    assert json.loads(piece["text"]) == yaml.safe_load(value)
+    assert "date" not in message or message["date"] == yaml.safe_load(value)
 
 
 @pytest.mark.parametrize(

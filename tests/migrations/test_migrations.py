@@ -138,7 +138,7 @@ def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> Non
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()
     assert float(seconds) < 0.001  # 0.06 ms where it was measured
-    assert not {"yaml", "prompt_objects.migrations.run"} & set(loaded)
+    assert not {"yaml", "prompt_objects.migrations.application"} & set(loaded)
 
 
 @pytest.mark.parametrize("key", ["applied", "under_way"])

@@ -115,7 +115,7 @@ def test_a_purged_session_comes_back_as_it_was(manager: SessionManager, backups:
     history = list(notes.history)
     manager.delete("Notes")
     manager.purge()
-    record = backups.restore(path)
+    record = backups.restore(path).record
     assert record.info == notes.info
     assert manager.get(notes.id).metadata == {"a": [1]}
     assert list(manager.get(notes.id).history) == history
@@ -126,7 +126,7 @@ def test_a_session_in_the_trash_that_is_the_same_comes_back_from_there(
 ) -> None:
     path = backups.save(notes.id)
     manager.delete("Notes")
-    assert backups.restore(path).info.id == notes.id
+    assert backups.restore(path).record.info.id == notes.id
     assert manager.trash() == []
 
 
@@ -134,12 +134,12 @@ def test_what_has_gone_on_since_is_not_overwritten(manager: SessionManager, back
     path = backups.save(notes.id)
     notes.append(*said("three"))
     date = f"{manager.get(notes.id).created_at:%Y-%m-%d}"
-    first, second = backups.restore(path), backups.restore(path)
+    first, second = backups.restore(path).record, backups.restore(path).record
     assert [first.info.name, second.info.name] == [f"Notes (backup of {date})", f"Notes (backup of {date}) 2"]
     assert (first.info.message_count, first.metadata) == (2, {"a": [1], "copy_of": notes.id})
     assert len(manager.get("Notes").history) == 3
     manager.delete("Notes")
-    assert backups.restore(path).info.id != notes.id
+    assert backups.restore(path).record.info.id != notes.id
     assert manager.restore("Notes").message_count == 3
 
 
@@ -148,7 +148,7 @@ def test_its_name_may_be_taken_by_now(manager: SessionManager, backups: Backups,
     manager.delete("Notes")
     manager.purge()
     manager.create("Notes")
-    assert backups.restore(path).info.name == "Notes 2"
+    assert backups.restore(path).record.info.name == "Notes 2"
 
 
 @pytest.mark.parametrize(
@@ -271,3 +271,50 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_words(manager: SessionManag
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError):
         Backups(tmp_path / "file" / "backups", manager.store, BackupSettings()).run()
+
+
+def test_a_file_where_the_folder_should_be_is_an_error_in_words_also_where_it_is_only_asked_what_is_due(
+    manager: SessionManager, folder: Path
+) -> None:
+    folder.parent.mkdir()
+    folder.write_text("x")
+    backups = Backups(folder, manager.store, BackupSettings(hours=1))
+    for call in (backups.run_if_due, backups.run, backups.kept):
+        with pytest.raises(StoreError, match=f"{folder}.*could not be"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("unfit", "name"),
+    [
+        ("API\x1b[31m\n notes\u202e", "API [31m notes"),
+        ("long " * 50, "long " * 19 + "long"),
+        ("x" * 300, "x" * 100),
+    ],
+)
+def test_a_session_whose_name_nothing_may_have_comes_back_under_a_valid_one(
+    manager: SessionManager, backups: Backups, notes: Session, unfit: str, name: str
+) -> None:
+    manager.store.update(notes.id, name=unfit)  # as a hand in the file would; the manager refuses it
+    path = backups.save(notes.id)
+    manager.delete(notes.id)
+    manager.purge()
+    restored = backups.restore(path)
+    assert (restored.record.info.id, restored.record.info.name, restored.unfit_name) == (notes.id, name, unfit)
+    assert manager.get(name).message_count == 2
+
+
+@pytest.mark.parametrize("unfit", ["", " \n\0", "01990000-0000-7000-8000-000000000000"])
+def test_of_a_name_of_which_nothing_can_be_kept_the_time_makes_one(
+    manager: SessionManager, backups: Backups, notes: Session, unfit: str
+) -> None:
+    path = backups.save(notes.id)
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    path.write_bytes(gzip.compress(json.dumps({**document, "name": unfit}).encode()))
+    manager.delete(notes.id)
+    manager.purge()
+    assert backups.restore(path).record.info.name == f"Recovered {notes.created_at:%Y-%m-%d %H:%M}"
+
+
+def test_a_valid_name_stays_as_it_was(backups: Backups, notes: Session) -> None:
+    assert backups.restore(backups.save(notes.id)).unfit_name is None

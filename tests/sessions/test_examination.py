@@ -16,6 +16,7 @@ from file_helpers import fresh, index_of, said
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prompt_objects.errors import UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
@@ -161,6 +162,75 @@ def test_a_file_copied_by_hand_becomes_a_session_of_its_own(folder: Path, notes:
         (copy.stem, "Notes 2"),
     }
     assert json.loads(copy.read_bytes())["history"] == json.loads(file.read_bytes())["history"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.gz"])
+@pytest.mark.parametrize("copy_id", [f"{digit}1990000-0000-7000-8000-000000000000" for digit in "0f"])
+def test_the_original_of_a_file_copied_by_hand_keeps_its_name_whatever_the_ids(
+    folder: Path, file_store: FileStore, notes: Session, copy_id: str, suffix: str
+) -> None:
+    if suffix == ".json.gz":
+        file_store.archive(notes.id)
+    SessionManager(file_store, "reader").create("Notes 2")
+    shutil.copy(folder / "sessions" / f"{notes.id}{suffix}", folder / "sessions" / f"{copy_id}{suffix}")
+    (named,) = [finding for finding in examine(folder) if "is called 'Notes' as well" in finding.problem]
+    assert (named.session_id, named.remedy) == (copy_id, "This one is called 'Notes 3'.")
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    names = {info.id: info.name for info in FileStore(folder).sessions()}
+    assert (names[notes.id], names[copy_id]) == ("Notes", "Notes 3")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "archived"])
+def twin(request: pytest.FixtureRequest, folder: Path, file_store: FileStore, notes: Session, file: Path) -> Path:
+    """The file of a session in the trash with the id of one that is not, and with messages of its own."""
+    manager = SessionManager(file_store, "reader")
+    before = file.read_bytes()
+    manager.get("Notes").append(*said("later"))
+    path = folder / "sessions" / "trash" / file.name
+    path.parent.mkdir()
+    path.write_bytes(before)
+    if request.param:
+        path.unlink()
+        path = path.with_suffix(".json.gz")
+        path.write_bytes(gzip.compress(before))
+    make_old(path)
+    return path
+
+
+def test_of_one_id_here_and_in_the_trash_the_one_in_the_trash_gets_its_own(
+    folder: Path, file_store: FileStore, notes: Session, twin: Path
+) -> None:
+    (deleted_at,) = [entry.deleted_at for entry in file_store.trash()]
+    twin.with_name(f"{notes.id}.corrupt").write_text("aside")
+    before = whole(folder)
+    (found,) = examine(folder)
+    assert (found.session_id, found.problem) == (notes.id, "A session in the trash has the id of one that is not.")
+    assert whole(folder) == before
+    assert [finding.repaired for finding in examine(folder, repair=True)] == [True]
+    assert examine(folder) == []
+    (entry,) = file_store.trash()
+    assert entry.info.id != notes.id
+    assert (entry.info.name, entry.info.message_count, entry.deleted_at) == ("Notes", 3, deleted_at)
+    assert (twin.parent / f"{entry.info.id}.corrupt").read_text() == "aside"
+    assert contents(folder, notes) == ["one", "two ü", "three", "later"]
+    back = Session(file_store, file_store.restore(entry.info.id))
+    assert (back.name, [message["content"] for message in back.history]) == ("Notes 2", ["one", "two ü", "three"])
+
+
+def test_what_is_refused_of_one_id_here_and_in_the_trash_says_what_to_do_and_bars_no_undo(
+    folder: Path, file_store: FileStore, notes: Session, twin: Path
+) -> None:
+    manager = SessionManager(file_store, "reader")
+    manager.create("Older")
+    manager.rename("Older", "Renamed")
+    before = whole(folder)
+    for attempt in (lambda: manager.delete("Notes"), lambda: manager.restore("Notes")):
+        with pytest.raises(UsageError, match="there is one with this id, and another one in the trash") as caught:
+            attempt()
+        assert "doctor --repair" in caught.value.hint
+    assert whole(folder) == before
+    assert manager.undo().name == "Older"
 
 
 INDEX_FAULTS: dict[str, Callable[[bytes], bytes]] = {

@@ -55,7 +55,7 @@ def test_everything_comes_along_and_the_source_stays(
 ) -> None:
     before = (store.sessions(), store.trash())
     copied = copy_all(store, target, lambda _done, _all: None)
-    assert [each.fate for each in copied] == ["copied"] * 5
+    assert [each.outcome for each in copied] == ["copied"] * 5
     assert target.sessions() == store.sessions()
     assert [entry.info for entry in target.trash()] == [entry.info for entry in store.trash()]
     for info in store.sessions():
@@ -70,10 +70,10 @@ def test_again_it_passes_over_what_is_the_same_and_completes_what_has_grown(
     manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, Copied]]
 ) -> None:
     copy()
-    assert {each.fate for each in copy().values()} == {"same"}
+    assert {each.outcome for each in copy().values()} == {"same"}
     manager.get("Notes").append(*said("four"))
     manager.create("Later")
-    assert {name: each.fate for name, each in copy().items() if each.fate != "same"} == {
+    assert {name: each.outcome for name, each in copy().items() if each.outcome != "same"} == {
         "Notes": "completed",
         "Later": "copied",
     }
@@ -87,8 +87,8 @@ def test_what_is_different_is_left_and_reported(
     SessionManager(target, "reader").get("Notes").append(*said("on its own"))
     manager.get("Notes").append(*said("four"))
     target.delete(sessions["Cold"])
-    fates = {name: each.fate for name, each in copy().items()}
-    assert fates["Notes"] == fates["Cold"] == "different"
+    outcomes = {name: each.outcome for name, each in copy().items()}
+    assert outcomes["Notes"] == outcomes["Cold"] == "different"
     assert target.read(sessions["Notes"], 3, 99)[0]["content"] == "on its own"
     assert target.trash()[0].info.name == "Cold"
 
@@ -99,7 +99,7 @@ def test_a_name_that_is_taken_gets_a_number(
     SessionManager(target, "reader").create("Notes")
     assert copy()["Notes"].renamed == "Notes 2"
     assert target.load(sessions["Notes"]).info.name == "Notes 2"
-    assert copy()["Notes"].fate == "same"
+    assert copy()["Notes"].outcome == "same"
 
 
 def test_one_that_was_to_go_to_the_trash_when_it_was_interrupted_goes_there(
@@ -150,8 +150,8 @@ def test_it_may_be_killed_at_any_moment_and_run_again(tmp_path: Path, target: St
         worker.kill()
         worker.wait()
         worker.stdout.close()
-    fates = {each.fate for each in copy_all(source, target, lambda _done, _of: None)}
-    assert fates <= {"copied", "same"}
+    outcomes = {each.outcome for each in copy_all(source, target, lambda _done, _of: None)}
+    assert outcomes <= {"copied", "same"}
     assert target.sessions() == source.sessions()
     trashed = [{entry.info.id: entry.info for entry in store.trash()} for store in (source, target)]
     assert trashed[0] == trashed[1]

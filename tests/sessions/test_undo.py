@@ -16,11 +16,11 @@ import pytest
 from prompt_objects.errors import Busy, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import now
+from prompt_objects.sessions.journal import Deed, UndoJournal
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, open_store
-from prompt_objects.sessions.undo import Deed, UndoJournal
 
 pytest_plugins = ["every_store"]
 
@@ -63,14 +63,29 @@ def test_renaming_is_undone(manager: SessionManager, notes: Session) -> None:
     refuse_to_undo(manager)
 
 
-def test_a_name_that_is_taken_by_now_stays_in_the_journal(manager: SessionManager, notes: Session) -> None:
+def test_a_refused_undo_says_why_once_and_bars_no_older_one(manager: SessionManager, notes: Session) -> None:
+    manager.create("Older")
+    manager.delete("Older")
     manager.rename("Notes", "Other")
-    usurper = manager.create("Notes")
-    with pytest.raises(NameTaken):
+    manager.create("Notes")
+    with pytest.raises(NameTaken, match="'Notes'") as caught:
         manager.undo()
-    manager.store.update(usurper.id, name="Elsewhere")
+    assert caught.value.hint.endswith("the next undo is of what was done before.")
+    assert names(manager) == ["Notes", "Other"]
+    assert manager.undo().name == "Older"
+    refuse_to_undo(manager)
+
+
+def test_a_cut_that_messages_bar_from_being_undone_leaves_its_copy_and_the_older_deeds(
+    manager: SessionManager, notes: Session
+) -> None:
+    manager.rename("Notes", "Renamed")
+    manager.truncate("Renamed", 1).append(*said("new"))
+    with pytest.raises(UsageError, match="was changed after"):
+        manager.undo()
     assert manager.undo().name == "Notes"
-    assert names(manager) == ["Elsewhere", "Notes"]
+    assert [message["content"] for message in manager.get("Notes").history] == ["one", "new"]
+    assert [message["content"] for message in manager.restore().history] == ["one", "two", "three"]
 
 
 def test_renaming_to_what_it_is_called_or_to_a_taken_name_is_no_deed(manager: SessionManager, notes: Session) -> None:
@@ -306,7 +321,7 @@ import sys
 from pathlib import Path
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores import open_store
-from prompt_objects.sessions.undo import UndoJournal
+from prompt_objects.sessions.journal import UndoJournal
 
 data = Path(sys.argv[1])
 manager = SessionManager(open_store(f"files:{data}"), "reader", journal=UndoJournal(data / "undo.json"))

@@ -1,6 +1,7 @@
 """Where sessions live: the `Store` protocol, and `open_store(url)`.
 
-A new kind of store is one file in this folder and one line in `_KINDS`.
+A new kind of store is a module in this folder, a function here that imports it when it is asked for, and its line in
+`_KINDS`; tests/contracts says what it has to keep to.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ class StoreOptions(Struct, frozen=True, kw_only=True):
     """How a store is to keep sessions; each kind heeds what concerns it.
 
     `max_session_size` is in bytes of JSON, None for no limit; `compress` is the length in bytes from which a database
-    keeps a message compressed, None for never; `pool_size` is how many connections to a server are kept.
+    keeps a message compressed, None for never; `pool_size` is how many connections there are to a server, at most.
     """
 
     max_session_size: int | None = None
@@ -144,17 +145,17 @@ def _sqlite(url: str, options: StoreOptions) -> Store:
     if place in ("", url, ":memory:"):
         raise UsageError(f"{url!r} does not name a store.", hint="An SQLite database is named by sqlite:///PATH.")
     with _needing("sql"):
-        from prompt_objects.sessions.stores.sql.database import SQLite
+        from prompt_objects.sessions.stores.sql.sqlite import SQLite
         from prompt_objects.sessions.stores.sql.store import SqlStore
 
-    return SqlStore(SQLite(Path(place).expanduser(), options.pool_size), options)
+    return SqlStore(SQLite(Path(place).expanduser()), options)
 
 
 def _postgresql(url: str, options: StoreOptions) -> Store:
     with _needing("sql"):
         import psycopg  # noqa: F401 - whether it is there is better known now than at the first message
 
-        from prompt_objects.sessions.stores.sql.database import PostgreSQL
+        from prompt_objects.sessions.stores.sql.postgresql import PostgreSQL
         from prompt_objects.sessions.stores.sql.store import SqlStore
 
     return SqlStore(PostgreSQL(url, options.pool_size), options)

@@ -13,6 +13,7 @@ from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.encoding import decode, decode_message, encode
 from prompt_objects.sessions.stores.head import completed, id_of, info_of, metadata_of, told_by
 from prompt_objects.sessions.stores.line_document import body_of
+from prompt_objects.sessions.stores.refusals import not_found
 from prompt_objects.sessions.stores.repair import Recovered, recover
 from prompt_objects.sessions.usage import with_usage
 
@@ -56,10 +57,7 @@ def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str)
 
 def gone(path: Path) -> NotFound:
     """Make the error that says that a session has no file any more."""
-    return NotFound(
-        f"The session {id_of(path)} is not there any more.",
-        hint="It may be in the trash, from where it can be restored.",
-    )
+    return not_found(id_of(path))
 
 
 def read_ours(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo] | None:

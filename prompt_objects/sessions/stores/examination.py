@@ -6,11 +6,11 @@ import re
 import stat
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -18,13 +18,15 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import free_name, is_id
 from prompt_objects.sessions.record import Finding, SessionInfo
-from prompt_objects.sessions.stores.archive import read_archive
-from prompt_objects.sessions.stores.contents import contents, read_ours
+from prompt_objects.sessions.stores.archive import read_archive, unpack
+from prompt_objects.sessions.stores.contents import FOOT_LENGTH, contents, read_ours
 from prompt_objects.sessions.stores.leases import Leases
+from prompt_objects.sessions.stores.mending import Mending
+from prompt_objects.sessions.stores.repair import recover
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.wording import count
 
-__all__ = ["Examination", "Mender"]
+__all__ = ["Examination"]
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _INDEX = "index.json"
@@ -32,33 +34,18 @@ _QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing an
 _LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
 
 
-class Mender(Protocol):
-    """What a file store can do about a session."""
-
-    def mend(self, session_id: str, *, trashed: bool) -> None:
-        """Bring the file of a session into our form, whatever is wrong with it."""
-
-    def enter(self, session_id: str) -> None:
-        """Have the entry of a session say what its file says; without a file, take it out."""
-
-    def update(self, session_id: str, *, name: str) -> object:
-        """Give a session another name."""
-
-    def enter_all(self) -> None:
-        """Write the index anew."""
-
-
 class Examination:
     """One look through everything; `repair` has what is found put right at once, and nothing is written without."""
 
     def __init__(
-        self, live: SessionFolder, trash: SessionFolder, leases: Leases, mender: Mender, *, repair: bool
+        self, live: SessionFolder, trash: SessionFolder, leases: Leases, mending: Mending, *, repair: bool
     ) -> None:
         self._live = live
         self._trash = trash
         self._leases = leases
-        self._mender = mender
+        self._mending = mending
         self._repair = repair
+        self._copies: set[str] = set()  # the live sessions whose files say that they are another one
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong, in the order in which it is best put right: files first, then what is told of them."""
@@ -66,6 +53,7 @@ class Examination:
             yield from self._left_over(folder)
             for session_id in sorted(folder.ids()):
                 yield from self._of_session(folder, session_id)
+        yield from self._same_ids()
         yield from self._of_index()
         yield from self._same_names()
         yield from self._of_leases()
@@ -107,6 +95,7 @@ class Examination:
         try:
             if not os.path.lexists(path):
                 if not read_archive(packed).whole:
+                    self._note_copy(folder, session_id, unpack(packed)[0])
                     remedy = "What can be read of it is kept, and the archive itself beside it as .corrupt.gz."
                     yield self._mended(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
                 return
@@ -114,7 +103,9 @@ class Examination:
                 problem = "Something stands where the file of a session would: a folder, or a link."
                 yield Finding(place=str(path), problem=problem, remedy="Move it away.", session_id=session_id)
                 return
-            if problem := _wrong_with(path):
+            data = disk.read_file(path)
+            if problem := _wrong_with(path, data):
+                self._note_copy(folder, session_id, data)
                 remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
                 yield self._mended(path, problem, remedy, session_id, trashed=is_trashed)
             if os.path.lexists(packed):
@@ -126,8 +117,25 @@ class Examination:
             problem = str(disk.failure("read", path, error))
             yield Finding(place=str(path), problem=problem, remedy="Check its permissions.", session_id=session_id)
 
+    def _note_copy(self, folder: SessionFolder, session_id: str, data: bytes) -> None:
+        """Note a file that was copied by hand, before a repair has it say that it is what its name says."""
+        if folder is self._live and recover(data, FOOT_LENGTH).head.get("id", session_id) != session_id:
+            self._copies.add(session_id)
+
     def _mended(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> Finding:
-        return self._found(path, problem, remedy, lambda: self._mender.mend(session_id, trashed=trashed), session_id)
+        return self._found(path, problem, remedy, lambda: self._mending.mend(session_id, trashed=trashed), session_id)
+
+    def _same_ids(self) -> Iterator[Finding]:
+        for session_id in sorted(self._live.ids() & self._trash.ids()):
+            if not (self._live.holds(session_id) and self._trash.holds(session_id)):
+                continue
+            yield self._found(
+                self._trash.path / f"{session_id}.json",
+                "A session in the trash has the id of one that is not.",
+                "The one in the trash gets an id of its own.",
+                partial(self._mending.part, session_id),
+                session_id,
+            )
 
     # What is told of them
 
@@ -142,13 +150,13 @@ class Examination:
             entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
         except (ValueError, KeyError, TypeError, RecursionError):
             remedy = "It is written anew from the session files."
-            yield self._found(path, "The index cannot be read.", remedy, self._mender.enter_all)
+            yield self._found(path, "The index cannot be read.", remedy, self._mending.enter_all)
             return
         told = Counter(entry.id for entry in entries)
         if any(times > 1 for times in told.values()):
             twice = sorted(session_id for session_id, times in told.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
-            yield self._found(path, problem, "It is written anew from the session files.", self._mender.enter_all)
+            yield self._found(path, problem, "It is written anew from the session files.", self._mending.enter_all)
         known = {entry.id: entry for entry in entries}
         for session_id in sorted(known.keys() | self._live.ids()):
             problem = self._difference(path, session_id, known.get(session_id))
@@ -157,7 +165,7 @@ class Examination:
                     path,
                     problem,
                     "The entry is made to say what the file says.",
-                    lambda key=session_id: self._mender.enter(key),  # type: ignore[misc]
+                    partial(self._mending.enter, session_id),
                     session_id,
                 )
 
@@ -180,20 +188,24 @@ class Examination:
         return next((info for info, _ in self._live.infos([session_id])), None)
 
     def _same_names(self) -> Iterator[Finding]:
-        names: dict[str, set[str]] = {}
-        for info, _ in self._live.infos(self._live.ids()):
-            taken = names.setdefault(info.po_name, set())
-            if info.name in taken:
-                free = free_name(info.name, taken)
+        """Tell sessions of one name apart by numbers; a file that was copied by hand stands behind the original."""
+        infos = [info for info, _ in self._live.infos(self._live.ids())]
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for info in infos:
+            names[info.po_name].add(info.name)
+        met: set[tuple[str, str]] = set()
+        for info in sorted(infos, key=lambda info: (info.id in self._copies, info.id)):
+            if (info.po_name, info.name) in met:
+                free = free_name(info.name, names[info.po_name])
                 yield self._found(
                     self._live.file(info.id),
                     f"Another session of {info.po_name} is called {info.name!r} as well.",
                     f"This one is called {free!r}.",
-                    lambda key=info.id, name=free: self._mender.update(key, name=name),  # type: ignore[misc]
+                    partial(self._mending.rename, info.id, free),
                     info.id,
                 )
-                taken.add(free)
-            taken.add(info.name)
+                names[info.po_name].add(free)
+            met.add((info.po_name, info.name))
 
     def _of_leases(self) -> Iterator[Finding]:
         for lease in self._leases.abandoned():
@@ -226,9 +238,8 @@ def _is_quiet(path: Path) -> bool:
     return False
 
 
-def _wrong_with(path: Path) -> str:
+def _wrong_with(path: Path, data: bytes) -> str:
     """Say what is wrong with a session file; nothing is the empty text."""
-    data = disk.read_file(path)
     if not data.strip(b"\0 \t\r\n"):
         return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."
     found = contents(path, data)

@@ -8,12 +8,10 @@ import msgspec
 from msgspec.structs import replace
 
 from prompt_objects.message import timestamp
-from prompt_objects.sessions.names import LONGEST_NAME
-from prompt_objects.sessions.record import SessionInfo, head_of
+from prompt_objects.sessions.names import LONGEST_NAME, recovered_name
+from prompt_objects.sessions.record import DERIVED, SessionInfo, head_of, made_at
 
 __all__ = ["completed", "id_of", "info_of", "metadata_of", "told_by"]
-
-_DERIVED = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived")
 
 
 def id_of(path: Path) -> str:
@@ -37,10 +35,8 @@ def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> Se
 
 def told_by(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
     """Return what a head says, without sums. Raises `ValueError` where it is not a head of this file."""
-    known = {**head, "message_count": count, "updated_at": updated_at}
-    known = {"created_at": updated_at} | {key: value for key, value in known.items() if value is not None}
-    for derived in _DERIVED[1:]:
-        known.pop(derived, None)
+    said = {key: value for key, value in head.items() if key not in DERIVED and value is not None}
+    known = {"created_at": updated_at, **said, "message_count": count, "updated_at": updated_at}
     try:
         info = msgspec.convert(known, SessionInfo)
         info = replace(info, created_at=info.created_at.astimezone(UTC))
@@ -60,12 +56,12 @@ def completed(path: Path, head: dict[str, Any], updated_at: str, known: SessionI
     if info_of(path, head, 0, updated_at):
         return head
     session_id = id_of(path)
-    created_at = timestamp(_begun(session_id) or datetime.fromisoformat(updated_at))
+    begun = made_at(session_id) or datetime.fromisoformat(updated_at)
     whole: dict[str, Any] = {
         "id": session_id,
-        "name": f"Recovered {created_at[:16].replace('T', ' ')}",
+        "name": recovered_name(begun),
         "po_name": "unknown",
-        "created_at": created_at,
+        "created_at": timestamp(begun),
         "metadata": {},
     }
     if known:
@@ -74,11 +70,3 @@ def completed(path: Path, head: dict[str, Any], updated_at: str, known: SessionI
         if key != "id" and info_of(path, {**whole, key: value}, 0, updated_at):
             whole[key] = value
     return {**whole, "name": whole["name"][:LONGEST_NAME]}
-
-
-def _begun(session_id: str) -> datetime | None:
-    """Return the time in an id: the first 48 bits of a UUIDv7 are milliseconds."""
-    digits = session_id.replace("-", "")
-    if digits[12:13] != "7":
-        return None
-    return datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)

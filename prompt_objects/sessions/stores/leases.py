@@ -12,11 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from prompt_objects.errors import NotFound
 from prompt_objects.holder import Holder
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.stores.refusals import busy, somebody
+from prompt_objects.sessions.stores.refusals import busy, check_id, somebody
 
 __all__ = ["FileLease", "Leases"]
 
@@ -132,8 +130,7 @@ class Leases:
                 lease.close()
 
     def _path(self, session_id: str) -> Path:
-        if not is_id(session_id):
-            raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+        check_id(session_id)
         return self._folder / f"{session_id}.json"
 
 

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import free_name, is_id
+from prompt_objects.sessions.names import free_name
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import busy, check_size, conflict, name_taken, too_few
+from prompt_objects.sessions.stores.refusals import (
+    busy,
+    check_id,
+    check_size,
+    conflict,
+    exists,
+    name_taken,
+    not_found,
+    too_few,
+)
 from prompt_objects.sessions.usage import summed, with_usage
 
 if TYPE_CHECKING:
@@ -84,11 +92,10 @@ class MemoryStore:
         """Begin a session."""
         lines = [encode(message) for message in messages]
         kept = _Kept(summed(info, map(decode, lines)), encode(metadata), lines)
-        if not is_id(info.id):
-            raise NotFound(f"{info.id!r:.60} is not the id of a session.")
+        check_id(info.id)
         with self._mutex:
             if info.id in self._sessions:
-                raise StoreError(f"There is a session {info.id} already.")
+                raise exists(info.id)
             self._enter(kept)
             self._sessions[info.id] = kept
             return kept.record()
@@ -192,8 +199,7 @@ class MemoryStore:
 
     def lease(self, session_id: str, holder: Holder) -> "MemoryLease":
         """Have a session to oneself."""
-        if not is_id(session_id):
-            raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+        check_id(session_id)
         with self._mutex:
             if held := self._leases.get(session_id):
                 kept = self._sessions.get(session_id)
@@ -227,9 +233,10 @@ class MemoryStore:
         return self._found(session_id, trashed=True)
 
     def _found(self, session_id: str, *, trashed: bool) -> _Kept:
+        check_id(session_id)
         kept = self._sessions.get(session_id)
         if kept is None or (kept.deleted_at is not None) != trashed:
-            raise NotFound(f"There is no session {session_id!r:.60} {'in the trash' if trashed else 'any more'}.")
+            raise not_found(session_id, trashed=trashed)
         return kept
 
     def _enter(self, kept: _Kept) -> None:

@@ -3,17 +3,59 @@
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 
-from prompt_objects.errors import Busy, Conflict, NameTaken, SessionFull, UsageError
+from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFull, StoreError, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message
-from prompt_objects.sessions.names import free_name
+from prompt_objects.sessions.names import free_name, is_id
 
-__all__ = ["busy", "check_size", "conflict", "full", "name_taken", "somebody", "too_few"]
+__all__ = [
+    "busy",
+    "check_id",
+    "check_size",
+    "conflict",
+    "exists",
+    "full",
+    "in_both",
+    "name_taken",
+    "not_found",
+    "somebody",
+    "too_few",
+]
 
 
 def somebody() -> Holder:
     """Return who is named where it cannot be known."""
     return Holder(user="somebody", process=0, host="an unknown machine", since=datetime.now(UTC))
+
+
+def check_id(session_id: str) -> None:
+    """Raise `NotFound` for what cannot be the id of a session."""
+    if not is_id(session_id):
+        raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+
+
+def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
+    """Say that a session is not there, or not in the trash."""
+    if trashed:
+        return NotFound(
+            f"There is no session {session_id} in the trash.", hint="It may have been restored, or purged."
+        )
+    return NotFound(
+        f"There is no session {session_id} any more.", hint="It may be in the trash, from where it can be restored."
+    )
+
+
+def exists(session_id: str) -> StoreError:
+    """Say that a session cannot be made, as its id is that of another."""
+    return StoreError(f"There is a session {session_id} already.")
+
+
+def in_both(session_id: str, doing: str) -> UsageError:
+    """Say that a session cannot be deleted, or restored, as another of its id is where it would go."""
+    return UsageError(
+        f"The session {session_id} cannot be {doing}: there is one with this id, and another one in the trash.",
+        hint="prompt-objects doctor --repair gives the one in the trash an id of its own.",
+    )
 
 
 def busy(session_id: str, name: str | None, holder: Holder | None) -> Busy:

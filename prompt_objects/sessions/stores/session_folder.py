@@ -14,6 +14,7 @@ from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.archive import read_archive
 from prompt_objects.sessions.stores.contents import summary
+from prompt_objects.sessions.stores.refusals import check_id
 
 __all__ = ["SessionFolder"]
 
@@ -37,13 +38,16 @@ class SessionFolder:
         return self._place(session_id, _PACKED)
 
     def _place(self, session_id: str, suffix: str) -> Path:
-        if not is_id(session_id):
-            raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+        check_id(session_id)
         return self.path / f"{session_id}{suffix}"
 
     def has(self, session_id: str) -> bool:
         """Say whether a session is here, archived or not."""
         return os.path.lexists(self.file(session_id)) or os.path.lexists(self.archive(session_id))
+
+    def holds(self, session_id: str) -> bool:
+        """Say whether a session is here, and not something else in its place."""
+        return self.file(session_id).is_file() or self.archive(session_id).is_file()
 
     def ids(self) -> set[str]:
         """Return the ids of the sessions that have a file here, by the names alone."""

@@ -1,19 +1,20 @@
 """The trash of a file store: a folder of session files, each of which bears the time of its deletion."""
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from prompt_objects.message import Message
+from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import free_name
-from prompt_objects.sessions.record import Record, SessionInfo, Trashed
-from prompt_objects.sessions.stores.archive import read_archive, rewrite_archive
-from prompt_objects.sessions.stores.contents import gone
-from prompt_objects.sessions.stores.head import metadata_of
-from prompt_objects.sessions.stores.index import Index
+from prompt_objects.sessions.record import Record, SessionInfo, Trashed, new_id
+from prompt_objects.sessions.stores.archive import pack, read_archive, rewrite_archive
+from prompt_objects.sessions.stores.contents import contents, document
+from prompt_objects.sessions.stores.entries import Entries
+from prompt_objects.sessions.stores.head import id_of, metadata_of
+from prompt_objects.sessions.stores.refusals import in_both, not_found
 from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 
@@ -23,10 +24,11 @@ __all__ = ["Trash"]
 class Trash(SessionFolder):
     """Deleted sessions. What comes or goes does so under the lock of the index of the `live` ones."""
 
-    def __init__(self, live: SessionFolder, index: Index, notes: list[str]) -> None:
+    def __init__(self, live: SessionFolder, entries: Entries, notes: list[str]) -> None:
         super().__init__(live.path / "trash", notes)
         self._live = live
-        self._index = index
+        self._entries = entries
+        self._index = entries.index
 
     def entries(self) -> list[Trashed]:
         """Return what can be restored, the last deleted first."""
@@ -35,6 +37,8 @@ class Trash(SessionFolder):
 
     def put(self, path: Path, session_id: str) -> None:
         """Take in the file of a session, or its archive; whoever calls has the lock of the index."""
+        if self.holds(session_id):
+            raise in_both(session_id, "deleted")
         self._index.doubt(session_id)
         self.take(path, touch=True)
         with self._index.following():
@@ -62,34 +66,40 @@ class Trash(SessionFolder):
         file = self._file(session_id)
         try:
             with file, file.locked(), self._index:
+                self._check_place(session_id)
                 info = file.info()
-                name = self._free_name(info)
+                name = self._entries.free_name(info)
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
                 return Record(self._give_back(file.path, replace(info, name=name)), metadata_of(file.head))
         finally:
             file.close()
 
+    def _check_place(self, session_id: str) -> None:
+        if not self.holds(session_id):  # it was restored just now
+            raise not_found(session_id, trashed=True)
+        if self._live.holds(session_id):
+            raise in_both(session_id, "restored")
+
     def _file(self, session_id: str) -> SessionFile:
+        if not self.has(session_id):
+            raise not_found(session_id, trashed=True)
         return SessionFile(self.file(session_id), self._notes)
 
     def _restore_archive(self, packed: Path) -> Record:
         with self._index:
+            self._check_place(id_of(packed))
             found = read_archive(packed)
-            name = self._free_name(found.info)
+            name = self._entries.free_name(found.info)
             if name != found.info.name:
                 count, updated_at = found.info.message_count, found.info.updated_at
                 found = rewrite_archive(packed, found, {"name": name}, count=count, updated_at=updated_at)
             return Record(self._give_back(packed, found.info), found.metadata)
 
-    def _free_name(self, info: SessionInfo) -> str:
-        return free_name(info.name, self._index.names(info.po_name))
-
     def _give_back(self, path: Path, info: SessionInfo) -> SessionInfo:
         self._index.doubt(info.id)
         self._live.take(path)
-        with self._index.following():
-            self._index.put(info)
+        self._entries.follow(info)
         return info
 
     def mend(self, session_id: str) -> None:
@@ -105,10 +115,40 @@ class Trash(SessionFolder):
             file.mend()
             file.close()
 
+    def give_new_id(self, session_id: str) -> None:
+        """Give a sound session another id, and leave all else as it is, the time of its deletion, too.
+
+        It is there under the new id before it goes under the old one, so that a kill loses nothing.
+        """
+        new = new_id()
+        with self._index:
+            for place_of in (self.file, self.archive):
+                if place_of(session_id).exists():
+                    self._write_as(place_of(session_id), place_of(new))
+            beside = self.path / f"{session_id}.corrupt"
+            if beside.exists():
+                beside.rename(beside.with_name(f"{new}.corrupt"))
+            for path in (self.file(session_id), self.archive(session_id)):
+                self._remove(path)
+            disk.sync_folder(self.path)
+
+    def _write_as(self, path: Path, place: Path) -> None:
+        """Write a session's file, or its archive, anew at the place of another id."""
+        is_packed = path.suffix == ".gz"
+        deleted_at = path.stat().st_mtime_ns
+        found = read_archive(path) if is_packed else contents(path, disk.read_file(path))
+        head = {**found.head, "id": id_of(place)}
+        data = b"".join(document(head, found.read(0, sys.maxsize), timestamp(found.info.updated_at)))
+        if is_packed:
+            pack(place, data)
+        else:
+            disk.replace_file(place, (data,))
+        os.utime(place, ns=(deleted_at, deleted_at))
+
     def purge(self, session_id: str) -> None:
         """Remove a session, its own file last, so that a kill leaves it to be purged."""
         if not self.has(session_id):
-            raise gone(self.file(session_id))
+            raise not_found(session_id, trashed=True)
         with self._index:
             beside = [self.path / f"{session_id}.corrupt"]
             if not self._live.has(session_id):

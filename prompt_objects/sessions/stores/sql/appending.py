@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, bindparam
 
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message, now
-from prompt_objects.sessions.record import SessionInfo
+from prompt_objects.sessions.record import TOKENS, SessionInfo
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.refusals import conflict, full
 from prompt_objects.sessions.stores.sql.rows import IS_LIVE, bodies, find
@@ -20,21 +20,16 @@ from prompt_objects.sessions.stores.sql.schema import (
     info_of,
     line_of,
     microseconds,
-    moment_of,
 )
-from prompt_objects.sessions.usage import with_usage
+from prompt_objects.sessions.usage import MOST, sums_of
 
 __all__ = ["Batch", "insert_lines"]
 
-_AT_NO_TIME = moment_of(0)
-_NOTHING = SessionInfo(id="", name="", po_name="", message_count=0, created_at=_AT_NO_TIME, updated_at=_AT_NO_TIME)
-_MOST_TOKENS = 2**53  # in any sum, as elsewhere
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _NO_LIMIT = 2**63 - 1
 
 
 def _increased(column: ColumnElement[int], added: ColumnElement[int]) -> ColumnElement[int]:
-    return case((column > _MOST_TOKENS - added, _MOST_TOKENS), else_=column + added)
+    return case((column > MOST - added, MOST), else_=column + added)
 
 
 # Counts messages in, if the session is as it was expected to be; until the transaction ends nobody else adds any.
@@ -55,7 +50,7 @@ _COUNT_IN = (
             (bindparam("has_cost", type_=Boolean), func.coalesce(SESSIONS.c.cost, 0.0) + bindparam("added_cost")),
             else_=SESSIONS.c.cost,
         ),
-        **{name: _increased(SESSIONS.c[name], bindparam(f"added_{name}", type_=BigInteger)) for name in _TOKENS},
+        **{name: _increased(SESSIONS.c[name], bindparam(f"added_{name}", type_=BigInteger)) for name in TOKENS},
     )
     .returning(*INFO)
 )
@@ -70,7 +65,7 @@ class Batch(NamedTuple):
     expected: int
     options: StoreOptions
 
-    def add(self, connection: Connection, again: bool) -> SessionInfo:  # noqa: FBT001 - as `Database.write` calls it
+    def add(self, connection: Connection, *, again: bool) -> SessionInfo:
         """Add them; where that was tried before, and nothing is known of the outcome, look whether they are there."""
         if again and self.lines and (row := self._find_done(connection)):
             return info_of(row)
@@ -88,7 +83,7 @@ class Batch(NamedTuple):
         return row if [line_of(body) for body in there] == self.lines else None
 
     def _figures(self) -> dict[str, Any]:
-        added = with_usage(_NOTHING, self.messages)
+        added = sums_of(self.messages)
         limit = self.options.max_session_size
         is_limited = limit is not None and any(message.get("role") == "user" for message in self.messages)
         return {
@@ -98,9 +93,9 @@ class Batch(NamedTuple):
             "moment": microseconds(now()),
             "size": sum(map(len, self.lines)),
             "limit": limit if is_limited else _NO_LIMIT,
-            **{f"added_{name}": getattr(added, name) for name in _TOKENS},
-            "has_cost": added.cost is not None,
-            "added_cost": added.cost or 0.0,
+            **{f"added_{name}": added[name] for name in TOKENS},
+            "has_cost": added["cost"] is not None,
+            "added_cost": added["cost"] or 0.0,
         }
 
     def _refusal(self, connection: Connection) -> PromptObjectsError:

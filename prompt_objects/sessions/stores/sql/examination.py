@@ -3,16 +3,14 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
 
 from prompt_objects.message import Message, now
-from prompt_objects.sessions.names import free_name, is_id
-from prompt_objects.sessions.record import Finding, Parent, SessionInfo, new_id
+from prompt_objects.sessions.names import free_name, recovered_name
+from prompt_objects.sessions.record import Finding, Parent, SessionInfo, made_at, new_id
 from prompt_objects.sessions.stores.encoding import decode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import (
@@ -24,14 +22,12 @@ from prompt_objects.sessions.stores.sql.schema import (
     AnyRow,
     line_of,
     microseconds,
-    moment_of,
     session_row,
 )
-from prompt_objects.sessions.usage import summed
+from prompt_objects.sessions.usage import sums_of
 
 __all__ = ["Examination"]
 
-_SUMS = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
 _NOTES: dict[str, tuple[Any, str | None]] = {  # what is JSON in a session's row, and what is said instead
     "metadata": (dict[str, Any], "{}"),
     "parent": (Parent, None),
@@ -56,10 +52,7 @@ class _Found(NamedTuple):
 
     def sums(self) -> dict[str, Any]:
         """Return what the session's row is to say of the messages that can be read."""
-        moment = moment_of(0)
-        bare = SessionInfo(id="", name="", po_name="", message_count=0, created_at=moment, updated_at=moment)
-        info = summed(bare, (each.message for each in self.whole))
-        return {**{key: getattr(info, key) for key in _SUMS}, "bytes": sum(each.size for each in self.whole)}
+        return {**sums_of(each.message for each in self.whole), "bytes": sum(each.size for each in self.whole)}
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Say what does not fit, and what is done about it."""
@@ -112,15 +105,15 @@ class Examination:
             )
 
     def _adopt(self, session_id: str) -> None:
-        moment = _begun(session_id)
+        moment = made_at(session_id) or now()
 
-        def work(connection: Connection, _again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection) -> None:
             there = connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id))
             if not there:
                 taken = set(connection.scalars(select(SESSIONS.c.name).where(SESSIONS.c.po_name == "unknown")))
                 info = SessionInfo(
                     id=session_id,
-                    name=free_name(f"Recovered {moment:%Y-%m-%d}", taken),
+                    name=free_name(recovered_name(moment), taken),
                     po_name="unknown",
                     message_count=0,
                     created_at=moment,
@@ -149,7 +142,7 @@ class Examination:
     def _set_aside_note(self, session_id: str, key: str, kept: str, instead: str | None) -> None:
         here = and_(SESSIONS.c.id == session_id, SESSIONS.c[key] == kept)
 
-        def work(connection: Connection, _again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection) -> None:
             if connection.execute(update(SESSIONS).where(here).values({key: instead})).rowcount:
                 connection.execute(insert(CORRUPT), _aside(session_id, key, kept, None))
 
@@ -159,7 +152,7 @@ class Examination:
 
     def _messages(self, session_id: str) -> Iterator[Finding]:
         if self._repair:
-            found = self._database.write(lambda connection, _: _repaired(connection, session_id))
+            found = self._database.write(lambda connection: _repaired(connection, session_id))
         else:
             found = self._database.read(lambda connection: _look(connection, session_id))
         if found:
@@ -174,7 +167,7 @@ class Examination:
         count = self._database.read(lambda connection: connection.scalar(query))
         if count:
             if self._repair:
-                self._database.write(lambda connection, _: connection.execute(delete(LEASES).where(over)))
+                self._database.write(lambda connection: connection.execute(delete(LEASES).where(over)))
             yield self._finding(
                 None,
                 "leases",
@@ -245,8 +238,3 @@ def _is_readable(kept: str | None, form: Any) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _begun(session_id: str) -> datetime:
-    """Return when a session was begun, by its id (a UUIDv7 begins with the milliseconds), or else the present."""
-    return moment_of((UUID(session_id).int >> 80) * 1000) if is_id(session_id) else now()

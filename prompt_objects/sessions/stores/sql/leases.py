@@ -12,12 +12,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, or_, select, update
 
-from prompt_objects.errors import NotFound, StoreError
+from prompt_objects.errors import StoreError
 from prompt_objects.holder import Holder
-from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.stores.boot import boot_id
 from prompt_objects.sessions.stores.encoding import encode
-from prompt_objects.sessions.stores.refusals import busy, somebody
+from prompt_objects.sessions.stores.refusals import busy, check_id, somebody
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
 
@@ -62,7 +61,7 @@ class Leases:
 
     def take(self, session_id: str, holder: Holder) -> SqlLease:
         """Have a session to oneself. Raises `Busy`, `NotFound` for what cannot be an id, and `StoreError`."""
-        _check_id(session_id)
+        check_id(session_id)
         token, dead = secrets.token_hex(16), ""
         for attempt in range(_ATTEMPTS):
             if self._try(session_id, holder, token, dead):
@@ -79,7 +78,7 @@ class Leases:
 
     def holder(self, session_id: str) -> Holder | None:
         """Return who has a session, if anybody has."""
-        _check_id(session_id)
+        check_id(session_id)
         row = self._find(session_id)
         return None if row is None or _is_dead(row) else _holder_of(row) or somebody()
 
@@ -111,7 +110,7 @@ class Leases:
             .on_conflict_do_update(index_elements=["session_id"], set_=values, where=is_free)
             .returning(LEASES.c.token)
         )
-        return bool(self._database.write(lambda connection, _: connection.scalar(statement)) == token)
+        return bool(self._database.write(lambda connection: connection.scalar(statement)) == token)
 
     def _find(self, session_id: str) -> Any:
         """Return the row of the lease on a session that is good by its time, with the session's name."""
@@ -143,7 +142,7 @@ class Leases:
                 return False
         renewal = update(LEASES).where(LEASES.c.token.in_(tokens)).values(expires_at=self._database.clock + _LASTS)
         with suppress(StoreError):  # it may be back before they run out
-            self._database.write(lambda connection, _: connection.execute(renewal), patient=False)
+            self._database.write(lambda connection: connection.execute(renewal), patient=False)
         return True
 
 
@@ -159,12 +158,7 @@ def _delete(database: Database, tokens: set[str]) -> None:
     if tokens:
         statement = delete(LEASES).where(LEASES.c.token.in_(list(tokens)))
         with suppress(StoreError):
-            database.write(lambda connection, _: connection.execute(statement), patient=False)
-
-
-def _check_id(session_id: str) -> None:
-    if not is_id(session_id):
-        raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+            database.write(lambda connection: connection.execute(statement), patient=False)
 
 
 def _holder_of(row: Any) -> Holder | None:

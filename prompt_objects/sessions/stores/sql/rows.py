@@ -1,17 +1,16 @@
-"""What every deed on a database of sessions begins with: finding a session's row, and its messages."""
+"""What every operation on a database of sessions begins with: finding a session's row, and its messages."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Select, select, update
 
-from prompt_objects.errors import NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.stores.encoding import decode
+from prompt_objects.sessions.stores.refusals import check_id, not_found
 from prompt_objects.sessions.stores.sql.schema import MESSAGES, SESSIONS, AnyRow, damaged, line_of
 
-__all__ = ["IS_LIVE", "IS_TRASHED", "bodies", "change", "check_id", "decoded", "find", "live_names", "not_found"]
+__all__ = ["IS_LIVE", "IS_TRASHED", "bodies", "change", "decoded", "find", "live_names"]
 
 IS_LIVE = SESSIONS.c.deleted_at.is_(None)
 IS_TRASHED = SESSIONS.c.deleted_at.is_not(None)
@@ -54,14 +53,3 @@ def decoded(session_id: str, rows: Iterable[AnyRow]) -> list[Message]:
         return [decode(line_of(row)) for row in rows]
     except ValueError as error:
         raise damaged(session_id, str(error)) from error
-
-
-def check_id(session_id: str) -> None:
-    """Raise `NotFound` for what cannot be an id."""
-    if not is_id(session_id):
-        raise not_found(session_id)
-
-
-def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
-    """Say that there is no such session."""
-    return NotFound(f"There is no session {session_id!r:.60} {'in the trash' if trashed else 'any more'}.")

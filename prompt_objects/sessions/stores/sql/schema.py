@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from prompt_objects.errors import Damaged, UsageError
-from prompt_objects.sessions.record import Parent, Record, SessionInfo
+from prompt_objects.sessions.record import DERIVED, Parent, Record, SessionInfo
 from prompt_objects.sessions.stores.encoding import decode, encode
 
 __all__ = [
@@ -129,7 +129,6 @@ CORRUPT = Table(
 INFO = tuple(column for column in SESSIONS.c if column.name != "metadata")  # what a listing needs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SUMS = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived")
 
 
 def microseconds(moment: datetime) -> int:
@@ -148,7 +147,7 @@ def moment_of(kept: int) -> datetime:
 def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[str, Any]:
     """Return the row of a session whose messages have `size` bytes. Raises `UsageError` for odd characters."""
     return {
-        **{key: getattr(info, key) for key in ("id", *_SUMS)},
+        **{key: getattr(info, key) for key in ("id", *DERIVED)},
         "po_name": writable(info.po_name),
         "name": writable(info.name),
         "live_name": info.name,
@@ -174,7 +173,7 @@ def info_of(row: AnyRow) -> SessionInfo:
             user_id=row.user_id,
             parent=msgspec.convert(json.loads(row.parent), Parent) if row.parent else None,
             tags=msgspec.convert(json.loads(row.tags), tuple[str, ...]) if row.tags else (),
-            **{key: getattr(row, key) for key in _SUMS},
+            **{key: getattr(row, key) for key in DERIVED},
         )
     except (ValueError, OverflowError) as error:
         raise damaged(row.id, error) from error

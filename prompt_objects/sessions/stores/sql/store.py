@@ -1,6 +1,7 @@
 """The SQL store: sessions in a database, for any number of threads, processes and, on a server, machines."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from prompt_objects.sessions.names import free_name
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import conflict, name_taken, too_few
+from prompt_objects.sessions.stores.refusals import check_id, conflict, exists, name_taken, not_found, too_few
 from prompt_objects.sessions.stores.sql.appending import Batch, insert_lines
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.examination import Examination
@@ -25,11 +26,9 @@ from prompt_objects.sessions.stores.sql.rows import (
     IS_TRASHED,
     bodies,
     change,
-    check_id,
     decoded,
     find,
     live_names,
-    not_found,
 )
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
@@ -47,7 +46,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     session_row,
     writable,
 )
-from prompt_objects.sessions.usage import summed
+from prompt_objects.sessions.usage import summed, sums_of
 
 __all__ = ["SqlStore"]
 
@@ -111,14 +110,14 @@ class SqlStore:
         info = summed(info, map(decode, lines))
         row = session_row(info, metadata, sum(map(len, lines)))
 
-        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection, *, again: bool) -> None:
             there = again and connection.execute(select(SESSIONS).where(SESSIONS.c.id == info.id)).one_or_none()
             if not there or (there.po_name, there.created_at) != (row["po_name"], row["created_at"]):
                 connection.execute(insert(SESSIONS), row)
                 insert_lines(connection, info.id, 0, lines, self._options.compress)
 
         try:
-            self._database.write(work)
+            self._database.write_once(work)
         except IntegrityError as error:
             raise self._taken(info.id, info.name, info.po_name) from error
         return Record(info, metadata)
@@ -128,7 +127,7 @@ class SqlStore:
         check_id(session_id)
         lines = [encode(message) for message in messages]
         try:
-            return self._database.write(Batch(session_id, messages, lines, expected, self._options).add)
+            return self._database.write_once(Batch(session_id, messages, lines, expected, self._options).add)
         except IntegrityError as error:
             raise damaged(session_id, "there are more messages than it counts") from error
 
@@ -142,19 +141,19 @@ class SqlStore:
         if not values:
             return self.load(session_id)
         try:
-            return record_of(self._database.write(lambda connection, _: change(connection, session_id, values)))
+            return record_of(self._database.write(lambda connection: change(connection, session_id, values)))
         except IntegrityError as error:
             raise self._taken(None, name or "", self.load(session_id).info.po_name) from error
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
         """Keep the first `count` messages."""
         cutting = _Cutting(session_id, count, expected)
-        return record_of(self._database.write(cutting))
+        return record_of(self._database.write_once(cutting))
 
     def archive(self, session_id: str) -> Record:
         """Keep a session compressed until its next message."""
 
-        def work(connection: Connection, _again: bool) -> AnyRow:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection) -> AnyRow:
             find(connection, session_id, lock=True)
             for row in connection.execute(bodies(session_id).where(MESSAGES.c.body.is_not(None))).all():
                 if short := packed(line_of(row)):
@@ -170,20 +169,18 @@ class SqlStore:
         """Move a session to the trash."""
         deletion = {"live_name": None, "deleted_at": microseconds(now())}
 
-        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection, *, again: bool) -> None:
             query = select(SESSIONS.c.deleted_at).where(SESSIONS.c.id == session_id)
             if not again or connection.scalar(query) != deletion["deleted_at"]:
                 change(connection, session_id, deletion)
 
-        self._database.write(work)
+        self._database.write_once(work)
 
     def restore(self, session_id: str) -> Record:
         """Bring a session back from the trash."""
         for _ in range(_RIVALS):
             try:
-                return record_of(
-                    self._database.write(lambda connection, again: _restore(connection, session_id, again=again))
-                )
+                return record_of(self._database.write_once(partial(_restore, session_id)))
             except IntegrityError:  # another took the name that was free
                 continue
         raise StoreError("Others are taking every name that is free.", hint="Try again in a moment.")
@@ -197,7 +194,7 @@ class SqlStore:
     def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
         """Return a session that is in the trash, history and all."""
 
-        def work(connection: Connection, _again: bool) -> tuple[AnyRow, Sequence[AnyRow]]:  # noqa: FBT001
+        def work(connection: Connection) -> tuple[AnyRow, Sequence[AnyRow]]:
             row = find(connection, session_id, trashed=True, lock=True)  # so that it stays there meanwhile
             return row, connection.execute(bodies(session_id)).all()
 
@@ -207,7 +204,7 @@ class SqlStore:
     def purge(self, session_id: str) -> None:
         """Take a session out of the trash for good, with what a repair set aside."""
 
-        def work(connection: Connection, again: bool) -> None:  # noqa: FBT001 - as `write` calls it
+        def work(connection: Connection, *, again: bool) -> None:
             check_id(session_id)
             if again and not connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id)):
                 return
@@ -216,7 +213,7 @@ class SqlStore:
                 connection.execute(delete(table).where(key == session_id))
             connection.execute(delete(SESSIONS).where(SESSIONS.c.id == session_id))
 
-        self._database.write(work)
+        self._database.write_once(work)
 
     # Who is at it
 
@@ -247,8 +244,8 @@ class SqlStore:
             return bool(has_id), live_names(connection, po_name)
 
         is_there, names = self._database.read(work)
-        if is_there:
-            return StoreError(f"There is a session {session_id} already.")
+        if session_id and is_there:
+            return exists(session_id)
         return name_taken(name, po_name, names | {name})  # it may be free again by now
 
 
@@ -262,7 +259,7 @@ class _Cutting:
         self._moment = microseconds(now())
         self._seen: tuple[int, int] | None = None
 
-    def __call__(self, connection: Connection, again: bool) -> AnyRow:  # noqa: FBT001 - as `write` calls it
+    def __call__(self, connection: Connection, *, again: bool) -> AnyRow:
         row = find(connection, self._session_id, lock=True)
         state = (row.message_count, row.updated_at)
         if again and state == (self._count, self._moment):
@@ -274,20 +271,21 @@ class _Cutting:
             raise conflict(row.name, row.message_count, self._expected)
         if not 0 <= self._count <= row.message_count:
             raise too_few(row.name, row.message_count, self._count)
-        return row if self._count == row.message_count else self._cut(connection, row)
+        return row if self._count == row.message_count else self._cut(connection)
 
-    def _cut(self, connection: Connection, row: AnyRow) -> AnyRow:
+    def _cut(self, connection: Connection) -> AnyRow:
         beyond = and_(MESSAGES.c.session_id == self._session_id, MESSAGES.c.n >= self._count)
         connection.execute(delete(MESSAGES).where(beyond))
         kept = connection.execute(bodies(self._session_id)).all()
-        info = summed(info_of(row), decoded(self._session_id, kept))
-        sums = ("message_count", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
-        values = {key: getattr(info, key) for key in sums}
-        size = sum(len(line_of(body)) for body in kept)
-        return change(connection, self._session_id, {**values, "bytes": size, "updated_at": self._moment})
+        values = {
+            **sums_of(decoded(self._session_id, kept)),
+            "bytes": sum(len(line_of(body)) for body in kept),
+            "updated_at": self._moment,
+        }
+        return change(connection, self._session_id, values)
 
 
-def _restore(connection: Connection, session_id: str, *, again: bool) -> AnyRow:
+def _restore(session_id: str, connection: Connection, *, again: bool) -> AnyRow:
     there = select(SESSIONS).where(SESSIONS.c.id == session_id, IS_LIVE)
     if again and (row := connection.execute(there).one_or_none()) is not None:
         return row

@@ -1,7 +1,7 @@
 """The archived sessions of a file store, from where they are brought back by the next message."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,23 +22,23 @@ from prompt_objects.sessions.stores.archive import (
     unpack,
 )
 from prompt_objects.sessions.stores.contents import Contents, contents, gone
+from prompt_objects.sessions.stores.entries import Entries
 from prompt_objects.sessions.stores.head import id_of, metadata_of
-from prompt_objects.sessions.stores.index import Index
 from prompt_objects.sessions.stores.refusals import conflict, too_few
 from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.wording import count
 
-__all__ = ["Shelf"]
+__all__ = ["Archives"]
 
 
-class Shelf:
+class Archives:
     """Puts session files into archives and takes them out. A `.json` comes or goes under the lock of the index."""
 
-    def __init__(self, live: SessionFolder, index: Index, check_name: Callable[[str, str], None]) -> None:
+    def __init__(self, live: SessionFolder, entries: Entries) -> None:
         self._live = live
-        self._index = index
-        self._check_name = check_name
+        self._entries = entries
+        self._index = entries.index
         self._reader = ArchiveReader()
 
     def load(self, packed: Path) -> Record:
@@ -61,8 +61,7 @@ class Shelf:
         with self._index:
             self._index.doubt(file.id)
             self._live.drop(file.path)
-            with self._index.following():
-                self._index.put(info)
+            self._entries.follow(info)
         return Record(info, metadata_of(file.head))
 
     def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> Record:
@@ -70,7 +69,7 @@ class Shelf:
         with self._changing(packed) as found:
             head: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
             if name is not None and name != found.info.name:
-                self._check_name(name, found.info.po_name)
+                self._entries.check_name(name, found.info.po_name)
                 head["name"] = name
             return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
 
@@ -107,9 +106,7 @@ class Shelf:
     ) -> Record:
         self._index.doubt(found.info.id)
         found = rewrite_archive(packed, found, head, count=length, updated_at=updated_at)
-        with self._index.following():
-            self._index.put(found.info)
-            self._index.sync()
+        self._entries.follow(found.info, durable=True)
         return Record(found.info, found.metadata)
 
     def bring_back(self, session_id: str) -> bool:
@@ -130,8 +127,7 @@ class Shelf:
             self._index.doubt(session_id)
             disk.replace_file(path, (data,))
             self._live.drop(packed)
-            with self._index.following():
-                self._index.put(info)
+            self._entries.follow(info)
         return True
 
     def clear_up(self, file: SessionFile) -> None:

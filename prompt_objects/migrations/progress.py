@@ -1,4 +1,4 @@
-"""What was done to an environment: `migrations.json` in its data folder."""
+"""How far an environment was brought, and what was done to it: `migrations.json` in its data folder."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -14,7 +14,7 @@ from prompt_objects.sessions import disk
 if TYPE_CHECKING:
     from prompt_objects.migrations.change import Change
 
-__all__ = ["Applied", "Kept", "Record", "RecordFile", "Row", "UnderWay", "row_of"]
+__all__ = ["Applied", "Kept", "Progress", "ProgressFile", "Row", "UnderWay", "row_of"]
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class UnderWay(Struct, frozen=True, kw_only=True):
     rows: list[Row] = []
 
 
-class Record(Struct, frozen=True):
+class Progress(Struct, frozen=True):
     """The steps that were taken, and the one that was begun, if any."""
 
     applied: list[Applied] = []
@@ -72,53 +72,53 @@ class Record(Struct, frozen=True):
         return {step.number for step in self.applied}
 
 
-_DECODER = msgspec.json.Decoder(Record)  # made here, as msgspec must not learn a struct in two threads at once
+_DECODER = msgspec.json.Decoder(Progress)  # made here, as msgspec must not learn a struct in two threads at once
 
 
-class RecordFile:
-    """The record's file; `known` are the numbers of the steps that this version ships."""
+class ProgressFile:
+    """The file that notes the progress; `known` are the numbers of the steps that this version ships."""
 
     def __init__(self, data_dir: Path, known: Collection[int]) -> None:
         self._path = data_dir / "migrations.json"
         self._known = known
 
-    def read(self) -> Record | None:
-        """Return the record; None where it cannot be understood.
+    def read(self) -> Progress | None:
+        """Return what was noted; None where it cannot be understood.
 
         Raises `StoreError`, and `NewerEnvironment` where it has a step that this version does not know.
         """
         try:
-            record = _DECODER.decode(self._path.read_bytes())
+            progress = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
-            return Record()
+            return Progress()
         except OSError as error:
             raise disk.failure("read", self._path, error) from error
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        begun = {record.under_way.step} if record.under_way else set[int]()
-        if unknown := (record.numbers() | begun).difference(self._known):
+        begun = {progress.under_way.step} if progress.under_way else set[int]()
+        if unknown := (progress.numbers() | begun).difference(self._known):
             raise NewerEnvironment(
                 f"The environment of {self._path.parent} was made by a newer version: it has step {max(unknown):04} "
                 "of the migrations, which this version does not know. Nothing was touched.",
                 hint="Install the newer version: pip install --upgrade prompt-objects",
             )
-        return record
+        return progress
 
-    def write(self, record: Record) -> None:
-        """Replace the record, durably; raises `StoreError`."""
+    def write(self, progress: Progress) -> None:
+        """Replace what was noted, durably; raises `StoreError`."""
         try:
-            disk.replace_file(self._path, [msgspec.json.format(msgspec.json.encode(record), indent=1), b"\n"])
+            disk.replace_file(self._path, [msgspec.json.format(msgspec.json.encode(progress), indent=1), b"\n"])
         except OSError as error:
             raise disk.failure("written", self._path, error) from error
 
-    def begin_anew(self) -> Record:
-        """Keep a record that cannot be understood beside its place; the steps that it had find nothing to do."""
+    def begin_anew(self) -> Progress:
+        """Keep a file that cannot be understood beside its place; the steps that it had find nothing to do."""
         corrupt = self._path.with_name(f"{self._path.name}.corrupt-{now():%Y%m%dT%H%M%S%fZ}")
         try:
             self._path.rename(corrupt)
         except OSError as error:
             raise disk.failure("moved", self._path, error) from error
-        return Record()
+        return Progress()
 
 
 def row_of(change: "Change") -> Row:

@@ -11,13 +11,13 @@ from typing import Any
 from msgspec.structs import asdict
 
 from prompt_objects.migrations.change import Aside, FileChange
-from prompt_objects.migrations.record import Kept
+from prompt_objects.migrations.progress import Kept
 from prompt_objects.sessions import disk
 
-__all__ = ["Backup"]
+__all__ = ["Originals"]
 
 
-class Backup:
+class Originals:
     """A folder for copies, made when the first one is kept; methods raise `OSError`."""
 
     def __init__(self, folder: Path, root: Path) -> None:

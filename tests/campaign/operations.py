@@ -1,4 +1,4 @@
-"""What a campaign does to a store: deeds that can be told in a line, before they are done and when they are done."""
+"""What a campaign does to a store: operations that can be told in a line, before and when they are done."""
 
 import random
 from contextlib import suppress
@@ -12,7 +12,7 @@ from prompt_objects.message import Message, now
 from prompt_objects.sessions.record import SessionInfo, new_id
 from prompt_objects.sessions.stores import Store
 
-__all__ = ["OBJECT", "Deed", "carry_out", "choose_deed", "message_of", "messages_of"]
+__all__ = ["OBJECT", "Operation", "carry_out", "choose_operation", "message_of", "messages_of"]
 
 OBJECT = "reader"
 _MOST_SESSIONS, _MOST_TRASHED, _MOST_MESSAGES = 5, 2, 40
@@ -28,7 +28,7 @@ _TEXTS = (
 )
 
 
-class Deed(msgspec.Struct, frozen=True, omit_defaults=True):
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a store; messages are told by their numbers, metadata by a mark."""
 
     kind: str
@@ -57,55 +57,55 @@ def messages_of(numbers: tuple[int, ...]) -> list[Message]:
     return [message_of(number) for number in numbers]
 
 
-def choose_deed(choose: random.Random, state: State, number: int) -> Deed:
+def choose_operation(choose: random.Random, state: State, number: int) -> Operation:
     """Choose what to do next; names and messages take their numbers from `number` on, so that none comes twice."""
     live = [key for key, held in state.items() if not held.trashed]
     trashed = [key for key, held in state.items() if held.trashed]
     if len(trashed) > _MOST_TRASHED:
-        return Deed("purge", choose.choice(trashed))
+        return Operation("purge", choose.choice(trashed))
     if not live or (len(live) < _MOST_SESSIONS and choose.random() < 0.08):
         numbers = tuple(range(number, number + choose.choice((0, 0, 3))))
-        return Deed("create", new_id(), numbers, name=f"Notes {number}", mark=number)
+        return Operation("create", new_id(), numbers, name=f"Notes {number}", mark=number)
     if trashed and choose.random() < 0.08:
-        return Deed("restore", choose.choice(trashed))
+        return Operation("restore", choose.choice(trashed))
     key = choose.choice(live)
     return _choose_for(choose, key, len(state[key].numbers), number)
 
 
-def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Deed:
+def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Operation:
     """Choose what to do with a session that has so many messages."""
     if length > _MOST_MESSAGES:
-        return Deed("truncate", key, count=choose.randint(0, length))
-    deeds = {
-        Deed("append", key, tuple(range(number, number + choose.choice((1, 1, 1, 2, 5))))): 76,
-        Deed("truncate", key, count=choose.randint(0, length)): 4,
-        Deed("rename", key, name=f"Notes {number}"): 5,
-        Deed("note", key, mark=number): 5,
-        Deed("archive", key): 5,
-        Deed("delete", key): 5,
+        return Operation("truncate", key, count=choose.randint(0, length))
+    operations = {
+        Operation("append", key, tuple(range(number, number + choose.choice((1, 1, 1, 2, 5))))): 76,
+        Operation("truncate", key, count=choose.randint(0, length)): 4,
+        Operation("rename", key, name=f"Notes {number}"): 5,
+        Operation("note", key, mark=number): 5,
+        Operation("archive", key): 5,
+        Operation("delete", key): 5,
     }
-    return choose.choices([*deeds], [*deeds.values()])[0]
+    return choose.choices([*operations], [*operations.values()])[0]
 
 
-def carry_out(store: Store, deed: Deed, held: Held | None = None) -> None:
+def carry_out(store: Store, operation: Operation, held: Held | None = None) -> None:
     """Do it; `held` is what is known of its session before."""
-    key = deed.id
-    match deed.kind:
+    key = operation.id
+    match operation.kind:
         case "create":
-            store.create(_info(deed), {"mark": deed.mark}, messages_of(deed.numbers))
+            store.create(_info(operation), {"mark": operation.mark}, messages_of(operation.numbers))
         case "append":
             assert held
-            store.append(key, messages_of(deed.numbers), expected=len(held.numbers))
+            store.append(key, messages_of(operation.numbers), expected=len(held.numbers))
         case "share":
-            _append_whoever_else_does(store, key, messages_of(deed.numbers))
+            _append_whoever_else_does(store, key, messages_of(operation.numbers))
         case "rename":
-            store.update(key, name=deed.name)
+            store.update(key, name=operation.name)
         case "note":
-            store.update(key, metadata={"mark": deed.mark})
+            store.update(key, metadata={"mark": operation.mark})
         case "truncate":
-            store.truncate(key, deed.count)
+            store.truncate(key, operation.count)
         case "archive" | "delete" | "restore" | "purge":
-            getattr(store, deed.kind)(key)
+            getattr(store, operation.kind)(key)
         case other:
             raise AssertionError(other)
 
@@ -118,13 +118,13 @@ def _append_whoever_else_does(store: Store, key: str, messages: list[Message]) -
             done = True
 
 
-def _info(deed: Deed) -> SessionInfo:
+def _info(operation: Operation) -> SessionInfo:
     moment = now()
     return SessionInfo(
-        id=deed.id,
-        name=deed.name,
+        id=operation.id,
+        name=operation.name,
         po_name=OBJECT,
-        message_count=len(deed.numbers),
+        message_count=len(operation.numbers),
         created_at=moment,
         updated_at=moment,
     )

@@ -1,4 +1,4 @@
-"""One step, taken whole or not at all."""
+"""The application of one step: whole or not at all."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,22 +11,22 @@ from msgspec.structs import replace
 from prompt_objects import __version__
 from prompt_objects.errors import MigrationFailed, PromptObjectsError, StoreError
 from prompt_objects.message import now, timestamp
-from prompt_objects.migrations.backup import Backup
 from prompt_objects.migrations.change import Change, FileChange, NewSession, Place
 from prompt_objects.migrations.new_session import bring_over, take_away
-from prompt_objects.migrations.record import Applied, Record, RecordFile, Row, UnderWay, row_of
+from prompt_objects.migrations.originals import Originals
+from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, UnderWay, row_of
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import new_id
 from prompt_objects.wording import count as counted
 
-__all__ = ["Run", "Taken", "preview"]
+__all__ = ["Application", "StepResult", "preview"]
 
 _TRY_AGAIN = "Try again: prompt-objects migrate"
 
 
-class Taken(Struct, frozen=True):
+class StepResult(Struct, frozen=True):
     """A step that was taken, or would be: what it says of itself, what it did, and the folder with the backup."""
 
     step: Step
@@ -50,26 +50,26 @@ class Taken(Struct, frozen=True):
                 yield f"{row.file} was left as it is: {row.problem}"
 
 
-def preview(step: Step, place: Place) -> Taken:
+def preview(step: Step, place: Place) -> StepResult:
     """Say what taking a step would do; raises `MigrationFailed` where the step fails."""
     try:
         summary, migrate = step.load()
-        return Taken(step, summary, tuple(map(row_of, migrate(place))))
+        return StepResult(step, summary, tuple(map(row_of, migrate(place))))
     except Exception as error:  # of whatever kind: it is the same to whoever asked
         raise MigrationFailed(_what_failed(step, error)) from error
 
 
-class Run:
-    """A step and all that taking it needs."""
+class Application:
+    """A step that is to be taken, and all that this needs."""
 
-    def __init__(self, step: Step, place: Place, record: RecordFile, sessions: SessionManager) -> None:
+    def __init__(self, step: Step, place: Place, progress: ProgressFile, sessions: SessionManager) -> None:
         self._step = step
         self._place = place
-        self._record = record
+        self._progress = progress
         self._sessions = sessions
         self._begun: UnderWay | None = None
 
-    def take(self) -> Taken:
+    def take(self) -> StepResult:
         """Take the step; where that fails, put everything back and raise `MigrationFailed`."""
         try:
             summary, migrate = self._step.load()
@@ -77,14 +77,14 @@ class Run:
         except Exception as error:  # whatever a step stumbles on, the environment is put back, and opens
             raise self._undone(error) from error
 
-    def _carry_out(self, summary: str, changes: list[Change]) -> Taken:
-        record = self._record.read() or Record()
+    def _carry_out(self, summary: str, changes: list[Change]) -> StepResult:
+        progress = self._progress.read() or Progress()
         files = [file for change in changes for file in change.files]
-        if not files and record.under_way is None:
+        if not files and progress.under_way is None:
             rows = [row_of(change) for change in changes]
-            self._finish(record, rows, None)
-            return Taken(self._step, summary, tuple(rows))
-        begun = self._begun = self._begin(record, changes, files)
+            self._finish(progress, rows, None)
+            return StepResult(self._step, summary, tuple(rows))
+        begun = self._begun = self._begin(progress, changes, files)
         backup = self._backup(begun)
         backup.keep(files, begun.files)
         backup.set_aside(piece for change in changes for piece in change.aside)
@@ -94,12 +94,12 @@ class Run:
             for file in change.files:
                 _write(file)
         backup.settle(begun.files)
-        self._finish(record, begun.rows, begun.backup)
-        return Taken(self._step, summary, tuple(begun.rows), backup.folder)
+        self._finish(progress, begun.rows, begun.backup)
+        return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
 
-    def _begin(self, record: Record, changes: list[Change], files: list[FileChange]) -> UnderWay:
+    def _begin(self, progress: Progress, changes: list[Change], files: list[FileChange]) -> UnderWay:
         """Note what is about to be done, beside what a run that was interrupted had noted."""
-        before = record.under_way or UnderWay(step=self._step.number, backup=self._new_backup())
+        before = progress.under_way or UnderWay(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
         rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
         begun = replace(
@@ -108,13 +108,13 @@ class Run:
             files=self._backup(before).plan(files, before.files),
             rows=list(rows.values()),
         )
-        self._record.write(replace(record, under_way=begun))
+        self._progress.write(replace(progress, under_way=begun))
         return begun
 
-    def _finish(self, record: Record, rows: Sequence[Row], backup: str | None) -> None:
-        """Note what was done; a step that was taken before, and changes nothing now, leaves the record as it is."""
+    def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
+        """Note what was done; a step that was taken before, and changes nothing now, leaves that as it is."""
         number = self._step.number
-        earlier = next((step for step in record.applied if step.number == number), None)
+        earlier = next((step for step in progress.applied if step.number == number), None)
         if earlier and backup is None:
             return
         applied = Applied(
@@ -125,8 +125,8 @@ class Run:
             backup=backup,
             rows=[*(earlier.rows if earlier else ()), *rows],
         )
-        others = [step for step in record.applied if step.number != number]
-        self._record.write(Record(sorted([*others, applied], key=lambda step: step.number)))
+        others = [step for step in progress.applied if step.number != number]
+        self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
 
     def _undone(self, error: Exception) -> MigrationFailed:
         """Put everything back, and say what went wrong."""
@@ -147,11 +147,11 @@ class Run:
         for session_id in begun.sessions.values():
             take_away(session_id, self._sessions.store)
         with suppress(StoreError):  # what is noted as begun, and was undone, is merely done again
-            record = self._record.read() or Record()
-            self._record.write(replace(record, under_way=UnderWay(step=begun.step, backup=begun.backup)))
+            progress = self._progress.read() or Progress()
+            self._progress.write(replace(progress, under_way=UnderWay(step=begun.step, backup=begun.backup)))
 
-    def _backup(self, begun: UnderWay) -> Backup:
-        return Backup(self._place.data_dir / "backups" / begun.backup, self._place.folder)
+    def _backup(self, begun: UnderWay) -> Originals:
+        return Originals(self._place.data_dir / "backups" / begun.backup, self._place.folder)
 
     def _new_backup(self) -> str:
         stem = f"migration-{now():%Y%m%dT%H%M%SZ}"

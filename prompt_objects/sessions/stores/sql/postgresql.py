@@ -1,0 +1,65 @@
+"""A database on a server."""
+
+from sqlalchemy import BigInteger, Table, cast, create_engine, extract, func, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+
+from prompt_objects.errors import UsageError
+from prompt_objects.sessions.stores.sql.database import PATIENCE, Database, Upsert
+from prompt_objects.sessions.stores.sql.sqlstate import LOST, state_of
+from prompt_objects.sessions.stores.url import masked
+
+__all__ = ["PostgreSQL"]
+
+_CONNECTION = {
+    "application_name": "prompt_objects",
+    "connect_timeout": "10",  # seconds
+    "tcp_user_timeout": "20000",  # milliseconds until a network that swallows everything counts as lost
+}
+
+
+class PostgreSQL(Database):
+    """A database on a server, for any number of processes on any number of machines."""
+
+    clock = cast(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        try:
+            parsed = make_url(url).set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError) as error:
+            raise UsageError(
+                f"{masked(url)!r} is no address of a database.",
+                hint="It looks like postgresql://USER:PASSWORD@HOST/DATABASE; in a password, @ is %40, / is %2F.",
+            ) from error
+        engine = create_engine(
+            parsed.set(query={**_CONNECTION, **parsed.query}),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=PATIENCE,
+            hide_parameters=True,
+        )
+        host = parsed.host or parsed.query.get("host") or "this machine"
+        reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        super().__init__(engine, reader, f"The database {parsed.database or parsed.username} on {host}")
+
+    def insert(self, table: Table) -> Upsert:
+        """Begin a statement."""
+        return postgresql.insert(table)
+
+    def problems(self) -> list[str]:
+        """Return nothing: the server looks after its files."""
+        return []
+
+    def is_lost(self, error: SQLAlchemyError) -> bool:
+        """Say whether there is no connection any more, or cannot be one yet."""
+        if not isinstance(error, DBAPIError):
+            return False
+        state = state_of(error)
+        is_of_connection = isinstance(error, OperationalError) and not state
+        return error.connection_invalidated or is_of_connection or state in LOST or state.startswith("08")
+
+    def hint(self, error: SQLAlchemyError) -> str:
+        """Say what a person may do."""
+        if self.is_lost(error):
+            return "See that the server runs, and that its address and password are right."
+        return "What was saved before is safe."

@@ -1,0 +1,112 @@
+"""A database in a file."""
+
+import errno
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import URL, BigInteger, Connection, Table, cast, create_engine, event, func
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from prompt_objects.sessions import disk
+from prompt_objects.sessions.stores.sql.database import PATIENCE, Database, Upsert
+
+__all__ = ["SQLite"]
+
+_HINTS = {  # by the numbers that SQLite gives to errors
+    5: "Another program has it to itself; try again when that is done.",
+    8: "Check who owns the file and its folder, and their permissions.",
+    11: "Make a copy of the file, then bring back a backup, or try `sqlite3 FILE .recover`.",
+    13: "The disk is full: free some space, then try again.",
+    14: "Check who owns the file and its folder, and their permissions.",
+    26: "Give the store a file of its own.",
+}
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1")
+_MAKING = Lock()
+_BUSY_PAUSE = 0.02  # seconds
+
+
+class SQLite(Database):
+    """A database in a file, for any number of threads and processes of one machine."""
+
+    clock = cast((func.julianday("now") - 2440587.5) * 86400000, BigInteger)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        engine = create_engine(
+            URL.create("sqlite", database=str(path)),
+            connect_args={"timeout": PATIENCE, "isolation_level": None},  # transactions begin where we say it
+            max_overflow=-1,
+            hide_parameters=True,
+        )
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+        super().__init__(engine, engine.execution_options(reading=True), str(path))
+
+    def insert(self, table: Table) -> Upsert:
+        """Begin a statement."""
+        return sqlite.insert(table)
+
+    def problems(self) -> list[str]:
+        """Return what SQLite finds wrong with its file."""
+        found = self.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all())
+        return [str(problem) for problem in found if problem != "ok"]
+
+    def is_lost(self, error: SQLAlchemyError) -> bool:  # noqa: ARG002 - there is nothing between us and the file
+        """Say no."""
+        return False
+
+    def hint(self, error: SQLAlchemyError) -> str:
+        """Say what a person may do."""
+        cause = error.orig if isinstance(error, DBAPIError) else None
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits goes into detail
+        return _HINTS.get(code, "What was saved before is safe.")
+
+    def _prepare(self) -> None:
+        if not self._is_ready:
+            try:
+                disk.make_folder(self._path.parent)
+                _make_private(self._path)
+            except OSError as error:
+                raise disk.failure("opened", self._path, error) from error
+        super()._prepare()
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if it is not there, for its owner only; -wal and -shm, which SQLite makes, are like it.
+
+    To close a file is to lose all locks that the process has on it: it is made and closed before any connection of
+    this process opens it, and one that is there is not opened here.
+    """
+    with _MAKING:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        with suppress(FileExistsError):
+            os.close(disk.open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    deadline = time.monotonic() + PATIENCE
+    for pragma in _PRAGMAS:
+        while not _is_set(connection, pragma) and time.monotonic() < deadline:
+            time.sleep(_BUSY_PAUSE)  # to change the journal it does not wait for others by itself
+
+
+def _is_set(connection: Any, pragma: str) -> bool:
+    try:
+        connection.execute(f"PRAGMA {pragma}").close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
+def _begin(connection: Connection) -> None:
+    if not connection.get_execution_options().get("reading"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

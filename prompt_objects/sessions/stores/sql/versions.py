@@ -1,0 +1,51 @@
+"""The version of the tables in a database, by which it is known that they are ours."""
+
+import time
+
+from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from prompt_objects.errors import NewerEnvironment, StoreError
+from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
+from prompt_objects.sessions.stores.sql.sqlstate import MADE_AT_ONCE, ROLLED_BACK, state_of
+
+__all__ = ["ensure_tables"]
+
+_ATTEMPTS, _PAUSE = 20, 0.1
+
+
+def ensure_tables(engine: Engine, shown: str) -> None:
+    """See that the tables are there, and are ours; make them where there are none, whoever else does so, too.
+
+    Raises `NewerEnvironment` where a newer version of the program made them, and `StoreError` where another program.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            with engine.begin() as connection:
+                is_ours = _check_or_make(connection, shown)
+        except DBAPIError as error:
+            if state_of(error) not in MADE_AT_ONCE | ROLLED_BACK:
+                raise
+        else:
+            if is_ours:
+                return
+        time.sleep(_PAUSE)
+    raise StoreError(
+        f"{shown} has tables of another program.",
+        hint="Give sessions a database, or a schema, of their own.",
+    )
+
+
+def _check_or_make(connection: Connection, shown: str) -> bool:
+    """Return whether the tables are ours; where that is not written down, somebody may just be about to do so."""
+    if not inspect(connection).has_table(META.name):
+        TABLES.create_all(connection, checkfirst=False)
+        connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
+        return True
+    found = connection.scalar(select(META.c.value).where(META.c.name == "schema_version")) or ""
+    if found.isdecimal() and int(found) > VERSION:
+        raise NewerEnvironment(
+            f"{shown} has sessions of a newer version of prompt_objects (schema {found}, here {VERSION}).",
+            hint="Use that version; nothing was changed.",
+        )
+    return found == str(VERSION)
