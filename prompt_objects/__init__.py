@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.record import SessionInfo
     from prompt_objects.sessions.session import Session
     from prompt_objects.tools import Tool
+    from prompt_objects.tools.function import tool
     from prompt_objects.turn import Reply
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SessionManager",
     "Tool",
     "__version__",
+    "tool",
 ]
 
 __version__ = "0.1.0"
@@ -55,6 +57,7 @@ _HOMES = {
     "SessionInfo": "sessions.record",
     "SessionManager": "sessions.manager",
     "Tool": "tools",
+    "tool": "tools.function",
 }
 
 

@@ -17,6 +17,8 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from prompt_objects.budget import Amount
+from prompt_objects.limits import Limits
 from prompt_objects.message import Message, now
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "MessageSaved",
     "MessagesArrived",
     "Notice",
+    "Spent",
     "Subscription",
     "TextDelta",
     "TurnEnded",
@@ -104,6 +107,14 @@ class Notice(Event, frozen=True, kw_only=True):
     """Something the person should know while it goes on: a limit was reached, a history was repaired."""
 
     text: str
+
+
+class Spent(Event, frozen=True, kw_only=True):
+    """A request was answered; what the person's message has taken so far, delegations included, and what it may."""
+
+    amount: Amount
+    seconds: float
+    limits: Limits
 
 
 class TurnEnded(Event, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from prompt_objects.bus import Event, MessageSaved, TurnStarted
+from prompt_objects.bus import Event, MessageSaved, Spent, TurnStarted
 from prompt_objects.environment import Environment
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError
 from prompt_objects.holder import Holder
@@ -23,7 +23,7 @@ class Chat:
     """Where a person is, and the few things that a person can do from there.
 
     `pending` is what was to be sent and was not, such as while somebody else was at the session; `holder` is who that
-    is, as far as is known.
+    is, as far as is known. `spent` is what the last message has taken so far, delegations included.
     """
 
     def __init__(self, environment: Environment, po: PromptObject, session: Session) -> None:
@@ -32,6 +32,7 @@ class Chat:
         self.session = session
         self.pending = ""
         self.holder: Holder | None = None
+        self.spent: Spent | None = None
         self.open(session)
 
     @property
@@ -105,7 +106,9 @@ class Chat:
         return await self.po.retry(self.environment.context(), self.session)
 
     def hear(self, event: Event) -> None:
-        """Note what an event says of the message that is being sent, and of who is at the session."""
+        """Note what an event says of the message being sent, of who is at the session, and of what was spent."""
+        if isinstance(event, Spent):
+            self.spent = event
         if event.session_id != self.session.id:
             return
         if isinstance(event, TurnStarted):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from prompt_objects.effect import Approval, Effect
 from prompt_objects.errors import UsageError
 from prompt_objects.limits import GivenLimits
 from prompt_objects.spelling import did_you_mean
@@ -28,7 +29,9 @@ class Config(Struct, frozen=True, kw_only=True):
     `model` is the default: a key of `models` or a model's own name; None when nobody chose one. `data_dir` is where
     the environment's state lives, and `store` the URL of where its sessions do, if not there; it may hold a password.
     `store_options` are those of `StoreOptions` that were chosen. `limits` bound every object's own, and count where
-    it gives none. `notices` are sentences for the person who wrote the file.
+    it gives none. `approval` says, by a tool's effect, whether it always runs, is asked about, or never runs;
+    `http_allow` are hosts that `http_get` may ask although they are not public. `notices` are sentences for the
+    person who wrote the file.
     """
 
     data_dir: Path
@@ -42,6 +45,8 @@ class Config(Struct, frozen=True, kw_only=True):
     store_options: Mapping[str, Any] = {}
     backups: BackupSettings = BackupSettings()
     prune: PruneSettings = PruneSettings()
+    approval: Mapping[Effect, Approval] = {}
+    http_allow: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
 

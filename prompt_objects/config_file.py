@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from prompt_objects.effect import Approval, Effect
 from prompt_objects.errors import ConfigError
 from prompt_objects.limits import GivenLimits
 from prompt_objects.typed_yaml import WORDS, convert, label
@@ -43,10 +44,11 @@ _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, 
 
 
 class Prices(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model costs, in US dollars for a million tokens."""
+    """What a model costs, in US dollars for a million tokens; `cached` ones of the prompt may be cheaper."""
 
     prompt: _Price
     completion: _Price
+    cached: _Price | None = None
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,12 +81,13 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     compress: bool | _Size | None = None
     backups: BackupSettings | None = None
     prune: PruneSettings | None = None
+    approval: dict[Effect, Approval] | None = None
+    http_allow: tuple[_Filled, ...] | None = None
     mcp_servers: Any = None
-    approval: Any = None
     logs: Any = None
 
 
-_FOR_LATER = ("mcp_servers", "approval", "logs")
+_FOR_LATER = ("mcp_servers", "logs")
 
 
 def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
@@ -131,12 +134,8 @@ def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
 
 def _unheeded(form: ConfigForm) -> Iterator[tuple[str, ...]]:
     for name, model in (form.models or {}).items():
-        for key in ("context_window", "prices"):
-            if getattr(model, key) is not None:
-                yield ("models", name, key)
-    for key in ("tokens", "cost", "seconds"):
-        if getattr(form.limits, key, None) is not None:
-            yield ("limits", key)
+        if model.context_window is not None:
+            yield ("models", name, "context_window")
     for key in _FOR_LATER:
         if getattr(form, key) is not None:
             yield (key,)

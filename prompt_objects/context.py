@@ -1,16 +1,20 @@
-"""What a running turn may reach: its session, who asked whom, the folder, the bus, its limits."""
+"""What a running turn may reach: its session, who asked whom, the folder, the bus, what it may take."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from prompt_objects.budget import Budget
 from prompt_objects.bus import Bus
+from prompt_objects.effect import Approval, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.sessions.record import new_id
 
 if TYPE_CHECKING:
+    from prompt_objects.definition import Definition
     from prompt_objects.sessions.session import Session
 
 __all__ = ["Context"]
@@ -22,7 +26,9 @@ class Context(Struct, frozen=True, kw_only=True):
     `run` identifies the turn, `root` the turn that started it all (the same one, at the root); `path` names
     the prompt objects from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
     `folder` is the environment's, `data_dir` where it keeps its state.
-    `depth` is how many prompt objects deep a message may still be passed on.
+    `depth` is how many prompt objects deep a message may still be passed on, `budget` what the turn may take, None
+    until it has begun. `root_session_id` is that of the session in which it all started, `approvals` what the prompt
+    objects on the path say of tools by name, the strictest of it.
     """
 
     bus: Bus
@@ -34,6 +40,9 @@ class Context(Struct, frozen=True, kw_only=True):
     path: tuple[str, ...] = ()
     session: "Session | None" = None
     call_id: str | None = None
+    budget: Budget | None = None
+    root_session_id: str | None = None
+    approvals: Mapping[str, Approval] = {}
 
     @classmethod
     def at_root(cls, *, bus: Bus, folder: Path, data_dir: Path, depth: int) -> "Context":
@@ -46,9 +55,25 @@ class Context(Struct, frozen=True, kw_only=True):
         """The id of the session that the turn is in."""
         return self.session.id if self.session else None
 
-    def enter(self, po_name: str, session: "Session", depth: int) -> "Context":
-        """Begin a turn of `po_name` in `session`; `depth` is that prompt object's own limit."""
-        return replace(self, path=(*self.path, po_name), session=session, depth=min(self.depth, depth))
+    def enter(self, definition: "Definition", session: "Session") -> "Context":
+        """Begin a turn of a prompt object in `session`."""
+        limits = definition.limits
+        return replace(
+            self,
+            path=(*self.path, definition.name),
+            session=session,
+            depth=min(self.depth, limits.depth),
+            budget=Budget(definition.name, limits, self.budget),
+            root_session_id=self.root_session_id or session.id,
+            approvals=self._with_approvals(definition),
+        )
+
+    def _with_approvals(self, definition: "Definition") -> dict[str, Approval]:
+        said = dict(self.approvals)
+        for capability in definition.capabilities:
+            if capability.approval:
+                said[capability.name] = stricter(capability.approval, said.get(capability.name, capability.approval))
+        return said
 
     def for_call(self, call_id: str) -> "Context":
         """Say which call is being carried out."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from prompt_objects.effect import Approval
 from prompt_objects.errors import DefinitionError
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.message import Message
@@ -21,7 +22,6 @@ __all__ = [
     "load_definition",
 ]
 
-Approval: TypeAlias = Literal["always", "ask", "never"]
 Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
 
 
@@ -41,7 +41,9 @@ class Capability(Struct, frozen=True, kw_only=True):
     """Something that an object may use; of kind `any`, its name is that of a tool or of a prompt object.
 
     `context` matters to prompt objects: whether each request starts `fresh` or continues the last. `approval`
-    is a tool's; `tools` are patterns for the names of an MCP server's tools, all of them when empty.
+    is a tool's: `always` runs it unasked, `ask` asks a person, `never` forbids it; None leaves it to the environment.
+    `allow` names arguments and patterns with which it runs unasked all the same. `tools` are patterns for the names
+    of an MCP server's tools, all of them when empty.
     """
 
     kind: Kind
@@ -49,6 +51,7 @@ class Capability(Struct, frozen=True, kw_only=True):
     at: Position
     context: Literal["fresh", "continue"] = "fresh"
     approval: Approval | None = None
+    allow: Mapping[str, tuple[str, ...]] = {}
     tools: tuple[str, ...] = ()
 
 
@@ -107,9 +110,13 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["fresh", "continue"] | None,
         Meta(description="With po: whether each request starts afresh (the default) or continues the last."),
     ] = None
-    approval: Annotated[Approval | None, Meta(description="With tool: whether a person is asked before it runs.")] = (
-        None
-    )
+    approval: Annotated[
+        Approval | None, Meta(description="With tool: whether it always runs, a person is asked, or it never runs.")
+    ] = None
+    allow: Annotated[
+        dict[str, _Filled | tuple[_Filled, ...]] | None,
+        Meta(description="With tool: arguments, such as path, and patterns with which it runs unasked."),
+    ] = None
     tools: Annotated[
         tuple[_Filled, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
     ] = None
@@ -143,7 +150,7 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-_OWNERS = {"context": "po", "approval": "tool", "tools": "mcp"}
+_OWNERS = {"context": "po", "approval": "tool", "allow": "tool", "tools": "mcp"}
 
 
 def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Definition:  # noqa: B008 (immutable)
@@ -285,6 +292,7 @@ def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) 
         at=document.position_of(*path, kind),
         context=form.context or "fresh",
         approval=form.approval,
+        allow={name: (each,) if isinstance(each, str) else each for name, each in (form.allow or {}).items()},
         tools=form.tools or (),
     )
 
@@ -307,11 +315,5 @@ def _unheeded(form: _Form) -> Iterator[tuple[str | int, ...]]:
     if isinstance(form.model, _ModelForm) and form.model.fallback:
         yield ("model", "fallback")
     for index, capability in enumerate(form.capabilities or ()):
-        if isinstance(capability, str):
-            continue
-        for key in ("mcp", "approval"):
-            if getattr(capability, key) is not None:
-                yield ("capabilities", index, key)
-    for key in ("tokens", "cost", "seconds"):
-        if getattr(form.limits, key, None) is not None:
-            yield ("limits", key)
+        if not isinstance(capability, str) and capability.mcp is not None:
+            yield ("capabilities", index, "mcp")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,19 +19,21 @@ from prompt_objects.locate import require_environment
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.occupancy import Occupancy
 from prompt_objects.prompt_object import PromptObject
+from prompt_objects.sessions.journal import UndoJournal
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import StoreOptions, open_store
 from prompt_objects.sessions.stores.url import beside, resolved
-from prompt_objects.sessions.undo import UndoJournal
 
 if TYPE_CHECKING:
+    from prompt_objects.approval import Approvals
     from prompt_objects.definition import Capability, Definition
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
+    from prompt_objects.toolbox import Toolbox
     from prompt_objects.tools import Tool
 
 __all__ = ["Environment"]
@@ -53,11 +55,13 @@ class Environment:
         model: str | None = None,
         llm: "LLM | None" = None,
         store: str | None = None,
+        tools: Iterable["Tool"] = (),
+        allow: Collection[str] = (),
     ) -> None:
         self.folder = folder
         self.config = config
         self.model = model
-        self.catalogue = Catalogue(folder / "objects", lambda: self._own_tools, config.limits)
+        self.catalogue = Catalogue(folder / "objects", lambda: self.toolbox.tools, config.limits)
         self.bus = Bus()
         self.data_dir = config.data_dir
         usual = resolved(config.store or f"files:{self.data_dir}", folder)
@@ -80,30 +84,35 @@ class Environment:
         self._connections: dict[str | None, Connection] = {}
         self._connecting = threading.Lock()
         self._live: dict[str, PromptObject] = {}
+        self._given_tools = tuple(tools)
+        self._allowed = frozenset(allow)
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - all but the folder are given by their own names
         cls,
         folder: str | os.PathLike[str],
         *,
         model: str | None = None,
         llm: "LLM | None" = None,
         store: str | None = None,
+        tools: Iterable["Tool"] = (),
+        allow: Collection[str] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`.
 
         `model` (a model's name, or a key of `models` in environment.yaml) is used in place of whatever definitions
         ask for; `llm` is one to use for everything; `store` is the URL of where sessions live instead of where
-        environment.yaml says, with a relative path from `folder` on. What an older version made is brought up to
-        date; `notices` say so. Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` for what a newer version
-        made.
+        environment.yaml says, with a relative path from `folder` on. `tools` are a program's own, which definitions
+        may name; those named in `allow` run without a person being asked. What an older version made is brought up
+        to date; `notices` say so. Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` for what a newer
+        version made.
         """
         path = require_environment(Path(folder).expanduser().absolute())
         config = load_config(path, environ)
         migrations = Migrations(path, config.data_dir)
         is_due = migrations.due()  # raises before anything is touched
-        environment = cls(path, config, environ=environ, model=model, llm=llm, store=store)
+        environment = cls(path, config, environ=environ, model=model, llm=llm, store=store, tools=tools, allow=allow)
         if is_due:
             environment.notices = migrations.at_opening(environment.session_manager)
         return environment
@@ -176,7 +185,12 @@ class Environment:
         """Read every definition, and say what is wrong with them and what in them has no effect yet."""
         faults = [f"faulty: {fault}" for fault in self.catalogue.faults()]
         sound = (po.definition for po in self.objects.values() if po.fault is None)
-        return [*faults, *self.config.notices, *(notice for definition in sound for notice in definition.notices)]
+        return [
+            *faults,
+            *self.config.notices,
+            *self.toolbox.notices,
+            *(notice for definition in sound for notice in definition.notices),
+        ]
 
     @property
     def current_object(self) -> PromptObject:
@@ -211,24 +225,32 @@ class Environment:
         return {tool.name: tool for tool in tools}
 
     def _tool(self, capability: "Capability") -> "Tool":
-        if capability.kind != "po" and capability.name in self._own_tools:
-            return self._own_tools[capability.name]
+        if capability.kind != "po" and capability.name in self.toolbox.tools:
+            return self.approvals.guarding(self.toolbox.tools[capability.name], capability)
         from prompt_objects.tools.delegate import delegate
 
         return delegate(self[capability.name], capability.context)
 
     @cached_property
-    def _own_tools(self) -> "dict[str, Tool]":
-        from prompt_objects.tools.files import FILE_TOOLS
+    def toolbox(self) -> "Toolbox":
+        """The tools that definitions may name."""
+        from prompt_objects.toolbox import open_toolbox
 
-        return {tool.name: tool for tool in FILE_TOOLS}
+        return open_toolbox(self.folder, given=self._given_tools, http_allow=self.config.http_allow)
 
-    def llm_for(self, definition: "Definition") -> "LLM":
-        """Return the model for a definition; looks around for one where none is set up, which takes a moment."""
-        return self.connection_for(definition).llm
+    @cached_property
+    def approvals(self) -> "Approvals":
+        """What may run, and who is asked: set its `ask` to be asked."""
+        from prompt_objects.approval import Approvals
+        from prompt_objects.tools.edit import PREVIEWS
+
+        return Approvals(self.config.approval, self._allowed, PREVIEWS)
 
     def connection_for(self, definition: "Definition") -> "Connection":
-        """Return the connection that a definition's turns use; each is made once. Raises `UsageError`."""
+        """Return the connection that a definition's turns use; each is made once. Raises `UsageError`.
+
+        Looks around for a model where none is set up, which takes a moment.
+        """
         return self._connect(self._model_for(definition))
 
     def use_model(self, model: str) -> "Connection":

@@ -26,6 +26,7 @@ PromptObjectsError
 │   ├── ContextTooLong
 │   ├── ServerFailed          the server said that it failed
 │   └── BrokenStream          the answer broke off, or made no sense
+├── LimitReached              one message took all that it may; has the budget
 └── ToolError                 a tool could not do what it was asked; the model reads it, not the person
 
 The message says what happened and where; `hint`, if there is one, says what to do next.
@@ -50,6 +51,7 @@ __all__ = [
     "FileError",
     "InvalidName",
     "LLMError",
+    "LimitReached",
     "MigrationFailed",
     "NameTaken",
     "NewerEnvironment",
@@ -225,6 +227,14 @@ class BrokenStream(LLMError):
     """The answer broke off, or made no sense; what had come of it is kept."""
 
     exit_code = 75
+
+
+class LimitReached(PromptObjectsError):
+    """One message took all that it may; `budget` is the one that is used up, a `budget.Budget`."""
+
+    def __init__(self, message: str, budget: object) -> None:
+        super().__init__(message, hint="Limits are set in the definition, or in environment.yaml.")
+        self.budget = budget
 
 
 class ToolError(PromptObjectsError):

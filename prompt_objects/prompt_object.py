@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prompt_objects.definition import Definition
-    from prompt_objects.llm import LLM
+    from prompt_objects.llm.connect import Connection
     from prompt_objects.occupancy import Occupancy
     from prompt_objects.tools import Tool
     from prompt_objects.turn import Reply
@@ -33,7 +33,7 @@ class Host(Protocol):
     def tools(self, definition: "Definition") -> "Mapping[str, Tool]":
         """Return the capabilities that a definition names, in its order."""
 
-    def llm_for(self, definition: "Definition") -> "LLM":
+    def connection_for(self, definition: "Definition") -> "Connection":
         """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
 
     @property
@@ -156,9 +156,9 @@ class PromptObject:
             session = await asyncio.to_thread(self.session_manager.current)
         async with self._host.occupancy.turn(session.id, wait):  # before anything is waited for: they go as they came
             definition, tools = await asyncio.to_thread(self._defined)
-            context = (context or self._host.context()).enter(self.name, session, definition.limits.depth)
+            context = (context or self._host.context()).enter(definition, session)
             turn = Turn(definition, tools, context, session, self.session_manager)
-            return await turn.run(message, lambda: asyncio.to_thread(self._host.llm_for, definition))
+            return await turn.run(message, lambda: asyncio.to_thread(self._host.connection_for, definition))
 
     def _defined(self) -> "tuple[Definition, Mapping[str, Tool]]":
         definition = self._host.definition(self.name)

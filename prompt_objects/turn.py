@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from prompt_objects.budget import Budget
 from prompt_objects.bus import (
     CallEnded,
     CallStarted,
@@ -19,14 +20,24 @@ from prompt_objects.bus import (
     MessagesArrived,
     MessageSaved,
     Notice,
+    Spent,
     TextDelta,
     TurnEnded,
     TurnStarted,
 )
 from prompt_objects.context import Context
 from prompt_objects.definition import Definition
-from prompt_objects.errors import Conflict, LLMError, NotFound, PromptObjectsError, ToolError, UsageError
+from prompt_objects.errors import (
+    Conflict,
+    LimitReached,
+    LLMError,
+    NotFound,
+    PromptObjectsError,
+    ToolError,
+    UsageError,
+)
 from prompt_objects.llm import LLM, Completion, Request, Usage
+from prompt_objects.llm.connect import Connection
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,
@@ -36,6 +47,7 @@ from prompt_objects.message import (
     text_of,
     unanswered_calls,
 )
+from prompt_objects.purchase import Purchase
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
@@ -47,7 +59,9 @@ __all__ = ["Reply", "Turn"]
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 _NOT_RUN = "Cancelled before it began; it had no effect."
 _PATIENCE_SECONDS = 5.0
-_SUM_UP = "[The limit of {turns} steps is reached; nothing more can be called. Answer with what you have.]"
+_SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
+_LAST_WORDS_SECONDS = 30.0
+_INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
 
 
 class Reply(Struct, frozen=True):
@@ -75,16 +89,18 @@ class Turn:
         self.context = context
         self.session = session
         self.session_manager = session_manager
+        self.budget = context.budget or Budget(definition.name, definition.limits)
         self._usage = Usage()
         self._replaces: tuple[int, int] | None = None
         self._running: dict[str, asyncio.Task[str]] = {}
         self._begun: set[str] = set()
 
-    async def run(self, message: Message | None, connect: Callable[[], Awaitable[LLM]]) -> Reply:
+    async def run(self, message: Message | None, connect: Callable[[], Awaitable[Connection]]) -> Reply:
         """Answer `message`, or the last one anew where it is None.
 
-        The message is saved before a model is looked for. Raises `LLMError`, `StoreError`, or
-        `asyncio.CancelledError`, each after what is missing in the history has been filled in.
+        The message is saved before a model is looked for. Raises `LLMError`, `StoreError`, `LimitReached` where the
+        budget of a turn above is used up, or `asyncio.CancelledError`, each after what is missing in the history has
+        been filled in.
         """
         self._publish(TurnStarted, call_id=self.context.call_id)
         try:
@@ -124,35 +140,39 @@ class Turn:
         if came := await asyncio.to_thread(self.session.refresh):
             self._publish(MessagesArrived, messages=came)
 
-    async def _answer(self, llm: LLM) -> Reply:
-        """Let the model speak and call until there is an answer, or the limit of steps is reached."""
-        turns = self.definition.limits.turns
-        for _ in range(turns):
-            message = await self._ask(llm, list(self.tools.values()))
-            calls = calls_of(message)
-            if not calls:
-                return self._reply(message)
-            await self._carry_out(calls)
-        self._notice(f"{self.definition.name} reached its limit of {turns} steps and sums up.")
-        return self._reply(await self._ask(llm, []))
+    async def _answer(self, connection: Connection) -> Reply:
+        """Let the model speak and call until there is an answer, or a limit is reached."""
+        try:
+            while True:
+                message = await self._ask(connection, list(self.tools.values()))
+                calls = calls_of(message)
+                if not calls:
+                    return self._reply(message)
+                await self._carry_out(calls)
+        except LimitReached as limit:
+            if limit.budget is not self.budget:  # the turn whose limit it is will sum up
+                raise
+            self._notice(f"{limit} It sums up.")
+            return self._reply(await self._ask(connection, [], limit))
 
     def _reply(self, message: Message) -> Reply:
         return Reply(text_of(message), self.session, str(message["model"]), self._usage)
 
     # Asking the model
 
-    async def _ask(self, llm: LLM, tools: Sequence[Tool]) -> Message:
-        request = await asyncio.to_thread(self._request, tools)
+    async def _ask(self, connection: Connection, tools: Sequence[Tool], limit: LimitReached | None = None) -> Message:
+        """Send one request, and save what comes; with a `limit` that was reached, it is the last one."""
+        request = await asyncio.to_thread(self._request, tools, limit)
         said: list[str] = []
         try:
-            completion = await self._listen(llm, request, said)
-        except (LLMError, asyncio.CancelledError) as error:
+            completion = await self._listen(connection, request, said, is_last=limit is not None)
+        except (LLMError, LimitReached, asyncio.CancelledError) as error:
             if said:
-                interrupted = "error" if isinstance(error, LLMError) else "cancelled"
-                await self._save(_assistant("".join(said), llm, interrupted=interrupted))
+                interrupted = _INTERRUPTED.get(type(error), "error")
+                await self._save(_assistant("".join(said), connection.llm.model, interrupted=interrupted))
             raise
         self._usage += completion.usage
-        message = {**completion.message, "model": llm.model, "usage": completion.usage.as_json()}
+        message = {**completion.message, "model": connection.llm.model, "usage": completion.usage.as_json()}
         if not tools and message.pop("tool_calls", None) and not text_of(message):
             message["content"] = "(No answer: it wanted to call something, and nothing could be called any more.)"
         if completion.finish_reason in {"length", "content_filter"}:
@@ -161,18 +181,33 @@ class Turn:
         await self._save(message)
         return message
 
-    def _request(self, tools: Sequence[Tool]) -> Request:
+    def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         messages = request_messages(self.definition.prompt, self.session.history, without=self._replaces)
-        if self.tools and not tools:
-            limit = self.definition.limits.turns
-            messages.append({"role": "user", "content": _SUM_UP.format(turns=limit)})
+        if limit is not None:
+            messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
         return Request(messages, [tool.as_function() for tool in tools], self._options())
 
     def _options(self) -> dict[str, Any]:
         choice = self.definition.model
         return {} if choice is None or choice.temperature is None else {"temperature": choice.temperature}
 
-    async def _listen(self, llm: LLM, request: Request, said: list[str]) -> Completion:
+    async def _listen(
+        self, connection: Connection, request: Request, said: list[str], *, is_last: bool
+    ) -> Completion:
+        """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
+        with Purchase(self.budget, connection.pricing, request, is_last=is_last) as purchase:
+            try:
+                async with asyncio.timeout(_LAST_WORDS_SECONDS if is_last else self.budget.seconds_left):
+                    completion = await self._stream(connection.llm, purchase.request, said)
+            except TimeoutError:
+                self.budget.check_time()
+                raise
+            completion = purchase.paid(completion)
+        root = self.budget.root
+        self._publish(Spent, amount=root.spent, seconds=root.seconds, limits=root.limits)
+        return completion
+
+    async def _stream(self, llm: LLM, request: Request, said: list[str]) -> Completion:
         async with aclosing(llm.stream(request)) as stream:
             async for part in stream:
                 if isinstance(part, Completion):
@@ -243,7 +278,15 @@ class Turn:
             arguments = call_arguments(call)
         except ValueError as error:
             raise ToolError(str(error)) from error
-        result: object = await tool.run(arguments, self.context.for_call(call["id"]))
+        self.budget.check_time()
+        context = self.context.for_call(call["id"])
+        arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
+        try:
+            async with asyncio.timeout(self.budget.seconds_left):
+                result: object = await tool.run(arguments, context)
+        except TimeoutError:
+            self.budget.check_time()
+            raise
         if not isinstance(result, str):
             raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
         return result
@@ -293,8 +336,8 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _assistant(text: str, llm: LLM, *, interrupted: str) -> Message:
-    return {"role": "assistant", "content": text, "model": llm.model, "interrupted": interrupted}
+def _assistant(text: str, model: str, *, interrupted: str) -> Message:
+    return {"role": "assistant", "content": text, "model": model, "interrupted": interrupted}
 
 
 def _result(call: dict[str, Any], text: str) -> Message:

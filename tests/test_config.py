@@ -61,10 +61,7 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
         store_options={"pool_size": 8, "max_session_size": 50_000_000, "compress": 65_536},
         backups=BackupSettings(hours=0.5, keep=3, days=7),
         prune=PruneSettings(at_start=True, empty_days=1, trash_days=2, log_days=3),
-        notices=(
-            f"{tmp_path}/environment.yaml:8:5: `models.fast.context_window` has no effect in this version.",
-            f"{tmp_path}/environment.yaml:9:67: `models.paid.prices` has no effect in this version.",
-        ),
+        notices=(f"{tmp_path}/environment.yaml:8:5: `models.fast.context_window` has no effect in this version.",),
     )
 
 
@@ -77,7 +74,7 @@ limits: {turns: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
     places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
-    assert places == ["4:21: `limits.cost`", "1:1: `mcp_servers`", "3:1: `logs`"]
+    assert places == ["1:1: `mcp_servers`", "3:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
 
 

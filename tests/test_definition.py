@@ -83,11 +83,7 @@ def test_what_has_no_effect_yet_is_said_once_each_with_its_place(write: Write) -
         f"{file}:{place}: `{key}` has no effect in this version."
         for place, key in [
             ("3:38", "model.fallback"),
-            ("9:5", "capabilities[2].approval"),
             ("10:5", "capabilities[3].mcp"),
-            ("12:21", "limits.tokens"),
-            ("12:37", "limits.cost"),
-            ("12:49", "limits.seconds"),
         ]
     )
     assert load_definition(write(LEAST + "limits: {turns: 3, depth: 0, parallel: 1}\n")).notices == ()

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from houses import open_house
-from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, TextDelta, TurnEnded, TurnStarted
+from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, Spent, TextDelta, TurnEnded, TurnStarted
 from prompt_objects.context import Context
 from prompt_objects.environment import Environment
 from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited
-from prompt_objects.llm import LLM, Completion, Request, Text
+from prompt_objects.llm import LLM, Completion, Request, Text, Usage
+from prompt_objects.llm.connect import Connection
 from prompt_objects.message import request_messages
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
@@ -26,11 +27,11 @@ from protocol import violations
 async def turn_with(env: Environment, tools: list[Tool], session: Session, llm: LLM) -> Reply:
     """Run a turn of the scout with tools of our own."""
     po = env["scout"]
-    context = env.context().enter(po.name, session, 1)
+    context = env.context().enter(po.definition, session)
     turn = Turn(po.definition, {tool.name: tool for tool in tools}, context, session, po.session_manager)
 
-    async def connect() -> LLM:
-        return llm
+    async def connect() -> Connection:
+        return Connection(llm, "a test's")
 
     return await turn.run({"role": "user", "content": "Go"}, connect)
 
@@ -81,7 +82,7 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
     [
         (("nothing", {}), "There is no capability 'nothing'"),
         (("list_files", {"path": "../.."}), "outside the environment"),
-        (("list_files", {"path": 3}), "must be a text"),
+        (("list_files", {"path": 3}), "`path` does not fit"),
     ],
 )
 async def test_what_a_tool_cannot_do_is_told_to_the_model(
@@ -235,14 +236,17 @@ async def test_events_tell_the_whole_story_in_order(tmp_path: Path) -> None:
         assert story == [
             (TurnStarted, boss),
             (MessageSaved, boss),
+            (Spent, boss),
             (MessageSaved, boss),
             (CallStarted, boss),
             (TurnStarted, scout),
             (MessageSaved, scout),
+            (Spent, scout),
             (MessageSaved, scout),
             (TurnEnded, scout),
             (CallEnded, boss),
             (MessageSaved, boss),
+            (Spent, boss),
             (MessageSaved, boss),
             (TurnEnded, boss),
         ]
@@ -459,3 +463,99 @@ async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path
         reply = await env["scout"].receive("Go")
         assert "nothing could be called" in reply.text
         assert "tool_calls" not in reply.session.history[-1]
+
+
+LIMITED = {
+    "boss": "name: boss\ncapabilities: [scout]\nlimits: {turns: 4}\nprompt: You ask.\n",
+    "scout": "name: scout\ncapabilities: [list_files]\nprompt: You look.\n",
+}
+
+
+async def test_the_steps_of_a_child_count_for_its_caller_which_sums_up(tmp_path: Path) -> None:
+    look = calls(("list_files", {}))
+    llm = ScriptedLLM([calls(("scout", {"message": "Look"})), look, look, look, "All in all: little."])
+    async with open_house(tmp_path, llm, LIMITED) as env:
+        reply = await env["boss"].receive("Go")
+        assert reply.text == "All in all: little."
+        assert "boss's limit of 4 steps is reached" in reply.session.history[2]["content"]
+        (child,) = env["scout"].session_manager.list()
+        assert violations(request_messages("", env.session_manager.get(child.id).history)) == []
+        assert len(llm.requests) == 5
+
+
+async def test_a_new_child_gets_no_fresh_limit(tmp_path: Path) -> None:
+    ask = calls(("scout", {"message": "Look"}))
+    llm = ScriptedLLM([ask, "One", ask, "Two", "That is all."])
+    async with open_house(tmp_path, llm, LIMITED) as env:
+        assert (await env["boss"].receive("Go")).text == "That is all."
+        assert not llm.requests[-1].tools
+
+
+async def test_children_side_by_side_stay_within_the_steps_of_their_caller(tmp_path: Path) -> None:
+    def answer(request: Request) -> str | dict[str, Any]:
+        if not request.tools:
+            return "Enough."
+        if any("You ask" in str(m["content"]) for m in request.messages):
+            return calls(*[("scout", {"message": f"Look {number}"}) for number in range(8)])
+        return calls(("list_files", {}))
+
+    house = {**LIMITED, "boss": LIMITED["boss"].replace("turns: 4", "turns: 9, parallel: 8")}
+    llm = ScriptedLLM([answer for _ in range(30)])
+    async with open_house(tmp_path, llm, house) as env:
+        assert (await env["boss"].receive("Go")).text == "Enough."
+        assert len(llm.requests) == 10
+        for info in env["scout"].session_manager.list():
+            assert violations(request_messages("", env.session_manager.get(info.id).history)) == []
+
+
+async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {tokens: 3000}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), "x" * 9000, "unused"])
+    async with open_house(tmp_path, llm, house) as env:
+        spent = [event.amount async for event in env["scout"].stream("Go") if isinstance(event, Spent)]
+        first = llm.requests[0].options["max_completion_tokens"]
+        assert 2000 < first < 3000
+        assert [amount.turns for amount in spent] == [1, 2]
+
+
+async def test_time_that_is_up_stops_what_runs_and_keeps_what_was_said(tmp_path: Path) -> None:
+    stopped: list[str] = []
+
+    async def dawdle(arguments: dict[str, Any], context: Context) -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            stopped.append("yes")
+            raise
+        return "never"
+
+    house = {"scout": "name: scout\nlimits: {seconds: 0.3}\nprompt: Look.\n"}
+    tool = Tool("dawdle", "Takes its time", {"type": "object", "properties": {}}, dawdle)
+    llm = ScriptedLLM([calls(("dawdle", {})), "Time was short."])
+    async with open_house(tmp_path, llm, house) as env:
+        session = env["scout"].session_manager.current()
+        context = env.context().enter(env["scout"].definition, session)
+        turn = Turn(env["scout"].definition, {"dawdle": tool}, context, session, env["scout"].session_manager)
+
+        async def connect() -> Connection:
+            return Connection(llm, "a test's")
+
+        reply = await turn.run({"role": "user", "content": "Go"}, connect)
+        assert reply.text == "Time was short."
+        assert stopped == ["yes"]
+        assert "scout's limit of 0.3 seconds is reached" in session.history[2]["content"]
+
+
+async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
+    config = (
+        "model: cheap\nmodels:\n  cheap: {model: rehearsal, base_url: 'http://127.0.0.1:9/v1', "
+        "prices: {prompt: 1, completion: 2}}\n"
+    )
+    (tmp_path / "environment.yaml").write_text(config)
+    async with open_house(tmp_path, ScriptedLLM([]), LIMITED) as env:
+        pass
+    env = Environment.open(tmp_path, environ={})
+    pricing = env.connection_for(env["scout"].definition).pricing
+    assert pricing(Usage(prompt=1_000_000, completion=500_000)) == 2.0
+    await env.disconnect()
+    env.close()

@@ -10,8 +10,11 @@ from prompt_objects.message import timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from prompt_objects.cli.watch import Change
-    from prompt_objects.migrations.run import Taken
+    from prompt_objects.cli.changes import Change
+    from prompt_objects.graph.finding import Finding as CheckFinding
+    from prompt_objects.graph.survey import Survey
+    from prompt_objects.graph.worst_case import WorstCase
+    from prompt_objects.migrations.application import StepResult
     from prompt_objects.prompt_object import PromptObject
     from prompt_objects.sessions.backups import Backup, BackupReport
     from prompt_objects.sessions.prune import Pruned
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MEANINGS",
     "backup_fields",
+    "change_fields",
+    "check_fields",
     "copied_fields",
     "examination_fields",
     "migration_fields",
@@ -31,7 +36,6 @@ __all__ = [
     "reply_fields",
     "report_fields",
     "session_fields",
-    "sighting_fields",
     "trashed_fields",
     "undone_fields",
 ]
@@ -105,6 +109,16 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "`session_id` (text or null), `repaired` (boolean)",
         "faults": "list of texts: what is wrong with definitions",
     },
+    "What a check found (`check --json`)": {
+        "root": "text or null: the prompt object that opens where none was used before",
+        "objects": "list of objects: `name`, `file` (text or null: the path of a definition that can be read), "
+        "`asks`, `tools`, `servers` (lists of names), `requests`, `at_once` (numbers or null: the most requests to "
+        "models that one message leads to, and the most turns at the same time), `exact` (boolean: whether it can be "
+        "so many)",
+        "tools": "list of objects: `name`, `effect` (`read`, `write`, `execute` or `network`), `used_by` (names)",
+        "findings": "list of objects, the gravest first: `severity` (`error`, `warning` or `note`), `kind` (a word "
+        "of [check.md](check.md)), `file`, `line`, `column`, `text`, `path` (names, from one who asks to the last)",
+    },
     "What was brought up to date (`migrate --json`)": {
         "dry_run": "boolean: whether it was only said what would be done",
         "steps": "list of objects: `number`, `name`, `summary`, `backup` (text or null: its folder), `changes`",
@@ -156,7 +170,7 @@ def undone_fields(undone: "Undone") -> dict[str, object]:
     return {"operation": undone.operation, "session": session_fields(undone.record.info)}
 
 
-def sighting_fields(change: "Change") -> "Iterator[dict[str, object]]":
+def change_fields(change: "Change") -> "Iterator[dict[str, object]]":
     """Build what is printed of what was seen of a session, line by line."""
     if change.is_new_holder and change.holder:
         yield {"event": "begun", "holder": {**asdict(change.holder), "since": timestamp(change.holder.since)}}
@@ -199,13 +213,23 @@ def pruned_fields(pruned: "Pruned", *, dry_run: bool) -> dict[str, object]:
 
 def copied_fields(copied: "Sequence[Copied]", source: str, target: str) -> dict[str, object]:
     """Build what is printed of a copying between two stores, whose URLs may be shown."""
-    from prompt_objects.sessions.transfer import fates
+    from prompt_objects.sessions.transfer import outcomes
 
     return {
         "from": source,
         "to": target,
-        "counts": fates(copied),
-        "sessions": [asdict(each) for each in copied],
+        "counts": outcomes(copied),
+        "sessions": [
+            {
+                "id": each.id,
+                "name": each.name,
+                "po_name": each.po_name,
+                "fate": each.outcome,
+                "in_trash": each.in_trash,
+                "renamed": each.renamed,
+            }
+            for each in copied
+        ],
     }
 
 
@@ -214,7 +238,48 @@ def examination_fields(findings: "Iterable[Finding]", faults: "Sequence[str]") -
     return {"findings": [asdict(finding) for finding in findings], "faults": list(faults)}
 
 
-def migration_fields(steps: "Iterable[Taken]", *, dry_run: bool) -> dict[str, object]:
+def check_fields(
+    survey: "Survey", findings: "Iterable[CheckFinding]", costs: "Mapping[str, WorstCase]"
+) -> dict[str, object]:
+    """Build what is printed of a check."""
+    graph = survey.graph
+    objects = [
+        {
+            "name": name,
+            "file": str(graph.definitions[name].file) if name in graph.definitions else None,
+            "asks": list(graph.asks(name)),
+            "tools": [link.target for link in graph.uses(name) if link.kind == "tool"],
+            "servers": [link.target for link in graph.uses(name) if link.kind == "server"],
+            "requests": costs[name].requests if name in costs else None,
+            "at_once": costs[name].at_once if name in costs else None,
+            "exact": name in costs and costs[name].exact,
+        }
+        for name in graph.objects
+    ]
+    tools = [
+        {
+            "name": name,
+            "effect": effect,
+            "used_by": [link.owner for link in graph.links if (link.kind, link.target) == ("tool", name)],
+        }
+        for name, effect in sorted(graph.tools.items())
+    ]
+    found = [
+        {
+            "severity": finding.severity,
+            "kind": finding.kind,
+            "file": str(finding.file),
+            "line": finding.at.line,
+            "column": finding.at.column,
+            "text": finding.text,
+            "path": list(finding.path),
+        }
+        for finding in findings
+    ]
+    return {"root": survey.root, "objects": objects, "tools": tools, "findings": found}
+
+
+def migration_fields(steps: "Iterable[StepResult]", *, dry_run: bool) -> dict[str, object]:
     """Build what is printed of a migration."""
     taken = [
         {

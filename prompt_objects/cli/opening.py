@@ -34,7 +34,9 @@ def open_environment(options: Namespace) -> Environment:
     if not is_environment(folder):
         make_environment(folder)
         note(f"Made your environment, with a few prompt objects to begin with: {folder}")
-    environment = Environment.open(folder, model=options.model, store=options.store)
+    environment = Environment.open(
+        folder, model=options.model, store=options.store, allow=getattr(options, "allow", None) or ()
+    )
     for notice in environment.notices:
         note(notice)
     return environment

@@ -72,6 +72,12 @@ _TO_CHAT = (
         metavar="SECONDS",
         help="where another is at the session, send the message when it is free; without a number, whenever that is",
     ),
+    _argument(
+        "--allow",
+        action="append",
+        metavar="TOOL",
+        help="a tool that may run without a person being asked, unless its definition forbids it; may be repeated",
+    ),
     _argument("--branch", action="store_true", help="where another is at the session, send it in a copy of it"),
 )
 
@@ -239,6 +245,12 @@ COMMANDS = {
         "doctor:run",
         (_argument("--repair", action="store_true", help="put right what is wrong; nothing is lost by it"), _JSON),
     ),
+    "check": Command(
+        "see who may ask whom and use what, what is missing, and what a message may cost",
+        "check:run",
+        (_JSON, _argument("--mermaid", action="store_true", help="print a drawing, in the words of Mermaid")),
+    ),
+    "trust": Command("let the code in the environment's tools/*.py run", "trust:run", (_YES,)),
     "migrate": Command(
         "bring an environment that an older version made up to date",
         "migrate:run",
@@ -261,7 +273,7 @@ _WITH_VALUE = {
     for command in COMMANDS.values()
     for argument in (*COMMON, *command.arguments)
     for name in argument.names
-    if name.startswith("-") and "action" not in argument.settings
+    if name.startswith("-") and argument.settings.get("action") in {None, "append"}
 }
 
 

@@ -15,11 +15,15 @@ __all__ = ["LLM", "Completion", "Request", "Text", "Usage"]
 
 
 class Usage(Struct, frozen=True):
-    """Tokens of one or more requests, as the server counted them; `cached` are part of `prompt`."""
+    """Tokens of one or more requests, as the server counted them; `cached` are part of `prompt`.
+
+    `cost` is in US dollars, None where nothing is known of prices.
+    """
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    cost: float | None = None
 
     @property
     def total(self) -> int:
@@ -27,15 +31,22 @@ class Usage(Struct, frozen=True):
         return self.prompt + self.completion
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(self.prompt + other.prompt, self.completion + other.completion, self.cached + other.cached)
+        costs = [cost for cost in (self.cost, other.cost) if cost is not None]
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+            sum(costs) if costs else None,
+        )
 
-    def as_json(self) -> dict[str, int]:
-        """Write it as it is kept on a message: `prompt_tokens`, `completion_tokens`, `cached_tokens`."""
-        return {
+    def as_json(self) -> dict[str, int | float]:
+        """Write it as it is kept on a message: `prompt_tokens`, `completion_tokens`, `cached_tokens`, `cost`."""
+        tokens: dict[str, int | float] = {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
             "cached_tokens": self.cached,
         }
+        return tokens if self.cost is None else {**tokens, "cost": self.cost}
 
 
 class Request(Struct, frozen=True):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from prompt_objects.errors import UsageError
 from prompt_objects.llm import LLM
 from prompt_objects.llm.local import LocalServer, find_local_server, list_models
+from prompt_objects.llm.prices import Pricing, given_pricing, known_pricing, unknown
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ _Find = Callable[[], LocalServer | None]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A model, and words that tell a person where it is: "Ollama at http://127.0.0.1:11434/v1"."""
+    """A model, words that tell a person where it is ("Ollama at http://127.0.0.1:11434/v1"), and what it costs."""
 
     llm: LLM
     origin: str
+    pricing: Pricing = unknown
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
@@ -41,7 +43,7 @@ class _Place:
     key_name: str | None = None
     timeout: float | None = None
 
-    def connection(self, model: str, name: str = "") -> Connection:
+    def connection(self, model: str, name: str = "", pricing: Pricing | None = None) -> Connection:
         import openai  # noqa: F401 - half a second, spent here rather than in the first request
 
         from prompt_objects.llm.failures import shown_url
@@ -61,7 +63,8 @@ class _Place:
         )
         url = shown_url(self.base_url or OPENAI_URL)
         name = name or ("" if self.base_url else "OpenAI")
-        return Connection(llm, f"{name} at {url}" if name else url)
+        origin = f"{name} at {url}" if name else url
+        return Connection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown))
 
 
 def connect(
@@ -93,7 +96,7 @@ def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> Connection:
         place = _Place(model.base_url, timeout=model.timeout)
     else:
         place = _Place(usual.base_url, usual.api_key, usual.key_name, model.timeout)
-    return place.connection(model.model)
+    return place.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
 
 
 def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> Connection:

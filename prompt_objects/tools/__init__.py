@@ -1,16 +1,14 @@
 """What a prompt object can use: a name, a description, a JSON Schema and something to run."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from msgspec import Struct
 
 from prompt_objects.context import Context
+from prompt_objects.effect import Effect
 
 __all__ = ["Effect", "Run", "Tool"]
-
-Effect: TypeAlias = Literal["read", "write", "execute", "network"]
-"""What a tool does to the world: reads, changes files, starts programs, or sends something over the network."""
 
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
@@ -27,6 +25,10 @@ class Tool(Struct, frozen=True):
     parameters: dict[str, Any]
     run: Run
     effect: Effect = "read"
+
+    async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Return the arguments with which a call may run: these, unless a kind of tool asks somebody first."""
+        return arguments
 
     def as_function(self) -> dict[str, Any]:
         """Describe the tool in the chat protocol's form."""

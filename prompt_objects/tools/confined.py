@@ -1,14 +1,24 @@
 """The part of the disk that tools may reach: the environment's folder, without what is hidden or private in it."""
 
 import os
+import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
+from prompt_objects.config import CONFIG_FILE
+from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
+from prompt_objects.sessions.disk import sync, write_all
 
 __all__ = ["Confined"]
+
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_SET_UP = ("objects", "tools", CONFIG_FILE)
+"""What decides what prompt objects may do, and is therefore not theirs to write."""
 
 
 class Confined(Struct, frozen=True):
@@ -19,6 +29,11 @@ class Confined(Struct, frozen=True):
 
     folder: Path
     private: Path
+
+    @classmethod
+    def of(cls, context: Context) -> "Confined":
+        """Return what a call may reach."""
+        return cls(context.folder, context.data_dir)
 
     def resolve(self, path: str) -> Path:
         """Follow a path to what it means; refuse an absolute one, `..`, and links that lead out."""
@@ -33,13 +48,31 @@ class Confined(Struct, frozen=True):
         inside = target.relative_to(root).parts if target.is_relative_to(root) else (".",)
         if any(part.startswith(".") for part in (*parts, *inside)):
             raise ToolError(f"{path!r} is hidden, or leads out of what may be read.")
-        if target.is_relative_to(self.private.resolve()):
+        if _is_within(target, self.private.resolve()):
             raise ToolError(f"{path!r} belongs to the environment's own state, which cannot be read.")
         return target
 
+    def relative(self, path: str) -> str:
+        """Write what a path means, links followed, from the folder on: the form that patterns are matched against."""
+        return self.resolve(path).relative_to(self.folder.resolve()).as_posix()
+
     def read(self, path: str, most_bytes: int) -> bytes:
         """Return a file's content; refuse what is no ordinary file, or larger than `most_bytes`."""
-        descriptor = self._open(path)
+        data = self.find(path, most_bytes)
+        if data is None:
+            raise ToolError(f"There is no file {path!r}. list_files shows what there is.")
+        return data
+
+    def find(self, path: str, most_bytes: int) -> bytes | None:
+        """Return what `read` does, or None where there is no such file."""
+        try:
+            with self._parent(path) as (folder, name):
+                # Without waiting: opening a pipe would wait for somebody to write to it.
+                descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ToolError(f"{path!r} cannot be read: {error.strerror}.") from error
         try:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
@@ -53,22 +86,89 @@ class Confined(Struct, frozen=True):
         finally:
             os.close(descriptor)
 
-    def _open(self, path: str) -> int:
-        """Open what `path` means, one folder after another, so that no link put there meanwhile leads out."""
+    def writable(self, path: str) -> str:
+        """Return `relative(path)`; refuse what may be read and not written: whatever sets up the environment."""
+        target, root = self.resolve(path), self.folder.resolve()
+        if target == root:
+            raise ToolError(f"{path!r} is the environment's folder. Give the path of a file.")
+        if any(_is_within(target, root / name) for name in _SET_UP):
+            raise ToolError(f"{path!r} belongs to the set-up of the environment, which tools do not write.")
+        return self.relative(path)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Make a file, with the folders above it, or replace its content; its permissions stay as they are.
+
+        Whoever reads it meanwhile, or after a crash, sees the old content or the new one, whole.
+        """
+        self.writable(path)
+        try:
+            with self._parent(path, make=True) as (folder, name):
+                _replace(folder, name, data)
+        except OSError as error:
+            raise ToolError(f"{path!r} cannot be written: {error.strerror}.") from error
+
+    @contextmanager
+    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """Open the folder that `path` means a name in, and give both; raises `OSError`.
+
+        One folder is opened after another, so that no link put there meanwhile leads out.
+        """
         root = self.folder.resolve()
         *folders, name = self.resolve(path).relative_to(root).parts or (".",)
-        no_links = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        here = os.open(root, os.O_RDONLY | _NO_LINKS)
         try:
-            here = os.open(root, os.O_RDONLY | no_links)
-            try:
-                for folder in folders:
-                    below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | no_links, dir_fd=here)
-                    os.close(here)
-                    here = below
-                return os.open(name, os.O_RDONLY | os.O_NONBLOCK | no_links, dir_fd=here)  # never waits for a pipe
-            finally:
+            for folder in folders:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(folder, dir_fd=here)
+                below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=here)
                 os.close(here)
-        except FileNotFoundError as error:
-            raise ToolError(f"There is no file {path!r}. list_files shows what there is.") from error
-        except OSError as error:
-            raise ToolError(f"{path!r} cannot be read: {error.strerror}.") from error
+                here = below
+            yield here, name
+        finally:
+            os.close(here)
+
+
+def _is_within(target: Path, folder: Path) -> bool:
+    """Say whether `target` is `folder` or below it, also where it is spelled otherwise, as some disks allow."""
+    for ancestor in (target, *target.parents):
+        if str(ancestor).casefold() == str(folder).casefold():
+            return True
+        with suppress(OSError):
+            if ancestor.samefile(folder):
+                return True
+    return False
+
+
+def _replace(folder: int, name: str, data: bytes) -> None:
+    """Put a file with `data` in the place of `name` in an open folder, in one step."""
+    temporary = f".{secrets.token_hex(8)}.tmp"
+    mode = _mode(folder, name)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666, dir_fd=folder)
+    try:
+        try:
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            write_all(descriptor, data)
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    os.fsync(folder)
+
+
+def _mode(folder: int, name: str) -> int | None:
+    """Return the permissions of a file that is to be replaced, None where there is none yet."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise ToolError(f"{name!r} is not an ordinary file, and is left as it is.")
+    if not os.access(name, os.W_OK, dir_fd=folder):
+        raise ToolError(f"{name!r} is write-protected.")
+    return stat.S_IMODE(status.st_mode) & 0o777

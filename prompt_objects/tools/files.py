@@ -1,25 +1,56 @@
 """Reading the environment's folder: `read_file` and `list_files`, confined to it."""
 
-import asyncio
 import stat
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
 
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
-from prompt_objects.tools import Tool
 from prompt_objects.tools.confined import Confined
+from prompt_objects.tools.function import tool
 
-__all__ = ["FILE_TOOLS", "LIST_FILES", "READ_FILE"]
+__all__ = ["FILE_TOOLS", "FilePath", "FolderPath", "list_files", "read_file"]
 
 MOST_CHARACTERS = 50_000
 MOST_BYTES = 10_000_000
 MOST_ENTRIES = 500
 
+FilePath: TypeAlias = Annotated[str, Meta(min_length=1, description="Path relative to the environment's folder")]
+FolderPath: TypeAlias = Annotated[
+    str, Meta(min_length=1, description="Folder, relative to the environment's; '.' by default")
+]
 
-def read_file(within: Confined, path: str, start_line: int = 1) -> str:
+
+@tool
+def read_file(
+    path: FilePath,
+    start_line: Annotated[int, Meta(ge=1, description="First line to return; 1 by default")] = 1,
+    *,
+    context: Context,
+) -> str:
+    """Read a text file of the environment's folder."""
+    return text_from(Confined.of(context), path, start_line)
+
+
+@tool
+def list_files(
+    path: FolderPath = ".",
+    recursive: Annotated[bool, Meta(description="Also list what is in the folders below")] = False,  # noqa: FBT002
+    *,
+    context: Context,
+) -> str:
+    """List the files and folders in a folder of the environment."""
+    return listing(Confined.of(context), path, recursive=recursive)
+
+
+FILE_TOOLS = (read_file, list_files)
+
+
+def text_from(within: Confined, path: str, start_line: int = 1) -> str:
     """Return a text file from `start_line` on, at most `MOST_CHARACTERS`, saying so where there is more."""
     data = within.read(path, MOST_BYTES)
     if b"\0" in data[:8192]:
@@ -49,7 +80,7 @@ def _whole_lines(lines: list[str], start_line: int) -> str:
     return "\n".join([*cut, left])
 
 
-def list_files(within: Confined, path: str = ".", *, recursive: bool = False) -> str:
+def listing(within: Confined, path: str = ".", *, recursive: bool = False) -> str:
     """Return the names in a folder, one a line: folders end in `/`, files are followed by their size."""
     target = within.resolve(path)
     if not target.is_dir():
@@ -85,58 +116,3 @@ def _described(entry: Path, base: Path) -> str:
     if stat.S_ISLNK(status.st_mode):
         return f"{name} (link)"
     return f"{name}/" if stat.S_ISDIR(status.st_mode) else f"{name} ({status.st_size:,} bytes)"
-
-
-def _within(context: Context) -> Confined:
-    return Confined(context.folder, context.data_dir)
-
-
-def _text_argument(arguments: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = arguments.get(name, default)
-    if not isinstance(value, str) or not value:
-        raise ToolError(f"{name!r} is missing: it must be a text.")
-    return value
-
-
-async def _run_read_file(arguments: dict[str, Any], context: Context) -> str:
-    start = arguments.get("start_line", 1)
-    if not isinstance(start, int) or start < 1:
-        raise ToolError("'start_line' must be a whole number from 1 on.")
-    return await asyncio.to_thread(read_file, _within(context), _text_argument(arguments, "path"), start)
-
-
-async def _run_list_files(arguments: dict[str, Any], context: Context) -> str:
-    path = _text_argument(arguments, "path", ".")
-    return await asyncio.to_thread(list_files, _within(context), path, recursive=arguments.get("recursive") is True)
-
-
-READ_FILE = Tool(
-    name="read_file",
-    description="Read a text file of the environment's folder.",
-    parameters={
-        "type": "object",
-        "properties": {
-            "path": {"type": "string", "description": "Path relative to the environment's folder"},
-            "start_line": {"type": "integer", "minimum": 1, "description": "First line to return; 1 by default"},
-        },
-        "required": ["path"],
-        "additionalProperties": False,
-    },
-    run=_run_read_file,
-)
-
-LIST_FILES = Tool(
-    name="list_files",
-    description="List the files and folders in a folder of the environment.",
-    parameters={
-        "type": "object",
-        "properties": {
-            "path": {"type": "string", "description": "Folder, relative to the environment's; '.' by default"},
-            "recursive": {"type": "boolean", "description": "Also list what is in the folders below"},
-        },
-        "additionalProperties": False,
-    },
-    run=_run_list_files,
-)
-
-FILE_TOOLS = (READ_FILE, LIST_FILES)

@@ -15,13 +15,14 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.utils import is_dumb_terminal
 
-from prompt_objects import commands
+from prompt_objects import approval, commands
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
 from prompt_objects.errors import Busy, PromptObjectsError
 from prompt_objects.ui import drawing, toolbar
 from prompt_objects.ui.application import REDRAW_SECONDS, LineApplication
+from prompt_objects.ui.asking import Asking
 from prompt_objects.ui.completer import CommandCompleter
 from prompt_objects.ui.history import TypedHistory
 from prompt_objects.ui.keys import make_bindings
@@ -75,6 +76,8 @@ class Repl:
         self.buffer = self._make_buffer()
         self.app = self._make_application()
         self._screen = Screen(self.app)
+        self._asking = Asking(lambda: self.buffer, self._print)
+        chat.environment.approvals.ask = self._ask
         self._onlooker = Onlooker(chat, self._print, lambda: self._screen.width)
 
     async def run(self) -> None:
@@ -110,7 +113,9 @@ class Repl:
     def enter(self) -> None:
         """Send the line, carry out the command, or answer the question."""
         text = self.buffer.text
-        if self._work and self._watching:
+        if self._asking.is_open:
+            self._say_below(self._asking.take(_as_unicode(text)))
+        elif self._work and self._watching:
             self._stop(self._work)
         elif self._work:
             self._say_below(STILL_ANSWERING if self._answering else "still busy")
@@ -178,6 +183,13 @@ class Repl:
         self._question = None
         self._print(drawing.said("[y/N] ", text, self._screen.width))
         self._start(self._carry_out(partial(commands.answer, question, text)), answering=False)
+
+    async def _ask(self, question: approval.Question) -> approval.Answer:
+        self._catch_up()
+        try:
+            return await self._asking.ask(question, self._screen.width)
+        finally:
+            self.app.invalidate()
 
     def _start(self, work: Coroutine[Any, Any, None], *, answering: bool) -> None:
         self._answering = answering
@@ -254,6 +266,8 @@ class Repl:
     # What is shown
 
     def _prompt(self) -> str:
+        if self._asking.is_open:
+            return self._asking.prompt
         if self._question:
             return "[y/N] "
         return drawing.prompt(self.chat.po.name, self._screen.width)

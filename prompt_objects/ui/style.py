@@ -18,6 +18,8 @@ STYLE = Style.from_dict(
         "call": "ansibrightblack",
         "done": "ansibrightblack",
         "failed": "ansired",
+        "added": "ansigreen",
+        "removed": "ansired",
         "hint": "ansibrightblack",
         "notice": "ansiyellow",
         "status": "italic ansibrightblack",

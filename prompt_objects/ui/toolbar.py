@@ -2,6 +2,7 @@
 
 from prompt_toolkit.utils import get_cwidth
 
+from prompt_objects.bus import Spent
 from prompt_objects.chat import Chat
 from prompt_objects.ui.drawing import cut
 from prompt_objects.ui.sanitize import clean_line
@@ -14,11 +15,13 @@ _KILO = 1000
 
 
 def facts(chat: Chat) -> tuple[str, ...]:
-    """Return object, session, who else is at it, messages, model and tokens, the most telling first."""
+    """Return object, session, who else is at it, messages, model, tokens, what was spent: the most telling first."""
     info = chat.session.info
     tokens = info.prompt_tokens + info.completion_tokens
     other = f"in use by {chat.holder.user}" if chat.holder else ""
-    parts = (chat.po.name, info.name, other, count(info.message_count, "message"), chat.model, _tokens(tokens))
+    spent = _spent(chat.spent) if chat.spent else ""
+    messages = count(info.message_count, "message")
+    parts = (chat.po.name, info.name, other, messages, chat.model, _tokens(tokens), spent)
     return tuple(clean_line(part) for part in parts if part)
 
 
@@ -29,7 +32,26 @@ def fitted(parts: tuple[str, ...], width: int) -> str:
     return cut(_SEPARATOR.join(parts), width)
 
 
+def _spent(spent: Spent) -> str:
+    """Say what a message has taken of what it may; of what is not limited, only the cost is told."""
+    amount, limits = spent.amount, spent.limits
+    parts = [f"{amount.turns}/{limits.turns} steps"]
+    if limits.tokens is not None:
+        parts.append(f"{_short(amount.tokens)}/{_short(limits.tokens)} tokens")
+    if limits.cost is not None:
+        parts.append(f"${amount.cost:.2f}/${limits.cost:.2f}")
+    elif amount.cost:
+        parts.append(f"${amount.cost:.2f}")
+    if limits.seconds is not None:
+        parts.append(f"{spent.seconds:.0f}/{limits.seconds:g} s")
+    return " ".join(parts)
+
+
+def _short(number: int) -> str:
+    return str(number) if number < _KILO else f"{number / _KILO:.1f}k"
+
+
 def _tokens(number: int) -> str:
     if number < _KILO:
         return count(number, "token") if number else ""
-    return f"{number / _KILO:.1f}k tokens"
+    return f"{_short(number)} tokens"

@@ -9,7 +9,7 @@ import pytest
 
 from prompt_objects.errors import ToolError
 from prompt_objects.tools.confined import Confined
-from prompt_objects.tools.files import MOST_CHARACTERS, list_files, read_file
+from prompt_objects.tools.files import MOST_CHARACTERS, listing, text_from
 
 
 def within(folder: Path) -> Confined:
@@ -36,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
-    assert read_file(within(folder), "README.md") == "one\ntwo\nthree"
-    assert read_file(within(folder), "./README.md", 2) == "two\nthree"
-    assert read_file(within(folder), "docs/a.md") == "A"
-    assert read_file(within(folder), "inside") == "one\ntwo\nthree"
+    assert text_from(within(folder), "README.md") == "one\ntwo\nthree"
+    assert text_from(within(folder), "./README.md", 2) == "two\nthree"
+    assert text_from(within(folder), "docs/a.md") == "A"
+    assert text_from(within(folder), "inside") == "one\ntwo\nthree"
     with pytest.raises(ToolError, match="has 3 lines"):
-        read_file(within(folder), "README.md", 4)
+        text_from(within(folder), "README.md", 4)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
 )
 def test_nothing_outside_and_nothing_hidden_is_read(folder: Path, path: str) -> None:
     with pytest.raises(ToolError):
-        read_file(within(folder), path)
+        text_from(within(folder), path)
     with pytest.raises(ToolError):
-        list_files(within(folder), path)
+        listing(within(folder), path)
 
 
 def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
     seen: list[str] = []
     start = 1
     while True:
-        *shown, last = read_file(within(folder), "long.txt", start).split("\n")
+        *shown, last = text_from(within(folder), "long.txt", start).split("\n")
         seen += shown
         if not last.startswith("["):
             break
@@ -89,10 +89,10 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
 
 def test_a_line_that_is_too_long_is_cut_and_the_next_can_be_reached(folder: Path) -> None:
     (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
-    shown = read_file(within(folder), "wide.txt")
+    shown = text_from(within(folder), "wide.txt")
     assert "line 1 is longer" in shown
     assert "go on with start_line 2" in shown
-    assert read_file(within(folder), "wide.txt", 2) == "end"
+    assert text_from(within(folder), "wide.txt", 2) == "end"
 
 
 def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
     try:
         for _ in range(3000):
             with suppress(ToolError):
-                assert read_file(within(folder), "docs/a.md") == "A"
+                assert text_from(within(folder), "docs/a.md") == "A"
     finally:
         stop.set()
         swapper.join()
@@ -124,31 +124,31 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> No
     (folder / "l.txt").write_bytes("Grüße".encode("latin-1"))
     (folder / "bom.txt").write_bytes("\ufeffHi".encode())
     (folder / "empty").write_bytes(b"")
-    assert "binary file of 6 bytes" in read_file(within(folder), "b.bin")
-    assert "not UTF-8" in read_file(within(folder), "l.txt")
-    assert read_file(within(folder), "bom.txt") == "Hi"
-    assert read_file(within(folder), "empty") == "empty is empty."
+    assert "binary file of 6 bytes" in text_from(within(folder), "b.bin")
+    assert "not UTF-8" in text_from(within(folder), "l.txt")
+    assert text_from(within(folder), "bom.txt") == "Hi"
+    assert text_from(within(folder), "empty") == "empty is empty."
 
 
 def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path, words in {"docs": "is a folder", "pipe": "not an ordinary file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
-            read_file(within(folder), path)
+            text_from(within(folder), path)
     with pytest.raises(ToolError, match="no folder"):
-        list_files(within(folder), "nope")
+        listing(within(folder), "nope")
 
 
 def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
     (folder / "loop").symlink_to(folder / "loop")
     with pytest.raises(ToolError):
-        read_file(within(folder), "loop")
+        text_from(within(folder), "loop")
     with pytest.raises(ToolError):
-        read_file(within(folder), "x" * 5000)
+        text_from(within(folder), "x" * 5000)
 
 
 def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) -> None:
-    assert list_files(within(folder)).splitlines() == [
+    assert listing(within(folder)).splitlines() == [
         "README.md (14 bytes)",
         "docs/",
         "inside (link)",
@@ -157,13 +157,13 @@ def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) 
         "state/",
         "up (link)",
     ]
-    assert list_files(within(folder), "docs") == "a.md (1 bytes)"
-    assert "docs/a.md (1 bytes)" in list_files(within(folder), recursive=True).splitlines()
+    assert listing(within(folder), "docs") == "a.md (1 bytes)"
+    assert "docs/a.md (1 bytes)" in listing(within(folder), recursive=True).splitlines()
 
 
 def test_a_long_listing_is_cut(folder: Path) -> None:
     for n in range(600):
         (folder / "docs" / f"{n}.txt").touch()
-    lines = list_files(within(folder), "docs").splitlines()
+    lines = listing(within(folder), "docs").splitlines()
     assert len(lines) == 501
     assert "more than 500" in lines[-1]

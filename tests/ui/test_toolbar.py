@@ -23,3 +23,16 @@ def test_who_else_is_at_the_session_stands_behind_its_name(tmp_path: Path) -> No
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         chat.holder = Holder.here("ann\x1b[2J")
         assert facts(chat) == ("scout", "Default", "in use by ann", "0 messages")
+
+
+async def test_what_the_message_takes_of_what_it_may_is_shown(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\nlimits: {turns: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
+    async with open_house(tmp_path, ScriptedLLM(["Hello"]), house) as env:
+        chat = Chat(env, env["scout"], env["scout"].session_manager.current())
+        with env.bus.subscribe() as news:
+            await chat.say("Go")
+            for event in news.drain():
+                chat.hear(event)
+        assert chat.spent is not None
+        tokens = chat.spent.amount.tokens
+        assert facts(chat)[-1] == f"1/9 steps {tokens}/50.0k tokens $0.00/$0.50 0/60 s"

@@ -1,0 +1,82 @@
+"""`prompt-objects check`: who may ask whom and use what, and what there is to say about it."""
+
+import os
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from prompt_objects.catalogue import find_definitions
+from prompt_objects.cli.fields import check_fields
+from prompt_objects.cli.opening import meant_folder
+from prompt_objects.cli.streams import put, put_as_json
+from prompt_objects.config import CONFIG_FILE, load_config
+from prompt_objects.errors import UsageError
+from prompt_objects.graph.check import check
+from prompt_objects.graph.drawing import mermaid
+from prompt_objects.graph.finding import Finding
+from prompt_objects.graph.links import Graph
+from prompt_objects.graph.survey import Survey, survey
+from prompt_objects.graph.worst_case import WorstCase, worst_cases
+from prompt_objects.locate import require_environment
+from prompt_objects.ui.sanitize import clean_line
+from prompt_objects.wording import count
+
+__all__ = ["run"]
+
+
+def run(options: Namespace) -> int:
+    """Print the graph and what was found in it; 1 where there is an error among that."""
+    if options.json and options.mermaid:
+        raise UsageError("Either --json or --mermaid: both do not fit into one output.")
+    seen = _look(require_environment(meant_folder(options)))
+    found = check(seen)
+    if options.json:
+        put_as_json(check_fields(seen, found, worst_cases(seen.graph)))
+    elif options.mermaid:
+        put(mermaid(seen.graph, seen.root))
+    else:
+        for line in (*_lines(seen.graph, worst_cases(seen.graph)), *map(str, found), _verdict(seen.graph, found)):
+            put(clean_line(line))
+    return int(any(finding.severity == "error" for finding in found))
+
+
+def _look(folder: Path) -> Survey:
+    """Look at an environment without opening it: no store is connected to, nothing is written."""
+    from prompt_objects.toolbox import open_toolbox
+
+    config = load_config(folder, os.environ)
+    tools = open_toolbox(folder, http_allow=config.http_allow).tools
+    files, clashes = find_definitions(folder / "objects")
+    return survey(
+        files,
+        folder / CONFIG_FILE,
+        tools={name: tool.effect for name, tool in tools.items()},
+        bounds=config.limits,
+        default_object=config.default_object,
+        faults=clashes,
+    )
+
+
+def _lines(graph: Graph, costs: Mapping[str, WorstCase]) -> Iterator[str]:
+    """Say of every object whom it asks, what it uses, and what a message to it may lead to."""
+    shown = {name: clean_line(name) for name in graph.objects}
+    width = max(map(len, shown.values()), default=0)
+    for name in graph.objects:
+        parts = [f"asks {', '.join(graph.asks(name))}"] if graph.asks(name) else []
+        parts += [f"uses {', '.join(link.target for link in graph.uses(name))}"] if graph.uses(name) else []
+        parts += [_cost(costs[name])] if name in costs else ["broken"]
+        yield f"{shown[name]:{width}}  {'; '.join(parts)}"
+
+
+def _cost(cost: WorstCase) -> str:
+    most = "at most" if cost.exact else "no more than"
+    return f"{most} {count(cost.requests, 'request')} a message, {count(cost.at_once, 'turn')} at once"
+
+
+def _verdict(graph: Graph, found: Sequence[Finding]) -> str:
+    looked = f"Looked at {count(len(graph.objects), 'prompt object')}"
+    if not found:
+        return f"{looked}: all is well."
+    severities = Counter(finding.severity for finding in found)
+    return f"{looked}: {', '.join(count(number, severity) for severity, number in severities.items())}."

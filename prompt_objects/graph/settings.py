@@ -1,0 +1,97 @@
+"""Findings about what is set and has no use: limits, models, and MCP servers."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import asdict
+
+from prompt_objects.definition import Definition
+from prompt_objects.graph.finding import Finding, Severity
+from prompt_objects.graph.survey import Survey
+from prompt_objects.spelling import did_you_mean
+from prompt_objects.yaml_document import Position, shown
+
+__all__ = ["limits", "models", "servers"]
+
+_ALWAYS_THERE = ("default", "rehearsal")
+
+
+def limits(survey: Survey) -> Iterator[Finding]:
+    """Find limits that have no effect, and those that take one away from a capability."""
+    for definition in survey.graph.definitions.values():
+        for key in survey.places.keys(definition.file, "limits"):
+            value = survey.places.value(definition.file, "limits", key)
+            remark = _about_limit(survey, definition, key, value) if value is not None else None
+            if remark:
+                yield Finding(
+                    severity=remark[0],
+                    kind="limit",
+                    file=definition.file,
+                    at=survey.places.of(definition.file, "limits", key),
+                    text=f"limits.{key} {remark[1]}",
+                    path=(definition.name,),
+                )
+
+
+def _about_limit(survey: Survey, definition: Definition, key: str, value: float) -> tuple[Severity, str] | None:
+    """Say what there is to say about a limit that a definition gives."""
+    name, asked = definition.name, survey.graph.asks(definition.name)
+    bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # which counts where environment.yaml is silent
+    if key in {"turns", "parallel"} and not definition.capabilities:
+        return "note", f"has no use: {name} has no capabilities, and answers at once."
+    if key == "depth" and not asked:
+        return "note", f"has no use: {name} asks nobody."
+    if key == "depth" and value == 0:
+        return "warning", f"is 0, so {name} can never ask those whom it names: {', '.join(asked)}."
+    bound = bounds.get(key)
+    if bound is not None and value > bound:
+        return "note", f"is {value}, and has no use beyond {bound}, which is the environment's."
+    return None
+
+
+def models(survey: Survey) -> Iterator[Finding]:
+    """Find models that nothing asks for, and names that are none of environment.yaml's, where it has any."""
+    known = survey.places.keys(survey.settings, "models")
+    used = {survey.places.value(survey.settings, "model"), *_ALWAYS_THERE}
+    for definition in survey.graph.definitions.values() if known else ():
+        for place, model in _asked_models(survey, definition):
+            used.add(model)
+            if model not in {*known, *_ALWAYS_THERE}:
+                near = did_you_mean(model, known)
+                told = (
+                    f"{shown(model)} is none of environment.yaml's models, so a server's own of that name is meant."
+                )
+                yield Finding(
+                    severity="warning" if near else "note",
+                    kind="model",
+                    file=definition.file,
+                    at=place,
+                    text=f"{told} {near}".rstrip(),
+                    path=(definition.name,),
+                )
+    for model in known:
+        if model not in used:
+            text = f"No prompt object asks for the model {shown(model)}; only a person can choose it."
+            yield _unused(survey, ("models", model), text)
+
+
+def _asked_models(survey: Survey, definition: Definition) -> Iterator[tuple[Position, str]]:
+    if definition.model is None:
+        return
+    if definition.model.use:
+        yield definition.model.at, definition.model.use
+    for index, name in enumerate(definition.model.fallback):
+        yield survey.places.of(definition.file, "model", "fallback", index), name
+
+
+def servers(survey: Survey) -> Iterator[Finding]:
+    """Find MCP servers whose tools no prompt object may use."""
+    used = {link.target for link in survey.graph.links if link.kind == "server"}
+    for name in survey.graph.servers:
+        if name not in used:
+            text = f"No prompt object may use the tools of the MCP server {shown(name)}."
+            yield _unused(survey, ("mcp_servers", name), text)
+
+
+def _unused(survey: Survey, path: tuple[str, ...], text: str) -> Finding:
+    place = survey.places.of(survey.settings, *path, key=True)
+    return Finding(severity="note", kind="unused", file=survey.settings, at=place, text=text)

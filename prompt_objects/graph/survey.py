@@ -1,0 +1,73 @@
+"""A look at the whole of an environment: its graph, and all that can be found in it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from prompt_objects.definition import load_definition
+from prompt_objects.errors import DefinitionError
+from prompt_objects.graph.links import Graph
+from prompt_objects.graph.places import Places
+from prompt_objects.limits import GivenLimits
+
+if TYPE_CHECKING:
+    from prompt_objects.definition import Definition
+
+__all__ = ["Survey", "survey"]
+
+
+class Survey(Struct, frozen=True, kw_only=True):
+    """What a check looks at.
+
+    `settings` is environment.yaml, which need not be there; `default_object` is the one that it names, and `root` the
+    one that opens where none was used before, None where there are no objects. `faults` say what is wrong with files
+    that cannot be understood.
+    """
+
+    graph: Graph
+    settings: Path
+    default_object: str | None
+    root: str | None
+    bounds: GivenLimits
+    faults: tuple[DefinitionError, ...]
+    places: Places
+
+    def file(self, name: str) -> Path:
+        """Return the file of an object whose definition can be read."""
+        return self.graph.definitions[name].file
+
+
+def survey(  # noqa: PLR0913 - all but the first two are given by their own names
+    files: Mapping[str, Path],
+    settings: Path,
+    *,
+    tools: Mapping[str, str],
+    bounds: GivenLimits,
+    default_object: str | None = None,
+    faults: Iterable[DefinitionError] = (),
+) -> Survey:
+    """Read the definitions in `files`, by name, and see what joins them.
+
+    `tools` gives the effect of each tool by its name; `bounds` are the environment's limits; `faults` are what
+    is known to be wrong beforehand, such as two files for one name.
+    """
+    definitions: dict[str, Definition] = {}
+    broken = list(faults)
+    for name, file in files.items():
+        try:
+            definitions[name] = load_definition(file, bounds=bounds)
+        except DefinitionError as fault:
+            broken.append(fault)
+    places = Places()
+    servers = places.keys(settings, "mcp_servers")
+    return Survey(
+        graph=Graph(definitions, objects=files, tools=tools, servers=servers, bounds=bounds),
+        settings=settings,
+        default_object=default_object,
+        root=default_object if default_object in files else min(files, default=None),
+        bounds=bounds,
+        faults=tuple(broken),
+        places=places,
+    )

@@ -1,0 +1,53 @@
+"""The tools of an environment: built in, its own in `tools/*.py`, of installed packages, and a program's own."""
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from prompt_objects.tools import Tool
+from prompt_objects.tools.discovery import Found, installed_tools, load_tools, read_tool_files
+from prompt_objects.tools.edit import EDIT_TOOLS
+from prompt_objects.tools.files import FILE_TOOLS
+from prompt_objects.tools.http import http_get
+from prompt_objects.tools.search import search_files
+from prompt_objects.trust import Trust, digest_of
+
+__all__ = ["Toolbox", "open_toolbox"]
+
+
+class Toolbox(Struct, frozen=True):
+    """Tools by name, and sentences about those that could not be had."""
+
+    tools: dict[str, Tool]
+    notices: tuple[str, ...] = ()
+
+
+def open_toolbox(
+    folder: Path, *, given: Iterable[Tool] = (), http_allow: Collection[str] = (), trust: Trust | None = None
+) -> Toolbox:
+    """Collect the tools of the environment in `folder`; of two with one name the first counts.
+
+    `given` are a program's own. `http_allow` are hosts that http_get may ask although they are not public. What
+    stands in `tools/*.py` is loaded if the person trusts it as it is; `trust` is by default that of the user.
+    """
+    tools = {tool.name: tool for tool in (*given, *FILE_TOOLS, search_files, *EDIT_TOOLS, http_get(http_allow))}
+    notices: list[str] = []
+    for found in _found(folder, tools, trust):
+        tools.update(found.tools)
+        notices += found.notices
+    return Toolbox(tools, tuple(notices))
+
+
+def _found(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[Found]:
+    files, faults = read_tool_files(folder)
+    if not files:
+        yield Found({}, faults)
+    elif (trust or Trust.of_user()).holds(folder, digest_of(files)):
+        yield Found({}, faults)
+        yield load_tools(files, taken)
+    else:
+        names = ", ".join(f"tools/{file.name}" for file in files)
+        notice = f"Not loaded, as you have not trusted it as it is now: {names}. Read it, then: prompt-objects trust"
+        yield Found({}, (*faults, notice))
+    yield installed_tools(taken)

@@ -1,0 +1,59 @@
+"""From the shell: code of an environment, and tools that would ask, need a person's word."""
+
+from pathlib import Path
+
+import pytest
+from program import run
+
+from houses import make_house
+
+CODE = '''
+from prompt_objects import tool
+
+@tool
+def shout(text: str) -> str:
+    """Say it loudly."""
+    return text.upper()
+'''
+OBJECTS = {
+    "loud": "name: loud\ncapabilities: [shout]\nprompt: Shout.\n",
+    "scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n",
+}
+WRITE = 'call write_file {"path": "a.txt", "content": "Hello"}'
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    make_house(tmp_path, OBJECTS)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "loud.py").write_text(CODE)
+    return tmp_path
+
+
+def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> None:
+    state = {"XDG_STATE_HOME": str(house / "state"), "HOME": str(house)}
+    assert "there is no such tool" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stderr
+    assert run("trust", cwd=house, **state).returncode == 2  # nobody there to be asked
+    trusted = run("trust", "--yes", cwd=house, **state)
+    assert "loud.py" in trusted.stdout
+    assert "Trusted, until one of them changes." in trusted.stdout
+    assert "You trust them as they are." in run("trust", cwd=house, **state).stdout
+    assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stdout
+    (house / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
+    assert run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).returncode == 1
+
+
+def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(house: Path) -> None:
+    refused = run("-p", WRITE, "chat", "scribe", cwd=house)
+    assert refused.returncode == 0
+    assert "needs a person's approval" in refused.stdout + refused.stderr
+    assert not (house / "a.txt").exists()
+    assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=house).returncode == 0
+    assert (house / "a.txt").read_text() == "Hello"
+
+
+def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    told = run("trust", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "There is nothing to trust" in told.stdout

@@ -1,0 +1,31 @@
+"""Small teams of prompt objects, written in a line each, for the tests of the graph."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from prompt_objects.graph.links import Graph
+from prompt_objects.graph.survey import Survey, survey
+from prompt_objects.limits import GivenLimits
+
+TOOLS = {"look": "read", "write": "write", "start": "execute", "send": "network"}
+
+
+def look_at(
+    folder: Path,
+    objects: Mapping[str, str],
+    *,
+    settings: str = "",
+    bounds: GivenLimits = GivenLimits(),  # noqa: B008 (immutable)
+    default_object: str | None = None,
+) -> Survey:
+    """Write each object as what follows its name in YAML, `capabilities: [b, look]`, and look at all of them."""
+    files = {}
+    for name, text in objects.items():
+        files[name] = folder / f"{name}.yaml"
+        files[name].write_text(f"name: {name}\nprompt: P.\n{text}\n")
+    (folder / "environment.yaml").write_text(settings)
+    return survey(files, folder / "environment.yaml", tools=TOOLS, bounds=bounds, default_object=default_object)
+
+
+def graph_of(folder: Path, objects: Mapping[str, str], bounds: GivenLimits = GivenLimits()) -> Graph:  # noqa: B008
+    return look_at(folder, objects, bounds=bounds).graph

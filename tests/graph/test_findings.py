@@ -1,0 +1,181 @@
+"""What a check finds, where, and how grave it is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from teams import look_at
+
+from prompt_objects.graph.check import check
+from prompt_objects.graph.places import Places
+from prompt_objects.limits import GivenLimits
+
+
+def told(folder: Path, objects: Mapping[str, str], **surroundings: Any) -> list[str]:
+    """Return what is found, as `a:3:16: note: …`."""
+    found = map(str, check(look_at(folder, objects, **surroundings)))
+    return [line.removeprefix(f"{folder}/").replace(".yaml:", ":", 1) for line in found]
+
+
+def test_a_team_in_order_gives_nothing_to_say(tmp_path: Path) -> None:
+    assert told(tmp_path, {"a": "capabilities: [b, look]", "b": "capabilities: [look]"}) == []
+    assert told(tmp_path, {}) == []
+
+
+def test_all_that_is_missing_is_told_at_its_place(tmp_path: Path) -> None:
+    lines = told(tmp_path, {"a": "capabilities:\n  - b\n  - loook\n  - {po: c}\n  - {mcp: hub}", "b": ""})
+    assert lines == [
+        "a:5:5: error: Capability 'loook': there is no such tool or prompt object. Did you mean 'look'?",
+        "a:6:10: error: Capability 'c': there is no such prompt object.",
+        "a:7:11: error: Capability 'hub': there is no such MCP server.",
+    ]
+
+
+def test_a_default_object_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (line,) = told(tmp_path, {"anna": ""}, settings="default_object: ana\n", default_object="ana")
+    assert line == "environment:1:17: error: There is no prompt object 'ana' to begin with. Did you mean 'anna'?"
+
+
+def test_a_broken_definition_is_an_error_and_the_others_are_looked_at_all_the_same(tmp_path: Path) -> None:
+    lines = told(tmp_path, {"a": "capabilities: [b, loook]", "b": "capabilitys: []"})
+    assert lines == [
+        "a:3:19: error: Capability 'loook': there is no such tool or prompt object. Did you mean 'look'?",
+        "b:3:1: error: Unknown key 'capabilitys'. Did you mean 'capabilities'?",
+    ]
+
+
+def test_a_circle_is_a_note_at_the_capability_that_closes_it(tmp_path: Path) -> None:
+    lines = told(tmp_path, {"a": "capabilities: [b]", "b": "capabilities: [look, c]", "c": "capabilities: [a]"})
+    refused = "a call that closes it is refused, and its caller goes on without it."
+    assert lines == [f"c:3:16: note: a → b → c → a is a circle; {refused}"]
+
+
+def test_who_is_never_reached_from_the_root_is_a_note(tmp_path: Path) -> None:
+    objects = {"a": "capabilities: [b]", "b": "", "c": "capabilities: [a]"}
+    (line,) = told(tmp_path, objects)
+    assert line == "c:1:7: note: a reaches c neither itself nor through others; only a person can turn to it."
+    assert told(tmp_path, objects, default_object="c") == []
+
+
+def test_who_is_too_deep_for_the_limits_is_told_with_the_way(tmp_path: Path) -> None:
+    objects = {"a": "capabilities: [b]", "b": "capabilities: [c]", "c": ""}
+    (line,) = told(tmp_path, objects, bounds=GivenLimits(depth=1))
+    assert line == "c:1:7: note: a never gets as far as c: limits of depth end a → b → c before."
+
+
+def test_authority_that_is_reached_only_through_others_is_a_warning_with_the_shortest_way(tmp_path: Path) -> None:
+    objects = {
+        "a": "capabilities: [b, c, send]",
+        "b": "capabilities: [c, look]",
+        "c": "capabilities: [{tool: write, approval: always}, send]",
+    }
+    unasked = "only through others, without a person being asked"
+    assert told(tmp_path, objects) == [
+        f"a:3:19: warning: a reaches write, which changes files, {unasked}: a → c → write.",
+        f"b:3:16: warning: b reaches write, which changes files, {unasked}: b → c → write.",
+        "b:3:16: warning: b reaches send, which sends over the network, only through others: b → c → send.",
+    ]
+
+
+def test_what_is_never_approved_or_too_deep_is_no_authority(tmp_path: Path) -> None:
+    objects = {"a": "capabilities: [b]", "b": "capabilities: [{tool: start, approval: never}]"}
+    assert told(tmp_path, objects) == []
+    deep = {"a": "capabilities: [b]\nlimits: {depth: 1}", "b": "capabilities: [c]", "c": "capabilities: [start]"}
+    assert [line for line in told(tmp_path, deep, default_object="a") if line.startswith("a:")] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "is_covered"),
+    [
+        ("{mcp: hub}", "{mcp: hub}", True),
+        ("{mcp: hub}", "{mcp: hub, tools: [search_*]}", True),
+        ("{mcp: hub, tools: [search_*]}", "{mcp: hub, tools: [search_*]}", True),
+        ("{mcp: hub, tools: [search_*]}", "{mcp: hub, tools: [search_*, make_*]}", False),
+        ("{mcp: hub, tools: [search_*]}", "{mcp: hub}", False),
+        ("look", "{mcp: hub}", False),
+    ],
+)
+def test_the_tools_of_a_server_count_as_authority(tmp_path: Path, own: str, theirs: str, is_covered: bool) -> None:
+    objects = {"a": f"capabilities: [b, {own}]", "b": f"capabilities: [{theirs}]"}
+    lines = told(tmp_path, objects, settings="mcp_servers: {hub: {command: hub}}\n")
+    warning = "a:3:16: warning: a reaches the tools of the MCP server hub only through others: a → b → hub."
+    assert lines == ([] if is_covered else [warning])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("limits: {turns: 3}", "3:17: note: limits.turns has no use: a has no capabilities, and answers at once."),
+        ("limits: {depth: 3}", "3:17: note: limits.depth has no use: a asks nobody."),
+        ("limits: {tokens: 9}", None),
+        ("capabilities: [look]\nlimits: {depth: 0, turns: 3}", "4:17: note: limits.depth has no use: a asks nobody."),
+        (
+            "capabilities: [b]\nlimits: {depth: 0}",
+            "4:17: warning: limits.depth is 0, so a can never ask those whom it names: b.",
+        ),
+        (
+            "capabilities: [b]\nlimits:\n  turns: 31",
+            "5:10: note: limits.turns is 31, and has no use beyond 30, which is the environment's.",
+        ),
+        (
+            "capabilities: [b]\nlimits: {depth: 5}",
+            "4:17: note: limits.depth is 5, and has no use beyond 4, which is the environment's.",
+        ),
+        ("capabilities: [b]\nlimits: {turns: 30, depth: 4, cost: 2}", None),
+    ],
+)
+def test_limits_without_use_are_told(tmp_path: Path, text: str, expected: str | None) -> None:
+    lines = told(tmp_path, {"a": text, "b": ""}, bounds=GivenLimits(turns=30, cost=2.0))
+    assert [line for line in lines if "limits." in line] == ([f"a:{expected}"] if expected else [])
+
+
+def test_models_are_told_that_nobody_asks_for_and_that_are_not_there(tmp_path: Path) -> None:
+    objects = {
+        "a": "capabilities: [b, c]\nmodel: {use: quick, fallback: [slow, carefull, rehearsal]}",
+        "b": "model: gpt-9",
+        "c": "model: default",
+    }
+    models = (
+        "models:\n  quick: {model: q}\n  slow: {model: s}\n  careful: {model: c}\n  main: {model: m}\nmodel: main\n"
+    )
+    unknown = "is none of environment.yaml's models, so a server's own of that name is meant."
+    assert told(tmp_path, objects, settings=models) == [
+        f"a:4:38: warning: 'carefull' {unknown} Did you mean 'careful'?",
+        f"b:3:8: note: 'gpt-9' {unknown}",
+        "environment:4:3: note: No prompt object asks for the model 'careful'; only a person can choose it.",
+    ]
+    assert told(tmp_path, objects) == []  # without models of the environment's, every name is a server's
+
+
+def test_a_server_that_nobody_may_use_is_a_note(tmp_path: Path) -> None:
+    settings = "mcp_servers:\n  hub: {command: hub}\n  other: {command: o}\n"
+    lines = told(tmp_path, {"a": "capabilities: [{mcp: other}]"}, settings=settings)
+    assert lines == ["environment:2:3: note: No prompt object may use the tools of the MCP server 'hub'."]
+
+
+def test_errors_come_first_then_warnings_then_notes(tmp_path: Path) -> None:
+    objects = {"a": "capabilities: [b]\nlimits: {depth: 9}", "b": "capabilities: [write, a]", "c": "luck: 1"}
+    found = check(look_at(tmp_path, objects))
+    assert [finding.severity for finding in found] == ["error", "warning", "note", "note"]
+    assert [finding.kind for finding in found] == ["broken", "authority", "limit", "cycle"]
+    assert found[1].path == ("a", "b", "write")
+
+
+def test_places_in_markdown_are_those_of_the_whole_file(tmp_path: Path) -> None:
+    file = tmp_path / "m.md"
+    file.write_text("---\nname: m\nlimits:\n  depth: 3\n---\nlimits: {depth: 9}\n---\n")
+    places = Places()
+    assert places.value(file, "limits", "depth") == 3
+    assert places.of(file, "limits", "depth") == (4, 10)
+    assert places.keys(file, "limits") == ["depth"]
+
+
+def test_what_cannot_be_read_holds_nothing(tmp_path: Path) -> None:
+    places = Places()
+    for name, text in (("a.yaml", "a: ["), ("b.md", "no fence"), ("c.md", "---\nname: c"), ("d.yaml", "[1, 2]")):
+        (tmp_path / name).write_text(text)
+        assert places.value(tmp_path / name, "a", "b") is None
+        assert places.keys(tmp_path / name) == []
+        assert places.of(tmp_path / name, "a") == (1, 1)
+    assert places.keys(tmp_path / "none.yaml") == []

@@ -1,0 +1,145 @@
+"""Nothing is written, started or sent without a person's word, and nothing waits unseen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from houses import make_house
+from prompt_objects.approval import Answer, Edited, Question
+from prompt_objects.environment import Environment
+from prompt_objects.testing import ScriptedLLM, calls
+
+WRITE = calls(("write_file", {"path": "notes/a.txt", "content": "Hello\n"}))
+
+
+def house(**more: str) -> dict[str, str]:
+    return {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n", **more}
+
+
+async def written(
+    folder: Path,
+    objects: dict[str, str],
+    answer: Answer | None,
+    *,
+    script: Any = None,
+    start: str = "scribe",
+    **options: Any,
+) -> tuple[list[Question], str | None, list[str]]:
+    """Let an object write; return what was asked, what stands in the file, and the results that the model read."""
+    asked: list[Question] = []
+
+    async def ask(question: Question) -> Answer:
+        asked.append(question)
+        assert answer is not None
+        return answer
+
+    make_house(folder, objects)
+    llm = ScriptedLLM(script or [WRITE, "Done"])
+    async with Environment.open(folder, llm=llm, environ={}, **options) as env:
+        if answer is not None:
+            env.approvals.ask = ask
+        reply = await env[start].receive("Go")
+    file = folder / "notes" / "a.txt"
+    results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    return asked, file.read_text() if file.exists() else None, results
+
+
+async def test_what_writes_is_asked_about_with_its_diff(tmp_path: Path) -> None:
+    asked, text, _ = await written(tmp_path, house(), "once")
+    (question,) = asked
+    assert (question.path, question.tool, question.effect) == (("scribe",), "write_file", "write")
+    assert question.arguments == {"path": "notes/a.txt", "content": "Hello\n"}
+    assert "+Hello" in question.diff
+    assert text == "Hello\n"
+
+
+async def test_where_nobody_can_be_asked_it_is_refused_and_the_model_told(tmp_path: Path) -> None:
+    _, text, (result,) = await written(tmp_path, house(), None)
+    assert text is None
+    assert "needs a person's approval" in result
+
+
+async def test_what_is_allowed_in_advance_runs_unasked(tmp_path: Path) -> None:
+    assert (await written(tmp_path, house(), None, allow=["write_file"]))[1] == "Hello\n"
+
+
+async def test_a_refusal_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    _, text, (result,) = await written(tmp_path, house(), "no")
+    assert text is None
+    assert "did not allow" in result
+
+
+@pytest.mark.parametrize(("answer", "times"), [("once", 2), ("session", 1), ("never", 1)])
+async def test_an_answer_for_the_session_is_remembered(tmp_path: Path, answer: Answer, times: int) -> None:
+    asked, text, _ = await written(tmp_path, house(), answer, script=[WRITE, WRITE, "Done"])
+    assert len(asked) == times
+    assert (text is None) == (answer == "never")
+
+
+async def test_arguments_can_be_edited(tmp_path: Path) -> None:
+    answer = Edited({"path": "notes/a.txt", "content": "Better\n"})
+    assert (await written(tmp_path, house(), answer))[1] == "Better\n"
+
+
+@pytest.mark.parametrize(("said", "text"), [("always", "Hello\n"), ("never", None)])
+async def test_a_definition_may_allow_or_forbid(tmp_path: Path, said: str, text: str | None) -> None:
+    scribe = f"name: scribe\ncapabilities: [{{tool: write_file, approval: {said}}}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None, allow=["write_file"]))[1] == text
+
+
+@pytest.mark.parametrize(("pattern", "text"), [("notes/*", "Hello\n"), ("src/*", None)])
+async def test_arguments_within_a_pattern_run_unasked(tmp_path: Path, pattern: str, text: str | None) -> None:
+    allow = f"{{tool: write_file, allow: {{path: '{pattern}'}}}}"
+    scribe = f"name: scribe\ncapabilities: [{allow}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None))[1] == text
+
+
+async def test_a_link_does_not_lead_past_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "notes").symlink_to(tmp_path / "secret")
+    scribe = "name: scribe\ncapabilities: [{tool: write_file, allow: {path: 'notes/*'}}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None))[1] is None
+
+
+async def test_a_grandchild_is_asked_for_with_the_path_by_which_it_was_reached(tmp_path: Path) -> None:
+    objects = house(
+        boss="name: boss\ncapabilities: [helper]\nprompt: Ask.\n",
+        helper="name: helper\ncapabilities: [scribe]\nprompt: Ask.\n",
+    )
+    script = [calls(("helper", {"message": "Write"})), calls(("scribe", {"message": "Write"})), WRITE, "a", "b", "c"]
+    asked, text, _ = await written(tmp_path, objects, "once", script=script, start="boss")
+    assert [question.path for question in asked] == [("boss", "helper", "scribe")]
+    assert text == "Hello\n"
+
+
+async def test_authority_only_shrinks_along_a_delegation(tmp_path: Path) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [scribe, {tool: write_file, approval: never}]\nprompt: Ask.\n",
+        "scribe": "name: scribe\ncapabilities: [{tool: write_file, approval: always}]\nprompt: Write.\n",
+    }
+    script = [calls(("scribe", {"message": "Write"})), WRITE, "a", "b"]
+    assert (await written(tmp_path, objects, "once", script=script, start="boss"))[1] is None
+
+
+async def test_the_environment_says_what_holds_for_an_effect(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
+    assert (await written(tmp_path, house(), None))[1] == "Hello\n"
+
+
+async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
+    both = calls(("write_file", {"path": "a", "content": "1"}), ("write_file", {"path": "b", "content": "2"}))
+    open_questions = 0
+
+    async def ask(question: Question) -> Answer:
+        nonlocal open_questions
+        open_questions += 1
+        assert open_questions == 1
+        open_questions -= 1
+        return "once"
+
+    make_house(tmp_path, house())
+    async with Environment.open(tmp_path, llm=ScriptedLLM([both, "Done"]), environ={}) as env:
+        env.approvals.ask = ask
+        await env["scribe"].receive("Go")
+    assert (tmp_path / "a").read_text() + (tmp_path / "b").read_text() == "12"
