@@ -18,6 +18,8 @@ from operations import Operation, carry_out, choose_operation
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.stores import open_store
 
+_KEPT = 8  # a file takes a page, however short it is
+
 
 def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]") -> State:
     """Do operations until the disk refuses one; return what is there then, by the same store and by a new one."""
@@ -38,14 +40,19 @@ def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]
 
 
 def make_room(folder: Path, state: State) -> State:
-    """Empty the trash and cut every session, as a person would who needs the space; cutting takes a little itself."""
+    """Delete most sessions and cut the others, as a person would who needs the space; cutting takes a little."""
     with closing(open_store(f"files:{folder}")) as store:
-        for key, held in sorted(state.items(), key=lambda item: (not item[1].trashed, len(item[1].numbers))):
-            operation = (
-                Operation("purge", key) if held.trashed else Operation("truncate", key, count=len(held.numbers) // 3)
-            )
-            carry_out(store, operation)
-            state = after(state, operation)
+        sessions = sorted(state.items(), key=lambda item: (not item[1].trashed, len(item[1].numbers)))
+        for place, (key, held) in enumerate(sessions):
+            if held.trashed:
+                operations = [Operation("purge", key)]
+            elif place + _KEPT < len(sessions):
+                operations = [Operation("delete", key), Operation("purge", key)]
+            else:
+                operations = [Operation("truncate", key, count=len(held.numbers) // 3)]
+            for operation in operations:
+                carry_out(store, operation)
+                state = after(state, operation)
         look(store, [state])
     check_files(folder)
     return state

@@ -458,3 +458,19 @@ def test_an_id_is_taken_once(folder: Path, store: FileStore, session: Session) -
     with pytest.raises(StoreError, match=session.id):
         store.create(replace(session.info, name="Other"), {})
     assert fresh(folder, session).name == "Notes"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see what is open")
+@pytest.mark.parametrize("change", ["truncate", "update", "delete"])
+def test_what_is_cut_renamed_or_deleted_takes_no_more_space(store: FileStore, session: Session, change: str) -> None:
+    session.append(*said(1, 2, 3))
+    match change:
+        case "truncate":
+            store.truncate(session.id, 1)
+        case "update":
+            store.update(session.id, name="Another")
+        case _:
+            store.delete(session.id)
+            store.purge(session.id)
+    held = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert not [path for path in held if session.id in path and path.endswith("(deleted)")]

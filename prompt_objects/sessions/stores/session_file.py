@@ -109,8 +109,9 @@ class SessionFile:
             self.close()
 
     def unlock(self) -> None:
-        """Let go of the file's lock."""
-        disk.unlock(self.doc.descriptor)
+        """Let go of the file's lock; that of a file which was replaced went with it."""
+        if self._doc is not None:
+            disk.unlock(self._doc.descriptor)
 
     def _lock_known(self, *, writing: bool) -> bool:
         """Take the lock; False, without it, where another file is at the path by now."""
@@ -121,7 +122,7 @@ class SessionFile:
             size = doc.size_now()
             known = size is not None and self._is_known(size, writing=writing)
         finally:
-            if not known:
+            if not known and self._doc is doc:
                 disk.unlock(doc.descriptor)
         return known
 
@@ -203,8 +204,13 @@ class SessionFile:
             self._notes.append(note)
 
     def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
+        self._put(document(self.head, messages, updated_at))
+
+    def _put(self, chunks: Iterable[bytes]) -> None:
+        """Put another file in the place of this one, and let go of this: its space is free only then."""
         with self._doing("saved"):
-            disk.replace_file(self.path, document(self.head, messages, updated_at))
+            disk.replace_file(self.path, chunks)
+        self.close()
 
     @contextmanager
     def _doing(self, what: str) -> Iterator[None]:
@@ -238,16 +244,14 @@ class SessionFile:
         """Replace the file by one with another head and the same history, durably."""
         first = encode(head)[:-1] + b"," + LIST
         rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
-        with self._doing("saved"):
-            disk.replace_file(self.path, (first, rest))
+        self._put((first, rest))
         self.head = head
 
     def truncate(self, count: int, updated_at: str) -> None:
         """Replace the file by one that has the first `count` of its messages only, durably."""
         first = self.data().partition(b"\n")[0] + b"\n"
         body = body_of(self.doc.lines(0, count), first=True)
-        with self._doing("saved"):
-            disk.replace_file(self.path, (first, body, foot(updated_at)))
+        self._put((first, body, foot(updated_at)))
 
     def data(self) -> bytes:
         """Return the whole file."""
