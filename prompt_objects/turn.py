@@ -108,6 +108,8 @@ class Turn:
             reply = await self._answer(await connect())
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and isinstance(error.__cause__, PromptObjectsError):
+                self._notice(f"Not saved: {error.__cause__}")
             try:
                 await to_the_end(self._wind_up())
             finally:

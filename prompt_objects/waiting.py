@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` so that a cancellation takes effect only when it is done; what it raised then is passed over."""
+    """Await `work` so that a cancellation takes effect only when it is done; what it raised is the cause of it then."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # or the loop would complain that nobody asked
+        if not task.cancelled() and (failure := task.exception()):
+            raise cancelled from failure
         raise

@@ -1,6 +1,8 @@
 """What a turn promises: saved before anything follows, always a valid history, whatever ends it."""
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ from houses import open_house
 from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, Spent, TextDelta, TurnEnded, TurnStarted
 from prompt_objects.context import Context
 from prompt_objects.environment import Environment
-from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited
+from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm import LLM, Completion, Request, Text, Usage
 from prompt_objects.llm.connect import Connection
 from prompt_objects.message import request_messages
@@ -559,3 +561,26 @@ async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
     assert pricing(Usage(prompt=1_000_000, completion=500_000)) == 2.0
     await env.disconnect()
     env.close()
+
+
+async def test_a_message_that_could_not_be_saved_is_not_passed_over_when_it_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path, ScriptedLLM(["unused"])) as env:
+        session = env["scout"].session_manager.current()
+        began = threading.Event()
+
+        def refuse(*_: object, **__: object) -> None:
+            began.set()
+            time.sleep(0.1)
+            raise StoreError("The database cannot be reached.")
+
+        monkeypatch.setattr(env.store, "append", refuse)
+        with env.bus.subscribe() as news:
+            task = asyncio.create_task(env["scout"].receive("Hello", None, session))
+            await asyncio.to_thread(began.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            told = [event.text for event in news.drain() if isinstance(event, Notice)]
+        assert told == ["Not saved: The database cannot be reached."]

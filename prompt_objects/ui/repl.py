@@ -41,6 +41,7 @@ STATUS_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 HOW_TO_LEAVE = "Ctrl-D leaves"
+NOT_SENT = "Your last message was not sent; Up brings it back."
 CLEAR_FIRST = "Your message is back in the line; Ctrl-C clears it for that."
 
 
@@ -208,6 +209,8 @@ class Repl:
         self._tell()
         if self._gives_back and not self.buffer.text:
             self.buffer.document = Document(commands.typed(self.chat.pending))  # not kept, and so not lost either
+        elif self._gives_back and self.chat.pending:
+            self._note(NOT_SENT)
         self._gives_back = False
         self._facts = toolbar.facts(self.chat)
         self.app.invalidate()
