@@ -19,9 +19,9 @@ def facts(chat: Chat) -> tuple[str, ...]:
     info = chat.session.info
     tokens = info.prompt_tokens + info.completion_tokens
     other = f"in use by {chat.holder.user}" if chat.holder else ""
-    spent = _spent(chat.spent) if chat.spent else ""
+    spent = _spent(chat.spent) if chat.spent else ()
     messages = count(info.message_count, "message")
-    parts = (chat.po.name, info.name, other, messages, chat.model, _tokens(tokens), spent)
+    parts = (chat.po.name, info.name, other, messages, chat.model, _tokens(tokens), *spent)
     return tuple(clean_line(part) for part in parts if part)
 
 
@@ -32,7 +32,7 @@ def fitted(parts: tuple[str, ...], width: int) -> str:
     return cut(_SEPARATOR.join(parts), width)
 
 
-def _spent(spent: Spent) -> str:
+def _spent(spent: Spent) -> tuple[str, ...]:
     """Say what a message has taken of what it may; of what is not limited, only the cost is told."""
     amount, limits = spent.amount, spent.limits
     parts = [f"{amount.turns}/{limits.turns} steps"]
@@ -44,7 +44,7 @@ def _spent(spent: Spent) -> str:
         parts.append(f"${amount.cost:.2f}")
     if limits.seconds is not None:
         parts.append(f"{spent.seconds:.0f}/{limits.seconds:g} s")
-    return " ".join(parts)
+    return tuple(parts)
 
 
 def _short(number: int) -> str:
