@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` so that a cancellation takes effect only when it is done; what it raised is the cause of it then."""
+    """Await `work` so that a cancellation takes effect only when it is done; what it raised then is its cause."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
