@@ -31,15 +31,17 @@ _Variable: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
-_StoreUrl: TypeAlias = Annotated[
+_StoreUrl: TypeAlias = Annotated[  # what has a colon may hold a password: only the store knows how to quote it
     str,
-    Meta(pattern=r"^[a-z]+:", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
+    Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
 ]
-_SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*((?:[kKMG]i?)?)B?$")
+_SIZE = re.compile(r"^([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*((?:[kKMG]i?)?)B?$")
+_LARGEST_SIZE = 10**15
 _SIZE_WORDS = {WORDS: "a number of bytes, such as 50000000 or 50 MB"}
 _Size: TypeAlias = (
     Annotated[int, Meta(ge=1, extra=_SIZE_WORDS)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_WORDS)]
 )
+_No: TypeAlias = Annotated[bool, Meta(extra={WORDS: "false"})]
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -78,7 +80,7 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     store: _StoreUrl | None = None
     pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
     max_session_size: _Size | None = None
-    compress: bool | _Size | None = None
+    compress: _No | _Size | None = None
     backups: BackupSettings | None = None
     prune: PruneSettings | None = None
     approval: dict[Effect, Approval] | None = None
@@ -88,6 +90,7 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _FOR_LATER = ("mcp_servers", "logs")
+_WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
 def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
@@ -99,6 +102,7 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
     if document.data is None:
         return ConfigForm(), ()
     _expand(document, document.data, (), environ, set())
+    _leave_out(document.data)
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
     _check_sizes(document, form)
@@ -147,9 +151,10 @@ def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
         problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
         raise document.fault(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
     for key in ("max_session_size", "compress"):
-        size = getattr(form, key)
-        if isinstance(size, str) and _bytes(size) < 1:
-            raise document.fault(f"{label((key,))} must be at least 1 byte.", document.position_of(key))
+        size = _bytes(getattr(form, key) or 1)
+        if not 1 <= size <= _LARGEST_SIZE:
+            bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
+            raise document.fault(f"{label((key,))} must be {bound}.", document.position_of(key))
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
@@ -162,6 +167,14 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
         problem = f"`data_dir` is {source}, which is not below the environment's folder."
         hint = "Give a path below it, or an absolute one."
         raise document.fault(problem, document.position_of("data_dir"), hint=hint)
+
+
+def _leave_out(data: Any) -> None:
+    """Take keys without a value out of the mappings whose keys have defaults of their own."""
+    for key in _WITH_DEFAULTS if isinstance(data, dict) else ():
+        if isinstance(data.get(key), dict):
+            for name in [name for name, value in data[key].items() if value is None]:
+                del data[key][name]
 
 
 def _expand(

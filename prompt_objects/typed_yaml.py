@@ -80,14 +80,17 @@ def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any
         return document.fault(f"{what} has no value; it must be {wanted}.", at)
     allowed = [str(word) for kind in types for word in getattr(kind, "values", ())]
     hint = did_you_mean(source, allowed)
-    if isinstance(value, (bool, int, float)) and any(_takes_text(kind) for kind in types):
+    if isinstance(value, (bool, int, float)) and _would_take(types, source):
         hint = f'Quote it: "{source}"'
     seen = "text" if not path and isinstance(value, str) else _seen(value, source)
     return document.fault(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
 
 
-def _takes_text(kind: Any) -> bool:
-    return type(getattr(kind, "type", kind)).__name__ == "StrType"
+def _would_take(types: list[Any], text: str) -> bool:
+    """Tell whether what was read as a number, or as yes or no, is right for text, where it cannot be for a number."""
+    plain = {type(kind).__name__: kind for kind in (getattr(kind, "type", kind) for kind in types)}
+    wanted = None if plain.keys() & {"IntType", "FloatType", "BoolType"} else plain.get("StrType")
+    return wanted is not None and bool(re.search(wanted.pattern or "", text))
 
 
 def _seen(value: Any, source: str) -> str:

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 __all__ = ["BackupSettings", "PruneSettings"]
 
-_Days = Annotated[int, Meta(ge=1)]
+_Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
 class BackupSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,8 +15,8 @@ class BackupSettings(Struct, frozen=True, forbid_unknown_fields=True):
     Of each session at most `keep` backups are kept, none older than `days`, but always the newest.
     """
 
-    hours: Annotated[float, Meta(ge=0)] = 24
-    keep: Annotated[int, Meta(ge=1)] = 10
+    hours: Annotated[float, Meta(ge=0, le=876_000)] = 24
+    keep: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
     days: _Days = 90
 
 

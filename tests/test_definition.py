@@ -128,7 +128,7 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("'x` - at `$.name': 1", 1, "The key 'x` - at `$.name' contains a backtick", "out"),
         ("capabilities: reader", 15, "`capabilities` must be a list, not 'reader'", ""),
         ("capabilities: [read file]", 16, "must be a name of at most 64 letters", ""),
-        ("capabilities: [a, {po: 1}]", 24, "`capabilities[1].po` must be a name", 'Quote it: "1"'),
+        ("capabilities: [a, {po: on}]", 24, "`capabilities[1].po` must be a name", 'Quote it: "on"'),
         ("capabilities: [{}]", 16, "must have exactly one of `po`, `tool` and `mcp`", ""),
         ("capabilities: [{po: a, tool: b}]", 16, "must have exactly one of", ""),
         ("capabilities: [{pos: a}]", 17, "Unknown key 'pos' in `capabilities[0]`", "Did you mean 'po'?"),

@@ -101,8 +101,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "from": "text: the URL, without its password",
         "to": "text: the same",
         "counts": "object: how many sessions were `copied`, `completed`, `same`, `different`, `damaged`",
-        "sessions": "list of objects: `id`, `name`, `po_name`, `fate` (one of these words), `in_trash` (boolean), "
-        "`renamed` (text or null: the name in the target, where its own was taken)",
+        "sessions": "list of objects: `id`, `name`, `po_name`, `outcome` (one of these words), `in_trash` (boolean), "
+        "`renamed` (text or null: the name in the target, where that is another one)",
     },
     "What an examination found (`doctor --json`)": {
         "findings": "list of objects: `place`, `problem`, `remedy` (what repairing does about it), "
@@ -224,7 +224,7 @@ def copied_fields(copied: "Sequence[Copied]", source: str, target: str) -> dict[
                 "id": each.id,
                 "name": each.name,
                 "po_name": each.po_name,
-                "fate": each.outcome,
+                "outcome": each.outcome,
                 "in_trash": each.in_trash,
                 "renamed": each.renamed,
             }

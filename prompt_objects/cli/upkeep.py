@@ -1,21 +1,21 @@
 """`prompt-objects sessions backup, backups, restore-backup, prune, copy`: what is done for all sessions at once."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-
-from msgspec.structs import replace
 
 from prompt_objects.cli.fields import backup_fields, copied_fields, pruned_fields, report_fields, session_fields
 from prompt_objects.cli.opening import find_session, manager_for, open_environment
 from prompt_objects.cli.sessions import print_list, print_table
 from prompt_objects.cli.streams import note, put, put_as_json
 from prompt_objects.environment import Environment
+from prompt_objects.errors import UsageError
 from prompt_objects.sessions.backups import Backup, BackupReport
 from prompt_objects.sessions.prune import Pruned
 from prompt_objects.sessions.stores import Store, StoreOptions, open_store
-from prompt_objects.sessions.stores.url import masked, resolved
+from prompt_objects.sessions.stores.url import local_path, masked, resolved
 from prompt_objects.sessions.transfer import Copied, copy_all, outcomes
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import ago, count
@@ -54,7 +54,7 @@ def backups(options: Namespace) -> None:
 
     def row(each: Backup) -> tuple[str, ...]:
         messages = count(each.message_count, "message")
-        return each.path.name, messages, ago(each.updated_at), names.get(each.session_id, "gone for good")
+        return each.path.name, messages, ago(each.updated_at), names.get(each.session_id, "not in this store")
 
     print_list(
         kept[: options.limit],
@@ -121,16 +121,32 @@ def copy(options: Namespace) -> int:
 
 @contextmanager
 def _stores(options: Namespace, environment: Environment) -> Iterator[tuple[Store, Store]]:
-    """Open both; the target takes sessions of any size, as they were accepted once."""
+    """Open both. Raises `UsageError` for a source that is not there, and a store that keeps nothing."""
     wishes = StoreOptions(**environment.config.store_options)
-    with closing(
-        open_store(resolved(options.target, environment.folder), replace(wishes, max_session_size=None))
-    ) as to:
-        if not options.source:
+    source, target = (url and resolved(url, environment.folder) for url in (options.source, options.target))
+    if "memory:" in (source, target):
+        raise UsageError(
+            "The store memory: begins empty, and is gone when the copying ends.", hint="Name one that lasts."
+        )
+    if source:
+        _check_source(source)
+    with closing(open_store(target, wishes)) as to:
+        if not source:
             yield environment.store, to
             return
-        with closing(open_store(resolved(options.source, environment.folder), wishes)) as origin:
+        with closing(open_store(source, wishes)) as origin:
             yield origin, to
+
+
+def _check_source(url: str) -> None:
+    """Refuse a folder or file that is not there; to open it would be to make it."""
+    path = local_path(url)
+    place = path / "sessions" if path and url.startswith("files:") else path
+    if place and not os.path.exists(place):  # noqa: PTH110 - what may not be looked at is none, and no crash
+        raise UsageError(
+            f"{url!r} has no sessions: there is no {place}.",
+            hint="Name the store to copy from, such as files:PATH/.prompt_objects; nothing was copied.",
+        )
 
 
 def _show_progress(done: int, number: int) -> None:

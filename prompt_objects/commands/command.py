@@ -60,6 +60,11 @@ class Parameter(Struct, frozen=True):
         word = "|".join(self.choices) or self.name
         return f"<{word}>" if self.required else f"[{word}]"
 
+    @property
+    def need(self) -> str:
+        """Say what is missing where it is."""
+        return f"a number of {self.name}" if self.kind == "number" else f"a {self.name}"
+
     def takes(self, word: str) -> bool:
         """Tell whether a word may stand for it."""
         if self.kind == "number":
@@ -96,7 +101,7 @@ class Command(Struct, frozen=True):
             last = position == len(self.parameters) - 1
             word = rest if last else rest.partition(" ")[0]
             if not word and parameter.required:
-                raise UsageError(f"/{self.name} needs a {parameter.name}.", hint=f"Usage: {self.usage}")
+                raise UsageError(f"/{self.name} needs {parameter.need}.", hint=f"Usage: {self.usage}")
             if not word:
                 continue
             if not parameter.takes(word):

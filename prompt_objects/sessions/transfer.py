@@ -1,17 +1,17 @@
 """Moving sessions from one store into another, whatever kinds of store they are.
 
 Nothing in the source is changed, and nothing that is in the target already is overwritten, so that a copying which
-was interrupted can be run again: what is there and the same is passed over.
+was interrupted can be run again, and several can run at once: what is there and the same is passed over.
 """
 
 import sys
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from msgspec import Struct
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.errors import Conflict, Damaged, NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.record import Record
@@ -24,7 +24,7 @@ Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damage
 
 
 class Copied(Struct, frozen=True):
-    """What became of a session: `renamed` is its name in the target, where that had to be another one.
+    """What became of a session: `renamed` is its name in the target, where that is another one.
 
     One that is `different` in the target was left there as it is; one that is `damaged` cannot be read in the source.
     """
@@ -35,6 +35,17 @@ class Copied(Struct, frozen=True):
     outcome: Outcome
     in_trash: bool = False
     renamed: str | None = None
+
+
+class _Session(NamedTuple):
+    """A session of either store, whole."""
+
+    record: Record
+    messages: list[Message]
+    in_trash: bool
+
+
+_RIVALS = 20  # how often another copying may be faster before one gives up
 
 
 def outcomes(copied: Sequence[Copied]) -> dict[Outcome, int]:
@@ -57,6 +68,7 @@ def copy_all(source: Store, target: Store, progress: Callable[[int, int], None])
     as in the source; the moment of a deletion is that of the copying. Raises `StoreError` where a store refuses, or
     what was written is not what is read back.
     """
+    target.sessions(limit=1)  # a target that refuses says so, even where there is nothing to copy
     trash = [entry.info for entry in reversed(source.trash())]
     live = source.sessions()[::-1]
     copied = []
@@ -64,77 +76,102 @@ def copy_all(source: Store, target: Store, progress: Callable[[int, int], None])
         progress(number, len(trash) + len(live))
         in_trash = number < len(trash)
         try:
-            record, messages = _read(source, info.id, in_trash=in_trash)
+            ours = _read(source, info.id, in_trash=in_trash)
         except NotFound:
             continue  # deleted, restored or purged in between: it was not there at the end
         except Damaged:
             copied.append(Copied(info.id, info.name, info.po_name, "damaged", in_trash))
         else:
-            copied.append(_bring(target, record, messages, in_trash=in_trash))
+            copied.append(_bring(target, ours))
     progress(len(trash) + len(live), len(trash) + len(live))
     return copied
 
 
-def _read(store: Store, session_id: str, *, in_trash: bool) -> tuple[Record, list[Message]]:
+def _read(store: Store, session_id: str, *, in_trash: bool) -> _Session:
     if in_trash:
-        return store.read_trashed(session_id)
+        return _Session(*store.read_trashed(session_id), in_trash)
     record = store.load(session_id)
-    return record, store.read(session_id, 0, record.info.message_count)
+    return _Session(record, store.read(session_id, 0, record.info.message_count), in_trash)
 
 
-def _bring(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Copied:
-    info, renamed = record.info, None
-    outcome = _compare(target, record, messages, in_trash=in_trash)
-    if outcome == "copied":
-        made = create_numbered(target, info, record.metadata, messages)
-        renamed = made.info.name if made.info.name != info.name else None
-    elif outcome == "completed":
-        there = target.load(info.id).info.message_count
-        target.append(info.id, messages[there:], expected=there)
-    if outcome in ("copied", "completed"):
-        _settle(target, record, messages, in_trash=in_trash)
-    return Copied(info.id, info.name, info.po_name, outcome, in_trash, renamed)
+def _bring(target: Store, ours: _Session) -> Copied:
+    """Have it in the target, too; where another copying is faster, begin again with what is there then."""
+    info = ours.record.info
+    for _ in range(_RIVALS):
+        try:
+            theirs = _find(target, ours)
+        except Damaged:
+            return Copied(info.id, info.name, info.po_name, "different", ours.in_trash)
+        outcome = _compare(ours, theirs)
+        try:
+            name = _write(target, ours, theirs, outcome)
+        except (Conflict, NotFound):
+            continue
+        except StoreError:
+            if theirs or not _find(target, ours):
+                raise
+            continue
+        renamed = name if name != info.name else None
+        return Copied(info.id, info.name, info.po_name, outcome, ours.in_trash, renamed)
+    raise StoreError(f"Others keep changing {info.name!r} ({info.id}) in the target.", hint="Try again in a moment.")
 
 
-def _compare(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Outcome:
+def _find(target: Store, ours: _Session) -> _Session | None:
+    """Return what the target has under the id: where it belongs, or else among the others. Raises `Damaged`."""
+    for in_trash in (ours.in_trash, not ours.in_trash, ours.in_trash):  # it may be moved while one looks
+        try:
+            return _read(target, ours.record.info.id, in_trash=in_trash)
+        except NotFound:
+            continue
+    return None
+
+
+def _compare(ours: _Session, theirs: _Session | None) -> Outcome:
     """Say what is to become of a session, by what the target has under its id."""
-    session_id = record.info.id
-    try:
-        there, found = _read(target, session_id, in_trash=in_trash)
-    except Damaged:
-        return "different"
-    except NotFound:
-        return _compare_elsewhere(target, record, messages, in_trash=in_trash)
-    if digest(found) == digest(messages):
-        return "same" if there.metadata == record.metadata else "different"
-    is_shorter = len(found) < len(messages) and digest(found) == digest(messages[: len(found)])
-    return "completed" if is_shorter and not in_trash else "different"
-
-
-def _compare_elsewhere(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> Outcome:
-    """Say it for a session that is not where it belongs, but may be in the trash instead, or the reverse."""
-    try:
-        _, found = _read(target, record.info.id, in_trash=not in_trash)
-    except NotFound:
+    if theirs is None:
         return "copied"
-    except Damaged:
+    if theirs.in_trash and not ours.in_trash:
         return "different"
-    if in_trash and digest(found) == digest(messages):
-        target.delete(record.info.id)  # a copying was interrupted before it did
-        return "same"
-    return "different"
+    wanted, found = digest(ours.messages), digest(theirs.messages)
+    if wanted == found:
+        return "same" if theirs.record.metadata == ours.record.metadata else "different"
+    count = len(theirs.messages)
+    is_beginning = count < len(ours.messages) and found == digest(ours.messages[:count])
+    return "completed" if is_beginning and not ours.in_trash else "different"
 
 
-def _settle(target: Store, record: Record, messages: list[Message], *, in_trash: bool) -> None:
-    """Put what was written where it belongs, once it has been read back and is the same."""
-    session_id = record.info.id
-    found = target.read(session_id, 0, sys.maxsize)
-    if len(found) != len(messages) or digest(found) != digest(messages):
+def _write(target: Store, ours: _Session, theirs: _Session | None, outcome: Outcome) -> str:
+    """Write what the target lacks, also of what a copying that was interrupted left; return the name that it has."""
+    info = ours.record.info
+    name = theirs.record.info.name if theirs else info.name
+    if outcome == "copied":
+        name = create_numbered(target, info, ours.record.metadata, ours.messages).info.name
+    elif outcome == "completed" and theirs:
+        there = len(theirs.messages)
+        target.append(info.id, ours.messages[there:], expected=there, measured=False)
+    if outcome in ("copied", "completed"):
+        _check(target, ours)
+    is_live = not (theirs and theirs.in_trash)
+    if is_live and outcome != "different":
+        is_packed = outcome == "same" and theirs is not None and theirs.record.info.archived
+        _settle(target, ours, is_packed=is_packed)
+    return name
+
+
+def _check(target: Store, ours: _Session) -> None:
+    """Read back what was written, and compare it."""
+    info = ours.record.info
+    found = target.read(info.id, 0, sys.maxsize)
+    if len(found) != len(ours.messages) or digest(found) != digest(ours.messages):
         raise StoreError(
-            f"What was written of {record.info.name!r} ({session_id}) is not what is read back.",
+            f"What was written of {info.name!r} ({info.id}) is not what is read back.",
             hint="Nothing was changed where it is copied from. Look through the target with: prompt-objects doctor",
         )
-    if in_trash:
-        target.delete(session_id)
-    elif record.info.archived:
-        target.archive(session_id)
+
+
+def _settle(target: Store, ours: _Session, *, is_packed: bool) -> None:
+    """Archive it if it is archived, then put it into the trash if it is there."""
+    if ours.record.info.archived and not is_packed:
+        target.archive(ours.record.info.id)
+    if ours.in_trash:
+        target.delete(ours.record.info.id)

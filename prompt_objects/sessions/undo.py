@@ -93,7 +93,7 @@ def _put_back(store: Store, deed: Deed) -> Record | None:
         if is_new and there != messages[: deed.kept]:
             raise _in_between(deed, copy)
         if is_new:
-            store.append(deed.session, messages[deed.kept :], expected=deed.kept)
+            store.append(deed.session, messages[deed.kept :], expected=deed.kept, measured=False)
         store.purge(deed.copy)
         return store.load(deed.session) if is_new else None
     except NotFound:

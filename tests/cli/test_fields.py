@@ -92,7 +92,7 @@ def test_what_is_managed(house: Path, tmp_path: Path) -> None:
     copied = printed("sessions", "copy", "--to", f"files:{tmp_path / 'target'}", cwd=house)
     assert list(copied) == documented("What was copied (")
     assert copied["counts"]["copied"] == len(copied["sessions"]) == 4
-    assert list(copied["sessions"][0]) == ["id", "name", "po_name", "fate", "in_trash", "renamed"]
+    assert list(copied["sessions"][0]) == ["id", "name", "po_name", "outcome", "in_trash", "renamed"]
     (gone,) = printed("sessions", "purge", "--yes", cwd=house)
     assert list(gone) == SESSION
 

@@ -94,7 +94,7 @@ def test_backups_are_made_listed_and_brought_back(house: Path) -> None:
     assert listed.split() == [name, "2", "messages", "just", "now", "Notes"]
     run("sessions", "delete", "Notes", cwd=house)
     run("sessions", "purge", "--yes", cwd=house)
-    assert "gone for good" in run("sessions", "backups", cwd=house).stdout
+    assert "not in this store" in run("sessions", "backups", cwd=house).stdout
     assert run("sessions", "restore-backup", name, cwd=house).stdout.startswith("Restored: Notes (")
     assert "Hello there" in run("sessions", "show", "Notes", cwd=house).stdout
     assert run("sessions", "restore-backup", "nothing.json.gz", cwd=house).returncode == 2
@@ -139,6 +139,37 @@ def test_copying_says_what_did_not_go_smoothly(house: Path, tmp_path: Path) -> N
     assert (house / "back" / "sessions").is_dir()
 
 
+@pytest.mark.parametrize("url", ["files:typod", "sqlite:///typo.db", "files:objects"])
+def test_a_source_that_is_not_there_is_refused_and_not_made(house: Path, url: str) -> None:
+    before = sorted(house.rglob("*"))
+    refused = run("sessions", "copy", "--from", url, "--to", "files:target", cwd=house)
+    assert refused.returncode == 2
+    assert "has no sessions: there is no " in refused.stderr
+    assert sorted(house.rglob("*")) == before
+
+
+@pytest.mark.parametrize("urls", [("--to", "memory:"), ("--from", "memory:", "--to", "files:target")])
+def test_copying_into_what_keeps_nothing_or_out_of_it_is_refused(house: Path, urls: tuple[str, ...]) -> None:
+    refused = run("sessions", "copy", *urls, cwd=house)
+    assert refused.returncode == 2
+    assert "gone when the copying ends" in refused.stderr
+
+
+def test_a_session_with_another_name_in_the_target_is_named(house: Path) -> None:
+    run("sessions", "copy", "--to", "files:target", cwd=house)
+    run("sessions", "rename", "Notes", "Travel", cwd=house)
+    again = run("sessions", "copy", "--to", "files:target", cwd=house)
+    assert again.returncode == 0
+    assert again.stdout.startswith("renamed  Travel (")
+    assert " is called Notes there\n" in again.stdout
+
+
+def test_backups_of_sessions_of_another_store_are_not_called_lost(house: Path) -> None:
+    run("sessions", "backup", cwd=house)
+    (house / "environment.yaml").write_text("store: files:elsewhere\n")
+    assert run("sessions", "backups", cwd=house).stdout.endswith("not in this store\n")
+
+
 def test_the_store_may_be_named_in_the_file_and_on_the_line(house: Path, tmp_path: Path) -> None:
     (house / "environment.yaml").write_text("store: files:elsewhere\n")
     assert names(house) == []
@@ -149,7 +180,12 @@ def test_the_store_may_be_named_in_the_file_and_on_the_line(house: Path, tmp_pat
 
 
 def test_a_password_is_not_shown(house: Path) -> None:
-    for where in (["list", "--store", "nosuch://ann:s3cret@host/x"], ["copy", "--to", "nosuch://ann:s3cret@host/x"]):
+    for where in (
+        ["list", "--store", "nosuch://ann:s3cret@host/x"],
+        ["copy", "--to", "nosuch://ann:s3cret@host/x"],
+        ["list", "--store", "postgresql://ann:ab@s3cret@127.0.0.1/x"],
+        ["list", "--store", "postgresql://ann:ab@top/s3cret@127.0.0.1/x"],
+    ):
         result = run("sessions", *where, cwd=house)
         assert result.returncode == 2
         assert "s3cret" not in result.stdout + result.stderr

@@ -59,6 +59,17 @@ def test_a_new_session_needs_no_name(chat: Chat) -> None:
     assert chat.session.name == "Session 2"
 
 
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [("/session truncate", "a number of messages"), ("/session rename", "a name"), ("/po", "a name")],
+)
+def test_what_is_missing_is_said_in_words(chat: Chat, line: str, missing: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, line)
+    assert str(caught.value) == f"{line} needs {missing}."
+    assert caught.value.hint.startswith(f"Usage: {line} <")
+
+
 def test_rename_switch_and_duplicate(chat: Chat) -> None:
     commands.run(chat, "/session rename Travel plans")
     assert chat.session.name == "Travel plans"

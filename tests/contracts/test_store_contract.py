@@ -342,6 +342,10 @@ class TestMaking:
         with pytest.raises(StoreError, match=info.id):
             store.create(replace(info, name="Other"), {})
         assert store.read(info.id, 0, 9) == said(1)
+        store.delete(info.id)
+        with pytest.raises(StoreError, match=info.id):
+            store.create(replace(info, name="Other"), {})
+        assert store.sessions() == []
 
     def test_what_json_cannot_say_makes_no_session(self, store: Store) -> None:
         for metadata, messages in (({"x": {1}}, []), ({}, said(b"bytes"))):
@@ -454,6 +458,7 @@ class TestSize:
         assert store.append(key, [answer], expected=1).message_count == 2
         with pytest.raises(SessionFull):
             store.append(key, said(""), expected=2)
+        assert store.append(key, said("again"), expected=2, measured=False).message_count == 3
         store.truncate(key, 0)
         store.append(key, said("x" * 3000), expected=0)
 

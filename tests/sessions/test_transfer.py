@@ -5,15 +5,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from prompt_objects.errors import StoreError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent
-from prompt_objects.sessions.stores import Store, open_store
+from prompt_objects.sessions.stores import Store, StoreOptions, open_store
 from prompt_objects.sessions.transfer import Copied, copy_all, digest
+from store_urls import Opener
 
 pytest_plugins = ["every_store"]
 
@@ -109,6 +114,74 @@ def test_one_that_was_to_go_to_the_trash_when_it_was_interrupted_goes_there(
     target.create(record.info, record.metadata, messages)
     copy()
     assert [entry.info.id for entry in target.trash()] == [record.info.id]
+
+
+def test_what_an_interrupted_copying_left_unarchived_is_archived_when_it_is_run_again(
+    store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, Copied]]
+) -> None:
+    record = store.load(sessions["Cold"])
+    target.create(replace(record.info, archived=False), record.metadata, store.read(record.info.id, 0, 9))
+    assert copy()["Cold"].outcome == "same"
+    assert target.load(record.info.id).info.archived
+
+
+def test_what_is_archived_in_the_trash_is_so_in_the_target_whenever_it_was_interrupted(
+    manager: SessionManager, store: Store, target: Store, sessions: dict[str, str]
+) -> None:
+    manager.delete("Cold")
+    record, messages = store.read_trashed(sessions["Cold"])
+    target.create(replace(record.info, archived=False), record.metadata, messages)
+    copy_all(store, target, lambda _done, _of: None)
+    assert target.read_trashed(sessions["Cold"])[0].info.archived
+    restored = target.restore(sessions["Cold"])
+    assert (restored.info.archived, restored.info.message_count) == (True, 1)
+
+
+def test_one_that_has_another_name_in_the_target_keeps_it_and_that_is_reported(
+    manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, Copied]]
+) -> None:
+    assert {each.renamed for each in copy().values()} == {None}
+    manager.rename("Notes", "Travel")
+    again = copy()["Travel"]
+    assert (again.outcome, again.renamed) == ("same", "Notes")
+    assert target.load(sessions["Notes"]).info.name == "Notes"
+
+
+def test_a_target_that_refuses_says_so_although_there_is_nothing_to_copy(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("no database at all, but a text that is longer than a header " * 20)
+    for url in (f"sqlite:///{tmp_path / 'notes.db'}", "postgresql://ann@127.0.0.1:1/x"):
+        with closing(open_store(url)) as refusing, pytest.raises(StoreError):
+            copy_all(store, refusing, lambda _done, _of: None)
+
+
+def test_what_was_accepted_once_is_completed_whatever_its_size(
+    manager: SessionManager, open_again: Opener, tmp_path: Path, sessions: dict[str, str]
+) -> None:
+    with closing(open_store(f"files:{tmp_path / 'small'}", StoreOptions(max_session_size=500))) as small:
+        for _ in range(2):
+            manager.get("Notes").append(*said("x" * 1000))
+            copied = copy_all(manager.store, small, lambda _done, _of: None)
+        assert {each.name: each.outcome for each in copied}["Notes"] == "completed"
+
+
+def test_several_copyings_into_one_target_at_once_all_come_to_an_end(
+    manager: SessionManager, store: Store, tmp_path: Path, sessions: dict[str, str]
+) -> None:
+    for number in range(6):
+        manager.create(f"Old {number}").append(*said("one"))
+        manager.archive(f"Old {number}")
+        manager.delete(f"Old {number}")
+        manager.create(f"More {number}").append(*said("two"))
+    urls = [f"{kind}{tmp_path / name}" for kind, name in (("files:", "many"), ("sqlite:///", "many.db"))]
+    for url in urls:
+        with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+            targets = [stack.enter_context(closing(open_store(url))) for _ in range(4)]
+            runs = list(pool.map(lambda target: copy_all(store, target, lambda _done, _of: None), targets))
+            assert {each.outcome for run in runs for each in run} <= {"copied", "same"}
+            assert {(each.renamed, len(run)) for run in runs for each in run} == {(None, 17)}
+            assert {info.id: info for info in targets[0].sessions()} == {info.id: info for info in store.sessions()}
+            trashed = [{each.info.id: each.info for each in each_store.trash()} for each_store in (targets[0], store)]
+            assert trashed[0] == trashed[1]
 
 
 def test_progress_goes_from_nothing_to_all(store: Store, target: Store, sessions: dict[str, str]) -> None:

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.errors import Busy, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Busy, NameTaken, NotFound, SessionFull, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import now
 from prompt_objects.sessions.journal import Deed, UndoJournal
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import Store, open_store
+from prompt_objects.sessions.stores import Store, StoreOptions, open_store
+from store_urls import Opener
 
 pytest_plugins = ["every_store"]
 
@@ -106,6 +107,18 @@ def test_what_was_cut_off_comes_back_and_the_copy_goes(manager: SessionManager, 
     assert (undone.operation, undone.record.info.message_count) == ("truncate" if kept else "clear", 3)
     assert list(manager.get("Notes").history) == before
     assert trashed(manager) == []
+
+
+def test_what_was_cut_off_comes_back_however_large_sessions_may_be(open_again: Opener, tmp_path: Path) -> None:
+    store = open_again(StoreOptions(max_session_size=500))
+    manager = SessionManager(store, "reader", journal=UndoJournal(tmp_path / "undo.json"))
+    session = manager.create("Notes")
+    session.append(*said("x" * 200))
+    session.append({"role": "assistant", "content": "y" * 800})
+    with pytest.raises(SessionFull):
+        session.append(*said("more"))
+    manager.clear("Notes")
+    assert manager.undo().record.info.message_count == 2
 
 
 def test_the_copy_of_what_was_cut_is_whole_and_says_of_what_it_is(manager: SessionManager, notes: Session) -> None:

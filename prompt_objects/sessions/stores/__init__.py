@@ -15,7 +15,7 @@ from prompt_objects.errors import UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
-from prompt_objects.sessions.stores.url import masked
+from prompt_objects.sessions.stores.url import expanded, masked
 
 __all__ = ["Lease", "Store", "StoreOptions", "open_store"]
 
@@ -62,12 +62,15 @@ class Store(Protocol):
         The end of a long history costs no more than the end of a short one.
         """
 
-    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+    def append(
+        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+    ) -> SessionInfo:
         """Add messages, all or none, to a session of `expected` messages.
 
         Raises `Conflict` where it has more or fewer than that, `UsageError` for what JSON cannot say, and
         `SessionFull` where a person's message (of the role "user") would take it beyond `max_session_size`; nothing
-        is written then. What answers a message that was accepted is kept whatever its size.
+        is written then. What answers a message that was accepted is kept whatever its size, and, with
+        `measured=False`, what was accepted once already.
         The cost depends neither on the length of the history nor on the number of sessions.
         """
 
@@ -129,7 +132,7 @@ class Store(Protocol):
 def _files(url: str, options: StoreOptions) -> Store:
     from prompt_objects.sessions.stores.files import FileStore
 
-    return FileStore(Path(url.partition(":")[2]).expanduser(), options)
+    return FileStore(expanded(url.partition(":")[2]), options)
 
 
 def _memory(url: str, options: StoreOptions) -> Store:
@@ -148,7 +151,7 @@ def _sqlite(url: str, options: StoreOptions) -> Store:
         from prompt_objects.sessions.stores.sql.sqlite import SQLite
         from prompt_objects.sessions.stores.sql.store import SqlStore
 
-    return SqlStore(SQLite(Path(place).expanduser()), options)
+    return SqlStore(SQLite(expanded(place)), options)
 
 
 def _postgresql(url: str, options: StoreOptions) -> Store:
@@ -187,7 +190,7 @@ def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # no
     Raises `UsageError` where the URL names no kind of store that there is.
     """
     kind, colon, place = url.partition(":")
-    if not colon or kind not in _KINDS or (not place and kind != "memory"):
+    if not colon or kind not in _KINDS or (not place and kind != "memory") or "\0" in url:
         known = ", ".join(form for form, _ in _KINDS.values())
         raise UsageError(f"{masked(url)!r} does not name a store.", hint=f"The stores that there are: {known}.")
     return _KINDS[kind][1](url, options)

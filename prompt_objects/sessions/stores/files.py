@@ -110,7 +110,7 @@ class FileStore:
             raise disk.failure("made", self._live.path, error) from error
         with self._index:
             self._entries.check_name(info.name, info.po_name)
-            if self._live.has(info.id):
+            if self._live.has(info.id) or self._trash.holds(info.id):
                 raise exists(info.id)
             self._index.doubt(info.id)
             try:
@@ -121,25 +121,28 @@ class FileStore:
             self._entries.follow(info)
         return Record(info, metadata)
 
-    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+    def append(
+        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+    ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
+        limit = self._options.max_session_size if measured else None
         while True:
             try:
                 with self._files.get(session_id) as file:
-                    return self._append(file, messages, lines, expected)
+                    return self._append(file, messages, lines, expected, limit)
             except NotFound:
                 if not self._archives.bring_back(session_id):
                     raise
 
     def _append(
-        self, file: SessionFile, messages: Sequence[Message], lines: list[bytes], expected: int
+        self, file: SessionFile, messages: Sequence[Message], lines: list[bytes], expected: int, limit: int | None
     ) -> SessionInfo:
         with file.locked(writing=True):
             if file.count != expected:
                 raise conflict(file.head.get("name"), file.count, expected)
             added = sum(map(len, lines))
-            check_size(file.head.get("name"), file.size, added, self._options.max_session_size, messages)
+            check_size(file.head.get("name"), file.size, added, limit, messages)
             moment = now()
             file.append(lines, timestamp(moment))
             info = self._entries.note(file, messages, expected, moment)

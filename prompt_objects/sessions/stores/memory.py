@@ -110,7 +110,9 @@ class MemoryStore:
         with self._mutex:
             return self._live(session_id).read(start, stop)
 
-    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+    def append(
+        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+    ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
         with self._mutex:
@@ -119,7 +121,8 @@ class MemoryStore:
             if count != expected:
                 raise conflict(kept.info.name, count, expected)
             added = sum(map(len, lines))
-            check_size(kept.info.name, kept.size, added, self._options.max_session_size, messages)
+            limit = self._options.max_session_size if measured else None
+            check_size(kept.info.name, kept.size, added, limit, messages)
             kept.unpack()
             kept.lines += lines
             kept.size += added

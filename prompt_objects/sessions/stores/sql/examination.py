@@ -54,6 +54,15 @@ class _Found(NamedTuple):
         """Return what the session's row is to say of the messages that can be read."""
         return {**sums_of(each.message for each in self.whole), "bytes": sum(each.size for each in self.whole)}
 
+    def _missing(self) -> int:
+        """Return how many there should be, by the count and the highest number, and are not."""
+        numbers = self._numbers()
+        wanted = max([int(self.row.message_count), len(numbers), *(n + 1 for n in numbers)])
+        return wanted - len(numbers)
+
+    def _numbers(self) -> list[int]:
+        return [row.n for row in (*(each.row for each in self.whole), *self.broken)]
+
     def faults(self) -> Iterator[tuple[str, str]]:
         """Say what does not fit, and what is done about it."""
         if self.broken:
@@ -62,9 +71,12 @@ class _Found(NamedTuple):
                 f"{len(self.broken)} of its messages cannot be read: {numbers}.",
                 "They are kept in the table corrupt, and the others renumbered.",
             )
-        elif any(each.row.n != n for n, each in enumerate(self.whole)):
+        if missing := self._missing():
+            are = "is" if missing == 1 else "are"
+            yield f"{missing:,} of its messages {are} missing.", "The others are renumbered; look for a backup of it."
+        elif any(n < 0 for n in self._numbers()):
             yield "Its messages are not numbered from 0 on.", "They are renumbered."
-        if not self.broken and not _is_same(self.row, self.sums()):
+        if not self.broken and not missing and not _is_same(self.row, self.sums()):
             yield "Its counts are not those of its messages.", "They are counted again."
 
 

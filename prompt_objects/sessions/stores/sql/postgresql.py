@@ -1,6 +1,8 @@
 """A database on a server."""
 
-from sqlalchemy import BigInteger, Table, cast, create_engine, extract, func, make_url
+from contextlib import suppress
+
+from sqlalchemy import URL, BigInteger, Table, cast, create_engine, extract, func, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
@@ -18,19 +20,24 @@ _CONNECTION = {
 }
 
 
+def _parsed(url: str) -> URL:
+    """Take an address apart. Raises `UsageError`, also where an @ of the password would end it before its time."""
+    with suppress(ArgumentError, ValueError):
+        if url.count("@") <= 1:
+            return make_url(url).set(drivername="postgresql+psycopg")
+    raise UsageError(
+        f"{masked(url)!r} is no address of a database.",
+        hint="It looks like postgresql://USER:PASSWORD@HOST/DATABASE; in each of these, @ is %40, / is %2F.",
+    )
+
+
 class PostgreSQL(Database):
     """A database on a server, for any number of processes on any number of machines."""
 
     clock = cast(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
     def __init__(self, url: str, pool_size: int) -> None:
-        try:
-            parsed = make_url(url).set(drivername="postgresql+psycopg")
-        except (ArgumentError, ValueError) as error:
-            raise UsageError(
-                f"{masked(url)!r} is no address of a database.",
-                hint="It looks like postgresql://USER:PASSWORD@HOST/DATABASE; in a password, @ is %40, / is %2F.",
-            ) from error
+        parsed = _parsed(url)
         engine = create_engine(
             parsed.set(query={**_CONNECTION, **parsed.query}),
             pool_size=pool_size,

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -122,12 +123,15 @@ class SqlStore:
             raise self._taken(info.id, info.name, info.po_name) from error
         return Record(info, metadata)
 
-    def append(self, session_id: str, messages: Sequence[Message], *, expected: int) -> SessionInfo:
+    def append(
+        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+    ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         check_id(session_id)
         lines = [encode(message) for message in messages]
+        options = self._options if measured else replace(self._options, max_session_size=None)
         try:
-            return self._database.write_once(Batch(session_id, messages, lines, expected, self._options).add)
+            return self._database.write_once(Batch(session_id, messages, lines, expected, options).add)
         except IntegrityError as error:
             raise damaged(session_id, "there are more messages than it counts") from error
 

@@ -2,7 +2,7 @@
 
 import time
 
-from sqlalchemy import Connection, Engine, inspect, select
+from sqlalchemy import Connection, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from prompt_objects.errors import NewerEnvironment, StoreError
@@ -38,12 +38,18 @@ def ensure_tables(engine: Engine, shown: str) -> None:
 
 def _check_or_make(connection: Connection, shown: str) -> bool:
     """Return whether the tables are ours; where that is not written down, somebody may just be about to do so."""
-    if not inspect(connection).has_table(META.name):
+    inspector = inspect(connection)
+    if not inspector.has_table(META.name):
+        if not TABLES.tables.keys().isdisjoint(inspector.get_table_names()):
+            return False
         TABLES.create_all(connection, checkfirst=False)
         connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
         return True
-    found = connection.scalar(select(META.c.value).where(META.c.name == "schema_version")) or ""
-    if found.isdecimal() and int(found) > VERSION:
+    columns = connection.execute(select(text("*")).select_from(META).limit(0)).keys()
+    if not {"name", "value"} <= set(columns):
+        return False
+    found = connection.scalar(select(META.c.value).where(META.c.name == "schema_version"))
+    if isinstance(found, str) and found.isdecimal() and int(found) > VERSION:
         raise NewerEnvironment(
             f"{shown} has sessions of a newer version of prompt_objects (schema {found}, here {VERSION}).",
             hint="Use that version; nothing was changed.",
