@@ -68,30 +68,15 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
 
 def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_path: Path) -> None:
     text = """\
+mcp_servers: {github: {command: gh-mcp, env: {TOKEN: "${NOT_SET}"}}}
 approval:
 logs: {keep: 30, token: "${NOT_SET}"}
 limits: {turns: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
     places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
-    assert places == ["2:1: `logs`"]
+    assert places == ["1:1: `mcp_servers`", "3:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
-
-
-def test_variables_of_mcp_servers_stay_as_they_are_written_until_one_is_started(tmp_path: Path) -> None:
-    config = load(
-        tmp_path,
-        """\
-mcp_servers:
-  github: {command: gh-mcp, args: [--stdio], env: {TOKEN: "${NOT_SET}"}}
-  docs: {url: "https://example.org/${NOT_SET}", headers: {X-Key: "${NOT_SET}"}, trust_hints: true}
-""",
-    )
-    assert config.mcp_servers == {
-        "github": ServerConfig(command="gh-mcp", args=("--stdio",), env={"TOKEN": "${NOT_SET}"}),
-        "docs": ServerConfig(url="https://example.org/${NOT_SET}", headers={"X-Key": "${NOT_SET}"}, trust_hints=True),
-    }
-    assert config.notices == ()
 
 
 def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_default(tmp_path: Path) -> None:
@@ -155,12 +140,6 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
         ("prune: {trash_days: 999999999999}\n", (1, 21), "must be a whole number from 1 to 36500", ""),
         ("backups: {day: 3}\n", (1, 11), "'day' in `backups`", "'days'"),
         ("prune: {at_start: 1}\n", (1, 19), "`prune.at_start` must be true or false", ""),
-        ("mcp_servers: {a: {}}\n", (1, 18), "`mcp_servers.a` must have exactly one of `command` and `url`", ""),
-        ("mcp_servers: {a: {command: b, headers: {C: d}}}\n", (1, 31), "`headers` belongs to `url`, not to", ""),
-        ("mcp_servers: {a: {url: 'http://b', args: [c]}}\n", (1, 36), "`args` belongs to `command`, not to", ""),
-        ("mcp_servers: {a: {comand: b}}\n", (1, 19), "'comand' in `mcp_servers.a`", "'command'"),
-        ("mcp_servers: {a: {url: 'b'}}\n", (1, 24), "starts with http:// or https://", ""),
-        ("mcp_servers: {a b: {command: c}}\n", (1, 15), "'a b' cannot be the name of an MCP server", "32 letters"),
         ("- a\n", (1, 1), "The file must be a mapping", ""),
         ("a: [1\n", (1, 4), "What opens with [ here is never closed", ""),
     ],
