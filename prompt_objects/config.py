@@ -15,7 +15,7 @@ from prompt_objects.spelling import did_you_mean
 from prompt_objects.upkeep import BackupSettings, PruneSettings
 
 if TYPE_CHECKING:
-    from prompt_objects.config_file import EditingMode, ModelConfig
+    from prompt_objects.config_file import EditingMode, ModelConfig, ServerConfig
 
 __all__ = ["CONFIG_FILE", "Config", "load_config"]
 
@@ -30,8 +30,8 @@ class Config(Struct, frozen=True, kw_only=True):
     the environment's state lives, and `store` the URL of where its sessions do, if not there; it may hold a password.
     `store_options` are those of `StoreOptions` that were chosen. `limits` bound every object's own, and count where
     it gives none. `approval` says, by a tool's effect, whether it always runs, is asked about, or never runs;
-    `http_allow` are hosts that `http_get` may ask although they are not public. `notices` are sentences for the
-    person who wrote the file.
+    `http_allow` are hosts that `http_get` may ask although they are not public. `mcp_servers` are by name, with
+    `${NAME}` in them as it is written. `notices` are sentences for the person who wrote the file.
     """
 
     data_dir: Path
@@ -47,6 +47,7 @@ class Config(Struct, frozen=True, kw_only=True):
     prune: PruneSettings = PruneSettings()
     approval: Mapping[Effect, Approval] = {}
     http_allow: tuple[str, ...] = ()
+    mcp_servers: "Mapping[str, ServerConfig]" = {}
     notices: tuple[str, ...] = ()
 
 

@@ -18,11 +18,21 @@ from prompt_objects.typed_yaml import WORDS, convert, label
 from prompt_objects.upkeep import BackupSettings, PruneSettings
 from prompt_objects.yaml_document import YamlDocument, parse, read_text, shown
 
-__all__ = ["ConfigForm", "EditingMode", "ModelConfig", "Prices", "read_config_file", "store_options"]
+__all__ = [
+    "VARIABLE",
+    "ConfigForm",
+    "EditingMode",
+    "ModelConfig",
+    "Prices",
+    "ServerConfig",
+    "read_config_file",
+    "store_options",
+]
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SERVER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
 _Url: TypeAlias = Annotated[
     str, Meta(pattern=r"^https?://\S+$", extra={WORDS: "a URL that starts with http:// or https://"})
@@ -67,6 +77,21 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[float, Meta(gt=0)] | None = None
 
 
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An MCP server: a program that is started, with its arguments and environment, or a URL, with its headers.
+
+    `${NAME}` is put in place only when it is started. With `trust_hints`, a tool of which it says that it only
+    reads is taken to do so.
+    """
+
+    command: _Filled | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: _Url | None = None
+    headers: dict[str, str] = {}
+    trust_hints: bool = False
+
+
 class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     """environment.yaml as it is written; of what a later version will read, whatever is there."""
 
@@ -85,11 +110,12 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     prune: PruneSettings | None = None
     approval: dict[Effect, Approval] | None = None
     http_allow: tuple[_Filled, ...] | None = None
-    mcp_servers: Any = None
+    mcp_servers: dict[str, ServerConfig] | None = None
     logs: Any = None
 
 
-_FOR_LATER = ("mcp_servers", "logs")
+_FOR_LATER = ("logs",)
+_FILLED_IN_LATER = ("mcp_servers", "logs")  # an unset variable troubles only those who use them
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
@@ -106,6 +132,7 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
     _check_sizes(document, form)
+    _check_servers(document, form)
     return form, tuple(_notices(document, form))
 
 
@@ -157,6 +184,25 @@ def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
             raise document.fault(f"{label((key,))} must be {bound}.", document.position_of(key))
 
 
+def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse a server without a proper name, or that is not just one of a program and a service at a URL."""
+    for name, server in (form.mcp_servers or {}).items():
+        path = ("mcp_servers", name)
+        if not _SERVER_NAME.fullmatch(name):
+            problem = f"{shown(name)} cannot be the name of an MCP server."
+            hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
+            raise document.fault(problem, document.position_of(*path, key=True), hint=hint)
+        if (server.command is None) == (server.url is None):
+            problem = f"{label(path)} must have exactly one of `command` and `url`."
+            raise document.fault(problem, document.position_of(*path))
+        kind, others = ("command", ("headers",)) if server.command is not None else ("url", ("args", "env"))
+        for key in others:
+            if getattr(server, key):
+                owner = "url" if kind == "command" else "command"
+                at = document.position_of(*path, key, key=True)
+                raise document.fault(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
+
+
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
     """Refuse a relative path that is not below the environment's folder; an absolute one may be anywhere."""
     if form.data_dir is None:
@@ -185,7 +231,7 @@ def _expand(
         return
     done.add(id(data))
     for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
-        if not path and key in _FOR_LATER:
+        if not path and key in _FILLED_IN_LATER:
             continue
         if isinstance(value, str):
             data[key] = _expanded(document, value, (*path, key), environ)
@@ -194,9 +240,9 @@ def _expand(
 
 
 def _expanded(document: YamlDocument, text: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> str:
-    for name in _VARIABLE.findall(text):
+    for name in VARIABLE.findall(text):
         if name not in environ:
             hint = f"Set it before starting, as in: export {name}=…"
             problem = f"The environment variable {name} is not set."
             raise document.fault(problem, document.position_of(*path), hint=hint)
-    return _VARIABLE.sub(lambda found: environ[found[1]], text)
+    return VARIABLE.sub(lambda found: environ[found[1]], text)

@@ -22,7 +22,7 @@ LAYERS = [
     {"environment"},
     {"catalogue", "locate", "migrations", "starter", "prompt_object"},
     {"turn"},
-    {"testing", "purchase", "approval", "toolbox"},
+    {"testing", "purchase", "approval", "toolbox", "mcp"},
     {"llm", "tools"},
     {"context", "occupancy"},
     {"trust"},
