@@ -106,7 +106,7 @@ class Approvals:
         said = capability.approval or self._usual[tool.effect]
         if said == "ask" and tool.name in self._allowed:
             said = "always"
-        return stricter(said, context.approvals.get(tool.name, said))
+        return stricter(said, context.approvals.get(capability.key, said))
 
     async def _answer(self, tool: Tool, arguments: dict[str, Any], context: Context, diff: str) -> Answer:
         key = (context.root_session_id, context.path[-1], tool.name)

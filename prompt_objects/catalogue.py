@@ -19,12 +19,15 @@ SUFFIXES = (".yaml", ".yml", ".md")
 class Catalogue:
     """The definition files of one folder; `tools` returns the names of all tools, `bounds` limit every object.
 
-    Safe to use from several threads: at worst a file is read twice.
+    `servers` are the names of MCP servers. Safe to use from several threads: at worst a file is read twice.
     """
 
-    def __init__(self, folder: Path, tools: Callable[[], Collection[str]], bounds: GivenLimits) -> None:
+    def __init__(
+        self, folder: Path, tools: Callable[[], Collection[str]], servers: Collection[str], bounds: GivenLimits
+    ) -> None:
         self.folder = folder
         self._tools = tools
+        self._servers = servers
         self._bounds = bounds
         self._read: dict[Path, tuple[object, Definition | DefinitionError]] = {}
 
@@ -84,21 +87,11 @@ class Catalogue:
 
     def _check(self, definition: "Definition", capability: "Capability", objects: Collection[str]) -> None:
         """Raise `DefinitionError` where a capability is missing, or could mean two things."""
-        name, kind = capability.name, capability.kind
-        tools = self._tools()
-        is_tool, is_object = name in tools, name in objects
-        if kind == "any" and is_tool and is_object:
-            problem = f"Capability {name!r} is both a tool and a prompt object."
-            hint = f"Write 'tool: {name}' or 'po: {name}'."
-        elif kind in {"any", "po"} and name == definition.name:
-            problem, hint = f"{name!r} cannot be a capability of itself.", ""
-        elif not {"any": is_tool or is_object, "tool": is_tool, "po": is_object, "mcp": True}[kind]:
-            what = {"any": "tool or prompt object", "tool": "tool", "po": "prompt object"}[kind]
-            known = {"any": [*tools, *objects], "tool": tools, "po": objects}[kind]
-            problem, hint = f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known)
-        else:
-            return
-        raise definition.fault(problem, capability.at, hint=hint)
+        from prompt_objects.graph.links import Gap, resolve
+
+        meant = resolve(capability, definition.name, objects=objects, tools=self._tools(), servers=self._servers)
+        if isinstance(meant, Gap):
+            raise definition.fault(meant.problem, capability.at, hint=meant.hint)
 
 
 def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:

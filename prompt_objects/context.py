@@ -28,7 +28,7 @@ class Context(Struct, frozen=True, kw_only=True):
     `folder` is the environment's, `data_dir` where it keeps its state.
     `depth` is how many prompt objects deep a message may still be passed on, `budget` what the turn may take, None
     until it has begun. `root_session_id` is that of the session in which it all started, `approvals` what the prompt
-    objects on the path say of tools by name, the strictest of it.
+    objects on the path say of tools and servers, by the key of the capability, the strictest of it.
     """
 
     bus: Bus
@@ -72,7 +72,7 @@ class Context(Struct, frozen=True, kw_only=True):
         said = dict(self.approvals)
         for capability in definition.capabilities:
             if capability.approval:
-                said[capability.name] = stricter(capability.approval, said.get(capability.name, capability.approval))
+                said[capability.key] = stricter(capability.approval, said.get(capability.key, capability.approval))
         return said
 
     def for_call(self, call_id: str) -> "Context":

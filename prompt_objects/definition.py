@@ -41,9 +41,9 @@ class Capability(Struct, frozen=True, kw_only=True):
     """Something that an object may use; of kind `any`, its name is that of a tool or of a prompt object.
 
     `context` matters to prompt objects: whether each request starts `fresh` or continues the last. `approval`
-    is a tool's: `always` runs it unasked, `ask` asks a person, `never` forbids it; None leaves it to the environment.
-    `allow` names arguments and patterns with which it runs unasked all the same. `tools` are patterns for the names
-    of an MCP server's tools, all of them when empty.
+    is that of a tool, or of all those of a server: `always` runs it unasked, `ask` asks a person, `never` forbids it;
+    None leaves it to the environment. `allow` names arguments and patterns with which it runs unasked all the same.
+    `tools` are patterns for the names of an MCP server's tools, all of them when empty.
     """
 
     kind: Kind
@@ -53,6 +53,11 @@ class Capability(Struct, frozen=True, kw_only=True):
     approval: Approval | None = None
     allow: Mapping[str, tuple[str, ...]] = {}
     tools: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others of an object: a server may be called like a tool."""
+        return f"mcp: {self.name}" if self.kind == "mcp" else self.name
 
 
 class Definition(Struct, frozen=True, kw_only=True):
@@ -111,11 +116,11 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="With po: whether each request starts afresh (the default) or continues the last."),
     ] = None
     approval: Annotated[
-        Approval | None, Meta(description="With tool: whether it always runs, a person is asked, or it never runs.")
+        Approval | None, Meta(description="With tool or mcp: whether it always runs, is asked about, or never runs.")
     ] = None
     allow: Annotated[
         dict[str, _Filled | tuple[_Filled, ...]] | None,
-        Meta(description="With tool: arguments, such as path, and patterns with which it runs unasked."),
+        Meta(description="With tool or mcp: arguments, such as path, and patterns with which it runs unasked."),
     ] = None
     tools: Annotated[
         tuple[_Filled, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
@@ -150,7 +155,7 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-_OWNERS = {"context": "po", "approval": "tool", "allow": "tool", "tools": "mcp"}
+_OWNERS = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "mcp"), "tools": ("mcp",)}
 
 
 def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Definition:  # noqa: B008 (immutable)
@@ -259,13 +264,13 @@ def _unless_default(name: str) -> str | None:
 
 
 def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]) -> tuple[Capability, ...]:
-    capabilities: dict[tuple[bool, str], Capability] = {}
+    capabilities: dict[str, Capability] = {}
     for index, form in enumerate(given):
         if isinstance(form, str):
             capability = Capability(kind="any", name=form, at=document.position_of("capabilities", index))
         else:
             capability = _long_capability(document, index, form)
-        key = (capability.kind == "mcp", capability.name)
+        key = capability.key
         if key in capabilities:
             first = capabilities[key].at.line
             problem = f"The capability {shown(capability.name)} is given twice; first in line {first}."
@@ -282,10 +287,11 @@ def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) 
         problem = f"{label(path)} must have exactly one of `po`, `tool` and `mcp`."
         raise document.fault(problem, document.position_of(*path))
     kind, name = names[0]
-    for key, owner in _OWNERS.items():
-        if getattr(form, key) is not None and kind != owner:
+    for key, owners in _OWNERS.items():
+        if getattr(form, key) is not None and kind not in owners:
             at = document.position_of(*path, key, key=True)
-            raise document.fault(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
+            owner = " and ".join(f"`{owner}`" for owner in owners)
+            raise document.fault(f"`{key}` belongs to {owner}, not to `{kind}`.", at)
     return Capability(
         kind=kind,
         name=name,
@@ -314,6 +320,3 @@ def _notices(document: YamlDocument, form: _Form) -> Iterator[str]:
 def _unheeded(form: _Form) -> Iterator[tuple[str | int, ...]]:
     if isinstance(form.model, _ModelForm) and form.model.fallback:
         yield ("model", "fallback")
-    for index, capability in enumerate(form.capabilities or ()):
-        if not isinstance(capability, str) and capability.mcp is not None:
-            yield ("capabilities", index, "mcp")

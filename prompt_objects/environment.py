@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from prompt_objects.definition import Capability, Definition
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
+    from prompt_objects.mcp.servers import Servers
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.toolbox import Toolbox
@@ -61,7 +62,7 @@ class Environment:
         self.folder = folder
         self.config = config
         self.model = model
-        self.catalogue = Catalogue(folder / "objects", lambda: self.toolbox.tools, config.limits)
+        self.catalogue = Catalogue(folder / "objects", lambda: self.toolbox.tools, config.mcp_servers, config.limits)
         self.bus = Bus()
         self.data_dir = config.data_dir
         usual = resolved(config.store or f"files:{self.data_dir}", folder)
@@ -219,8 +220,15 @@ class Environment:
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         return self.catalogue[name]
 
-    def tools(self, definition: "Definition") -> "dict[str, Tool]":
-        """Return the capabilities that a definition names, in its order."""
+    async def tools(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
+        """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
+        tools = await asyncio.to_thread(self._own_tools, definition)
+        if any(capability.kind == "mcp" for capability in definition.capabilities):
+            offers = await self.servers.tools(definition.capabilities, context, tools)
+            tools |= {tool.name: self.approvals.guarding(tool, capability) for capability, tool in offers}
+        return tools
+
+    def _own_tools(self, definition: "Definition") -> "dict[str, Tool]":
         tools = (self._tool(capability) for capability in definition.capabilities if capability.kind != "mcp")
         return {tool.name: tool for tool in tools}
 
@@ -237,6 +245,13 @@ class Environment:
         from prompt_objects.toolbox import open_toolbox
 
         return open_toolbox(self.folder, given=self._given_tools, http_allow=self.config.http_allow)
+
+    @cached_property
+    def servers(self) -> "Servers":
+        """The MCP servers that environment.yaml names; each starts when it is first needed."""
+        from prompt_objects.mcp.servers import Servers
+
+        return Servers(self.config.mcp_servers, self.folder, self._environ)
 
     @cached_property
     def approvals(self) -> "Approvals":
@@ -279,5 +294,7 @@ class Environment:
         return self.model or (definition.model.use if definition.model else None)
 
     async def disconnect(self) -> None:
-        """Let go of the connections to models; they are made again when needed."""
+        """Let go of the connections to models and of MCP servers; they are made again when needed."""
         await asyncio.gather(*(connection.llm.close() for connection in self._connections.values()))
+        if "servers" in self.__dict__:  # it was made
+            await self.servers.close()

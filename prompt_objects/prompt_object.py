@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prompt_objects.llm.connect import Connection
     from prompt_objects.occupancy import Occupancy
     from prompt_objects.tools import Tool
-    from prompt_objects.turn import Reply
+    from prompt_objects.turn import Equipment, Reply
 
 __all__ = ["Host", "PromptObject"]
 
@@ -30,8 +30,8 @@ class Host(Protocol):
     def definition(self, name: str) -> "Definition":
         """Return the definition as its file now stands; raises `DefinitionError`."""
 
-    def tools(self, definition: "Definition") -> "Mapping[str, Tool]":
-        """Return the capabilities that a definition names, in its order."""
+    async def tools(self, definition: "Definition", context: Context) -> "Mapping[str, Tool]":
+        """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
 
     def connection_for(self, definition: "Definition") -> "Connection":
         """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
@@ -155,14 +155,16 @@ class PromptObject:
         if session is None:
             session = await asyncio.to_thread(self.session_manager.current)
         async with self._host.occupancy.turn(session.id, wait):  # before anything is waited for: they go as they came
-            definition, tools = await asyncio.to_thread(self._defined)
+            definition = await asyncio.to_thread(self._host.definition, self.name)
             context = (context or self._host.context()).enter(definition, session)
-            turn = Turn(definition, tools, context, session, self.session_manager)
-            return await turn.run(message, lambda: asyncio.to_thread(self._host.connection_for, definition))
+            turn = Turn(definition, context, session, self.session_manager)
+            return await turn.run(message, lambda: self._equipment(definition, context))
 
-    def _defined(self) -> "tuple[Definition, Mapping[str, Tool]]":
-        definition = self._host.definition(self.name)
-        return definition, self._host.tools(definition)
+    async def _equipment(self, definition: "Definition", context: Context) -> "Equipment":
+        from prompt_objects.turn import Equipment
+
+        connection = await asyncio.to_thread(self._host.connection_for, definition)
+        return Equipment(connection, await self._host.tools(definition, context))
 
 
 def _as_message(message: str | Message) -> Message:

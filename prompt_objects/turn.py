@@ -54,7 +54,7 @@ from prompt_objects.tools import Tool
 from prompt_objects.waiting import to_the_end
 from prompt_objects.wording import count
 
-__all__ = ["Reply", "Turn"]
+__all__ = ["Equipment", "Reply", "Turn"]
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 _NOT_RUN = "Cancelled before it began; it had no effect."
@@ -62,6 +62,13 @@ _PATIENCE_SECONDS = 5.0
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _LAST_WORDS_SECONDS = 30.0
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
+
+
+class Equipment(Struct, frozen=True):
+    """What a turn works with: a model to ask, and capabilities by name."""
+
+    connection: Connection
+    tools: Mapping[str, Tool]
 
 
 class Reply(Struct, frozen=True):
@@ -79,33 +86,34 @@ class Turn:
     def __init__(
         self,
         definition: Definition,
-        tools: Mapping[str, Tool],
         context: Context,
         session: Session,
         session_manager: SessionManager,
     ) -> None:
         self.definition = definition
-        self.tools = tools
         self.context = context
         self.session = session
         self.session_manager = session_manager
         self.budget = context.budget or Budget(definition.name, definition.limits)
+        self.tools: Mapping[str, Tool] = {}
         self._usage = Usage()
         self._replaces: tuple[int, int] | None = None
         self._running: dict[str, asyncio.Task[str]] = {}
         self._begun: set[str] = set()
 
-    async def run(self, message: Message | None, connect: Callable[[], Awaitable[Connection]]) -> Reply:
+    async def run(self, message: Message | None, equip: Callable[[], Awaitable[Equipment]]) -> Reply:
         """Answer `message`, or the last one anew where it is None.
 
-        The message is saved before a model is looked for. Raises `LLMError`, `StoreError`, `LimitReached` where the
-        budget of a turn above is used up, or `asyncio.CancelledError`, each after what is missing in the history has
-        been filled in.
+        The message is saved before a model is looked for, or a server of tools started. Raises `LLMError`,
+        `StoreError`, `LimitReached` where the budget of a turn above is used up, or `asyncio.CancelledError`, each
+        after what is missing in the history has been filled in.
         """
         self._publish(TurnStarted, call_id=self.context.call_id)
         try:
             await (self._take(message) if message else self._take_again())
-            reply = await self._answer(await connect())
+            equipment = await equip()
+            self.tools = equipment.tools
+            reply = await self._answer(equipment.connection)
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and isinstance(error.__cause__, PromptObjectsError):

@@ -68,14 +68,13 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
 
 def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_path: Path) -> None:
     text = """\
-mcp_servers: {github: {command: gh-mcp, env: {TOKEN: "${NOT_SET}"}}}
 approval:
 logs: {keep: 30, token: "${NOT_SET}"}
 limits: {turns: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
     places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
-    assert places == ["1:1: `mcp_servers`", "3:1: `logs`"]
+    assert places == ["2:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
 
 

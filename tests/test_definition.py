@@ -83,7 +83,6 @@ def test_what_has_no_effect_yet_is_said_once_each_with_its_place(write: Write) -
         f"{file}:{place}: `{key}` has no effect in this version."
         for place, key in [
             ("3:38", "model.fallback"),
-            ("10:5", "capabilities[3].mcp"),
         ]
     )
     assert load_definition(write(LEAST + "limits: {turns: 3, depth: 0, parallel: 1}\n")).notices == ()
@@ -132,7 +131,7 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("capabilities: [{}]", 16, "must have exactly one of `po`, `tool` and `mcp`", ""),
         ("capabilities: [{po: a, tool: b}]", 16, "must have exactly one of", ""),
         ("capabilities: [{pos: a}]", 17, "Unknown key 'pos' in `capabilities[0]`", "Did you mean 'po'?"),
-        ("capabilities: [{po: a, approval: ask}]", 24, "`approval` belongs to `tool`, not to `po`", ""),
+        ("capabilities: [{po: a, approval: ask}]", 24, "`approval` belongs to `tool` and `mcp`, not to `po`", ""),
         ("capabilities: [{tool: a, context: fresh}]", 26, "`context` belongs to `po`, not to `tool`", ""),
         ("capabilities: [{po: a, tools: [b]}]", 24, "`tools` belongs to `mcp`, not to `po`", ""),
         ("capabilities: [{tool: a, approval: aks}]", 36, "not 'aks'", "Did you mean 'ask'?"),

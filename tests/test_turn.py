@@ -22,7 +22,7 @@ from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import Tool
-from prompt_objects.turn import Reply, Turn
+from prompt_objects.turn import Equipment, Reply, Turn
 from protocol import violations
 
 
@@ -30,12 +30,12 @@ async def turn_with(env: Environment, tools: list[Tool], session: Session, llm: 
     """Run a turn of the scout with tools of our own."""
     po = env["scout"]
     context = env.context().enter(po.definition, session)
-    turn = Turn(po.definition, {tool.name: tool for tool in tools}, context, session, po.session_manager)
+    turn = Turn(po.definition, context, session, po.session_manager)
 
-    async def connect() -> Connection:
-        return Connection(llm, "a test's")
+    async def equip() -> Equipment:
+        return Equipment(Connection(llm, "a test's"), {tool.name: tool for tool in tools})
 
-    return await turn.run({"role": "user", "content": "Go"}, connect)
+    return await turn.run({"role": "user", "content": "Go"}, equip)
 
 
 async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) -> None:
@@ -536,13 +536,7 @@ async def test_time_that_is_up_stops_what_runs_and_keeps_what_was_said(tmp_path:
     llm = ScriptedLLM([calls(("dawdle", {})), "Time was short."])
     async with open_house(tmp_path, llm, house) as env:
         session = env["scout"].session_manager.current()
-        context = env.context().enter(env["scout"].definition, session)
-        turn = Turn(env["scout"].definition, {"dawdle": tool}, context, session, env["scout"].session_manager)
-
-        async def connect() -> Connection:
-            return Connection(llm, "a test's")
-
-        reply = await turn.run({"role": "user", "content": "Go"}, connect)
+        reply = await turn_with(env, [tool], session, llm)
         assert reply.text == "Time was short."
         assert stopped == ["yes"]
         assert "scout's limit of 0.3 seconds is reached" in session.history[2]["content"]

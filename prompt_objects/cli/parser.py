@@ -250,7 +250,7 @@ COMMANDS = {
         "check:run",
         (_JSON, _argument("--mermaid", action="store_true", help="print a drawing, in the words of Mermaid")),
     ),
-    "trust": Command("let the code in the environment's tools/*.py run", "trust:run", (_YES,)),
+    "trust": Command("let the environment's tools/*.py and its MCP servers run", "trust:run", (_YES,)),
     "migrate": Command(
         "bring an environment that an older version made up to date",
         "migrate:run",

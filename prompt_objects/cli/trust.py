@@ -1,10 +1,17 @@
-"""`prompt-objects trust`: let the code in an environment's `tools/*.py` run."""
+"""`prompt-objects trust`: let the code in an environment's `tools/*.py`, and its MCP servers, run."""
 
+import os
 from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from msgspec import Struct
 
 from prompt_objects.cli.opening import meant_folder
 from prompt_objects.cli.streams import confirm, put
+from prompt_objects.config import load_config
 from prompt_objects.locate import require_environment
+from prompt_objects.mcp.trust import described, is_trusted, trust_servers
 from prompt_objects.tools.discovery import read_tool_files
 from prompt_objects.trust import Trust, digest_of
 from prompt_objects.ui.sanitize import clean_line
@@ -13,24 +20,56 @@ from prompt_objects.wording import count
 __all__ = ["run"]
 
 
+class _Matter(Struct, frozen=True, kw_only=True):
+    """Something to be trusted: what the person reads of it, what the answer means, and how it is kept."""
+
+    lines: tuple[str, ...]
+    question: str
+    is_trusted: bool
+    trust: Callable[[], None]
+
+
 def run(options: Namespace) -> int:
-    """Name the files, and trust them as they are now if the person says so; 1 where the person does not."""
+    """Name what would run, and trust it as it is now if the person says so; 1 where the person does not."""
     folder = require_environment(meant_folder(options))
+    matters = list(_matters(folder, Trust.of_user()))
+    if not matters:
+        put(f"There is nothing to trust: {clean_line(str(folder))} has no tools/*.py and no MCP servers.")
+    refused = [matter for matter in matters if not _is_settled(matter, yes=options.yes)]
+    return 1 if refused else 0
+
+
+def _is_settled(matter: _Matter, *, yes: bool) -> bool:
+    for line in matter.lines:
+        put(clean_line(line))
+    if matter.is_trusted:
+        put("You trust this as it is.")
+        return True
+    if not yes and not confirm(matter.question):
+        put("Not trusted; nothing was changed.")
+        return False
+    matter.trust()
+    put("Trusted, until anything of it changes.")
+    return True
+
+
+def _matters(folder: Path, trust: Trust) -> Iterator[_Matter]:
     files, faults = read_tool_files(folder)
-    trust, digest = Trust.of_user(), digest_of(files)
     for fault in faults:
         put(clean_line(fault))
-    if not files:
-        put(f"There is nothing to trust: {clean_line(str(folder))} has no tools/*.py.")
-        return 0
-    for file, content in files.items():
-        put(f"{clean_line(str(file))}  {count(len(content), 'byte')}")
-    if trust.holds(folder, digest):
-        put("You trust them as they are.")
-        return 0
-    if not options.yes and not confirm("This code can do whatever you can do. Have you read it, and may it run?"):
-        put("Nothing was changed.")
-        return 1
-    trust.add(folder, digest)
-    put("Trusted, until one of them changes.")
-    return 0
+    if files:
+        digest = digest_of(files)
+        yield _Matter(
+            lines=tuple(f"{file}  {count(len(content), 'byte')}" for file, content in files.items()),
+            question="This code can do whatever you can do. Have you read it, and may it run?",
+            is_trusted=trust.holds(folder, digest),
+            trust=lambda: trust.add(folder, digest),
+        )
+    servers = load_config(folder, os.environ).mcp_servers
+    if servers:
+        yield _Matter(
+            lines=("MCP servers:", *(f"  {line}" for line in described(folder, servers))),
+            question="Programs among them can do whatever you can do, and each gets what it is given. May they run?",
+            is_trusted=is_trusted(folder, servers, trust),
+            trust=lambda: trust_servers(folder, servers, trust),
+        )

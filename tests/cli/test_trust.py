@@ -36,8 +36,8 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> N
     assert run("trust", cwd=house, **state).returncode == 2  # nobody there to be asked
     trusted = run("trust", "--yes", cwd=house, **state)
     assert "loud.py" in trusted.stdout
-    assert "Trusted, until one of them changes." in trusted.stdout
-    assert "You trust them as they are." in run("trust", cwd=house, **state).stdout
+    assert "Trusted, until anything of it changes." in trusted.stdout
+    assert "You trust this as it is." in run("trust", cwd=house, **state).stdout
     assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stdout
     (house / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
     assert run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).returncode == 1

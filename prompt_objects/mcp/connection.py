@@ -1,0 +1,132 @@
+"""One MCP server while it runs: a task of its own starts it, keeps it, and ends it; every task may use it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from prompt_objects.errors import ToolError
+from prompt_objects.mcp.transport import LastWords
+
+if TYPE_CHECKING:
+    from mcp import Client, ClientSession
+
+__all__ = ["Connection", "Reach"]
+
+Reach = Callable[[LastWords, Callable[[], None]], AbstractAsyncContextManager[Any]]
+"""Makes the way to a server: it is told where to leave last words, and whom to tell that a program ended."""
+
+_START_SECONDS = 60.0
+_END_SECONDS = 8.0
+_NEWS_SECONDS = 1.0
+
+
+class Connection:
+    """A server from its start to its end; it starts at once, in the running loop.
+
+    All of it belongs to one task, as what the `mcp` package opens must be closed where it was opened.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self.words = LastWords()
+        self._reach = reach
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[ClientSession] = self._loop.create_future()
+        self._end = asyncio.Event()
+        self._task = asyncio.create_task(self._live())
+        self._task.add_done_callback(_look)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._end.is_set() or self._task.done() or self.is_elsewhere
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it belongs to another loop, with which it ends, or has ended."""
+        return self._loop is not asyncio.get_running_loop()
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it could be used."""
+        return self._ready.done()
+
+    async def session(self) -> "ClientSession":
+        """Wait until the server can be used. Raises `ToolError` where it does not start; the reason is in words.
+
+        A cancellation stops the waiting, not the server, which others wait for as well.
+        """
+        either: list[asyncio.Future[Any]] = [self._ready, self._task]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._ready.done():
+            return self._ready.result()
+        if self._task.cancelled():
+            raise ToolError("it was ended while it started.")
+        raise ToolError(self.reason)
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, as far as that is known."""
+        error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
+        told = _in_words(error) if error else ""
+        return ": ".join(filter(None, (told.rstrip("."), str(self.words)))) or "it did not say why"
+
+    async def came_to_an_end(self) -> bool:
+        """Say whether it has ended, after a moment in which the news may still come."""
+        if not self.is_over:
+            await asyncio.wait([self._task], timeout=_NEWS_SECONDS)
+        return self.is_over
+
+    def end(self) -> None:
+        """Have the server end, without waiting for it."""
+        self._end.set()
+
+    async def close(self) -> None:
+        """End the server and wait until it has; one that does not want to end is killed."""
+        if self.is_elsewhere:
+            return
+        self.end()
+        _, pending = await asyncio.wait([self._task], timeout=_END_SECONDS)
+        if pending:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=_END_SECONDS)
+
+    async def _live(self) -> None:
+        client_type = await asyncio.to_thread(_client_type)
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(_START_SECONDS):
+                client = client_type(self._reach(self.words, self._tell_end), cache=None)
+                await stack.enter_async_context(client)
+            self._ready.set_result(client.session)
+            await self._end.wait()
+
+    def _tell_end(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._end.set)
+
+
+def _client_type() -> "type[Client]":
+    """Import the `mcp` package, which takes a while."""
+    try:
+        from mcp import Client
+    except ImportError as error:
+        raise ToolError("it needs the package mcp. Install it with: pip install 'prompt-objects[mcp]'") from error
+    for name in ("mcp", "client"):  # it complains to loggers, which without a handler would write on the screen
+        logging.getLogger(name).addHandler(logging.NullHandler())
+    return Client
+
+
+def _look(task: asyncio.Task[None]) -> None:
+    """Take note of how a task ended; whoever needs it asks for it, and nobody need."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _in_words(error: BaseException) -> str:
+    """Say what went wrong; of several things, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, TimeoutError):
+        return f"it was not ready after {_START_SECONDS:.0f} seconds"
+    return str(error) or type(error).__name__

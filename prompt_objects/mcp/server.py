@@ -1,0 +1,218 @@
+"""One MCP server of an environment, over all its starts: what it offers, and calls to it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prompt_objects.bus import Notice
+from prompt_objects.config_file import ServerConfig
+from prompt_objects.context import Context
+from prompt_objects.errors import ToolError
+from prompt_objects.mcp.connection import Connection
+from prompt_objects.mcp.tools import effect_of, name_for, text_from
+from prompt_objects.mcp.transport import filled_in, reach
+from prompt_objects.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from mcp import ClientSession
+    from mcp.types import CallToolResult
+    from mcp.types import Tool as ServerTool
+
+__all__ = ["Server", "tell"]
+
+_MOST_FAILURES = 2
+_MOST_PAGES = 100
+_PATIENCE_SECONDS = 2.0
+_LIST_SECONDS = 10.0
+_LONGEST_DESCRIPTION = 4_000
+_LONGEST_COMPLAINT = 500
+_FORGOTTEN = "Session terminated"  # what the package says where an HTTP server does not know the session any more
+
+T = TypeVar("T")
+
+
+class Server:
+    """A server that is started when it is needed, and once more after it failed.
+
+    A program that failed twice is not started again before `close`; a service is asked anew each time. `is_trusted`
+    is asked before every start, in a thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: ServerConfig,
+        folder: Path,
+        environ: Mapping[str, str],
+        is_trusted: Callable[[], bool],
+    ) -> None:
+        self.name = name
+        self._is_trusted = is_trusted
+        self._config = config
+        self._folder = folder
+        self._environ = environ
+        self._connection: Connection | None = None
+        self._failures = 0
+
+    async def tools(self, context: Context) -> dict[str, Tool]:
+        """Return what the server offers now, by its own names, in alphabetical order. Raises `ToolError`."""
+        tools = await self._ask(context, _all_tools, may_repeat=True)
+        return {tool.name: self._tool(tool) for tool in sorted(tools, key=lambda tool: tool.name)}
+
+    async def close(self) -> None:
+        """End the server, if it runs; its failures are forgotten."""
+        connection, self._connection, self._failures = self._connection, None, 0
+        if connection:
+            await connection.close()
+
+    def _tool(self, tool: "ServerTool") -> Tool:
+        async def run(arguments: dict[str, Any], context: Context) -> str:
+            result = await self._ask(context, lambda session: _call(session, tool.name, arguments))
+            text = text_from(result)
+            if result.is_error:
+                raise ToolError(text)
+            return text
+
+        return Tool(
+            name=name_for(self.name, tool.name),
+            description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
+            parameters={"type": "object", "properties": {}, **tool.input_schema},  # some models insist on both
+            run=run,
+            effect=effect_of(tool, self._config),
+        )
+
+    async def _ask(
+        self, context: Context, request: "Callable[[ClientSession], Awaitable[T]]", *, may_repeat: bool = False
+    ) -> T:
+        """Have the server answer, and once more where the connection was lost and that does no harm.
+
+        Raises `ToolError`, in words for the model.
+        """
+        try:
+            return await self._answer(context, request)
+        except _Lost as lost:
+            if not (may_repeat or lost.unheard):
+                raise
+            return await self._answer(context, request)
+
+    async def _answer(self, context: Context, request: "Callable[[ClientSession], Awaitable[T]]") -> T:
+        connection, session = await self._connected(context)
+        from mcp import MCPError
+        from mcp.types import CONNECTION_CLOSED
+
+        try:
+            return await request(session)
+        except MCPError as error:
+            if error.message == _FORGOTTEN:
+                connection.end()
+                self._forget(connection)
+                raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
+            if error.code != CONNECTION_CLOSED:
+                raise ToolError(f"{self.name}: {error.message}") from error
+            await self._lose(connection, context)
+            problem = f"{self.name} broke off before it answered; whether the call took effect is unknown."
+            raise _Lost(problem, unheard=False) from error
+        except TimeoutError as error:
+            raise ToolError(f"The MCP server {self.name} does not say what it offers.") from error
+        except (ValueError, RuntimeError) as error:
+            complaint = str(error)[:_LONGEST_COMPLAINT]
+            raise ToolError(f"{self.name} gave an answer that is not valid: {complaint}") from error
+
+    # Starts and ends
+
+    async def _connected(self, context: Context) -> "tuple[Connection, ClientSession]":
+        if self._connection and self._connection.is_over:
+            self._mourn(self._connection, context)
+        if self._connection is None and not await asyncio.to_thread(self._is_trusted):
+            problem = f"The MCP server {self.name} does not start: the person has not trusted it as it is now."
+            raise ToolError(f"{problem} Run: prompt-objects trust")
+        connection = self._connection = self._connection or self._started()
+        news = f"The MCP server {self.name} is still starting."
+        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, tell, context, news)
+        try:
+            return connection, await connection.session()
+        except ToolError as error:
+            self._mourn(connection, context)
+            raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
+        finally:
+            waiting.cancel()
+
+    def _started(self) -> Connection:
+        if not self._may_start:
+            problem = f"The MCP server {self.name} failed {_MOST_FAILURES} times and is not started again"
+            raise ToolError(f"{problem}, unless the person starts the program anew. Do without it.")
+        try:
+            config = filled_in(self._config, self._environ)
+        except ToolError as error:
+            raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
+        return Connection(lambda words, on_end: reach(config, self._folder, words, on_end))
+
+    @property
+    def _may_start(self) -> bool:
+        return self._config.url is not None or self._failures < _MOST_FAILURES
+
+    async def _lose(self, connection: Connection, context: Context) -> None:
+        """Take note that a request was not answered; a service may all the same answer others."""
+        is_over = await connection.came_to_an_end()
+        if is_over or self._config.url is None:
+            connection.end()
+            self._mourn(connection, context)
+
+    def _mourn(self, connection: Connection, context: Context) -> None:
+        """Take note, once, of a server that ended by itself, and tell the person."""
+        if not self._forget(connection) or connection.is_elsewhere:
+            return
+        self._failures += 1
+        if connection.was_ready:
+            what = "ended unexpectedly" if self._config.url is None else "was lost"
+            then = "It is started again when it is needed." if self._may_start else "It is not started again."
+            tell(context, f"The MCP server {self.name} {what}: {connection.reason.rstrip('.')}. {then}")
+
+    def _forget(self, connection: Connection) -> bool:
+        if self._connection is not connection:
+            return False
+        self._connection = None
+        return True
+
+
+class _Lost(ToolError):
+    """The connection was lost before the answer; `unheard` where the request surely had no effect."""
+
+    def __init__(self, message: str, *, unheard: bool) -> None:
+        super().__init__(message)
+        self.unheard = unheard
+
+
+async def _all_tools(session: "ClientSession") -> "list[ServerTool]":
+    """Return what a server offers, page by page; one that never comes to an end is cut short."""
+    from mcp.types import PaginatedRequestParams
+
+    tools: list[ServerTool] = []
+    cursor = None
+    async with asyncio.timeout(_LIST_SECONDS):
+        for _ in range(_MOST_PAGES):
+            page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
+            tools += page.tools
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    return tools
+
+
+async def _call(session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
+    # Without the session's own check of results against the server's schema: it runs whatever patterns a server
+    # writes there, in the event loop, and may ask the server more questions after the call took effect.
+    from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
+
+    request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+    return await session.send_request(request, CallToolResult)
+
+
+def tell(context: Context, text: str) -> None:
+    """Tell the person something, as news of the turn that found it out."""
+    session_id = context.session_id or ""
+    notice = Notice(run=context.run, root=context.root, path=context.path, session_id=session_id, text=text)
+    context.bus.publish(notice)

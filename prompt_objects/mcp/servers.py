@@ -1,0 +1,81 @@
+"""The MCP servers of an environment: each runs once, started when first needed, for all its prompt objects."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from prompt_objects.config_file import ServerConfig
+from prompt_objects.context import Context
+from prompt_objects.definition import Capability
+from prompt_objects.errors import ToolError
+from prompt_objects.mcp.server import Server, tell
+from prompt_objects.mcp.trust import is_trusted
+from prompt_objects.spelling import did_you_mean
+from prompt_objects.tools import Tool
+from prompt_objects.trust import Trust
+
+__all__ = ["Servers"]
+
+Offer: TypeAlias = tuple[Capability, Tool]
+
+
+class Servers:
+    """The servers that environment.yaml names. They start in `folder`, once the person trusts what it says of them.
+
+    What goes wrong with one is told as a notice of the turn that finds out, and the others work. `trust` is by
+    default that of the user.
+    """
+
+    def __init__(
+        self,
+        configs: Mapping[str, ServerConfig],
+        folder: Path,
+        environ: Mapping[str, str],
+        trust: Trust | None = None,
+    ) -> None:
+        trusted = partial(is_trusted, folder, configs, trust)
+        self._servers = {name: Server(name, config, folder, environ, trusted) for name, config in configs.items()}
+
+    async def tools(
+        self, capabilities: Iterable[Capability], context: Context, taken: Collection[str] = ()
+    ) -> list[Offer]:
+        """Return the tools that capabilities of the kind `mcp` come to, each with its capability, in their order.
+
+        Servers that do not run yet are started, all at once. A tool whose name is `taken`, or that of one before it,
+        is left out.
+        """
+        wanted = [capability for capability in capabilities if capability.kind == "mcp"]
+        offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
+        chosen: dict[str, Offer] = {}
+        for capability, tools in zip(wanted, offered, strict=True):
+            for tool in tools:
+                if tool.name in taken or tool.name in chosen:
+                    left_out = f"the one of the MCP server {capability.name} is left out."
+                    tell(context, f"There is a tool called {tool.name!r} already; {left_out}")
+                else:
+                    chosen[tool.name] = (capability, tool)
+        return list(chosen.values())
+
+    async def close(self) -> None:
+        """End all servers; they start again when they are needed."""
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
+
+    async def _offered(self, capability: Capability, context: Context) -> list[Tool]:
+        server = self._servers.get(capability.name)
+        if server is None:
+            hint = did_you_mean(capability.name, self._servers)
+            tell(context, f"There is no MCP server {capability.name!r} in environment.yaml. {hint}".rstrip())
+            return []
+        try:
+            tools = await server.tools(context)
+        except ToolError as error:
+            tell(context, str(error))
+            return []
+        for pattern in capability.tools:
+            if not any(fnmatchcase(name, pattern) for name in tools):
+                tell(context, f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
+        patterns = capability.tools or ("*",)
+        return [tool for name, tool in tools.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -1,0 +1,113 @@
+"""The ways to an MCP server: a program's standard input and output, or streamable HTTP."""
+
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from prompt_objects.config_file import VARIABLE, ServerConfig
+from prompt_objects.errors import ToolError
+
+__all__ = ["LastWords", "filled_in", "reach"]
+
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_MOST_BYTES = 4_000
+_CONNECT_SECONDS = 30.0
+_SILENCE_SECONDS = 300.0
+
+
+class LastWords:
+    """What a server complained of last, for the person to read; hostile like all that comes from it."""
+
+    def __init__(self) -> None:
+        self._said = b""
+
+    def add(self, said: bytes) -> None:
+        """Take what was said; only the end is kept."""
+        self._said = (self._said + said)[-_MOST_BYTES:]
+
+    def __str__(self) -> str:
+        """Return the last line that is not empty."""
+        lines = self._said.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
+
+
+def filled_in(server: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
+    """Put variables of the process environment in place. Raises `ToolError` for one that is not set."""
+
+    def fill(text: str) -> str:
+        for name in VARIABLE.findall(text):
+            if name not in environ:
+                raise ToolError(f"the environment variable {name} is not set.")
+        return VARIABLE.sub(lambda found: environ[found[1]], text)
+
+    return ServerConfig(
+        command=server.command and fill(server.command),
+        args=tuple(fill(argument) for argument in server.args),
+        env={name: fill(value) for name, value in server.env.items()},
+        url=server.url and fill(server.url),
+        headers={name: fill(value) for name, value in server.headers.items()},
+        trust_hints=server.trust_hints,
+    )
+
+
+@asynccontextmanager
+async def reach(
+    server: ServerConfig, folder: Path, words: LastWords, on_end: Callable[[], None]
+) -> AsyncIterator[Any]:
+    """Connect to a server whose variables are filled in; a program is started in `folder`, and ended at the end.
+
+    `on_end` is called, in whatever thread, when a program has ended, whoever ended it.
+    """
+    if server.url is not None:
+        async with _service(server, words) as streams:
+            yield streams
+    else:
+        async with _program(server, folder, words, on_end) as streams:
+            yield streams
+
+
+@asynccontextmanager
+async def _program(
+    server: ServerConfig, folder: Path, words: LastWords, on_end: Callable[[], None]
+) -> AsyncIterator[Any]:
+    from mcp import StdioServerParameters, stdio_client
+
+    command = [server.command or "", *server.args]
+    if sys.platform != "win32":  # there, whatever a program starts ends with this one as it is
+        command = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(os.getpid()), *command]
+    parameters = StdioServerParameters(command=command[0], args=command[1:], env=server.env, cwd=folder)
+    reading, writing = os.pipe()
+    threading.Thread(target=_listen, args=(reading, words, on_end), name="MCP errors", daemon=True).start()
+    async with AsyncExitStack() as stack:
+        with os.fdopen(writing, "w") as errors:
+            streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
+        yield streams
+
+
+def _listen(reading: int, words: LastWords, on_end: Callable[[], None]) -> None:
+    """Read a program's complaints to their end, which is its own and that of all that it started."""
+    with os.fdopen(reading, "rb", buffering=0) as stream:
+        while said := stream.read(4096):
+            words.add(said)
+    on_end()
+
+
+@asynccontextmanager
+async def _service(server: ServerConfig, words: LastWords) -> AsyncIterator[Any]:
+    from httpx2 import AsyncClient, Response, Timeout
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def note(response: Response) -> None:
+        if response.is_error:
+            words.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
+
+    timeout = Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS)
+    async with (
+        AsyncClient(headers=server.headers, timeout=timeout, event_hooks={"response": [note]}) as client,
+        streamable_http_client(server.url or "", http_client=client) as streams,
+    ):
+        yield streams

@@ -1,0 +1,71 @@
+"""Nothing that an MCP server started is left behind, however the program ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from using import SERVER, is_gone, until, using, wait_until
+
+from prompt_objects.config_file import ServerConfig
+
+pytest.importorskip("mcp")
+
+STUBBORN = ServerConfig(command=sys.executable, args=(SERVER, "stubborn"))
+
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from using import SERVER, using
+from prompt_objects.config_file import ServerConfig
+
+async def main():
+    config = ServerConfig(command=sys.executable, args=(SERVER, *sys.argv[2:]))
+    async with using(Path(sys.argv[1]), {"example": config}) as turn:
+        print((await turn.call("example_look_around")).split()[0], await turn.call("example_spawn"), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_server_ends_with_all_that_it_started(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        pids = [int((await turn.call("example_look_around")).split()[0]), int(await turn.call("example_spawn"))]
+        assert not any(is_gone(pid) for pid in pids)
+    await until(lambda: all(is_gone(pid) for pid in pids), 2)
+
+
+async def test_one_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
+    async with using(tmp_path, {"example": STUBBORN}) as turn:
+        pids = [int((await turn.call("example_look_around")).split()[0]), int(await turn.call("example_spawn"))]
+    await until(lambda: all(is_gone(pid) for pid in pids), 2)
+
+
+async def test_what_a_crashed_server_started_ends_with_it(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        pid = int((await turn.call("example_look_around")).split()[0])
+        child = int(await turn.call("example_spawn"))
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: is_gone(child), 3)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGKILL, ()), (signal.SIGKILL, ("stubborn",)), (signal.SIGINT, ())]
+)
+def test_nothing_is_left_behind_when_the_program_is_killed(
+    tmp_path: Path, number: signal.Signals, kind: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), *kind]
+    folder = Path(__file__).parent
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder
+    ) as program:
+        assert program.stdout
+        pids = [int(pid) for pid in program.stdout.readline().split()]
+        assert len(pids) == 2
+        assert not any(is_gone(pid) for pid in pids)
+        program.send_signal(number)
+        wait_until(lambda: all(is_gone(pid) for pid in pids))

@@ -1,0 +1,147 @@
+"""MCP servers over streamable HTTP: real ones, on the loopback."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from using import SERVER, until, using, wait_until
+
+from prompt_objects.config_file import ServerConfig
+from prompt_objects.errors import ToolError
+
+pytest.importorskip("mcp")
+
+
+@pytest.fixture
+def port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(port: int) -> Iterator[None]:
+    command = [sys.executable, SERVER, "http", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: answers(port))
+            yield
+        finally:
+            process.kill()
+
+
+def answers(port: int) -> bool:
+    with closing(socket.socket()) as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_service_is_used_like_a_program_and_its_tools_use_the_network(port: int, tmp_path: Path) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
+    with serving(port):
+        async with using(tmp_path, {"example": config}) as turn:
+            tools = await turn.tools()
+            assert {tool.effect for tool in tools.values()} == {"network"}
+            assert await tools["example_add"].run({"a": 2, "b": 2}, turn.context) == "4"
+            waiting = turn.started("example_wait", seconds=60, file=str(tmp_path / "file"))
+            await until((tmp_path / "file").exists)
+            waiting.cancel()
+            await until(lambda: (tmp_path / "file").read_text() == "cancelled")
+            assert await tools["example_add"].run({"a": 2, "b": 3}, turn.context) == "5"
+
+
+async def test_a_service_that_went_away_is_told_and_used_again_when_it_is_back(port: int, tmp_path: Path) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
+    async with using(tmp_path, {"example": config}) as turn:
+        with serving(port):
+            tools = await turn.tools()
+        for _ in range(3):
+            with pytest.raises(ToolError):
+                await tools["example_add"].run({"a": 2, "b": 2}, turn.context)
+        (notice,) = turn.notices()
+        assert notice.startswith("The MCP server example was lost: ")
+        with serving(port):
+            assert await tools["example_add"].run({"a": 2, "b": 2}, turn.context) == "4"
+
+
+class Old(BaseHTTPRequestHandler):
+    """A server of an older protocol, with sessions; it forgets each after two requests."""
+
+    protocol_version = "HTTP/1.1"
+    server: "OldServer"
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        method, session = request["method"], self.headers.get("Mcp-Session-Id", "")
+        if self.headers.get("Authorization") != "Bearer secret":
+            return self.answer(401)
+        if method == "initialize":
+            session = f"s{len(self.server.sessions)}"
+            self.server.sessions[session] = 2
+            info = {"name": "old", "version": "1"}
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+            return self.answer(200, request["id"], result, session)
+        if "id" not in request:
+            return self.answer(202)
+        if not self.server.sessions.get(session):
+            return self.answer(404)
+        self.server.sessions[session] -= 1
+        if method == "tools/list":
+            return self.answer(200, request["id"], {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]})
+        return self.answer(200, request["id"], {"content": [{"type": "text", "text": session}]})
+
+    def do_GET(self) -> None:
+        self.answer(405)
+
+    def do_DELETE(self) -> None:
+        self.answer(200)
+
+    def answer(self, status: int, number: object = None, result: object = None, session: str = "") -> None:
+        body = b"" if result is None else json.dumps({"jsonrpc": "2.0", "id": number, "result": result}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if session:
+            self.send_header("Mcp-Session-Id", session)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+class OldServer(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Old)
+        self.sessions: dict[str, int] = {}
+
+
+@pytest.fixture
+def old() -> Iterator[OldServer]:
+    with OldServer() as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield server
+        server.shutdown()
+
+
+async def test_a_session_that_an_older_server_forgot_is_begun_anew(old: OldServer, tmp_path: Path) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
+    async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
+        add = (await turn.tools())["example_add"]
+        assert [await add.run({}, turn.context) for _ in range(4)] == ["s0", "s1", "s1", "s2"]
+        assert turn.notices() == []
+
+
+async def test_a_service_that_refuses_is_told_with_its_status_and_without_the_key(
+    old: OldServer, tmp_path: Path
+) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
+    async with using(tmp_path, {"example": config}, TOKEN="wrong") as turn:
+        assert await turn.tools() == {}
+        (notice,) = turn.notices()
+    assert "401 Unauthorized" in notice
+    assert "wrong" not in notice

@@ -1,0 +1,131 @@
+"""Prompt objects use the tools of servers as any others: in a turn, asked about, and told of what fails."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from using import SERVER, is_gone, until
+
+from houses import make_house
+from prompt_objects.approval import Answer, Question
+from prompt_objects.bus import Notice
+from prompt_objects.environment import Environment
+from prompt_objects.errors import DefinitionError
+from prompt_objects.mcp.trust import trust_servers
+from prompt_objects.testing import ScriptedLLM, calls
+from protocol import violations
+
+pytest.importorskip("mcp")
+
+OBJECTS = {
+    "clerk": "name: clerk\ncapabilities: [{mcp: example, approval: always}]\nprompt: Count.\n",
+    "guest": "name: guest\ncapabilities: [{mcp: example, tools: [add]}]\nprompt: Count.\n",
+    "head": "name: head\ncapabilities: [guest, {mcp: example, approval: never}]\nprompt: Ask.\n",
+}
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch, *, trusted: bool = True
+) -> AsyncIterator[Environment]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setenv("HOME", str(folder))
+    make_house(folder, OBJECTS)
+    config = f"mcp_servers:\n  example:\n    command: {sys.executable}\n    args: ['{SERVER}']\n"
+    (folder / "environment.yaml").write_text(config)
+    async with Environment.open(folder, llm=llm) as env:
+        if trusted:
+            trust_servers(folder, env.config.mcp_servers)
+        yield env
+
+
+async def test_a_servers_tool_is_called_in_a_turn_and_ends_with_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = ScriptedLLM([calls(("example_add", {"a": 2, "b": 3}), ("example_look_around", {})), "Five."])
+    async with opened(tmp_path, llm, monkeypatch) as env:
+        reply = await env["clerk"].receive("Add")
+        history = list(reply.session.history)
+        assert [message["role"] for message in history] == ["user", "assistant", "tool", "tool", "assistant"]
+        assert history[2]["content"] == "5"
+        pid, folder = history[3]["content"].split()
+        assert folder == str(tmp_path)
+        assert not violations(history)
+        assert not is_gone(int(pid))
+    await until(lambda: is_gone(int(pid)), 3)
+
+
+async def test_what_a_server_does_is_asked_about_unless_something_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Question] = []
+
+    async def ask(question: Question) -> Answer:
+        asked.append(question)
+        return "once"
+
+    llm = ScriptedLLM([calls(("example_add", {"a": 2, "b": 3})), "Five."])
+    async with opened(tmp_path, llm, monkeypatch) as env:
+        env.approvals.ask = ask
+        reply = await env["guest"].receive("Add")
+        assert reply.session.history[2]["content"] == "5"
+        assert [(question.tool, question.effect, question.path) for question in asked] == [
+            ("example_add", "execute", ("guest",))
+        ]
+
+
+async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adding = calls(("example_add", {"a": 2, "b": 3}))
+    llm = ScriptedLLM([calls(("guest", {"message": "Add"})), adding, "No.", "It may not."])
+    async with opened(tmp_path, llm, monkeypatch) as env:
+        await env["head"].receive("Add")
+        (child,) = env["guest"].session_manager.list()
+        history = env.session_manager.get(child.id).history
+        assert history[2]["content"] == "Error: example_add may not be used here."
+
+
+async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, ScriptedLLM(["Hello."]), monkeypatch, trusted=False) as env:
+        events = [event async for event in env["clerk"].stream("Hi")]
+        (notice,) = [event.text for event in events if isinstance(event, Notice)]
+        assert notice.endswith("has not trusted it as it is now. Run: prompt-objects trust")
+        assert [message["role"] for message in env["clerk"].session_manager.current().history] == [
+            "user",
+            "assistant",
+        ]
+
+
+async def test_the_message_is_saved_before_a_server_is_waited_for_and_stopping_stops_the_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, ScriptedLLM([]), monkeypatch, trusted=False) as env:
+        slow = (
+            f"mcp_servers:\n  example: {{command: {sys.executable}, args: ['-c', 'import time; time.sleep(60)']}}\n"
+        )
+        (tmp_path / "environment.yaml").write_text(slow)
+        async with Environment.open(tmp_path, llm=ScriptedLLM([])) as slow_env:
+            trust_servers(tmp_path, slow_env.config.mcp_servers)
+            turn = asyncio.create_task(slow_env["clerk"].receive("Hi"))
+            sessions = env["clerk"].session_manager
+            await until(lambda: [info.message_count for info in sessions.list()] == [1])
+            turn.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(turn, 5)
+
+
+def test_a_server_that_environment_yaml_does_not_name_is_a_fault_of_the_definition(tmp_path: Path) -> None:
+    make_house(tmp_path, OBJECTS)
+    (tmp_path / "environment.yaml").write_text("mcp_servers: {exampel: {command: python}}\n")
+    with (
+        Environment.open(tmp_path) as env,
+        pytest.raises(DefinitionError, match="there is no such MCP server") as caught,
+    ):
+        _ = env["clerk"].definition
+    assert "exampel" in caught.value.hint
