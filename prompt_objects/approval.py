@@ -4,8 +4,6 @@ Calls that only read run at once; those that write, start programs or use the ne
 something else is said. Where nobody can be asked, what would be asked about is refused: nothing ever waits unseen.
 """
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
@@ -16,8 +14,10 @@ from prompt_objects.context import Context
 from prompt_objects.definition import Capability
 from prompt_objects.effect import Approval, Effect, stricter
 from prompt_objects.errors import ToolError
-from prompt_objects.tools import Tool
+from prompt_objects.person import Person
+from prompt_objects.tools import Preview, Tool
 from prompt_objects.tools.confined import Confined
+from prompt_objects.tools.long_result import is_kept
 
 __all__ = ["Answer", "Approvals", "Approver", "Edited", "Question"]
 
@@ -25,7 +25,8 @@ __all__ = ["Answer", "Approvals", "Approver", "Edited", "Question"]
 class Question(Struct, frozen=True, kw_only=True):
     """A call that a person is asked about: whose it is and by whom that one was asked (`path`), and what it would do.
 
-    `diff` is the change to a file, as a unified diff, where it is one.
+    `diff` is the change to a file, as a unified diff, where it is one; `remarks` are sentences about what would
+    follow from it. Most tools can be allowed `for_session`; others only once.
     """
 
     path: tuple[str, ...]
@@ -34,6 +35,8 @@ class Question(Struct, frozen=True, kw_only=True):
     effect: Effect
     arguments: Mapping[str, Any]
     diff: str = ""
+    remarks: tuple[str, ...] = ()
+    for_session: bool = True
 
 
 class Edited(Struct, frozen=True):
@@ -46,7 +49,7 @@ Answer: TypeAlias = Literal["once", "session", "no", "never"] | Edited
 """`session` and `never` are remembered for this object, this tool and the session that the person is in."""
 
 Approver: TypeAlias = Callable[[Question], Awaitable[Answer]]
-Preview: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[str]]
+Previewer: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[str | Preview]]
 
 _USUAL: Mapping[Effect, Approval] = {"read": "always", "write": "ask", "execute": "ask", "network": "ask"}
 
@@ -55,21 +58,23 @@ class Approvals:
     """What may run in an environment. `ask` asks a person; None where there is nobody.
 
     `usual` is what holds for a tool by its effect where a definition says nothing; `allowed` names tools that run
-    unasked unless their definition forbids them; `previews` make, by a tool's name, the diff that a call would cause.
+    unasked unless their definition forbids them; `previews` make, by a tool's name, the diff that a call would cause;
+    `person` is who is asked, of which there is one whatever else is asked of them.
     """
 
     def __init__(
         self,
         usual: Mapping[Effect, Approval],
         allowed: Collection[str] = (),
-        previews: Mapping[str, Preview] | None = None,
+        previews: Mapping[str, Previewer] | None = None,
+        person: Person | None = None,
     ) -> None:
         self.ask: Approver | None = None
         self._usual = {**_USUAL, **usual}
         self._allowed = frozenset(allowed)
         self._previews = previews or {}
         self._answers: dict[tuple[str | None, str, str], Literal["session", "never"]] = {}
-        self._asking = asyncio.Lock()  # one question at a time, whoever has them
+        self._person = person or Person()
 
     def guarding(self, tool: Tool, capability: Capability) -> Tool:
         """Make a tool, as a definition names it, ask before it runs, where that is needed."""
@@ -79,6 +84,7 @@ class Approvals:
             tool.parameters,
             tool.run,
             tool.effect,
+            tool.each_time,
             approvals=self,
             capability=capability,
         )
@@ -87,30 +93,43 @@ class Approvals:
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> dict[str, Any]:
         """Return the arguments with which a call may run. Raises `ToolError`, in words for the model, if none do."""
-        said = self._rule(tool, capability, context)
+        said = self.rule(tool, capability, context)
         if said == "never":
             raise ToolError(f"{tool.name} may not be used here.")
-        if said == "always" or _is_within(capability, arguments, context):
+        if said == "always" or (not tool.each_time and _is_within(capability, arguments, context)):
             return arguments
-        preview = self._previews.get(tool.name)
-        diff = await preview(arguments, context) if preview else ""  # raises what the call would
-        async with self._asking:
-            answer = await self._answer(tool, arguments, context, diff)
-        if isinstance(answer, Edited):
-            return answer.arguments
-        if answer in {"no", "never"}:
-            raise ToolError(f"The person did not allow {tool.name}. Do not try it again; answer with what you have.")
-        return arguments
+        while True:
+            preview = await self._preview(tool, arguments, context)  # raises what the call would
+            async with self._person.attention(context.budget):
+                answer = await self._answer(tool, arguments, context, preview)
+            if isinstance(answer, Edited) and tool.each_time:
+                arguments = answer.arguments  # to be seen once more, with what follows from them
+            elif isinstance(answer, Edited):
+                return answer.arguments
+            elif answer in {"no", "never"}:
+                told = "Do not try it again; answer with what you have."
+                raise ToolError(f"The person did not allow {tool.name}. {told}")
+            else:
+                return preview.arguments or arguments
 
-    def _rule(self, tool: Tool, capability: Capability, context: Context) -> Approval:
+    def rule(self, tool: Tool, capability: Capability, context: Context) -> Approval:
+        """Say whether a call runs, is asked about, or is refused; arguments may still make a difference."""
         said = capability.approval or self._usual[tool.effect]
         if said == "ask" and tool.name in self._allowed:
             said = "always"
+        if tool.each_time:
+            said = stricter(said, "ask")
         return stricter(said, context.approvals.get(capability.key, said))
 
-    async def _answer(self, tool: Tool, arguments: dict[str, Any], context: Context, diff: str) -> Answer:
+    async def _preview(self, tool: Tool, arguments: dict[str, Any], context: Context) -> Preview:
+        previewer = self._previews.get(tool.name)
+        shown = await previewer(arguments, context) if previewer else ""
+        return Preview(shown) if isinstance(shown, str) else shown
+
+    async def _answer(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Answer:
         key = (context.root_session_id, context.path[-1], tool.name)
-        if known := self._answers.get(key):
+        known = self._answers.get(key)
+        if known == "never" or (known and not tool.each_time):
             return known
         if self.ask is None:
             raise ToolError(f"{tool.name} needs a person's approval, and nobody can be asked here.")
@@ -120,14 +139,11 @@ class Approvals:
             tool=tool.name,
             effect=tool.effect,
             arguments=arguments,
-            diff=diff,
+            diff=preview.diff,
+            remarks=preview.remarks,
+            for_session=not tool.each_time,
         )
-        start = time.monotonic()
-        try:
-            answer = await self.ask(question)
-        finally:
-            if context.budget:
-                context.budget.excuse(time.monotonic() - start)
+        answer = await self.ask(question)
         match answer:
             case "session" | "never":
                 self._answers[key] = answer
@@ -143,6 +159,9 @@ class _Guarded(Tool, frozen=True, kw_only=True):
     async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:
         return await self.approvals.approve(self, self.capability, arguments, context)
 
+    def rule(self, context: Context) -> Approval:
+        return self.approvals.rule(self, self.capability, context)
+
 
 def _is_within(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
     """Say whether the arguments are such as the definition allows unasked; a path counts as what it leads to."""
@@ -150,7 +169,7 @@ def _is_within(capability: Capability, arguments: Mapping[str, Any], context: Co
         return False
     for name, patterns in capability.allow.items():
         value = arguments.get(name)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or is_kept(value):
             return False
         if name == "path":
             value = Confined.of(context).relative(value)

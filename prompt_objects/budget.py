@@ -6,8 +6,10 @@ is sent, what it may take is reserved, with all of them or with none; what it di
 children that run side by side cannot go over a limit together.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from msgspec import Struct
 
@@ -52,6 +54,9 @@ class Budget:
         self._reserved = Amount()
         self._clock = clock
         self._start = clock()
+        self._excuses = 0  # how many wait for a person at this moment
+        self._stopped_at = 0.0
+        self._timeouts: dict[asyncio.Timeout, Budget] = {}  # of all budgets below, at the root
 
     def _upward(self) -> Iterator["Budget"]:
         budget: Budget | None = self
@@ -68,7 +73,7 @@ class Budget:
     @property
     def seconds(self) -> float:
         """How long it has been going on."""
-        return self._clock() - self._start
+        return (self._stopped_at if self._excuses else self._clock()) - self._start
 
     @property
     def seconds_left(self) -> float | None:
@@ -87,10 +92,30 @@ class Budget:
         """Say whether cost is limited, here or above."""
         return any(each.limits.cost is not None for each in self._upward())
 
-    def excuse(self, seconds: float) -> None:
-        """Do not count time, here and above: a person was waited for."""
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Do not count the time of the block, here and above: a person is waited for."""
         for each in self._upward():
-            each._start += seconds  # noqa: SLF001
+            each._stop()  # noqa: SLF001
+        self._set_all()
+        try:
+            yield
+        finally:
+            for each in self._upward():
+                each._go_on()  # noqa: SLF001
+            self._set_all()
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Let the block go on while there is time, here and above; raises `TimeoutError` when there is no more."""
+        root = self.root
+        async with asyncio.timeout(None) as timeout:
+            root._timeouts[timeout] = self  # noqa: SLF001
+            self._set(timeout)
+            try:
+                yield
+            finally:
+                del root._timeouts[timeout]  # noqa: SLF001
 
     def check_time(self) -> None:
         """Raise `LimitReached` where time is up."""
@@ -116,6 +141,27 @@ class Budget:
         for each in self._upward():
             each._reserved -= reserved  # noqa: SLF001
             each.spent += took
+
+    def _stop(self) -> None:
+        if not self._excuses:
+            self._stopped_at = self._clock()
+        self._excuses += 1
+
+    def _go_on(self) -> None:
+        self._excuses -= 1
+        if not self._excuses:
+            self._start += self._clock() - self._stopped_at
+
+    def _set_all(self) -> None:
+        for timeout, budget in self.root._timeouts.items():  # noqa: SLF001
+            budget._set(timeout)  # noqa: SLF001
+
+    def _set(self, timeout: asyncio.Timeout) -> None:
+        """Have a block end when time is up, of this and all budgets above whose time goes on at this moment."""
+        going_on = (each for each in self._upward() if each.limits.seconds is not None and not each._excuses)  # noqa: SLF001
+        left = min(((each.limits.seconds or 0.0) - each.seconds for each in going_on), default=None)
+        if not timeout.expired():
+            timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
 
     @property
     def _used(self) -> Amount:

@@ -1,10 +1,12 @@
 """News of what happens while prompt objects work, for screens and traces; never the truth (the store is).
 
 What is promised to a subscriber:
-- it hears every event published after it subscribed, in the order of publishing;
+- it hears every event published after it subscribed, in the order of publishing, which in a run is the order in which
+  things happened: a message once it is saved, a call's start before its end, the turn's end last;
 - text deltas of one run that it has not fetched yet are joined into one, so a slow screen holds up nobody and
-  loses nothing;
-- `publish` never waits and never fails because of a subscriber.
+  loses nothing; what else waits for it is kept until it fetches it or leaves;
+- `publish` never waits and never fails because of a subscriber: what one does with an event happens afterwards, in
+  its own task or thread, and what goes wrong there is its own affair.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -30,6 +32,7 @@ __all__ = [
     "MessagesArrived",
     "Notice",
     "Spent",
+    "Subscriber",
     "Subscription",
     "TextDelta",
     "TurnEnded",
@@ -40,12 +43,13 @@ __all__ = [
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened in one run (one turn of one prompt object).
 
-    `root` is the run that the person, or a script, started; `path` names the prompt objects from there to
-    here.
+    `root` is the run that the person, or a script, started, `parent` the one that asked for this one, None at the
+    root; `path` names the prompt objects from there to here.
     """
 
     run: str
     root: str
+    parent: str | None = None
     path: tuple[str, ...]
     session_id: str
     at: datetime = field(default_factory=now)
@@ -124,6 +128,13 @@ class TurnEnded(Event, frozen=True, kw_only=True):
     error: str = ""
 
 
+class Subscriber(Protocol):
+    """Whoever wants to hear of everything."""
+
+    def put(self, event: Event) -> None:
+        """Take an event, to be dealt with later: it neither waits nor raises."""
+
+
 class Subscription:
     """The events that one subscriber has not fetched yet; iterate over it to fetch them."""
 
@@ -168,22 +179,26 @@ class Bus:
     """Hands events to whoever subscribed. One per environment, used from its event loop."""
 
     def __init__(self) -> None:
-        self._subscriptions: list[Subscription] = []
+        self._subscribers: list[Subscriber] = []
 
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber."""
-        for subscription in self._subscriptions:
-            subscription.put(event)
+        for subscriber in self._subscribers:
+            subscriber.put(event)
+
+    def attach(self, subscriber: Subscriber) -> None:
+        """Have a subscriber hear everything from now on, for as long as there is the bus."""
+        self._subscribers.append(subscriber)
 
     @contextmanager
     def subscribe(self, root: str | None = None) -> Iterator[Subscription]:
         """Listen, for the length of a `with` block, to one root run and all below it, or to everything."""
         subscription = Subscription(root)
-        self._subscriptions.append(subscription)
+        self._subscribers.append(subscription)
         try:
             yield subscription
         finally:
-            self._subscriptions.remove(subscription)
+            self._subscribers.remove(subscription)
 
     async def follow(self, work: "asyncio.Task[object]", root: str) -> AsyncGenerator[Event, None]:
         """Yield the events of a root run while `work`, which carries it out, goes on; closing this cancels it."""

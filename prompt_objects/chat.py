@@ -1,29 +1,39 @@
 """One person's conversation, free of any screen: which prompt object, which session, what is said."""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.bus import Event, MessageSaved, Spent, TurnStarted
 from prompt_objects.environment import Environment
-from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError
+from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
 from prompt_objects.holder import Holder
-from prompt_objects.message import Message
+from prompt_objects.message import Message, is_unfinished, live_messages
 from prompt_objects.occupancy import branch_aside, look
 from prompt_objects.prompt_object import PromptObject
+from prompt_objects.running import LiveTurn
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.workspace import workspace_of
+from prompt_objects.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from prompt_objects.turn import Reply
 
 __all__ = ["Chat"]
 
+_MENTION = re.compile(r"@([A-Za-z][A-Za-z0-9_-]{0,63})\s+(\S.*)", re.DOTALL)
+_LOOKED_BACK = 40
+"""Messages from which it is seen whether a session was left unanswered."""
+
 
 class Chat:
     """Where a person is, and the few things that a person can do from there.
 
     `pending` is what was to be sent and was not, such as while somebody else was at the session; `holder` is who that
-    is, as far as is known. `spent` is what the last message has taken so far, delegations included.
+    is, as far as is known. `spent` is what the last message has taken so far, delegations included. With `news`
+    all that happens is to be told, line by line.
     """
 
     def __init__(self, environment: Environment, po: PromptObject, session: Session) -> None:
@@ -33,6 +43,8 @@ class Chat:
         self.pending = ""
         self.holder: Holder | None = None
         self.spent: Spent | None = None
+        self._sent = ""
+        self.news = False
         self.open(session)
 
     @property
@@ -47,6 +59,11 @@ class Chat:
             return self.environment.known_model(self.po.name)
         except PromptObjectsError:
             return ""
+
+    @property
+    def workspace(self) -> Path:
+        """Where what belongs to this conversation is kept; raises `StoreError`."""
+        return workspace_of(self.session.info, self.environment.store, self.environment.workspace)
 
     def sessions(self) -> list[SessionInfo]:
         """List the sessions of the prompt object, the latest first."""
@@ -65,9 +82,10 @@ class Chat:
             self.pending, self.holder = "", None
 
     def move(self, name: str) -> None:
-        """Go to another prompt object, to the session last used there; raises `NotFound`."""
+        """Go to another prompt object, to where it is at work, else to its session last used; raises `NotFound`."""
         po = self.environment[name]
-        session = po.session_manager.current()
+        turns = self.environment.running.of(name)
+        session = turns[-1].session if turns else po.session_manager.current()
         self.po = po
         self.open(session)
 
@@ -91,13 +109,19 @@ class Chat:
     async def say(self, text: str, *, wait: float | None = 0) -> "Reply":
         """Send a message and wait for the answer; raises what `PromptObject.receive` raises.
 
-        It is `pending` until `hear` is told that it is saved.
+        It is `pending` until `hear` is told that it is saved. `@name message` goes to another prompt object, to
+        the session last used there.
         """
         self.pending = text
+        context = self.environment.context()
+        self._sent = context.root
+        name, meant = self.addressee(text)
         try:
-            return await self.po.receive(text, self.environment.context(), self.session, wait=wait)
+            if name:
+                return await self.environment[name].receive(meant, context, wait=wait)
+            return await self.po.receive(meant, context, self.session, wait=wait)
         except Busy as busy:
-            self.holder = busy.holder
+            self.holder = self.holder if name else busy.holder
             busy.hint = "/wait sends your message once it is free, /branch in a copy; /watch looks on."
             raise
 
@@ -105,15 +129,70 @@ class Chat:
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
         return await self.po.retry(self.environment.context(), self.session)
 
+    async def resume(self) -> "Reply":
+        """Go on where a turn was interrupted; raises what `PromptObject.resume` raises."""
+        return await self.po.resume(self.environment.context(), self.session)
+
+    def addressee(self, text: str) -> tuple[str, str]:
+        """Tell whom `@name message` is for, and the message; no name where it is for the one that is talked to.
+
+        Raises `NotFound` for a name that is nearly one.
+        """
+        mention = _MENTION.fullmatch(text)
+        if not mention:
+            return "", text
+        name, meant = mention.groups()
+        names = self.environment.catalogue.names()
+        if name in names:
+            return name, meant
+        if hint := did_you_mean(name, names):
+            raise NotFound(f"There is no prompt object {name!r}.", hint=hint)
+        return "", text
+
+    # Turns under way
+
+    def turns(self, key: str | None = None) -> list[LiveTurn]:
+        """Find turns under way by a prompt object's name or a session's; without, that of the current session.
+
+        Raises `NotFound` where a key is neither.
+        """
+        running = self.environment.running
+        if key in self.environment.catalogue:
+            return running.of(str(key))
+        turn = running.in_session(self.find(key).id if key else self.session.id)
+        return [turn] if turn else []
+
+    def steer(self, text: str) -> LiveTurn:
+        """Have the turn in this session, or that of `@name message`, read a message before it goes on.
+
+        Raises `UsageError` where there is no such turn, or more than one.
+        """
+        name, meant = self.addressee(text)
+        turns = self.environment.running.of(name) if name else self.turns()
+        who = name or self.session.name
+        if len(turns) > 1:
+            raise UsageError(f"{who} is at work {len(turns)} times; go to one of its sessions first.")
+        if not turns or not turns[0].steer(meant):
+            raise UsageError(f"{who} is not at work now; it can be asked when the answer is there.")
+        return turns[0]
+
+    def is_interrupted(self) -> bool:
+        """Say whether the session stops before an answer that nobody is working on, as far as that can be seen."""
+        try:
+            if self.turns() or self.holder_of(self.session):
+                return False
+            messages = self.session.tail(_LOOKED_BACK)
+        except PromptObjectsError:
+            return False  # whoever goes on is told
+        return is_unfinished(live_messages(messages, first=self.session.message_count - len(messages)))
+
     def hear(self, event: Event) -> None:
         """Note what an event says of the message being sent, of who is at the session, and of what was spent."""
         if isinstance(event, Spent):
             self.spent = event
-        if event.session_id != self.session.id:
-            return
-        if isinstance(event, TurnStarted):
+        if isinstance(event, TurnStarted) and event.session_id == self.session.id:
             self.holder = None
-        elif isinstance(event, MessageSaved) and event.message.get("role") == "user":
+        elif isinstance(event, MessageSaved) and event.run == self._sent and event.message.get("role") == "user":
             self.pending = ""
 
     # Others
@@ -159,4 +238,4 @@ class Chat:
 
     def notices(self) -> list[str]:
         """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""
-        return self.environment.store.notices()
+        return [*self.environment.store.notices(), *self.environment.recorder.notices()]

@@ -2,53 +2,89 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.budget import Budget
 from prompt_objects.bus import Bus
-from prompt_objects.effect import Approval, stricter
+from prompt_objects.effect import Approval, Effect, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.sessions.record import new_id
+from prompt_objects.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from prompt_objects.definition import Definition
     from prompt_objects.sessions.session import Session
 
-__all__ = ["Context"]
+__all__ = ["Context", "Usable"]
+
+
+class Usable(Protocol):
+    """A capability, as far as others need to know it."""
+
+    @property
+    def name(self) -> str:
+        """By what it is called."""
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the world."""
+
+    def rule(self, context: "Context") -> Approval:
+        """Say whether a call runs, is asked about, or is refused."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """One turn's surroundings; a child's is made from its caller's and never reaches further.
+    """What one turn may reach; a child's is made from its caller's and never reaches further.
 
-    `run` identifies the turn, `root` the turn that started it all (the same one, at the root); `path` names
-    the prompt objects from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
-    `folder` is the environment's, `data_dir` where it keeps its state.
+    `around` is what all turns of the environment have. `run` identifies the turn, `root` the turn that started it all
+    (the same one, at the root), `parent` the one that asked for it, None at the root; `path` names the prompt objects
+    from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
     `depth` is how many prompt objects deep a message may still be passed on, `budget` what the turn may take, None
     until it has begun. `root_session_id` is that of the session in which it all started, `approvals` what the prompt
-    objects on the path say of tools and servers, by the key of the capability, the strictest of it.
+    objects on the path say of tools and servers, by the key of the capability, the strictest of it. `tools` are what
+    the turn may call, known when a call is carried out.
     """
 
-    bus: Bus
-    folder: Path
-    data_dir: Path
+    around: Surroundings
     depth: int
     run: str
     root: str
+    parent: str | None = None
     path: tuple[str, ...] = ()
     session: "Session | None" = None
     call_id: str | None = None
     budget: Budget | None = None
     root_session_id: str | None = None
     approvals: Mapping[str, Approval] = {}
+    tools: Mapping[str, Usable] = {}
 
     @classmethod
-    def at_root(cls, *, bus: Bus, folder: Path, data_dir: Path, depth: int) -> "Context":
+    def at_root(cls, around: Surroundings, depth: int) -> "Context":
         """Make the context of a turn that nobody's turn started."""
         run = new_id()
-        return cls(bus=bus, folder=folder, data_dir=data_dir, depth=depth, run=run, root=run)
+        return cls(around=around, depth=depth, run=run, root=run)
+
+    @property
+    def bus(self) -> Bus:
+        """Where news goes."""
+        return self.around.bus
+
+    @property
+    def folder(self) -> Path:
+        """The environment's folder."""
+        return self.around.folder
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the environment keeps its state."""
+        return self.around.data_dir
 
     @property
     def session_id(self) -> str | None:
@@ -75,9 +111,9 @@ class Context(Struct, frozen=True, kw_only=True):
                 said[capability.key] = stricter(capability.approval, said.get(capability.key, capability.approval))
         return said
 
-    def for_call(self, call_id: str) -> "Context":
-        """Say which call is being carried out."""
-        return replace(self, call_id=call_id)
+    def for_call(self, call_id: str, tools: Mapping[str, Usable] | None = None) -> "Context":
+        """Say which call is being carried out, and what else may be called."""
+        return replace(self, call_id=call_id, tools=tools or {})
 
     def delegate(self, po_name: str) -> "Context":
         """Make the context in which `po_name` is asked by this turn.
@@ -94,4 +130,4 @@ class Context(Struct, frozen=True, kw_only=True):
                 f"{po_name} cannot be asked: the limit of {len(self.path) - 1} delegations deep is reached. "
                 "Answer with what you have."
             )
-        return replace(self, run=new_id(), depth=self.depth - 1)
+        return replace(self, run=new_id(), parent=self.run, depth=self.depth - 1)

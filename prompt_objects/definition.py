@@ -1,6 +1,6 @@
 """A prompt object's file, YAML or Markdown with YAML front matter, and what it says."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ __all__ = [
     "ModelChoice",
     "definition_schema",
     "load_definition",
+    "understand",
 ]
 
 Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
@@ -61,7 +62,7 @@ class Capability(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """What a prompt object's file says. `notices` are sentences for the person who wrote it."""
+    """What a prompt object's file says."""
 
     file: Path
     name: str
@@ -71,7 +72,6 @@ class Definition(Struct, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] = ()
     limits: Limits = Limits()
     templates: Mapping[str, tuple[Message, ...]] = {}
-    notices: tuple[str, ...] = ()
 
     def fault(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
         """Make the error about a part of the file that turned out wrong later: `at` is that part's own."""
@@ -163,7 +163,12 @@ def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Defin
 
     Raises `DefinitionError`, with line, column and what would be right.
     """
-    document = _read(file)
+    return understand(read_text(file, DefinitionError), file, bounds=bounds)
+
+
+def understand(text: str, file: Path, *, bounds: GivenLimits = GivenLimits()) -> Definition:  # noqa: B008 (immutable)
+    """Make a definition of the text of a `file`, which need not be there; raises what `load_definition` raises."""
+    document = _parsed(text, file)
     if isinstance(document.data, dict) and "history" in document.data:
         at = document.position_of("history", key=True)
         problem = "`history` is kept in sessions by now."
@@ -182,7 +187,6 @@ def load_definition(file: Path, *, bounds: GivenLimits = GivenLimits()) -> Defin
         capabilities=_capabilities(document, form.capabilities or ()),
         limits=Limits.of(form.limits or GivenLimits(), bounds),
         templates=_templates(form),
-        notices=tuple(_notices(document, form)),
     )
 
 
@@ -200,8 +204,7 @@ def definition_schema() -> dict[str, Any]:
     }
 
 
-def _read(file: Path) -> YamlDocument:
-    text = read_text(file, DefinitionError)
+def _parsed(text: str, file: Path) -> YamlDocument:
     if file.suffix == ".md":
         return _front_matter(text, file)
     document = parse(text, file, DefinitionError)
@@ -308,15 +311,3 @@ def _templates(form: _Form) -> dict[str, tuple[Message, ...]]:
         name: tuple({"role": message.role, "content": message.content} for message in messages)
         for name, messages in (form.templates or {}).items()
     }
-
-
-def _notices(document: YamlDocument, form: _Form) -> Iterator[str]:
-    """Say which of the given keys nothing heeds yet."""
-    for path in _unheeded(form):
-        line, column = document.position_of(*path, key=True)
-        yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
-
-
-def _unheeded(form: _Form) -> Iterator[tuple[str | int, ...]]:
-    if isinstance(form.model, _ModelForm) and form.model.fallback:
-        yield ("model", "fallback")

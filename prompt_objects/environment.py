@@ -4,38 +4,48 @@ import asyncio
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from prompt_objects.bus import Bus
-from prompt_objects.catalogue import Catalogue
-from prompt_objects.config import Config, load_config
+from prompt_objects.catalogue import Catalogue, find_definitions
+from prompt_objects.config import CONFIG_FILE, Config, load_config
 from prompt_objects.context import Context
 from prompt_objects.errors import NotFound
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.locate import require_environment
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.occupancy import Occupancy
+from prompt_objects.person import Person
+from prompt_objects.prefix import Prefixes
 from prompt_objects.prompt_object import PromptObject
+from prompt_objects.running import Running
+from prompt_objects.sessions.disk import remove_folder
 from prompt_objects.sessions.journal import UndoJournal
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import StoreOptions, open_store
 from prompt_objects.sessions.stores.url import beside, resolved
+from prompt_objects.surroundings import Surroundings
+from prompt_objects.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from prompt_objects.approval import Approvals
     from prompt_objects.definition import Capability, Definition
+    from prompt_objects.graph.survey import Survey
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
+    from prompt_objects.llm.lineup import Lineup
     from prompt_objects.mcp.servers import Servers
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.toolbox import Toolbox
     from prompt_objects.tools import Tool
+    from prompt_objects.trace.tree import Trace
 
 __all__ = ["Environment"]
 
@@ -64,20 +74,28 @@ class Environment:
         self.model = model
         self.catalogue = Catalogue(folder / "objects", lambda: self.toolbox.tools, config.mcp_servers, config.limits)
         self.bus = Bus()
+        self.running = Running()
+        self.person = Person()
+        self.prefixes = Prefixes()
         self.data_dir = config.data_dir
         usual = resolved(config.store or f"files:{self.data_dir}", folder)
         self.store_url = resolved(store, folder) if store else usual
         self._beside_store = self.data_dir if self.store_url == usual else beside(self.data_dir, self.store_url)
         self.store = open_store(self.store_url, StoreOptions(**config.store_options))
+        self._belongings = self.data_dir if self.store_url != "memory:" else _passing_folder()
+        self.workspace = self._belongings / "workspace"
         self.last_used = LastUsed(self.data_dir / "state.json")
         self.session_manager = SessionManager(
             self.store,
             user_id=config.user,
             last_used=self.last_used,
             journal=UndoJournal(self._beside_store / "undo.json"),
-            data_dir=self.data_dir,
+            data_dir=self._belongings,
         )
         self.occupancy = Occupancy(self.store, config.user)
+        self.recorder = Recorder(self.data_dir)
+        if self.store_url != "memory:":  # whose sessions leave nothing behind
+            self.bus.attach(self.recorder)
         self.notices: list[str] = []
         self._prune_at_start = config.prune.at_start
         self._environ = environ
@@ -137,7 +155,10 @@ class Environment:
 
     def close(self) -> None:
         """Let go of files; what was acknowledged is on the disk already."""
+        self.recorder.flush()
         self.store.close()
+        if self._belongings != self.data_dir:
+            remove_folder(self._belongings)
 
     # What is done now and then
 
@@ -166,6 +187,13 @@ class Environment:
             self.prune()
         return list(report.failures) if report else []
 
+    def trace(self, session_id: str) -> "Trace":
+        """Put together what happened in a session; raises `NotFound`, `Damaged` and `StoreError`."""
+        from prompt_objects.trace.looking import trace_of
+
+        self.recorder.flush()
+        return trace_of(self.store, self.data_dir, session_id)
+
     # The prompt objects
 
     def __getitem__(self, name: str) -> PromptObject:
@@ -185,13 +213,7 @@ class Environment:
     def findings(self) -> list[str]:
         """Read every definition, and say what is wrong with them and what in them has no effect yet."""
         faults = [f"faulty: {fault}" for fault in self.catalogue.faults()]
-        sound = (po.definition for po in self.objects.values() if po.fault is None)
-        return [
-            *faults,
-            *self.config.notices,
-            *self.toolbox.notices,
-            *(notice for definition in sound for notice in definition.notices),
-        ]
+        return [*faults, *self.config.notices, *self.toolbox.notices]
 
     @property
     def current_object(self) -> PromptObject:
@@ -214,7 +236,36 @@ class Environment:
     def context(self) -> Context:
         """Make the context of a turn that nobody's turn started."""
         depth = Limits.of(GivenLimits(), self.config.limits).depth
-        return Context.at_root(bus=self.bus, folder=self.folder, data_dir=self.data_dir, depth=depth)
+        return Context.at_root(self._surroundings, depth)
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            bus=self.bus,
+            running=self.running,
+            person=self.person,
+            prefixes=self.prefixes,
+            folder=self.folder,
+            data_dir=self.data_dir,
+            store=self.store,
+            workspace=self.workspace,
+            look=self.look,
+        )
+
+    def look(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "Survey":
+        """Look at all definitions as their files now stand; `drafts` are texts that stand for those in files."""
+        from prompt_objects.graph.survey import survey
+
+        files, clashes = find_definitions(self.catalogue.folder)
+        return survey(
+            {**files, **{file.stem: file for file in drafts}},
+            self.folder / CONFIG_FILE,
+            tools={name: tool.effect for name, tool in self.toolbox.tools.items()},
+            bounds=self.config.limits,
+            default_object=self.config.default_object,
+            faults=clashes,
+            drafts=drafts,
+        )
 
     def definition(self, name: str) -> "Definition":
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
@@ -257,9 +308,9 @@ class Environment:
     def approvals(self) -> "Approvals":
         """What may run, and who is asked: set its `ask` to be asked."""
         from prompt_objects.approval import Approvals
-        from prompt_objects.tools.edit import PREVIEWS
+        from prompt_objects.tools import edit, propose
 
-        return Approvals(self.config.approval, self._allowed, PREVIEWS)
+        return Approvals(self.config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self.person)
 
     def connection_for(self, definition: "Definition") -> "Connection":
         """Return the connection that a definition's turns use; each is made once. Raises `UsageError`.
@@ -267,6 +318,16 @@ class Environment:
         Looks around for a model where none is set up, which takes a moment.
         """
         return self._connect(self._model_for(definition))
+
+    def lineup_for(self, definition: "Definition") -> "Lineup":
+        """Return the models that a turn uses: that of `connection_for`, and those that the definition has stand in.
+
+        Nobody stands in for a model that a person chose for every prompt object. Raises `UsageError`.
+        """
+        from prompt_objects.llm.lineup import Lineup
+
+        names = () if self.model or not definition.model else definition.model.fallback
+        return Lineup(self.connection_for(definition), [partial(self._connect, name) for name in names])
 
     def use_model(self, model: str) -> "Connection":
         """Use a model, by its name or a key of `models`, for every prompt object from now on. Raises `UsageError`."""
@@ -298,3 +359,10 @@ class Environment:
         await asyncio.gather(*(connection.llm.close() for connection in self._connections.values()))
         if "servers" in self.__dict__:  # it was made
             await self.servers.close()
+
+
+def _passing_folder() -> Path:
+    """Name a folder for what belongs to sessions that live in memory, and goes with them; it is made when needed."""
+    from tempfile import gettempdir
+
+    return Path(gettempdir()) / f"prompt-objects-{new_id()}"

@@ -27,6 +27,7 @@ PromptObjectsError
 │   ├── ServerFailed          the server said that it failed
 │   └── BrokenStream          the answer broke off, or made no sense
 ├── LimitReached              one message took all that it may; has the budget
+├── Stopped                   a person stopped one turn, and not those above it
 └── ToolError                 a tool could not do what it was asked; the model reads it, not the person
 
 The message says what happened and where; `hint`, if there is one, says what to do next.
@@ -62,6 +63,7 @@ __all__ = [
     "ServerFailed",
     "SessionError",
     "SessionFull",
+    "Stopped",
     "StoreError",
     "ToolError",
     "Unauthorized",
@@ -235,6 +237,10 @@ class LimitReached(PromptObjectsError):
     def __init__(self, message: str, budget: object) -> None:
         super().__init__(message, hint="Limits are set in the definition, or in environment.yaml.")
         self.budget = budget
+
+
+class Stopped(PromptObjectsError):
+    """A person stopped one turn, and not those above it; what had been said in it is kept."""
 
 
 class ToolError(PromptObjectsError):

@@ -2,7 +2,8 @@
 
 A message is a plain JSON object, so that what was stored by anyone comes back as it was. Besides the keys
 of the chat form (`role`, `content`, `tool_calls`, `tool_call_id`) ours carry `at` (UTC, ISO 8601), and an
-assistant's `model`, `usage`, and `interrupted` where it was cut short.
+assistant's `model`, `usage`, and `interrupted` where it was cut short; a person's that was said while a turn went on,
+`steers`.
 """
 
 import json
@@ -18,6 +19,7 @@ __all__ = [
     "Message",
     "call_arguments",
     "calls_of",
+    "is_unfinished",
     "live_messages",
     "now",
     "request_messages",
@@ -92,6 +94,12 @@ def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
             return [call for call in calls_of(message) if call["id"] not in answered]
         answered.add(message.get("tool_call_id"))
     return []
+
+
+def is_unfinished(history: Sequence[Message]) -> bool:
+    """Say whether a history stops before an answer: at a message, at calls, or at their results."""
+    live = [message for message in live_messages(history) if message.get("role") in {"user", "assistant", "tool"}]
+    return bool(live) and (live[-1]["role"] != "assistant" or bool(calls_of(live[-1])))
 
 
 def request_messages(

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prompt_objects.definition import Definition
-    from prompt_objects.llm.connect import Connection
+    from prompt_objects.llm.lineup import Lineup
     from prompt_objects.occupancy import Occupancy
     from prompt_objects.tools import Tool
-    from prompt_objects.turn import Equipment, Reply
+    from prompt_objects.turn import Equipment, Reply, Start
 
 __all__ = ["Host", "PromptObject"]
 
@@ -33,8 +33,8 @@ class Host(Protocol):
     async def tools(self, definition: "Definition", context: Context) -> "Mapping[str, Tool]":
         """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
 
-    def connection_for(self, definition: "Definition") -> "Connection":
-        """Return the model that a definition asks for; may look around for a while, so not on the event loop."""
+    def lineup_for(self, definition: "Definition") -> "Lineup":
+        """Return the models that a definition asks for; may look around for a while, so not on the event loop."""
 
     @property
     def occupancy(self) -> "Occupancy":
@@ -100,11 +100,20 @@ class PromptObject:
         """
         return await self._turn(_as_message(message), context, session, wait)
 
+    async def resume(
+        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
+    ) -> "Reply":
+        """Go on in a session whose last turn was interrupted before it answered; what had been done counts.
+
+        Raises `UsageError` where there is nothing to go on with.
+        """
+        return await self._turn("resume", context, session, wait)
+
     async def retry(
         self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
     ) -> "Reply":
         """Answer the last message of the session anew; the old answer stays in the file but no longer counts."""
-        return await self._turn(None, context, session, wait)
+        return await self._turn("retry", context, session, wait)
 
     def receive_sync(
         self,
@@ -148,7 +157,7 @@ class PromptObject:
         await turn
 
     async def _turn(
-        self, message: Message | None, context: Context | None, session: Session | None, wait: float | None
+        self, start: "Start", context: Context | None, session: Session | None, wait: float | None
     ) -> "Reply":
         from prompt_objects.turn import Turn
 
@@ -158,13 +167,13 @@ class PromptObject:
             definition = await asyncio.to_thread(self._host.definition, self.name)
             context = (context or self._host.context()).enter(definition, session)
             turn = Turn(definition, context, session, self.session_manager)
-            return await turn.run(message, lambda: self._equipment(definition, context))
+            return await turn.run(start, lambda: self._equipment(definition, context))
 
     async def _equipment(self, definition: "Definition", context: Context) -> "Equipment":
         from prompt_objects.turn import Equipment
 
-        connection = await asyncio.to_thread(self._host.connection_for, definition)
-        return Equipment(connection, await self._host.tools(definition, context))
+        lineup = await asyncio.to_thread(self._host.lineup_for, definition)
+        return Equipment(lineup, await self._host.tools(definition, context))
 
 
 def _as_message(message: str | Message) -> Message:

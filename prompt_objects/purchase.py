@@ -1,5 +1,6 @@
 """One request, paid for out of a budget: an amount is set aside before, and what it took is counted after."""
 
+import json
 from types import TracebackType
 from typing import Self
 
@@ -42,7 +43,7 @@ class Purchase:
         return self
 
     def _estimate(self) -> None:
-        prompt = len(msgspec.json.encode([self.request.messages, self.request.tools])) // _BYTES_OF_TOKEN
+        prompt = _size([self.request.messages, self.request.tools]) // _BYTES_OF_TOKEN
         answer = _LAST_ANSWER if self._is_last else _LONGEST_ANSWER
         left = self._budget.tokens_left
         if left is not None and not self._is_last:
@@ -63,6 +64,10 @@ class Purchase:
         self._took = Amount(1, usage.total, usage.cost or 0.0)
         return replace(completion, usage=usage)
 
+    def refused(self) -> None:
+        """Count nothing: no answer began."""
+        self._took = Amount()
+
     def _amount(self, usage: Usage) -> Amount:
         return Amount(1, usage.total, self._pricing(usage) or 0.0)
 
@@ -70,3 +75,11 @@ class Purchase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._budget.settle(self._reserved, self._took)
+
+
+def _size(sent: object) -> int:
+    """Return how many bytes it is in JSON."""
+    try:
+        return len(msgspec.json.encode(sent))
+    except UnicodeEncodeError:  # half of a surrogate pair, as file names may hold
+        return len(json.dumps(sent))

@@ -6,10 +6,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from prompt_objects.tools import Tool
+from prompt_objects.tools.capabilities import list_capabilities
 from prompt_objects.tools.discovery import Found, installed_tools, load_tools, read_tool_files
 from prompt_objects.tools.edit import EDIT_TOOLS
 from prompt_objects.tools.files import FILE_TOOLS
 from prompt_objects.tools.http import http_get
+from prompt_objects.tools.human import ask_human
+from prompt_objects.tools.notes import notes
+from prompt_objects.tools.propose import PROPOSAL_TOOLS
 from prompt_objects.tools.search import search_files
 from prompt_objects.trust import Trust, digest_of
 
@@ -31,7 +35,9 @@ def open_toolbox(
     `given` are a program's own. `http_allow` are hosts that http_get may ask although they are not public. What
     stands in `tools/*.py` is loaded if the person trusts it as it is; `trust` is by default that of the user.
     """
-    tools = {tool.name: tool for tool in (*given, *FILE_TOOLS, search_files, *EDIT_TOOLS, http_get(http_allow))}
+    files, conversation = (*FILE_TOOLS, search_files, *EDIT_TOOLS), (ask_human, notes, list_capabilities)
+    built_in = (*files, http_get(http_allow), *conversation, *PROPOSAL_TOOLS)
+    tools = {tool.name: tool for tool in (*given, *built_in)}
     notices: list[str] = []
     for found in _found(folder, tools, trust):
         tools.update(found.tools)

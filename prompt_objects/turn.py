@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ from prompt_objects.bus import (
 from prompt_objects.context import Context
 from prompt_objects.definition import Definition
 from prompt_objects.errors import (
+    BrokenStream,
     Conflict,
     LimitReached,
     LLMError,
@@ -36,38 +37,47 @@ from prompt_objects.errors import (
     ToolError,
     UsageError,
 )
-from prompt_objects.llm import LLM, Completion, Request, Usage
+from prompt_objects.llm import Completion, Request, Usage, Waiting
 from prompt_objects.llm.connect import Connection
+from prompt_objects.llm.lineup import Lineup
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,
     call_arguments,
     calls_of,
+    is_unfinished,
     request_messages,
     text_of,
     unanswered_calls,
 )
+from prompt_objects.prefix import Prefix
 from prompt_objects.purchase import Purchase
+from prompt_objects.running import LiveTurn
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
+from prompt_objects.tools.long_result import in_short
 from prompt_objects.waiting import to_the_end
 from prompt_objects.wording import count
 
-__all__ = ["Equipment", "Reply", "Turn"]
+__all__ = ["Equipment", "Reply", "Start", "Turn"]
+
+Start: TypeAlias = Message | Literal["retry", "resume"]
+"""What a turn answers: a message, the last one anew, or what an interrupted turn left unanswered."""
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 _NOT_RUN = "Cancelled before it began; it had no effect."
 _PATIENCE_SECONDS = 5.0
+_TOLD_SECONDS = 1.0  # of what is shorter nobody is told
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _LAST_WORDS_SECONDS = 30.0
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
 
 
 class Equipment(Struct, frozen=True):
-    """What a turn works with: a model to ask, and capabilities by name."""
+    """What a turn works with: models to ask, and capabilities by name."""
 
-    connection: Connection
+    lineup: Lineup
     tools: Mapping[str, Tool]
 
 
@@ -95,49 +105,72 @@ class Turn:
         self.session = session
         self.session_manager = session_manager
         self.budget = context.budget or Budget(definition.name, definition.limits)
+        self.live = LiveTurn(context.path, session)
         self.tools: Mapping[str, Tool] = {}
         self._usage = Usage()
         self._replaces: tuple[int, int] | None = None
         self._running: dict[str, asyncio.Task[str]] = {}
         self._begun: set[str] = set()
 
-    async def run(self, message: Message | None, equip: Callable[[], Awaitable[Equipment]]) -> Reply:
-        """Answer `message`, or the last one anew where it is None.
+    async def run(self, start: Start, equip: Callable[[], Awaitable[Equipment]]) -> Reply:
+        """Answer a message, or answer the last one anew, or go on where an interrupted turn stopped.
 
         The message is saved before a model is looked for, or a server of tools started. Raises `LLMError`,
-        `StoreError`, `LimitReached` where the budget of a turn above is used up, or `asyncio.CancelledError`, each
-        after what is missing in the history has been filled in.
+        `StoreError`, `LimitReached` where the budget of a turn above is used up, `Stopped` where a person stopped
+        this turn alone, or `asyncio.CancelledError`, each after what is missing in the history has been filled in.
         """
         self._publish(TurnStarted, call_id=self.context.call_id)
-        try:
-            await (self._take(message) if message else self._take_again())
-            equipment = await equip()
-            self.tools = equipment.tools
-            reply = await self._answer(equipment.connection)
-        except BaseException as error:
-            cancelled = isinstance(error, asyncio.CancelledError)
-            if cancelled and isinstance(error.__cause__, PromptObjectsError):
-                self._notice(f"Not saved: {error.__cause__}")
+        with self.context.around.running.listing(self.live):
             try:
-                await to_the_end(self._wind_up())
-            finally:
-                self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
-            raise
+                await self._begin(start)
+                equipment = await equip()
+                self.tools = equipment.tools
+                reply = await self._answer(equipment.lineup)
+                await self._save(*self.live.end())
+            except BaseException as error:
+                await self._break_off(error)
+                raise
         self._publish(TurnEnded, outcome="answered")
         return reply
 
-    async def _take(self, message: Message) -> None:
+    async def _break_off(self, error: BaseException) -> None:
+        """Leave a valid history behind; raises `Stopped` where that is what happened."""
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and isinstance(error.__cause__, PromptObjectsError):
+            self._notice(f"Not saved: {error.__cause__}")
+        try:
+            await to_the_end(self._wind_up())
+        finally:
+            self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
+        if isinstance(error, asyncio.CancelledError):
+            self.live.check_stopped(error)
+
+    async def _begin(self, start: Start) -> None:
         await self._catch_up()
+        if start == "retry":
+            await self._take_again()
+        elif start == "resume":
+            await self._take_up()
+        else:
+            await self._save(*await self._lost_results(), start)
+
+    async def _lost_results(self) -> list[Message]:
+        """Say of calls that an interrupted turn left without a result that nobody knows it."""
         lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         if lost:
             self._notice(
                 f"Left without a result by an interrupted turn, and marked as unknown: {count(len(lost), 'call')}."
             )
-        await self._save(*(_result(call, OUTCOME_UNKNOWN) for call in lost), message)
+        return [_result(call, OUTCOME_UNKNOWN) for call in lost]
+
+    async def _take_up(self) -> None:
+        """Go on where the history stops; what is there counts."""
+        if not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
+            raise UsageError("There is nothing to go on with: the last message was answered.", hint="Send a message.")
+        await self._save(*await self._lost_results())
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
-        await self._catch_up()
         history = await asyncio.to_thread(lambda: self.session.history)
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
@@ -150,40 +183,57 @@ class Turn:
         if came := await asyncio.to_thread(self.session.refresh):
             self._publish(MessagesArrived, messages=came)
 
-    async def _answer(self, connection: Connection) -> Reply:
+    async def _answer(self, lineup: Lineup) -> Reply:
         """Let the model speak and call until there is an answer, or a limit is reached."""
         try:
             while True:
-                message = await self._ask(connection, list(self.tools.values()))
+                await self._save(*self.live.read())
+                message = await self._ask(lineup, list(self.tools.values()))
                 calls = calls_of(message)
-                if not calls:
+                if calls:
+                    await self._carry_out(calls)
+                elif self.live.may_end():
                     return self._reply(message)
-                await self._carry_out(calls)
         except LimitReached as limit:
             if limit.budget is not self.budget:  # the turn whose limit it is will sum up
                 raise
             self._notice(f"{limit} It sums up.")
-            return self._reply(await self._ask(connection, [], limit))
+            return self._reply(await self._ask(lineup, [], limit))
 
     def _reply(self, message: Message) -> Reply:
         return Reply(text_of(message), self.session, str(message["model"]), self._usage)
 
     # Asking the model
 
-    async def _ask(self, connection: Connection, tools: Sequence[Tool], limit: LimitReached | None = None) -> Message:
-        """Send one request, and save what comes; with a `limit` that was reached, it is the last one."""
-        request = await asyncio.to_thread(self._request, tools, limit)
-        said: list[str] = []
-        try:
-            completion = await self._listen(connection, request, said, is_last=limit is not None)
-        except (LLMError, LimitReached, asyncio.CancelledError) as error:
-            if said:
-                interrupted = _INTERRUPTED.get(type(error), "error")
-                await self._save(_assistant("".join(said), connection.llm.model, interrupted=interrupted))
-            raise
+    async def _ask(self, lineup: Lineup, tools: Sequence[Tool], limit: LimitReached | None = None) -> Message:
+        """Have a request answered by the first model that does, and save what comes.
+
+        With a `limit` that was reached, it is the last one.
+        """
+        while True:
+            request = await asyncio.to_thread(self._request, tools, limit)
+            said: list[str] = []
+            try:
+                completion = await self._listen(lineup.connection, request, said, is_last=limit is not None)
+            except (LLMError, LimitReached, asyncio.CancelledError) as error:
+                await self._save_broken(said, lineup.connection.llm.model, error)
+                if not isinstance(error, LLMError):
+                    raise
+                for told in await asyncio.to_thread(lineup.move_on, error):
+                    self._notice(told)
+                if said:  # kept, and no longer counts: the next model is not to go on with it
+                    self._replaces = (self.session.message_count - 1, self.session.message_count)
+            else:
+                return await self._save_answer(completion, lineup.connection.llm.model, may_call=bool(tools))
+
+    async def _save_broken(self, said: list[str], model: str, error: BaseException) -> None:
+        if said:
+            await self._save(_assistant("".join(said), model, interrupted=_INTERRUPTED.get(type(error), "error")))
+
+    async def _save_answer(self, completion: Completion, model: str, *, may_call: bool) -> Message:
         self._usage += completion.usage
-        message = {**completion.message, "model": connection.llm.model, "usage": completion.usage.as_json()}
-        if not tools and message.pop("tool_calls", None) and not text_of(message):
+        message = {**completion.message, "model": model, "usage": completion.usage.as_json()}
+        if not may_call and message.pop("tool_calls", None) and not text_of(message):
             message["content"] = "(No answer: it wanted to call something, and nothing could be called any more.)"
         if completion.finish_reason in {"length", "content_filter"}:
             message["interrupted"] = completion.finish_reason
@@ -207,24 +257,45 @@ class Turn:
         """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
         with Purchase(self.budget, connection.pricing, request, is_last=is_last) as purchase:
             try:
-                async with asyncio.timeout(_LAST_WORDS_SECONDS if is_last else self.budget.seconds_left):
-                    completion = await self._stream(connection.llm, purchase.request, said)
-            except TimeoutError:
+                async with asyncio.timeout(_LAST_WORDS_SECONDS) if is_last else self.budget.in_time():
+                    completion = await self._stream(connection, purchase.request, said)
+            except TimeoutError as error:
                 self.budget.check_time()
+                raise BrokenStream(f"{connection.llm.model} did not end its answer in time.") from error
+            except LLMError as error:
+                if not said and not isinstance(error, BrokenStream):
+                    purchase.refused()
                 raise
             completion = purchase.paid(completion)
         root = self.budget.root
         self._publish(Spent, amount=root.spent, seconds=root.seconds, limits=root.limits)
+        self._note_prefix(connection, request, completion.usage)
         return completion
 
-    async def _stream(self, llm: LLM, request: Request, said: list[str]) -> Completion:
-        async with aclosing(llm.stream(request)) as stream:
+    async def _stream(self, connection: Connection, request: Request, said: list[str]) -> Completion:
+        async with aclosing(connection.llm.stream(request)) as stream:
             async for part in stream:
                 if isinstance(part, Completion):
                     return part
+                if isinstance(part, Waiting):
+                    self._wait(part)
+                    continue
                 said.append(part.text)
                 self._publish(TextDelta, text=part.text)
         raise AssertionError("an LLM must end with a Completion or raise LLMError")
+
+    def _wait(self, waiting: Waiting) -> None:
+        """Let a model be waited for, or raise why, where it would take longer than there is time."""
+        left = self.budget.seconds_left
+        if left is not None and waiting.seconds >= left:
+            raise waiting.error
+        if waiting.seconds >= _TOLD_SECONDS:
+            self._notice(f"Asking again in {waiting.seconds:.0f} s: {waiting.error}")
+
+    def _note_prefix(self, connection: Connection, request: Request, usage: Usage) -> None:
+        history, replaces = self.session.history, self._replaces is not None
+        prefix = Prefix.of(str(connection), request.messages, request.tools, history, replaces=replaces)
+        self.context.around.prefixes.add(self.session.id, self.definition.name, prefix, usage.prompt, usage.cached)
 
     # Carrying out calls
 
@@ -248,7 +319,7 @@ class Turn:
         with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
             await asyncio.to_thread(self.session.refresh)
         missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
-        await self._save(*(_result(call, self._outcome(call)) for call in missing))
+        await self._save(*(_result(call, self._outcome(call)) for call in missing), *self.live.end())
 
     def _outcome(self, call: dict[str, Any]) -> str:
         task = self._running.get(call["id"])
@@ -265,20 +336,27 @@ class Turn:
             self._publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
             start, result, failed = time.perf_counter(), _CANCELLED, True
             try:
-                result = await self._run_tool(call, about["name"])
-                failed = False
-            except PromptObjectsError as error:
-                result = f"Error: {error}"
-            except asyncio.CancelledError:
-                if _is_cancelled():
-                    raise
-                result = f"Error: {about['name']} gave up."  # a cancellation of the tool's own making
-            except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
-                result = f"Error: {about['name']} failed: {type(error).__name__}: {error}"
+                result, failed = await self._attempt(call, about["name"])
             finally:
                 seconds = time.perf_counter() - start
                 self._publish(CallEnded, **about, result=result, failed=failed, seconds=seconds)
         return result
+
+    async def _attempt(self, call: dict[str, Any], name: str) -> tuple[str, bool]:
+        """Run a tool; return its result, as much as a model is to read at once, and whether it failed."""
+        failed = True
+        try:
+            result = await self._run_tool(call, name)
+            failed = False
+        except PromptObjectsError as error:
+            result = f"Error: {error}"
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            result = f"Error: {name} gave up."  # a cancellation of the tool's own making
+        except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
+            result = f"Error: {name} failed: {type(error).__name__}: {error}"
+        return await in_short(result, name, self.context.for_call(call["id"], self.tools)), failed
 
     async def _run_tool(self, call: dict[str, Any], name: str) -> str:
         tool = self.tools.get(name)
@@ -289,10 +367,10 @@ class Turn:
         except ValueError as error:
             raise ToolError(str(error)) from error
         self.budget.check_time()
-        context = self.context.for_call(call["id"])
+        context = self.context.for_call(call["id"], self.tools)
         arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
         try:
-            async with asyncio.timeout(self.budget.seconds_left):
+            async with self.budget.in_time():  # a person may be waited for meanwhile, too
                 result: object = await tool.run(arguments, context)
         except TimeoutError:
             self.budget.check_time()
@@ -312,32 +390,59 @@ class Turn:
         await to_the_end(self._save_and_tell(messages))
 
     async def _save_and_tell(self, messages: Sequence[Message]) -> None:
-        if came := await asyncio.to_thread(self._append, messages):
+        came, told = await asyncio.to_thread(self._append, messages)
+        if told:
+            self._notice(told)
+        if came:
             self._publish(MessagesArrived, messages=came)
         for message in messages:
             self._publish(MessageSaved, message=message)
 
-    def _append(self, messages: Sequence[Message]) -> list[Message]:
-        """Add messages to the session, and return those that others added just before."""
+    def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+        """Add messages to the session; return those that others added just before, and what a person should know."""
         came: list[Message] = []
+        told = ""
         while True:
             try:
                 self.session.append(*messages)
             except Conflict:
                 came += self.session.refresh()  # what came in between stays where it is; ours follows it
             except NotFound:
-                # Deleted elsewhere while we were talking: what has been said since must not be lost with it.
-                self.session_manager.restore(self.session.id)
-                came += self.session.refresh()
+                more, told = self._bring_back()
+                came += more
             else:
-                return came
+                return came, told
+
+    def _bring_back(self) -> tuple[list[Message], str]:
+        """Restore a session that was deleted while we were talking, so that what has been said since is not lost.
+
+        Returns what `refresh` returns, and what happened, in a sentence. Raises `NotFound` where it is gone for good.
+        """
+        deleted = f"{self.session.name} was deleted meanwhile, in another window or program"
+        with suppress(NotFound):  # it may be back already
+            self.session_manager.restore(self.session.id)
+        try:
+            came = self.session.refresh()
+        except NotFound as error:
+            raise NotFound(
+                f"{deleted}, for good: what is said now could not be saved.",
+                hint="What you see of it is all that there is; copy it from here.",
+            ) from error
+        return came, f"{deleted}; this answer has brought it back from the trash, as {self.session.name}."
 
     def _notice(self, text: str) -> None:
         self._publish(Notice, text=text)
 
     def _publish(self, kind: type[Event], **details: Any) -> None:
         context = self.context
-        event = kind(run=context.run, root=context.root, path=context.path, session_id=self.session.id, **details)
+        event = kind(
+            run=context.run,
+            root=context.root,
+            parent=context.parent,
+            path=context.path,
+            session_id=self.session.id,
+            **details,
+        )
         context.bus.publish(event)
 
 

@@ -1,8 +1,12 @@
 import asyncio
+import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from prompt_objects.bus import Bus, Notice, TextDelta
+import pytest
+
+from prompt_objects.bus import Bus, Event, Notice, TextDelta
 
 
 def delta(text: str, run: str = "r", root: str = "r") -> TextDelta:
@@ -71,3 +75,58 @@ async def test_a_subscriber_that_never_fetches_holds_up_nobody() -> None:
 
 def test_an_event_says_who_and_how_deep() -> None:
     assert (notice("").po_name, notice("").depth) == ("po", 1)
+
+
+async def test_a_subscriber_that_fails_harms_neither_the_publisher_nor_the_others() -> None:
+    bus = Bus()
+
+    async def fail() -> None:
+        with bus.subscribe() as news:
+            async for _ in news:
+                raise ZeroDivisionError
+
+    failing = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    with bus.subscribe() as news:
+        for text in ("a", "b"):
+            bus.publish(notice(text))
+            await asyncio.sleep(0)
+        bus.publish(notice("c"))
+        assert texts(news.drain()) == ["a", "b", "c"]
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    bus.publish(notice("d"))
+
+
+async def test_a_subscriber_that_takes_its_time_holds_up_nobody_and_loses_nothing() -> None:
+    bus = Bus()
+    heard: list[Event] = []
+
+    async def dawdle() -> None:
+        with bus.subscribe() as news:
+            async for event in news:
+                heard.append(event)
+                if len(heard) == 100:
+                    return
+                await asyncio.sleep(0.001)
+
+    slow = asyncio.create_task(dawdle())
+    await asyncio.sleep(0)
+    start = time.perf_counter()
+    for number in range(100):
+        bus.publish(notice(str(number)))
+    assert time.perf_counter() - start < 0.05
+    await asyncio.wait_for(slow, 10)
+    assert texts(heard) == [str(number) for number in range(100)]
+
+
+def test_who_is_attached_hears_everything_in_order() -> None:
+    bus, heard = Bus(), deque[Event]()
+
+    class Listener:
+        put = heard.append
+
+    bus.attach(Listener())
+    for event in (delta("a"), notice("b", root="other"), delta("c")):
+        bus.publish(event)
+    assert texts(heard) == ["a", "b", "c"]

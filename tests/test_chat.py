@@ -10,7 +10,7 @@ from elsewhere import Elsewhere
 from houses import make_house
 from prompt_objects.chat import Chat
 from prompt_objects.environment import Environment
-from prompt_objects.errors import Busy, NotFound
+from prompt_objects.errors import Busy, NotFound, UsageError
 from prompt_objects.testing import ScriptedLLM
 
 
@@ -115,3 +115,35 @@ def test_upkeep_that_does_not_succeed_is_said_in_a_sentence(chat: Chat) -> None:
     assert told.startswith("Backing up or pruning ")
     (chat.environment.data_dir / "backups").unlink()
     assert chat.keep_up() == []
+
+
+async def test_a_message_to_a_name_goes_to_that_object_and_the_person_stays(chat: Chat) -> None:
+    await say(chat, "@helper Hello\nthere")
+    assert (chat.pending, chat.po.name, chat.session.message_count) == ("", "scout", 0)
+    assert chat.environment["helper"].session_manager.current().history[0]["content"] == "Hello\nthere"
+
+
+def test_an_at_sign_that_names_nobody_is_part_of_the_message_and_one_that_nearly_does_is_asked_about(
+    chat: Chat,
+) -> None:
+    assert chat.addressee("@property def f(self)") == ("", "@property def f(self)")
+    assert chat.addressee("@helper") == ("", "@helper")
+    with pytest.raises(NotFound) as caught:
+        chat.addressee("@helpr Hello")
+    assert "helper" in caught.value.hint
+
+
+async def test_nobody_can_be_steered_or_stopped_who_is_not_at_work(chat: Chat) -> None:
+    assert chat.turns() == chat.turns("helper") == []
+    with pytest.raises(UsageError, match="helper is not at work"):
+        chat.steer("@helper Faster")
+
+
+async def test_a_session_that_stops_before_an_answer_is_interrupted(chat: Chat) -> None:
+    assert not chat.is_interrupted()
+    chat.session.append({"role": "user", "content": "Hello"})
+    assert chat.is_interrupted()
+    with elsewhere(chat):
+        assert not chat.is_interrupted()
+    await chat.resume()
+    assert not chat.is_interrupted()

@@ -77,17 +77,6 @@ def test_everything_that_can_be_said_is_understood(write: Write) -> None:
     assert definition.templates == {"code review": ({"role": "user", "content": "Review this diff: …"},)}
 
 
-def test_what_has_no_effect_yet_is_said_once_each_with_its_place(write: Write) -> None:
-    file = write(FULL)
-    assert load_definition(file).notices == tuple(
-        f"{file}:{place}: `{key}` has no effect in this version."
-        for place, key in [
-            ("3:38", "model.fallback"),
-        ]
-    )
-    assert load_definition(write(LEAST + "limits: {turns: 3, depth: 0, parallel: 1}\n")).notices == ()
-
-
 @pytest.mark.parametrize(
     ("given", "use"), [("gpt-5", "gpt-5"), ("default", None), ("{temperature: 1}", None), ("'7'", "7")]
 )
@@ -324,8 +313,7 @@ def test_the_page_about_objects_has_examples_of_both_forms() -> None:
 def test_an_example_on_the_page_about_objects_loads(write: Write, form: str, text: str) -> None:
     name = re.search(r"^name: (.*)$", text, re.MULTILINE)
     assert name is not None
-    definition = load_definition(write(text, f"{name[1]}.{'md' if form == 'markdown' else 'yaml'}"))
-    assert definition.notices == ()
+    assert load_definition(write(text, f"{name[1]}.{'md' if form == 'markdown' else 'yaml'}")).name == name[1]
 
 
 def test_the_page_about_objects_names_every_key() -> None:
@@ -352,7 +340,7 @@ def test_the_schema_describes_every_key_and_admits_no_other() -> None:
 def test_the_schema_and_the_definition_have_the_same_keys() -> None:
     schema = definition_schema()
     form = schema["$ref"].split("/")[-1]
-    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file", "notices"}
+    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file"}
     assert schema["$defs"][form]["required"] == ["name", "prompt"]
     assert _keys(schema, "GivenLimits") == set(Limits.__struct_fields__)
     defaults = msgspec.structs.asdict(Limits())

@@ -221,8 +221,8 @@ def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_and_what_has_no_effect_is_found_and_said(tmp_path: Path) -> None:
-    objects = {"a": "name: a\nprompt: A.\nmodel: {fallback: [x]}\n", "b": "name: b\n"}
-    with open_house(tmp_path, ScriptedLLM(), objects) as env:
+    (tmp_path / "environment.yaml").write_text("logs: {}\n")
+    with open_house(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
         faulty, heedless = env.findings()
         assert "b.yaml" in faulty
-        assert "a.yaml:3:9: `model.fallback` has no effect" in heedless
+        assert "environment.yaml:1:1: `logs` has no effect" in heedless

@@ -20,6 +20,8 @@ def shout(text: str) -> str:
 def test_what_is_built_in_is_there(tmp_path: Path) -> None:
     tools = open_toolbox(tmp_path).tools
     assert {"read_file", "list_files", "search_files", "write_file", "edit_file", "http_get"} <= set(tools)
+    assert {"ask_human", "notes", "list_capabilities", "propose_object", "propose_change"} <= set(tools)
+    assert [name for name, tool in tools.items() if tool.each_time] == ["propose_object", "propose_change"]
     assert tools["write_file"].effect == "write"
     assert tools["http_get"].effect == "network"
 

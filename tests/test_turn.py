@@ -14,9 +14,10 @@ from houses import open_house
 from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, Spent, TextDelta, TurnEnded, TurnStarted
 from prompt_objects.context import Context
 from prompt_objects.environment import Environment
-from prompt_objects.errors import BrokenStream, PromptObjectsError, RateLimited, StoreError
+from prompt_objects.errors import BrokenStream, NotFound, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm import LLM, Completion, Request, Text, Usage
 from prompt_objects.llm.connect import Connection
+from prompt_objects.llm.lineup import Lineup
 from prompt_objects.message import request_messages
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
@@ -33,7 +34,7 @@ async def turn_with(env: Environment, tools: list[Tool], session: Session, llm: 
     turn = Turn(po.definition, context, session, po.session_manager)
 
     async def equip() -> Equipment:
-        return Equipment(Connection(llm, "a test's"), {tool.name: tool for tool in tools})
+        return Equipment(Lineup(Connection(llm, "a test's")), {tool.name: tool for tool in tools})
 
     return await turn.run({"role": "user", "content": "Go"}, equip)
 
@@ -420,9 +421,25 @@ async def test_an_answer_outlives_a_session_that_is_deleted_meanwhile(tmp_path: 
 
     async with open_house(tmp_path, ScriptedLLM([delete])) as env:
         session = env["scout"].session_manager.create("Doomed")
-        await env["scout"].receive("Go", session=session)
+        with env.bus.subscribe() as news:
+            await env["scout"].receive("Go", session=session)
+            (told,) = (event.text for event in news.drain() if isinstance(event, Notice))
         back = env["scout"].session_manager.get("Doomed")
         assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
+        assert told.startswith("Doomed was deleted meanwhile")
+        assert told.endswith("brought it back from the trash, as Doomed.")
+
+
+async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:
+    def purge(_request: Request) -> str:
+        env.session_manager.delete(session.id)
+        env.session_manager.purge(session.id)
+        return "I was still talking"
+
+    async with open_house(tmp_path, ScriptedLLM([purge])) as env:
+        session = env["scout"].session_manager.create("Doomed")
+        with pytest.raises(NotFound, match=r"Doomed was deleted meanwhile, .*, for good: .* not be saved"):
+            await env["scout"].receive("Go", session=session)
 
 
 async def test_turns_of_one_session_wait_for_one_another(tmp_path: Path) -> None:

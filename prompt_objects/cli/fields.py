@@ -104,6 +104,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "sessions": "list of objects: `id`, `name`, `po_name`, `outcome` (one of these words), `in_trash` (boolean), "
         "`renamed` (text or null: the name in the target, where that is another one)",
     },
+    "A trace (`trace --json`)": {
+        "session": "object: the session, as above",
+        "turns": "list of objects, in the order in which they began: see [trace.md](trace.md#json)",
+        "own": "object: what these turns took, `answers`, `prompt_tokens`, `completion_tokens`, `cached_tokens` "
+        "(numbers), `cost` (number or null)",
+        "inclusive": "object: the same, with all turns below them",
+    },
     "What an examination found (`doctor --json`)": {
         "findings": "list of objects: `place`, `problem`, `remedy` (what repairing does about it), "
         "`session_id` (text or null), `repaired` (boolean)",

@@ -40,5 +40,3 @@ def show(options: Namespace) -> None:
         else:
             text = definition.file.read_text(encoding="utf-8")
             put(clean(text) if sys.stdout.isatty() else text, end="")
-        for notice in definition.notices:
-            note(notice)

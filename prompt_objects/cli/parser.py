@@ -240,6 +240,11 @@ COMMANDS = {
         "objects:show",
         (_argument("name", metavar="NAME", help="the prompt object"), _JSON),
     ),
+    "trace": Command(
+        "show what happened in a session: who asked whom, with which calls, how long it took and what it cost",
+        "trace:run",
+        (_KEY, _ONE_OBJECT, _JSON),
+    ),
     "doctor": Command(
         "see whether all is well with the sessions and the definitions, and put right what is not",
         "doctor:run",

@@ -40,7 +40,7 @@ def run(options: Namespace, text: str) -> None:
 
     sender = _Sender(environment, po, text, show)
     reply = run_to_the_end(sender.send(session, options.wait, branch=options.branch), environment)
-    for notice in environment.store.notices():
+    for notice in (*environment.store.notices(), *environment.recorder.notices()):
         note(notice)
     if options.json:
         put_as_json(reply_fields(reply, po.name))

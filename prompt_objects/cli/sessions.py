@@ -86,8 +86,11 @@ def delete(options: Namespace) -> None:
     """Move a session to the trash."""
     with open_environment(options) as environment:
         session = _find(options, environment)
+        holder = environment.store.holder(session.id)
         environment.session_manager.delete(session.id)
         _print_done("In the trash", session, options)
+        if holder:
+            note(f"It is in use by {holder}, and what is answered there brings it back.")
         note(f"Bring it back with: prompt-objects sessions restore {session.id}")
 
 

@@ -8,7 +8,7 @@ from prompt_objects.commands.outcome import Again, Document, Leave, Outcome
 BAR = "\\|"  # a bar inside a cell of a Markdown table
 
 
-@command("help")
+@command("help", anytime=True)
 def help_(_chat: Chat, command: CommandName | None = None) -> Outcome:
     """Show all commands, or tell more about one."""
     if command is None:
@@ -24,7 +24,7 @@ def retry(_chat: Chat) -> Outcome:
 
     The old answer stays in the session's file, but no longer counts.
     """
-    return Again()
+    return Again(anew=True)
 
 
 @command("quit")

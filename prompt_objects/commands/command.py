@@ -78,13 +78,14 @@ class Parameter(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """A command, as it was declared."""
+    """A command, as it was declared; `anytime` says that it may be given also while an answer is under way."""
 
     name: str
     parameters: tuple[Parameter, ...]
     summary: str
     help: str
     run: Callable[..., Outcome]
+    anytime: bool = False
 
     @property
     def usage(self) -> str:
@@ -116,15 +117,18 @@ class Command(Struct, frozen=True):
         return values
 
 
-def command(name: str) -> Callable[[Callable[..., Outcome]], Command]:
-    """Declare a function as the command `name`: its parameters, after the chat, are typed with the kinds above."""
+def command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., Outcome]], Command]:
+    """Declare a function as the command `name`: its parameters, after the chat, are typed with the kinds above.
+
+    `anytime` is for those that change nothing of the session in which an answer is under way.
+    """
 
     def declare(function: Callable[..., Outcome]) -> Command:
         summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints = get_type_hints(function, include_extras=True)
         signature = list(inspect.signature(function).parameters.values())[1:]
         parameters = tuple(_parameter(each, hints[each.name]) for each in signature)
-        return Command(name, parameters, summary, more.strip(), function)
+        return Command(name, parameters, summary, more.strip(), function, anytime)
 
     return declare
 

@@ -6,7 +6,7 @@ from prompt_objects.commands.outcome import Moved, Outcome, Said, Table
 from prompt_objects.wording import count
 
 
-@command("objects")
+@command("objects", anytime=True)
 def objects(chat: Chat) -> Outcome:
     """List the prompt objects of this environment, and what is wrong with the faulty ones."""
     known = chat.environment.objects
@@ -16,9 +16,9 @@ def objects(chat: Chat) -> Outcome:
     return Table("Prompt objects", ("name", "description"), rows, mark)
 
 
-@command("po")
+@command("po", anytime=True)
 def po(chat: Chat, name: ObjectName) -> Outcome:
-    """Go to another prompt object, to the session last used there."""
+    """Go to another prompt object: to the session in which it is at work, else to the one last used there."""
     chat.move(name)
     session = chat.session
     return Moved(f"Now with {chat.po.name}, session {session.name}, {count(session.message_count, 'message')}.")

@@ -1,13 +1,16 @@
 """What a command can result in: plain data, which only a screen draws."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
 from prompt_objects.sessions.session import Session
 
-__all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Send", "Table", "Watch"]
+if TYPE_CHECKING:
+    from prompt_objects.trace.tree import Trace
+
+__all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Send", "Table", "Traced", "Watch"]
 
 
 class Said(Struct, frozen=True):
@@ -58,12 +61,20 @@ class Watch(Struct, frozen=True):
     session: Session
 
 
+class Traced(Struct, frozen=True):
+    """What happened in a session."""
+
+    trace: "Trace"
+
+
 class Again(Struct, frozen=True):
-    """The last message is to be answered anew."""
+    """The last message is to be answered `anew`, or on from where that was interrupted."""
+
+    anew: bool
 
 
 class Leave(Struct, frozen=True):
     """The person is done."""
 
 
-Outcome: TypeAlias = Said | Table | Document | Question | Moved | Send | Watch | Again | Leave
+Outcome: TypeAlias = Said | Table | Document | Question | Moved | Send | Watch | Traced | Again | Leave

@@ -9,12 +9,13 @@ from prompt_objects.commands.outcome import Moved, Outcome, Question, Said, Tabl
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.export import export_to
 from prompt_objects.sessions.formats import formats
+from prompt_objects.sessions.session import Session
 from prompt_objects.wording import ago, count
 
 ExportFormat: TypeAlias = Annotated[str, formats()]
 
 
-@command("sessions")
+@command("sessions", anytime=True)
 def sessions(chat: Chat) -> Outcome:
     """List the sessions of this prompt object, the latest first.
 
@@ -26,7 +27,7 @@ def sessions(chat: Chat) -> Outcome:
     return Table(f"Sessions of {chat.po.name}", ("name", "messages", "last used", "id"), rows, mark)
 
 
-@command("session")
+@command("session", anytime=True)
 def session(chat: Chat) -> Outcome:
     """Show the current session."""
     info = chat.session.info
@@ -59,7 +60,7 @@ def rename(chat: Chat, name: Text) -> Outcome:
     return Said(f"Session {old} is now called {chat.session.name}.")
 
 
-@command("session switch")
+@command("session switch", anytime=True)
 def switch(chat: Chat, session: SessionKey) -> Outcome:
     """Go to another session of this prompt object, by its name or the beginning of its id."""
     chat.open(chat.manager.get(session))
@@ -82,7 +83,8 @@ def delete(chat: Chat, session: SessionKey | None = None) -> Outcome:
         chat.open(chat.manager.current())
         return Moved(f"{told} Now in {chat.session.name}.")
 
-    return Question(f"Delete session {doomed.name} ({count(doomed.message_count, 'message')})?", yes)
+    asked = f"Delete session {doomed.name} ({count(doomed.message_count, 'message')})?"
+    return Question(f"{_in_use(chat, doomed)}{asked}", yes)
 
 
 @command("session restore")
@@ -201,6 +203,14 @@ def export(
     """
     written = export_to(chat.session, kind, _as_path(path) if path else None, chat.environment.data_dir / "exports")
     return Said(f"Wrote {written}")
+
+
+def _in_use(chat: Chat, session: Session) -> str:
+    """Say who else has an answer written in a session, and what would come of that after a deletion."""
+    holder = chat.holder_of(session)
+    if holder is None:
+        return ""
+    return f"{session.name} is in use by {holder}, and what is answered there brings it back from the trash. "
 
 
 def _as_path(typed: str) -> Path:

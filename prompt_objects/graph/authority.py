@@ -7,9 +7,10 @@ from prompt_objects.graph.links import Graph, Link, Way
 from prompt_objects.graph.structure import arrows
 from prompt_objects.graph.survey import Survey
 
-__all__ = ["authority"]
+__all__ = ["authority", "gained"]
 
 _DEEDS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
+_UNASKED = " without a person being asked"
 
 
 def authority(survey: Survey) -> Iterator[Finding]:
@@ -21,7 +22,7 @@ def authority(survey: Survey) -> Iterator[Finding]:
     for owner, definition in graph.definitions.items():
         for path, link in _borrowed(graph, owner):
             way = (*path, link.target)
-            unasked = ", without a person being asked" if link.capability.approval == "always" else ""
+            unasked = f",{_UNASKED}" if link.capability.approval == "always" else ""
             yield Finding(
                 severity="warning",
                 kind="authority",
@@ -30,6 +31,24 @@ def authority(survey: Survey) -> Iterator[Finding]:
                 text=f"{owner} reaches {_named(graph, link)} only through others{unasked}: {arrows(way)}.",
                 path=way,
             )
+
+
+def gained(before: Graph, after: Graph, name: str) -> Iterator[str]:
+    """Say what `name` could do to the world after a change that it could not do itself before, or had to ask for."""
+    known = {_power(link) for link in (_powers(before, name) if name in before.definitions else ())}
+    for link in _powers(after, name):
+        if _power(link) not in known:
+            capability = link.capability
+            unasked = _UNASKED if capability.approval == "always" else ""
+            partly = ", within its patterns without a person being asked" if capability.allow and not unasked else ""
+            yield f"{name} could use {_named(after, link).rstrip(',')}{unasked}{partly}."
+
+
+def _power(link: Link) -> tuple[object, ...]:
+    """Return what makes one power another: what it is, and how far a person is asked about it."""
+    capability = link.capability
+    allowed = tuple(sorted(capability.allow.items()))
+    return (link.kind, link.target, capability.approval, allowed, tuple(sorted(capability.tools)))
 
 
 def _named(graph: Graph, link: Link) -> str:

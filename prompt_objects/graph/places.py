@@ -1,6 +1,8 @@
 """Where the parts of files stand that have been understood already."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from prompt_objects.errors import FileError
@@ -13,10 +15,11 @@ class Places:
     """Looks up values and their places in YAML files and in the front matter of Markdown files.
 
     Each file is read once, when it is first asked about. What cannot be read holds nothing: that it cannot is for
-    those to say who need it.
+    those to say who need it. `drafts` are texts that stand for those in files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> None:
+        self._drafts = drafts
         self._read: dict[Path, YamlDocument] = {}
 
     def value(self, file: Path, *path: str) -> Any:
@@ -38,15 +41,15 @@ class Places:
     def _document(self, file: Path) -> YamlDocument:
         if file not in self._read:
             try:
-                self._read[file] = parse(_yaml(file), file, FileError)
+                self._read[file] = parse(_yaml(file, self._drafts.get(file)), file, FileError)
             except FileError:
                 self._read[file] = YamlDocument(file, FileError, start=TOP)
         return self._read[file]
 
 
-def _yaml(file: Path) -> str:
+def _yaml(file: Path, draft: str | None) -> str:
     """Return the text of a file; of a Markdown file the front matter, with every line at its number."""
-    text = read_text(file, FileError)
+    text = read_text(file, FileError) if draft is None else draft
     if file.suffix != ".md":
         return text
     lines = text.split("\n")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from prompt_objects.definition import load_definition
+from prompt_objects.definition import load_definition, understand
 from prompt_objects.errors import DefinitionError
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.places import Places
@@ -47,20 +48,23 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
     bounds: GivenLimits,
     default_object: str | None = None,
     faults: Iterable[DefinitionError] = (),
+    drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> Survey:
     """Read the definitions in `files`, by name, and see what joins them.
 
     `tools` gives the effect of each tool by its name; `bounds` are the environment's limits; `faults` are what
-    is known to be wrong beforehand, such as two files for one name.
+    is known to be wrong beforehand, such as two files for one name; `drafts` are texts that stand for those in files.
     """
     definitions: dict[str, Definition] = {}
     broken = list(faults)
     for name, file in files.items():
         try:
-            definitions[name] = load_definition(file, bounds=bounds)
+            text = drafts.get(file)
+            read = load_definition(file, bounds=bounds) if text is None else understand(text, file, bounds=bounds)
+            definitions[name] = read
         except DefinitionError as fault:
             broken.append(fault)
-    places = Places()
+    places = Places(drafts)
     servers = places.keys(settings, "mcp_servers")
     return Survey(
         graph=Graph(definitions, objects=files, tools=tools, servers=servers, bounds=bounds),

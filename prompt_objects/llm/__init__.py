@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from prompt_objects.errors import LLMError
 from prompt_objects.message import Message
 
-__all__ = ["LLM", "Completion", "Request", "Text", "Usage"]
+__all__ = ["LLM", "Completion", "Request", "Text", "Usage", "Waiting"]
 
 
 class Usage(Struct, frozen=True):
@@ -63,6 +64,16 @@ class Text(Struct, frozen=True):
     text: str
 
 
+class Waiting(Struct, frozen=True):
+    """No answer has begun, because of `error`; the request is sent again in so many seconds.
+
+    Whoever will not wait closes the generator.
+    """
+
+    error: LLMError
+    seconds: float
+
+
 class Completion(Struct, frozen=True):
     """The end of an answer: the whole message in the chat form, and what it took.
 
@@ -77,16 +88,16 @@ class Completion(Struct, frozen=True):
 class LLM(Protocol):
     """A language model.
 
-    `stream` yields any number of `Text`, then exactly one `Completion` whose content is all that text. It
-    raises `LLMError` when there will be no completion; text that was yielded before then is kept by the
-    caller. It may be used by any number of turns at once.
+    `stream` yields any number of `Text`, then exactly one `Completion` whose content is all that text; before the
+    first `Text` it may yield `Waiting`. It raises `LLMError` when there will be no completion; text that was yielded
+    before then is kept by the caller. It may be used by any number of turns at once.
     """
 
     @property
     def model(self) -> str:
         """The name to show and to keep on messages."""
 
-    def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+    def stream(self, request: Request) -> AsyncGenerator[Text | Waiting | Completion, None]:
         """Send the request and stream the answer; closing the generator cancels it."""
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ from prompt_objects.errors import (
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Endpoint", "retry_after", "shown_url"]
+__all__ = ["Endpoint", "causes", "retry_after", "shown_url"]
 
 _TEXT_LIMIT = 300  # characters of a server's own words
 
@@ -86,7 +86,7 @@ class Endpoint:
 
     def cut_off(self, error: BaseException) -> BrokenStream:
         """Say why no more of an answer came."""
-        timed_out = any("Timeout" in type(cause).__name__ for cause in _causes(error))
+        timed_out = any("Timeout" in type(cause).__name__ for cause in causes(error))
         return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
 
     def refusal(self, error: "openai.APIError") -> LLMError:
@@ -184,18 +184,19 @@ def _status_in(code: object) -> int:
     return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and what it came of."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _why_unreachable(error: BaseException) -> str:
-    causes = list(_causes(error))
+    found = list(causes(error))
     for kind, reason in _REASONS.items():
-        if any(isinstance(cause, kind) for cause in causes):
+        if any(isinstance(cause, kind) for cause in found):
             return reason
-    names = " ".join(type(cause).__name__ for cause in causes)
+    names = " ".join(type(cause).__name__ for cause in found)
     if "ConnectTimeout" in names:
         return "no connection came about in time"
     if "Timeout" in names:

@@ -5,6 +5,7 @@ what the types promise. Nothing here reads the environment; `connect` does.
 """
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from prompt_objects.errors import LLMError, UnknownModel
-from prompt_objects.llm import Completion, Request, Text
+from prompt_objects.llm import Completion, Request, Text, Waiting
 from prompt_objects.llm.answer import Answer, Nonsense
 from prompt_objects.llm.events import Event, events
 from prompt_objects.llm.failures import Endpoint
+from prompt_objects.llm.retries import USUAL_RETRIES, pause_after
 from prompt_objects.spelling import did_you_mean
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class OpenAILLM:
     `base_url` is OpenAI's own by default. `key_name` is the environment variable that people set the key in,
     for hints; where it is given, there must be a key. `timeout` is the longest silence in seconds, before an
     answer and between its pieces; what merely keeps the connection alive is silence. `max_retries` counts further
-    attempts before an answer has begun.
+    attempts, made only while nothing has been said.
     """
 
     def __init__(  # noqa: PLR0913 - all but the model have a default, and none may be given by position
@@ -47,7 +49,7 @@ class OpenAILLM:
         api_key: str | None = None,
         key_name: str | None = None,
         timeout: float = USUAL_TIMEOUT,
-        max_retries: int = 2,
+        max_retries: int = USUAL_RETRIES,
     ) -> None:
         self.model = model
         key_name = key_name or ("" if base_url else "OPENAI_API_KEY")
@@ -60,8 +62,24 @@ class OpenAILLM:
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
 
-    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Waiting | Completion, None]:
         """Send the request and stream the answer; raises `LLMError`, in the words of `failures`."""
+        said = False
+        for retry in itertools.count():
+            try:
+                async with aclosing(self._attempt(request)) as parts:
+                    async for part in parts:
+                        said = True
+                        yield part
+                    return
+            except LLMError as error:
+                pause = None if said or retry >= self._max_retries else pause_after(error, retry)
+                if pause is None:
+                    raise
+                yield Waiting(error, pause)
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
         answer = Answer()
         try:
             async with aclosing(self._chunks(request)) as chunks:
@@ -150,7 +168,7 @@ class OpenAILLM:
 
         try:
             async with asyncio.timeout(_MODELS_SECONDS):
-                listing = await client.get("/models", cast_to=object, options={"max_retries": 0})
+                listing = await client.get("/models", cast_to=object)
         except (OpenAIError, TimeoutError, ValueError, RecursionError):
             return "Check the model's name, and base_url: it usually ends in /v1."
         data = listing.get("data") if isinstance(listing, dict) else None
@@ -185,7 +203,7 @@ class OpenAILLM:
                 api_key=self._endpoint.api_key or "none",  # servers without keys ignore it; the client insists on one
                 base_url=self._endpoint.base_url,
                 timeout=wire.timeout,
-                max_retries=self._max_retries,
+                max_retries=0,  # `stream` sees to them: a person is told of a wait
                 http_client=wire,
             )
         except InvalidURL as error:

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import httpx2
 from openai import APITimeoutError, DefaultAsyncHttpxClient
 
-from prompt_objects.llm.failures import Endpoint, retry_after
+from prompt_objects.llm.failures import Endpoint
 
 __all__ = ["Wire", "is_compressed", "open_wire"]
 
 _CONNECT_SECONDS = 5.0
-_PATIENCE_SECONDS = 30.0  # a server that asks for a longer wait is not waited for: the person is told
 _MOST_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
 _OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -26,8 +25,8 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 class Wire(DefaultAsyncHttpxClient):
     """Sends a request to the address that it was meant for, and nowhere else.
 
-    An answer begins within the time for connecting and reading together, or not at all: who waited so long is not
-    made to wait again. What is no answer has come by then, cut off after some megabytes.
+    An answer begins within the time for connecting and reading together, or not at all. What is no answer has come by
+    then, cut off after some megabytes.
     """
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
@@ -38,8 +37,8 @@ class Wire(DefaultAsyncHttpxClient):
             async with asyncio.timeout(limits["connect"] + limits["read"]):
                 response = await super().send(request, stream=True, **options)
                 return response if stream and response.is_success else await _whole(response)
-        except (TimeoutError, httpx2.ReadTimeout) as error:
-            raise APITimeoutError(request) from error  # unlike httpx2's, it is not tried again
+        except TimeoutError as error:
+            raise APITimeoutError(request) from error
 
 
 def open_wire(endpoint: Endpoint, timeout: float) -> Wire:
@@ -73,8 +72,6 @@ async def _whole(response: httpx2.Response) -> httpx2.Response:
     finally:
         await response.aclose()
     headers = {name: value for name, value in response.headers.items() if name not in _OF_THE_BODY}
-    if response.is_error and _is_in_vain(response, body):
-        headers["x-should-retry"] = "false"
     content = bytes(body[:_MOST_BYTES])
     return httpx2.Response(response.status_code, headers=headers, content=content, request=response.request)
 
@@ -82,12 +79,6 @@ async def _whole(response: httpx2.Response) -> httpx2.Response:
 def is_compressed(response: httpx2.Response) -> bool:
     """Tell whether a body is compressed, which it was asked not to be."""
     return response.headers.get("content-encoding", "identity") not in {"", "identity"}
-
-
-def _is_in_vain(response: httpx2.Response, body: bytes | bytearray) -> bool:
-    """Tell whether trying again would take too long, or change nothing."""
-    wait = retry_after(response.headers)
-    return b"insufficient_quota" in body or (wait is not None and wait > _PATIENCE_SECONDS)
 
 
 def _is_loopback(base_url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What belongs to a session besides its messages: folders of the data folder, with one for each session in them."""
+"""What belongs to a session besides its messages: in folders of the data folder, by the id of each session."""
 
 from pathlib import Path
 
@@ -6,9 +6,14 @@ from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.stores import Store
 
-__all__ = ["is_live", "remove_belongings"]
+__all__ = ["is_live", "remove_belongings", "trace_file"]
 
 _FOLDERS = ("logs", "workspace")
+
+
+def trace_file(data_dir: Path, session_id: str) -> Path:
+    """Return the file in which it is kept what happened in a session."""
+    return data_dir / "traces" / f"{session_id}.jsonl"
 
 
 def is_live(store: Store, session_id: str) -> bool:
@@ -30,3 +35,8 @@ def remove_belongings(data_dir: Path, session_id: str) -> None:
             disk.remove_folder(folder)
         except OSError as error:
             raise disk.failure("removed", folder, error) from error
+    trace = trace_file(data_dir, session_id)
+    try:
+        trace.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk.failure("removed", trace, error) from error

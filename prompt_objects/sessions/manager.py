@@ -1,7 +1,7 @@
 """SessionManager: how a person, or a program, gets at sessions by their names."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from prompt_objects.sessions.record import Parent, SessionInfo, Trashed, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 from prompt_objects.sessions.undo import Undone, undo_last
+from prompt_objects.sessions.workspace import copied_workspace, workspace_of
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.wording import count
 
@@ -337,7 +338,15 @@ class SessionManager:
         if name is None:
             name = free_name(extended(source.name, addition), {info.name for info in self._infos(source.po_name)})
         info = self._begun(valid_name(name), source.po_name, None)
-        return Session(self.store, self.store.create(info, dict(metadata), source.page(0, count)))
+        with self._workspace_for(info, source):
+            return Session(self.store, self.store.create(info, dict(metadata), source.page(0, count)))
+
+    def _workspace_for(self, info: SessionInfo, source: Session) -> AbstractContextManager[None]:
+        """Have a copy of what belongs to the conversation there, unless the session is not made after all."""
+        if self.data_dir is None:
+            return nullcontext()
+        folder = self.data_dir / "workspace"
+        return copied_workspace(workspace_of(source.info, self.store, folder), folder / info.id)
 
     def _cut(self, operation: Operation, key: str, count: int) -> Session:
         session_id = self._find(key).id

@@ -6,11 +6,22 @@ from typing import Any
 from msgspec import Struct
 
 from prompt_objects.context import Context
-from prompt_objects.effect import Effect
+from prompt_objects.effect import Approval, Effect
 
-__all__ = ["Effect", "Run", "Tool"]
+__all__ = ["Effect", "Preview", "Run", "Tool"]
 
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
+
+
+class Preview(Struct, frozen=True):
+    """What a person is shown of a call before it runs: a change to a file, as a unified diff, and what follows of it.
+
+    `arguments`, if there are any, are what it then runs with in place of its own: just what was shown.
+    """
+
+    diff: str = ""
+    remarks: tuple[str, ...] = ()
+    arguments: dict[str, Any] = {}
 
 
 class Tool(Struct, frozen=True):
@@ -18,6 +29,7 @@ class Tool(Struct, frozen=True):
 
     `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of
     the call and returns text for the model; it raises `ToolError`, in words a model can act on, when it cannot.
+    With `each_time` a person sees and approves every single call, whatever is said elsewhere.
     """
 
     name: str
@@ -25,10 +37,15 @@ class Tool(Struct, frozen=True):
     parameters: dict[str, Any]
     run: Run
     effect: Effect = "read"
+    each_time: bool = False
 
     async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Return the arguments with which a call may run: these, unless a kind of tool asks somebody first."""
         return arguments
+
+    def rule(self, context: Context) -> Approval:  # noqa: ARG002
+        """Say whether a call runs, is asked about, or is refused."""
+        return "always"
 
     def as_function(self) -> dict[str, Any]:
         """Describe the tool in the chat protocol's form."""

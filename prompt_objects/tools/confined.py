@@ -22,13 +22,13 @@ _SET_UP = ("objects", "tools", CONFIG_FILE)
 
 
 class Confined(Struct, frozen=True):
-    """Everything below `folder` but hidden files and folders, where people keep their keys, and `private`.
+    """Everything below `folder` but hidden files and folders, where people keep their keys, and `private`, if any.
 
     Paths are those that a model names, relative to `folder`; methods raise `ToolError`, in words for the model.
     """
 
     folder: Path
-    private: Path
+    private: Path | None
 
     @classmethod
     def of(cls, context: Context) -> "Confined":
@@ -48,7 +48,7 @@ class Confined(Struct, frozen=True):
         inside = target.relative_to(root).parts if target.is_relative_to(root) else (".",)
         if any(part.startswith(".") for part in (*parts, *inside)):
             raise ToolError(f"{path!r} is hidden, or leads out of what may be read.")
-        if _is_within(target, self.private.resolve()):
+        if self.private and _is_within(target, self.private.resolve()):
             raise ToolError(f"{path!r} belongs to the environment's own state, which cannot be read.")
         return target
 

@@ -12,11 +12,13 @@ from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
 from prompt_objects.tools.confined import Confined
 from prompt_objects.tools.function import tool
+from prompt_objects.tools.long_result import FOLDER, is_kept, kept_results
 
 __all__ = ["FILE_TOOLS", "FilePath", "FolderPath", "list_files", "read_file"]
 
 MOST_CHARACTERS = 50_000
 MOST_BYTES = 10_000_000
+MOST_RESULT_BYTES = 100_000_000
 MOST_ENTRIES = 500
 
 FilePath: TypeAlias = Annotated[str, Meta(min_length=1, description="Path relative to the environment's folder")]
@@ -29,11 +31,17 @@ FolderPath: TypeAlias = Annotated[
 def read_file(
     path: FilePath,
     start_line: Annotated[int, Meta(ge=1, description="First line to return; 1 by default")] = 1,
+    start_column: Annotated[int, Meta(ge=1, description="First character of that line to return; 1 by default")] = 1,
     *,
     context: Context,
 ) -> str:
-    """Read a text file of the environment's folder."""
-    return text_from(Confined.of(context), path, start_line)
+    """Read a text file of the environment's folder, or go on with a result that was too long to be shown."""
+    if is_kept(path):
+        kept = kept_results(context)
+        return text_from(
+            kept, path.removeprefix(f"{FOLDER}/"), start_line, start_column, most_bytes=MOST_RESULT_BYTES
+        )
+    return text_from(Confined.of(context), path, start_line, start_column)
 
 
 @tool
@@ -50,9 +58,11 @@ def list_files(
 FILE_TOOLS = (read_file, list_files)
 
 
-def text_from(within: Confined, path: str, start_line: int = 1) -> str:
-    """Return a text file from `start_line` on, at most `MOST_CHARACTERS`, saying so where there is more."""
-    data = within.read(path, MOST_BYTES)
+def text_from(
+    within: Confined, path: str, start_line: int = 1, start_column: int = 1, *, most_bytes: int = MOST_BYTES
+) -> str:
+    """Return a text file from a place on, at most `MOST_CHARACTERS`, saying so where there is more."""
+    data = within.read(path, most_bytes)
     if b"\0" in data[:8192]:
         return f"{path} is a binary file of {len(data):,} bytes; it cannot be shown as text."
     try:
@@ -61,23 +71,29 @@ def text_from(within: Confined, path: str, start_line: int = 1) -> str:
         return f"{path} is not UTF-8 text ({len(data):,} bytes); it cannot be shown."
     if start_line > len(lines):
         raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is behind its end.")
-    return _whole_lines(lines, start_line) or f"{path} is empty."
+    first = lines[start_line - 1]
+    if start_column > max(len(first), 1):
+        raise ToolError(
+            f"Line {start_line} has {len(first)} characters; start_column {start_column} is behind its end."
+        )
+    return _that_fits(lines, start_line, start_column) or f"{path} is empty."
 
 
-def _whole_lines(lines: list[str], start_line: int) -> str:
+def _that_fits(lines: list[str], start_line: int, start_column: int) -> str:
     """Join the lines that fit; a single line that does not is cut, so that there is always a way on."""
-    room = MOST_CHARACTERS
-    end = start_line - 1
-    while end < len(lines) and (room := room - len(lines[end]) - 1) >= 0:
-        end += 1
-    if end == len(lines):
-        return "\n".join(lines[start_line - 1 :])
-    if end == start_line - 1:
-        cut, end = [lines[end][:MOST_CHARACTERS], f"[line {start_line} is longer than can be shown]"], end + 1
-    else:
-        cut = lines[start_line - 1 : end]
-    left = f"[{len(lines) - end:,} of {len(lines):,} lines are left; go on with start_line {end + 1}]"
-    return "\n".join([*cut, left])
+    first = lines[start_line - 1][start_column - 1 :]
+    if len(first) > MOST_CHARACTERS:
+        left = f"[{len(first) - MOST_CHARACTERS:,} characters of line {start_line} are left"
+        way = f"start_line {start_line}, start_column {start_column + MOST_CHARACTERS}"
+        return f"{first[:MOST_CHARACTERS]}\n{left}; go on with {way}]"
+    shown, room = [first], MOST_CHARACTERS - len(first)
+    for line in islice(lines, start_line, None):
+        if (room := room - len(line) - 1) < 0:
+            end = start_line - 1 + len(shown)
+            shown.append(f"[{len(lines) - end:,} of {len(lines):,} lines are left; go on with start_line {end + 1}]")
+            break
+        shown.append(line)
+    return "\n".join(shown)
 
 
 def listing(within: Confined, path: str = ".", *, recursive: bool = False) -> str:

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, get_args, get_type_hints, overload
+from typing import Any, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,9 @@ from prompt_objects.errors import ToolError
 from prompt_objects.tools import Effect, Run, Tool
 from prompt_objects.tools.thread import in_thread
 
-__all__ = ["tool"]
+__all__ = ["checked", "schema_of", "tool"]
+
+T = TypeVar("T", bound=Struct)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _WHERE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
@@ -56,7 +58,7 @@ def _made(function: Callable[..., Any], effect: Effect) -> Tool:
     return Tool(
         name=name,
         description=description,
-        parameters=_schema(arguments),
+        parameters=schema_of(arguments),
         run=_run(function, arguments, context_name),
         effect=effect,
     )
@@ -77,17 +79,17 @@ def _arguments(function: Callable[..., Any], hints: dict[str, Any]) -> type[Stru
             fields.append((parameter.name, hints[parameter.name], *default))
         elif parameter.annotation is parameter.empty:
             raise TypeError(f"{function.__name__}: the parameter {parameter.name} needs a type.")
-    arguments = msgspec.defstruct(
+    return msgspec.defstruct(
         f"{function.__name__}_arguments", fields, kw_only=True, forbid_unknown_fields=True, module=function.__module__
     )
+
+
+def schema_of(arguments: type[Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of arguments."""
     # msgspec learns what a struct looks like at its first use: that is to be now, when one thread knows of it, and
     # now it complains of types that it cannot tell apart.
     with suppress(msgspec.ValidationError):
         msgspec.convert({}, arguments)
-    return arguments
-
-
-def _schema(arguments: type[Struct]) -> dict[str, Any]:
     (reference,), components = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
     top = components.pop(reference["$ref"].removeprefix("#/$defs/"))
     schema = {key: value for key, value in top.items() if key != "title"}
@@ -110,11 +112,16 @@ def _run(function: Callable[..., Any], arguments: type[Struct], context_name: st
 
 def _named(given: dict[str, Any], arguments: type[Struct]) -> dict[str, Any]:
     """Return the arguments by name, checked and with defaults; raises `ToolError`."""
+    fitting = checked(given, arguments)
+    return {name: getattr(fitting, name) for name in arguments.__struct_fields__}
+
+
+def checked(given: dict[str, Any], arguments: type[T]) -> T:
+    """Return what a model gave as arguments; raises `ToolError`, in words for it, where it does not fit."""
     try:
-        checked = msgspec.convert(given, arguments)
+        return msgspec.convert(given, arguments)
     except msgspec.ValidationError as error:
         raise ToolError(f"{_in_words(str(error))} {_wanted(arguments)}") from None
-    return {name: getattr(checked, name) for name in arguments.__struct_fields__}
 
 
 def _in_words(problem: str) -> str:

@@ -40,7 +40,7 @@ async def search_files(  # noqa: PLR0913 - a model gives them by name
     request = {
         "root": str(within.folder.resolve()),
         "start": start.relative_to(within.folder.resolve()).parts,
-        "private": _identity(within.private),
+        "private": _identity(context.data_dir),
         "pattern": pattern,
         "glob": glob,
         "regex": regex,

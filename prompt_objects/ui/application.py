@@ -55,7 +55,11 @@ class LineApplication(Application[None]):
         self.timeoutlen = ESCAPE_SECONDS if escape else PREFIX_SECONDS
 
     def give_way(self) -> None:
-        """Erase what is drawn, also where the terminal has folded it into more rows meanwhile."""
+        """Erase what is drawn, also where the terminal has folded it into more rows meanwhile.
+
+        What is drawn next is asked for anew: at the count of the last drawing, prompt_toolkit would use that again.
+        """
+        self.render_counter += 1
         drawn = self.renderer.last_rendered_screen
         if drawn and reflows(os.environ):
             columns = self.output.get_size().columns

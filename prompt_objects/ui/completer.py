@@ -1,6 +1,7 @@
 """Completion of commands and of what may stand behind them."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -8,6 +9,9 @@ from prompt_toolkit.document import Document
 from prompt_objects.chat import Chat
 from prompt_objects.commands import all_commands
 from prompt_objects.commands.command import Command, Parameter
+from prompt_objects.errors import StoreError
+from prompt_objects.patience import without_patience
+from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.ui.drawing import cut
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import ago, count
@@ -20,7 +24,7 @@ META_WIDTH = 90
 
 
 class CommandCompleter(Completer):
-    """Offers commands, and the sessions, objects, models and files that they take, for lines that begin with /."""
+    """Offers commands, and what they take, for lines that begin with /, and prompt objects after an @."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
@@ -29,6 +33,10 @@ class CommandCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Yield what the line may go on with."""
         typed = document.text_before_cursor
+        if typed.startswith("@") and " " not in typed:
+            for name, po in self._chat.environment.objects.items():
+                if name.startswith(typed[1:]):
+                    yield _completion(f"{name} ", typed[1:], f"@{name}", po.description)
         if not typed.startswith("/") or "\n" in typed:
             return
         typed = typed[1:]
@@ -70,7 +78,7 @@ class CommandCompleter(Completer):
             case "choice":
                 yield from ((choice, "") for choice in parameter.choices)
             case "session" | "trashed":
-                for info in self._chat.sessions() if parameter.kind == "session" else self._chat.trash():
+                for info in self._sessions(trashed=parameter.kind == "trashed"):
                     yield info.name, f"{count(info.message_count, 'message')}, {ago(info.updated_at)}"
             case "object":
                 yield from ((name, po.description) for name, po in environment.objects.items())
@@ -81,6 +89,12 @@ class CommandCompleter(Completer):
                 yield "rehearsal", "no model: answers from the definition, offline"
             case _:
                 return
+
+    def _sessions(self, *, trashed: bool) -> list[SessionInfo]:
+        """Return the sessions that there are; none where they cannot be had at once."""
+        with without_patience(), suppress(StoreError):
+            return self._chat.trash() if trashed else self._chat.sessions()
+        return []
 
 
 def _longer(name: str, typed: str) -> bool:

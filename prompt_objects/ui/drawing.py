@@ -8,49 +8,90 @@ from prompt_toolkit.utils import get_cwidth
 from prompt_objects.ui.sanitize import clean, clean_line
 from prompt_objects.ui.style import Line
 
-__all__ = ["barred", "call", "cut", "duration", "error", "folded", "prompt", "result", "said", "sentence", "size"]
+__all__ = [
+    "barred",
+    "call",
+    "code",
+    "cut",
+    "duration",
+    "error",
+    "folded",
+    "in_bytes",
+    "prompt",
+    "result",
+    "said",
+    "sentence",
+    "size",
+    "wrapped",
+]
 
 BAR = "│ "
 MOST_SAID = 40
 """Rows of one message that are shown again once it is sent: it was seen while it was typed."""
 _ASKED = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
+_AS_EMOJI = "\N{VARIATION SELECTOR-16}"
 
 
 def cut(text: str, width: int) -> str:
     """Return the text on one line of at most `width` cells, with … where something is missing."""
     text = clean_line(text)
-    if get_cwidth(text) <= width:
+    if _end_of_row(text, 0, width) == len(text):
         return text
-    kept, used = [], 1
-    for char in text[: max(width, 0)]:
-        used += get_cwidth(char)
-        if used > width:
-            break
-        kept.append(char)
-    return "".join(kept) + "…" if width > 0 else ""
+    return text[: _end_of_row(text, 0, width - 1)] + "…" if width > 0 else ""
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break the text into lines of at most `width` cells, at spaces; a word is broken only where it is longer."""
+    return [row for line in clean(text).split("\n") for row in _rows(line, max(width, 2), at_spaces=True)]
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Break the text into lines of at most `width` cells."""
-    width = max(width, 1)
-    lines: list[str] = []
-    for line in clean(text).split("\n"):
-        if line.isascii():  # one cell each: much faster
-            lines += [line[start : start + width] for start in range(0, len(line), width)] or [""]
-        else:
-            lines += _folded_by_cells(line, width)
-    return lines
+    """Break the text into lines of at most `width` cells, each as full as can be, which keeps code in its columns."""
+    return [row for line in clean(text).split("\n") for row in _rows(line, max(width, 2), at_spaces=False)]
 
 
-def _folded_by_cells(line: str, width: int) -> Iterator[str]:
-    start = used = 0
-    for index, char in enumerate(line):
-        used += get_cwidth(char)
-        if used > width and index > start:
-            yield line[start:index]
-            start, used = index, get_cwidth(char)
-    yield line[start:]
+def _rows(line: str, width: int, *, at_spaces: bool) -> Iterator[str]:
+    start = 0
+    while True:
+        end = _end_of_row(line, start, width)
+        if at_spaces and end < len(line):
+            end = _end_of_words(line, start, end, width)
+        yield line[start:end].rstrip() if at_spaces else line[start:end]
+        start = end
+        while at_spaces and line[start : start + 1] == " ":
+            start += 1
+        if start >= len(line):
+            return
+
+
+def _end_of_words(line: str, start: int, full: int, width: int) -> int:
+    """Return where the last whole word ends in a row that is full there, unless what follows fits into no row."""
+    space = line.rfind(" ", start, full + 1)
+    if space == full or space < 0 or not line[start:space].strip():
+        return full
+    next_full = _end_of_row(line, space + 1, width)
+    is_longer = next_full < len(line) and " " not in line[space + 1 : next_full + 1]
+    return full if is_longer else space
+
+
+def _end_of_row(line: str, start: int, width: int) -> int:
+    """Return where a row that starts there is full."""
+    if line.isascii():  # one cell each: much faster
+        return min(start + max(width, 0), len(line))
+    used = 0
+    for index in range(start, len(line)):
+        used += _cells(line, index)
+        if used > width:
+            return index
+    return len(line)
+
+
+def _cells(line: str, index: int) -> int:
+    """Return how many cells a character adds; the sign that makes a narrow one an emoji widens it."""
+    if line[index] == _AS_EMOJI:
+        return int(index > 0 and get_cwidth(line[index - 1]) == 1)
+    return get_cwidth(line[index])
 
 
 def prompt(po_name: str, width: int) -> str:
@@ -62,7 +103,7 @@ def said(at: str, text: str, width: int) -> list[Line]:
     """Draw what the person said, behind the prompt that it was said at: of much of it, the beginning and the end."""
     lead = cut(at, max(width // 2, 2))
     indent = ("", " " * get_cwidth(lead))
-    rows = folded(text, max(width - get_cwidth(lead), 2))
+    rows = wrapped(text, width - get_cwidth(lead))
     lines: list[Line] = [[indent, ("class:said", row)] for row in _ends(rows)]
     lines[0][0] = ("class:prompt", lead)
     if len(rows) > MOST_SAID:
@@ -70,15 +111,22 @@ def said(at: str, text: str, width: int) -> list[Line]:
     return lines
 
 
-def sentence(text: str, width: int, style: str = "") -> list[Line]:
-    """Draw plain words, folded."""
-    return [[(style, line)] for line in folded(text, max(width, 2))]
+def sentence(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
+    """Draw plain words, wrapped; the second line and all others begin below the first word after the `lead`."""
+    rows = wrapped(text, width - get_cwidth(lead))
+    indent = " " * get_cwidth(lead)
+    return [[(style, f"{indent if number else lead}{row}")] for number, row in enumerate(rows)]
+
+
+def code(text: str, width: int, style: str = "") -> list[Line]:
+    """Draw a text of which every column counts."""
+    return [[(style, row)] for row in folded(text, width)]
 
 
 def error(message: str, hint: str, width: int) -> list[Line]:
     """Draw what went wrong and what to do about it."""
-    lines = sentence(f"✗ {message}", width, "class:failed")
-    return lines + sentence(f"  {hint}", width, "class:hint") if hint else lines
+    lines = sentence(message, width, "class:failed", "✗ ")
+    return lines + sentence(hint, width, "class:hint", "  ") if hint else lines
 
 
 def call(name: str, arguments: str, width: int) -> Line:
@@ -100,8 +148,12 @@ def barred(lines: Iterable[Line], depth: int) -> list[Line]:
 
 
 def size(text: str) -> str:
-    """Say how long a text is, in bytes: `512 B`, `1.2 kB`."""
-    number = len(text.encode("utf-8", errors="replace"))
+    """Say how long a text is, in bytes."""
+    return in_bytes(len(text.encode("utf-8", errors="replace")))
+
+
+def in_bytes(number: int) -> str:
+    """Write a number of bytes: `512 B`, `1.2 kB`."""
     if number < _KILO:
         return f"{number} B"
     return f"{number / _KILO:.1f} kB" if number < _KILO**2 else f"{number / _KILO**2:.1f} MB"

@@ -29,6 +29,13 @@ class Actions(Protocol):
     def edit(self) -> None:
         """Open the line in the person's editor."""
 
+    @property
+    def is_asking(self) -> bool:
+        """Say whether the person is asked something while a reply goes on."""
+
+    def dismiss(self) -> None:
+        """Leave what is asked without an answer."""
+
 
 def make_bindings(actions: Actions) -> KeyBindingsBase:
     """Bind the keys to the actions."""
@@ -87,6 +94,10 @@ def _action_bindings(actions: Actions) -> KeyBindings:
     @bindings.add("v", filter=_TYPING & vi_navigation_mode)
     def _edit(_event: KeyPressEvent) -> None:
         actions.edit()
+
+    @bindings.add("escape", filter=_TYPING & emacs_mode & Condition(lambda: actions.is_asking))
+    def _dismiss(_event: KeyPressEvent) -> None:
+        actions.dismiss()
 
     @bindings.add("c-z", filter=Condition(suspend_to_background_supported))
     def _suspend(event: KeyPressEvent) -> None:

@@ -30,10 +30,11 @@ def drawn(po_name: str, messages: Sequence[Message], width: int, *, most_lines: 
 
 def arrived(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
     """Draw what others added to a session, and say so; of very many messages, the last."""
-    told = f"! From elsewhere: {count(len(messages), 'message')}"
+    told = f"From elsewhere: {count(len(messages), 'message')}"
     if len(messages) > MOST_ARRIVED:
         told += f", of which the last {MOST_ARRIVED} are"
-    return [*drawing.sentence(f"{told}:", width, "class:notice"), *drawn(po_name, messages[-MOST_ARRIVED:], width)]
+    heading = drawing.sentence(f"{told}:", width, "class:notice", "! ")
+    return [*heading, *drawn(po_name, messages[-MOST_ARRIVED:], width)]
 
 
 def _answer(message: Message, width: int, most_lines: int | None) -> list[Line]:

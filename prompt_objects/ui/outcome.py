@@ -2,7 +2,7 @@
 
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.commands.outcome import Document, Moved, Outcome, Question, Said, Send, Table, Watch
+from prompt_objects.commands.outcome import Document, Moved, Outcome, Question, Said, Send, Table, Traced, Watch
 from prompt_objects.ui import drawing
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.ui.style import Line
@@ -23,6 +23,10 @@ def draw(outcome: Outcome, width: int) -> list[Line]:
             from prompt_objects.ui.markdown import render
 
             return render(outcome.markdown, width)
+        case Traced():
+            from prompt_objects.ui.trace import traced
+
+            return traced(outcome.trace, width)
         case _:
             return []
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Self, TextIO
 
-from prompt_objects import commands
+from prompt_objects import approval, commands
 from prompt_objects.bus import (
     CallEnded,
     CallStarted,
@@ -24,7 +24,9 @@ from prompt_objects.bus import (
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
 from prompt_objects.errors import PromptObjectsError
-from prompt_objects.ui import drawing
+from prompt_objects.person import Inquiry
+from prompt_objects.ui import asking, drawing
+from prompt_objects.ui.news import headline
 from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
@@ -118,6 +120,15 @@ class _Lines:
             self._loop.remove_reader(sys.stdin.fileno())
         self._arrived.set()
 
+    async def fresh(self, prompt: str) -> str | None:
+        """Return what is typed from now on; lines that were typed before it was asked for are left for later."""
+        _write(prompt)
+        earlier, self._typed = self._typed, b""
+        try:
+            return await self.next()
+        finally:
+            self._typed = earlier + self._typed
+
     async def next(self) -> str | None:
         """Return the next line, None once there are no more; raises `_Interrupted`."""
         self._interrupted = False
@@ -147,6 +158,9 @@ class _Conversation:
         self._recall()
         self._tell()
         upkeep = asyncio.create_task(keep_up(self._chat, lambda told: _print(f"\n{told}")))
+        if sys.stdin.isatty():  # where nobody types, nobody is asked
+            self._chat.environment.approvals.ask = self._approve
+            self._chat.environment.person.ask = self._inquire
         try:
             await self._converse()
         finally:
@@ -213,7 +227,7 @@ class _Conversation:
             case Watch():
                 await self._turn(self._onlooker.watch(outcome.session))
             case Again():
-                await self._turn(self._chat.retry())
+                await self._turn(self._chat.retry() if outcome.anew else self._chat.resume())
             case Leave():
                 self._done = True
 
@@ -223,6 +237,26 @@ class _Conversation:
         except _Interrupted:
             _print("")
             return ""
+
+    async def _approve(self, question: approval.Question) -> approval.Answer:
+        """Ask whether a call may run; arguments are not edited here."""
+        self._begin_asking(asking.drawn(question, WIDTH, editable=False))
+        while True:
+            answer = asking.answer_for(question, await self._lines.fresh(asking.FREE_PROMPT) or "")
+            if answer is not None:
+                return answer
+            _print("One of: y, s, n, never." if question.for_session else "One of: y, n, never.")
+
+    async def _inquire(self, inquiry: Inquiry) -> str:
+        self._begin_asking(asking.posed(inquiry, WIDTH))
+        return await self._lines.fresh(asking.FREE_PROMPT) or ""
+
+    def _begin_asking(self, lines: list[Line]) -> None:
+        self._catch_up()
+        if self._speaking:
+            self._speaking = False
+            _print("")
+        self._show_lines(lines)
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, PromptObjectsError):
@@ -251,9 +285,12 @@ class _Conversation:
             _write(event.text)
             self._speaking = True
             return
-        if self._speaking and isinstance(event, (MessageSaved, TurnEnded)) and event.depth == 0:
+        is_end = isinstance(event, (MessageSaved, TurnEnded)) and event.depth == 0
+        if self._speaking and (is_end or self._chat.news):
             self._speaking = False
             _print("")
+        if self._chat.news:
+            self._show_lines(headline(event, WIDTH))
         if event.depth == 0 and isinstance(event, MessageSaved):
             return
         self._show_lines(self._transcript.take(event, WIDTH))

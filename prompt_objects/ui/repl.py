@@ -19,14 +19,17 @@ from prompt_objects import approval, commands
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
-from prompt_objects.errors import Busy, PromptObjectsError
+from prompt_objects.errors import Busy, PromptObjectsError, Stopped, UsageError
+from prompt_objects.person import Inquiry
 from prompt_objects.ui import drawing, toolbar
 from prompt_objects.ui.application import REDRAW_SECONDS, LineApplication
 from prompt_objects.ui.asking import Asking
+from prompt_objects.ui.beside import beside
 from prompt_objects.ui.completer import CommandCompleter
 from prompt_objects.ui.history import TypedHistory
 from prompt_objects.ui.keys import make_bindings
 from prompt_objects.ui.layout import entry_height, make_layout, screen_size
+from prompt_objects.ui.news import headline
 from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
@@ -42,6 +45,7 @@ LOOK_SECONDS = 1.0
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 HOW_TO_LEAVE = "Ctrl-D leaves"
 NOT_SENT = "Your last message was not sent; Up brings it back."
+INTERRUPTED = "Interrupted before it was answered: /continue goes on from there, /retry answers the message anew."
 CLEAR_FIRST = "Your message is back in the line; Ctrl-C clears it for that."
 
 
@@ -79,6 +83,7 @@ class Repl:
         self._screen = Screen(self.app)
         self._asking = Asking(lambda: self.buffer, self._print)
         chat.environment.approvals.ask = self._ask
+        chat.environment.person.ask = self._inquire
         self._onlooker = Onlooker(chat, self._print, lambda: self._screen.width)
 
     async def run(self) -> None:
@@ -119,7 +124,7 @@ class Repl:
         elif self._work and self._watching:
             self._stop(self._work)
         elif self._work:
-            self._say_below(STILL_ANSWERING if self._answering else "still busy")
+            self._meanwhile(_as_unicode(text))
         elif self._question:
             self.buffer.reset()
             self._answer(self._question, text)
@@ -130,7 +135,9 @@ class Repl:
 
     def interrupt(self) -> None:
         """Stop the reply; else clear the line, which Up brings back; else say how to leave."""
-        if self._work:
+        if self._work and (asked := [turn for turn in self.chat.turns() if len(turn.path) > 1]):
+            asked[0].stop()  # the one that the person went to, and it alone
+        elif self._work:
             self._stop(self._work)
         elif self._question:
             self._answer(self._question, "")
@@ -152,6 +159,15 @@ class Repl:
     def _exit(self) -> None:
         self._screen.finish()
         self.app.exit()
+
+    @property
+    def is_asking(self) -> bool:
+        """Say whether the person is asked something while a reply goes on."""
+        return self._asking.is_open
+
+    def dismiss(self) -> None:
+        """Leave what is asked without an answer."""
+        self._asking.dismiss()
 
     def edit(self) -> None:
         """Open the line in $EDITOR; what is printed meanwhile waits until it is closed."""
@@ -180,6 +196,31 @@ class Repl:
             self._gives_back = True
             self._start(self._turn(partial(self.chat.say, meant)), answering=True)
 
+    def _meanwhile(self, text: str) -> None:
+        """Take what is typed while an answer is under way: a word for whoever is at it, or a command."""
+        if not self._answering or not text.strip():
+            self._say_below(STILL_ANSWERING if self._answering else "still busy")
+            return
+        is_command, meant = commands.command_or_message(text)
+        try:
+            if not is_command:
+                self.chat.steer(meant)
+            elif not commands.find(meant)[0].anytime:
+                raise UsageError(f"Not now: {STILL_ANSWERING}.")
+        except PromptObjectsError as error:
+            self._say_below(f"{error} {error.hint}".rstrip())
+            return
+        self.buffer.reset(append_to_history=True)
+        if is_command:
+            self._print([[], *drawing.said(self._prompt(), text, self._screen.width)])
+            self._spawn(self._aside(meant))
+
+    async def _aside(self, line: str) -> None:
+        """Carry out a command while an answer is under way."""
+        if isinstance(await self._outcome(partial(commands.run, self.chat, line)), Moved):
+            await self._recall()
+        self._note_facts()
+
     def _answer(self, question: Question, text: str) -> None:
         self._question = None
         self._print(drawing.said("[y/N] ", text, self._screen.width))
@@ -189,6 +230,13 @@ class Repl:
         self._catch_up()
         try:
             return await self._asking.ask(question, self._screen.width)
+        finally:
+            self.app.invalidate()
+
+    async def _inquire(self, inquiry: Inquiry) -> str:
+        self._catch_up()
+        try:
+            return await self._asking.inquire(inquiry, self._screen.width)
         finally:
             self.app.invalidate()
 
@@ -212,7 +260,7 @@ class Repl:
         elif self._gives_back and self.chat.pending:
             self._note(NOT_SENT)
         self._gives_back = False
-        self._facts = toolbar.facts(self.chat)
+        self._note_facts()
         self.app.invalidate()
         if self._leaving and self.app.is_running and not self.app.is_done:
             self._exit()
@@ -220,27 +268,33 @@ class Repl:
     async def _turn(self, ask: Callable[[], Awaitable[object]]) -> None:
         try:
             await ask()
+        except Stopped:
+            pass  # which is on the screen already
         except PromptObjectsError as error:
             self._catch_up()
             is_back = isinstance(error, Busy) and self._gives_back
-            hint = f"{error.hint}\n  {CLEAR_FIRST}" if is_back else error.hint
+            hint = f"{error.hint}\n{CLEAR_FIRST}" if is_back else error.hint
             self._print([[], *drawing.error(str(error), hint, self._screen.width)])
 
-    async def _carry_out(self, command: Callable[[], Outcome]) -> None:
+    async def _outcome(self, command: Callable[[], Outcome]) -> Outcome | None:
+        """Carry out a command, and draw what comes of it; None where it failed."""
         try:
             outcome = await asyncio.to_thread(command)
         except PromptObjectsError as error:
             self._print(drawing.error(str(error), error.hint, self._screen.width))
-            return
+            return None
         self._print(draw(outcome, self._screen.width))
-        match outcome:
+        return outcome
+
+    async def _carry_out(self, command: Callable[[], Outcome]) -> None:
+        match outcome := await self._outcome(command):
             case Question():
                 self._question = outcome
             case Moved():
                 await self._recall()
             case Again():
                 self._answering = True
-                await self._turn(self.chat.retry)
+                await self._turn(self.chat.retry if outcome.anew else self.chat.resume)
             case Send():
                 self._answering = self._gives_back = True
                 self._sending = outcome.message
@@ -262,9 +316,12 @@ class Repl:
         """Show where the session was left, unless it has gone on meanwhile."""
         session = self.chat.session
         known = session.message_count
-        lines = await asyncio.to_thread(recalled, self.chat.po.name, session, self._screen.width)
-        if lines and self.chat.session is session and session.message_count == known and not self._answering:
+        lines = await beside(partial(recalled, self.chat.po.name, session, self._screen.width))
+        is_idle = not self.chat.pending and not self.chat.turns()
+        if lines and self.chat.session is session and session.message_count == known and is_idle:
             self._print([[], *lines])
+            if await beside(self.chat.is_interrupted):
+                self._note(INTERRUPTED)
 
     # What is shown
 
@@ -280,13 +337,21 @@ class Repl:
         typed = entry_height(self.buffer.text, self._prompt())
         height = rows - typed - 3  # a blank line above the input, the toolbar below, the row that is scrolled in
         height = min(height, rows // 2)  # what a lower window pushes into the scrollback cannot be erased there
-        return [*self._transcript.live(columns, max(height, 1)), []]
+        words = [f"you → {turn.po_name}: {text}" for turn in self.chat.environment.running for text in turn.waiting]
+        unread: list[Line] = [[("class:status", drawing.cut(word, columns))] for word in words]
+        return [*self._transcript.live(columns, max(height - len(unread), 1)), *unread, []]
 
     def _toolbar(self) -> Line:
         columns, _ = screen_size()
         if self._hint:
             return [("class:toolbar.hint", drawing.cut(self._hint, columns))]
         return [("", toolbar.fitted(self._facts, columns))]
+
+    def _note_facts(self) -> None:
+        """Have the toolbar say what is so now."""
+        before, self._facts = self._facts, toolbar.facts(self.chat, self._onlooker.trouble)
+        if self._facts != before:
+            self.app.invalidate()
 
     def _say_below(self, hint: str) -> None:
         self._hint = hint
@@ -316,11 +381,14 @@ class Repl:
     def _show(self, event: Event) -> None:
         self.chat.hear(event)
         if isinstance(event, MessageSaved):
-            self._facts = toolbar.facts(self.chat)
+            self._note_facts()
             if self._sending and not self.chat.pending:  # it is not on the screen yet, or what came since is below it
                 self._screen.add([[], *drawing.said(self._prompt(), self._sending, self._screen.width)])
                 self._sending = ""
         self._screen.add(self._transcript.take(event, self._screen.width))
+        if self.chat.news and (lines := headline(event, self._screen.width)):
+            self._screen.add(lines)
+            self._transcript.separate()
 
     async def _tick(self) -> None:
         """Let the seconds of the status run on."""
@@ -335,11 +403,8 @@ class Repl:
             await asyncio.sleep(LOOK_SECONDS)
             if self._transcript.busy or self._watching:
                 continue
-            before = (self.chat.session.info, self.chat.holder)
             await self._onlooker.look()
-            if (self.chat.session.info, self.chat.holder) != before:
-                self._facts = toolbar.facts(self.chat)
-                self.app.invalidate()
+            self._note_facts()
 
     async def _warm_up(self) -> None:
         """Load what the first message needs, once the person can type."""
@@ -352,8 +417,7 @@ class Repl:
         for told in await asyncio.to_thread(self.chat.warm_up):
             self._print(drawing.sentence(told, self._screen.width, "class:hint"))
         self._tell()
-        self._facts = toolbar.facts(self.chat)
-        self.app.invalidate()
+        self._note_facts()
         for work in (self._look_around(), keep_up(self.chat, self._note)):
             self._spawn(work)
 

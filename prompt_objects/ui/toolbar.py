@@ -14,14 +14,14 @@ _SEPARATOR = " · "
 _KILO = 1000
 
 
-def facts(chat: Chat) -> tuple[str, ...]:
-    """Return object, session, who else is at it, messages, model, tokens, what was spent: the most telling first."""
+def facts(chat: Chat, trouble: str = "") -> tuple[str, ...]:
+    """Return object, session, what is wrong with it, who else is at it, and so on: the most telling first."""
     info = chat.session.info
     tokens = info.prompt_tokens + info.completion_tokens
     other = f"in use by {chat.holder.user}" if chat.holder else ""
     spent = _spent(chat.spent) if chat.spent else ()
     messages = count(info.message_count, "message")
-    parts = (chat.po.name, info.name, other, messages, chat.model, _tokens(tokens), *spent)
+    parts = (chat.po.name, info.name, trouble, other, messages, chat.model, _tokens(tokens), *spent)
     return tuple(clean_line(part) for part in parts if part)
 
 

@@ -45,6 +45,11 @@ class _Run(Struct, eq=False):
     def name(self) -> str:
         return self.path[-1]
 
+    @property
+    def heading(self) -> str:
+        """Whose words are answered to whom; nothing for those to the person."""
+        return f"{self.name} → {self.path[-2]}" if self.depth else ""
+
 
 class Transcript:
     """Draws the events of turns; give it all of them, in order.
@@ -76,7 +81,8 @@ class Transcript:
             case CallEnded():
                 self._call(event, run, width)
             case Notice():
-                self._add(event, run, "notice", drawing.sentence(f"! {event.text}", width, "class:notice"))
+                told = drawing.sentence(event.text, _inner(run, width), "class:notice", "! ")
+                self._add(event, run, "notice", told)
             case TurnEnded():
                 self._end(event, run, width)
         lines, self._lines = self._lines, []
@@ -85,11 +91,12 @@ class Transcript:
     def live(self, width: int, height: int) -> list[Line]:
         """Draw the end of what is not finished, and who is doing what, in at most `height` lines."""
         status = self._status(width)[: max(height - 1, 1)]
-        speaking = [run for run in self._runs.values() if run.stream.rest.strip()]
+        speaking = [(key, run) for key, run in self._runs.items() if run.stream.rest.strip()]
         room = max(height - len(status), 0) // max(len(speaking), 1)
         lines: list[Line] = []
-        for run in speaking:
-            lines += self._live_text(run, width, room)
+        for key, run in speaking:
+            goes_on = not lines and self._last == (key, "text", run.heading)
+            lines += self._live_text(run, width, room, goes_on=goes_on)
         return [*lines, *status]
 
     @property
@@ -112,8 +119,8 @@ class Transcript:
         message = event.message
         if message.get("role") == "assistant":
             self._speech(event, run, message, width)
-        elif message.get("role") == "user" and run.depth:
-            heading = f"{run.path[-2]} → {run.name}"
+        elif message.get("role") == "user" and (run.depth or message.get("steers")):
+            heading = f"{'you' if message.get('steers') else run.path[-2]} → {run.name}"
             self._markdown(event, run, text_of(message), width, heading)
 
     def _speech(self, event: Event, run: _Run, message: Message, width: int) -> None:
@@ -123,9 +130,8 @@ class Transcript:
         run.heard, run.since = False, time.monotonic()
 
     def _blocks(self, event: Event, run: _Run, blocks: list[str], width: int) -> None:
-        heading = f"{run.name} → {run.path[-2]}" if run.depth else ""
         for block in blocks:
-            self._markdown(event, run, block, width, heading)
+            self._markdown(event, run, block, width, run.heading)
 
     def _markdown(self, event: Event, run: _Run, text: str, width: int, heading: str) -> None:
         from prompt_objects.ui.markdown import render
@@ -167,18 +173,20 @@ class Transcript:
 
     # What is not
 
-    def _live_text(self, run: _Run, width: int, room: int) -> list[Line]:
+    def _live_text(self, run: _Run, width: int, room: int, *, goes_on: bool) -> list[Line]:
+        """Draw the end of what is said; it needs no heading where it goes on from what stands right above."""
         from prompt_objects.ui.markdown import ending, render
 
         inner = _inner(run, width)
         text = ending(run.stream.rest, max(room, 1))
         if run.shown[:2] != (text, inner):
             run.shown = (text, inner, render(text, inner))
-        lines = run.shown[2]
-        heading: list[Line] = [[]]
-        if run.depth:
-            heading.append([("class:speaker", drawing.cut(f"{run.name} → {run.path[-2]}", inner))])
-        shown = [*drawing.barred(heading, run.depth - 1), *drawing.barred(lines, run.depth)]
+        above: list[Line] = [[]]
+        if goes_on:
+            above = drawing.barred(above, run.depth)
+        elif run.heading:
+            above += drawing.barred([[("class:speaker", drawing.cut(run.heading, inner))]], run.depth - 1)
+        shown = [*above, *drawing.barred(run.shown[2], run.depth)]
         return shown[-room:] if room else []
 
     def _status(self, width: int) -> list[Line]:

@@ -84,7 +84,7 @@ def test_what_a_command_does_not_take_is_refused(line: str, words: str) -> None:
         ("session list", "Did you mean 'sessions'?"),
         ("sessions lst", "Did you mean 'list'?"),
         ("objects frobnicate", "There are: list, show."),
-        ("frobnicate", "There are: chat, sessions, objects, doctor, check, trust, migrate, schema, init."),
+        ("frobnicate", "There are: chat, sessions, objects, trace, doctor, check, trust, migrate, schema, init."),
     ],
 )
 def test_an_unknown_command_names_the_nearest_or_all(line: str, hint: str) -> None:

@@ -127,6 +127,15 @@ def test_what_is_watched_as_json_is_an_object_a_line(house: Path, key: str, othe
     assert {*first, *begun} == {*documented("What is seen (")}
 
 
+def test_who_deletes_a_session_that_somebody_is_at_is_told_who(house: Path, key: str) -> None:
+    with Elsewhere(house, key) as other:
+        told = run("sessions", "delete", key, cwd=house).stderr
+        assert f"(process {other.pid} on " in told
+        assert "brings it back." in told
+    run("sessions", "restore", key, cwd=house)
+    assert "in use" not in run("sessions", "delete", key, cwd=house).stderr
+
+
 def test_watching_ends_when_the_session_is_deleted(house: Path, key: str) -> None:
     run("-p", "Hello", "--session", key, cwd=house)
     watching = Watching(house, key)

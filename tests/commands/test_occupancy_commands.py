@@ -9,7 +9,7 @@ from elsewhere import Elsewhere
 from houses import make_house
 from prompt_objects import commands
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Moved, Said, Send, Watch
+from prompt_objects.commands.outcome import Moved, Question, Said, Send, Watch
 from prompt_objects.environment import Environment
 from prompt_objects.errors import UsageError
 
@@ -58,6 +58,22 @@ def test_watch_looks_on_where_somebody_is(chat: Chat) -> None:
             assert isinstance(outcome, Watch)
             assert outcome.session is chat.session
             assert f"process {other.pid}" in outcome.text
+
+
+def test_who_deletes_a_session_that_somebody_is_at_is_told_who_and_what_will_come_of_it(chat: Chat) -> None:
+    session_id = chat.session.id
+    with Elsewhere(chat.environment.folder, session_id) as other:
+        question = commands.run(chat, "/session delete")
+        assert isinstance(question, Question)
+        assert f"(process {other.pid} on " in question.text
+        assert ", since " in question.text
+        assert "brings it back from the trash. Delete session Default (1 message)?" in question.text
+        question.yes()
+        assert session_id in [info.id for info in chat.trash()]
+        other.answer("An answer")
+    back = chat.find(session_id)
+    assert [message["content"] for message in back.history] == ["From elsewhere", "An answer"]
+    assert (chat.session.name, back.name) == ("Default", "Default 2")
 
 
 def test_a_message_that_begins_with_a_slash_is_typed_as_one() -> None:

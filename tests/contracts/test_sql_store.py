@@ -30,6 +30,7 @@ from prompt_objects.errors import (
 )
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now
+from prompt_objects.patience import without_patience
 from prompt_objects.sessions.record import SessionInfo, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, StoreOptions, open_store
@@ -382,6 +383,23 @@ def test_a_server_that_is_restarted_in_mid_turn_costs_nothing() -> None:
     try:
         with closing(open_store(server.url)) as store:
             check(store, append_from_threads(store, restart, times=2))
+    finally:
+        server.remove()
+
+
+def test_who_has_no_patience_is_told_at_once_that_the_server_is_gone() -> None:
+    server = Server()
+    try:
+        with closing(open_store(server.url)) as store:
+            session_id = store.create(begun(), {}).info.id
+            server.stop()
+            start = time.monotonic()
+            with without_patience(), pytest.raises(StoreError, match="could not be used"):
+                store.load(session_id)
+            assert time.monotonic() - start < 2
+            server.start()
+            with without_patience():
+                assert store.load(session_id).info.id == session_id
     finally:
         server.remove()
 

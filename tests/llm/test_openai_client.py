@@ -37,7 +37,7 @@ from prompt_objects.errors import (
     UnknownModel,
     Unreachable,
 )
-from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.llm import Completion, Request, Text, Usage, Waiting
 from prompt_objects.llm.openai import OpenAILLM
 
 KEY = "sk-secret-0123456789"
@@ -61,7 +61,7 @@ async def patient(openai_server: OpenAIServer) -> AsyncIterator[OpenAILLM]:
 
 async def ask(llm: OpenAILLM, request: Request = HELLO) -> tuple[list[str], Completion]:
     """Return the pieces of text and the completion, which must come last and only once."""
-    *texts, completion = [part async for part in llm.stream(request)]
+    *texts, completion = [part async for part in llm.stream(request) if not isinstance(part, Waiting)]
     assert isinstance(completion, Completion)
     said = [part.text for part in texts if isinstance(part, Text)]
     assert len(said) == len(texts)
@@ -69,7 +69,7 @@ async def ask(llm: OpenAILLM, request: Request = HELLO) -> tuple[list[str], Comp
     return said, completion
 
 
-async def listen(llm: OpenAILLM, heard: list[Text | Completion]) -> None:
+async def listen(llm: OpenAILLM, heard: list[Text | Waiting | Completion]) -> None:
     """Add to `heard` whatever comes, before an error too."""
     async for part in llm.stream(HELLO):
         heard.append(part)  # noqa: PERF401 - a comprehension would lose it all
@@ -462,7 +462,7 @@ async def test_an_answer_that_does_not_end_is_broken_and_what_came_was_yielded(
     openai_server: OpenAIServer, llm: OpenAILLM, end: str
 ) -> None:
     openai_server.script(stream(chunk({"content": "Half of "}), chunk({"content": "it"}), end=end))
-    said: list[Text | Completion] = []
+    said: list[Text | Waiting | Completion] = []
     with pytest.raises(BrokenStream, match="broke off"):
         await listen(llm, said)
     assert said == [Text("Half of "), Text("it")]

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from using import EXAMPLE, SERVER, is_gone, until, using, wait_until
+from using import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
 
 from prompt_objects.bus import Bus
 from prompt_objects.config_file import ServerConfig
-from prompt_objects.context import Context
 from prompt_objects.definition import Capability
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.servers import Servers
@@ -57,7 +56,7 @@ def test_each_event_loop_gets_servers_of_its_own(tmp_path: Path) -> None:
 
     async def use() -> None:
         capability = Capability(kind="mcp", name="example", tools=("look_around",), at=TOP)
-        context = Context.at_root(bus=Bus(), folder=folder, data_dir=folder, depth=3)
+        context = context_in(folder, Bus())
         ((_, tool),) = await servers.tools([capability], context)
         pids.append(int((await tool.run({}, context)).split()[0]))
 

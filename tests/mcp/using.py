@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from prompt_objects.bus import Bus, Notice, Subscription
 from prompt_objects.config_file import ServerConfig
 from prompt_objects.context import Context
 from prompt_objects.definition import Capability
+from prompt_objects.environment import Environment
 from prompt_objects.mcp.servers import Servers
 from prompt_objects.mcp.trust import trust_servers
 from prompt_objects.tools import Tool
@@ -27,7 +30,7 @@ class Turn:
 
     def __init__(self, servers: Servers, folder: Path, news: Subscription, bus: Bus) -> None:
         self.servers = servers
-        self.context = Context.at_root(bus=bus, folder=folder, data_dir=folder / "state", depth=3)
+        self.context = context_in(folder, bus)
         self._news = news
 
     async def tools(self, *globs: str, name: str = "example", taken: Collection[str] = ()) -> dict[str, Tool]:
@@ -61,6 +64,13 @@ async def using(
             yield Turn(servers, folder, news, bus)
         finally:
             await servers.close()
+
+
+def context_in(folder: Path, bus: Bus) -> Context:
+    """Make the context of a turn whose news goes to `bus`."""
+    (folder / "objects").mkdir(exist_ok=True)
+    context = Environment.open(folder, store="memory:").context()
+    return replace(context, around=replace(context.around, bus=bus))
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_objects.sessions.belongings import trace_file
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores import Store
 from prompt_objects.sessions.stores.files import FileStore
@@ -13,20 +14,27 @@ pytest_plugins = ["every_store"]
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["at once", "after a kill"])
-def test_purging_removes_logs_and_workspace_wherever_sessions_live(tmp_path: Path, store: Store, half: bool) -> None:
+def test_purging_removes_logs_workspace_and_trace_wherever_sessions_live(
+    tmp_path: Path, store: Store, half: bool
+) -> None:
     manager = SessionManager(store, "reader", data_dir=tmp_path)
     session, other = manager.create("Notes"), manager.create("Other")
     for name in ("logs", "workspace"):
         for key in (session.id, other.id):
             (tmp_path / name / key / "deep").mkdir(parents=True)
             (tmp_path / name / key / "deep" / "file").touch()
+    for key in (session.id, other.id):
+        trace_file(tmp_path, key).parent.mkdir(exist_ok=True)
+        trace_file(tmp_path, key).touch()
     manager.delete("Notes")
+    assert trace_file(tmp_path, session.id).exists()
     assert (tmp_path / "logs" / session.id).exists()
     if half:
         shutil.rmtree(tmp_path / "logs" / session.id)
     manager.purge("Notes")
-    assert not list(tmp_path.rglob(session.id))
+    assert not list(tmp_path.rglob(f"{session.id}*"))
     assert len(list(tmp_path.rglob(other.id))) == 2
+    assert trace_file(tmp_path, other.id).exists()
 
 
 def test_purging_follows_no_link_out_of_the_data_folder(tmp_path: Path, store: Store) -> None:
@@ -35,9 +43,13 @@ def test_purging_follows_no_link_out_of_the_data_folder(tmp_path: Path, store: S
     (tmp_path / "precious").mkdir()
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / session.id).symlink_to(tmp_path / "precious")
+    (tmp_path / "precious" / "file").touch()
+    (tmp_path / "traces").mkdir()
+    trace_file(tmp_path, session.id).symlink_to(tmp_path / "precious" / "file")
     manager.delete("Notes")
     manager.purge()
-    assert (tmp_path / "precious").exists()
+    assert (tmp_path / "precious" / "file").exists()
+    assert not trace_file(tmp_path, session.id).is_symlink()
     assert not (tmp_path / "logs" / session.id).is_symlink()
 
 

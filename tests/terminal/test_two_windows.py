@@ -141,6 +141,20 @@ def test_a_window_that_is_killed_frees_the_session(ben: Terminal, ann: Terminal)
     ben.wait_for("The second answer.")
 
 
+def test_a_session_that_is_deleted_while_it_is_answered_comes_back_and_both_are_told(
+    ben: Terminal, ann: Terminal, gate: threading.Event
+) -> None:
+    clear_and_type(ben, "/session delete")
+    ben.wait_for("Default is in use by ann (process")
+    ben.send("y\r")
+    ben.wait_for("Session Default is in the trash")
+    gate.set()
+    ann.wait_for("The first answer.")
+    ann.wait_for("! Default was deleted meanwhile, in another window or program;")
+    ann.wait_for("as Default 2.")
+    ann.wait_for("guide · Default 2 · 2 messages")
+
+
 def test_a_conversation_between_prompt_objects_can_be_watched(
     open_: Open, openai_server: OpenAIServer, gate: threading.Event
 ) -> None:

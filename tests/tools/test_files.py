@@ -90,8 +90,11 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
 def test_a_line_that_is_too_long_is_cut_and_the_next_can_be_reached(folder: Path) -> None:
     (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
     shown = text_from(within(folder), "wide.txt")
-    assert "line 1 is longer" in shown
-    assert "go on with start_line 2" in shown
+    assert shown.endswith("go on with start_line 1, start_column 50001]")
+    rest = text_from(within(folder), "wide.txt", 1, MOST_CHARACTERS + 1)
+    assert rest == "x" * MOST_CHARACTERS + "\n[1 of 2 lines are left; go on with start_line 2]"
+    with pytest.raises(ToolError, match="Line 2 has 3 characters; start_column 4 is behind its end"):
+        text_from(within(folder), "wide.txt", 2, 4)
     assert text_from(within(folder), "wide.txt", 2) == "end"
 
 

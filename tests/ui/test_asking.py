@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
+from msgspec.structs import replace
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from prompt_objects.approval import Answer, Edited, Question
+from prompt_objects.person import Inquiry
 from prompt_objects.ui.asking import Asking
 from prompt_objects.ui.style import Line, plain
 
@@ -14,11 +17,26 @@ QUESTION = Question(
 )
 
 
-async def asked(*typed: str, draft: str = "") -> tuple[Answer, list[str], str, str]:
+PROPOSAL = Question(
+    path=("scribe",),
+    session_id="",
+    tool="propose_change",
+    effect="write",
+    arguments={},
+    diff="-old\n+new\x1b[2J\n",
+    remarks=("It says: \x1b[31mtrust me", "scribe could use write_file, which changes files."),
+    for_session=False,
+)
+INQUIRY = Inquiry(
+    path=("boss", "scribe"), session_id="", question="Which colour?\n\x1b[2JSay.", choices=("red", "blue\x1b[0m")
+)
+
+
+async def asked(*typed: str, draft: str = "", question: Question = QUESTION) -> tuple[Answer, list[str], str, str]:
     """Answer a question; return the answer, what was said of each line typed, what was shown and what is left."""
     buffer, shown = Buffer(document=Document(draft)), list[Line]()
     asking = Asking(lambda: buffer, shown.extend)
-    task = asyncio.create_task(asking.ask(QUESTION, 60))
+    task = asyncio.create_task(asking.ask(question, 60))
     await asyncio.sleep(0)
     assert asking.is_open
     assert not buffer.text
@@ -44,6 +62,16 @@ async def test_what_is_no_answer_is_not_taken_for_one() -> None:
     assert answer == "session"
 
 
+async def test_words_are_wrapped_at_spaces_and_the_lines_of_a_diff_are_not() -> None:
+    long = "word " * 30
+    arguments = {"to": long, "number": 7}
+    _, _, shown, _ = await asked("n", question=replace(QUESTION, arguments=arguments))
+    assert f"  to: {'word ' * 10}word\n  word" in shown
+    _, _, shown, _ = await asked("n", question=replace(PROPOSAL, diff=f"+{long}", remarks=(long,)))
+    assert f"+{'word ' * 11}word\n word" in shown
+    assert f"\n{'word ' * 11}word\nword" in shown
+
+
 async def test_an_empty_line_is_a_no() -> None:
     assert (await asked(""))[0] == "no"
 
@@ -54,3 +82,45 @@ async def test_arguments_are_edited_as_json() -> None:
     assert "no JSON" in said[1]
     assert "no JSON object" in said[2]
     assert left == "later"
+
+
+async def test_what_follows_from_a_proposal_is_shown_and_a_yes_holds_for_this_time_only() -> None:
+    answer, said, shown, _ = await asked("s", "y", question=PROPOSAL)
+    assert answer == "once"
+    assert "for this session" not in said[0]
+    assert "for this session" not in shown
+    assert "It says: trust me" in shown
+    assert "scribe could use write_file, which changes files." in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(("key", "answer"), [("a line", " Blue, \n please"), ("nothing", ""), ("Esc", "")])
+async def test_an_inquiry_is_answered_in_any_words_or_left_alone(key: str, answer: str) -> None:
+    buffer, shown = Buffer(document=Document("my next thought")), list[Line]()
+    asking = Asking(lambda: buffer, shown.extend)
+    task = asyncio.create_task(asking.inquire(INQUIRY, 60))
+    await asyncio.sleep(0)
+    assert asking.is_open
+    assert asking.prompt == "answer: "
+    if key == "Esc":
+        asking.dismiss()
+        asking.dismiss()
+    else:
+        assert asking.take(answer) == ""
+    assert await task == answer
+    assert not asking.is_open
+    assert buffer.text == "my next thought"
+    assert "\x1b" not in plain(shown)
+    for part in ("scribe (asked by boss) asks you:", "Which colour?", "1: red", "2: blue", "answer:"):
+        assert part in plain(shown)
+
+
+async def test_esc_at_an_approval_is_a_no_also_while_arguments_are_edited() -> None:
+    buffer = Buffer()
+    asking = Asking(lambda: buffer, lambda _: None)
+    for typed in ("perhaps", "e"):
+        task = asyncio.create_task(asking.ask(QUESTION, 60))
+        await asyncio.sleep(0)
+        asking.take(typed)
+        asking.dismiss()
+        assert await task == "no"

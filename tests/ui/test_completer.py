@@ -52,6 +52,11 @@ def test_ordinary_messages_are_left_alone(complete: Offer) -> None:
     assert complete("/help\n/ses") == {}
 
 
+def test_objects_are_offered_after_an_at_sign(complete: Offer) -> None:
+    assert complete("@re") == {"@reader ": "The reader"}
+    assert complete("@reader and") == {}
+
+
 def test_sessions_are_offered_by_name(complete: Offer, chat: Chat) -> None:
     chat.manager.create("second")
     assert "/session switch API notes" in complete("/session switch ap")

@@ -21,6 +21,40 @@ def test_folding_keeps_every_letter_and_the_width(text: str, width: int) -> None
     assert all(get_cwidth(line) <= width for line in lines)
 
 
+@given(st.text(alphabet="ab 漢é❤\ufe0f\n", max_size=60), st.integers(2, 20))
+def test_wrapping_keeps_every_word_and_the_width_and_breaks_only_longer_words(text: str, width: int) -> None:
+    lines = drawing.wrapped(text, width)
+    assert "".join(lines).replace(" ", "") == text.replace("\n", "").replace(" ", "")
+    assert all(get_cwidth(line) <= width for line in lines)
+    if all(2 * len(word) <= width for word in text.split()):
+        assert " ".join(lines).split() == text.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("one  two    three", ["one  two", "three"]),
+        ("  one two three", ["  one two", "three"]),
+        ("see abcdefghijklmno", ["see abcdef", "ghijklmno"]),
+        ("漢字 漢字漢", ["漢字", "漢字漢"]),
+        ("漢字漢字漢字", ["漢字漢字漢", "字"]),
+        ("❤\ufe0f❤\ufe0f ❤\ufe0f❤\ufe0f❤\ufe0f", ["❤\ufe0f❤\ufe0f", "❤\ufe0f❤\ufe0f❤\ufe0f"]),
+        ("exactly10 and", ["exactly10", "and"]),
+        ("0123456789 and", ["0123456789", "and"]),
+        ("one\n\n two", ["one", "", " two"]),
+        ("", [""]),
+        ("            ", [""]),
+    ],
+)
+def test_a_text_is_wrapped_at_spaces_by_its_cells(text: str, lines: list[str]) -> None:
+    assert drawing.wrapped(text, 10) == lines
+
+
+def test_what_follows_a_lead_stands_below_the_first_word() -> None:
+    assert plain(drawing.sentence("one two three", 9, lead="! ")) == "! one two\n  three"
+
+
 def test_what_was_said_stands_behind_its_prompt() -> None:
     assert plain(drawing.said("po> ", "one\ntwo", 60)) == "po> one\n    two"
 
@@ -39,6 +73,7 @@ def test_of_a_huge_message_the_beginning_and_the_end_are_shown_again() -> None:
 def test_folding_a_megabyte_takes_no_time_to_speak_of(text: str) -> None:
     start = time.perf_counter()
     drawing.folded(text, 80)
+    drawing.wrapped(text, 80)
     assert time.perf_counter() - start < 0.5
 
 

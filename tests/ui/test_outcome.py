@@ -36,4 +36,4 @@ def test_sentences_and_documents_are_drawn_and_actions_are_not() -> None:
     assert plain(draw(Said("Done."), 60)) == "Done."
     assert plain(draw(Document("**Help**"), 60)) == "Help"
     assert plain(draw(Send("To be sent.", "Hello"), 60)) == "To be sent."
-    assert draw(Again(), 60) == draw(Leave(), 60) == []
+    assert draw(Again(anew=True), 60) == draw(Leave(), 60) == []

@@ -23,6 +23,7 @@ def test_who_else_is_at_the_session_stands_behind_its_name(tmp_path: Path) -> No
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         chat.holder = Holder.here("ann\x1b[2J")
         assert facts(chat) == ("scout", "Default", "in use by ann", "0 messages")
+        assert facts(chat, "gone")[:3] == ("scout", "Default", "gone")
 
 
 async def test_what_the_message_takes_of_what_it_may_is_shown(tmp_path: Path) -> None:

@@ -102,6 +102,18 @@ def test_a_delegation_shows_the_message_and_the_reply_in_full_under_both_names(s
     ]
 
 
+def test_what_goes_on_below_its_own_beginning_has_no_second_heading(story: Story) -> None:
+    story.starts("guide")
+    story.starts("guide", "reader", call_id="c1")
+    story.streams("guide", "reader", text="First.")
+    assert story.live().splitlines()[:3] == ["", "reader → guide", "│ First."]
+    story.streams("guide", "reader", text="\n\nSecond.\n")
+    assert story.text.splitlines() == ["", "reader → guide", "│ First."]
+    assert story.live().splitlines()[:2] == ["│", "│ Second."]
+    story.transcript.separate()
+    assert story.live().splitlines()[:3] == ["", "reader → guide", "│ Second."]
+
+
 def test_several_at_once_never_mix_within_a_block(story: Story) -> None:
     story.starts("guide")
     for name, line in [("a", "alpha one\n"), ("b", "beta one\n"), ("a", "alpha two"), ("b", "beta two")]:

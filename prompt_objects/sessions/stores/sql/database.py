@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from prompt_objects.errors import StoreError
+from prompt_objects.patience import is_patient
 from prompt_objects.sessions.stores.sql.sqlstate import ROLLED_BACK, state_of
 from prompt_objects.sessions.stores.sql.versions import ensure_tables
 
@@ -39,7 +40,7 @@ class Database(ABC):
 
     Its transactions raise `StoreError` where the database refuses, `NewerEnvironment` where a newer version of the
     program made the tables, and let an `IntegrityError` through. Where a server that answered before is gone, they
-    wait for it, up to half a minute.
+    wait for it, up to half a minute, unless they are done without patience.
     """
 
     clock: ColumnElement[int]  # milliseconds since 1970, as the database counts them
@@ -103,7 +104,7 @@ class Database(ABC):
                 raise
             except SQLAlchemyError as error:
                 is_lost = self.is_lost(error)
-                may_pass = self._is_ready and patient and (is_lost or state_of(error) in ROLLED_BACK)
+                may_pass = self._is_ready and patient and is_patient() and (is_lost or state_of(error) in ROLLED_BACK)
                 if not may_pass or time.monotonic() + pause > deadline:
                     raise self._refusal(error) from error
                 if is_lost and after_loss:

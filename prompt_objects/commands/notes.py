@@ -1,0 +1,26 @@
+"""A command about the notes that prompt objects share."""
+
+from prompt_objects.chat import Chat
+from prompt_objects.commands.command import Text, command
+from prompt_objects.commands.outcome import Outcome, Said, Table
+from prompt_objects.errors import NotFound
+from prompt_objects.spelling import did_you_mean
+from prompt_objects.wording import ago
+
+
+@command("notes")
+def notes(chat: Chat, name: Text | None = None) -> Outcome:
+    """Show the notes that prompt objects keep for this conversation, or all of one.
+
+    All sessions that its calls began share them.
+    """
+    from prompt_objects.tools.notes import read_notes
+
+    known = {note.name: note for note in read_notes(chat.workspace)}
+    if name is None:
+        rows = [(note.name, note.writer, ago(note.at), note.text) for note in known.values()]
+        return Table("Notes", ("name", "by", "when", "text"), rows)
+    if name not in known:
+        hint = did_you_mean(name, known) or f"There are: {', '.join(known) or 'none'}."
+        raise NotFound(f"There is no note {name!r}.", hint=hint)
+    return Said(f"{known[name].writer}, {ago(known[name].at)}:\n{known[name].text}")

@@ -1,0 +1,50 @@
+"""The person at an environment, who can be asked: one question at a time, whoever has them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from prompt_objects.budget import Budget
+
+__all__ = ["Asker", "Inquiry", "Person"]
+
+
+class Inquiry(Struct, frozen=True, kw_only=True):
+    """Something that a prompt object wants to know: whose question it is and by whom that one was asked (`path`).
+
+    `choices` are answers that it suggests; any other may be given.
+    """
+
+    path: tuple[str, ...]
+    session_id: str
+    question: str
+    choices: tuple[str, ...] = ()
+
+    def understood(self, typed: str) -> str:
+        """Return what an answer means: one of the choices, by its number or in other capitals, or what it says."""
+        said = typed.strip()
+        if said.isdecimal() and 1 <= int(said) <= len(self.choices):
+            return self.choices[int(said) - 1]
+        return next((choice for choice in self.choices if choice.casefold() == said.casefold()), said)
+
+
+Asker: TypeAlias = Callable[[Inquiry], Awaitable[str]]
+"""Asks a person, and returns what was typed; nothing where the person does not answer."""
+
+
+class Person:
+    """Who can be asked. `ask` asks; None where there is nobody."""
+
+    def __init__(self) -> None:
+        self.ask: Asker | None = None
+        self._attention = asyncio.Lock()
+
+    @asynccontextmanager
+    async def attention(self, budget: Budget | None) -> AsyncIterator[None]:
+        """Have the person to oneself for a block, whose time counts for no limit."""
+        with budget.excused() if budget else nullcontext():
+            async with self._attention:
+                yield

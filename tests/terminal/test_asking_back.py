@@ -1,0 +1,109 @@
+"""A prompt object asks the person something on the screen, and gets what is typed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from windows import PROMPT, Open, make_environment, windows
+
+from openai_server import OpenAIServer, calls, text
+from terminal import PROGRAM, Terminal
+
+pytestmark = pytest.mark.terminal
+
+ASK = calls(("ask_human", {"question": "Which way?", "choices": ["left", "right"]}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_environment(tmp_path)
+    objects = tmp_path / "objects"
+    objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [scout, ask_human]\n")
+    objects.joinpath("scout.yaml").write_text("name: scout\nprompt: Look.\ncapabilities: [ask_human, write_file]\n")
+    return tmp_path
+
+
+@pytest.fixture
+def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    with windows(folder, openai_server) as opened:
+        yield opened
+
+
+def told(server: OpenAIServer, request: int) -> list[str]:
+    bodies = [each.body for each in server.received if each.path.endswith("/chat/completions")]
+    return [m["content"] for m in bodies[request]["messages"] if m["role"] == "tool"]
+
+
+def test_who_asks_and_by_whom_it_was_asked_is_shown_and_a_number_chooses(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(calls(("scout", {"message": "Look"})), ASK, text("Right it is."), text("We go right."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("scout (asked by guide) asks you:")
+    terminal.wait_for("Which way?")
+    terminal.wait_for("2: right")
+    terminal.wait_for("answer:")
+    terminal.send("2\r")
+    terminal.wait_for("We go right.")
+    assert told(openai_server, 2) == ["right"]
+
+
+def test_esc_leaves_it_unanswered_and_what_was_typed_comes_back(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(calls(("ask_human", {"question": "Which way?"})), text("I chose myself."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("answer:")
+    terminal.press("escape")
+    terminal.wait_for("I chose myself.")
+    assert told(openai_server, 1)[0].startswith("The person did not answer.")
+
+
+def test_several_questions_come_one_after_the_other(open_: Open, openai_server: OpenAIServer) -> None:
+    both = calls(("ask_human", {"question": "First?"}), ("ask_human", {"question": "Second?"}))
+    openai_server.script(both, text("Thank you."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("First?")
+    terminal.wait_for("answer:")
+    terminal.send("one\r")
+    terminal.wait_for("Second?")
+    terminal.send("two\r")
+    terminal.wait_for("Thank you.")
+    assert told(openai_server, 1) == ["one", "two"]
+
+
+def test_ctrl_c_at_the_question_stops_the_reply(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(ASK, text("Next."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("answer:")
+    terminal.press("ctrl-c")
+    terminal.wait_for("stopped")
+    terminal.send("Go on\r")
+    terminal.wait_for("Next.")
+
+
+def test_a_terminal_without_a_cursor_asks_as_well_and_takes_nothing_typed_before_for_an_answer(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    write = calls(("write_file", {"path": "a.txt", "content": "Hello\n"}))
+    way = [calls(("scout", {"message": "Look"})), ASK, write, text("Right."), text("We go right.")]
+    openai_server.script(*way, text("Then left."))
+    env = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "k", "TERM": "dumb"}
+    command = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
+    with Terminal(command, env=env) as terminal:
+        terminal.wait_for(PROMPT)
+        terminal.send("Go\rAnd then?\r")
+        terminal.wait_for("scout (asked by guide) asks you:")
+        terminal.wait_for("answer:")
+        terminal.send("2\r")
+        terminal.wait_for("wants to use write_file:")
+        terminal.wait_for("+Hello")
+        terminal.send("maybe\r")
+        terminal.wait_for("One of: y, s, n, never.")
+        terminal.send("y\r")
+        terminal.wait_for("Then left.")
+    assert told(openai_server, 2) == ["right"]
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "And then?"
+    assert (folder / "a.txt").read_text() == "Hello\n"

@@ -1,0 +1,41 @@
+"""What stands on the screen after each drawing, however short that lasts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyte
+import pytest
+from windows import Open, make_environment, windows
+
+from openai_server import OpenAIServer, text
+
+pytestmark = pytest.mark.terminal
+
+END_OF_PRINTING = b"\x1b[?2026l"
+
+
+@pytest.fixture
+def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    with windows(make_environment(tmp_path), openai_server) as opened:
+        yield opened
+
+
+def frames(raw: bytes) -> Iterator[str]:
+    """Yield what stood on a screen each time that something was printed above the line."""
+    screen = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(screen)
+    for drawing in raw.split(END_OF_PRINTING):
+        stream.feed(drawing)
+        yield "\n".join(line.rstrip() for line in screen.display)
+
+
+def test_what_was_printed_is_not_live_any_more(open_: Open, openai_server: OpenAIServer) -> None:
+    words = " ".join(f"word{number}" for number in range(8))
+    openai_server.script(text(f"{words} end.\n\nAnother paragraph.", delay=0.06))
+    window = open_()
+    window.send("Hello\r")
+    window.wait_for("Another paragraph.")
+    window.wait_for("2 messages")
+    seen = list(frames(window.raw))
+    assert any("word7 end." in frame for frame in seen)
+    assert max(frame.count("word0") for frame in seen) == 1

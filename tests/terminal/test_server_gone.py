@@ -1,0 +1,55 @@
+"""A window whose database is gone: it says so, keeps what is typed, and can be left at once."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from windows import PROMPT, make_environment, windows
+
+from openai_server import OpenAIServer
+from postgres import Server
+from terminal import Terminal
+
+pytestmark = pytest.mark.terminal
+
+GONE = "the database cannot be reached"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.remove()
+
+
+def seconds_to_leave(window: Terminal, *keys: str) -> float:
+    """Leave, and say how long that took."""
+    start = time.monotonic()
+    window.send("".join(keys))
+    assert window.wait_for_exit() == 0
+    return time.monotonic() - start
+
+
+def test_it_is_told_at_the_bottom_while_it_is_so_and_holds_up_nobody(
+    tmp_path: Path, openai_server: OpenAIServer, server: Server
+) -> None:
+    folder = make_environment(tmp_path)
+    (folder / "environment.yaml").write_text(f"store: {server.url}\n")
+    with windows(folder, openai_server) as open_:
+        ann, ben = open_(), open_()
+        ben.send("half a mess")
+        server.stop()
+        for window in (ann, ben):
+            window.wait_for(f"Default · {GONE} ·")
+        ben.send("age")
+        ben.wait_for(f"{PROMPT} half a message")
+        server.start()
+        ann.wait_gone(GONE)
+        ben.wait_gone(GONE)
+        server.stop()
+        ann.wait_for(f"Default · {GONE} ·")
+        assert seconds_to_leave(ann, "/quit\r") < 1
+        assert seconds_to_leave(ben, "\x03", "\x04") < 1
+        assert "✗" not in ann.text() + ben.text()
+    assert "half a message" in (folder / ".prompt_objects" / "history").read_text()

@@ -1,0 +1,122 @@
+"""A person steps in while prompt objects work: adds a word, stops one of them alone, talks to any of them."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from windows import MARK, Open, make_environment, windows
+
+from openai_server import OpenAIServer, calls, error, hang, text
+
+pytestmark = pytest.mark.terminal
+
+SLOW = " ".join(str(number) for number in range(60))
+
+
+@pytest.fixture
+def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    make_environment(tmp_path)
+    with windows(tmp_path, openai_server) as opened:
+        yield opened
+
+
+def contents(server: OpenAIServer) -> list[str]:
+    """Return what the last request for an answer held."""
+    asked = [received for received in server.received if received.path.endswith("/completions")]
+    return [str(message.get("content")) for message in asked[-1].body["messages"]]
+
+
+def test_a_word_typed_meanwhile_is_shown_and_answered(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text(SLOW, delay=0.03), text("In blue."))
+    terminal = open_()
+    terminal.send("Paint\r")
+    terminal.wait_for("3 4 5")
+    terminal.send("in blue please\r")
+    terminal.wait_for("you → guide: in blue please")
+    terminal.wait_for("In blue.")
+    terminal.wait_gone("you → guide: in blue please")
+    lines = [line.strip() for line in terminal.lines()]
+    assert lines.index("you → guide") < lines.index("in blue please") < lines.index("In blue.")
+    assert contents(openai_server)[-1] == "in blue please"
+
+
+def test_one_that_was_asked_is_steered_by_its_name_and_stopped_by_itself(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(
+        calls(("reader", {"message": "Read it"})), text(SLOW, delay=0.03), hang(), text("The reader was stopped.")
+    )
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("3 4 5")
+    terminal.send("@reader only the title\r")
+    terminal.wait_for("you → reader")
+    terminal.wait_until(lambda: contents(openai_server)[-1] == "only the title", "the word to arrive")
+    terminal.send("/running\r")
+    terminal.wait_for("guide → reader")
+    terminal.send("/stop reader\r")
+    terminal.wait_for("The reader was stopped.")
+    assert contents(openai_server)[-1].startswith("Error: The person stopped reader before it answered.")
+
+
+def test_one_can_go_to_whoever_was_asked_and_ctrl_c_there_stops_that_one_alone(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(calls(("reader", {"message": "Read it"})), hang(), text("Without it, then."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("reader is thinking")
+    terminal.send("/po reader\r")
+    terminal.wait_for(f"reader {MARK}")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Without it, then.")
+
+
+def test_a_message_to_another_goes_there_and_one_stays(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("I read."))
+    terminal = open_()
+    terminal.send("@reader Hello\r")
+    terminal.wait_for("I read.")
+    terminal.wait_for(f"guide {MARK}")
+    assert contents(openai_server) == ["You read.", "Hello"]
+
+
+def test_what_cannot_be_done_meanwhile_is_said_and_stays_in_the_line(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(hang())
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("guide is thinking")
+    terminal.send("/session clear\r")
+    terminal.wait_for("Not now: still answering: Ctrl-C stops it.")
+    terminal.wait_for(f"guide {MARK} /session clear")
+
+
+def test_an_interrupted_session_offers_to_go_on(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(calls(("reader", {"message": "Read it"})), hang(), text("It says: read me."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("reader is thinking")
+    terminal.process.kill(signal.SIGKILL)
+    terminal.process.wait()
+    again = open_()
+    again.wait_for("/continue goes on from there")
+    again.send("/continue\r")
+    again.wait_for("It says: read me.")
+    assert "whether it took effect is unknown" in contents(openai_server)[-1]
+
+
+def test_one_that_fails_is_no_longer_said_to_be_at_work(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(
+        calls(("reader", {"message": "Read it"})), error(400, "no such thing"), text(SLOW, delay=0.05)
+    )
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("no such thing")
+    terminal.wait_for("3 4 5")
+    assert "reader is" not in terminal.text()
+    terminal.send("/running\r")
+    terminal.wait_for("Under way")
+    assert "guide → reader  guide" not in terminal.text()

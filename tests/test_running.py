@@ -1,0 +1,180 @@
+"""What a person may do to a turn under way: add a word, stop it alone; and go on with one that was cut off."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from houses import each_its_own, open_house
+from prompt_objects.bus import TurnEnded
+from prompt_objects.context import Context
+from prompt_objects.errors import Stopped, UsageError
+from prompt_objects.llm import Request
+from prompt_objects.message import OUTCOME_UNKNOWN, Message
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools import Tool
+from protocol import violations
+
+OBJECTS = {
+    "head": "name: head\ncapabilities: [scout, other]\nprompt: You are head.\n",
+    "scout": "name: scout\ncapabilities: [dawdle]\nprompt: You are scout.\n",
+    "other": "name: other\nprompt: You are other.\n",
+}
+
+
+class Dawdle:
+    """A tool that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.tool = Tool("dawdle", "Takes its time", {"type": "object", "properties": {}}, self._run)
+
+    async def has_begun(self, turn: "asyncio.Task[Any]") -> None:
+        """Wait until it is called; fails where the turn ends before."""
+        beginning = asyncio.ensure_future(self.began.wait())
+        await asyncio.wait([beginning, turn], return_when=asyncio.FIRST_COMPLETED)
+        assert beginning.done(), turn.exception()
+
+    async def _run(self, _arguments: dict[str, Any], _context: Context) -> str:
+        self.began.set()
+        await self.ended.wait()
+        return "done"
+
+
+def said(history: list[Message]) -> list[tuple[str, str]]:
+    return [(message["role"], str(message["content"])) for message in history if message["content"]]
+
+
+async def test_a_word_added_while_a_tool_runs_is_read_before_the_model_is_asked_again(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        return "Blue then."
+
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), answer]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Paint it red"))
+        await dawdle.has_begun(turn)
+        (live,) = env.running
+        assert (live.path, live.po_name) == (("scout",), "scout")
+        assert env.running.in_session(live.session.id) is live
+        assert live.steer("No, blue")
+        assert live.waiting == ["No, blue"]
+        dawdle.ended.set()
+        reply = await turn
+        assert reply.text == "Blue then."
+        assert said(list(reply.session.history)) == [
+            ("user", "Paint it red"),
+            ("tool", "done"),
+            ("user", "No, blue"),
+            ("assistant", "Blue then."),
+        ]
+        assert asked[0].messages[-1] == {"role": "user", "content": "No, blue"}
+        assert not list(env.running)
+        assert not live.steer("Too late")
+
+
+async def test_a_word_that_comes_during_the_last_answer_is_answered_too(tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        (live,) = env.running
+        assert live.steer("And why?")
+        return "Red."
+
+    async with open_house(tmp_path, ScriptedLLM([answer, "Because."]), OBJECTS) as env:
+        reply = await env["other"].receive("Which colour?")
+        assert reply.text == "Because."
+        assert [text for _, text in said(list(reply.session.history))] == [
+            "Which colour?",
+            "Red.",
+            "And why?",
+            "Because.",
+        ]
+
+
+async def test_a_word_that_was_not_read_any_more_is_kept_when_the_turn_is_cancelled(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.running
+        live.steer("Wait")
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        history = list(live.session.history)
+        assert [message["role"] for message in history] == ["user", "assistant", "tool", "user"]
+        assert not violations(history)
+
+
+async def test_stopping_a_child_stops_it_alone_and_its_caller_is_told(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    both = calls(("scout", {"message": "Look"}), ("other", {"message": "Help"}))
+    llm = each_its_own(head=[both, "Without the scout, then."], scout=[calls(("dawdle", {}))], other=["Here."])
+    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+        with env.bus.subscribe() as news:
+            turn = asyncio.create_task(env["head"].receive("Go"))
+            await dawdle.has_begun(turn)
+            (child,) = env.running.of("scout")
+            assert child.path == ("head", "scout")
+            await asyncio.to_thread(child.stop)
+            child.stop()
+            reply = await turn
+            events = list(news.drain())
+        assert reply.text == "Without the scout, then."
+        results = [message["content"] for message in reply.session.history if message["role"] == "tool"]
+        assert results[0].startswith("Error: The person stopped scout before it answered.")
+        assert results[1] == "Here."
+        ended = {event.po_name: event.outcome for event in events if isinstance(event, TurnEnded)}
+        assert ended == {"other": "answered", "scout": "cancelled", "head": "answered"}
+        assert not violations(list(child.session.history))
+        assert child.session.history[-1]["content"] == "Cancelled before it ended; whether it took effect is unknown."
+
+
+async def test_a_turn_that_nobody_asked_for_can_be_stopped_too(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.running
+        live.stop()
+        with pytest.raises(Stopped, match="stopped scout"):
+            await turn
+
+
+async def test_a_cancellation_of_everything_wins_over_a_stop(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    llm = each_its_own(head=[calls(("scout", {"message": "Look"}))], scout=[calls(("dawdle", {}))])
+    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["head"].receive("Go"))
+        await dawdle.has_begun(turn)
+        for live in env.running:
+            live.stop()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert not list(env.running)
+        for info in env.session_manager.list():
+            assert not violations(list(env.session_manager.get(info.id).history))
+
+
+async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        return "Done."
+
+    async with open_house(tmp_path, ScriptedLLM([answer]), OBJECTS, [Dawdle().tool]) as env:
+        session = env["scout"].session_manager.current()
+        lost = {"id": "c1", "type": "function", "function": {"name": "dawdle", "arguments": "{}"}}
+        session.append({"role": "user", "content": "Go"}, {"role": "assistant", "content": "", "tool_calls": [lost]})
+        reply = await env["scout"].resume()
+        assert reply.text == "Done."
+        assert [message["role"] for message in reply.session.history] == ["user", "assistant", "tool", "assistant"]
+        assert asked[0].messages[-1] == {"role": "tool", "tool_call_id": "c1", "content": OUTCOME_UNKNOWN}
+        with pytest.raises(UsageError, match="nothing to go on with"):
+            await env["scout"].resume()
+        assert reply.session.message_count == 4

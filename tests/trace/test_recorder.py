@@ -1,0 +1,263 @@
+"""What happens is kept beside the turns: nobody waits for it, and nobody fails of it."""
+
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracing import notice
+
+from prompt_objects.bus import CallEnded, CallStarted, Event, MessagesArrived, MessageSaved, TextDelta, TurnStarted
+from prompt_objects.sessions.belongings import trace_file
+from prompt_objects.sessions.record import new_id
+from prompt_objects.trace.entries import read_entries
+from prompt_objects.trace.recorder import MOST_WAITING, Recorder
+
+KEY = "01a1fdf8-7354-7733-a202-76d341643c8d"
+ABOUT: Any = {"run": "r", "root": "r", "path": ("boss", "scout"), "session_id": KEY, "parent": "p"}
+
+
+def kept(folder: Path, key: str = KEY) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in trace_file(folder, key).read_bytes().splitlines()]
+
+
+def texts(folder: Path, key: str = KEY) -> list[str]:
+    return [entry.text for entry in read_entries(trace_file(folder, key))]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path)
+
+
+def test_every_event_but_text_that_streams_is_a_line_in_the_file_of_its_session(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    other = new_id()
+    for event in (
+        TurnStarted(**ABOUT, call_id="c"),
+        TextDelta(**ABOUT, text="words"),
+        notice(other),
+        notice(KEY, "Take care."),
+    ):
+        recorder.put(event)
+    recorder.flush()
+    first, second = kept(tmp_path)
+    assert (first["event"], first["run"], first["parent"], first["path"], first["call_id"]) == (
+        "TurnStarted",
+        "r",
+        "p",
+        ["boss", "scout"],
+        "c",
+    )
+    assert (second["event"], second["text"]) == ("Notice", "Take care.")
+    assert texts(tmp_path, other) == ["!"]
+
+
+def test_only_the_owner_may_read_what_is_kept(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.put(notice(KEY))
+    recorder.flush()
+    path = trace_file(tmp_path, KEY)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_what_was_said_is_not_kept_twice(recorder: Recorder, tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "SECRET"}'}}
+    said = {"role": "assistant", "content": "SECRET", "tool_calls": [call], "usage": {"cost": 2.0}, "model": "m"}
+    for event in (
+        MessageSaved(**ABOUT, message=said),
+        MessagesArrived(**ABOUT, messages=[{"role": "user", "content": "SECRET"}]),
+        CallStarted(**ABOUT, call_id="c", name="look", arguments='{"at": "SECRET"}'),
+        CallEnded(**ABOUT, call_id="c", name="look", result="SECRET", failed=False, seconds=1.5),
+    ):
+        recorder.put(event)
+    recorder.flush()
+    assert b"SECRET" not in trace_file(tmp_path, KEY).read_bytes()
+    saved, _, started, ended = kept(tmp_path)
+    assert saved["message"]["calls"] == [{"id": "c", "name": "look"}]
+    assert (saved["message"]["size"], saved["message"]["usage"], saved["message"]["model"]) == (6, {"cost": 2.0}, "m")
+    assert (started["size"], ended["size"], ended["seconds"]) == (16, 6, 1.5)
+
+
+def test_a_kind_of_event_that_is_not_known_yet_is_kept_as_well(recorder: Recorder, tmp_path: Path) -> None:
+    class Steered(Event, frozen=True, kw_only=True):
+        where: Path
+        half: str
+
+    recorder.put(Steered(**ABOUT, where=Path("there"), half="\ud800"))
+    recorder.put(notice(KEY, "after"))
+    recorder.flush()
+    assert [(line["event"], line.get("where")) for line in kept(tmp_path)] == [("Steered", "there"), ("Notice", None)]
+
+
+def test_a_session_whose_id_is_none_is_not_followed_out_of_the_folder(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.put(notice("../../precious"))
+    recorder.put(notice(KEY))
+    recorder.flush()
+    assert [path.name for path in tmp_path.rglob("*.jsonl")] == [f"{KEY}.jsonl"]
+
+
+def test_a_line_that_was_torn_anywhere_is_passed_over_and_hides_no_other(recorder: Recorder, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        recorder.put(notice(KEY, text))
+    recorder.flush()
+    path = trace_file(tmp_path, KEY)
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for end in range(first, len(whole)):
+        path.write_bytes(whole[:end])
+        recorder.put(notice(KEY, "three"))
+        recorder.flush()
+        expected = ["one", "two", "three"] if end == len(whole) - 1 else ["one", "three"]
+        assert texts(tmp_path) == expected
+
+
+def test_lines_that_are_no_entries_are_passed_over(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.put(notice(KEY))
+    recorder.flush()
+    path = trace_file(tmp_path, KEY)
+    good = path.read_bytes()
+    bad = [
+        b"null",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"event":"Notice","run":"r","at":"2026-01-01T00:00:00","text":"without a zone"}',
+        b'{"event":"Notice","run":"r","at":"0001-01-01T00:00:00Z","text":"at the end of time"}',
+        b'{"event":"Notice","run":"r","at":"2026-01-01T00:00:00Z","text":7}',
+    ]
+    path.write_bytes(good + b"\n".join(bad) + b"\n" + good)
+    assert texts(tmp_path) == ["!", "!"]
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Have the system refuse what goes beyond, in the middle of a write, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_told_once_and_what_comes_later_is_kept_again(recorder: Recorder, tmp_path: Path) -> None:
+    with files_no_larger_than(1000):
+        for number in range(30):
+            recorder.put(notice(KEY, str(number)))
+            recorder.flush()
+    recorder.put(notice(KEY, "later"))
+    recorder.flush()
+    (told,) = recorder.notices()
+    assert told.startswith("What happens is not kept for traces: ")
+    assert recorder.notices() == []
+    assert texts(tmp_path)[:3] == ["0", "1", "2"]
+    assert texts(tmp_path)[-1] == "later"
+    assert len(texts(tmp_path)) < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="opens a pipe for reading and writing")
+def test_a_disk_that_takes_for_ever_holds_up_nobody(recorder: Recorder, tmp_path: Path) -> None:
+    path = trace_file(tmp_path, KEY)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    for _ in range(1000):
+        recorder.put(notice(KEY, "x" * 1000))  # far more than a pipe takes
+    start = time.perf_counter()
+    for _ in range(MOST_WAITING):
+        recorder.put(notice(KEY))
+    assert time.perf_counter() - start < 1
+    start = time.perf_counter()
+    recorder.flush(0.1)
+    assert 0.1 <= time.perf_counter() - start < 1
+    assert recorder.notices() == ["Some of what happened is missing in traces: the disk is too slow for it."]
+    _drain(path, recorder)
+
+
+def _drain(path: Path, recorder: Recorder) -> None:
+    """Let the thread come to its end: read all that it has to write."""
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    end = time.monotonic() + 20
+    while _waits(recorder) and time.monotonic() < end:
+        try:
+            while os.read(pipe, 1_000_000):
+                pass
+        except BlockingIOError:
+            time.sleep(0.001)
+    os.close(pipe)
+    assert not _waits(recorder)
+
+
+def _waits(recorder: Recorder) -> bool:
+    start = time.perf_counter()
+    recorder.flush(0.001)
+    return time.perf_counter() - start >= 0.001
+
+
+def test_its_thread_ends_when_nothing_happens_and_begins_again(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prompt_objects.trace.recorder.LINGER_SECONDS", 0.01)
+    for number in range(3):
+        recorder.put(notice(KEY, str(number)))
+        recorder.flush()
+        end = time.monotonic() + 10
+        while any(thread.name == "trace" for thread in threading.enumerate()) and time.monotonic() < end:
+            time.sleep(0.005)
+    assert not any(thread.name == "trace" for thread in threading.enumerate())
+    assert texts(tmp_path) == ["0", "1", "2"]
+
+
+FORKING = """
+import os, sys, threading
+from pathlib import Path
+from tracing import notice
+from prompt_objects.trace.recorder import Recorder
+recorder, key = Recorder(Path(sys.argv[1])), sys.argv[2]
+recorder.put(notice(key, "before"))
+recorder.flush()
+child = os.fork()
+recorder.put(notice(key, "after" if child else "child"))
+recorder.flush()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+os._exit(0)
+"""
+
+
+ENDING = """
+import sys
+from pathlib import Path
+from tracing import notice
+from prompt_objects.trace.recorder import Recorder
+recorder = Recorder(Path(sys.argv[1]))
+for number in range(3000):
+    recorder.put(notice(sys.argv[2], str(number)))
+"""
+
+
+def test_what_happened_last_is_kept_also_where_a_program_just_ends(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", ENDING, str(tmp_path), KEY], cwd=Path(__file__).parent, check=True, timeout=60
+    )
+    assert texts(tmp_path) == [str(number) for number in range(3000)]
+
+
+def test_a_forked_child_keeps_what_happens_in_it(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path), KEY],
+        cwd=Path(__file__).parent,
+        check=True,
+        timeout=60,
+    )
+    assert sorted(texts(tmp_path)) == ["after", "before", "child"]
