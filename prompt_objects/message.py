@@ -23,6 +23,7 @@ __all__ = [
     "live_messages",
     "now",
     "request_messages",
+    "result_of",
     "text_of",
     "timestamp",
     "unanswered_calls",
@@ -84,6 +85,11 @@ def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise ValueError(f"The arguments are {type(arguments).__name__}, not a JSON object.")  # noqa: TRY004
     return arguments
+
+
+def result_of(call: dict[str, Any], text: str) -> Message:
+    """Make the message that is a call's result."""
+    return {"role": "tool", "tool_call_id": call["id"], "content": text}
 
 
 def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:

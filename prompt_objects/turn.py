@@ -5,7 +5,6 @@ turn (an answer, an error, the person) leaves a history in which every call has 
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Literal, TypeAlias
@@ -14,27 +13,19 @@ from msgspec import Struct
 
 from prompt_objects.budget import Budget
 from prompt_objects.bus import (
-    CallEnded,
-    CallStarted,
-    Event,
-    MessagesArrived,
-    MessageSaved,
-    Notice,
     Spent,
     TextDelta,
     TurnEnded,
     TurnStarted,
 )
+from prompt_objects.calls import Calls
 from prompt_objects.context import Context
 from prompt_objects.definition import Definition
 from prompt_objects.errors import (
     BrokenStream,
-    Conflict,
     LimitReached,
     LLMError,
-    NotFound,
     PromptObjectsError,
-    ToolError,
     UsageError,
 )
 from prompt_objects.llm import Completion, Request, Usage, Waiting
@@ -43,20 +34,20 @@ from prompt_objects.llm.lineup import Lineup
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,
-    call_arguments,
     calls_of,
     is_unfinished,
     request_messages,
+    result_of,
     text_of,
     unanswered_calls,
 )
+from prompt_objects.minutes import Minutes
 from prompt_objects.prefix import Prefix
 from prompt_objects.purchase import Purchase
 from prompt_objects.running import LiveTurn
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
-from prompt_objects.tools.long_result import in_short
 from prompt_objects.waiting import to_the_end
 from prompt_objects.wording import count
 
@@ -65,9 +56,6 @@ __all__ = ["Equipment", "Reply", "Start", "Turn"]
 Start: TypeAlias = Message | Literal["retry", "resume"]
 """What a turn answers: a message, the last one anew, or what an interrupted turn left unanswered."""
 
-_CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
-_NOT_RUN = "Cancelled before it began; it had no effect."
-_PATIENCE_SECONDS = 5.0
 _TOLD_SECONDS = 1.0  # of what is shorter nobody is told
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _LAST_WORDS_SECONDS = 30.0
@@ -103,14 +91,11 @@ class Turn:
         self.definition = definition
         self.context = context
         self.session = session
-        self.session_manager = session_manager
         self.budget = context.budget or Budget(definition.name, definition.limits)
         self.live = LiveTurn(context.path, session)
-        self.tools: Mapping[str, Tool] = {}
+        self.minutes = Minutes(context, session, session_manager)
+        self.calls = Calls(context, self.budget, self.minutes, definition.limits.parallel)
         self._usage = Usage()
-        self._replaces: tuple[int, int] | None = None
-        self._running: dict[str, asyncio.Task[str]] = {}
-        self._begun: set[str] = set()
 
     async def run(self, start: Start, equip: Callable[[], Awaitable[Equipment]]) -> Reply:
         """Answer a message, or answer the last one anew, or go on where an interrupted turn stopped.
@@ -119,55 +104,63 @@ class Turn:
         `StoreError`, `LimitReached` where the budget of a turn above is used up, `Stopped` where a person stopped
         this turn alone, or `asyncio.CancelledError`, each after what is missing in the history has been filled in.
         """
-        self._publish(TurnStarted, call_id=self.context.call_id)
+        self.minutes.publish(TurnStarted, call_id=self.context.call_id)
         with self.context.around.running.listing(self.live):
             try:
                 await self._begin(start)
                 equipment = await equip()
-                self.tools = equipment.tools
+                self.calls.tools = equipment.tools
                 reply = await self._answer(equipment.lineup)
-                await self._save(*self.live.end())
+                await self.minutes.save(*self.live.end())
             except BaseException as error:
                 await self._break_off(error)
                 raise
-        self._publish(TurnEnded, outcome="answered")
+        self.minutes.publish(TurnEnded, outcome="answered")
         return reply
 
     async def _break_off(self, error: BaseException) -> None:
         """Leave a valid history behind; raises `Stopped` where that is what happened."""
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and isinstance(error.__cause__, PromptObjectsError):
-            self._notice(f"Not saved: {error.__cause__}")
+            self.minutes.notice(f"Not saved: {error.__cause__}")
         try:
             await to_the_end(self._wind_up())
         finally:
-            self._publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
+            self.minutes.publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
         if isinstance(error, asyncio.CancelledError):
             self.live.check_stopped(error)
 
+    async def _wind_up(self) -> None:
+        """Stop what still runs and give every call that has no result one, so that the history is valid."""
+        await self.calls.stop()
+        with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
+            await asyncio.to_thread(self.session.refresh)
+        missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
+        await self.minutes.save(*(self.calls.outcome(call) for call in missing), *self.live.end())
+
     async def _begin(self, start: Start) -> None:
-        await self._catch_up()
+        await self.minutes.catch_up()
         if start == "retry":
             await self._take_again()
         elif start == "resume":
             await self._take_up()
         else:
-            await self._save(*await self._lost_results(), start)
+            await self.minutes.save(*await self._lost_results(), start)
 
     async def _lost_results(self) -> list[Message]:
         """Say of calls that an interrupted turn left without a result that nobody knows it."""
         lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         if lost:
-            self._notice(
+            self.minutes.notice(
                 f"Left without a result by an interrupted turn, and marked as unknown: {count(len(lost), 'call')}."
             )
-        return [_result(call, OUTCOME_UNKNOWN) for call in lost]
+        return [result_of(call, OUTCOME_UNKNOWN) for call in lost]
 
     async def _take_up(self) -> None:
         """Go on where the history stops; what is there counts."""
         if not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
             raise UsageError("There is nothing to go on with: the last message was answered.", hint="Send a message.")
-        await self._save(*await self._lost_results())
+        await self.minutes.save(*await self._lost_results())
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
@@ -176,28 +169,23 @@ class Turn:
         if not asked:
             raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
-            self._replaces = (asked[-1] + 1, len(history))
-
-    async def _catch_up(self) -> None:
-        """Show what others added."""
-        if came := await asyncio.to_thread(self.session.refresh):
-            self._publish(MessagesArrived, messages=came)
+            self.minutes.replaces = (asked[-1] + 1, len(history))
 
     async def _answer(self, lineup: Lineup) -> Reply:
         """Let the model speak and call until there is an answer, or a limit is reached."""
         try:
             while True:
-                await self._save(*self.live.read())
-                message = await self._ask(lineup, list(self.tools.values()))
+                await self.minutes.save(*self.live.read())
+                message = await self._ask(lineup, list(self.calls.tools.values()))
                 calls = calls_of(message)
                 if calls:
-                    await self._carry_out(calls)
+                    await self.calls.carry_out(calls)
                 elif self.live.may_end():
                     return self._reply(message)
         except LimitReached as limit:
             if limit.budget is not self.budget:  # the turn whose limit it is will sum up
                 raise
-            self._notice(f"{limit} It sums up.")
+            self.minutes.notice(f"{limit} It sums up.")
             return self._reply(await self._ask(lineup, [], limit))
 
     def _reply(self, message: Message) -> Reply:
@@ -220,15 +208,17 @@ class Turn:
                 if not isinstance(error, LLMError):
                     raise
                 for told in await asyncio.to_thread(lineup.move_on, error):
-                    self._notice(told)
+                    self.minutes.notice(told)
                 if said:  # kept, and no longer counts: the next model is not to go on with it
-                    self._replaces = (self.session.message_count - 1, self.session.message_count)
+                    self.minutes.replaces = (self.session.message_count - 1, self.session.message_count)
             else:
                 return await self._save_answer(completion, lineup.connection.llm.model, may_call=bool(tools))
 
     async def _save_broken(self, said: list[str], model: str, error: BaseException) -> None:
         if said:
-            await self._save(_assistant("".join(said), model, interrupted=_INTERRUPTED.get(type(error), "error")))
+            await self.minutes.save(
+                _assistant("".join(said), model, interrupted=_INTERRUPTED.get(type(error), "error"))
+            )
 
     async def _save_answer(self, completion: Completion, model: str, *, may_call: bool) -> Message:
         self._usage += completion.usage
@@ -237,12 +227,12 @@ class Turn:
             message["content"] = "(No answer: it wanted to call something, and nothing could be called any more.)"
         if completion.finish_reason in {"length", "content_filter"}:
             message["interrupted"] = completion.finish_reason
-            self._notice(f"The server cut the answer short ({completion.finish_reason}).")
-        await self._save(message)
+            self.minutes.notice(f"The server cut the answer short ({completion.finish_reason}).")
+        await self.minutes.save(message)
         return message
 
     def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
-        messages = request_messages(self.definition.prompt, self.session.history, without=self._replaces)
+        messages = request_messages(self.definition.prompt, self.session.history, without=self.minutes.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
         return Request(messages, [tool.as_function() for tool in tools], self._options())
@@ -268,7 +258,7 @@ class Turn:
                 raise
             completion = purchase.paid(completion)
         root = self.budget.root
-        self._publish(Spent, amount=root.spent, seconds=root.seconds, limits=root.limits)
+        self.minutes.publish(Spent, amount=root.spent, seconds=root.seconds, limits=root.limits)
         self._note_prefix(connection, request, completion.usage)
         return completion
 
@@ -281,7 +271,7 @@ class Turn:
                     self._wait(part)
                     continue
                 said.append(part.text)
-                self._publish(TextDelta, text=part.text)
+                self.minutes.publish(TextDelta, text=part.text)
         raise AssertionError("an LLM must end with a Completion or raise LLMError")
 
     def _wait(self, waiting: Waiting) -> None:
@@ -290,170 +280,13 @@ class Turn:
         if left is not None and waiting.seconds >= left:
             raise waiting.error
         if waiting.seconds >= _TOLD_SECONDS:
-            self._notice(f"Asking again in {waiting.seconds:.0f} s: {waiting.error}")
+            self.minutes.notice(f"Asking again in {waiting.seconds:.0f} s: {waiting.error}")
 
     def _note_prefix(self, connection: Connection, request: Request, usage: Usage) -> None:
-        history, replaces = self.session.history, self._replaces is not None
+        history, replaces = self.session.history, self.minutes.replaces is not None
         prefix = Prefix.of(str(connection), request.messages, request.tools, history, replaces=replaces)
         self.context.around.prefixes.add(self.session.id, self.definition.name, prefix, usage.prompt, usage.cached)
-
-    # Carrying out calls
-
-    async def _carry_out(self, calls: list[dict[str, Any]]) -> None:
-        """Run the calls side by side and save each result as it ends, in call order."""
-        gate = asyncio.Semaphore(self.definition.limits.parallel)
-        self._running = {call["id"]: asyncio.create_task(self._call(call, gate)) for call in calls}
-        for call in calls:
-            await self._save(_result(call, await asyncio.shield(self._running[call["id"]])))
-        self._running = {}
-
-    async def _wind_up(self) -> None:
-        """Stop what still runs and give every call that has no result one, so that the history is valid.
-
-        A tool that will not stop is left behind after a while; it cannot hold up the person.
-        """
-        for task in self._running.values():
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=_PATIENCE_SECONDS)
-        with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
-            await asyncio.to_thread(self.session.refresh)
-        missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
-        await self._save(*(_result(call, self._outcome(call)) for call in missing), *self.live.end())
-
-    def _outcome(self, call: dict[str, Any]) -> str:
-        task = self._running.get(call["id"])
-        if call["id"] not in self._begun or task is None:
-            return _NOT_RUN
-        ended_well = task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if ended_well else _CANCELLED
-
-    async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> str:
-        function = call.get("function", {})
-        about = {"call_id": call["id"], "name": str(function.get("name", ""))}
-        async with gate:
-            self._begun.add(call["id"])
-            self._publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
-            start, result, failed = time.perf_counter(), _CANCELLED, True
-            try:
-                result, failed = await self._attempt(call, about["name"])
-            finally:
-                seconds = time.perf_counter() - start
-                self._publish(CallEnded, **about, result=result, failed=failed, seconds=seconds)
-        return result
-
-    async def _attempt(self, call: dict[str, Any], name: str) -> tuple[str, bool]:
-        """Run a tool; return its result, as much as a model is to read at once, and whether it failed."""
-        failed = True
-        try:
-            result = await self._run_tool(call, name)
-            failed = False
-        except PromptObjectsError as error:
-            result = f"Error: {error}"
-        except asyncio.CancelledError:
-            if _is_cancelled():
-                raise
-            result = f"Error: {name} gave up."  # a cancellation of the tool's own making
-        except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
-            result = f"Error: {name} failed: {type(error).__name__}: {error}"
-        return await in_short(result, name, self.context.for_call(call["id"], self.tools)), failed
-
-    async def _run_tool(self, call: dict[str, Any], name: str) -> str:
-        tool = self.tools.get(name)
-        if tool is None:
-            raise ToolError(f"There is no capability {name!r}. There are: {', '.join(self.tools) or 'none'}.")
-        try:
-            arguments = call_arguments(call)
-        except ValueError as error:
-            raise ToolError(str(error)) from error
-        self.budget.check_time()
-        context = self.context.for_call(call["id"], self.tools)
-        arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
-        try:
-            async with self.budget.in_time():  # a person may be waited for meanwhile, too
-                result: object = await tool.run(arguments, context)
-        except TimeoutError:
-            self.budget.check_time()
-            raise
-        if not isinstance(result, str):
-            raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
-        return result
-
-    # Saving and telling
-
-    async def _save(self, *messages: Message) -> None:
-        if not messages:
-            return
-        if self._replaces is not None and messages[0].get("role") == "assistant":
-            messages = ({**messages[0], "replaces": list(self._replaces)}, *messages[1:])
-            self._replaces = None
-        await to_the_end(self._save_and_tell(messages))
-
-    async def _save_and_tell(self, messages: Sequence[Message]) -> None:
-        came, told = await asyncio.to_thread(self._append, messages)
-        if told:
-            self._notice(told)
-        if came:
-            self._publish(MessagesArrived, messages=came)
-        for message in messages:
-            self._publish(MessageSaved, message=message)
-
-    def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
-        """Add messages to the session; return those that others added just before, and what a person should know."""
-        came: list[Message] = []
-        told = ""
-        while True:
-            try:
-                self.session.append(*messages)
-            except Conflict:
-                came += self.session.refresh()  # what came in between stays where it is; ours follows it
-            except NotFound:
-                more, told = self._bring_back()
-                came += more
-            else:
-                return came, told
-
-    def _bring_back(self) -> tuple[list[Message], str]:
-        """Restore a session that was deleted while we were talking, so that what has been said since is not lost.
-
-        Returns what `refresh` returns, and what happened, in a sentence. Raises `NotFound` where it is gone for good.
-        """
-        deleted = f"{self.session.name} was deleted meanwhile, in another window or program"
-        with suppress(NotFound):  # it may be back already
-            self.session_manager.restore(self.session.id)
-        try:
-            came = self.session.refresh()
-        except NotFound as error:
-            raise NotFound(
-                f"{deleted}, for good: what is said now could not be saved.",
-                hint="What you see of it is all that there is; copy it from here.",
-            ) from error
-        return came, f"{deleted}; this answer has brought it back from the trash, as {self.session.name}."
-
-    def _notice(self, text: str) -> None:
-        self._publish(Notice, text=text)
-
-    def _publish(self, kind: type[Event], **details: Any) -> None:
-        context = self.context
-        event = kind(
-            run=context.run,
-            root=context.root,
-            parent=context.parent,
-            path=context.path,
-            session_id=self.session.id,
-            **details,
-        )
-        context.bus.publish(event)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _assistant(text: str, model: str, *, interrupted: str) -> Message:
     return {"role": "assistant", "content": text, "model": model, "interrupted": interrupted}
-
-
-def _result(call: dict[str, Any], text: str) -> Message:
-    return {"role": "tool", "tool_call_id": call["id"], "content": text}

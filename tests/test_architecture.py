@@ -22,6 +22,8 @@ LAYERS = [
     {"environment"},
     {"catalogue", "locate", "migrations", "starter", "prompt_object"},
     {"turn"},
+    {"calls"},
+    {"minutes"},
     {"testing", "purchase", "approval", "toolbox", "mcp", "trace"},
     {"llm", "tools"},
     {"context", "occupancy"},

@@ -13,7 +13,7 @@ def why_uncached(chat: Chat, session: SessionKey | None = None) -> Outcome:
 
     Without a session, it is the current one. Requests are remembered until the program ends. The tokens are those of
     the prompt, as the server reports them. Where nothing changed and little was cached all the same, the server has
-    forgotten (most do within minutes), keeps only longer beginnings (OpenAI's from 1,024 tokens on), or does not tell.
+    forgotten (most do within minutes), keeps only longer beginnings (OpenAI's from 1,024 tokens on), or is silent.
     """
     found = chat.find(session) if session else chat.session
     sent = chat.environment.prefixes.of(found.id)

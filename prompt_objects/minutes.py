@@ -1,0 +1,101 @@
+"""The minutes of a turn: what is said in it is saved, durably, and only then told."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from prompt_objects.bus import Event, MessagesArrived, MessageSaved, Notice
+from prompt_objects.context import Context
+from prompt_objects.errors import Conflict, NotFound
+from prompt_objects.message import Message
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+from prompt_objects.waiting import to_the_end
+
+__all__ = ["Minutes"]
+
+
+class Minutes:
+    """Writes a turn's messages into its session, and its news onto the bus.
+
+    `replaces` are the numbers of the messages that the next answer stands for, from one up to another.
+    """
+
+    def __init__(self, context: Context, session: Session, session_manager: SessionManager) -> None:
+        self.replaces: tuple[int, int] | None = None
+        self._context = context
+        self._session = session
+        self._session_manager = session_manager
+
+    async def catch_up(self) -> None:
+        """Tell what others added."""
+        if came := await asyncio.to_thread(self._session.refresh):
+            self.publish(MessagesArrived, messages=came)
+
+    async def save(self, *messages: Message) -> None:
+        """Save messages, and tell of them; raises `StoreError`, and `NotFound` where the session is gone for good."""
+        if not messages:
+            return
+        if self.replaces is not None and messages[0].get("role") == "assistant":
+            messages = ({**messages[0], "replaces": list(self.replaces)}, *messages[1:])
+            self.replaces = None
+        await to_the_end(self._save_and_tell(messages))
+
+    async def _save_and_tell(self, messages: Sequence[Message]) -> None:
+        came, told = await asyncio.to_thread(self._append, messages)
+        if told:
+            self.notice(told)
+        if came:
+            self.publish(MessagesArrived, messages=came)
+        for message in messages:
+            self.publish(MessageSaved, message=message)
+
+    def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+        """Add messages to the session; return those that others added just before, and what a person should know."""
+        came: list[Message] = []
+        told = ""
+        while True:
+            try:
+                self._session.append(*messages)
+            except Conflict:
+                came += self._session.refresh()  # what came in between stays where it is; ours follows it
+            except NotFound:
+                more, told = self._bring_back()
+                came += more
+            else:
+                return came, told
+
+    def _bring_back(self) -> tuple[list[Message], str]:
+        """Restore a session that was deleted while we were talking, so that what has been said since is not lost.
+
+        Returns what `refresh` returns, and what happened, in a sentence. Raises `NotFound` where it is gone for good.
+        """
+        deleted = f"{self._session.name} was deleted meanwhile, in another window or program"
+        with suppress(NotFound):  # it may be back already
+            self._session_manager.restore(self._session.id)
+        try:
+            came = self._session.refresh()
+        except NotFound as error:
+            raise NotFound(
+                f"{deleted}, for good: what is said now could not be saved.",
+                hint="What you see of it is all that there is; copy it from here.",
+            ) from error
+        return came, f"{deleted}; this answer has brought it back from the trash, as {self._session.name}."
+
+    def notice(self, text: str) -> None:
+        """Tell the person something."""
+        self.publish(Notice, text=text)
+
+    def publish(self, kind: type[Event], **details: Any) -> None:
+        """Tell news of the turn."""
+        context = self._context
+        event = kind(
+            run=context.run,
+            root=context.root,
+            parent=context.parent,
+            path=context.path,
+            session_id=self._session.id,
+            **details,
+        )
+        context.bus.publish(event)
