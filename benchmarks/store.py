@@ -27,7 +27,7 @@ from machine import describe
 from prompt_objects.message import now, timestamp
 from prompt_objects.sessions.record import SessionInfo, head_of, new_id
 from prompt_objects.sessions.stores import Store, open_store
-from prompt_objects.sessions.stores.contents import document
+from prompt_objects.sessions.stores.contents import document, padded
 from prompt_objects.sessions.stores.index_file import document as index_document
 
 PEERS = [["openai-agents", "langchain-community", "sqlalchemy"], ["--no-deps", "coda-code-assistant"]]
@@ -56,7 +56,7 @@ def write_files(folder: Path, sessions: int) -> None:
     infos = [info_of(number, 2) for number in range(sessions)]
     for info in infos:
         chunks = document(head_of(info, {}), [MESSAGE, MESSAGE], timestamp(info.updated_at))
-        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(chunks))
+        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(padded(chunks)))
     (folder / "sessions" / "index.json").write_bytes(b"".join(index_document(infos)))
     with closing(open_store(f"files:{folder}")) as store:
         store.sessions()  # index and folder are seen to agree
@@ -93,7 +93,7 @@ class Floor:
     """The least that a durable append can cost: one write to the end of a file, and a wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
-        self.descriptor = os.open(folder / f"floor-{os.getpid()}", os.O_RDWR | os.O_CREAT, 0o600)
+        self.descriptor = os.open(folder / f"floor-{os.getpid()}", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self.data = json.dumps(MESSAGE).encode() + b"x" * 46
         self.position = 0
 
@@ -208,6 +208,7 @@ class Bench:
         sizes = [10, 1000] if self.quick else [10, 1000, 10_000]
         command = [
             str(python),
+            "-P",  # it is to find what is installed there, and nothing that is called the same here
             str(Path(__file__).with_name("store_peers.py")),
             str(self.folder),
             str(self.rounds // 2),

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.files import FileStore
 
+BLOCK = 4096
 FOOT = len('],"updated_at":"2026-01-01T00:00:00.000000Z"}\n')
 
 
@@ -38,7 +39,8 @@ class Torn:
             self.before, self.index_before = self.path.read_bytes(), self.index.read_bytes()
             session.append(self.messages[3])
             self.after, self.index_after = self.path.read_bytes(), self.index.read_bytes()
-        self.line = self.after.splitlines()[-2]
+        self.line = self.after.splitlines()[4]
+        self.end = self.before.rindex(b"\n]") + 1  # where the write begins
 
     def put(self, data: bytes, index: bytes | None) -> None:
         """Have the disk say this, with nothing left of what was repaired before."""
@@ -89,8 +91,7 @@ class Torn:
         """See that what came of the torn message stands in the file beside it, but for pieces shorter than a foot."""
         corrupt = self.path.with_suffix(".corrupt")
         aside = corrupt.read_bytes() if corrupt.exists() else b""
-        start = len(self.before) - FOOT
-        for piece in _pieces(data, self.after, start, start + len(self.line)):
+        for piece in _pieces(data, self.after, self.end, self.end + len(self.line)):
             assert len(piece) < FOOT or piece in aside
 
 
@@ -151,22 +152,33 @@ def test_sectors_of_a_long_message_in_any_choice(memory_folder: Path, index: str
 
 def test_a_foot_across_two_sectors_of_which_one_came(memory_folder: Path) -> None:
     """Then a line is the beginning of the message and the end of the old foot, and may look like a message itself."""
-    size = len(Torn(memory_folder / "first", 200).before)
+    size = Torn(memory_folder / "first", 200).end + FOOT
     for inside in range(1, FOOT, 5):
         padding = (inside - size) % SECTOR
         torn = Torn(memory_folder / str(inside), 200, padding)
-        assert len(torn.before) % SECTOR == inside
+        assert (torn.end + FOOT) % SECTOR == inside
         go_through(torn, sectors(torn.before, torn.after, random.Random(inside), 16), "the index before")
+
+
+@pytest.mark.parametrize("left", [0, 1, 2, 30])
+def test_a_foot_at_the_end_of_a_block_with_few_blanks_behind(memory_folder: Path, left: int) -> None:
+    size = Torn(memory_folder / "first", 200).end + FOOT
+    torn = Torn(memory_folder / "full", 200, (-size - left) % BLOCK)
+    assert len(torn.before) - (torn.end + FOOT) == left
+    write = torn.before, torn.after
+    go_through(torn, chain(islice(prefixes(*write), 60), sectors(*write, random.Random(left), 64)), "no index")
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("length", [0, 1, 30, 500, 2500, 4500])
+@pytest.mark.parametrize("left", [3400, 700, 5], ids=["3400 blanks", "700 blanks", "5 blanks"])
 def test_every_prefix_and_every_choice_of_sectors(
-    memory_folder: Path, index: str, length: int, tell: Callable[[str], None]
+    memory_folder: Path, index: str, length: int, left: int, tell: Callable[[str], None]
 ) -> None:
-    torn = Torn(memory_folder, length)
+    size = Torn(memory_folder / "first", length).end + FOOT
+    torn = Torn(memory_folder / "torn", length, (-size - left) % BLOCK)
     count = go_through(torn, states_of(torn, random.Random(length), 1024), index, examine_every=20)
-    tell(f"{count:,} torn states of a message of {length} characters, {index}; nothing lost.")
+    tell(f"{count:,} torn states of a message of {length} characters, {left} blanks, {index}; nothing lost.")
 
 
 def test_an_index_that_is_newer_than_its_files_tells_what_they_say(memory_folder: Path) -> None:

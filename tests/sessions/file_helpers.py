@@ -26,6 +26,11 @@ def index_of(folder: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def length_of(file: Path) -> int:
+    """How long a session's file is without the blanks at its end."""
+    return len(file.read_bytes().rstrip(b"\t\n")) + 1
+
+
 def names_in(folder: Path) -> list[str]:
     """The names of all sessions, as a program that starts now finds them."""
     return sorted(info.name for info in FileStore(folder).sessions())

@@ -17,6 +17,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.files import FileStore
 
 WORKER = Path(__file__).with_name("append_worker.py")
+LOOKING_WORKER = Path(__file__).with_name("looking_worker.py")
 
 
 def start(folder: Path, name: str, writer: str, count: int, *limit: int) -> "subprocess.Popen[str]":
@@ -54,6 +55,18 @@ def test_eight_processes_lose_nothing(tmp_path: Path, names: list[str]) -> None:
     infos = infos_in(tmp_path)
     assert {info.name for info in infos} == set(names)
     assert sum(info.message_count for info in infos) == 160
+
+
+def test_a_message_that_comes_while_another_looks_is_not_written_over(tmp_path: Path) -> None:
+    """Who looks takes no lock, and must not take for the foot what has come in its place meanwhile."""
+    with closing(FileStore(tmp_path)) as store:
+        session = SessionManager(store, "reader").create("Notes")
+    command = [sys.executable, str(LOOKING_WORKER), str(tmp_path), session.id]
+    workers = [
+        subprocess.Popen([*command, f"w{number}", "1500"], stdout=subprocess.PIPE, text=True) for number in range(4)
+    ]
+    acknowledged = [int(worker.communicate()[0]) for worker in workers]
+    assert len(said_in(tmp_path, "Notes")) == sum(acknowledged)
 
 
 def test_threads_and_processes_that_restore_the_same_session_get_it_once(tmp_path: Path) -> None:
@@ -99,7 +112,7 @@ def test_a_store_may_be_closed_while_threads_write(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("limit", range(1500, 1700, 29))
+@pytest.mark.parametrize("limit", [*range(1500, 1700, 40), 4096, 4097, 4180, 8300])  # within a block, and beyond
 def test_a_full_disk_refuses_and_changes_nothing(tmp_path: Path, limit: int) -> None:
     worker = start(tmp_path, "Notes", "w", 1000, limit)
     *acknowledged, refusal = worker.communicate()[0].splitlines()

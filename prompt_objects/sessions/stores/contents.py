@@ -12,7 +12,7 @@ from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.encoding import decode, decode_message, encode
 from prompt_objects.sessions.stores.head import completed, id_of, info_of, metadata_of, told_by
-from prompt_objects.sessions.stores.line_document import body_of
+from prompt_objects.sessions.stores.line_document import DISK_BLOCK, blanks, body_of
 from prompt_objects.sessions.stores.refusals import not_found
 from prompt_objects.sessions.stores.repair import Recovered, recover
 from prompt_objects.sessions.usage import with_usage
@@ -23,16 +23,17 @@ __all__ = [
     "Contents",
     "contents",
     "document",
-    "ends_with_foot",
     "foot",
+    "foot_in",
     "gone",
+    "padded",
     "read_ours",
     "recovered",
     "summary",
 ]
 
 LIST = b'"history":[\n'
-_FOOT = re.compile(rb'\n\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n')
+_FOOT = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
 
 
 def foot(updated_at: str) -> bytes:
@@ -43,9 +44,9 @@ def foot(updated_at: str) -> bytes:
 FOOT_LENGTH = len(foot(timestamp(datetime.fromtimestamp(0, UTC))))
 
 
-def ends_with_foot(data: bytes) -> bool:
-    """Say whether these bytes end with a line's end and a foot."""
-    return _FOOT.fullmatch(data, len(data) - FOOT_LENGTH - 1) is not None
+def foot_in(data: bytes) -> re.Match[bytes] | None:
+    """Find the foot at the end of these bytes, where only blanks are behind it."""
+    return _FOOT.match(data, data.rfind(b"\n]") + 1)
 
 
 def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
@@ -55,29 +56,37 @@ def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str)
     yield foot(updated_at)
 
 
+def padded(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Fill the last block of a session file, which is given without blanks."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    yield blanks(-size % DISK_BLOCK)
+
+
 def gone(path: Path) -> NotFound:
     """Make the error that says that a session has no file any more."""
     return not_found(id_of(path))
 
 
-def read_ours(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo] | None:
-    """Return the head, and what it says, without sums, where a file has our form, or else None."""
-    start = data.find(b"\n") + 1
-    count = data.count(b"\n") - 2
-    body_end = len(data) - FOOT_LENGTH
-    if not data[:start].endswith(LIST) or not ends_with_foot(data):
+def read_ours(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo, re.Match[bytes]] | None:
+    """Return the head, what it says, without sums, and the foot, or None where a file has not our form."""
+    start, end = data.find(b"\n") + 1, foot_in(data)
+    if not data[:start].endswith(LIST) or not end or data.find(b"\t", 0, end.start()) >= 0:
         return None
+    count = data.count(b"\n", start, end.start())
     if count and not (data.count(b"}\n,{") == count - 1 and data[start : start + 1] == b"{"):
         return None
-    if data[body_end - 2 : body_end] != (b"}\n" if count else b"[\n"):
+    if data[end.start() - 2 : end.start()] != (b"}\n" if count else b"[\n"):
         return None
     try:
         head = decode(data[: start - 1] + b"]}")
     except ValueError:
         return None
     head.pop("history", None)
-    info = info_of(path, head, count, data[-FOOT_LENGTH:].split(b'"')[3].decode())
-    return (head, info) if info else None
+    info = info_of(path, head, count, end[1].decode())
+    return (head, info, end) if info else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +115,8 @@ def contents(path: Path, data: bytes, known: SessionInfo | None = None) -> Conte
     """Understand the bytes of a session file, as far as they can be; `known` is as with `recovered`."""
     ours = read_ours(path, data)
     if ours:
-        head, info = ours
-        lines = [line.removeprefix(b",") for line in data.split(b"\n")[1:-2]]
+        head, info, _ = ours
+        lines = [line.removeprefix(b",") for line in data.split(b"\n", info.message_count + 1)[1:-1]]
         return Contents(with_usage(info, _readable(line for line in lines if b'"usage"' in line)), head, lines)
     found, updated_at = recovered(path, data, known)
     info = told_by(path, found.head, len(found.messages), updated_at)

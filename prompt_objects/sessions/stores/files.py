@@ -14,7 +14,7 @@ from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed, head_of
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.archives import Archives
-from prompt_objects.sessions.stores.contents import document, gone
+from prompt_objects.sessions.stores.contents import document, gone, padded
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.entries import Entries
 from prompt_objects.sessions.stores.examination import Examination
@@ -103,7 +103,7 @@ class FileStore:
         history = list(messages)
         info = summed(info, history)
         path = self._live.file(info.id)
-        chunks = list(document(head_of(info, metadata), history, timestamp(info.updated_at)))
+        chunks = list(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
         try:
             disk.make_folder(self._live.path)
         except OSError as error:

@@ -321,7 +321,7 @@ class Index:
     def _catch_up(self) -> None:
         """See that the open file is the one at the path, and has our form."""
         file = self._file
-        if file and file.is_in_form and file.size_now() == file.size:
+        if file and file.is_in_form and file.length_now() == file.size:
             return
         if not self._is_in_form():
             self._put_aside()
@@ -330,7 +330,7 @@ class Index:
             self._compare()
 
     def _is_in_form(self) -> bool:
-        if self._file and self._file.size_now() is None:
+        if self._file and self._file.length_now() is None:
             self._forget_file()
         try:
             return self._open().look()

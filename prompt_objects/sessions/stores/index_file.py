@@ -80,7 +80,7 @@ class IndexFile(LineDocument):
 
     def look(self) -> bool:
         """Know the file as it is now; False where it is not in our form."""
-        self.size = self.size_now() or 0
+        self.size = self.length_now() or 0
         self.is_in_form = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
         return self.is_in_form
 

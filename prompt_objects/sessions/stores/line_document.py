@@ -7,7 +7,8 @@
 
 An append overwrites the foot, and nothing else, in one write: the commas lead, so no byte of an element that is
 there is touched, the document is valid JSON again at once, and the cost does not depend on its length. Session
-files and the index are both of this form; they differ in head and foot. See docs/decisions/0002.
+files and the index are both of this form; they differ in head and foot, and behind the foot of a session file its
+last block is filled with blanks, which the next append overwrites. See docs/decisions/0002 and 0007.
 """
 
 import os
@@ -16,8 +17,9 @@ from pathlib import Path
 
 from prompt_objects.sessions import disk
 
-__all__ = ["LineDocument", "body_of"]
+__all__ = ["DISK_BLOCK", "LineDocument", "blanks", "body_of"]
 
+DISK_BLOCK = 4096  # what a file takes up on the disk is a multiple of this
 _BLOCK = 64 * 1024
 
 
@@ -29,17 +31,28 @@ def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
     return (lines if first else b"," + lines) + b"\n"
 
 
+def blanks(count: int) -> bytes:
+    """Return so many bytes that may stand behind a JSON document: tabs, and the end of a line.
+
+    A tab cannot stand inside a JSON string, so one that a write was to replace and did not is seen.
+    """
+    return b"\n".rjust(count, b"\t") if count else b""
+
+
 class LineDocument:
     """An open line document, and how much of its file is known; `count` is that of its elements.
 
-    It takes no locks: whoever uses it does.
+    It ends after `size` bytes, and `spare` blanks follow; where the file has to grow, it does so to the next multiple
+    of `block`. It takes no locks: whoever uses it does.
     """
 
-    def __init__(self, path: Path, foot_length: int) -> None:
+    def __init__(self, path: Path, foot_length: int, block: int = 1) -> None:
         self.path = path
         self.foot_length = foot_length
         self.size = 0
+        self.spare = 0
         self.count = 0
+        self._block = block
         self._file = disk.OpenFile(path, os.O_RDWR)
         self.refusal = self._file.refusal
         self.descriptor = self._file.descriptor
@@ -52,13 +65,26 @@ class LineDocument:
         """Let go of the file."""
         self._file.close()
 
-    def size_now(self) -> int | None:
+    @property
+    def length(self) -> int:
+        """The length of the file, as far as it is known."""
+        return self.size + self.spare
+
+    def length_now(self) -> int | None:
         """Return the length of the file at this moment; None where another is at its path by now, or none."""
         try:
             there = os.lstat(self._place)
         except FileNotFoundError:
             return None
         return there.st_size if os.path.samestat(there, self._status) else None
+
+    def know(self, count: int, size: int, length: int, foot: bytes) -> None:
+        """Take note of what was read: `count` elements in `size` bytes, blanks up to `length`; it ends with `foot`.
+
+        That is not read again here: without the lock, another may have written over it by now.
+        """
+        self.count, self.size, self.spare = count, size, length - size
+        self._foot = foot and b"\n" + foot
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
@@ -69,15 +95,17 @@ class LineDocument:
         return b"".join(parts)
 
     def foot(self) -> bytes:
-        """Return what stands where the foot is expected, with the line's end before it."""
-        start = max(0, self.size - self.foot_length - 1)
-        self._foot = disk.pread(self.descriptor, self.size - start, start)
+        """Return what stands where the foot is expected, with the line's end before it; it is known from now on."""
+        self._foot = self._at_foot()
         return self._foot
+
+    def _at_foot(self) -> bytes:
+        start = max(0, self.size - self.foot_length - 1)
+        return disk.pread(self.descriptor, self.size - start, start)
 
     def has_known_foot(self) -> bool:
         """Say whether the foot that was last seen or written stands where it is expected."""
-        known = self._foot
-        return bool(known) and self.foot() == known
+        return bool(self._foot) and self._at_foot() == self._foot
 
     def append(self, body: bytes, foot: bytes) -> None:
         """Write `body` and `foot` over the foot that was last seen.
@@ -88,12 +116,17 @@ class LineDocument:
             raise self.refusal
         end = self.size - self.foot_length
         new = body + foot
+        size = end + len(new)
+        spare = self.length - size
+        if spare < 0:
+            spare = -size % self._block
+            new += blanks(spare)
         try:
             self.write(new, end)
         except OSError:
             self._undo(end)
             raise
-        self.size = end + len(new)
+        self.size, self.spare = size, spare
         self._foot = b"\n" + foot
 
     def write(self, data: bytes, start: int) -> None:
@@ -105,9 +138,9 @@ class LineDocument:
             written += disk.pwrite(self.descriptor, data[written:], start + written)
 
     def _undo(self, end: int) -> None:
-        """Put the foot back; its place on the disk was the old one's, so that this fits on a full disk too."""
-        disk.pwrite(self.descriptor, self._foot[1:], end)
-        os.ftruncate(self.descriptor, self.size)
+        """Put foot and blanks back; their place on the disk was theirs, so that this fits on a full disk too."""
+        disk.pwrite(self.descriptor, self._foot[1:] + blanks(self.spare), end)
+        os.ftruncate(self.descriptor, self.length)
 
     def lines(self, start: int, stop: int) -> list[bytes]:
         """Return elements from number `start` up to `stop`, read from whichever end is nearer."""

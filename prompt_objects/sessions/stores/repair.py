@@ -15,11 +15,13 @@ from prompt_objects.sessions.stores.encoding import decode_at
 __all__ = ["Recovered", "recover"]
 
 _LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
-_MESSAGE_BEGINS = re.compile(r'^,?\{"role"\s*:', re.MULTILINE)
+_MESSAGE_BEGINS = re.compile(r'(?:^|(?<=\0)),?\{"role"\s*:', re.MULTILINE)
 _LONGEST_HEAD = 64 * 1024
 _SECTOR = 512  # of a disk: each is written wholly or not at all
+_HOLE = "\t" * (_SECTOR - 64)  # one that was to hold a message, and still has blanks, behind a piece of foot at most
 _BETWEEN = re.compile(r"[\s,\0]*")
 _FOOT = re.compile(r"\][^{\n]*")
+_BLANK = "\0 \t\r\n"
 _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
 
 
@@ -38,7 +40,7 @@ class Recovered:
 
 def recover(data: bytes, foot_length: int) -> Recovered:
     """Read what can be read; of a head that cannot, whatever values in it are whole."""
-    if whole := _whole(_text(data).strip("\0 \t\r\n")):
+    if whole := _whole(_text(data).strip(_BLANK)):
         return whole
     start, end = _mixed_line(data, foot_length)
     mixed, text = _text(data[start:end]), _text(data[:start] + data[end:])
@@ -54,17 +56,19 @@ def _mixed_line(data: bytes, foot_length: int) -> tuple[int, int]:
 
     It may look like a message: `,{"role":"user","content":"` and `02:41:25.341106Z"}` make one. But it is as long
     as a foot, and a true message is longer: its time alone takes more than half of that. The foot was the end of the
-    file, or is followed by zeros, or by the next sector, where more of the write came through.
+    file, or is followed by blanks, zeros, or the next sector, where more of the write came through.
     """
     for line in re.finditer(rb"^(?=,?\{)[^\n]{%d}\n" % (foot_length - 1), data, re.MULTILINE):
         end = line.end()
-        if end % _SECTOR == 0 or data[end : end + 1] in (b"", b"\0"):
+        behind = data[end : end + 1]
+        is_at_edge = (end + (behind == b"\n")) % _SECTOR == 0  # the last blank of a block ends a line
+        if is_at_edge or behind in (b"", b"\0", b"\t"):
             return line.span()
     return 0, 0
 
 
 def _whole(text: str) -> Recovered | None:
-    found = decode_at(text, 0)
+    found = _decode_unbroken(text, 0)
     if found is None or found[1] != len(text):
         return None
     document = found[0]
@@ -84,8 +88,7 @@ def _in_parts(text: str, mixed: str) -> Recovered | None:
             head = closed[0]
             del head["history"]
             messages, unreadable = _scan(text, begin.end())
-            if updated := _UPDATED.search(text[-200:]):
-                head["updated_at"] = updated[1]
+            head |= _updated(text)
             return Recovered(head, messages, (unreadable + mixed).encode(errors="surrogateescape"), whole=False)
     return None
 
@@ -98,11 +101,15 @@ def _without_head(text: str, mixed: str) -> Recovered:
     before = text[:start]
     head = dict(_salvaged(before[:_LONGEST_HEAD]))
     messages, unreadable = _scan(text, start)
-    if updated := _UPDATED.search(text[-200:]):
-        head["updated_at"] = updated[1]
-    before = before.strip("\0 \t\r\n")
+    head |= _updated(text)
+    before = before.strip(_BLANK)
     aside = (f"{before}\n" if before else "") + unreadable + mixed
     return Recovered(head, messages, aside.encode(errors="surrogateescape"), whole=False)
+
+
+def _updated(text: str) -> dict[str, str]:
+    found = _UPDATED.search(text.rstrip(_BLANK)[-200:])
+    return {"updated_at": found[1]} if found else {}
 
 
 def _salvaged(text: str) -> Iterator[tuple[str, str]]:
@@ -119,7 +126,7 @@ def _scan(text: str, position: int) -> tuple[list[Message], str]:
     messages: list[Message] = []
     unreadable: list[str] = []
     while (position := _after(_BETWEEN, text, position)) < len(text):
-        found = decode_at(text, position) if text[position] == "{" else None
+        found = _decode_unbroken(text, position) if text[position] == "{" else None
         if found and _is_message(found[0]):
             messages.append(found[0])
             position = found[1]
@@ -127,9 +134,15 @@ def _scan(text: str, position: int) -> tuple[list[Message], str]:
         line_end = text.find("\n", position)
         end = len(text) if line_end < 0 else line_end + 1
         if _after(_FOOT, text, position) < end - 1:
-            unreadable.append(text[position:end])
+            unreadable.append(text[position:end].rstrip("\t\n") + "\n")
         position = end
     return messages, "".join(unreadable)
+
+
+def _decode_unbroken(text: str, position: int) -> tuple[Any, int] | None:
+    """Read a value like `decode_at`; None where a sector of it did not come, even if what is left is JSON."""
+    found = decode_at(text, position)
+    return None if found and text.find(_HOLE, position, found[1]) >= 0 else found
 
 
 def _after(pattern: re.Pattern[str], text: str, position: int) -> int:

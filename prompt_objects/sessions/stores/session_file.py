@@ -15,16 +15,17 @@ from prompt_objects.sessions.stores.contents import (
     FOOT_LENGTH,
     LIST,
     document,
-    ends_with_foot,
     foot,
+    foot_in,
     gone,
+    padded,
     read_ours,
     recovered,
     summary,
 )
 from prompt_objects.sessions.stores.encoding import decode_message, encode
 from prompt_objects.sessions.stores.head import id_of
-from prompt_objects.sessions.stores.line_document import LineDocument, body_of
+from prompt_objects.sessions.stores.line_document import DISK_BLOCK, LineDocument, body_of
 from prompt_objects.sessions.stores.repair import Recovered
 
 __all__ = ["SessionFile"]
@@ -63,7 +64,7 @@ class SessionFile:
 
     @property
     def size(self) -> int:
-        """Its length in bytes, as of the last look."""
+        """The length of what it says, in bytes, as of the last look."""
         return self.doc.size
 
     @property
@@ -71,7 +72,7 @@ class SessionFile:
         """The open document; a new one after the file was replaced."""
         if self._doc is None:
             try:
-                self._doc = LineDocument(self.path, FOOT_LENGTH)
+                self._doc = LineDocument(self.path, FOOT_LENGTH, DISK_BLOCK)
             except FileNotFoundError as error:
                 raise gone(self.path) from error
             except OSError as error:
@@ -94,8 +95,8 @@ class SessionFile:
 
     def look(self) -> None:
         """Know the file as it is now; its lock is waited for only where the foot does not show it to be whole."""
-        size = self.doc.size_now()
-        if size is None or not self._catch_up(size):
+        length = self.doc.length_now()
+        if length is None or not self._catch_up(length):
             with self.locked():
                 pass
 
@@ -119,55 +120,53 @@ class SessionFile:
         disk.lock(doc.descriptor)
         known = False
         try:
-            size = doc.size_now()
-            known = size is not None and self._is_known(size, writing=writing)
+            length = doc.length_now()
+            known = length is not None and self._is_known(length, writing=writing)
         finally:
             if not known and self._doc is doc:
                 disk.unlock(doc.descriptor)
         return known
 
-    def _is_known(self, size: int, *, writing: bool) -> bool:
+    def _is_known(self, length: int, *, writing: bool) -> bool:
         """Catch up with the file; False where it had to be replaced by one in our form."""
-        if not self._catch_up(size) and not self._take_foreign(self.doc.read(0, size)):
+        if not self._catch_up(length) and not self._take_foreign(self.doc.read(0, length)):
             return False
         if writing and self._foreign is not None:
             self._replace(self._foreign, self._updated_at)
             return False
         return True
 
-    def _catch_up(self, size: int) -> bool:
+    def _catch_up(self, length: int) -> bool:
         """Know a file that is as it was, has grown, or is another in our form; False where it is none of these."""
-        if self._is_unchanged(size) or self._has_grown(size):
+        if self._is_unchanged(length) or self._has_grown(length):
             return True
         self._foreign = self.entry = None
-        ours = read_ours(self.path, self.doc.read(0, size))
+        ours = read_ours(self.path, self.doc.read(0, length))
         if ours is None:
             return False
-        self.head, info = ours
-        self.doc.count = info.message_count
-        self.doc.size = size
-        self.doc.foot()
+        self.head, info, end = ours
+        self.doc.know(info.message_count, end.end(), length, end[0])
         return True
 
-    def _is_unchanged(self, size: int | None) -> bool:
+    def _is_unchanged(self, length: int | None) -> bool:
         doc = self.doc
-        if size != doc.size or not size:
+        if length != doc.length or not length:
             return False
         return self._foreign is not None or doc.has_known_foot()
 
-    def _has_grown(self, size: int) -> bool:
+    def _has_grown(self, length: int) -> bool:
         """Count what other writers appended, from the old foot on; False where that is not what happened."""
         doc = self.doc
-        if self._foreign is not None or not 0 < doc.size < size:
+        if self._foreign is not None or not doc.size:
             return False
-        added = doc.read(doc.size - FOOT_LENGTH - 1, size)
-        lines = added.count(b"\n") - 2  # without the line's end before and the foot's
+        start = doc.size - FOOT_LENGTH - 1
+        added = doc.read(start, length)
+        end = foot_in(added)
+        lines = added.count(b"\n", 1, end.start()) if end else 0
         commas = added.count(b"\n,{") + (doc.count == 0 and added.startswith(b"\n{"))
-        if commas != lines or not ends_with_foot(added):
+        if not end or commas != lines:
             return False
-        doc.count += lines
-        doc.size = size
-        doc.foot()
+        doc.know(doc.count + lines, start + end.end(), length, end[0])
         return True
 
     def _take_foreign(self, data: bytes) -> bool:
@@ -177,7 +176,7 @@ class SessionFile:
         if not found.whole and self._repair(found):
             return False
         self._foreign = found.messages
-        self.doc.count, self.doc.size = len(found.messages), len(data)
+        self.doc.know(len(found.messages), len(data), len(data), b"")
         return True
 
     def _repair(self, found: Recovered) -> bool:
@@ -209,7 +208,7 @@ class SessionFile:
     def _put(self, chunks: Iterable[bytes]) -> None:
         """Put another file in the place of this one, and let go of this: its space is free only then."""
         with self._doing("saved"):
-            disk.replace_file(self.path, chunks)
+            disk.replace_file(self.path, padded(chunks))
         self.close()
 
     @contextmanager
@@ -269,7 +268,7 @@ class SessionFile:
     def read(self, start: int, stop: int) -> list[Message]:
         """Return messages; a line in their midst that cannot be read has the file repaired first."""
         while True:
-            if not self._is_unchanged(self.doc.size_now()):
+            if not self._is_unchanged(self.doc.length_now()):
                 with self.locked():
                     pass
             stop = min(stop, self.doc.count)
