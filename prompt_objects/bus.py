@@ -182,9 +182,12 @@ class Bus:
         self._subscribers: list[Subscriber] = []
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every subscriber."""
-        for subscriber in self._subscribers:
-            subscriber.put(event)
+        """Hand an event to every subscriber; one that fails hears no more."""
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber.put(event)
+            except Exception:  # noqa: BLE001 - what hears the news is no reason for a turn to fail
+                self._subscribers.remove(subscriber)
 
     def attach(self, subscriber: Subscriber) -> None:
         """Have a subscriber hear everything from now on, for as long as there is the bus."""

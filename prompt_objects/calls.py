@@ -65,7 +65,6 @@ class Calls:
         function = call.get("function", {})
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
         async with gate:
-            self._begun.add(call["id"])
             self._minutes.publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
             start, result, failed = time.perf_counter(), _CANCELLED, True
             try:
@@ -87,8 +86,8 @@ class Calls:
             if _is_cancelled():
                 raise
             result = f"Error: {name} gave up."  # a cancellation of the tool's own making
-        except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
-            result = f"Error: {name} failed: {type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
+            result = f"Error: {name} failed: {_in_words(error)}"
         return await in_short(result, name, self._context.for_call(call["id"], self.tools)), failed
 
     async def _run_tool(self, call: dict[str, Any], name: str) -> str:
@@ -104,6 +103,7 @@ class Calls:
         arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
         try:
             async with self._budget.in_time():  # a person may be waited for meanwhile, too
+                self._begun.add(call["id"])
                 result: object = await tool.run(arguments, context)
         except TimeoutError:
             self._budget.check_time()
@@ -116,3 +116,10 @@ class Calls:
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - it cannot even say what it is
+        return type(error).__name__

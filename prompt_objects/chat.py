@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.bus import Event, MessageSaved, Spent, TurnStarted
+from prompt_objects.context import Context
 from prompt_objects.environment import Environment
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
 from prompt_objects.holder import Holder
@@ -113,8 +114,7 @@ class Chat:
         the session last used there.
         """
         self.pending = text
-        context = self.environment.context()
-        self._sent = context.root
+        context = self._begin()
         name, meant = self.addressee(text)
         try:
             if name:
@@ -127,11 +127,17 @@ class Chat:
 
     async def retry(self) -> "Reply":
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
-        return await self.po.retry(self.environment.context(), self.session)
+        return await self.po.retry(self._begin(), self.session)
 
     async def resume(self) -> "Reply":
         """Go on where a turn was interrupted; raises what `PromptObject.resume` raises."""
-        return await self.po.resume(self.environment.context(), self.session)
+        return await self.po.resume(self._begin(), self.session)
+
+    def _begin(self) -> Context:
+        """Make the context of a turn; what is spent is counted from here on."""
+        context = self.environment.context()
+        self._sent, self.spent = context.root, None
+        return context
 
     def addressee(self, text: str) -> tuple[str, str]:
         """Tell whom `@name message` is for, and the message; no name where it is for the one that is talked to.
@@ -188,7 +194,7 @@ class Chat:
 
     def hear(self, event: Event) -> None:
         """Note what an event says of the message being sent, of who is at the session, and of what was spent."""
-        if isinstance(event, Spent):
+        if isinstance(event, Spent) and event.root == self._sent:
             self.spent = event
         if isinstance(event, TurnStarted) and event.session_id == self.session.id:
             self.holder = None

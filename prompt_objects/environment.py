@@ -102,6 +102,9 @@ class Environment:
         self._llm = llm
         self._connections: dict[str | None, Connection] = {}
         self._connecting = threading.Lock()
+        self._making = threading.Lock()
+        self._toolbox: Toolbox | None = None
+        self._approvals: Approvals | None = None
         self._live: dict[str, PromptObject] = {}
         self._given_tools = tuple(tools)
         self._allowed = frozenset(allow)
@@ -290,12 +293,15 @@ class Environment:
 
         return delegate(self[capability.name], capability.context)
 
-    @cached_property
+    @property
     def toolbox(self) -> "Toolbox":
-        """The tools that definitions may name."""
-        from prompt_objects.toolbox import open_toolbox
+        """The tools that definitions may name; made once, also for turns side by side."""
+        with self._making:
+            if self._toolbox is None:
+                from prompt_objects.toolbox import open_toolbox
 
-        return open_toolbox(self.folder, given=self._given_tools, http_allow=self.config.http_allow)
+                self._toolbox = open_toolbox(self.folder, given=self._given_tools, http_allow=self.config.http_allow)
+            return self._toolbox
 
     @cached_property
     def servers(self) -> "Servers":
@@ -304,13 +310,18 @@ class Environment:
 
         return Servers(self.config.mcp_servers, self.folder, self._environ)
 
-    @cached_property
+    @property
     def approvals(self) -> "Approvals":
         """What may run, and who is asked: set its `ask` to be asked."""
-        from prompt_objects.approval import Approvals
-        from prompt_objects.tools import edit, propose
+        with self._making:
+            if self._approvals is None:
+                from prompt_objects.approval import Approvals
+                from prompt_objects.tools import edit, propose
 
-        return Approvals(self.config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self.person)
+                self._approvals = Approvals(
+                    self.config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self.person
+                )
+            return self._approvals
 
     def connection_for(self, definition: "Definition") -> "Connection":
         """Return the connection that a definition's turns use; each is made once. Raises `UsageError`.

@@ -29,8 +29,9 @@ class Minutes:
         self._session_manager = session_manager
 
     async def catch_up(self) -> None:
-        """Tell what others added."""
-        if came := await asyncio.to_thread(self._session.refresh):
+        """Tell what others added; in a session that nobody looked at before, there is nothing to be told."""
+        came = await asyncio.to_thread(self._session.refresh)
+        if came and self._context.parent is None:
             self.publish(MessagesArrived, messages=came)
 
     async def save(self, *messages: Message) -> None:

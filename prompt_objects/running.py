@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prompt_objects.errors import Stopped
-from prompt_objects.message import Message, now
+from prompt_objects.message import Message, now, timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
+    from prompt_objects.sessions.unread import Unread
 
 __all__ = ["LiveTurn", "Running"]
 
@@ -21,9 +22,10 @@ class LiveTurn:
     `path` names the prompt objects from the one that the person talks to down to the one whose turn it is.
     """
 
-    def __init__(self, path: tuple[str, ...], session: "Session") -> None:
+    def __init__(self, path: tuple[str, ...], session: "Session", unread: "Unread") -> None:
         self.path = path
         self.session = session
+        self._unread = unread
         self.since = now()
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -44,10 +46,15 @@ class LiveTurn:
         return [message["content"] for message in self._words]
 
     def steer(self, text: str) -> bool:
-        """Have it read a message before it goes on; False where it has just ended, and nobody would read it."""
+        """Have it read a message before it goes on; False where it has just ended, and nobody would read it.
+
+        The message is kept durably until it stands in the session. Raises `StoreError`, and it is not read.
+        """
         with self._changing:
             if self._is_open:
-                self._words.append({"role": "user", "content": text, "steers": True})
+                message = {"role": "user", "content": text, "at": timestamp(), "steers": True}
+                self._unread.add(message)
+                self._words.append(message)
             return self._is_open
 
     def stop(self) -> None:

@@ -47,6 +47,7 @@ from prompt_objects.purchase import Purchase
 from prompt_objects.running import LiveTurn
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.unread import Unread
 from prompt_objects.tools import Tool
 from prompt_objects.waiting import to_the_end
 from prompt_objects.wording import count
@@ -92,7 +93,8 @@ class Turn:
         self.context = context
         self.session = session
         self.budget = context.budget or Budget(definition.name, definition.limits)
-        self.live = LiveTurn(context.path, session)
+        self.unread = Unread(context.around.workspace, session.id)
+        self.live = LiveTurn(context.path, session, self.unread)
         self.minutes = Minutes(context, session, session_manager)
         self.calls = Calls(context, self.budget, self.minutes, definition.limits.parallel)
         self._usage = Usage()
@@ -111,7 +113,7 @@ class Turn:
                 equipment = await equip()
                 self.calls.tools = equipment.tools
                 reply = await self._answer(equipment.lineup)
-                await self.minutes.save(*self.live.end())
+                await self._end_unread()
             except BaseException as error:
                 await self._break_off(error)
                 raise
@@ -136,16 +138,32 @@ class Turn:
         with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
             await asyncio.to_thread(self.session.refresh)
         missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
-        await self.minutes.save(*(self.calls.outcome(call) for call in missing), *self.live.end())
+        await self.minutes.save(*(self.calls.outcome(call) for call in missing))
+        await self._read(self.live.end())
+
+    async def _read(self, words: list[Message]) -> None:
+        """Take messages into the session, among them those that waited to be read."""
+        if words:
+            await self.minutes.save(*words)
+            if any("steers" in message for message in words):
+                await asyncio.to_thread(self.unread.forget, words)
+
+    async def _end_unread(self) -> None:
+        """Keep what came too late to be read, and say so."""
+        if words := self.live.end():
+            await self._read(words)
+            self.minutes.notice(f"Came too late to be read: {count(len(words), 'message')}. /continue answers.")
 
     async def _begin(self, start: Start) -> None:
         await self.minutes.catch_up()
+        left = await asyncio.to_thread(self.unread.left, self.session)  # by a turn that a crash cut off
         if start == "retry":
+            await self._read(left)
             await self._take_again()
         elif start == "resume":
-            await self._take_up()
+            await self._take_up(left)
         else:
-            await self.minutes.save(*await self._lost_results(), start)
+            await self._read([*await self._lost_results(), *left, start])
 
     async def _lost_results(self) -> list[Message]:
         """Say of calls that an interrupted turn left without a result that nobody knows it."""
@@ -156,11 +174,12 @@ class Turn:
             )
         return [result_of(call, OUTCOME_UNKNOWN) for call in lost]
 
-    async def _take_up(self) -> None:
+    async def _take_up(self, left: list[Message]) -> None:
         """Go on where the history stops; what is there counts."""
-        if not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
-            raise UsageError("There is nothing to go on with: the last message was answered.", hint="Send a message.")
-        await self.minutes.save(*await self._lost_results())
+        if not left and not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
+            problem = "There is nothing to go on with: no message is left without an answer."
+            raise UsageError(problem, hint="/retry answers the last one anew, also where the answer was cut off.")
+        await self._read([*await self._lost_results(), *left])
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
@@ -175,7 +194,7 @@ class Turn:
         """Let the model speak and call until there is an answer, or a limit is reached."""
         try:
             while True:
-                await self.minutes.save(*self.live.read())
+                await self._read(self.live.read())
                 message = await self._ask(lineup, list(self.calls.tools.values()))
                 calls = calls_of(message)
                 if calls:

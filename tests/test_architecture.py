@@ -46,6 +46,7 @@ SESSION_LAYERS = [
     {"prune"},
     {"manager", "export", "backups"},
     {"formats"},
+    {"unread"},
     {"session", "last_used", "transfer", "undo"},
     {"copies", "belongings", "journal", "workspace"},
     {"stores"},

@@ -130,3 +130,20 @@ def test_who_is_attached_hears_everything_in_order() -> None:
     for event in (delta("a"), notice("b", root="other"), delta("c")):
         bus.publish(event)
     assert texts(heard) == ["a", "b", "c"]
+
+
+def test_one_that_fails_harms_nobody_and_hears_no_more() -> None:
+    class Broken:
+        heard = 0
+
+        def put(self, event: Event) -> None:
+            self.heard += 1
+            raise RuntimeError("broken")
+
+    bus, broken = Bus(), Broken()
+    bus.attach(broken)
+    with bus.subscribe() as news:
+        bus.publish(delta("one"))
+        bus.publish(delta("two"))
+        assert broken.heard == 1
+        assert texts(news.drain()) == ["onetwo"]

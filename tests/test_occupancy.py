@@ -71,6 +71,17 @@ async def test_who_comes_second_is_told_who_is_at_it_and_nothing_is_written(
     assert texts(session) == ["From elsewhere", "An answer"]
 
 
+async def test_what_somebody_is_at_cannot_be_purged_and_then_can(env: Environment, session: Session) -> None:
+    manager = env["scout"].session_manager
+    with elsewhere(env, session) as other:
+        manager.delete(session.id)
+        for key in (session.id, None):
+            with pytest.raises(Busy, match=rf"Notes cannot be purged: it is in use by .+ \(process {other.pid} on"):
+                manager.purge(key)
+        assert [entry.info.id for entry in manager.trash()] == [session.id]
+    assert [info.id for info in manager.purge(session.id)] == [session.id]
+
+
 async def test_who_waits_comes_after_and_sees_what_came_before(
     env: Environment, session: Session, llm: ScriptedLLM
 ) -> None:

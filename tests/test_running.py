@@ -1,17 +1,20 @@
 """What a person may do to a turn under way: add a word, stop it alone; and go on with one that was cut off."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from houses import each_its_own, open_house
-from prompt_objects.bus import TurnEnded
+from prompt_objects.bus import Notice, TurnEnded
 from prompt_objects.context import Context
-from prompt_objects.errors import Stopped, UsageError
+from prompt_objects.environment import Environment
+from prompt_objects.errors import Stopped, StoreError, UsageError
 from prompt_objects.llm import Request
 from prompt_objects.message import OUTCOME_UNKNOWN, Message
+from prompt_objects.sessions.unread import Unread
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools import Tool
 from protocol import violations
@@ -178,3 +181,56 @@ async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path)
         with pytest.raises(UsageError, match="nothing to go on with"):
             await env["scout"].resume()
         assert reply.session.message_count == 4
+
+
+async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.running
+        live.steer("Not there!")
+        killed = tmp_path.with_name("killed")
+        shutil.copytree(tmp_path, killed)
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        assert Unread(env.workspace, live.session.id).left(live.session) == []
+    llm = ScriptedLLM(["Then elsewhere.", "Yes."])
+    async with Environment.open(killed, llm=llm, tools=[Dawdle().tool], environ={}) as env:
+        reply = await env["scout"].resume()
+        assert llm.requests[0].messages[-1] == {"role": "user", "content": "Not there!"}
+        assert not violations(list(reply.session.history))
+        await env["scout"].receive("Sure?")
+        assert [text for _, text in said(list(reply.session.history))].count("Not there!") == 1
+        assert Unread(env.workspace, reply.session.id).left(reply.session) == []
+
+
+async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.running
+        env.workspace.parent.joinpath("workspace").write_text("in the way")
+        with pytest.raises(StoreError):
+            live.steer("Wait")
+        assert live.waiting == []
+        dawdle.ended.set()
+        assert (await turn).text == "Ok."
+
+
+async def test_a_word_that_comes_while_a_turn_sums_up_is_kept_and_the_person_told(tmp_path: Path) -> None:
+    def last_words(_: Request) -> str:
+        (live,) = env.running
+        live.steer("And why?")
+        return "Summed up."
+
+    objects = {"scout": "name: scout\ncapabilities: [dawdle]\nlimits: {turns: 1}\nprompt: You are scout.\n"}
+    dawdle = Dawdle()
+    dawdle.ended.set()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), last_words]), objects, [dawdle.tool]) as env:
+        with env.bus.subscribe() as news:
+            reply = await env["scout"].receive("Go")
+            notices = [event.text for event in news.drain() if isinstance(event, Notice)]
+        assert reply.session.history[-1]["content"] == "And why?"
+        assert notices[-1] == "Came too late to be read: 1 message. /continue answers."

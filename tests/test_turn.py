@@ -1,6 +1,7 @@
 """What a turn promises: saved before anything follows, always a valid history, whatever ends it."""
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterable
@@ -10,8 +11,19 @@ from typing import Any
 
 import pytest
 
-from houses import open_house
-from prompt_objects.bus import CallEnded, CallStarted, MessageSaved, Notice, Spent, TextDelta, TurnEnded, TurnStarted
+from houses import each_its_own, open_house
+from prompt_objects.approval import Answer
+from prompt_objects.bus import (
+    CallEnded,
+    CallStarted,
+    MessagesArrived,
+    MessageSaved,
+    Notice,
+    Spent,
+    TextDelta,
+    TurnEnded,
+    TurnStarted,
+)
 from prompt_objects.context import Context
 from prompt_objects.environment import Environment
 from prompt_objects.errors import BrokenStream, NotFound, PromptObjectsError, RateLimited, StoreError
@@ -433,7 +445,7 @@ async def test_an_answer_outlives_a_session_that_is_deleted_meanwhile(tmp_path: 
 async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:
     def purge(_request: Request) -> str:
         env.session_manager.delete(session.id)
-        env.session_manager.purge(session.id)
+        env.store.purge(session.id)
         return "I was still talking"
 
     async with open_house(tmp_path, ScriptedLLM([purge])) as env:
@@ -595,3 +607,55 @@ async def test_a_message_that_could_not_be_saved_is_not_passed_over_when_it_is_c
                 await task
             told = [event.text for event in news.drain() if isinstance(event, Notice)]
         assert told == ["Not saved: The database cannot be reached."]
+
+
+async def test_a_tool_that_ends_the_program_or_cannot_say_what_is_wrong_is_told_to_the_model(tmp_path: Path) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise IndexError
+
+    async def ends(_arguments: dict[str, Any], _context: Context) -> str:
+        sys.exit(2)
+
+    async def mutes(_arguments: dict[str, Any], _context: Context) -> str:
+        raise Mute
+
+    tools = [Tool("ends", "", {"type": "object"}, ends), Tool("mutes", "", {"type": "object"}, mutes)]
+    llm = ScriptedLLM([calls(("ends", {}), ("mutes", {})), "I see."])
+    async with open_house(tmp_path, llm) as env:
+        session = env["scout"].session_manager.current()
+        await turn_with(env, tools, session, llm)
+        assert session.history[2]["content"] == "Error: ends failed: SystemExit: 2"
+        assert session.history[3]["content"] == "Error: mutes failed: Mute"
+
+
+async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def ask(_question: object) -> Answer:
+        asked.set()
+        await asyncio.Event().wait()
+        return "once"
+
+    house = {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n"}
+    llm = ScriptedLLM([calls(("write_file", {"path": "a.txt", "content": "a"}))])
+    async with open_house(tmp_path, llm, house) as env:
+        env.approvals.ask = ask
+        turn = asyncio.create_task(env["scribe"].receive("Go"))
+        await asked.wait()
+        turn.cancel()
+        with suppress(asyncio.CancelledError):
+            await turn
+        assert "had no effect" in env["scribe"].session_manager.current().history[-1]["content"]
+
+
+async def test_what_a_continued_child_said_to_a_call_beside_is_no_news_from_elsewhere(tmp_path: Path) -> None:
+    house = {
+        "boss": "name: boss\ncapabilities: [{po: scout, context: continue}]\nprompt: You are boss.\n",
+        "scout": "name: scout\nprompt: You are scout.\n",
+    }
+    both = calls(("scout", {"message": "one"}), ("scout", {"message": "two"}))
+    llm = each_its_own(boss=[both, "Done."], scout=["1", "2"])
+    async with open_house(tmp_path, llm, house) as env:
+        events = [event async for event in env["boss"].stream("Go")]
+        assert not [event for event in events if isinstance(event, MessagesArrived)]

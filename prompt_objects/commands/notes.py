@@ -8,7 +8,7 @@ from prompt_objects.spelling import did_you_mean
 from prompt_objects.wording import ago
 
 
-@command("notes")
+@command("notes", anytime=True)
 def notes(chat: Chat, name: Text | None = None) -> Outcome:
     """Show the notes that prompt objects keep for this conversation, or all of one.
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.errors import Busy, Conflict, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions.belongings import is_live, remove_belongings
@@ -227,11 +227,18 @@ class SessionManager:
         return Session(self.store, record)
 
     def purge(self, key: str | None = None) -> Infos:
-        """Remove a session from the trash for good, with what its calls had started, or all; return what is gone."""
+        """Remove a session from the trash for good, with what its calls had started, or all; return what is gone.
+
+        Raises `Busy`, and nothing is removed, where somebody is at one of them: what is answered there would be lost.
+        """
         trash = [entry.info for entry in self.store.trash()]
         ours = [info for info in trash if self._is_ours(info)]
         roots = ours if key is None else [self.find_trashed(key).info]
         doomed = {info.id: info for root in roots for info in (root, *descendants(root.id, trash))}
+        for info in doomed.values():
+            if holder := self.store.holder(info.id):
+                told = f"{info.name} cannot be purged: it is in use by {holder}."
+                raise Busy(told, holder=holder, hint="Purge it when that one is done.")
         gone = []
         for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
             with suppress(NotFound):

@@ -1,6 +1,7 @@
 """A prompt object as a capability of another: a message in, its reply out, in a session of its own."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any, Literal, Protocol
 
 from prompt_objects.context import Context
@@ -57,7 +58,7 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
         if not isinstance(message, str) or not message.strip():
             raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
         child = context.delegate(receiver.name)
-        async with finding:  # calls side by side are to find the same one
+        async with finding if mode == "continue" else nullcontext():  # calls side by side are to find the same one
             session = await asyncio.to_thread(child_session, receiver.session_manager, context, mode)
         try:
             answer = await receiver.receive(message, child, session, wait=PATIENCE_SECONDS)
