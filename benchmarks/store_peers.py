@@ -11,16 +11,17 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 MESSAGE = {"role": "user", "content": "It says what the project is for. " * 8}
 
 
 async def agents(folder: Path, messages: int, rounds: int) -> tuple[list[float], float]:
     """Measure the SQLiteSession of openai-agents."""
-    from agents import SQLiteSession  # type: ignore[import-not-found]
-
-    session = SQLiteSession("notes", folder / f"agents-{messages}.db")
+    agents: Any = import_module("agents")  # not the script of that name in this folder
+    session = agents.SQLiteSession("notes", folder / f"agents-{messages}.db")
     await session.add_items([MESSAGE] * messages)
     return await timed(lambda: session.add_items([MESSAGE]), lambda: session.get_items(50), rounds)
 

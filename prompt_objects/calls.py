@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from prompt_objects.budget import Budget
@@ -36,11 +37,15 @@ class Calls:
         self._begun: set[str] = set()
 
     async def carry_out(self, calls: Sequence[dict[str, Any]]) -> None:
-        """Run the calls of one answer, and save each result as it ends, in call order."""
+        """Run the calls of one answer, and save the results as they end, in call order."""
         gate = asyncio.Semaphore(self._parallel)
         self._running = {call["id"]: asyncio.create_task(self._call(call, gate)) for call in calls}
-        for call in calls:
-            await self._minutes.save(result_of(call, await asyncio.shield(self._running[call["id"]])))
+        waiting = list(calls)
+        while waiting:
+            await asyncio.shield(self._running[waiting[0]["id"]])
+            ended = list(takewhile(lambda call: self._running[call["id"]].done(), waiting))
+            await self._minutes.save(*(result_of(call, self._running[call["id"]].result()) for call in ended))
+            del waiting[: len(ended)]
         self._running = {}
 
     async def stop(self) -> None:

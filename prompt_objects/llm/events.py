@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prompt_objects.llm.answer import Nonsense
 
-__all__ = ["Event", "events"]
+__all__ = ["Event", "Patience", "events"]
 
 _MOST_OF_EVENT = 10_000_000  # bytes
 _MOST_OF_ANSWER = 100_000_000  # bytes; each word comes wrapped in a few hundred
@@ -19,6 +19,27 @@ class Event(NamedTuple):
 
     name: str
     data: bytes
+
+
+class Patience:
+    """Bounds a silence to so many seconds; what merely keeps the connection alive does not end one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin to wait, for the first or the next event."""
+        self._until = asyncio.get_running_loop().time() + self._seconds
+
+    async def with_each(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of a body; raises `TimeoutError`."""
+        while True:
+            async with asyncio.timeout_at(self._until):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm import Completion, Request, Text, Waiting
 from prompt_objects.llm.answer import Answer, Nonsense
-from prompt_objects.llm.events import Event, events
+from prompt_objects.llm.events import Patience, events
 from prompt_objects.llm.failures import Endpoint
 from prompt_objects.llm.retries import USUAL_RETRIES, pause_after
 from prompt_objects.spelling import did_you_mean
@@ -58,6 +58,7 @@ class OpenAILLM:
         self._max_retries = max_retries
         self._asks_for_usage = True
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
+        self._making: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
@@ -104,23 +105,23 @@ class OpenAILLM:
         from openai import APIError
 
         response = await self._open(client, request)
+        patience = Patience(self._timeout)
         try:
-            async with aclosing(events(response.aiter_raw())) as found:
-                while event := await self._next(found):
+            async with (
+                aclosing(patience.with_each(response.aiter_raw())) as pieces,
+                aclosing(events(pieces)) as found,
+            ):
+                async for event in found:
                     chunk = _decoded(event.data)
-                    body = _error_in(event.name, chunk)
-                    if body:
-                        raise self._endpoint.refusal(APIError("it did not say why", response.request, body=body))
+                    told = _error_in(event.name, chunk)
+                    if told:
+                        raise self._endpoint.refusal(APIError("it did not say why", response.request, body=told))
                     yield chunk
+                    patience.renew()
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.cut_off(error) from error
         finally:
             await response.aclose()
-
-    async def _next(self, found: AsyncGenerator[Event, None]) -> Event | None:
-        """Wait for the next event, for as long as a silence may last; None at the end."""
-        async with asyncio.timeout(self._timeout):
-            return await anext(found, None)
 
     async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
         """Send the request; raises `LLMError` where no answer begins."""
@@ -187,8 +188,9 @@ class OpenAILLM:
             raise self._endpoint.bad_key()
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            client = await asyncio.to_thread(self._make_client)  # half a second, most of it importing
-            self._clients.setdefault(loop, client)
+            async with self._making.setdefault(loop, asyncio.Lock()):  # one is enough for a thousand turns
+                if loop not in self._clients:
+                    self._clients[loop] = await asyncio.to_thread(self._make_client)  # half a second, to import
         return self._clients[loop]
 
     def _make_client(self) -> "AsyncOpenAI":

@@ -1,6 +1,7 @@
 """The openai client against a real server on the loopback: answers, failures, cancellation."""
 
 import asyncio
+import gc
 import gzip
 import json
 import socket
@@ -11,6 +12,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 
 from openai_server import (
     USAGE,
@@ -698,3 +700,10 @@ async def test_a_variable_that_cannot_be_used_is_named(
 async def test_an_address_that_is_none_is_told_as_such() -> None:
     with pytest.raises(Unreachable, match="not a URL"):
         await ask(OpenAILLM("small", base_url="http://a\x7fb/v1"))
+
+
+async def test_streams_that_begin_at_once_share_one_client(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+    before = sum(isinstance(each, AsyncOpenAI) for each in gc.get_objects())
+    openai_server.script(*[text("Yes.")] * 20)
+    await asyncio.gather(*(ask(llm) for _ in range(20)))
+    assert sum(isinstance(each, AsyncOpenAI) for each in gc.get_objects()) <= before + 1
