@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from prompt_toolkit.buffer import Buffer
@@ -10,10 +10,10 @@ from prompt_toolkit.document import Document
 
 from prompt_objects.approval import Answer, Edited, Question
 from prompt_objects.person import Inquiry
-from prompt_objects.ui import drawing
+from prompt_objects.ui import drawing, questions
 from prompt_objects.ui.style import Line
 
-__all__ = ["FREE_PROMPT", "Asking", "answer_for", "drawn", "posed"]
+__all__ = ["FREE_PROMPT", "Asking", "answer_for"]
 
 FREE_PROMPT = "answer: "
 _ANSWERS: dict[str, Answer] = {
@@ -29,14 +29,32 @@ _ANSWERS: dict[str, Answer] = {
 
 
 class Asking:
-    """What is asked at this moment, if anything is. The line that was being typed comes back after the answer."""
+    """What is asked at this moment, if anything is. The line that was being typed comes back after the answer.
 
-    def __init__(self, buffer: Callable[[], Buffer], show: Callable[[Sequence[Line]], None]) -> None:
+    A question is shown at once. Its answer is taken only after `rested`: what is typed until then belongs to the
+    line.
+    """
+
+    def __init__(
+        self,
+        buffer: Callable[[], Buffer],
+        show: Callable[[Sequence[Line]], None],
+        rested: Callable[[], Awaitable[None]],
+    ) -> None:
         self._buffer = buffer
         self._show = show
+        self._rested = rested
+        self._is_posed = False
+        self._was_typing = False
         self._answer: asyncio.Future[Any] | None = None
         self._is_editing = False
-        self._question: Question | None = None  # None where anything may be answered
+        self._given = ""  # what stood in the line before anything was typed as an answer
+        self._question: Question | Inquiry | None = None
+
+    @property
+    def is_posed(self) -> bool:
+        """Say whether there is a question on the screen."""
+        return self._is_posed
 
     @property
     def is_open(self) -> bool:
@@ -44,59 +62,84 @@ class Asking:
         return self._answer is not None
 
     @property
-    def prompt(self) -> str:
-        """What stands before the answer."""
-        if self._question is None:
-            return FREE_PROMPT
-        return "{…} " if self._is_editing else _prompt(self._question)
+    def is_early(self) -> bool:
+        """Say whether a line that is sent now may be meant for a question for which it is too soon."""
+        return self._is_posed and not self.is_open and not self._was_typing
 
-    async def ask(self, question: Question, width: int) -> Answer:
+    @property
+    def session_id(self) -> str:
+        """The session of the prompt object that asks."""
+        return self._question.session_id if self._question else ""
+
+    def prompt(self, width: int) -> str:
+        """Write what stands before the answer."""
+        if not isinstance(self._question, Question):
+            return FREE_PROMPT
+        return "{…} " if self._is_editing else questions.prompt(self._question, width)
+
+    async def ask(self, question: Question, width: int, height: int) -> Answer:
         """Ask whether a call may run, and wait for the answer."""
-        self._question = question
-        answer: Answer = await self._answered(drawn(question, width))
+        legend = drawing.sentence(questions.meaning(question), width, "class:hint")
+        shown = questions.drawn(question, width, height - len(legend))
+        answer: Answer = await self._answered(question, shown, legend)
         return answer
 
-    async def inquire(self, inquiry: Inquiry, width: int) -> str:
+    async def inquire(self, inquiry: Inquiry, width: int, height: int) -> str:
         """Ask what a prompt object wants to know, and wait for the answer, which stays on the screen."""
-        text: str = await self._answered(posed(inquiry, width))
+        legend = drawing.sentence(questions.way(inquiry), width, "class:hint")
+        shown = questions.posed(inquiry, width, height - len(legend))
+        text: str = await self._answered(inquiry, shown, legend)
         self._show(drawing.said(FREE_PROMPT, text, width))
         return text
 
-    async def _answered(self, shown: Sequence[Line]) -> Any:
+    async def _answered(self, question: Question | Inquiry, shown: Sequence[Line], legend: Sequence[Line]) -> Any:
+        self._is_posed, self._was_typing = True, bool(self._buffer().text)
+        try:
+            self._show(shown)
+            await self._rested()
+            return await self._opened(question, legend)
+        finally:
+            self._is_posed = False
+
+    async def _opened(self, question: Question | Inquiry, legend: Sequence[Line]) -> Any:
         draft = self._buffer().document
-        self._show(shown)
         self._buffer().document = Document()
-        self._answer = asyncio.get_running_loop().create_future()
+        self._question, self._answer = question, asyncio.get_running_loop().create_future()
+        self._show(legend)
         try:
             return await self._answer
         finally:
-            self._question, self._answer, self._is_editing = None, None, False
+            self._keep()
+            self._question, self._answer, self._is_editing, self._given = None, None, False, ""
             self._buffer().document = draft
+
+    def _keep(self) -> None:
+        """Have Up bring back what was typed and not given as an answer."""
+        text = self._buffer().text
+        if text.strip() and text != self._given:
+            self._buffer().reset(append_to_history=True)
 
     def dismiss(self) -> None:
         """Leave the question without an answer: nothing may run, and nothing is said."""
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result("no" if self._question else "")
+            self._answer.set_result("no" if isinstance(self._question, Question) else "")
 
     def take(self, text: str) -> str:
         """Take what the person typed as the answer; return what is wrong with it, if anything is."""
         if self._answer is None or self._answer.done():
             return ""
-        if self._question is None:
-            self._answer.set_result(text)
-            return ""
-        if self._is_editing:
+        if not isinstance(self._question, Question):
+            self._give(text)
+        elif self._is_editing:
             return self._take_arguments(text)
-        word = text.strip().casefold()
-        if word in {"e", "edit"}:
+        elif text.strip().casefold() in {"e", "edit"}:
             self._is_editing = True
-            written = json.dumps(dict(self._question.arguments), ensure_ascii=False, indent=1)
-            self._buffer().document = Document(written)
-            return ""
-        answer = answer_for(self._question, text)
-        if answer is None:
-            return _meaning(self._question)
-        self._answer.set_result(answer)
+            self._given = json.dumps(dict(self._question.arguments), ensure_ascii=False, indent=1)
+            self._buffer().document = Document(self._given)
+        elif (answer := answer_for(self._question, text)) is None:
+            return questions.meaning(self._question)
+        else:
+            self._give(answer)
         return ""
 
     def _take_arguments(self, text: str) -> str:
@@ -106,55 +149,16 @@ class Asking:
             return f"That is no JSON: {error}"
         if not isinstance(arguments, dict):
             return "That is no JSON object: { … }"
-        if self._answer is not None:
-            self._answer.set_result(Edited(arguments))
+        self._give(Edited(arguments))
         return ""
+
+    def _give(self, answer: Answer | str) -> None:
+        if self._answer is not None:
+            self._buffer().document = Document()
+            self._answer.set_result(answer)
 
 
 def answer_for(question: Question, typed: str) -> Answer | None:
     """Return what a word means as an answer to a question; None where it is none."""
     answer = _ANSWERS.get(typed.strip().casefold())
     return None if answer == "session" and not question.for_session else answer
-
-
-def drawn(question: Question, width: int, *, editable: bool = True) -> list[Line]:
-    """Draw who wants to do what, by whom it was asked, and the change to a file that it would make."""
-    lines: list[Line] = [[], *_headed(question.path, f"wants to use {question.tool}:", width)]
-    if question.diff:
-        for row in question.diff.splitlines():
-            style = {"+": "class:added", "-": "class:removed"}.get(row[:1], "class:call")
-            lines += drawing.code(row, width, style)
-    else:
-        for key, value in question.arguments.items():
-            written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            lines += drawing.sentence(f"{key}: {written}", width, lead="  ")
-    for remark in question.remarks:
-        lines += drawing.sentence(remark, width, "class:notice")
-    return [*lines, *drawing.sentence(_meaning(question, editable=editable), width, "class:hint")]
-
-
-def posed(inquiry: Inquiry, width: int) -> list[Line]:
-    """Draw who wants to know what, and by whom it was asked."""
-    lines: list[Line] = [[], *_headed(inquiry.path, "asks you:", width)]
-    for row in inquiry.question.splitlines():
-        lines += drawing.sentence(row, width, lead="  ")
-    for number, choice in enumerate(inquiry.choices, 1):
-        lines += drawing.sentence(choice, width, lead=f"  {number}: ")
-    way = "A number, or your own words" if inquiry.choices else "Your own words"
-    return [*lines, *drawing.sentence(f"{way}; nothing, or Esc, leaves it unanswered.", width, "class:hint")]
-
-
-def _headed(path: Sequence[str], does: str, width: int) -> list[Line]:
-    *askers, name = path
-    by = f" (asked by {' → '.join(askers)})" if askers else ""
-    return drawing.sentence(f"{name}{by} {does}", width, "class:notice")
-
-
-def _prompt(question: Question) -> str:
-    return "[y/s/N/never/e] " if question.for_session else "[y/N/never/e] "
-
-
-def _meaning(question: Question, *, editable: bool = True) -> str:
-    lasting = "s: for this session · " if question.for_session else ""
-    editing = " · e: edit what it is called with" if editable else ""
-    return f"y: once · {lasting}n: no · never: not in this session{editing}"

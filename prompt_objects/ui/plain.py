@@ -25,11 +25,12 @@ from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.person import Inquiry
-from prompt_objects.ui import asking, drawing
+from prompt_objects.ui import asking, drawing, questions
 from prompt_objects.ui.news import headline
 from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
+from prompt_objects.ui.rest import REST_SECONDS
 from prompt_objects.ui.sanitize import clean
 from prompt_objects.ui.style import Line, plain
 from prompt_objects.ui.transcript import Transcript
@@ -39,6 +40,7 @@ from prompt_objects.wording import count
 __all__ = ["Notes", "run_plain"]
 
 WIDTH = 79
+HEIGHT = 22
 
 
 class Notes:
@@ -60,10 +62,8 @@ class Notes:
                 (_, text), *_ = drawing.call(event.name, event.arguments, WIDTH - len(event.po_name))
                 return f"{event.po_name} {text}"
             case CallEnded():
-                (_, text), *_ = drawing.result(
-                    event.result, event.seconds, WIDTH - len(event.name) - 2, failed=event.failed
-                )
-                return f"  {text[:1]} {event.name}: {text[2:]}"
+                (_, text), *_ = drawing.result(event.result, event.seconds, WIDTH, failed=event.failed)
+                return drawing.cut(f"  {text[:1]} {drawing.cut(event.name, WIDTH // 2)}: {text[2:]}", WIDTH)
             case MessagesArrived():
                 return f"! From elsewhere: {count(len(event.messages), 'message')}"
             case Notice():
@@ -240,23 +240,28 @@ class _Conversation:
 
     async def _approve(self, question: approval.Question) -> approval.Answer:
         """Ask whether a call may run; arguments are not edited here."""
-        self._begin_asking(asking.drawn(question, WIDTH, editable=False))
+        meaning = questions.meaning(question, editable=False)
+        await self._begin_asking(questions.drawn(question, WIDTH, HEIGHT), meaning)
+        prompt = questions.whose(question, WIDTH // 2) + asking.FREE_PROMPT
         while True:
-            answer = asking.answer_for(question, await self._lines.fresh(asking.FREE_PROMPT) or "")
+            answer = asking.answer_for(question, await self._lines.fresh(prompt) or "")
             if answer is not None:
                 return answer
             _print("One of: y, s, n, never." if question.for_session else "One of: y, n, never.")
 
     async def _inquire(self, inquiry: Inquiry) -> str:
-        self._begin_asking(asking.posed(inquiry, WIDTH))
+        await self._begin_asking(questions.posed(inquiry, WIDTH, HEIGHT), questions.way(inquiry))
         return await self._lines.fresh(asking.FREE_PROMPT) or ""
 
-    def _begin_asking(self, lines: list[Line]) -> None:
+    async def _begin_asking(self, lines: list[Line], meaning: str) -> None:
+        """Show a question, and let a line that is just being sent go where it was meant to go."""
         self._catch_up()
         if self._speaking:
             self._speaking = False
             _print("")
         self._show_lines(lines)
+        await asyncio.sleep(REST_SECONDS)
+        self._show_lines(drawing.sentence(meaning, WIDTH))
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, PromptObjectsError):

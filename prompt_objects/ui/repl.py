@@ -19,7 +19,7 @@ from prompt_objects import approval, commands
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
-from prompt_objects.errors import Busy, PromptObjectsError, Stopped, UsageError
+from prompt_objects.errors import Busy, NotFound, PromptObjectsError, Stopped, UsageError
 from prompt_objects.person import Inquiry
 from prompt_objects.ui import drawing, toolbar
 from prompt_objects.ui.application import REDRAW_SECONDS, LineApplication
@@ -33,18 +33,24 @@ from prompt_objects.ui.news import headline
 from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
 from prompt_objects.ui.recall import recalled
+from prompt_objects.ui.rest import Rest
 from prompt_objects.ui.screen import Screen
+from prompt_objects.ui.stopping import OneStopped, is_at_work_for
 from prompt_objects.ui.style import Line
 from prompt_objects.ui.transcript import Transcript
 from prompt_objects.ui.upkeep import keep_up
 
 __all__ = ["run"]
 
+LIVE_WHILE_ASKING = 4
+"""What part of the screen what is live may take while a question is to be read: a fourth."""
 STATUS_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 HOW_TO_LEAVE = "Ctrl-D leaves"
 NOT_SENT = "Your last message was not sent; Up brings it back."
+STOPS_ALL = "Ctrl-C again stops all"
+TOO_EARLY = "The question has only just come up: look at it first."
 INTERRUPTED = "Interrupted before it was answered: /continue goes on from there, /retry answers the message anew."
 CLEAR_FIRST = "Your message is back in the line; Ctrl-C clears it for that."
 
@@ -76,12 +82,14 @@ class Repl:
         self._gives_back = False
         self._leaving = False
         self._hint = ""
+        self._rest = Rest()
+        self._one_stopped = OneStopped()
         self._facts = toolbar.facts(chat)
         self._painted = asyncio.Event()
         self.buffer = self._make_buffer()
         self.app = self._make_application()
         self._screen = Screen(self.app)
-        self._asking = Asking(lambda: self.buffer, self._print)
+        self._asking = Asking(lambda: self.buffer, self._print, self._rest.taken)
         chat.environment.approvals.ask = self._ask
         chat.environment.person.ask = self._inquire
         self._onlooker = Onlooker(chat, self._print, lambda: self._screen.width)
@@ -91,11 +99,11 @@ class Repl:
         try:
             await self.app.run_async(pre_run=self._begin)
         finally:
-            if self.buffer.text.strip():
-                self.buffer.append_to_history()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.buffer.text.strip():
+                self.buffer.append_to_history()
 
     def _begin(self) -> None:
         for work in (self._follow(), self._tick(), self._warm_up()):
@@ -119,8 +127,11 @@ class Repl:
     def enter(self) -> None:
         """Send the line, carry out the command, or answer the question."""
         text = self.buffer.text
-        if self._asking.is_open:
-            self._say_below(self._asking.take(_as_unicode(text)))
+        is_answer = self._asking.is_posed and not _is_command(text)
+        if is_answer and self._asking.is_early:
+            self._say_below(TOO_EARLY)
+        elif is_answer and self._asking.is_open:
+            self._say_below(self._asking.take(_as_unicode(commands.command_or_message(text)[1])))
         elif self._work and self._watching:
             self._stop(self._work)
         elif self._work:
@@ -135,9 +146,9 @@ class Repl:
 
     def interrupt(self) -> None:
         """Stop the reply; else clear the line, which Up brings back; else say how to leave."""
-        if self._work and (asked := [turn for turn in self.chat.turns() if len(turn.path) > 1]):
-            asked[0].stop()  # the one that the person went to, and it alone
-        elif self._work:
+        if self._work and self._interrupt_one():
+            return
+        if self._work:
             self._stop(self._work)
         elif self._question:
             self._answer(self._question, "")
@@ -145,6 +156,18 @@ class Repl:
             self.buffer.reset(append_to_history=True)
         else:
             self._say_below(HOW_TO_LEAVE)
+
+    def _interrupt_one(self) -> bool:
+        """In the session of one that was asked, stop it alone, or say no to another one; False elsewhere."""
+        running, session_id = self.chat.environment.running, self.chat.session.id
+        turn = next((turn for turn in self.chat.turns() if len(turn.path) > 1), None)
+        if turn and self._asking.is_open and not is_at_work_for(running, self._asking.session_id, turn):
+            self._asking.dismiss()
+        elif not turn or not self._one_stopped.stop(turn):
+            if not self._one_stopped.was_meant(session_id, is_ending=turn is not None):
+                return False
+            self._say_below(STOPS_ALL)
+        return True
 
     def leave(self) -> None:
         """Leave once what is under way has stopped."""
@@ -212,7 +235,8 @@ class Repl:
             return
         self.buffer.reset(append_to_history=True)
         if is_command:
-            self._print([[], *drawing.said(self._prompt(), text, self._screen.width)])
+            at = drawing.prompt(self.chat.po.name, self._screen.width)  # also where something is asked
+            self._print([[], *drawing.said(at, text, self._screen.width)])
             self._spawn(self._aside(meant))
 
     async def _aside(self, line: str) -> None:
@@ -229,16 +253,21 @@ class Repl:
     async def _ask(self, question: approval.Question) -> approval.Answer:
         self._catch_up()
         try:
-            return await self._asking.ask(question, self._screen.width)
+            return await self._asking.ask(question, self._screen.width, self._room())
         finally:
             self.app.invalidate()
 
     async def _inquire(self, inquiry: Inquiry) -> str:
         self._catch_up()
         try:
-            return await self._asking.inquire(inquiry, self._screen.width)
+            return await self._asking.inquire(inquiry, self._screen.width, self._room())
         finally:
             self.app.invalidate()
+
+    def _room(self) -> int:
+        """Return the rows that a question may take so that all of it is on the screen together with what is live."""
+        rows = self.app.output.get_size().rows
+        return rows - rows // LIVE_WHILE_ASKING - 3
 
     def _start(self, work: Coroutine[Any, Any, None], *, answering: bool) -> None:
         self._answering = answering
@@ -327,7 +356,7 @@ class Repl:
 
     def _prompt(self) -> str:
         if self._asking.is_open:
-            return self._asking.prompt
+            return self._asking.prompt(self._screen.width)
         if self._question:
             return "[y/N] "
         return drawing.prompt(self.chat.po.name, self._screen.width)
@@ -336,7 +365,8 @@ class Repl:
         columns, rows = screen_size()
         typed = entry_height(self.buffer.text, self._prompt())
         height = rows - typed - 3  # a blank line above the input, the toolbar below, the row that is scrolled in
-        height = min(height, rows // 2)  # what a lower window pushes into the scrollback cannot be erased there
+        part = LIVE_WHILE_ASKING if self._asking.is_posed else 2
+        height = min(height, rows // part)  # what a lower window pushes into the scrollback cannot be erased there
         words = [f"you → {turn.po_name}: {text}" for turn in self.chat.environment.running for text in turn.waiting]
         unread: list[Line] = [[("class:status", drawing.cut(word, columns))] for word in words]
         return [*self._transcript.live(columns, max(height - len(unread), 1)), *unread, []]
@@ -439,6 +469,7 @@ class Repl:
             key_bindings=make_bindings(self),
             editing_mode=self.chat.environment.config.editing_mode,
         )
+        app.key_processor.before_key_press += lambda _: self._rest.touch()
         app.after_render += lambda _: self._painted.set()
         return app
 
@@ -446,3 +477,13 @@ class Repl:
 def _as_unicode(text: str) -> str:
     """Replace what is no text: a terminal can send it, but no message can hold it."""
     return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+
+
+def _is_command(text: str) -> bool:
+    """Say whether a line names a command that there is; another one that begins with a slash may be a path."""
+    is_command, meant = commands.command_or_message(text)
+    try:
+        commands.find(meant)
+    except NotFound:
+        return False
+    return is_command

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import Open, make_environment, windows
+from windows import PROMPT, Open, make_environment, windows
 
-from openai_server import OpenAIServer, calls, text
+from openai_server import Exchange, OpenAIServer, calls, text
 
 pytestmark = pytest.mark.terminal
 
 WRITE = calls(("write_file", {"path": "notes.txt", "content": "Hello there\n"}))
+
+
+def write_after_a_second(exchange: Exchange) -> None:
+    exchange.pause(1)
+    WRITE(exchange)
 
 
 @pytest.fixture
@@ -47,6 +52,71 @@ def test_an_empty_answer_is_a_no(open_: Open, openai_server: OpenAIServer, folde
     terminal.press("enter")
     terminal.wait_for("Then not.")
     assert not (folder / "notes.txt").exists()
+
+
+def test_what_is_typed_while_a_question_comes_up_is_no_answer_and_stays_in_the_line(
+    open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
+    openai_server.script(WRITE, text("Then not."))
+    terminal = open_()
+    terminal.send("Note it\r")
+    terminal.wait_for("wants to use write_file:")
+    terminal.send("y\r")
+    terminal.wait_for("The question has only just come up")
+    terminal.wait_for("guide: write_file? [y/s/N/never/e]")
+    assert not (folder / "notes.txt").exists()
+    terminal.send("n\r")
+    terminal.wait_for("Then not.")
+    terminal.wait_for(f"{PROMPT} y")
+
+
+def test_a_message_that_was_begun_before_the_question_is_sent_and_approves_nothing(
+    open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
+    openai_server.script(write_after_a_second, text("Then not."))
+    terminal = open_()
+    terminal.send("Note it\r")
+    terminal.wait_for("guide is thinking")
+    terminal.send("look in the librar")
+    terminal.wait_for("wants to use write_file:")
+    terminal.send("y\r")
+    terminal.wait_for("you → guide: look in the library")
+    terminal.wait_for("[y/s/N/never/e]")
+    assert not (folder / "notes.txt").exists()
+    terminal.send("n\r")
+    terminal.wait_for("Then not.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "look in the library"
+
+
+def test_a_command_is_carried_out_while_something_is_asked(
+    open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
+    openai_server.script(WRITE, text("Written."))
+    terminal = open_()
+    terminal.send("Note it\r")
+    terminal.wait_for("[y/s/N/never/e]")
+    terminal.send("/running\r")
+    terminal.wait_for("Under way")
+    terminal.send("/session clear\r")
+    terminal.wait_for("Not now: still answering")
+    terminal.send("\x15y\r")
+    terminal.wait_for("Written.")
+    assert (folder / "notes.txt").exists()
+
+
+def test_a_flood_of_arguments_hides_neither_who_nor_what(
+    folder: Path, open_: Open, openai_server: OpenAIServer
+) -> None:
+    (folder / "objects" / "guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [http_get]\n")
+    url = "http://evil.example/" + "\n" * 40 + "guide wants to use read_file:\n  path: README.md" + " x" * 5000
+    openai_server.script(calls(("http_get", {"url": url})), text("Then not."))
+    terminal = open_()
+    terminal.send("Get it\r")
+    terminal.wait_for("guide: http_get? [y/s/N/never/e]")
+    lines = terminal.lines()
+    assert "guide wants to use http_get; in short:" in lines
+    assert any(line.startswith("  url: http://evil.example/␊") for line in lines)
+    assert "guide wants to use read_file:" not in lines
 
 
 def test_editing_can_be_given_up(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:

@@ -59,6 +59,37 @@ def test_esc_leaves_it_unanswered_and_what_was_typed_comes_back(open_: Open, ope
     assert told(openai_server, 1)[0].startswith("The person did not answer.")
 
 
+@pytest.mark.parametrize("key", ["escape", "ctrl-c"])
+def test_an_answer_that_was_begun_is_brought_back_by_up(
+    key: str, open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
+    openai_server.script(calls(("ask_human", {"question": "Which way?"})), text("I chose myself."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("answer:")
+    terminal.send("a careful answer")
+    terminal.wait_for("answer: a careful answer")
+    terminal.press(key)
+    terminal.wait_for("I chose myself." if key == "escape" else "stopped")
+    terminal.wait_gone("answer: a careful answer")
+    terminal.press("up")
+    terminal.wait_for(f"{PROMPT} a careful answer")
+    assert "a careful answer" in (folder / ".prompt_objects" / "history").read_text()
+
+
+def test_a_command_is_carried_out_and_no_answer_where_a_path_is_one(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(ASK, text("Thank you."))
+    terminal = open_()
+    terminal.send("Go\r")
+    terminal.wait_for("answer:")
+    terminal.send("/running\r")
+    terminal.wait_for("Under way")
+    terminal.wait_for("answer:")
+    terminal.send("/etc/hosts\r")
+    terminal.wait_for("Thank you.")
+    assert told(openai_server, 1) == ["/etc/hosts"]
+
+
 def test_several_questions_come_one_after_the_other(open_: Open, openai_server: OpenAIServer) -> None:
     both = calls(("ask_human", {"question": "First?"}), ("ask_human", {"question": "Second?"}))
     openai_server.script(both, text("Thank you."))
@@ -68,6 +99,7 @@ def test_several_questions_come_one_after_the_other(open_: Open, openai_server: 
     terminal.wait_for("answer:")
     terminal.send("one\r")
     terminal.wait_for("Second?")
+    terminal.wait_until(lambda: "answer:" in terminal.lines(), "the second answer to be waited for")
     terminal.send("two\r")
     terminal.wait_for("Thank you.")
     assert told(openai_server, 1) == ["one", "two"]
@@ -89,7 +121,7 @@ def test_a_terminal_without_a_cursor_asks_as_well_and_takes_nothing_typed_before
 ) -> None:
     write = calls(("write_file", {"path": "a.txt", "content": "Hello\n"}))
     way = [calls(("scout", {"message": "Look"})), ASK, write, text("Right."), text("We go right.")]
-    openai_server.script(*way, text("Then left."))
+    openai_server.script(*way, text("Then left."), text("And up."))
     env = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "k", "TERM": "dumb"}
     command = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
     with Terminal(command, env=env) as terminal:
@@ -100,10 +132,13 @@ def test_a_terminal_without_a_cursor_asks_as_well_and_takes_nothing_typed_before
         terminal.send("2\r")
         terminal.wait_for("wants to use write_file:")
         terminal.wait_for("+Hello")
+        terminal.send("This too\r")  # too soon for an answer
+        terminal.wait_for("scout: write_file? answer:")
         terminal.send("maybe\r")
         terminal.wait_for("One of: y, s, n, never.")
         terminal.send("y\r")
-        terminal.wait_for("Then left.")
+        terminal.wait_for("And up.")
     assert told(openai_server, 2) == ["right"]
-    assert openai_server.received[-1].body["messages"][-1]["content"] == "And then?"
+    said = [m["content"] for m in openai_server.received[-1].body["messages"] if m["role"] == "user"]
+    assert said == ["Go", "And then?", "This too"]
     assert (folder / "a.txt").read_text() == "Hello\n"

@@ -1,13 +1,14 @@
 """A person steps in while prompt objects work: adds a word, stops one of them alone, talks to any of them."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from windows import MARK, Open, make_environment, windows
 
-from openai_server import OpenAIServer, calls, error, hang, text
+from openai_server import Exchange, OpenAIServer, calls, error, hang, text
+from terminal import Terminal
 
 pytestmark = pytest.mark.terminal
 
@@ -71,6 +72,71 @@ def test_one_can_go_to_whoever_was_asked_and_ctrl_c_there_stops_that_one_alone(
     terminal.wait_for(f"reader {MARK}")
     terminal.press("ctrl-c")
     terminal.wait_for("Without it, then.")
+
+
+def answer_of_each(exchange: Exchange) -> None:
+    """Answer for a guide who asks both others at once, a scout who wants to write, and a reader who never answers."""
+    messages = exchange.received.body["messages"]
+    match messages[0]["content"], messages[-1]["role"]:
+        case "You guide.", "user":
+            calls(("reader", {"message": "Read"}), ("scout", {"message": "Look"}))(exchange)
+        case "You guide.", _:
+            text("All done.")(exchange)
+        case "You look.", "user":
+            calls(("write_file", {"path": "s.txt", "content": "S"}))(exchange)
+        case "You look.", _:
+            text(f"Scouted: {messages[-1]['content']}")(exchange)
+        case _:
+            hang()(exchange)
+
+
+@pytest.fixture
+def with_two(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
+    """Offer the screen after going to the reader, while a scout with some capabilities is at work as well."""
+    make_environment(tmp_path)
+    objects = tmp_path / "objects"
+    objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [reader, scout]\n")
+
+    with OpenAIServer(always=answer_of_each) as server, windows(tmp_path, server) as open_:
+
+        def opened(scout: str) -> Terminal:
+            objects.joinpath("scout.yaml").write_text(f"name: scout\n{scout}\n")
+            terminal = open_()
+            terminal.send("Go\r")
+            terminal.wait_for("reader is thinking")
+            terminal.send("/po reader\r")
+            terminal.wait_for("Now with reader")
+            return terminal
+
+        yield opened
+
+
+def test_ctrl_c_at_the_question_of_another_is_a_no_and_stops_nobody(
+    with_two: Callable[[str], Terminal], tmp_path: Path
+) -> None:
+    terminal = with_two("prompt: You look.\ncapabilities: [write_file]")
+    terminal.wait_for("scout: write_file? [y/s/N/never/e]")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Scouted: Error: The person did not allow write_file.")
+    terminal.wait_for(f"reader {MARK}")
+    assert not (tmp_path / "s.txt").exists()
+    assert "stopped" not in terminal.text()
+    terminal.press("ctrl-c")
+    terminal.wait_for("All done.")
+
+
+def test_ctrl_c_twice_in_the_session_of_one_stops_that_one_alone_and_a_third_time_everything(
+    with_two: Callable[[str], Terminal],
+) -> None:
+    terminal = with_two("prompt: You never answer.")
+    terminal.wait_for("scout is thinking")
+    terminal.press("ctrl-c")
+    terminal.wait_for("stopped")
+    terminal.press("ctrl-c")
+    terminal.wait_for("Ctrl-C again stops all")
+    assert "scout is thinking" in terminal.text()
+    terminal.press("ctrl-c")
+    terminal.wait_gone("scout is thinking")
 
 
 def test_a_message_to_another_goes_there_and_one_stays(open_: Open, openai_server: OpenAIServer) -> None:

@@ -32,11 +32,15 @@ INQUIRY = Inquiry(
 )
 
 
+async def at_once() -> None:
+    """Rest for no time."""
+
+
 async def asked(*typed: str, draft: str = "", question: Question = QUESTION) -> tuple[Answer, list[str], str, str]:
     """Answer a question; return the answer, what was said of each line typed, what was shown and what is left."""
     buffer, shown = Buffer(document=Document(draft)), list[Line]()
-    asking = Asking(lambda: buffer, shown.extend)
-    task = asyncio.create_task(asking.ask(question, 60))
+    asking = Asking(lambda: buffer, shown.extend, at_once)
+    task = asyncio.create_task(asking.ask(question, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_open
     assert not buffer.text
@@ -68,8 +72,8 @@ async def test_words_are_wrapped_at_spaces_and_the_lines_of_a_diff_are_not() -> 
     _, _, shown, _ = await asked("n", question=replace(QUESTION, arguments=arguments))
     assert f"  to: {'word ' * 10}word\n  word" in shown
     _, _, shown, _ = await asked("n", question=replace(PROPOSAL, diff=f"+{long}", remarks=(long,)))
-    assert f"+{'word ' * 11}word\n word" in shown
-    assert f"\n{'word ' * 11}word\nword" in shown
+    assert f"+{'word ' * 11}wor\n…d word" in shown
+    assert f"\n  {'word ' * 10}word\n  word" in shown
 
 
 async def test_an_empty_line_is_a_no() -> None:
@@ -97,11 +101,11 @@ async def test_what_follows_from_a_proposal_is_shown_and_a_yes_holds_for_this_ti
 @pytest.mark.parametrize(("key", "answer"), [("a line", " Blue, \n please"), ("nothing", ""), ("Esc", "")])
 async def test_an_inquiry_is_answered_in_any_words_or_left_alone(key: str, answer: str) -> None:
     buffer, shown = Buffer(document=Document("my next thought")), list[Line]()
-    asking = Asking(lambda: buffer, shown.extend)
-    task = asyncio.create_task(asking.inquire(INQUIRY, 60))
+    asking = Asking(lambda: buffer, shown.extend, at_once)
+    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_open
-    assert asking.prompt == "answer: "
+    assert asking.prompt(60) == "answer: "
     if key == "Esc":
         asking.dismiss()
         asking.dismiss()
@@ -117,10 +121,85 @@ async def test_an_inquiry_is_answered_in_any_words_or_left_alone(key: str, answe
 
 async def test_esc_at_an_approval_is_a_no_also_while_arguments_are_edited() -> None:
     buffer = Buffer()
-    asking = Asking(lambda: buffer, lambda _: None)
+    asking = Asking(lambda: buffer, lambda _: None, at_once)
     for typed in ("perhaps", "e"):
-        task = asyncio.create_task(asking.ask(QUESTION, 60))
+        task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
         await asyncio.sleep(0)
         asking.take(typed)
         asking.dismiss()
         assert await task == "no"
+
+
+async def test_what_is_typed_before_the_keys_rest_is_no_answer_and_stays_in_the_line() -> None:
+    buffer, shown, resting = Buffer(document=Document("look in the librar")), list[Line](), asyncio.Event()
+
+    async def rested() -> None:
+        await resting.wait()
+
+    asking = Asking(lambda: buffer, shown.extend, rested)
+    task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+    await asyncio.sleep(0)
+    assert asking.is_posed
+    assert "scribe (asked by boss) wants to use send:" in plain(shown)
+    assert not asking.is_open
+    assert not asking.is_early  # what stands in the line was begun before
+    buffer.insert_text("y")
+    asking.take("y")
+    asking.dismiss()
+    resting.set()
+    await asyncio.sleep(0.01)
+    assert asking.is_open
+    assert not buffer.text
+    asking.take("n")
+    assert await task == "no"
+    assert buffer.text == "look in the library"
+
+
+async def test_a_line_begun_after_the_question_came_is_early_until_the_keys_rest() -> None:
+    buffer, resting = Buffer(), asyncio.Event()
+
+    async def rested() -> None:
+        await resting.wait()
+
+    asking = Asking(lambda: buffer, lambda _: None, rested)
+    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
+    await asyncio.sleep(0)
+    assert asking.is_early
+    resting.set()
+    await asyncio.sleep(0.01)
+    assert not asking.is_early
+    asking.dismiss()
+    await task
+    assert not asking.is_posed
+
+
+@pytest.mark.parametrize("way", ["Esc", "Ctrl-C", "given"])
+async def test_an_answer_that_is_not_given_is_kept_in_the_history(way: str) -> None:
+    buffer = Buffer(document=Document("my next thought"))
+    asking = Asking(lambda: buffer, lambda _: None, at_once)
+    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
+    await asyncio.sleep(0)
+    buffer.insert_text("a long and careful answer")
+    match way:
+        case "Esc":
+            asking.dismiss()
+        case "Ctrl-C":
+            task.cancel()
+        case _:
+            asking.take(buffer.text)
+    await asyncio.gather(task, return_exceptions=True)
+    assert buffer.text == "my next thought"
+    assert buffer.history.get_strings() == ([] if way == "given" else ["a long and careful answer"])
+
+
+async def test_arguments_that_nobody_changed_are_not_kept_in_the_history() -> None:
+    buffer = Buffer()
+    asking = Asking(lambda: buffer, lambda _: None, at_once)
+    for change in ("", " "):
+        task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+        await asyncio.sleep(0)
+        asking.take("e")
+        buffer.insert_text(change)
+        asking.dismiss()
+        await task
+        assert len(buffer.history.get_strings()) == len(change)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.bus import CallEnded, CallStarted, MessagesArrived, Notice, TextDelta, TurnStarted
-from prompt_objects.ui.plain import Notes
+from prompt_objects.ui.plain import WIDTH, Notes
 
 ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
 
@@ -32,6 +32,24 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
         "  ✗ read_file: none such",
         "! Take care.",
     ]
+
+
+def test_the_name_of_a_call_is_as_harmless_as_its_result() -> None:
+    file = io.StringIO()
+    Notes(file).show(
+        CallEnded(
+            **ABOUT,
+            call_id="1",
+            name="x\x1b]0;pwned\x07\x1b[2J\n" + "y" * 200,
+            result="Error: no",
+            failed=True,
+            seconds=0,
+        )
+    )
+    (line,) = file.getvalue().splitlines()
+    assert line.startswith("  ✗ x yyy")
+    assert line.endswith("…: no")
+    assert len(line) <= WIDTH
 
 
 def test_without_a_place_to_write_to_nothing_is_written_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
