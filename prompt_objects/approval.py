@@ -4,18 +4,19 @@ Calls that only read run at once; those that write, start programs or use the ne
 something else is said. Where nobody can be asked, what would be asked about is refused: nothing ever waits unseen.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from prompt_objects.context import Context
 from prompt_objects.definition import Capability
 from prompt_objects.effect import Approval, Effect, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.person import Person
-from prompt_objects.tools import Preview, Tool
+from prompt_objects.tools import Preview, Run, Tool
 from prompt_objects.tools.confined import Confined
 from prompt_objects.tools.long_result import is_kept
 
@@ -57,9 +58,9 @@ _USUAL: Mapping[Effect, Approval] = {"read": "always", "write": "ask", "execute"
 class Approvals:
     """What may run in an environment. `ask` asks a person; None where there is nobody.
 
-    `usual` is what holds for a tool by its effect where a definition says nothing; `allowed` names tools that run
-    unasked unless their definition forbids them; `previews` make, by a tool's name, the diff that a call would cause;
-    `person` is who is asked, of which there is one whatever else is asked of them.
+    `usual` is what holds for a tool by its effect where a definition says nothing; what it forbids no definition
+    allows. `allowed` names tools that run where a person would be asked; `previews` make, by a tool's name, the diff
+    that a call would cause; `person` is who is asked, of which there is one whatever else is asked of them.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class Approvals:
         self._usual = {**_USUAL, **usual}
         self._allowed = frozenset(allowed)
         self._previews = previews or {}
-        self._answers: dict[tuple[str | None, str, str], Literal["session", "never"]] = {}
+        self._answers: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
+        self._own_tools: frozenset[str] | None = None
         self._person = person or Person()
 
     def guarding(self, tool: Tool, capability: Capability) -> Tool:
@@ -82,7 +84,7 @@ class Approvals:
             tool.name,
             tool.description,
             tool.parameters,
-            tool.run,
+            self._bound(tool, capability),
             tool.effect,
             tool.each_time,
             approvals=self,
@@ -96,12 +98,12 @@ class Approvals:
         said = self.rule(tool, capability, context)
         if said == "never":
             raise ToolError(f"{tool.name} may not be used here.")
-        if said == "always" or (not tool.each_time and _is_within(capability, arguments, context)):
+        if said == "always" or self._within(tool, capability, arguments, context):
             return arguments
         while True:
-            preview = await self._preview(tool, arguments, context)  # raises what the call would
             async with self._person.attention(context.budget):
-                answer = await self._answer(tool, arguments, context, preview)
+                preview = await self._preview(tool, capability, arguments, context)  # raises what the call would
+                answer = await self._answer(tool, capability, arguments, context, preview)
             if isinstance(answer, Edited) and tool.each_time:
                 arguments = answer.arguments  # to be seen once more, with what follows from them
             elif isinstance(answer, Edited):
@@ -109,25 +111,65 @@ class Approvals:
             elif answer in {"no", "never"}:
                 told = "Do not try it again; answer with what you have."
                 raise ToolError(f"The person did not allow {tool.name}. {told}")
-            else:
-                return preview.arguments or arguments
+            elif (await self._preview(tool, capability, arguments, context)).diff == preview.diff:
+                return preview.arguments or arguments  # else the file has changed meanwhile, and is shown anew
 
     def rule(self, tool: Tool, capability: Capability, context: Context) -> Approval:
-        """Say whether a call runs, is asked about, or is refused; arguments may still make a difference."""
-        said = capability.approval or self._usual[tool.effect]
-        if said == "ask" and tool.name in self._allowed:
-            said = "always"
-        if tool.each_time:
-            said = stricter(said, "ask")
-        return stricter(said, context.approvals.get(capability.key, said))
+        """Say whether a call runs, is asked about, or is refused; arguments may still make a difference.
 
-    async def _preview(self, tool: Tool, arguments: dict[str, Any], context: Context) -> Preview:
-        previewer = self._previews.get(tool.name)
+        It is the strictest of what holds for those on the path that have the capability.
+        """
+        said: Approval = "ask" if tool.each_time else "always"
+        for each in _on_path(capability, context):
+            said = stricter(said, self._said(tool, each))
+        is_allowed = said == "ask" and not tool.each_time and self._is_allowed(tool, capability, context)
+        return "always" if is_allowed else said
+
+    def _said(self, tool: Tool, capability: Capability) -> Approval:
+        """Say what holds for one prompt object by itself."""
+        usual = self._usual[tool.effect]
+        return usual if usual == "never" else capability.approval or usual
+
+    def _is_allowed(self, tool: Tool, capability: Capability, context: Context) -> bool:
+        """Say whether a tool was allowed in advance; the name of one of the environment means none of a server."""
+        if tool.name not in self._allowed or capability.kind != "mcp":
+            return tool.name in self._allowed
+        if self._own_tools is None:
+            self._own_tools = frozenset(context.around.look().graph.tools)
+        return tool.name not in self._own_tools
+
+    def _within(self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
+        """Say whether all on the path that have the capability let a call run unasked, by its arguments at least."""
+        return not tool.each_time and all(
+            self._said(tool, each) == "always" or _fits(each, arguments, context)
+            for each in _on_path(capability, context)
+        )
+
+    def _bound(self, tool: Tool, capability: Capability) -> Run:
+        """Have a call that runs unasked for its arguments' sake know how far that goes."""
+
+        async def run(arguments: dict[str, Any], context: Context) -> str:
+            def permits(others: Mapping[str, Any]) -> bool:
+                return self._within(tool, capability, others, context)
+
+            asks = self.rule(tool, capability, context) == "ask"
+            return await tool.run(
+                arguments, replace(context, permits=permits if asks and permits(arguments) else None)
+            )
+
+        return run
+
+    async def _preview(
+        self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
+    ) -> Preview:
+        previewer = self._previews.get(tool.name) if capability.kind != "mcp" else None
         shown = await previewer(arguments, context) if previewer else ""
         return Preview(shown) if isinstance(shown, str) else shown
 
-    async def _answer(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Answer:
-        key = (context.root_session_id, context.path[-1], tool.name)
+    async def _answer(
+        self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context, preview: Preview
+    ) -> Answer:
+        key = (context.root_session_id, context.path[-1], capability.key, tool.name)
         known = self._answers.get(key)
         if known == "never" or (known and not tool.each_time):
             return known
@@ -163,7 +205,13 @@ class _Guarded(Tool, frozen=True, kw_only=True):
         return self.approvals.rule(self, self.capability, context)
 
 
-def _is_within(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
+def _on_path(capability: Capability, context: Context) -> Iterator[Capability]:
+    """Yield what each prompt object on the path says of a capability, among them the one that uses it."""
+    yield capability
+    yield from context.approvals.get(capability.key, ())
+
+
+def _fits(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
     """Say whether the arguments are such as the definition allows unasked; a path counts as what it leads to."""
     if not capability.allow:
         return False

@@ -69,7 +69,7 @@ class Catalogue:
     def _definition(self, file: Path) -> "Definition":
         try:
             status = file.stat()
-            version: object = (status.st_mtime_ns, status.st_size, status.st_ino)
+            version: object = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         except OSError:
             version = None
         known = self._read.get(file)

@@ -81,7 +81,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """An MCP server: a program that is started, with its arguments and environment, or a URL, with its headers.
 
     `${NAME}` is put in place only when it is started. With `trust_hints`, a tool of which it says that it only
-    reads is taken to do so.
+    reads is taken to do so. `timeout` is how many seconds a call may take.
     """
 
     command: _Filled | None = None
@@ -90,6 +90,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     url: _Url | None = None
     headers: dict[str, str] = {}
     trust_hints: bool = False
+    timeout: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
 
 
 class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):

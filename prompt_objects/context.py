@@ -1,21 +1,21 @@
 """What a running turn may reach: its session, who asked whom, the folder, the bus, what it may take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.budget import Budget
 from prompt_objects.bus import Bus
-from prompt_objects.effect import Approval, Effect, stricter
+from prompt_objects.effect import Approval, Effect
 from prompt_objects.errors import ToolError
 from prompt_objects.sessions.record import new_id
 from prompt_objects.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from prompt_objects.definition import Definition
+    from prompt_objects.definition import Capability, Definition
     from prompt_objects.sessions.session import Session
 
 __all__ = ["Context", "Usable"]
@@ -48,8 +48,9 @@ class Context(Struct, frozen=True, kw_only=True):
     from there to here, empty until a turn has begun; `call_id` is the call that asked for it.
     `depth` is how many prompt objects deep a message may still be passed on, `budget` what the turn may take, None
     until it has begun. `root_session_id` is that of the session in which it all started, `approvals` what the prompt
-    objects on the path say of tools and servers, by the key of the capability, the strictest of it. `tools` are what
-    the turn may call, known when a call is carried out.
+    objects on the path say of tools and servers, by the key of the capability. `tools` are what the turn may call,
+    known when a call is carried out. `permits` says whether a call that runs unasked for its arguments' sake would do
+    so with others; None where it runs whatever they are.
     """
 
     around: Surroundings
@@ -62,8 +63,9 @@ class Context(Struct, frozen=True, kw_only=True):
     call_id: str | None = None
     budget: Budget | None = None
     root_session_id: str | None = None
-    approvals: Mapping[str, Approval] = {}
+    approvals: Mapping[str, tuple["Capability", ...]] = {}
     tools: Mapping[str, Usable] = {}
+    permits: Callable[[Mapping[str, Any]], bool] | None = None
 
     @classmethod
     def at_root(cls, around: Surroundings, depth: int) -> "Context":
@@ -104,11 +106,11 @@ class Context(Struct, frozen=True, kw_only=True):
             approvals=self._with_approvals(definition),
         )
 
-    def _with_approvals(self, definition: "Definition") -> dict[str, Approval]:
+    def _with_approvals(self, definition: "Definition") -> "dict[str, tuple[Capability, ...]]":
         said = dict(self.approvals)
-        for capability in definition.capabilities:
-            if capability.approval:
-                said[capability.key] = stricter(capability.approval, said.get(capability.key, capability.approval))
+        for each in definition.capabilities:
+            if each.kind != "po":
+                said[each.key] = (*said.get(each.key, ()), each)
         return said
 
     def for_call(self, call_id: str, tools: Mapping[str, Usable] | None = None) -> "Context":

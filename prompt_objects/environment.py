@@ -29,7 +29,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import StoreOptions, open_store
-from prompt_objects.sessions.stores.url import beside, resolved
+from prompt_objects.sessions.stores.url import beside, places, resolved
 from prompt_objects.surroundings import Surroundings
 from prompt_objects.trace.recorder import Recorder
 
@@ -253,7 +253,21 @@ class Environment:
             store=self.store,
             workspace=self.workspace,
             look=self.look,
+            private=(self.data_dir, *self._store_places()),
+            guarded=self._guarded(),
         )
+
+    def _store_places(self) -> list[Path]:
+        """Return where sessions are on this disk, also those of a store that another one stands in for."""
+        usual = resolved(self.config.store, self.folder) if self.config.store else self.store_url
+        return [place for url in {usual, self.store_url} for place in places(url, outside=self.folder)]
+
+    def _guarded(self) -> tuple[Path, ...]:
+        if not self.config.mcp_servers:
+            return ()
+        from prompt_objects.mcp.named import guarded
+
+        return guarded(self.folder, self.config.mcp_servers)
 
     def look(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "Survey":
         """Look at all definitions as their files now stand; `drafts` are texts that stand for those in files."""

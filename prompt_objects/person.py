@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
@@ -40,11 +41,13 @@ class Person:
 
     def __init__(self) -> None:
         self.ask: Asker | None = None
-        self._attention = asyncio.Lock()
+        self._attention: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def attention(self, budget: Budget | None) -> AsyncIterator[None]:
         """Have the person to oneself for a block, whose time counts for no limit."""
+        # A lock belongs to the loop in which somebody first had to wait for it, and a person outlives loops.
+        lock = self._attention.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         with budget.excused() if budget else nullcontext():
-            async with self._attention:
+            async with lock:
                 yield

@@ -30,6 +30,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
 
     `prefixes` remembers what requests began with. `folder` is the environment's, `data_dir` where it keeps its state,
     `store` where sessions live, and `workspace` the folder of what belongs to them. `look` looks at all definitions.
+    Of what is in the folder, tools reach nothing of `private`, and write nothing of `guarded`.
     """
 
     bus: Bus
@@ -41,3 +42,5 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     store: "Store"
     workspace: Path
     look: Look
+    private: tuple[Path, ...]
+    guarded: tuple[Path, ...]

@@ -30,19 +30,32 @@ class Toolbox(Struct, frozen=True):
 def open_toolbox(
     folder: Path, *, given: Iterable[Tool] = (), http_allow: Collection[str] = (), trust: Trust | None = None
 ) -> Toolbox:
-    """Collect the tools of the environment in `folder`; of two with one name the first counts.
+    """Collect the tools of the environment in `folder`; of two with one name the first counts: what is built in.
 
-    `given` are a program's own. `http_allow` are hosts that http_get may ask although they are not public. What
-    stands in `tools/*.py` is loaded if the person trusts it as it is; `trust` is by default that of the user.
+    `given` are a program's own, which come next. `http_allow` are hosts that http_get may ask although they are not
+    public. What stands in `tools/*.py` is loaded if the person trusts it as it is; `trust` is by default that of the
+    user.
     """
     files, conversation = (*FILE_TOOLS, search_files, *EDIT_TOOLS), (ask_human, notes, list_capabilities)
     built_in = (*files, http_get(http_allow), *conversation, *PROPOSAL_TOOLS)
-    tools = {tool.name: tool for tool in (*given, *built_in)}
+    tools = {tool.name: tool for tool in built_in}
     notices: list[str] = []
-    for found in _found(folder, tools, trust):
+    for found in (_of_program(given, tools), *_found(folder, tools, trust)):
         tools.update(found.tools)
         notices += found.notices
     return Toolbox(tools, tuple(notices))
+
+
+def _of_program(given: Iterable[Tool], taken: Collection[str]) -> Found:
+    """Take a program's own tools; those of names in `taken` are not to be had."""
+    tools: dict[str, Tool] = {}
+    notices: list[str] = []
+    for tool in given:
+        if tool.name in taken or tool.name in tools:
+            notices.append(f"There is a tool called {tool.name!r} already; that of the program is left out.")
+        else:
+            tools[tool.name] = tool
+    return Found(tools, tuple(notices))
 
 
 def _found(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[Found]:

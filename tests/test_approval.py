@@ -122,6 +122,59 @@ async def test_authority_only_shrinks_along_a_delegation(tmp_path: Path) -> None
     assert (await written(tmp_path, objects, "once", script=script, start="boss"))[1] is None
 
 
+ALWAYS, ASKS, NOTES = "approval: always", "approval: ask", "allow: {path: 'notes/*'}"
+
+
+@pytest.mark.parametrize(
+    ("boss", "child", "settings", "allow", "times", "is_written"),
+    [
+        (ASKS, NOTES, "", (), 1, False),
+        ("", ALWAYS, "", (), 1, False),
+        ("", NOTES, "", (), 1, False),
+        ("allow: {path: 'src/*'}", ALWAYS, "", (), 1, False),
+        (NOTES, "", "", (), 1, False),
+        ("", ALWAYS, "approval: {write: always}\n", (), 0, True),
+        (NOTES, ALWAYS, "", (), 0, True),
+        (NOTES, "allow: {path: '*.txt'}", "", (), 0, True),
+        (ALWAYS, ALWAYS, "", (), 0, True),
+        (None, ALWAYS, "", (), 0, True),
+        (None, ASKS, "", (), 1, False),
+        (ASKS, ALWAYS, "", ("write_file",), 0, True),
+        ("approval: never", ALWAYS, "", ("write_file",), 0, False),
+        (None, ALWAYS, "approval: {write: never}\n", ("write_file",), 0, False),
+        ("", ALWAYS, "approval: {write: never}\n", (), 0, False),
+    ],
+)
+async def test_a_call_runs_unasked_only_if_all_on_the_path_that_have_the_tool_would_have_it_so(  # noqa: PLR0913
+    tmp_path: Path,
+    *,
+    boss: str | None,
+    child: str,
+    settings: str,
+    allow: tuple[str, ...],
+    times: int,
+    is_written: bool,
+) -> None:
+    own = "" if boss is None else f", {{tool: write_file, {boss}}}"
+    objects = {
+        "boss": f"name: boss\ncapabilities: [scribe{own}]\nprompt: Ask.\n",
+        "scribe": f"name: scribe\ncapabilities: [{{tool: write_file, {child}}}]\nprompt: Write.\n",
+    }
+    (tmp_path / "environment.yaml").write_text(settings)
+    script = [calls(("scribe", {"message": "Write"})), WRITE, "a", "b"]
+    asked, text, _ = await written(tmp_path, objects, "no", script=script, start="boss", allow=allow)
+    assert (len(asked), text is not None) == (times, is_written)
+
+
+async def test_a_prompt_object_called_like_a_tool_says_nothing_of_the_tool(tmp_path: Path) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [{po: write_file}]\nprompt: Ask.\n",
+        "write_file": "name: write_file\ncapabilities: [{tool: write_file, approval: always}]\nprompt: Write.\n",
+    }
+    script = [calls(("write_file", {"message": "Write"})), WRITE, "a", "b"]
+    assert (await written(tmp_path, objects, None, script=script, start="boss"))[1] == "Hello\n"
+
+
 async def test_the_environment_says_what_holds_for_an_effect(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
     assert (await written(tmp_path, house(), None))[1] == "Hello\n"

@@ -150,6 +150,19 @@ async def test_a_changed_file_counts_from_the_next_turn_on(tmp_path: Path) -> No
         assert llm.requests[1].tools == []
 
 
+async def test_a_change_that_keeps_time_and_size_counts_too(tmp_path: Path) -> None:
+    llm = ScriptedLLM(["First", "Second"])
+    async with open_house(tmp_path, llm) as env:
+        file = env.folder / "objects" / "helper.yaml"
+        before, text = file.stat(), file.read_text()
+        await env["helper"].receive("Go")
+        file.write_text(text.replace("You help", "You hepl"))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        await env["helper"].receive("Go")
+    first, second = (request.messages[0]["content"] for request in llm.requests)
+    assert second == first.replace("help", "hepl") != first
+
+
 async def test_a_running_turn_keeps_its_definition(tmp_path: Path) -> None:
     def change(request: Request) -> Message:
         (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: Changed.\n")

@@ -145,6 +145,22 @@ async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Pat
     assert all(result.startswith("Made") for result in results[:2])
 
 
+def test_who_was_waited_for_in_one_loop_is_there_in_the_next(tmp_path: Path) -> None:
+    async def approve(_question: Question) -> Answer:
+        await asyncio.sleep(0.01)
+        return "once"
+
+    make_house(tmp_path, {"asker": ASKER})
+    names = [[f"{n}{each}.txt" for each in "ab"] for n in range(3)]
+    writing = [calls(*[("write_file", {"path": name, "content": "x"}) for name in two]) for two in names]
+    llm = ScriptedLLM([reply for each in writing for reply in (each, "Done.")])
+    with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.approvals.ask = approve
+        for _ in range(3):
+            assert env["asker"].receive_sync("Go").text == "Done."
+    assert len(list(tmp_path.glob("*.txt"))) == 6
+
+
 async def test_a_cancelled_question_lets_the_next_one_be_asked(tmp_path: Path) -> None:
     reached = asyncio.Event()
 

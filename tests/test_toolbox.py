@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from prompt_objects.toolbox import open_toolbox
+from prompt_objects.tools import Tool
 from prompt_objects.tools.discovery import read_tool_files
+from prompt_objects.tools.edit import write_file
 from prompt_objects.tools.files import read_file
 from prompt_objects.trust import Trust, digest_of
 
@@ -54,6 +56,14 @@ def test_trust_is_kept_in_a_private_file_and_a_broken_one_trusts_nothing(tmp_pat
     assert not Trust(file).holds(tmp_path, "abc")
 
 
-def test_a_tool_of_the_program_comes_first(tmp_path: Path) -> None:
-    own = type(read_file)("mine", "Mine", read_file.parameters, read_file.run)
-    assert open_toolbox(tmp_path, given=[own]).tools["mine"] is own
+def test_a_name_is_given_once_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    own, second, shadow = (
+        Tool(name, "Mine", read_file.parameters, read_file.run) for name in ("mine", "mine", "write_file")
+    )
+    toolbox = open_toolbox(tmp_path, given=[own, second, shadow])
+    assert toolbox.tools["mine"] is own
+    assert toolbox.tools["write_file"] is write_file
+    assert toolbox.notices == tuple(
+        f"There is a tool called '{name}' already; that of the program is left out."
+        for name in ("mine", "write_file")
+    )

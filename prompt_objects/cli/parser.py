@@ -76,7 +76,7 @@ _TO_CHAT = (
         "--allow",
         action="append",
         metavar="TOOL",
-        help="a tool that may run without a person being asked, unless its definition forbids it; may be repeated",
+        help="a tool that may run without a person being asked, unless it is forbidden; may be repeated",
     ),
     _argument("--branch", action="store_true", help="where another is at the session, send it in a copy of it"),
 )

@@ -11,7 +11,7 @@ from prompt_objects.cli.opening import meant_folder
 from prompt_objects.cli.streams import confirm, put
 from prompt_objects.config import load_config
 from prompt_objects.locate import require_environment
-from prompt_objects.mcp.trust import described, is_trusted, trust_servers
+from prompt_objects.mcp.trust import review
 from prompt_objects.tools.discovery import read_tool_files
 from prompt_objects.trust import Trust, digest_of
 from prompt_objects.ui.sanitize import clean_line
@@ -67,9 +67,10 @@ def _matters(folder: Path, trust: Trust) -> Iterator[_Matter]:
         )
     servers = load_config(folder, os.environ).mcp_servers
     if servers:
+        reviewed = review(folder, servers)  # before it is shown: what is trusted is what the person read
         yield _Matter(
-            lines=("MCP servers:", *(f"  {line}" for line in described(folder, servers))),
+            lines=("MCP servers:", *(f"  {line}" for line in reviewed.lines)),
             question="Programs among them can do whatever you can do, and each gets what it is given. May they run?",
-            is_trusted=is_trusted(folder, servers, trust),
-            trust=lambda: trust_servers(folder, servers, trust),
+            is_trusted=reviewed.is_trusted(trust),
+            trust=lambda: reviewed.accept(trust),
         )

@@ -1,6 +1,8 @@
 """Findings about authority: what an object has done that it may not do itself."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from enum import IntEnum
+from typing import TypeAlias
 
 from prompt_objects.graph.finding import Finding
 from prompt_objects.graph.links import Graph, Link, Way
@@ -10,45 +12,126 @@ from prompt_objects.graph.survey import Survey
 __all__ = ["authority", "gained"]
 
 _DEEDS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
-_UNASKED = " without a person being asked"
+
+
+class Freedom(IntEnum):
+    """How far something may be used: never, when a person is asked, unasked within patterns, or unasked."""
+
+    NEVER = 0
+    ASKED = 1
+    WITHIN = 2
+    UNASKED = 3
+
+
+_HOW: Mapping[Freedom, str] = {
+    Freedom.ASKED: "",
+    Freedom.WITHIN: ", within patterns without a person being asked",
+    Freedom.UNASKED: ", without a person being asked",
+}
+
+Key: TypeAlias = tuple[str, str]
+"""What tells one power from another: that it is a tool or a server, and its name."""
+
+
+class _Powers:
+    """What each object could do to the world itself, and what those allow by whom it passes.
+
+    What an MCP server's tools do is not known before it runs, so they count as having an effect.
+    """
+
+    def __init__(self, survey: Survey) -> None:
+        self.graph = survey.graph
+        self._survey = survey
+        self._said: dict[Key, dict[str, tuple[Link, Freedom]]] = {}
+        for link in self.graph.links:
+            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target] in _DEEDS):
+                self._said.setdefault(_key(link), {})[link.owner] = (link, self._freedom(link))
+        self._open: dict[frozenset[str], Graph] = {}
+        self._reached: dict[tuple[frozenset[str], str], list[tuple[str, Way]]] = {}
+
+    def own(self, name: str) -> Iterator[tuple[Link, Freedom]]:
+        """Yield what an object could use itself."""
+        return (by[name] for by in self._said.values() if name in by and by[name][1])
+
+    def borrowed(self, owner: str) -> list[tuple[Way, Link, Freedom]]:
+        """Find what others can do for `owner` that it cannot itself, each as freely as can be, the nearest first."""
+        found = [each for key in self._said for each in self._through_others(owner, key)]
+        return sorted(found, key=lambda each: (len(each[0]), each[0], each[1].capability.at))
+
+    def _through_others(self, owner: str, key: Key) -> Iterator[tuple[Way, Link, Freedom]]:
+        by = self._said[key]
+        held = [by[owner][0]] if owner in by else []
+        for freedom in sorted({freedom for _, freedom in by.values() if freedom}, reverse=True):
+            if any(not link.capability.tools for link in held):
+                return
+            barred = frozenset(name for name, (_, least) in by.items() if least < freedom)
+            for name, path in self._reach(owner, barred):
+                if name in by and by[name][1] >= freedom and not _covered(by[name][0], held):
+                    held.append(by[name][0])
+                    yield path, by[name][0], freedom
+
+    def _reach(self, owner: str, barred: frozenset[str]) -> list[tuple[str, Way]]:
+        """Return whom `owner` gets to, the nearest first; a stricter rule bars the way."""
+        if barred not in self._open:
+            whole = self.graph
+            self._open[barred] = Graph(
+                {name: each for name, each in whole.definitions.items() if name not in barred},
+                objects=whole.objects,
+                tools=whole.tools,
+                servers=whole.servers,
+                bounds=self._survey.bounds,
+            )
+        if (barred, owner) not in self._reached:
+            reached = self._open[barred].reach(owner)
+            self._reached[barred, owner] = sorted(reached.items(), key=lambda each: len(each[1]))
+        return self._reached[barred, owner]
+
+    def _freedom(self, link: Link) -> Freedom:
+        """Say what holds for the object itself; what the environment forbids, no definition allows."""
+        places, settings = self._survey.places, self._survey.settings
+        is_local = link.kind == "server" and places.value(settings, "mcp_servers", link.target, "url") is None
+        effect = self.graph.tools[link.target] if link.kind == "tool" else "execute" if is_local else "network"
+        usual = places.value(settings, "approval", effect)
+        said = usual if usual == "never" else link.capability.approval or usual
+        if said in {"never", "always"}:
+            return Freedom.NEVER if said == "never" else Freedom.UNASKED
+        return Freedom.WITHIN if link.capability.allow else Freedom.ASKED
 
 
 def authority(survey: Survey) -> Iterator[Finding]:
-    """Find tools with an effect on the world that an object reaches only through those whom it may ask.
-
-    What an MCP server's tools do is not known before it runs, so they count as having one.
-    """
-    graph = survey.graph
+    """Find tools with an effect on the world that an object reaches only through those whom it may ask."""
+    powers, graph = _Powers(survey), survey.graph
     for owner, definition in graph.definitions.items():
-        for path, link in _borrowed(graph, owner):
+        for path, link, freedom in powers.borrowed(owner):
             way = (*path, link.target)
-            unasked = f",{_UNASKED}" if link.capability.approval == "always" else ""
             yield Finding(
                 severity="warning",
                 kind="authority",
                 file=definition.file,
                 at=graph.asks(owner)[path[1]].capability.at,
-                text=f"{owner} reaches {_named(graph, link)} only through others{unasked}: {arrows(way)}.",
+                text=f"{owner} reaches {_named(graph, link)} only through others{_HOW[freedom]}: {arrows(way)}.",
                 path=way,
             )
 
 
-def gained(before: Graph, after: Graph, name: str) -> Iterator[str]:
-    """Say what `name` could do to the world after a change that it could not do itself before, or had to ask for."""
-    known = {_power(link) for link in (_powers(before, name) if name in before.definitions else ())}
-    for link in _powers(after, name):
-        if _power(link) not in known:
-            capability = link.capability
-            unasked = _UNASKED if capability.approval == "always" else ""
-            partly = ", within its patterns without a person being asked" if capability.allow and not unasked else ""
-            yield f"{name} could use {_named(after, link).rstrip(',')}{unasked}{partly}."
+def gained(before: Survey, after: Survey, name: str) -> Iterator[str]:
+    """Say what `name` could do to the world itself after a change that it could not before, or had to ask for."""
+    known = list(_Powers(before).own(name))
+    for link, freedom in _Powers(after).own(name):
+        if not any(_includes(own, (link, freedom)) for own in known):
+            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_HOW[freedom]}."
 
 
-def _power(link: Link) -> tuple[object, ...]:
-    """Return what makes one power another: what it is, and how far a person is asked about it."""
-    capability = link.capability
-    allowed = tuple(sorted(capability.allow.items()))
-    return (link.kind, link.target, capability.approval, allowed, tuple(sorted(capability.tools)))
+def _includes(known: tuple[Link, Freedom], wanted: tuple[Link, Freedom]) -> bool:
+    """Tell whether what is known allows all that is wanted."""
+    (own, own_freedom), (link, freedom) = known, wanted
+    within = freedom == own_freedom == Freedom.WITHIN
+    has_patterns = not within or own.capability.allow == link.capability.allow
+    return _covered(link, [own]) and own_freedom >= freedom and has_patterns
+
+
+def _key(link: Link) -> Key:
+    return link.kind, link.target
 
 
 def _named(graph: Graph, link: Link) -> str:
@@ -57,28 +140,11 @@ def _named(graph: Graph, link: Link) -> str:
     return f"{link.target}, which {_DEEDS[graph.tools[link.target]]},"
 
 
-def _borrowed(graph: Graph, owner: str) -> Iterator[tuple[Way, Link]]:
-    """Yield what others can do for `owner` that it cannot do itself, each thing once, by the shortest path."""
-    held = list(_powers(graph, owner))
-    for name, path in sorted(graph.reach(owner).items(), key=lambda reached: len(reached[1])):
-        for link in _powers(graph, name):
-            if not _covered(link, held):
-                held.append(link)
-                yield path, link
-
-
-def _powers(graph: Graph, name: str) -> Iterator[Link]:
-    for link in graph.uses(name):
-        is_power = link.kind == "server" or graph.tools[link.target] in _DEEDS
-        if is_power and link.capability.approval != "never":
-            yield link
-
-
 def _covered(link: Link, held: Iterable[Link]) -> bool:
     """Tell whether one of `held` gives what `link` does; without patterns it gives all of a server's tools."""
     wanted = set(link.capability.tools)
     return any(
-        (own.kind, own.target) == (link.kind, link.target)
+        _key(own) == _key(link)
         and (not own.capability.tools or (bool(wanted) and wanted <= set(own.capability.tools)))
         for own in held
     )

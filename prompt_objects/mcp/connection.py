@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects.errors import ToolError
+from prompt_objects.mcp.incoming import Incoming, Unreadable
 from prompt_objects.mcp.transport import LastWords
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _START_SECONDS = 60.0
 _END_SECONDS = 8.0
 _NEWS_SECONDS = 1.0
 
+T = TypeVar("T")
+
 
 class Connection:
     """A server from its start to its end; it starts at once, in the running loop.
@@ -30,8 +33,12 @@ class Connection:
 
     def __init__(self, reach: Reach) -> None:
         self.words = LastWords()
+        self.news: dict[str, None] = {}
+        """What was wrong with what it sent, in sentences, each once; who tells the person leaves it there."""
+        self._told = 0
         self._reach = reach
         self._loop = asyncio.get_running_loop()
+        self._unreadable: asyncio.Future[None] = self._loop.create_future()
         self._ready: asyncio.Future[ClientSession] = self._loop.create_future()
         self._end = asyncio.Event()
         self._task = asyncio.create_task(self._live())
@@ -78,6 +85,25 @@ class Connection:
             await asyncio.wait([self._task], timeout=_NEWS_SECONDS)
         return self.is_over
 
+    async def answer(self, request: Coroutine[Any, Any, T]) -> T:
+        """Wait for an answer. Raises `Unreadable` where a message comes meanwhile that might have been it."""
+        asking, unreadable = asyncio.ensure_future(request), self._unreadable
+        try:
+            either: list[asyncio.Future[Any]] = [asking, unreadable]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise Unreadable("it sent an answer that cannot be read")
+            return asking.result()
+        finally:
+            if not asking.done():
+                asking.cancel()
+                await asyncio.wait([asking])
+
+    def untold(self) -> list[str]:
+        """Return what is to be told to the person since this was last asked."""
+        told, self._told = self._told, len(self.news)
+        return list(self.news)[told:]
+
     def end(self) -> None:
         """Have the server end, without waiting for it."""
         self._end.set()
@@ -96,10 +122,24 @@ class Connection:
         client_type = await asyncio.to_thread(_client_type)
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(_START_SECONDS):
-                client = client_type(self._reach(self.words, self._tell_end), cache=None)
+                client = client_type(self._streams(lambda: client.session.protocol_version), cache=None)
                 await stack.enter_async_context(client)
             self._ready.set_result(client.session)
             await self._end.wait()
+
+    @asynccontextmanager
+    async def _streams(self, version: Callable[[], str | None]) -> AsyncIterator[Any]:
+        async with self._reach(self.words, self._tell_end) as (reading, writing):
+            yield Incoming(reading, version, self._leave_out, self._complain), writing
+
+    def _leave_out(self, tool: str) -> None:
+        self.news[f"describes its tool {tool!r} in a way that makes no sense; it is left out."] = None
+
+    def _complain(self, is_message: bool) -> None:  # noqa: FBT001 - it is called by its place only
+        self.news["sent something that cannot be read."] = None
+        if is_message:
+            self._unreadable.set_result(None)
+            self._unreadable = self._loop.create_future()
 
     def _tell_end(self) -> None:
         with suppress(RuntimeError):  # the loop has ended meanwhile

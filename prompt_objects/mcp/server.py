@@ -1,7 +1,8 @@
 """One MCP server of an environment, over all its starts: what it offers, and calls to it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,12 +11,14 @@ from prompt_objects.config_file import ServerConfig
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
+from prompt_objects.mcp.filling import Filling
+from prompt_objects.mcp.incoming import Unreadable
 from prompt_objects.mcp.tools import effect_of, name_for, text_from
-from prompt_objects.mcp.transport import filled_in, reach
+from prompt_objects.mcp.transport import reach
 from prompt_objects.tools import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Coroutine
 
     from mcp import ClientSession
     from mcp.types import CallToolResult
@@ -27,6 +30,7 @@ _MOST_FAILURES = 2
 _MOST_PAGES = 100
 _PATIENCE_SECONDS = 2.0
 _LIST_SECONDS = 10.0
+_WAITING_SECONDS = 10.0
 _LONGEST_DESCRIPTION = 4_000
 _LONGEST_COMPLAINT = 500
 _FORGOTTEN = "Session terminated"  # what the package says where an HTTP server does not know the session any more
@@ -53,7 +57,7 @@ class Server:
         self._is_trusted = is_trusted
         self._config = config
         self._folder = folder
-        self._environ = environ
+        self._filling = Filling(config, environ)
         self._connection: Connection | None = None
         self._failures = 0
 
@@ -70,7 +74,8 @@ class Server:
 
     def _tool(self, tool: "ServerTool") -> Tool:
         async def run(arguments: dict[str, Any], context: Context) -> str:
-            result = await self._ask(context, lambda session: _call(session, tool.name, arguments))
+            with self._told_to_wait(tool.name, context):
+                result = await self._ask(context, lambda session: self._call(session, tool.name, arguments))
             text = text_from(result)
             if result.is_error:
                 raise ToolError(text)
@@ -85,7 +90,11 @@ class Server:
         )
 
     async def _ask(
-        self, context: Context, request: "Callable[[ClientSession], Awaitable[T]]", *, may_repeat: bool = False
+        self,
+        context: Context,
+        request: "Callable[[ClientSession], Coroutine[Any, Any, T]]",
+        *,
+        may_repeat: bool = False,
     ) -> T:
         """Have the server answer, and once more where the connection was lost and that does no harm.
 
@@ -98,28 +107,56 @@ class Server:
                 raise
             return await self._answer(context, request)
 
-    async def _answer(self, context: Context, request: "Callable[[ClientSession], Awaitable[T]]") -> T:
+    async def _answer(self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]") -> T:
         connection, session = await self._connected(context)
         from mcp import MCPError
         from mcp.types import CONNECTION_CLOSED
 
         try:
-            return await request(session)
+            return await connection.answer(request(session))
         except MCPError as error:
             if error.message == _FORGOTTEN:
                 connection.end()
                 self._forget(connection)
                 raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
             if error.code != CONNECTION_CLOSED:
-                raise ToolError(f"{self.name}: {error.message}") from error
+                raise ToolError(f"{self.name}: {self._filling.hidden(error.message)}") from error
             await self._lose(connection, context)
             problem = f"{self.name} broke off before it answered; whether the call took effect is unknown."
             raise _Lost(problem, unheard=False) from error
         except TimeoutError as error:
             raise ToolError(f"The MCP server {self.name} does not say what it offers.") from error
         except (ValueError, RuntimeError) as error:
-            complaint = str(error)[:_LONGEST_COMPLAINT]
+            complaint = self._filling.hidden(str(error))[:_LONGEST_COMPLAINT]
             raise ToolError(f"{self.name} gave an answer that is not valid: {complaint}") from error
+        except Unreadable as error:
+            problem = "sent an answer that cannot be read; whether a call took effect is unknown."
+            raise ToolError(f"{self.name} {problem}") from error
+        finally:
+            for news in connection.untold():
+                tell(context, self._filling.hidden(f"The MCP server {self.name} {news}"))
+
+    async def _call(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                return await _call(session, tool, arguments)
+        except TimeoutError as error:
+            seconds = f"{self._config.timeout:g} seconds"
+            problem = f"{self.name} did not answer within {seconds}; whether the call took effect is unknown."
+            raise ToolError(problem) from error
+
+    @contextmanager
+    def _told_to_wait(self, tool: str, context: Context) -> Iterator[None]:
+        """Tell the person of a call that takes long, once."""
+        patience = min(_WAITING_SECONDS, self._config.timeout / 2)
+        news = (
+            f"Still waiting for {tool!r} of the MCP server {self.name}; a call may take {self._config.timeout:g} s."
+        )
+        waiting = asyncio.get_running_loop().call_later(patience, tell, context, news)
+        try:
+            yield
+        finally:
+            waiting.cancel()
 
     # Starts and ends
 
@@ -136,7 +173,9 @@ class Server:
             return connection, await connection.session()
         except ToolError as error:
             self._mourn(connection, context)
-            raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
+            raise ToolError(
+                f"The MCP server {self.name} does not start: {self._filling.hidden(str(error))}"
+            ) from error
         finally:
             waiting.cancel()
 
@@ -145,7 +184,7 @@ class Server:
             problem = f"The MCP server {self.name} failed {_MOST_FAILURES} times and is not started again"
             raise ToolError(f"{problem}, unless the person starts the program anew. Do without it.")
         try:
-            config = filled_in(self._config, self._environ)
+            config = self._filling.config()
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
         return Connection(lambda words, on_end: reach(config, self._folder, words, on_end))
@@ -169,7 +208,8 @@ class Server:
         if connection.was_ready:
             what = "ended unexpectedly" if self._config.url is None else "was lost"
             then = "It is started again when it is needed." if self._may_start else "It is not started again."
-            tell(context, f"The MCP server {self.name} {what}: {connection.reason.rstrip('.')}. {then}")
+            reason = self._filling.hidden(connection.reason).rstrip(".")
+            tell(context, f"The MCP server {self.name} {what}: {reason}. {then}")
 
     def _forget(self, connection: Connection) -> bool:
         if self._connection is not connection:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["effect_of", "name_for", "text_from"]
 
 _LONGEST_NAME = 64
+_LONGEST_RESULT = 10_000_000
 _FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -39,11 +40,20 @@ def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
 
 
 def text_from(result: "CallToolResult") -> str:
-    """Return a result as text: its texts, with what is no text named in its place."""
+    """Return a result as text: its texts, with what is no text named in its place; what is beyond all use is cut."""
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
-    return "\n".join(parts).encode(errors="replace").decode() or "(It answered nothing.)"
+    kept, room = [], _LONGEST_RESULT
+    for part in parts:
+        if room <= 0:
+            break
+        kept.append(part[:room])
+        room -= len(part) + 1
+    if room < 0:
+        length = sum(len(part) + 1 for part in parts)
+        kept.append(f"[cut off here: the server answered {length:,} characters]")
+    return "\n".join(kept).encode(errors="replace").decode() or "(It answered nothing.)"
 
 
 def _part(block: "ContentBlock") -> str:

@@ -3,15 +3,14 @@
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prompt_objects.config_file import VARIABLE, ServerConfig
-from prompt_objects.errors import ToolError
+from prompt_objects.config_file import ServerConfig
 
-__all__ = ["LastWords", "filled_in", "reach"]
+__all__ = ["LastWords", "reach"]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MOST_BYTES = 4_000
@@ -33,25 +32,6 @@ class LastWords:
         """Return the last line that is not empty."""
         lines = self._said.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
-
-
-def filled_in(server: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
-    """Put variables of the process environment in place. Raises `ToolError` for one that is not set."""
-
-    def fill(text: str) -> str:
-        for name in VARIABLE.findall(text):
-            if name not in environ:
-                raise ToolError(f"the environment variable {name} is not set.")
-        return VARIABLE.sub(lambda found: environ[found[1]], text)
-
-    return ServerConfig(
-        command=server.command and fill(server.command),
-        args=tuple(fill(argument) for argument in server.args),
-        env={name: fill(value) for name, value in server.env.items()},
-        url=server.url and fill(server.url),
-        headers={name: fill(value) for name, value in server.headers.items()},
-        trust_hints=server.trust_hints,
-    )
 
 
 @asynccontextmanager
@@ -79,7 +59,9 @@ async def _program(
     command = [server.command or "", *server.args]
     if sys.platform != "win32":  # there, whatever a program starts ends with this one as it is
         command = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(os.getpid()), *command]
-    parameters = StdioServerParameters(command=command[0], args=command[1:], env=server.env, cwd=folder)
+    parameters = StdioServerParameters(
+        command=command[0], args=command[1:], env=server.env, cwd=folder, encoding_error_handler="replace"
+    )
     reading, writing = os.pipe()
     threading.Thread(target=_listen, args=(reading, words, on_end), name="MCP errors", daemon=True).start()
     async with AsyncExitStack() as stack:
@@ -105,7 +87,7 @@ async def _service(server: ServerConfig, words: LastWords) -> AsyncIterator[Any]
         if response.is_error:
             words.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
 
-    timeout = Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS)
+    timeout = Timeout(_CONNECT_SECONDS, read=max(_SILENCE_SECONDS, server.timeout))
     async with (
         AsyncClient(headers=server.headers, timeout=timeout, event_hooks={"response": [note]}) as client,
         streamable_http_client(server.url or "", http_client=client) as streams,

@@ -1,66 +1,84 @@
 """Whether a person trusts what environment.yaml says of MCP servers: it starts programs and sends secrets."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from prompt_objects.config import CONFIG_FILE
 from prompt_objects.config_file import ServerConfig
-from prompt_objects.errors import StoreError
+from prompt_objects.errors import StoreError, UsageError
+from prompt_objects.mcp.named import named
+from prompt_objects.mcp.snapshot import snapshot
 from prompt_objects.trust import Trust, digest_of
+from prompt_objects.wording import count
 
-__all__ = ["described", "is_trusted", "trust_servers"]
+__all__ = ["Review", "is_trusted", "review", "trust_servers"]
+
+
+class Review(Struct, frozen=True):
+    """Servers of an environment as they were at one moment: what the person reads, and what stands for it."""
+
+    file: Path
+    lines: tuple[str, ...]
+    digest: str
+
+    def is_trusted(self, trust: Trust) -> bool:
+        """Say whether the person trusts just this."""
+        return trust.holds(self.file, self.digest)
+
+    def accept(self, trust: Trust) -> None:
+        """Trust just this from now on, whatever has changed meanwhile. Raises `StoreError`."""
+        trust.add(self.file, self.digest)
+
+
+def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
+    """Look at servers, and at all files of the environment in `folder` that they may run.
+
+    Raises `StoreError` where one cannot be read, and `UsageError` where there are too many.
+    """
+    try:
+        files = {name: snapshot(folder, server) for name, server in servers.items()}
+        lines = tuple(_described(folder, servers, files))
+    except OSError as error:
+        raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    # The folder belongs to it, as environment.yaml may be a link to a file that other environments share.
+    said = msgspec.json.encode([str(folder.resolve()), servers, files], order="deterministic")
+    file = folder / CONFIG_FILE
+    return Review(file, lines, digest_of({file: said}))
 
 
 def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> bool:
     """Say whether the person trusts these servers of the environment in `folder` just as they are now.
 
-    Files of that folder which their commands name are part of it. `trust` is by default that of the user.
+    Files of that folder which they may run are part of it. `trust` is by default that of the user.
     """
     try:
-        digest = _digest(folder, servers)
-    except OSError:  # what cannot be read was not read by the person either
+        return review(folder, servers).is_trusted(trust or Trust.of_user())
+    except (StoreError, UsageError):  # what cannot be read was not read by the person either
         return False
-    return (trust or Trust.of_user()).holds(folder / CONFIG_FILE, digest)
 
 
 def trust_servers(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> None:
-    """Trust them from now on, until something of them changes. Raises `StoreError`."""
-    try:
-        digest = _digest(folder, servers)
-    except OSError as error:
-        raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    (trust or Trust.of_user()).add(folder / CONFIG_FILE, digest)
+    """Trust them as they are now, until something of them changes. Raises what `review` does."""
+    review(folder, servers).accept(trust or Trust.of_user())
 
 
-def described(folder: Path, servers: Mapping[str, ServerConfig]) -> Iterator[str]:
-    """Yield, for the person who is to trust them, a line for each server and for each file that it would run."""
+def _described(
+    folder: Path, servers: Mapping[str, ServerConfig], files: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    """Yield a line for each server, for each path that it names, and for how much is trusted with them."""
     for name, server in sorted(servers.items()):
         what = server.url or " ".join((server.command or "", *server.args))
-        given = ", ".join((*server.env, *server.headers))
+        given = ", ".join(
+            (*(f"{key}={value}" for key, value in server.env.items()), *map(": ".join, server.headers.items()))
+        )
         hints = "; what it says of its tools is believed" if server.trust_hints else ""
         yield f"{name}: {what}{f' (is given {given})' if given else ''}{hints}"
-        for file in _files(folder, server):
-            yield f"  {file}"
-
-
-def _digest(folder: Path, servers: Mapping[str, ServerConfig]) -> str:
-    # The folder belongs to it, as environment.yaml may be a link to a file that other environments share.
-    said = msgspec.json.encode([str(folder.resolve()), servers], order="deterministic")
-    files = {file: _sum(file) for server in servers.values() for file in _files(folder, server)}
-    return digest_of({folder / CONFIG_FILE: said, **files})
-
-
-def _sum(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
-
-
-def _files(folder: Path, server: ServerConfig) -> Iterator[Path]:
-    """Yield the files of the environment's folder that a command names: who changes them changes what is run."""
-    for word in (server.command or "", *server.args):
-        file = folder / word
-        if word and "\0" not in word and file.resolve().is_relative_to(folder.resolve()) and file.is_file():
-            yield file
+        within = named(folder, server)
+        for path in within.paths:
+            yield f"  {folder / path.relative_to(folder.resolve())}{'/' if path.is_dir() else ''}"
+        contents = sum(key.endswith("\0content") for key in files[name])
+        if contents > len(within.paths) or any(path.is_dir() for path in within.paths):
+            yield f"  {count(contents, 'file')} in all, with those beside and below"

@@ -22,18 +22,20 @@ _SET_UP = ("objects", "tools", CONFIG_FILE)
 
 
 class Confined(Struct, frozen=True):
-    """Everything below `folder` but hidden files and folders, where people keep their keys, and `private`, if any.
+    """Everything below `folder` but hidden files and folders, where people keep their keys, and what is `private`.
 
-    Paths are those that a model names, relative to `folder`; methods raise `ToolError`, in words for the model.
+    What is `guarded` can be read and not written. Paths are those that a model names, relative to `folder`; methods
+    raise `ToolError`, in words for the model.
     """
 
     folder: Path
-    private: Path | None
+    private: tuple[Path, ...] = ()
+    guarded: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, context: Context) -> "Confined":
         """Return what a call may reach."""
-        return cls(context.folder, context.data_dir)
+        return cls(context.folder, context.around.private, context.around.guarded)
 
     def resolve(self, path: str) -> Path:
         """Follow a path to what it means; refuse an absolute one, `..`, and links that lead out."""
@@ -48,7 +50,7 @@ class Confined(Struct, frozen=True):
         inside = target.relative_to(root).parts if target.is_relative_to(root) else (".",)
         if any(part.startswith(".") for part in (*parts, *inside)):
             raise ToolError(f"{path!r} is hidden, or leads out of what may be read.")
-        if self.private and _is_within(target, self.private.resolve()):
+        if any(_is_within(target, place.resolve()) for place in self.private):
             raise ToolError(f"{path!r} belongs to the environment's own state, which cannot be read.")
         return target
 
@@ -93,7 +95,18 @@ class Confined(Struct, frozen=True):
             raise ToolError(f"{path!r} is the environment's folder. Give the path of a file.")
         if any(_is_within(target, root / name) for name in _SET_UP):
             raise ToolError(f"{path!r} belongs to the set-up of the environment, which tools do not write.")
+        if any(_is_within(target, place) for place in self.guarded):
+            raise ToolError(f"{path!r} is part of what MCP servers run, which tools do not write.")
         return self.relative(path)
+
+    def identities(self) -> list[tuple[int, int]]:
+        """Return what private files and folders are recognised by, wherever they are met."""
+        found = []
+        for place in self.private:
+            with suppress(OSError):
+                status = place.stat()
+                found.append((status.st_dev, status.st_ino))
+        return found
 
     def write(self, path: str, data: bytes) -> None:
         """Make a file, with the folders above it, or replace its content; its permissions stay as they are.

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ __all__ = ["Change", "Draft", "changed_object", "consequences", "new_object"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _BOM = "\ufeff"
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # what a person who is shown a text does not see
-_JOINERS = "\n\r\t\u200c\u200d"  # of lines, and within words and signs of some scripts
+_BLANK = re.compile(  # what is of other kinds, but is not seen either: fillers, selectors of variants, and the like
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U0001d159\U000e0000-\U000e0fff]"
+)
+_MEANT = re.compile(  # ends of lines, tabs, and what joins words and signs of some scripts, or colours a sign, once
+    "\r?\n|\t|(?<=[^\0-\x7f\u200c\u200d])[\u200c\u200d](?![\u200c\u200d])"
+    "|(?<=[\xa9\xae\u203c-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff])\ufe0f|\ufe0f(?=\u20e3)"
+)
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -98,7 +106,7 @@ def consequences(draft: Draft, look: Look) -> tuple[str, ...]:
     news = [finding for finding in check(then) if finding.text not in known]
     if errors := [finding for finding in news if finding.severity == "error"]:
         raise ToolError(" ".join(_error_in(draft, finding) for finding in errors))
-    powers = gained(now.graph, then.graph, draft.name)
+    powers = gained(now, then, draft.name)
     return (*powers, *(f"{finding.severity.capitalize()}: {finding.text}" for finding in news))
 
 
@@ -219,10 +227,14 @@ def _sound(draft: Draft, folder: Path) -> Draft:
 
 def _refuse_unseen(text: str, before: str = "") -> None:
     """Raise `ToolError` where a text has characters that cannot be seen, more than there were before."""
-    for character in sorted(set(text)):
-        is_unseen = unicodedata.category(character) in _UNSEEN and character not in _JOINERS
-        if is_unseen and text.count(character) > before.count(character):
-            raise ToolError(f"The character U+{ord(character):04X} cannot be seen; a definition does without it.")
+    for character in sorted(_unseen(text) - _unseen(before)):
+        raise ToolError(f"The character U+{ord(character):04X} cannot be seen; a definition does without it.")
+
+
+def _unseen(text: str) -> Counter[str]:
+    """Count the characters that cannot be seen, where they have no business."""
+    rest = _MEANT.sub("", text)
+    return Counter(each for each in rest if unicodedata.category(each) in _UNSEEN or _BLANK.match(each))
 
 
 def _in_words(error: DefinitionError, file: Path) -> str:

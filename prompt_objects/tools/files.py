@@ -101,7 +101,7 @@ def listing(within: Confined, path: str = ".", *, recursive: bool = False) -> st
     target = within.resolve(path)
     if not target.is_dir():
         raise ToolError(f"There is no folder {path!r}.")
-    entries = islice(_walk(target) if recursive else _visible(target), MOST_ENTRIES + 1)
+    entries = islice(_walk(target, within.identities()) if recursive else _visible(target), MOST_ENTRIES + 1)
     lines = [_described(entry, target) for entry in entries]
     if len(lines) > MOST_ENTRIES:
         lines[-1] = f"[more than {MOST_ENTRIES} entries; list a folder below]"
@@ -115,12 +115,20 @@ def _visible(folder: Path) -> list[Path]:
         raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield everything below, a folder before what is in it; links are not followed."""
+def _walk(folder: Path, private: list[tuple[int, int]]) -> Iterator[Path]:
+    """Yield everything below, a folder before what is in it, which is left out of private ones and behind links."""
     for entry in _visible(folder):
         yield entry
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _walk(entry)
+        if entry.is_dir() and not entry.is_symlink() and _identity(entry) not in private:
+            yield from _walk(entry, private)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
+    return status.st_dev, status.st_ino
 
 
 def _described(entry: Path, base: Path) -> str:

@@ -102,12 +102,20 @@ def _run(function: Callable[..., Any], arguments: type[Struct], context_name: st
         if context_name is not None:
             named[context_name] = context
         if inspect.iscoroutinefunction(function):
-            result = await function(**named)
+            result = await _in_loop(function, named)
         else:
             result = await in_thread(function, named)
         return _as_text(result)
 
     return run
+
+
+async def _in_loop(function: Callable[..., Any], named: dict[str, Any]) -> Any:
+    """Call a coroutine function; what would end the loop it cannot have meant."""
+    try:
+        return await function(**named)
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 
 def _named(given: dict[str, Any], arguments: type[Struct]) -> dict[str, Any]:

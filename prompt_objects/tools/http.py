@@ -5,13 +5,14 @@ import codecs
 import json
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
 
 from prompt_objects import __version__
+from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
 from prompt_objects.tools import Tool
 from prompt_objects.tools.addresses import Gate
@@ -81,15 +82,22 @@ def http_get(allowed: Collection[str] = ()) -> Tool:
     @tool(effect="network")
     async def http_get(
         url: Annotated[str, Meta(max_length=8_000, description="What to get: http://… or https://…")],
+        *,
+        context: Context,
     ) -> str:
         """Get a page or a file from the web by HTTP GET; of a web page, its text as Markdown."""
-        return await shown(await fetched(url, gate))
+        return await shown(await fetched(url, gate, permits=context.permits))
 
     return http_get
 
 
-async def fetched(url: str, gate: Gate, seconds: float = MOST_SECONDS) -> Page:
-    """Get what is at `url`, following redirects; raises `ToolError`.
+async def fetched(
+    url: str,
+    gate: Gate,
+    seconds: float = MOST_SECONDS,
+    permits: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> Page:
+    """Get what is at `url`, following redirects, where nobody was asked only to what `permits`; raises `ToolError`.
 
     Each server is checked, by the addresses that it has, and one of these very addresses is connected to.
     """
@@ -103,6 +111,10 @@ async def fetched(url: str, gate: Gate, seconds: float = MOST_SECONDS) -> Page:
                 if page.location is None:
                     return page
                 target = _checked(target.join(page.location))
+                if permits is not None and not permits({"url": str(target)}):
+                    raise ToolError(
+                        f"{page.url} leads to {target}. That is not among what runs unasked; get it by itself."
+                    )
     except TimeoutError:
         raise ToolError(f"{url} was not there after {seconds:.0f} seconds.") from None
     except httpx2.InvalidURL as error:

@@ -49,7 +49,7 @@ def kept_results(context: Context) -> Confined:
 
     Raises `ToolError` outside of a turn.
     """
-    return Confined(_folder(context), None)
+    return Confined(_folder(context))
 
 
 def _folder(context: Context) -> Path:

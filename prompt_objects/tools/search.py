@@ -40,7 +40,7 @@ async def search_files(  # noqa: PLR0913 - a model gives them by name
     request = {
         "root": str(within.folder.resolve()),
         "start": start.relative_to(within.folder.resolve()).parts,
-        "private": _identity(context.data_dir),
+        "private": within.identities(),
         "pattern": pattern,
         "glob": glob,
         "regex": regex,
@@ -64,12 +64,3 @@ async def found(request: dict[str, Any], seconds: float) -> str:
     elif not ended:
         matches.append(f"[not finished: it takes over {seconds:.0f} seconds, or too much memory; search for less]")
     return "\n".join(matches) or f"Nothing found in {count(end['files'], 'text file')}."
-
-
-def _identity(folder: Path) -> list[int]:
-    """Return what a folder is recognised by, wherever it is met; nothing, where it is not there."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return []
-    return [status.st_dev, status.st_ino]

@@ -66,7 +66,7 @@ def _contents(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
             yield path, data
 
 
-def _files(root: str, start: list[str], private: list[int]) -> Iterator[tuple[str, int, str]]:
+def _files(root: str, start: list[str], private: list[list[int]]) -> Iterator[tuple[str, int, str]]:
     """Yield path, open folder and name of a file, or of all below a folder, without those hidden or private.
 
     One folder is opened after another, and links are not followed, so that nothing leads out of `root`.
@@ -82,13 +82,18 @@ def _files(root: str, start: list[str], private: list[int]) -> Iterator[tuple[st
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is(name, inside, private))
         prefix = "".join(f"{part}/" for part in (*above, *below.split("/")) if part != ".")
         for name in sorted(names):
-            if not name.startswith("."):
+            if not name.startswith(".") and not _is(name, inside, private):
                 yield prefix + name, inside, name
 
 
-def _is(name: str, here: int, private: list[int]) -> bool:
-    status = os.stat(name, dir_fd=here, follow_symlinks=False)
-    return [status.st_dev, status.st_ino] == private
+def _is(name: str, here: int, private: list[list[int]]) -> bool:
+    if not private:
+        return False
+    try:
+        status = os.stat(name, dir_fd=here, follow_symlinks=False)
+    except FileNotFoundError:  # it was taken away meanwhile
+        return False
+    return [status.st_dev, status.st_ino] in private
 
 
 def _is_wanted(path: str, glob: str) -> bool:

@@ -57,3 +57,21 @@ def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
     told = run("trust", cwd=tmp_path)
     assert told.returncode == 0
     assert "There is nothing to trust" in told.stdout
+
+
+def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_is_written(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "servers" / "x.py").write_text("")
+    (tmp_path / "servers" / "y.py").write_text("")
+    given = "{PYTHONPATH: servers, TOKEN: '${TOKEN}'}"
+    server = f"{{command: python, args: [servers/x.py], env: {given}}}"
+    (tmp_path / "environment.yaml").write_text(f"mcp_servers: {{own: {server}}}\n")
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), "TOKEN": "sk-secret"}
+    told = run("trust", "--yes", cwd=tmp_path, **state).stdout
+    assert "own: python servers/x.py (is given PYTHONPATH=servers, TOKEN=${TOKEN})" in told
+    assert "2 files in all, with those beside and below" in told
+    assert "sk-secret" not in told
+    assert "You trust this as it is." in run("trust", cwd=tmp_path, **state).stdout
+    (tmp_path / "servers" / "y.py").write_text("changed")
+    assert "You trust this as it is." not in run("trust", cwd=tmp_path, **state).stdout

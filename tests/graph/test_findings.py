@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from teams import look_at
 
+from prompt_objects.graph.authority import gained
 from prompt_objects.graph.check import check
 from prompt_objects.graph.places import Places
+from prompt_objects.graph.survey import Survey
 from prompt_objects.limits import GivenLimits
 
 
@@ -83,6 +85,84 @@ def test_what_is_never_approved_or_too_deep_is_no_authority(tmp_path: Path) -> N
     assert told(tmp_path, objects) == []
     deep = {"a": "capabilities: [b]\nlimits: {depth: 1}", "b": "capabilities: [c]", "c": "capabilities: [start]"}
     assert [line for line in told(tmp_path, deep, default_object="a") if line.startswith("a:")] == []
+
+
+BORROWED = "warning: a reaches write, which changes files, only through others"
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "settings", "how"),
+    [
+        (None, "approval: always", "", ", without a person being asked"),
+        (None, "allow: {path: '*'}", "", ", within patterns without a person being asked"),
+        (None, "", "", ""),
+        (None, "", "approval: {write: always}\n", ", without a person being asked"),
+        (None, "approval: ask", "approval: {write: always}\n", ""),
+        (None, "approval: always", "approval: {write: never}\n", None),
+        ("approval: never", "approval: always", "", None),
+        ("approval: ask", "allow: {path: '*'}", "", None),
+        ("", "approval: always", "", None),
+        ("allow: {path: 'src/*'}", "approval: always", "", None),
+    ],
+)
+def test_authority_is_told_as_it_is_when_all_on_the_path_have_their_say(
+    tmp_path: Path, own: str | None, theirs: str, settings: str, how: str | None
+) -> None:
+    mine = "" if own is None else f", {{tool: write, {own}}}"
+    objects = {"a": f"capabilities: [b{mine}]", "b": f"capabilities: [{{tool: write, {theirs}}}]"}
+    expected = [] if how is None else [f"a:3:16: {BORROWED}{how}: a → b → write."]
+    assert told(tmp_path, objects, settings=settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("between", "how"),
+    [("approval: never", None), ("approval: ask", ""), ("approval: always", ", without a person being asked")],
+)
+def test_who_is_on_the_way_has_a_say_and_a_longer_way_round_is_found(
+    tmp_path: Path, between: str, how: str | None
+) -> None:
+    objects = {
+        "a": "capabilities: [b]",
+        "b": f"capabilities: [c, {{tool: write, {between}}}]",
+        "c": "capabilities: [{tool: write, approval: always}]",
+    }
+    expected = [] if how is None else [f"a:3:16: {BORROWED}{how}: a → b → write."]
+    assert told(tmp_path, objects) == expected
+    around = {**objects, "a": "capabilities: [b, d]", "d": "capabilities: [e]", "e": "capabilities: [c]"}
+    found = [line for line in told(tmp_path, around) if line.startswith("a:")]
+    way = "a:3:16: {}: a → b → write." if between == "approval: always" else "a:3:19: {}: a → d → e → c → write."
+    assert found == [way.format(f"{BORROWED}, without a person being asked")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("approval: never", "", "a could use write, which changes files."),
+        ("", "approval: always", "a could use write, which changes files, without a person being asked."),
+        (
+            "",
+            "allow: {path: x}",
+            "a could use write, which changes files, within patterns without a person being asked.",
+        ),
+        (
+            "allow: {path: x}",
+            "allow: {path: y}",
+            "a could use write, which changes files, within patterns without a person being asked.",
+        ),
+        ("approval: always", "", None),
+        ("approval: always", "allow: {path: x}", None),
+        ("allow: {path: x}", "approval: never", None),
+    ],
+)
+def test_what_is_gained_is_what_could_not_be_done_as_freely_before(
+    tmp_path: Path, before: str, after: str, expected: str | None
+) -> None:
+    def ruled(name: str, rule: str) -> Survey:
+        (tmp_path / name).mkdir()
+        return look_at(tmp_path / name, {"a": f"capabilities: [{{tool: write, {rule}}}]"})
+
+    told_of = list(gained(ruled("before", before), ruled("after", after), "a"))
+    assert told_of == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Programs that environment.yaml names run only as the person trusted them."""
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -9,8 +10,10 @@ import pytest
 from using import SERVER, using
 
 from prompt_objects.config_file import ServerConfig
-from prompt_objects.errors import ToolError
-from prompt_objects.mcp.trust import described, is_trusted, trust_servers
+from prompt_objects.errors import ToolError, UsageError
+from prompt_objects.mcp.named import guarded
+from prompt_objects.mcp.trust import is_trusted, review, trust_servers
+from prompt_objects.tools.confined import Confined
 from prompt_objects.trust import Trust
 
 SERVERS = {"files": ServerConfig(command="python", args=("server.py", "--all"), env={"TOKEN": "${TOKEN}"})}
@@ -72,9 +75,9 @@ def test_the_person_reads_what_would_run_and_what_it_is_given(folder: Path) -> N
         **SERVERS,
         "api": ServerConfig(url="https://example.org/mcp", headers={"X-Key": "a"}, trust_hints=True),
     }
-    assert list(described(folder, servers)) == [
-        "api: https://example.org/mcp (is given X-Key); what it says of its tools is believed",
-        "files: python server.py --all (is given TOKEN)",
+    assert list(review(folder, servers).lines) == [
+        "api: https://example.org/mcp (is given X-Key: a); what it says of its tools is believed",
+        "files: python server.py --all (is given TOKEN=${TOKEN})",
         f"  {folder / 'server.py'}",
     ]
 
@@ -101,3 +104,114 @@ async def test_a_server_whose_file_was_changed_meanwhile_is_not_started_again(tm
         with pytest.raises(ToolError, match="has not trusted it as it is now"):
             await tools["example_add"].run({"a": 1, "b": 1}, turn.context)
     assert not (tmp_path / "started").exists()
+
+
+# What else may run
+
+GAPS = {
+    "a link that is turned": (("./servers/link",), "servers/link"),
+    "a module by its name": (("python3", "-m", "servers.x"), "servers/x.py"),
+    "a module by its name, in a shell": (("sh", "-c", "exec python3 -m servers.x"), "servers/x.py"),
+    "a command of a shell": (("sh", "-c", "exec ./servers/x.py"), "servers/x.py"),
+    "an option's value": (("node", "--import=./servers/x.js"), "servers/x.js"),
+    "an option with its value": (("node", "-r./servers/x.js"), "servers/x.js"),
+    "a folder": (("python3", "servers"), "servers/deep/x.py"),
+    "a new module beside": (("python3", "servers/x.py"), "servers/json.py"),
+    "a new module beside one on top": (("python3", "server.py"), "json.py"),
+    "a new module where -m looks": (("python3", "-m", "elsewhere"), "json.py"),
+    "a package where -m looks": (("python3", "-m", "elsewhere"), "json/__init__.py"),
+    "a path through a variable": (("${PWD}/servers/x.py",), "servers/x.py"),
+    "the folder as a program": (("python3", "."), "__main__.py"),
+    "what steers programs": (("npm", "start"), "package.json"),
+}
+
+
+def filled(folder: Path) -> None:
+    (folder / "servers" / "deep").mkdir(parents=True)
+    for name in ("servers/x.py", "servers/x.js", "servers/deep/x.py", "good", "evil"):
+        (folder / name).write_text("good")
+    (folder / "servers" / "link").symlink_to("../good")
+
+
+@pytest.mark.parametrize(("command", "file"), GAPS.values(), ids=GAPS)
+def test_what_a_program_would_run_is_trusted_as_it_is_only(
+    folder: Path, tmp_path: Path, command: tuple[str, ...], file: str
+) -> None:
+    filled(folder)
+    trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command=command[0], args=command[1:])}
+    trust_servers(folder, servers, trust)
+    assert is_trusted(folder, servers, trust)
+    if (folder / file).is_symlink():
+        (folder / file).unlink()
+        (folder / file).symlink_to("../evil")
+    else:
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text("evil")
+    assert not is_trusted(folder, servers, trust)
+
+
+@pytest.mark.parametrize("value", ["--require ./servers/x.js", "./servers", "/elsewhere:./servers"])
+def test_files_that_a_variable_names_belong_to_it(folder: Path, tmp_path: Path, value: str) -> None:
+    filled(folder)
+    trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command="node", env={"OPTIONS": value})}
+    trust_servers(folder, servers, trust)
+    (folder / "servers" / "x.js").write_text("evil")
+    assert not is_trusted(folder, servers, trust)
+
+
+def test_what_objects_do_elsewhere_and_what_running_leaves_behind_changes_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    filled(folder)
+    trust = Trust(tmp_path / "t.json")
+    servers = {
+        "files": ServerConfig(command="npx", args=("-y", "@modelcontextprotocol/server-filesystem", ".")),
+        "own": ServerConfig(command="python3", args=("servers/x.py",), env={"TOKEN": "${TOKEN}"}),
+    }
+    trust_servers(folder, servers, trust)
+    for path in ("notes.md", "report/a.py", "servers/__pycache__/y.pyc", ".cache/z", "objects/new.yaml"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text("new")
+    assert is_trusted(folder, servers, trust)
+
+
+def test_odd_words_of_a_command_are_no_hindrance(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "loop").symlink_to("loop")
+    (folder / "endless").symlink_to("/dev/zero")
+    (folder / "servers").mkdir()
+    (folder / "servers" / "up").symlink_to("..")
+    (folder / "servers" / os.fsdecode(b"\xff")).write_text("odd")
+    words = ("\0", "x" * 5_000, "pipe", "loop", "endless", "\x1b[31m", "", "/", "..", "~", "servers")
+    trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command="x", args=words)}
+    trust_servers(folder, servers, trust)
+    assert is_trusted(folder, servers, trust)
+
+
+def test_more_than_can_be_looked_at_is_not_trusted_and_the_person_told_why(folder: Path, tmp_path: Path) -> None:
+    filled(folder)
+    with (folder / "servers" / "model.bin").open("wb") as file:
+        file.truncate(100_000_001)
+    servers = {"s": ServerConfig(command="./servers/x.py")}
+    assert not is_trusted(folder, servers, Trust(tmp_path / "t.json"))
+    with pytest.raises(UsageError, match="more than 5,000 files or 100 MB"):
+        trust_servers(folder, servers, Trust(tmp_path / "t.json"))
+
+
+def test_what_is_trusted_is_what_was_shown(folder: Path, tmp_path: Path) -> None:
+    trust = Trust(tmp_path / "t.json")
+    reviewed = review(folder, SERVERS)
+    (folder / "server.py").write_text("evil")
+    reviewed.accept(trust)
+    assert not is_trusted(folder, SERVERS, trust)
+
+
+def test_tools_do_not_write_what_servers_run(folder: Path) -> None:
+    filled(folder)
+    servers = {"a": ServerConfig(command="python3", args=("-m", "servers.x")), **SERVERS}
+    within = Confined(folder, guarded=guarded(folder, servers))
+    for path in ("servers/x.py", "servers/json.py", "servers/deep/new.py", "server.py"):
+        with pytest.raises(ToolError, match="part of what MCP servers run"):
+            within.write(path, b"evil")
+    within.write("notes.md", b"fine")
+    assert not (folder / "servers" / "json.py").exists()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from using import SERVER, is_gone, until
@@ -16,6 +17,7 @@ from prompt_objects.environment import Environment
 from prompt_objects.errors import DefinitionError
 from prompt_objects.mcp.trust import trust_servers
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.function import tool
 from protocol import violations
 
 pytest.importorskip("mcp")
@@ -29,14 +31,14 @@ OBJECTS = {
 
 @asynccontextmanager
 async def opened(
-    folder: Path, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch, *, trusted: bool = True
+    folder: Path, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch, *, trusted: bool = True, **options: Any
 ) -> AsyncIterator[Environment]:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("HOME", str(folder))
     make_house(folder, OBJECTS)
     config = f"mcp_servers:\n  example:\n    command: {sys.executable}\n    args: ['{SERVER}']\n"
     (folder / "environment.yaml").write_text(config)
-    async with Environment.open(folder, llm=llm) as env:
+    async with Environment.open(folder, llm=llm, **options) as env:
         if trusted:
             trust_servers(folder, env.config.mcp_servers)
         yield env
@@ -87,6 +89,22 @@ async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
         (child,) = env["guest"].session_manager.list()
         history = env.session_manager.get(child.id).history
         assert history[2]["content"] == "Error: example_add may not be used here."
+
+
+@pytest.mark.parametrize(("is_one_of_the_environments", "result"), [(True, "nobody can be asked"), (False, "5")])
+async def test_to_allow_a_tool_does_not_allow_that_of_a_server_with_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_the_environments: bool, result: str
+) -> None:
+    @tool(effect="write")
+    def example_add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    llm = ScriptedLLM([calls(("example_add", {"a": 2, "b": 3})), "Five."])
+    own = [example_add] if is_one_of_the_environments else []
+    async with opened(tmp_path, llm, monkeypatch, allow=["example_add"], tools=own) as env:
+        reply = await env["guest"].receive("Add")
+        assert result in str(reply.session.history[2]["content"])
 
 
 async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(

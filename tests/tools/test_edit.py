@@ -161,7 +161,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
                 with suppress(OSError):
                     (folder / "docs2").rename(folder / "docs")
 
-    within = Confined(folder, folder / ".prompt_objects")
+    within = Confined(folder, (folder / ".prompt_objects",))
     swapper = threading.Thread(target=swap)
     swapper.start()
     try:
@@ -200,7 +200,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one_whole(folder: Path) -> None:
     reader.start()
     try:
         for content in sorted(contents) * 20:
-            Confined(folder, folder / ".state").write("big", content.encode())
+            Confined(folder, (folder / ".state",)).write("big", content.encode())
     finally:
         stop.set()
         reader.join()

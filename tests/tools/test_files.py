@@ -13,7 +13,7 @@ from prompt_objects.tools.files import MOST_CHARACTERS, listing, text_from
 
 
 def within(folder: Path) -> Confined:
-    return Confined(folder, folder / "state")
+    return Confined(folder, (folder / "state",))
 
 
 @pytest.fixture

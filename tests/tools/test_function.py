@@ -151,6 +151,21 @@ def test_results_reach_the_model_as_text_that_can_be_kept(tmp_path: Path, value:
     assert call(give, tmp_path) == text
 
 
+@pytest.mark.parametrize("error", [SystemExit("usage"), KeyboardInterrupt(), StopIteration()])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_tool_cannot_end_the_program(tmp_path: Path, error: BaseException, is_async: bool) -> None:
+    def leave() -> None:
+        """Leave."""
+        raise error
+
+    async def leave_later() -> None:
+        """Leave."""
+        raise error
+
+    with pytest.raises(RuntimeError, match=f"raised {type(error).__name__}"):
+        call(tool(leave_later if is_async else leave), tmp_path)
+
+
 def test_a_result_that_is_no_json_is_the_tools_fault(tmp_path: Path) -> None:
     @tool
     def give() -> object:

@@ -12,7 +12,11 @@ import trustme
 from calling import call
 from web_server import WebServer, answer, endless, redirect
 
+from houses import make_house
+from prompt_objects.approval import Answer, Question
+from prompt_objects.environment import Environment
 from prompt_objects.errors import ToolError
+from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.addresses import Gate, is_public
 from prompt_objects.tools.http import MOST_BYTES, fetched, http_get, shown
 
@@ -136,6 +140,33 @@ async def test_a_redirect_is_checked_like_the_first_url(server: WebServer) -> No
             with pytest.raises(ToolError):
                 await got(server)
         assert inner.asked == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"), [("allow", "leads to {}"), ("approval: always", "Collected"), ("", "Collected")]
+)
+async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
+    tmp_path: Path, server: WebServer, rule: str, end: str
+) -> None:
+    async def ask(_question: Question) -> Answer:
+        return "once"
+
+    with WebServer() as other:
+        base, elsewhere = f"http://127.0.0.1:{server.port}", f"http://127.0.0.1:{other.port}/collect"
+        server.pages |= {"/out": redirect(elsewhere), "/on": redirect("/end"), "/end": answer("The end")}
+        other.pages["/collect"] = answer("Collected")
+        said = f"allow: {{url: '{base}/*'}}" if rule == "allow" else rule
+        make_house(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {said}}}]\nprompt: Read.\n"})
+        hosts = f"http_allow: ['127.0.0.1:{server.port}', '127.0.0.1:{other.port}']\n"
+        (tmp_path / "environment.yaml").write_text(hosts)
+        pages = calls(*[("http_get", {"url": f"{base}/{name}"}) for name in ("out", "on")])
+        async with Environment.open(tmp_path, llm=ScriptedLLM([pages, "Done."]), environ={}) as env:
+            env.approvals.ask = ask
+            history = (await env["a"].receive("Go")).session.history
+    away, further = [str(message["content"]) for message in history if message["role"] == "tool"]
+    assert end.format(elsewhere) in away
+    assert further.endswith("The end")
+    assert bool(other.asked) == (rule != "allow")
 
 
 async def test_redirects_are_followed_a_few_times(server: WebServer) -> None:

@@ -11,7 +11,9 @@ import pytest
 from houses import make_house
 from prompt_objects.approval import Answer, Edited, Question
 from prompt_objects.environment import Environment
+from prompt_objects.errors import ToolError
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.propose import PREVIEWS, propose_change
 
 ARCHITECT = """\
 name: architect
@@ -114,6 +116,27 @@ async def test_a_markdown_definition_is_changed_in_its_parts(tmp_path: Path) -> 
     )
 
 
+async def test_signs_and_scripts_that_need_joiners_are_written_as_they_are(tmp_path: Path) -> None:
+    definition = "name: clerk\r\nprompt: 👩\u200d💻 ❤\ufe0f\u200d🔥 1\ufe0f\u20e3 ©\ufe0f क्\u200cष כ\u200cם\n"
+    asked, _ = await proposed(tmp_path, "propose_object", {"definition": definition})
+    assert len(asked) == 1
+    assert (tmp_path / "objects" / "clerk.yaml").read_text() == definition.replace("\r\n", "\n")
+
+
+async def test_that_taking_out_what_was_forbidden_gives_authority_is_told(tmp_path: Path) -> None:
+    make_house(
+        tmp_path,
+        {
+            "architect": ARCHITECT,
+            "clerk": "name: clerk\ncapabilities: [{tool: write_file, approval: always}]\nprompt: You write.\n",
+            "reader": "name: reader\ncapabilities:\n- clerk\n- {tool: write_file, approval: never}\nprompt: Read.\n",
+        },
+    )
+    asked, _ = await proposed(tmp_path, "propose_change", {"name": "reader", "remove_capabilities": ["write_file"]})
+    told = "only through others, without a person being asked: reader → clerk → write_file."
+    assert asked[0].remarks[1:] == (f"Warning: reader reaches write_file, which changes files, {told}",)
+
+
 @pytest.mark.parametrize("answer", ["no", "never", None])
 async def test_without_a_yes_nothing_is_written_whatever_is_said_elsewhere(
     tmp_path: Path, answer: Answer | None
@@ -154,7 +177,7 @@ async def test_what_a_person_edited_is_looked_at_and_shown_again(tmp_path: Path)
     assert "read_file" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
-async def test_a_file_that_changed_since_it_was_shown_is_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_changed_while_it_was_shown_is_shown_anew(tmp_path: Path) -> None:
     make_house(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
 
@@ -162,8 +185,20 @@ async def test_a_file_that_changed_since_it_was_shown_is_left_alone(tmp_path: Pa
         file.write_text(READER + "# and more\n")
         return "once"
 
-    _, told = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "You skim."}, meanwhile)
-    assert "was changed after the person saw the proposal" in told
+    asked, _ = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "You skim."}, meanwhile)
+    assert ["# and more" in question.diff for question in asked] == [False, True]
+    assert file.read_text().endswith("You skim.\n# and more\n")
+
+
+async def test_a_file_that_changed_since_it_was_approved_is_left_alone(tmp_path: Path) -> None:
+    make_house(tmp_path, HOUSE)
+    file = tmp_path / "objects" / "reader.yaml"
+    async with Environment.open(tmp_path, llm=ScriptedLLM([]), environ={}) as env:
+        arguments = {"name": "reader", "prompt": "You skim.", "reason": "Faster."}
+        preview = await PREVIEWS["propose_change"](arguments, env.context())
+        file.write_text(READER + "# and more\n")
+        with pytest.raises(ToolError, match="was changed after the person saw the proposal"):
+            await propose_change.run(preview.arguments, env.context())
     assert file.read_text() == READER + "# and more\n"
 
 
@@ -173,7 +208,7 @@ async def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> 
         return "once"
 
     _, told = await proposed(tmp_path, "propose_object", {"definition": CLERK}, meanwhile)
-    assert "Nothing was written" in told
+    assert "There is a prompt object 'clerk' already" in told
     assert "Another" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
@@ -188,9 +223,11 @@ async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_pat
     async with Environment.open(tmp_path, llm=ScriptedLLM([calls(one, two), "Done."]), environ={}) as env:
         env.approvals.ask = ask
         reply = await env["architect"].receive("Go")
-    told = sorted(m["content"] for m in reply.session.history if m["role"] == "tool")
-    assert "changed after the person saw" in told[0]
-    assert "is written" in told[1]
+    told = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    assert all("is written" in each for each in told)
+    text = (tmp_path / "objects" / "reader.yaml").read_text()
+    assert "You skim." in text
+    assert "description: Reads" in text
 
 
 @pytest.mark.parametrize(
@@ -205,6 +242,13 @@ async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_pat
         ("name: Reader\nprompt: x\n", "There is a prompt object 'reader' already"),
         ("name: clerk\nprompt: Do it\u202e.\n", "U+202E cannot be seen"),
         ("name: clerk\nprompt: \U000e0041\n", "U+E0041 cannot be seen"),
+        ("name: clerk\nprompt: Hi\U000e0100\n", "U+E0100 cannot be seen"),
+        ("name: clerk\nprompt: Hi\ufe01\n", "U+FE01 cannot be seen"),
+        ("name: clerk\nprompt: ❤\ufe0f\ufe0f\n", "U+FE0F cannot be seen"),
+        ("name: clerk\nprompt: Hi\u3164\n", "U+3164 cannot be seen"),
+        ("name: clerk\nprompt: Hi\u2800\n", "U+2800 cannot be seen"),
+        ("name: clerk\nprompt: क्\u200c\u200d\u200cष\n", "U+200C cannot be seen"),
+        ("name: clerk\n# me\r# y\rcapabilities: [http_get]\nprompt: Hi\n", "U+000D cannot be seen"),
         ("name: clerk\nprompt: " + "x" * 1_000_001, "at most 1,000,000 bytes"),
     ],
 )
@@ -262,7 +306,7 @@ async def test_the_person_is_told_what_follows_for_others(tmp_path: Path) -> Non
     change = {"name": "reader", "add_capabilities": [{"tool": "write_file", "approval": "always"}, "boss"]}
     (question,), _ = await proposed(tmp_path, "propose_change", change)
     remarks = "\n".join(question.remarks)
-    assert "reader could use write_file, which changes files without a person being asked." in remarks
+    assert "reader could use write_file, which changes files, without a person being asked." in remarks
     assert "Warning: boss reaches write_file, which changes files, only through others" in remarks
     assert "Note: boss → reader → boss is a circle" in remarks
 

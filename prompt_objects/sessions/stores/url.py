@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prompt_objects.errors import UsageError
 
-__all__ = ["beside", "expanded", "local_path", "masked", "resolved"]
+__all__ = ["beside", "expanded", "local_path", "masked", "places", "resolved"]
 
 _LOCAL = re.compile(r"(files:|sqlite:///)(.+)", re.DOTALL)
 _PASSWORD = re.compile(r"((?:^|:)//[^/?#:]*:).*(?=@)", re.DOTALL)  # up to the last @: one may hold any character
@@ -37,6 +37,16 @@ def resolved(url: str, folder: Path) -> str:
     """
     path = local_path(url)
     return url if path is None else f"{'files:' if url.startswith('files:') else 'sqlite:///'}{folder / path}"
+
+
+def places(url: str, *, outside: Path) -> list[Path]:
+    """Return all files and folders that hold a store's sessions; none is a folder that `outside` is in."""
+    path = local_path(url)
+    if path is None:
+        return []
+    if url.startswith("files:"):
+        return [path / "sessions"] if outside.resolve().is_relative_to(path.resolve()) else [path]
+    return [Path(f"{path}{ending}") for ending in ("", "-wal", "-shm", "-journal")]
 
 
 def beside(data_dir: Path, url: str) -> Path:

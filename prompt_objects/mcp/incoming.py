@@ -1,0 +1,100 @@
+"""What comes from an MCP server, looked through before the session reads it: one fault costs no more than itself."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from prompt_objects.errors import ToolError
+
+__all__ = ["Incoming", "Unreadable"]
+
+_LONGEST_NAME = 100
+
+
+class Unreadable(ToolError):
+    """The server sent a message that cannot be read; which one it answered is unknown."""
+
+
+class Incoming:
+    """A stream of messages to read, as the `mcp` package has them.
+
+    Of a list of tools those with a fault are taken out, and `leave_out` is called with the name of each. `complain`
+    is called with whether what cannot be read was meant as a message: programs also print other things by mistake.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        version: Callable[[], str | None],
+        leave_out: Callable[[str], None],
+        complain: Callable[[bool], None],
+    ) -> None:
+        self._stream = stream
+        self._version = version
+        self._leave_out = leave_out
+        self._complain = complain
+
+    @property
+    def last_context(self) -> Any:
+        """In what context the last message was sent, where the stream knows it."""
+        return getattr(self._stream, "last_context", None)
+
+    async def receive(self) -> Any:
+        """Return the next message, or what was wrong with it."""
+        return self._looked_through(await self._stream.receive())
+
+    async def aclose(self) -> None:
+        """Let go of the stream."""
+        await self._stream.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return self._looked_through(await self._stream.__anext__())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _looked_through(self, item: Any) -> Any:
+        if isinstance(item, Exception):
+            self._complain(_is_meant_as_message(item))
+            return item
+        result = getattr(item.message, "result", None)
+        if isinstance(result, dict) and isinstance(result.get("tools"), list):
+            result["tools"] = self._sound(result)
+        return item
+
+    def _sound(self, result: dict[str, Any]) -> list[Any]:
+        """Return the tools of a list that the session would not refuse; one by one only where it would."""
+        if self._is_sound(result):
+            return list(result["tools"])
+        sound = []
+        for tool in result["tools"]:
+            if self._is_sound({**result, "tools": [tool]}):
+                sound.append(tool)
+            else:
+                name = tool.get("name") if isinstance(tool, dict) else None
+                self._leave_out(name[:_LONGEST_NAME] if isinstance(name, str) else "")
+        return sound
+
+    def _is_sound(self, result: dict[str, Any]) -> bool:
+        from mcp_types.methods import parse_server_result
+
+        try:
+            parse_server_result("tools/list", self._version() or "", result)
+        except KeyError:  # a version that the package reads without looking
+            return True
+        except ValueError:
+            return False
+        return True
+
+
+def _is_meant_as_message(error: Exception) -> bool:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return True
+    return any('"jsonrpc"' in str(fault["input"]) or "'jsonrpc'" in str(fault["input"]) for fault in error.errors())

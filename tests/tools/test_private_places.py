@@ -1,0 +1,91 @@
+"""Where sessions are kept, and what servers run, is out of reach of the file tools, also within the folder."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from houses import make_house
+from prompt_objects.environment import Environment
+from prompt_objects.testing import ScriptedLLM, calls
+
+SCRIBE = "name: scribe\ncapabilities: [{names}]\nprompt: Read.\n"
+TOOLS = "read_file, list_files, search_files, {tool: write_file, approval: always}"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    make_house(tmp_path, {"scribe": SCRIBE.replace("{names}", TOOLS)})
+    return tmp_path
+
+
+async def said(house: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
+    """Return what calls of tools come to."""
+    async with Environment.open(house, llm=ScriptedLLM([calls(*given), "Done."]), store=store, environ={}) as env:
+        reply = await env["scribe"].receive("Go", None, env["scribe"].session_manager.create("other"))
+        return [str(message["content"]) for message in reply.session.history if message["role"] == "tool"]
+
+
+async def remembered(house: Path) -> str:
+    """Have a conversation about a secret; return the id of its session."""
+    async with Environment.open(house, llm=ScriptedLLM(["I see."]), environ={}) as env:
+        session = env["scribe"].session_manager.create("secret")
+        await env["scribe"].receive("It is hunter2", None, session)
+        return session.id
+
+
+@pytest.mark.parametrize(("store", "folder"), [("files:chats", "chats/sessions"), ("files:.", "sessions")])
+async def test_sessions_in_files_are_neither_read_nor_found_nor_listed_nor_written(
+    house: Path, store: str, folder: str
+) -> None:
+    (house / "environment.yaml").write_text(f"store: '{store}'\n")
+    session_id = await remembered(house)
+    file = f"{folder}/{session_id}.json"
+    before = (house / file).read_bytes()
+    for other in (None, "memory:"):  # also while another store stands in for it
+        read, listed, found, written, beside = await said(
+            house,
+            ("read_file", {"path": file}),
+            ("list_files", {"recursive": True}),
+            ("search_files", {"pattern": "is hunter2"}),
+            ("write_file", {"path": file, "content": "{}"}),
+            ("write_file", {"path": f"{folder}/index.json", "content": "{}"}),
+            store=other,
+        )
+        assert "state, which cannot be read" in read
+        assert "objects/" in listed
+        assert session_id not in listed
+        assert found.startswith("Nothing found")
+        assert "state, which cannot be read" in written
+        assert "state, which cannot be read" in beside
+    assert (house / file).read_bytes() == before
+
+
+async def test_a_database_and_what_sqlite_keeps_beside_it_are_out_of_reach(house: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    (house / "environment.yaml").write_text("store: sqlite:///chats.db\n")
+    await remembered(house)
+    (house / "chats.db-wal").write_text("is hunter2")
+    (house / "chats.db.md").write_text("a person's own")
+    answers = await said(
+        house,
+        *(("write_file", {"path": f"chats.db{end}", "content": "x"}) for end in ("", "-wal", "-shm", "-journal")),
+        ("search_files", {"pattern": "is hunter2"}),
+        ("read_file", {"path": "chats.db.md"}),
+        store="memory:",
+    )
+    assert all("state, which cannot be read" in answer for answer in answers[:4])
+    assert answers[4].startswith("Nothing found")
+    assert answers[5] == "a person's own"
+
+
+async def test_an_object_that_may_write_cannot_change_what_a_server_runs(house: Path) -> None:
+    (house / "servers").mkdir()
+    (house / "servers" / "x.py").write_text("good")
+    (house / "environment.yaml").write_text("mcp_servers: {s: {command: python3, args: [servers/x.py]}}\n")
+    answers = await said(
+        house, *(("write_file", {"path": f"servers/{name}", "content": "evil"}) for name in ("x.py", "json.py"))
+    )
+    assert all("part of what MCP servers run" in answer for answer in answers)
+    assert [path.name for path in (house / "servers").iterdir()] == ["x.py"]
+    assert (house / "servers" / "x.py").read_text() == "good"
