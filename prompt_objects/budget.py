@@ -3,18 +3,21 @@
 Every turn has a budget of its own, made from its prompt object's limits, that belongs to the budget of the turn which
 asked it: what a child takes, all turns above it take too, and the smallest limit on the way counts. Before a request
 is sent, what it may take is reserved, with all of them or with none; what it did take is settled afterwards. So
-children that run side by side cannot go over a limit together.
+children that run side by side cannot go over a limit together. As most take far less than they reserve, a request for
+which there is room but for the reservations of others waits until these are settled. That ends: a reservation is held
+only while its request is answered, never while a turn waits for another one.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from msgspec import Struct
 
 from prompt_objects.errors import LimitReached
 from prompt_objects.limits import Limits
+from prompt_objects.wording import count
 
 __all__ = ["Amount", "Budget"]
 
@@ -28,9 +31,6 @@ class Amount(Struct, frozen=True):
 
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(self.turns + other.turns, self.tokens + other.tokens, self.cost + other.cost)
-
-    def __sub__(self, other: "Amount") -> "Amount":
-        return Amount(self.turns - other.turns, self.tokens - other.tokens, self.cost - other.cost)
 
 
 class Budget:
@@ -51,7 +51,9 @@ class Budget:
         self.limits = limits
         self.spent = Amount()
         self._above = above
-        self._reserved = Amount()
+        self._reserved: list[Amount] = []  # not their sum: of costs it would not come back to exactly 0
+        self._is_lifted = False
+        self._settled = asyncio.Event()  # at the root: set, and followed by a new one, whenever something is settled
         self._clock = clock
         self._start = clock()
         self._excuses = 0  # how many wait for a person at this moment
@@ -82,15 +84,9 @@ class Budget:
         return min((max(0.0, (each.limits.seconds or 0.0) - each.seconds) for each in bounded), default=None)
 
     @property
-    def tokens_left(self) -> int | None:
-        """How many tokens are neither taken nor reserved, by this and all budgets above; None without a limit."""
-        bounded = (each for each in self._upward() if each.limits.tokens is not None)
-        return min((max(0, (each.limits.tokens or 0) - each._used.tokens) for each in bounded), default=None)  # noqa: SLF001
-
-    @property
-    def limits_cost(self) -> bool:
-        """Say whether cost is limited, here or above."""
-        return any(each.limits.cost is not None for each in self._upward())
+    def limits_size(self) -> bool:
+        """Say whether it matters how large a request is, as tokens or cost are limited, here or above."""
+        return any(each.limits.tokens is not None or each.limits.cost is not None for each in self._upward())
 
     @contextmanager
     def excused(self) -> Iterator[None]:
@@ -120,27 +116,45 @@ class Budget:
     def check_time(self) -> None:
         """Raise `LimitReached` where time is up."""
         for each in self._upward():
-            limit = each.limits.seconds
-            if limit is not None and each.seconds >= limit:
-                raise LimitReached(_reached(each.owner, f"{limit:g} seconds"), each)
+            each._check_time()  # noqa: SLF001
 
-    def reserve(self, amount: Amount) -> None:
-        """Set an amount aside, here and in all budgets above. Raises `LimitReached`, and nothing is set aside."""
-        self.check_time()
+    def lift(self) -> None:
+        """Go by the limits above alone from now on: for the last words of a turn that reached its own."""
+        self._is_lifted = True
+
+    def allows(self, amount: Amount) -> bool:
+        """Say whether there is room for an amount, here and above, if nothing comes of what others reserved."""
+        return not any(each._exceeded(each.spent + amount) for each in self._upward())  # noqa: SLF001
+
+    def reserve(self, amount: Amount) -> bool:
+        """Set an amount aside, here and in all budgets above.
+
+        Returns False where there may be room after a `settlement`, and raises `LimitReached` where there will be
+        none; then nothing is set aside.
+        """
         for each in self._upward():
             each._check(amount)  # noqa: SLF001
-        self.grant(amount)
-
-    def grant(self, amount: Amount) -> None:
-        """Set an amount aside whatever the limits say: for the last words of a turn that reached its own."""
+        if any(each._exceeded(sum(each._reserved, each.spent + amount)) for each in self._upward()):  # noqa: SLF001
+            return False
         for each in self._upward():
-            each._reserved += amount  # noqa: SLF001
+            each._reserved.append(amount)  # noqa: SLF001
+        return True
+
+    async def settlement(self) -> None:
+        """Wait until something that was reserved is settled, in whichever turn, or until time is up."""
+        settled = self.root._settled  # noqa: SLF001
+        with suppress(TimeoutError):
+            async with self.in_time():
+                await settled.wait()
 
     def settle(self, reserved: Amount, took: Amount) -> None:
         """Put in the place of what was reserved what was taken."""
         for each in self._upward():
-            each._reserved -= reserved  # noqa: SLF001
+            each._reserved.remove(reserved)  # noqa: SLF001
             each.spent += took
+        root = self.root
+        root._settled.set()  # noqa: SLF001
+        root._settled = asyncio.Event()  # noqa: SLF001
 
     def _stop(self) -> None:
         if not self._excuses:
@@ -158,24 +172,36 @@ class Budget:
 
     def _set(self, timeout: asyncio.Timeout) -> None:
         """Have a block end when time is up, of this and all budgets above whose time goes on at this moment."""
-        going_on = (each for each in self._upward() if each.limits.seconds is not None and not each._excuses)  # noqa: SLF001
-        left = min(((each.limits.seconds or 0.0) - each.seconds for each in going_on), default=None)
+        going_on = (each for each in self._upward() if not each._excuses and not each._is_lifted)  # noqa: SLF001
+        bounded = [each for each in going_on if each.limits.seconds is not None]
+        left = min(((each.limits.seconds or 0.0) - each.seconds for each in bounded), default=None)
         if not timeout.expired():
             timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
 
-    @property
-    def _used(self) -> Amount:
-        return self.spent + self._reserved
-
     def _check(self, amount: Amount) -> None:
-        used, limits = self._used, self.limits
-        if used.turns + amount.turns > limits.turns:
-            raise LimitReached(_reached(self.owner, f"{limits.turns} steps"), self)
-        if limits.tokens is not None and used.tokens + amount.tokens > limits.tokens:
-            raise LimitReached(_reached(self.owner, f"{limits.tokens:,} tokens"), self)
-        if limits.cost is not None and used.cost + amount.cost > limits.cost:
-            raise LimitReached(_reached(self.owner, f"{limits.cost:g} US dollars"), self)
+        if self._is_lifted:
+            return
+        self._check_time()
+        if limit := self._exceeded(self.spent + amount):
+            raise self._reached(limit)
 
+    def _check_time(self) -> None:
+        limit = self.limits.seconds
+        if limit is not None and self.seconds >= limit:
+            raise self._reached(f"{limit:g} seconds")
 
-def _reached(owner: str, limit: str) -> str:
-    return f"{owner}'s limit of {limit} is reached."
+    def _exceeded(self, total: Amount) -> str:
+        """Name the limit that so much in all would exceed, or none."""
+        limits = self.limits
+        if self._is_lifted:
+            return ""
+        if total.turns > limits.turns:
+            return count(limits.turns, "step")
+        if limits.tokens is not None and total.tokens > limits.tokens:
+            return count(limits.tokens, "token")
+        if limits.cost is not None and total.cost > limits.cost:
+            return f"{limits.cost:g} US dollars"
+        return ""
+
+    def _reached(self, limit: str) -> LimitReached:
+        return LimitReached(f"{self.owner}'s limit of {limit} is reached.", self)

@@ -1,6 +1,8 @@
 """One request, paid for out of a budget: an amount is set aside before, and what it took is counted after."""
 
 import json
+from bisect import bisect_left
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -20,10 +22,11 @@ _SHORTEST_ANSWER = 64  # with room for less, a request is not worth sending
 
 
 class Purchase:
-    """A `with` block in which one request is sent. Entering it raises `LimitReached` where the budget has not enough.
+    """An `async with` block in which one request is sent.
 
-    `request` is what to send: where tokens or cost are limited, an answer may have as many tokens as were set aside.
-    The last request of a turn (`is_last`) is granted whatever the limits say.
+    Entering it waits where others may give back what is missing, and raises `LimitReached` where the budget has not
+    enough. `request` is what to send: where tokens or cost are limited, an answer may have as many tokens as were set
+    aside. The last request of a turn (`is_last`) goes beyond the turn's own limits, but not beyond those above.
     """
 
     def __init__(self, budget: Budget, pricing: Pricing, request: Request, *, is_last: bool = False) -> None:
@@ -33,25 +36,37 @@ class Purchase:
         self._is_last = is_last
         self._reserved = self._took = Amount(turns=1)
 
-    def __enter__(self) -> Self:
-        if self._budget.tokens_left is not None or self._budget.limits_cost:
-            self._estimate()
+    async def __aenter__(self) -> Self:
         if self._is_last:
-            self._budget.grant(self._reserved)
-        else:
-            self._budget.reserve(self._reserved)
+            self._budget.lift()
+        while not self._reserve():
+            await self._budget.settlement()
         return self
 
+    def _reserve(self) -> bool:
+        if self._budget.limits_size:
+            self._estimate()
+        return self._budget.reserve(self._reserved)
+
     def _estimate(self) -> None:
-        prompt = _size([self.request.messages, self.request.tools]) // _BYTES_OF_TOKEN
-        answer = _LAST_ANSWER if self._is_last else _LONGEST_ANSWER
-        left = self._budget.tokens_left
-        if left is not None and not self._is_last:
-            answer = max(_SHORTEST_ANSWER, min(answer, left - prompt))
-        self._reserved = self._amount(Usage(prompt, answer))
-        self._took = self._amount(Usage(prompt, 0))  # at least, if nothing is heard of it any more
+        answer = self._longest_answer()
+        self._reserved = self._amount(Usage(self._prompt, answer))
+        self._took = self._amount(Usage(self._prompt, 0))  # at least, if nothing is heard of it any more
         options = {**self.request.options, "max_completion_tokens": answer}
         self.request = replace(self.request, options=options)
+
+    @cached_property
+    def _prompt(self) -> int:
+        return _size([self.request.messages, self.request.tools]) // _BYTES_OF_TOKEN
+
+    def _longest_answer(self) -> int:
+        """Return how many tokens the budget has for an answer, within reason, whatever others have set aside."""
+        lengths = range(_SHORTEST_ANSWER, (_LAST_ANSWER if self._is_last else _LONGEST_ANSWER) + 1)
+        fitting = bisect_left(lengths, x=True, key=self._is_too_long)
+        return lengths[max(0, fitting - 1)]
+
+    def _is_too_long(self, answer: int) -> bool:
+        return not self._budget.allows(self._amount(Usage(self._prompt, answer)))
 
     def paid(self, completion: Completion) -> Completion:
         """Count what an answer took, and return it with its cost; where the server is silent, the estimate stands."""
@@ -71,7 +86,7 @@ class Purchase:
     def _amount(self, usage: Usage) -> Amount:
         return Amount(1, usage.total, self._pricing(usage) or 0.0)
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._budget.settle(self._reserved, self._took)

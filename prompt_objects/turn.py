@@ -264,7 +264,7 @@ class Turn:
         self, connection: Connection, request: Request, said: list[str], *, is_last: bool
     ) -> Completion:
         """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
-        with Purchase(self.budget, connection.pricing, request, is_last=is_last) as purchase:
+        async with Purchase(self.budget, connection.pricing, request, is_last=is_last) as purchase:
             try:
                 async with asyncio.timeout(_LAST_WORDS_SECONDS) if is_last else self.budget.in_time():
                     completion = await self._stream(connection, purchase.request, said)

@@ -1,5 +1,8 @@
 """What one message may take is counted for the whole tree of turns, before it is taken."""
 
+import asyncio
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +10,11 @@ from hypothesis import strategies as st
 from prompt_objects.budget import Amount, Budget
 from prompt_objects.errors import LimitReached
 from prompt_objects.limits import Limits
+
+
+def take(budget: Budget, amount: Amount) -> None:
+    assert budget.reserve(amount)
+    budget.settle(amount, amount)
 
 
 def test_what_a_child_takes_its_caller_takes_too() -> None:
@@ -23,29 +31,99 @@ def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
     above = Budget("boss", Limits(turns=2))
     children = [Budget("scout", Limits(turns=5), above) for _ in range(2)]
     for child in children:
-        child.reserve(Amount(turns=1))
+        take(child, Amount(turns=1))
     with pytest.raises(LimitReached, match="boss's limit of 2 steps is reached") as caught:
         children[0].reserve(Amount(turns=1))
     assert caught.value.budget is above
 
 
+def test_a_limit_of_one_is_told_in_the_singular() -> None:
+    budget = Budget("scout", Limits(turns=1))
+    with pytest.raises(LimitReached, match="scout's limit of 1 step is reached"):
+        budget.reserve(Amount(turns=2))
+
+
 def test_children_side_by_side_cannot_go_over_together() -> None:
     above = Budget("boss", Limits(tokens=1000))
     first, second = (Budget("scout", Limits(), above) for _ in range(2))
-    first.reserve(Amount(1, 600))
-    with pytest.raises(LimitReached, match="1,000 tokens"):
-        second.reserve(Amount(1, 600))
+    assert first.reserve(Amount(1, 600))
+    assert not second.reserve(Amount(1, 600))
     first.settle(Amount(1, 600), Amount(1, 200))
-    second.reserve(Amount(1, 600))
-    assert above.tokens_left == 200
+    assert second.reserve(Amount(1, 600))
+    assert not first.reserve(Amount(1, 201))
+    with pytest.raises(LimitReached, match="1,000 tokens"):
+        first.reserve(Amount(1, 801))
 
 
-def test_what_is_refused_sets_nothing_aside_anywhere() -> None:
+def test_what_is_refused_or_must_wait_sets_nothing_aside_anywhere() -> None:
     above = Budget("boss", Limits(cost=1.0))
-    child = Budget("scout", Limits(), above)
+    child, other = (Budget("scout", Limits(), above) for _ in range(2))
     with pytest.raises(LimitReached, match="1 US dollars"):
         child.reserve(Amount(1, 0, 1.5))
-    child.reserve(Amount(1, 0, 1.0))
+    assert other.reserve(Amount(1, 0, 0.7))
+    assert not child.reserve(Amount(1, 0, 1.0))
+    other.settle(Amount(1, 0, 0.7), Amount())
+    assert child.reserve(Amount(1, 0, 1.0))
+
+
+def test_costs_that_do_not_add_up_in_binary_leave_nothing_set_aside() -> None:
+    above = Budget("boss", Limits(cost=1.0))
+    child = Budget("scout", Limits(), above)
+    costs = [0.1, 0.2, 0.3]
+    for cost in costs:
+        assert child.reserve(Amount(1, 0, cost))
+    for cost in costs:
+        child.settle(Amount(1, 0, cost), Amount())
+    assert child.reserve(Amount(1, 0, 1.0))
+
+
+def test_last_words_go_beyond_a_limit_of_ones_own_only() -> None:
+    above = Budget("boss", Limits(tokens=1000))
+    child = Budget("scout", Limits(tokens=100, seconds=1e-9), above)
+    child.lift()
+    with pytest.raises(LimitReached, match="boss's limit of 1,000 tokens"):
+        child.reserve(Amount(1, 1001))
+    take(child, Amount(1, 900))
+    assert above.spent.tokens == child.spent.tokens == 900
+    above.lift()
+    assert above.reserve(Amount(1, 1001))
+
+
+async def test_who_waits_goes_on_when_something_is_settled() -> None:
+    above = Budget("boss", Limits(tokens=1000))
+    first, second = (Budget("scout", Limits(), above) for _ in range(2))
+    first.reserve(Amount(1, 1000))
+    waiting = asyncio.create_task(second.settlement())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    first.settle(Amount(1, 1000), Amount(1, 10))
+    await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("of", ["boss", "scout"])
+async def test_who_waits_waits_no_longer_than_there_is_time(of: str) -> None:
+    limits = {"boss": Limits(tokens=1000), "scout": Limits()}
+    limits[of] = Limits(tokens=1000, seconds=0.05)
+    above = Budget("boss", limits["boss"])
+    first, second = (Budget("scout", limits["scout"], above) for _ in range(2))
+    first.reserve(Amount(1, 1000))
+    start = time.monotonic()
+    await asyncio.wait_for(second.settlement(), 5)
+    assert time.monotonic() - start < 1
+    with pytest.raises(LimitReached, match=f"{of}'s limit of 0.05 seconds"):
+        second.reserve(Amount(1, 1))
+
+
+async def test_last_words_wait_though_there_is_no_time_left_of_their_own() -> None:
+    above = Budget("boss", Limits(tokens=1000))
+    other, late = Budget("scout", Limits(), above), Budget("scout", Limits(seconds=1e-9), above)
+    other.reserve(Amount(1, 1000))
+    late.lift()
+    waiting = asyncio.create_task(late.settlement())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    other.settle(Amount(1, 1000), Amount())
+    await asyncio.wait_for(waiting, 1)
 
 
 def test_time_is_that_of_the_one_that_has_least_left() -> None:
@@ -63,7 +141,7 @@ def test_time_is_that_of_the_one_that_has_least_left() -> None:
 def test_without_limits_nothing_is_refused_but_steps() -> None:
     budget = Budget("scout", Limits())
     budget.reserve(Amount(25, 10**9, 10.0**9))
-    assert (budget.tokens_left, budget.seconds_left, budget.limits_cost) == (None, None, False)
+    assert (budget.seconds_left, budget.limits_size) == (None, False)
 
 
 @given(
@@ -76,13 +154,15 @@ def test_however_children_take_turns_the_limit_holds(limit: int, deeds: list[tup
     open_ones: list[tuple[Budget, Amount, Amount]] = []
     for number, tokens, part in deeds:
         amount = Amount(1, tokens)
+        held = above.spent.tokens + sum(reserved.tokens for _, reserved, _ in open_ones)
         try:
-            children[number].reserve(amount)
+            is_held = children[number].reserve(amount)
         except LimitReached:
-            assert above.tokens_left is not None
-            assert above.tokens_left < tokens
+            assert above.spent.tokens + tokens > limit
         else:
-            open_ones.append((children[number], amount, Amount(1, int(tokens * part))))
+            assert is_held == (held + tokens <= limit)
+            if is_held:
+                open_ones.append((children[number], amount, Amount(1, int(tokens * part))))
         if len(open_ones) > 2:
             child, reserved, took = open_ones.pop(0)
             child.settle(reserved, took)
