@@ -70,8 +70,8 @@ def _lines(graph: Graph, costs: Mapping[str, WorstCase]) -> Iterator[str]:
 
 
 def _cost(cost: WorstCase) -> str:
-    most = "at most" if cost.exact else "no more than"
-    return f"{most} {count(cost.requests, 'request')} a message, {count(cost.at_once, 'turn')} at once"
+    bound = "" if cost.exact else "no more than "
+    return f"at most {count(cost.requests, 'request')} a message, {bound}{count(cost.at_once, 'turn')} at once"
 
 
 def _verdict(graph: Graph, found: Sequence[Finding]) -> str:

@@ -120,8 +120,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "root": "text or null: the prompt object that opens where none was used before",
         "objects": "list of objects: `name`, `file` (text or null: the path of a definition that can be read), "
         "`asks`, `tools`, `servers` (lists of names), `requests`, `at_once` (numbers or null: the most requests to "
-        "models that one message leads to, and the most turns at the same time), `exact` (boolean: whether it can be "
-        "so many)",
+        "models that one message leads to, and the most turns at the same time), `exact` (boolean: whether "
+        "there can be so many turns)",
         "tools": "list of objects: `name`, `effect` (`read`, `write`, `execute` or `network`), `used_by` (names)",
         "findings": "list of objects, the gravest first: `severity` (`error`, `warning` or `note`), `kind` (a word "
         "of [check.md](check.md)), `file`, `line`, `column`, `text`, `path` (names, from one who asks to the last)",

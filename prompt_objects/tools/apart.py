@@ -31,50 +31,57 @@ async def work_apart(script: Path, request: bytes, *, seconds: float, most_bytes
     After so many seconds, or with more than so many bytes of output, it is killed, and what it wrote until then is
     returned; it is killed also when this is cancelled.
     """
-    written = bytearray()
-    ended = False
-    async with _started(script, seconds) as process:
+    async with _started(script, seconds, most_bytes) as (transport, worker):
+        stdin = transport.get_pipe_transport(0)
+        assert isinstance(stdin, asyncio.WriteTransport)  # noqa: S101 - it is a pipe
+        stdin.write(request)
+        stdin.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                _, all_read = await asyncio.gather(_send(process, request), _receive(process, written, most_bytes))
-                ended = all_read and await process.wait() == 0
-    return bytes(written), ended
+                await worker.done.wait()
+    return bytes(worker.written), worker.is_finished and transport.get_returncode() == 0
+
+
+class _Worker(asyncio.SubprocessProtocol):
+    """Takes what a process writes.
+
+    It is no `asyncio.subprocess.Process`, whose `wait` may wait for ever for one that was killed while it wrote.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.written = bytearray()
+        self.is_finished = False  # it ended, and all it wrote was taken
+        self.done = asyncio.Event()  # finished, or it wrote too much
+        self.exited = asyncio.Event()
+        self._most_bytes = most_bytes
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
+        self.written += data
+        if len(self.written) > self._most_bytes:
+            self.done.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self.is_finished = not self.done.is_set()
+        self.done.set()
 
 
 @asynccontextmanager
-async def _started(script: Path, seconds: float) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _started(
+    script: Path, seconds: float, most_bytes: int
+) -> AsyncIterator[tuple[asyncio.SubprocessTransport, _Worker]]:
     """Start a script with this interpreter and what it can import, but not what lies beside the script."""
-    process = await asyncio.create_subprocess_exec(
+    transport, worker = await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Worker(most_bytes),
         *(sys.executable, "-P", "-c", _BEGIN, str(script), str(int(seconds) + 1), str(_MOST_MEMORY)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,  # Ctrl-C is for the program, which ends this
     )
     try:
-        yield process
+        yield transport, worker
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-
-async def _send(process: asyncio.subprocess.Process, request: bytes) -> None:
-    assert process.stdin is not None  # noqa: S101 - it is a pipe
-    process.stdin.write(request)
-    with suppress(ConnectionError):  # it ended without having read all
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _receive(process: asyncio.subprocess.Process, written: bytearray, most_bytes: int) -> bool:
-    """Add what it writes to `written`; say whether that was all."""
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    while len(written) <= most_bytes:
-        piece = await process.stdout.read(65_536)
-        if not piece:
-            return True
-        written += piece
-    return False
+        transport.close()  # and kill it, if it is still there
+        await worker.exited.wait()

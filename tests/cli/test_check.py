@@ -24,7 +24,7 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     place = tmp_path / "objects" / "crier.yaml"
     assert done.stdout == (
-        "boss    asks helper, scout; at most 30 requests a message, 13 turns at once\n"
+        "boss    asks helper, scout; at most 26 requests a message, 13 turns at once\n"
         "crier   at most 1 request a message, 1 turn at once\n"
         "helper  asks scout; at most 4 requests a message, 3 turns at once\n"
         "scout   uses list_files; at most 26 requests a message, 1 turn at once\n"
@@ -63,7 +63,7 @@ def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
         "asks": ["helper", "scout"],
         "tools": [],
         "servers": [],
-        "requests": 30,
+        "requests": 26,
         "at_once": 13,
         "exact": True,
     }

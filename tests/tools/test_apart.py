@@ -58,6 +58,14 @@ async def test_one_that_writes_without_end_is_killed(tmp_path: Path) -> None:
     assert 100_000 < len(written) < 200_000
 
 
+async def test_many_that_write_without_end_are_all_killed(tmp_path: Path) -> None:
+    """One that is killed in the middle of writing, with more to read than was taken, holds up nobody."""
+    endless = script(tmp_path, "while True: print('x' * 1000)")
+    for _ in range(6):
+        done = await asyncio.gather(*(work_apart(endless, b"", seconds=10, most_bytes=99) for _ in range(3)))
+        assert not any(ended for _, ended in done)
+
+
 async def test_it_is_killed_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "told")
     source = f"import os, time; open({str(tmp_path / 'told')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
