@@ -107,8 +107,16 @@ class Terminal:
         self.wait_until(lambda: text in self.text(), repr(text), timeout)
 
     def wait_gone(self, text: str, timeout: float = 10) -> None:
-        """Wait until a text is on the screen no more."""
-        self.wait_until(lambda: text not in "\n".join(self.lines()), f"the end of {text!r}", timeout)
+        """Wait until a text is on the screen no more, for longer than it takes to draw it again."""
+        last_seen = time.monotonic()
+
+        def is_gone() -> bool:
+            nonlocal last_seen
+            if text in "\n".join(self.lines()):
+                last_seen = time.monotonic()
+            return time.monotonic() - last_seen > 0.3
+
+        self.wait_until(is_gone, f"the end of {text!r}", timeout)
 
     def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 10) -> None:
         """Wait for a condition."""
