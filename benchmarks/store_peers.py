@@ -1,9 +1,9 @@
 """How other libraries keep a conversation: run by `store.py` with a Python that has them; not to be run by itself.
 
-    store_peers.py FOLDER ROUNDS MESSAGES...
+    store_peers.py FOLDER ROUNDS LIBRARY MESSAGES
 
-Prints a JSON object: for each library and each number of messages that are there before, the seconds of each append
-of one message, and of reading the last 50.
+Prints in JSON, for a session that has so many messages already, the seconds of each append of one message and of
+reading the last 50; or, as a text, what went wrong.
 """
 
 import asyncio
@@ -82,17 +82,14 @@ async def seconds(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def main() -> None:
-    """Measure each library, as far as it is there."""
-    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
-    found: dict[str, object] = {}
-    for name, measure in (("openai-agents", agents), ("langchain", langchain), ("coda", coda)):
-        for messages in map(int, sys.argv[3:]):
-            try:
-                found[f"{name} {messages}"] = await measure(
-                    folder, messages, max(5, rounds if messages < 5000 else rounds // 8)
-                )
-            except Exception as error:  # noqa: BLE001 - what a library cannot do is told beside the others' figures
-                found[f"{name} {messages}"] = f"{type(error).__name__}: {error}"
+    """Measure a library, as far as it is there."""
+    folder, rounds, library, messages = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    measure = {"openai-agents": agents, "langchain": langchain, "coda": coda}[library]
+    found: object
+    try:
+        found = await measure(folder, messages, max(5, rounds if messages < 5000 else rounds // 8))
+    except Exception as error:  # noqa: BLE001 - what a library cannot do is told beside the others' figures
+        found = f"{type(error).__name__}: {error}"
     print(json.dumps(found))
 
 
