@@ -17,7 +17,16 @@ from typing import Any
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message, timestamp
-from prompt_objects.migrations.change import Aside, Change, FileChange, NewSession, OldFile, Piece, Place, read_old
+from prompt_objects.migrations.change import (
+    Aside,
+    FileChange,
+    NewSession,
+    ObjectChange,
+    OldFile,
+    Piece,
+    Place,
+    read_old,
+)
 from prompt_objects.sessions.stores.encoding import encode
 
 _NAME = "Migrated"
@@ -34,7 +43,7 @@ _EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100: what is no Uni
 _DATED = ("at", "timestamp", "created_at", "date", "time")
 
 
-def migrate(place: Place) -> Iterator[Change]:
+def migrate(place: Place) -> Iterator[ObjectChange]:
     """Say what is to be done, object by object, in the order of their files' names."""
     objects = place.folder / "objects"
     if not objects.is_dir():
@@ -50,7 +59,7 @@ def migrate(place: Place) -> Iterator[Change]:
             elif path.suffix in _SUFFIXES and path.is_file() and _MAY_HAVE_HISTORY.search(path.read_bytes()):
                 yield from _definition(read_old(path))
         except OSError as error:
-            yield Change(path.stem, _where(path), problem=f"It cannot be read: {error.strerror or error}.")
+            yield ObjectChange(path.stem, _where(path), problem=f"It cannot be read: {error.strerror or error}.")
 
 
 def _where(path: Path) -> str:
@@ -60,7 +69,7 @@ def _where(path: Path) -> str:
 # A history in the definition
 
 
-def _definition(file: OldFile) -> Iterator[Change]:
+def _definition(file: OldFile) -> Iterator[ObjectChange]:
     from prompt_objects.migrations.yaml_key import Irremovable, take_list
 
     name, where = file.path.stem, _where(file.path)
@@ -70,10 +79,10 @@ def _definition(file: OldFile) -> Iterator[Change]:
         before, yaml, after = _parted(text) if file.path.suffix == ".md" else ("", text, "")
         taken = take_list(yaml, "history")
     except UnicodeDecodeError:
-        yield Change(name, where, problem="It is not UTF-8 text.")
+        yield ObjectChange(name, where, problem="It is not UTF-8 text.")
         return
     except Irremovable as reason:
-        yield Change(name, where, problem=str(reason))
+        yield ObjectChange(name, where, problem=str(reason))
         return
     if taken is not None:
         data = mark + (before + taken.text + after).encode()
@@ -89,19 +98,19 @@ def _parted(text: str) -> tuple[str, str, str]:
 # Histories in JSON
 
 
-def _file_beside(file: OldFile, names: Iterable[str]) -> Change:
+def _file_beside(file: OldFile, names: Iterable[str]) -> ObjectChange:
     from prompt_objects.migrations.json_list import only_list
 
     name, where = file.path.name.removesuffix(_BESIDE), _where(file.path)
     if name not in names:
-        return Change(name, where, problem=f"There is no prompt object {name!r}.")
+        return ObjectChange(name, where, problem=f"There is no prompt object {name!r}.")
     found = only_list(_text(file))
     if found is None:
-        return Change(name, where, problem="It is no list of messages.")
+        return ObjectChange(name, where, problem="It is no list of messages.")
     return _change(file, name, found.text, found.pieces, (FileChange(file, None),))
 
 
-def _shared_file(file: OldFile, names: list[str]) -> Iterator[Change]:
+def _shared_file(file: OldFile, names: list[str]) -> Iterator[ObjectChange]:
     """Read a mapping from names to histories or, where there is but one object, its history."""
     from prompt_objects.migrations.json_list import lists_by_name, only_list
 
@@ -113,7 +122,7 @@ def _shared_file(file: OldFile, names: list[str]) -> Iterator[Change]:
     lists = lists_by_name(text, names)
     if lists is None:
         problem = "It does not say whose history it is." if single else "It is no mapping from names to histories."
-        yield Change("", where, problem=problem)
+        yield ObjectChange("", where, problem=problem)
         return
     for each in lists:
         if each.name in names:
@@ -122,7 +131,7 @@ def _shared_file(file: OldFile, names: list[str]) -> Iterator[Change]:
             reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
             pieces = (Piece(piece.place, piece.text, problem=reason) for piece in each.pieces)
             yield _change(file, each.name, each.text, pieces)
-    yield Change("", where, files=(FileChange(file, None),))
+    yield ObjectChange("", where, files=(FileChange(file, None),))
 
 
 def _text(file: OldFile) -> str:
@@ -138,7 +147,7 @@ def _change(
     source: str,
     pieces: Iterable[Piece],
     files: tuple[FileChange, ...] = (),
-) -> Change:
+) -> ObjectChange:
     """Make a session of the elements that are messages, and keep the others aside."""
     where = _where(file.path)
     written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
@@ -160,7 +169,7 @@ def _change(
     if messages:
         key = sha256(source.encode(errors="surrogateescape")).hexdigest()
         sessions = (NewSession(name, _NAME, messages, min(dates), max(dates), where, key),)
-    return Change(name, where, sessions, tuple(aside), files)
+    return ObjectChange(name, where, sessions, tuple(aside), files)
 
 
 def _objection(value: Any) -> str:

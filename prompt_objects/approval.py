@@ -100,19 +100,7 @@ class Approvals:
             raise ToolError(f"{tool.name} may not be used here.")
         if said == "always" or self._within(tool, capability, arguments, context):
             return arguments
-        while True:
-            async with self._person.attention(context.budget):
-                preview = await self._preview(tool, capability, arguments, context)  # raises what the call would
-                answer = await self._answer(tool, capability, arguments, context, preview)
-            if isinstance(answer, Edited) and tool.each_time:
-                arguments = answer.arguments  # to be seen once more, with what follows from them
-            elif isinstance(answer, Edited):
-                return answer.arguments
-            elif answer in {"no", "never"}:
-                told = "Do not try it again; answer with what you have."
-                raise ToolError(f"The person did not allow {tool.name}. {told}")
-            elif (await self._preview(tool, capability, arguments, context)).diff == preview.diff:
-                return preview.arguments or arguments  # else the file has changed meanwhile, and is shown anew
+        return await self._answered(tool, capability, arguments, context)
 
     def rule(self, tool: Tool, capability: Capability, context: Context) -> Approval:
         """Say whether a call runs, is asked about, or is refused; arguments may still make a difference.
@@ -166,13 +154,36 @@ class Approvals:
         shown = await previewer(arguments, context) if previewer else ""
         return Preview(shown) if isinstance(shown, str) else shown
 
-    async def _answer(
-        self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context, preview: Preview
-    ) -> Answer:
+    async def _answered(
+        self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
+    ) -> dict[str, Any]:
+        """Return the arguments with which a person lets a call run; an answer that is remembered waits for nobody."""
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
-        known = self._answers.get(key)
-        if known == "never" or (known and not tool.each_time):
-            return known
+        while key not in self._answers:
+            async with self._person.attention(context.budget):
+                if key in self._answers:  # since the question before this one was answered
+                    break
+                preview = await self._preview(tool, capability, arguments, context)  # raises what the call would
+                answer = await self._asked(tool, arguments, context, preview)
+                if answer == "session" or answer == "never":  # noqa: PLR1714 - arguments that were edited have no hash
+                    self._answers[key] = answer
+            match answer:
+                case Edited() if tool.each_time:
+                    arguments = answer.arguments  # to be seen once more, with what follows from them
+                case Edited():
+                    return answer.arguments
+                case "once" if (await self._preview(tool, capability, arguments, context)).diff == preview.diff:
+                    return preview.arguments or arguments
+                case "once" | "session" | "never":
+                    pass  # the file has changed meanwhile, and is shown anew; or the answer is remembered by now
+                case _:
+                    raise _refused(tool)
+        if self._answers[key] == "never":
+            raise _refused(tool)
+        return arguments
+
+    async def _asked(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Answer:
+        """Ask a person; what cannot be allowed for a session is allowed once."""
         if self.ask is None:
             raise ToolError(f"{tool.name} needs a person's approval, and nobody can be asked here.")
         question = Question(
@@ -186,10 +197,7 @@ class Approvals:
             for_session=not tool.each_time,
         )
         answer = await self.ask(question)
-        match answer:
-            case "session" | "never":
-                self._answers[key] = answer
-        return answer
+        return "once" if answer == "session" and tool.each_time else answer
 
 
 class _Guarded(Tool, frozen=True, kw_only=True):
@@ -203,6 +211,11 @@ class _Guarded(Tool, frozen=True, kw_only=True):
 
     def rule(self, context: Context) -> Approval:
         return self.approvals.rule(self, self.capability, context)
+
+
+def _refused(tool: Tool) -> ToolError:
+    told = "Do not try it again; answer with what you have."
+    return ToolError(f"The person did not allow {tool.name}. {told}")
 
 
 def _on_path(capability: Capability, context: Context) -> Iterator[Capability]:

@@ -59,6 +59,7 @@ class Budget:
         self._excuses = 0  # how many wait for a person at this moment
         self._stopped_at = 0.0
         self._timeouts: dict[asyncio.Timeout, Budget] = {}  # of all budgets below, at the root
+        self._uncounted: set[str] = set()  # models, at the root
 
     def _upward(self) -> Iterator["Budget"]:
         budget: Budget | None = self
@@ -87,6 +88,15 @@ class Budget:
     def limits_size(self) -> bool:
         """Say whether it matters how large a request is, as tokens or cost are limited, here or above."""
         return any(each.limits.tokens is not None or each.limits.cost is not None for each in self._upward())
+
+    def miss_cost(self, model: str) -> bool:
+        """Note that nobody knows what a model costs, and say whether that is news: cost is limited, here or above."""
+        is_limited = any(each.limits.cost is not None for each in self._upward())
+        known = self.root._uncounted  # noqa: SLF001
+        is_news = is_limited and model not in known
+        if is_news:
+            known.add(model)
+        return is_news
 
     @contextmanager
     def excused(self) -> Iterator[None]:

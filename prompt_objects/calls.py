@@ -12,6 +12,7 @@ from prompt_objects.context import Context
 from prompt_objects.errors import PromptObjectsError, ToolError
 from prompt_objects.message import Message, call_arguments, result_of
 from prompt_objects.minutes import Minutes
+from prompt_objects.news import publish
 from prompt_objects.tools import Tool
 from prompt_objects.tools.long_result import in_short
 
@@ -33,7 +34,7 @@ class Calls:
         self._budget = budget
         self._minutes = minutes
         self._parallel = parallel
-        self._running: dict[str, asyncio.Task[str]] = {}
+        self._running: dict[str, asyncio.Task[Message]] = {}
         self._begun: set[str] = set()
 
     async def carry_out(self, calls: Sequence[dict[str, Any]]) -> None:
@@ -44,7 +45,7 @@ class Calls:
         while waiting:
             await asyncio.shield(self._running[waiting[0]["id"]])
             ended = list(takewhile(lambda call: self._running[call["id"]].done(), waiting))
-            await self._minutes.save(*(result_of(call, self._running[call["id"]].result()) for call in ended))
+            await self._minutes.save(*(self._running[call["id"]].result() for call in ended))
             del waiting[: len(ended)]
         self._running = {}
 
@@ -62,22 +63,22 @@ class Calls:
         """Return the result of a call of a turn that was stopped, as far as it is known."""
         task = self._running.get(call["id"])
         if call["id"] not in self._begun or task is None:
-            return result_of(call, _NOT_RUN)
+            return result_of(call, _NOT_RUN, failed=True)
         ended_well = task.done() and not task.cancelled() and task.exception() is None
-        return result_of(call, task.result() if ended_well else _CANCELLED)
+        return task.result() if ended_well else result_of(call, _CANCELLED, failed=True)
 
-    async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> str:
+    async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> Message:
         function = call.get("function", {})
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
         async with gate:
-            self._minutes.publish(CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
+            publish(self._context, CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
             start, result, failed = time.perf_counter(), _CANCELLED, True
             try:
                 result, failed = await self._attempt(call, about["name"])
             finally:
                 seconds = time.perf_counter() - start
-                self._minutes.publish(CallEnded, **about, result=result, failed=failed, seconds=seconds)
-        return result
+                publish(self._context, CallEnded, **about, result=result, failed=failed, seconds=seconds)
+        return result_of(call, result, failed=failed)
 
     async def _attempt(self, call: dict[str, Any], name: str) -> tuple[str, bool]:
         """Run a tool; return its result, as much as a model is to read at once, and whether it failed."""

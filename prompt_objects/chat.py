@@ -17,14 +17,14 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.workspace import workspace_of
-from prompt_objects.spelling import did_you_mean
+from prompt_objects.spelling import NAME, did_you_mean
 
 if TYPE_CHECKING:
     from prompt_objects.turn import Reply
 
 __all__ = ["Chat"]
 
-_MENTION = re.compile(r"@([A-Za-z][A-Za-z0-9_-]{0,63})\s+(\S.*)", re.DOTALL)
+_MENTION = re.compile(rf"@({NAME})\s+(\S.*)", re.DOTALL)
 _LOOKED_BACK = 40
 """Messages from which it is seen whether a session was left unanswered."""
 

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from prompt_objects.effect import Approval, Effect
 from prompt_objects.errors import ConfigError
 from prompt_objects.limits import GivenLimits
+from prompt_objects.spelling import SERVER_NAME
 from prompt_objects.typed_yaml import WORDS, convert, label
 from prompt_objects.upkeep import BackupSettings, PruneSettings
 from prompt_objects.yaml_document import YamlDocument, parse, read_text, shown
@@ -32,7 +33,6 @@ __all__ = [
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SERVER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
 _Url: TypeAlias = Annotated[
     str, Meta(pattern=r"^https?://\S+$", extra={WORDS: "a URL that starts with http:// or https://"})
@@ -189,7 +189,7 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
     """Refuse a server without a proper name, or that is not just one of a program and a service at a URL."""
     for name, server in (form.mcp_servers or {}).items():
         path = ("mcp_servers", name)
-        if not _SERVER_NAME.fullmatch(name):
+        if not re.fullmatch(SERVER_NAME, name):
             problem = f"{shown(name)} cannot be the name of an MCP server."
             hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
             raise document.fault(problem, document.position_of(*path, key=True), hint=hint)

@@ -11,6 +11,7 @@ from prompt_objects.effect import Approval
 from prompt_objects.errors import DefinitionError
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.message import Message
+from prompt_objects.spelling import NAME
 from prompt_objects.typed_yaml import WORDS, convert, label
 from prompt_objects.yaml_document import TOP, Position, YamlDocument, parse, read_text, shown
 
@@ -87,7 +88,7 @@ _Name: TypeAlias = Annotated[
     str,
     _text(
         "a name of at most 64 letters, digits, _ and -, starting with a letter",
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$(?!\n)",
+        pattern=rf"^{NAME}$(?!\n)",
     ),
 ]
 _Filled: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]

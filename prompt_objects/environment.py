@@ -1,15 +1,14 @@
 """An environment: a folder of prompt objects, made live. It owns their sessions, models and news."""
 
-import asyncio
 import os
-import threading
 from collections.abc import Collection, Iterable, Mapping
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from prompt_objects.bus import Bus
+from prompt_objects.capabilities import Capabilities
 from prompt_objects.catalogue import Catalogue, find_definitions
 from prompt_objects.config import CONFIG_FILE, Config, load_config
 from prompt_objects.context import Context
@@ -17,33 +16,25 @@ from prompt_objects.errors import NotFound
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.locate import require_environment
 from prompt_objects.migrations.runner import Migrations
+from prompt_objects.models import Models
 from prompt_objects.occupancy import Occupancy
 from prompt_objects.person import Person
 from prompt_objects.prefix import Prefixes
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.running import Running
-from prompt_objects.sessions.disk import remove_folder
-from prompt_objects.sessions.journal import UndoJournal
-from prompt_objects.sessions.last_used import LastUsed
-from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import new_id
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import StoreOptions, open_store
-from prompt_objects.sessions.stores.url import beside, places, resolved
+from prompt_objects.storage import Storage
 from prompt_objects.surroundings import Surroundings
-from prompt_objects.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from prompt_objects.approval import Approvals
-    from prompt_objects.definition import Capability, Definition
+    from prompt_objects.definition import Definition
     from prompt_objects.graph.survey import Survey
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
     from prompt_objects.llm.lineup import Lineup
-    from prompt_objects.mcp.servers import Servers
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
-    from prompt_objects.toolbox import Toolbox
     from prompt_objects.tools import Tool
     from prompt_objects.trace.tree import Trace
 
@@ -71,43 +62,25 @@ class Environment:
     ) -> None:
         self.folder = folder
         self.config = config
-        self.model = model
-        self.catalogue = Catalogue(folder / "objects", lambda: self.toolbox.tools, config.mcp_servers, config.limits)
-        self.bus = Bus()
-        self.running = Running()
-        self.person = Person()
-        self.prefixes = Prefixes()
         self.data_dir = config.data_dir
-        usual = resolved(config.store or f"files:{self.data_dir}", folder)
-        self.store_url = resolved(store, folder) if store else usual
-        self._beside_store = self.data_dir if self.store_url == usual else beside(self.data_dir, self.store_url)
-        self.store = open_store(self.store_url, StoreOptions(**config.store_options))
-        self._belongings = self.data_dir if self.store_url != "memory:" else _passing_folder()
-        self.workspace = self._belongings / "workspace"
-        self.last_used = LastUsed(self.data_dir / "state.json")
-        self.session_manager = SessionManager(
-            self.store,
-            user_id=config.user,
-            last_used=self.last_used,
-            journal=UndoJournal(self._beside_store / "undo.json"),
-            data_dir=self._belongings,
-        )
+        self.storage = Storage(folder, config, store)
+        self.store_url, self.store = self.storage.url, self.storage.store
+        self.workspace, self.last_used = self.storage.workspace, self.storage.last_used
+        self.session_manager, self.recorder = self.storage.session_manager, self.storage.recorder
         self.occupancy = Occupancy(self.store, config.user)
-        self.recorder = Recorder(self.data_dir)
-        if self.store_url != "memory:":  # whose sessions leave nothing behind
+        self.models = Models(config, environ, chosen=model, llm=llm)
+        self.person = Person()
+        self.capabilities = Capabilities(
+            folder, config, environ=environ, person=self.person, receiver=self.__getitem__, given=tools, allowed=allow
+        )
+        self.catalogue = Catalogue(folder / "objects", lambda: self._tools, config.mcp_servers, config.limits)
+        self.bus = Bus()
+        if not self.storage.is_passing:
             self.bus.attach(self.recorder)
+        self.running = Running()
+        self.prefixes = Prefixes()
         self.notices: list[str] = []
-        self._prune_at_start = config.prune.at_start
-        self._environ = environ
-        self._llm = llm
-        self._connections: dict[str | None, Connection] = {}
-        self._connecting = threading.Lock()
-        self._making = threading.Lock()
-        self._toolbox: Toolbox | None = None
-        self._approvals: Approvals | None = None
         self._live: dict[str, PromptObject] = {}
-        self._given_tools = tuple(tools)
-        self._allowed = frozenset(allow)
 
     @classmethod
     def open(  # noqa: PLR0913 - all but the folder are given by their own names
@@ -158,25 +131,18 @@ class Environment:
 
     def close(self) -> None:
         """Let go of files; what was acknowledged is on the disk already."""
-        self.recorder.flush()
-        self.store.close()
-        if self._belongings != self.data_dir:
-            remove_folder(self._belongings)
+        self.storage.close()
 
     # What is done now and then
 
-    @cached_property
+    @property
     def backups(self) -> "Backups":
         """The backups of the sessions."""
-        from prompt_objects.sessions.backups import Backups
-
-        return Backups(self._beside_store / "backups" / "sessions", self.store, self.config.backups)
+        return self.storage.backups
 
     def prune(self, *, dry_run: bool = False) -> "Pruned":
         """Remove what is old, as environment.yaml says, or only look what that would be; raises `StoreError`."""
-        from prompt_objects.sessions.prune import prune
-
-        return prune(self.backups, self.last_used, self.data_dir, self.config.prune, dry_run=dry_run)
+        return self.storage.prune(dry_run=dry_run)
 
     def keep_up(self) -> list[str]:
         """Do what is due in the background: backups, and, once, pruning where it is to be done at start.
@@ -184,18 +150,11 @@ class Environment:
         Returns in sentences which sessions could not be backed up; raises `StoreError`. Costs a look at one file
         where nothing is due.
         """
-        report = self.backups.run_if_due()
-        if self._prune_at_start:
-            self._prune_at_start = False
-            self.prune()
-        return list(report.failures) if report else []
+        return self.storage.keep_up()
 
     def trace(self, session_id: str) -> "Trace":
         """Put together what happened in a session; raises `NotFound`, `Damaged` and `StoreError`."""
-        from prompt_objects.trace.looking import trace_of
-
-        self.recorder.flush()
-        return trace_of(self.store, self.data_dir, session_id)
+        return self.storage.trace(session_id)
 
     # The prompt objects
 
@@ -216,7 +175,7 @@ class Environment:
     def findings(self) -> list[str]:
         """Read every definition, and say what is wrong with them and what in them has no effect yet."""
         faults = [f"faulty: {fault}" for fault in self.catalogue.faults()]
-        return [*faults, *self.config.notices, *self.toolbox.notices]
+        return [*faults, *self.config.notices, *self.capabilities.toolbox.notices]
 
     @property
     def current_object(self) -> PromptObject:
@@ -253,21 +212,9 @@ class Environment:
             store=self.store,
             workspace=self.workspace,
             look=self.look,
-            private=(self.data_dir, *self._store_places()),
-            guarded=self._guarded(),
+            private=self.storage.places(),
+            guarded=self.capabilities.guarded(),
         )
-
-    def _store_places(self) -> list[Path]:
-        """Return where sessions are on this disk, also those of a store that another one stands in for."""
-        usual = resolved(self.config.store, self.folder) if self.config.store else self.store_url
-        return [place for url in {usual, self.store_url} for place in places(url, outside=self.folder)]
-
-    def _guarded(self) -> tuple[Path, ...]:
-        if not self.config.mcp_servers:
-            return ()
-        from prompt_objects.mcp.named import guarded
-
-        return guarded(self.folder, self.config.mcp_servers)
 
     def look(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "Survey":
         """Look at all definitions as their files now stand; `drafts` are texts that stand for those in files."""
@@ -277,8 +224,9 @@ class Environment:
         return survey(
             {**files, **{file.stem: file for file in drafts}},
             self.folder / CONFIG_FILE,
-            tools={name: tool.effect for name, tool in self.toolbox.tools.items()},
+            tools={name: tool.effect for name, tool in self._tools.items()},
             bounds=self.config.limits,
+            may_be_priced=self.models.may_be_priced,
             default_object=self.config.default_object,
             faults=clashes,
             drafts=drafts,
@@ -290,104 +238,41 @@ class Environment:
 
     async def tools(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
         """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
-        tools = await asyncio.to_thread(self._own_tools, definition)
-        if any(capability.kind == "mcp" for capability in definition.capabilities):
-            offers = await self.servers.tools(definition.capabilities, context, tools)
-            tools |= {tool.name: self.approvals.guarding(tool, capability) for capability, tool in offers}
-        return tools
-
-    def _own_tools(self, definition: "Definition") -> "dict[str, Tool]":
-        tools = (self._tool(capability) for capability in definition.capabilities if capability.kind != "mcp")
-        return {tool.name: tool for tool in tools}
-
-    def _tool(self, capability: "Capability") -> "Tool":
-        if capability.kind != "po" and capability.name in self.toolbox.tools:
-            return self.approvals.guarding(self.toolbox.tools[capability.name], capability)
-        from prompt_objects.tools.delegate import delegate
-
-        return delegate(self[capability.name], capability.context)
+        return await self.capabilities.of(definition, context)
 
     @property
-    def toolbox(self) -> "Toolbox":
-        """The tools that definitions may name; made once, also for turns side by side."""
-        with self._making:
-            if self._toolbox is None:
-                from prompt_objects.toolbox import open_toolbox
-
-                self._toolbox = open_toolbox(self.folder, given=self._given_tools, http_allow=self.config.http_allow)
-            return self._toolbox
-
-    @cached_property
-    def servers(self) -> "Servers":
-        """The MCP servers that environment.yaml names; each starts when it is first needed."""
-        from prompt_objects.mcp.servers import Servers
-
-        return Servers(self.config.mcp_servers, self.folder, self._environ)
+    def _tools(self) -> "Mapping[str, Tool]":
+        return self.capabilities.toolbox.tools
 
     @property
     def approvals(self) -> "Approvals":
         """What may run, and who is asked: set its `ask` to be asked."""
-        with self._making:
-            if self._approvals is None:
-                from prompt_objects.approval import Approvals
-                from prompt_objects.tools import edit, propose
+        return self.capabilities.approvals
 
-                self._approvals = Approvals(
-                    self.config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self.person
-                )
-            return self._approvals
+    # Models
 
     def connection_for(self, definition: "Definition") -> "Connection":
         """Return the connection that a definition's turns use; each is made once. Raises `UsageError`.
 
         Looks around for a model where none is set up, which takes a moment.
         """
-        return self._connect(self._model_for(definition))
+        return self.models.connection_for(definition)
 
     def lineup_for(self, definition: "Definition") -> "Lineup":
-        """Return the models that a turn uses: that of `connection_for`, and those that the definition has stand in.
-
-        Nobody stands in for a model that a person chose for every prompt object. Raises `UsageError`.
-        """
-        from prompt_objects.llm.lineup import Lineup
-
-        names = () if self.model or not definition.model else definition.model.fallback
-        return Lineup(self.connection_for(definition), [partial(self._connect, name) for name in names])
+        """Return the models that a turn uses, the one that answers first. Raises `UsageError`."""
+        return self.models.lineup_for(definition)
 
     def use_model(self, model: str) -> "Connection":
         """Use a model, by its name or a key of `models`, for every prompt object from now on. Raises `UsageError`."""
-        connection = self._connect(model)
-        self.model = model
-        return connection
+        return self.models.use(model)
 
     def known_model(self, name: str) -> str:
         """Return the name of the model that a prompt object's turns use; empty while none was connected to."""
-        if not self._connections:
+        if not self.models.is_connected:
             return ""  # and no definition need be read to know it
-        connection = self._connections.get(self._model_for(self.definition(name)))
-        return connection.llm.model if connection else ""
-
-    def _connect(self, model: str | None) -> "Connection":
-        from prompt_objects.llm.connect import Connection, connect
-
-        with self._connecting:
-            if model not in self._connections:
-                given = self._llm and Connection(self._llm, "given by the program")
-                self._connections[model] = given or connect(model, self.config, self._environ)
-            return self._connections[model]
-
-    def _model_for(self, definition: "Definition") -> str | None:
-        return self.model or (definition.model.use if definition.model else None)
+        return self.models.known_for(self.definition(name))
 
     async def disconnect(self) -> None:
         """Let go of the connections to models and of MCP servers; they are made again when needed."""
-        await asyncio.gather(*(connection.llm.close() for connection in self._connections.values()))
-        if "servers" in self.__dict__:  # it was made
-            await self.servers.close()
-
-
-def _passing_folder() -> Path:
-    """Name a folder for what belongs to sessions that live in memory, and goes with them; it is made when needed."""
-    from tempfile import gettempdir
-
-    return Path(gettempdir()) / f"prompt-objects-{new_id()}"
+        await self.models.disconnect()
+        await self.capabilities.disconnect()

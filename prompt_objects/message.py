@@ -2,8 +2,8 @@
 
 A message is a plain JSON object, so that what was stored by anyone comes back as it was. Besides the keys
 of the chat form (`role`, `content`, `tool_calls`, `tool_call_id`) ours carry `at` (UTC, ISO 8601), and an
-assistant's `model`, `usage`, and `interrupted` where it was cut short; a person's that was said while a turn went on,
-`steers`.
+assistant's `model`, `usage`, and `interrupted` where it was cut short; a call's result `failed`; a person's that was
+said while a turn went on, `steers`.
 """
 
 import json
@@ -19,6 +19,7 @@ __all__ = [
     "Message",
     "call_arguments",
     "calls_of",
+    "has_failed",
     "is_unfinished",
     "live_messages",
     "now",
@@ -35,6 +36,7 @@ _WRITE = msgspec.json.Encoder().encode
 _MOMENT_LENGTH = 27
 _CHAT_KEYS = ("role", "content", "name", "refusal")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FAILURES = ("Error: ", "Cancelled before ")  # how results of calls that failed begin
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
 
 
@@ -87,9 +89,21 @@ def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def result_of(call: dict[str, Any], text: str) -> Message:
-    """Make the message that is a call's result."""
-    return {"role": "tool", "tool_call_id": call["id"], "content": text}
+def result_of(call: dict[str, Any], text: str, *, failed: bool | None) -> Message:
+    """Make the message that is a call's result; `failed` is None where nobody knows what became of it."""
+    result = {"role": "tool", "tool_call_id": call["id"], "content": text}
+    return result if failed is None else {**result, "failed": failed}
+
+
+def has_failed(result: Message) -> bool | None:
+    """Say whether the call of a result failed; None where that is not known.
+
+    A result that does not say so, as in older sessions and in those of others, is judged by how its text begins.
+    """
+    failed, text = result.get("failed"), text_of(result)
+    if isinstance(failed, bool):
+        return failed
+    return None if text == OUTCOME_UNKNOWN else text.startswith(_FAILURES)
 
 
 def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
@@ -164,7 +178,8 @@ def _results_after(messages: list[Message], index: int) -> dict[str, str]:
     One that says that the outcome is unknown gives way to one that came after all.
     """
     results: dict[str, str] = {}
-    for message in messages[index + 1 :]:
+    for number in range(index + 1, len(messages)):  # a slice would copy all that follows, for each answer that calls
+        message = messages[number]
         if calls_of(message):
             break
         if message.get("role") == "tool":

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
-from prompt_objects.bus import Event, MessagesArrived, MessageSaved, Notice
+from prompt_objects.bus import MessagesArrived, MessageSaved
 from prompt_objects.context import Context
 from prompt_objects.errors import Conflict, NotFound
 from prompt_objects.message import Message
+from prompt_objects.news import notice, publish
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.waiting import to_the_end
@@ -17,7 +17,7 @@ __all__ = ["Minutes"]
 
 
 class Minutes:
-    """Writes a turn's messages into its session, and its news onto the bus.
+    """Writes a turn's messages into its session, and tells of each once it is there.
 
     `replaces` are the numbers of the messages that the next answer stands for, from one up to another.
     """
@@ -32,7 +32,7 @@ class Minutes:
         """Tell what others added; in a session that nobody looked at before, there is nothing to be told."""
         came = await asyncio.to_thread(self._session.refresh)
         if came and self._context.parent is None:
-            self.publish(MessagesArrived, messages=came)
+            publish(self._context, MessagesArrived, messages=came)
 
     async def save(self, *messages: Message) -> None:
         """Save messages, and tell of them; raises `StoreError`, and `NotFound` where the session is gone for good."""
@@ -46,11 +46,11 @@ class Minutes:
     async def _save_and_tell(self, messages: Sequence[Message]) -> None:
         came, told = await asyncio.to_thread(self._append, messages)
         if told:
-            self.notice(told)
+            notice(self._context, told)
         if came:
-            self.publish(MessagesArrived, messages=came)
+            publish(self._context, MessagesArrived, messages=came)
         for message in messages:
-            self.publish(MessageSaved, message=message)
+            publish(self._context, MessageSaved, message=message)
 
     def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
         """Add messages to the session; return those that others added just before, and what a person should know."""
@@ -83,20 +83,3 @@ class Minutes:
                 hint="What you see of it is all that there is; copy it from here.",
             ) from error
         return came, f"{deleted}; this answer has brought it back from the trash, as {self._session.name}."
-
-    def notice(self, text: str) -> None:
-        """Tell the person something."""
-        self.publish(Notice, text=text)
-
-    def publish(self, kind: type[Event], **details: Any) -> None:
-        """Tell news of the turn."""
-        context = self._context
-        event = kind(
-            run=context.run,
-            root=context.root,
-            parent=context.parent,
-            path=context.path,
-            session_id=self._session.id,
-            **details,
-        )
-        context.bus.publish(event)

@@ -102,10 +102,11 @@ def difference(before: Prefix, after: Prefix, po_name: str) -> str:
     for number, (old, new) in enumerate(zip_longest(before.prompt, after.prompt), 1):
         if old != new:
             return f"the prompt of {po_name} changed at line {number}"
-    for number, (old, new) in enumerate(zip(before.messages, after.messages, strict=False), 1):
-        if old != new:
-            return f"message {number} {_why_another(before, after)}"
-    return ""
+    both = min(len(before.messages), len(after.messages))
+    if before.messages[:both] == after.messages[:both]:  # as nearly always, and much faster than one by one
+        return ""
+    number = next(n for n in range(both) if before.messages[n] != after.messages[n]) + 1
+    return f"message {number} {_why_another(before, after)}"
 
 
 def _tools_changed(before: Mapping[str, int], after: Mapping[str, int]) -> str:

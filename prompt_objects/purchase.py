@@ -1,8 +1,8 @@
 """One request, paid for out of a budget: an amount is set aside before, and what it took is counted after."""
 
+import asyncio
 import json
 from bisect import bisect_left
-from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -34,11 +34,14 @@ class Purchase:
         self._budget = budget
         self._pricing = pricing
         self._is_last = is_last
+        self._prompt = 0  # its tokens, where they matter
         self._reserved = self._took = Amount(turns=1)
 
     async def __aenter__(self) -> Self:
         if self._is_last:
             self._budget.lift()
+        if self._budget.limits_size:  # in a thread: of a long history it takes some milliseconds
+            self._prompt = await asyncio.to_thread(_tokens, self.request)
         while not self._reserve():
             await self._budget.settlement()
         return self
@@ -54,10 +57,6 @@ class Purchase:
         self._took = self._amount(Usage(self._prompt, 0))  # at least, if nothing is heard of it any more
         options = {**self.request.options, "max_completion_tokens": answer}
         self.request = replace(self.request, options=options)
-
-    @cached_property
-    def _prompt(self) -> int:
-        return _size([self.request.messages, self.request.tools]) // _BYTES_OF_TOKEN
 
     def _longest_answer(self) -> int:
         """Return how many tokens the budget has for an answer, within reason, whatever others have set aside."""
@@ -90,6 +89,11 @@ class Purchase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._budget.settle(self._reserved, self._took)
+
+
+def _tokens(request: Request) -> int:
+    """Reckon how many tokens a request has."""
+    return _size([request.messages, request.tools]) // _BYTES_OF_TOKEN
 
 
 def _size(sent: object) -> int:

@@ -1,8 +1,14 @@
-"""The nearest word that would have been right."""
+"""How names are spelled, and the nearest word that would have been right."""
 
 from collections.abc import Iterable
 
-__all__ = ["did_you_mean"]
+__all__ = ["NAME", "SERVER_NAME", "did_you_mean"]
+
+_LETTERS = "[A-Za-z][A-Za-z0-9_-]"
+NAME = _LETTERS + "{0,63}"
+"""The names of prompt objects and of tools, as a regular expression; servers of models take no others."""
+SERVER_NAME = _LETTERS + "{0,31}"
+"""The names of MCP servers, which stand before those of their tools."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """Nothing is written, started or sent without a person's word, and nothing waits unseen."""
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 
 from houses import make_house
 from prompt_objects.approval import Answer, Edited, Question
+from prompt_objects.bus import CallEnded, Event
 from prompt_objects.environment import Environment
 from prompt_objects.testing import ScriptedLLM, calls
 
@@ -178,6 +181,40 @@ async def test_a_prompt_object_called_like_a_tool_says_nothing_of_the_tool(tmp_p
 async def test_the_environment_says_what_holds_for_an_effect(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
     assert (await written(tmp_path, house(), None))[1] == "Hello\n"
+
+
+@pytest.mark.parametrize(("answer", "is_allowed"), [("session", True), ("never", False)])
+async def test_a_call_whose_answer_is_remembered_waits_for_no_other_question(
+    tmp_path: Path, answer: Answer, *, is_allowed: bool
+) -> None:
+    went_on = asyncio.Event()
+    ended_first: list[bool] = []
+
+    async def ask(question: Question) -> Answer:
+        if question.tool == "write_file":
+            return answer
+        with suppress(TimeoutError):
+            await asyncio.wait_for(went_on.wait(), 5)
+        ended_first.append(went_on.is_set())
+        return "no"
+
+    class Listener:
+        def put(self, event: Event) -> None:
+            if isinstance(event, CallEnded) and event.name == "write_file":
+                assert event.failed is not is_allowed
+                went_on.set()
+
+    edit = ("edit_file", {"path": "known.txt", "old_text": "known", "new_text": "new"})
+    write = ("write_file", {"path": "notes/a.txt", "content": "Hello\n"})
+    make_house(tmp_path, {"scribe": "name: scribe\ncapabilities: [write_file, edit_file]\nprompt: Write.\n"})
+    (tmp_path / "known.txt").write_text("known")
+    llm = ScriptedLLM([calls(write), "Done", calls(edit, write), "Done"])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.approvals.ask = ask
+        await env["scribe"].receive("Go")
+        env.bus.attach(Listener())
+        await env["scribe"].receive("Again")
+    assert ended_first == [True]
 
 
 async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:

@@ -37,6 +37,18 @@ def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
     assert caught.value.budget is above
 
 
+def test_a_model_whose_cost_nobody_knows_is_news_once_for_the_whole_tree_where_cost_is_limited() -> None:
+    above = Budget("boss", Limits())
+    limited = Budget("helper", Limits(cost=1.0), above)
+    below = Budget("scout", Limits(), limited)
+    assert not above.miss_cost("m")
+    assert below.miss_cost("m")
+    assert not below.miss_cost("m")
+    assert not limited.miss_cost("m")
+    assert limited.miss_cost("other")
+    assert Budget("boss", Limits(cost=1.0)).miss_cost("m")
+
+
 def test_a_limit_of_one_is_told_in_the_singular() -> None:
     budget = Budget("scout", Limits(turns=1))
     with pytest.raises(LimitReached, match="scout's limit of 1 step is reached"):

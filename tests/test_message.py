@@ -6,10 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prompt_objects.message import (
+    OUTCOME_UNKNOWN,
     Message,
     call_arguments,
     calls_of,
+    has_failed,
     request_messages,
+    result_of,
     text_of,
     timestamp,
     unanswered_calls,
@@ -49,6 +52,34 @@ def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between
 def test_a_call_without_a_result_gets_one_that_says_so() -> None:
     sent = request_messages("", [{"role": "assistant", "content": "", "tool_calls": [call("a")]}])
     assert "unknown" in sent[-1]["content"]
+
+
+@pytest.mark.parametrize("failed", [True, False, None])
+def test_a_result_says_whether_its_call_failed_whatever_its_text_and_servers_are_not_told(
+    failed: bool | None,
+) -> None:
+    for text in ("Error: the first line of a log", "All well"):
+        result = result_of(call("a"), text, failed=failed)
+        assert has_failed(result) is (text.startswith("Error: ") if failed is None else failed)
+        sent = request_messages("", [{"role": "assistant", "content": "", "tool_calls": [call("a")]}, result])
+        assert sent[-1] == {"role": "tool", "tool_call_id": "a", "content": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "failed"),
+    [
+        ("Error: no such file", True),
+        ("Cancelled before it began; it had no effect.", True),
+        (OUTCOME_UNKNOWN, None),
+        ("No error: all well", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"failed": None}, {"failed": "no"}])
+def test_a_result_that_does_not_say_whether_its_call_failed_is_judged_by_its_text(
+    text: str, failed: bool | None, more: dict[str, Any]
+) -> None:
+    assert has_failed({"role": "tool", "tool_call_id": "a", "content": text, **more}) is failed
 
 
 def test_what_a_retry_replaced_is_not_sent() -> None:

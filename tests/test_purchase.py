@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from houses import each_its_own, open_house
@@ -150,6 +150,7 @@ class Owner:
             purchase.paid(Completion({"role": "assistant", "content": ""}, usage))
 
 
+@settings(deadline=None)  # threads reckon, and may have to wait for a processor
 @given(LIMITS, st.lists(STEP, max_size=3), st.lists(st.tuples(LIMITS, st.lists(STEP, max_size=4)), max_size=6))
 def test_whatever_children_do_nothing_but_the_owners_last_request_goes_beyond_a_limit(
     limits: Limits, steps: list[tuple[int, float]], plan: list[tuple[Limits, list[tuple[int, float]]]]

@@ -11,13 +11,13 @@ from prompt_objects.occupancy import look
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 
-__all__ = ["Change", "changes"]
+__all__ = ["SessionChange", "changes"]
 
 _SHOWN_FIRST = 10
 _LOOK_SECONDS = 0.25
 
 
-class Change(Struct, frozen=True):
+class SessionChange(Struct, frozen=True):
     """Messages that came, the first of them of this `number`; and who is at the session, where that has changed."""
 
     number: int
@@ -26,15 +26,15 @@ class Change(Struct, frozen=True):
     holder: Holder | None
 
 
-def changes(store: Store, session: Session) -> Iterator[Change]:
+def changes(store: Store, session: Session) -> Iterator[SessionChange]:
     """Yield the last messages of a session, then, for good, each change as it comes."""
     last = session.tail(_SHOWN_FIRST)
-    yield Change(session.message_count - len(last) + 1, last, is_new_holder=False, holder=None)
+    yield SessionChange(session.message_count - len(last) + 1, last, is_new_holder=False, holder=None)
     holder = None
     while True:
         sight = look(store, session)
         number = session.message_count - len(sight.came) + 1
         if sight.came or sight.holder != holder:
-            yield Change(number, sight.came, sight.holder != holder, sight.holder)
+            yield SessionChange(number, sight.came, sight.holder != holder, sight.holder)
         holder = sight.holder
         time.sleep(_LOOK_SECONDS)

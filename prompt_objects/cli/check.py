@@ -18,6 +18,7 @@ from prompt_objects.graph.finding import Finding
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.survey import Survey, survey
 from prompt_objects.graph.worst_case import WorstCase, worst_cases
+from prompt_objects.llm.connect import may_be_priced
 from prompt_objects.locate import require_environment
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.wording import count
@@ -53,6 +54,7 @@ def _look(folder: Path) -> Survey:
         folder / CONFIG_FILE,
         tools={name: tool.effect for name, tool in tools.items()},
         bounds=config.limits,
+        may_be_priced=lambda model: may_be_priced(model, config, os.environ),
         default_object=config.default_object,
         faults=clashes,
     )

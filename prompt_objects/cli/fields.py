@@ -10,7 +10,7 @@ from prompt_objects.message import timestamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from prompt_objects.cli.changes import Change
+    from prompt_objects.cli.changes import SessionChange
     from prompt_objects.graph.finding import Finding as CheckFinding
     from prompt_objects.graph.survey import Survey
     from prompt_objects.graph.worst_case import WorstCase
@@ -177,7 +177,7 @@ def undone_fields(undone: "Undone") -> dict[str, object]:
     return {"operation": undone.operation, "session": session_fields(undone.record.info)}
 
 
-def change_fields(change: "Change") -> "Iterator[dict[str, object]]":
+def change_fields(change: "SessionChange") -> "Iterator[dict[str, object]]":
     """Build what is printed of what was seen of a session, line by line."""
     if change.is_new_holder and change.holder:
         yield {"event": "begun", "holder": {**asdict(change.holder), "since": timestamp(change.holder.since)}}

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 
-from prompt_objects.cli.changes import Change, changes
+from prompt_objects.cli.changes import SessionChange, changes
 from prompt_objects.cli.fields import change_fields
 from prompt_objects.cli.opening import find_session, open_environment
 from prompt_objects.cli.streams import flush, note, put, put_json
@@ -27,13 +27,13 @@ def run(options: Namespace) -> None:
             flush()
 
 
-def _show_json(change: Change) -> None:
+def _show_json(change: SessionChange) -> None:
     for fields in change_fields(change):
         put_json(json.dumps(fields, ensure_ascii=False))
 
 
-def _shower(po_name: str) -> Callable[[Change], None]:
-    def show(change: Change) -> None:
+def _shower(po_name: str) -> Callable[[SessionChange], None]:
+    def show(change: SessionChange) -> None:
         """Print the messages; who is at it is said beside, before or after what came of it."""
         if change.holder and change.is_new_holder:
             note(f"In use by {change.holder}.")

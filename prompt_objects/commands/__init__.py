@@ -6,7 +6,7 @@ from importlib import import_module
 
 from prompt_objects.chat import Chat
 from prompt_objects.commands.command import Command
-from prompt_objects.commands.outcome import Outcome, Question, Said
+from prompt_objects.commands.outcome import Confirm, Outcome, Said
 from prompt_objects.errors import NotFound
 from prompt_objects.spelling import did_you_mean
 
@@ -58,7 +58,7 @@ def find(line: str) -> tuple[Command, str]:
     raise NotFound(f"There is no command /{first}.", hint=hint)
 
 
-def answer(question: Question, typed: str) -> Outcome:
+def answer(question: Confirm, typed: str) -> Outcome:
     """Carry out what a question asks about, if the answer is a plain yes."""
     return question.yes() if typed.strip().casefold() in {"y", "yes"} else Said("Nothing was changed.")
 

@@ -10,7 +10,7 @@ from prompt_objects.sessions.session import Session
 if TYPE_CHECKING:
     from prompt_objects.trace.tree import Trace
 
-__all__ = ["Again", "Document", "Leave", "Moved", "Outcome", "Question", "Said", "Send", "Table", "Traced", "Watch"]
+__all__ = ["Again", "Confirm", "Document", "Leave", "Moved", "Outcome", "Said", "Send", "Table", "Traced", "Watch"]
 
 
 class Said(Struct, frozen=True):
@@ -34,7 +34,7 @@ class Document(Struct, frozen=True):
     markdown: str
 
 
-class Question(Struct, frozen=True):
+class Confirm(Struct, frozen=True):
     """Something to ask first; only a plain yes carries it out."""
 
     text: str
@@ -77,4 +77,4 @@ class Leave(Struct, frozen=True):
     """The person is done."""
 
 
-Outcome: TypeAlias = Said | Table | Document | Question | Moved | Send | Watch | Traced | Again | Leave
+Outcome: TypeAlias = Said | Table | Document | Confirm | Moved | Send | Watch | Traced | Again | Leave

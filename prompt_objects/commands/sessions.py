@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 from prompt_objects.chat import Chat
 from prompt_objects.commands.command import FilePath, Number, SessionKey, Text, TrashedKey, command
-from prompt_objects.commands.outcome import Moved, Outcome, Question, Said, Table
+from prompt_objects.commands.outcome import Confirm, Moved, Outcome, Said, Table
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.export import export_to
 from prompt_objects.sessions.formats import formats
@@ -84,7 +84,7 @@ def delete(chat: Chat, session: SessionKey | None = None) -> Outcome:
         return Moved(f"{told} Now in {chat.session.name}.")
 
     asked = f"Delete session {doomed.name} ({count(doomed.message_count, 'message')})?"
-    return Question(f"{_in_use(chat, doomed)}{asked}", yes)
+    return Confirm(f"{_in_use(chat, doomed)}{asked}", yes)
 
 
 @command("session restore")
@@ -120,7 +120,7 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> Outcome:
         gone = chat.manager.purge(doomed[0].info.id if session else None)
         return Said(f"{count(len(gone), 'session')} gone for good.")
 
-    return Question(f"Remove {what} from the trash for good?", yes)
+    return Confirm(f"Remove {what} from the trash for good?", yes)
 
 
 @command("session clear")

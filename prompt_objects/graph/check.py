@@ -5,7 +5,7 @@ from typing import get_args
 
 from prompt_objects.graph.authority import authority
 from prompt_objects.graph.finding import Finding, Severity
-from prompt_objects.graph.settings import limits, models, servers
+from prompt_objects.graph.settings import limits, models, prices, servers
 from prompt_objects.graph.structure import broken, circles, missing, unreachable
 from prompt_objects.graph.survey import Survey
 
@@ -18,6 +18,7 @@ _CHECKS: tuple[Callable[[Survey], Iterable[Finding]], ...] = (
     circles,
     unreachable,
     limits,
+    prices,
     models,
     servers,
 )

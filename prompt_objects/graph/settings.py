@@ -1,6 +1,7 @@
-"""Findings about what is set and has no use: limits, models, and MCP servers."""
+"""Findings about what is set and has no use, or less than it seems: limits, models, and MCP servers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from msgspec.structs import asdict
 
@@ -10,7 +11,7 @@ from prompt_objects.graph.survey import Survey
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.yaml_document import Position, shown
 
-__all__ = ["limits", "models", "servers"]
+__all__ = ["limits", "models", "prices", "servers"]
 
 _ALWAYS_THERE = ("default", "rehearsal")
 
@@ -46,6 +47,39 @@ def _about_limit(survey: Survey, definition: Definition, key: str, value: float)
     if bound is not None and value > bound:
         return "note", f"is {value}, and has no use beyond {bound}, which is the environment's."
     return None
+
+
+def prices(survey: Survey) -> Iterator[Finding]:
+    """Find limits of cost that do not hold for some of the models below them, as nobody knows what these cost."""
+    for name, definition in survey.graph.definitions.items():
+        if survey.places.value(definition.file, "limits", "cost") is not None:
+            yield from _uncounted(survey, definition.file, (name, *survey.graph.reach(name)))
+    if survey.bounds.cost is not None:
+        yield from _uncounted(survey, survey.settings, survey.graph.objects)
+
+
+def _uncounted(survey: Survey, file: Path, names: Sequence[str]) -> Iterator[Finding]:
+    """Find what a limit of cost in `file` does not count when these prompt objects answer."""
+    models = _unpriced(survey, names)
+    if models:
+        yield Finding(
+            severity="warning",
+            kind="limit",
+            file=file,
+            at=survey.places.of(file, "limits", "cost"),
+            text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
+            "Give `prices` under `models` in environment.yaml; the extra `prices` knows those of public models.",
+            path=() if file == survey.settings else tuple(names[:1]),
+        )
+
+
+def _unpriced(survey: Survey, names: Iterable[str]) -> list[str]:
+    """Name the models that prompt objects ask for and whose prices are not known."""
+    asked: dict[str | None, None] = {}
+    for definition in (survey.graph.definitions[name] for name in names if name in survey.graph.definitions):
+        asked[definition.model.use if definition.model else None] = None
+        asked |= dict.fromkeys(definition.model.fallback if definition.model else ())
+    return [shown(model) if model else "the default model" for model in asked if not survey.may_be_priced(model)]
 
 
 def models(survey: Survey) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """A look at the whole of an environment: its graph, and all that can be found in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     `settings` is environment.yaml, which need not be there; `default_object` is the one that it names, and `root` the
     one that opens where none was used before, None where there are no objects. `faults` say what is wrong with files
-    that cannot be understood.
+    that cannot be understood. `may_be_priced` says of a model, by the name under which a definition asks for it, None
+    for the environment's, whether its prices are known, as far as can be told.
     """
 
     graph: Graph
@@ -34,6 +35,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     bounds: GivenLimits
     faults: tuple[DefinitionError, ...]
     places: Places
+    may_be_priced: Callable[[str | None], bool]
 
     def file(self, name: str) -> Path:
         """Return the file of an object whose definition can be read."""
@@ -46,14 +48,16 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
     *,
     tools: Mapping[str, str],
     bounds: GivenLimits,
+    may_be_priced: Callable[[str | None], bool],
     default_object: str | None = None,
     faults: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> Survey:
     """Read the definitions in `files`, by name, and see what joins them.
 
-    `tools` gives the effect of each tool by its name; `bounds` are the environment's limits; `faults` are what
-    is known to be wrong beforehand, such as two files for one name; `drafts` are texts that stand for those in files.
+    `tools` gives the effect of each tool by its name; `bounds` are the environment's limits; `may_be_priced` is that
+    of `Survey`; `faults` are what is known to be wrong beforehand, such as two files for one name; `drafts` are texts
+    that stand for those in files.
     """
     definitions: dict[str, Definition] = {}
     broken = list(faults)
@@ -74,4 +78,5 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
         bounds=bounds,
         faults=tuple(broken),
         places=places,
+        may_be_priced=may_be_priced,
     )

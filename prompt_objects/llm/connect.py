@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from prompt_objects.errors import UsageError
-from prompt_objects.llm import LLM
+from prompt_objects.llm import LLM, Usage
 from prompt_objects.llm.local import LocalServer, find_local_server, list_models
 from prompt_objects.llm.prices import Pricing, given_pricing, known_pricing, unknown
 from prompt_objects.llm.rehearsal import Rehearsal
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prompt_objects.config import Config
     from prompt_objects.config_file import ModelConfig
 
-__all__ = ["USUAL_MODEL", "Connection", "connect"]
+__all__ = ["USUAL_MODEL", "Connection", "connect", "may_be_priced"]
 
 USUAL_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
 
@@ -32,6 +32,11 @@ class Connection:
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
+
+    @property
+    def has_price(self) -> bool:
+        """Say whether it is known beforehand what a request costs; of the rehearsal it is: nothing."""
+        return isinstance(self.llm, Rehearsal) or self.pricing(Usage(1, 1)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +80,38 @@ def connect(
     A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
     is no name. What is wrong with a server or a key shows only when a turn begins.
     """
-    if not name or (name == "default" and name not in config.models):
-        name = config.model or environ.get("OPENAI_MODEL")
-    if name == "rehearsal" and name not in config.models:
-        return Connection(Rehearsal(), "no model answers")
-    if name and name in config.models:
+    name = _meant(name, config, environ)
+    if name in config.models:
         return _configured(config.models[name], environ)
-    if name and name != "default":
+    if name == "rehearsal":
+        return Connection(Rehearsal(), "no model answers")
+    if name:
         return _by_model(name, environ, find_local)
     return _whatever_there_is(environ, find_local)
+
+
+def may_be_priced(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
+    """Say whether prices of the model that `connect` finds are known, as far as can be told without asking a server.
+
+    Where only a server knows which model it is, and where a key is missing, prices may be known. Not for the event
+    loop: public prices may have to be loaded.
+    """
+    name = _meant(name, config, environ)
+    if name in config.models:
+        model = config.models[name]
+        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not unknown
+        return model.prices is not None or is_public
+    usual = _usual_place(environ)
+    if not name and usual.api_key and not usual.base_url:
+        name = USUAL_MODEL
+    return name in {"", "rehearsal"} or known_pricing(name) is not unknown
+
+
+def _meant(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
+    """Return the name of the model that is chosen, by `name` or else for all; empty where none is."""
+    if not name or (name == "default" and name not in config.models):
+        name = config.model or environ.get("OPENAI_MODEL") or ""
+    return "" if name == "default" and name not in config.models else name
 
 
 def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> Connection:

@@ -8,9 +8,11 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm import Completion, Request, Text, Waiting
@@ -213,6 +215,8 @@ class OpenAILLM:
 
 
 def _decoded(data: bytes) -> object:
+    with suppress(ValueError, RecursionError):
+        return msgspec.json.decode(data)
     try:
         return json.loads(data, strict=False)  # some servers leave line ends in strings as they are
     except (ValueError, RecursionError) as error:

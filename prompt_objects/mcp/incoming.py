@@ -19,6 +19,7 @@ class Incoming:
 
     Of a list of tools those with a fault are taken out, and `leave_out` is called with the name of each. `complain`
     is called with whether what cannot be read was meant as a message: programs also print other things by mistake.
+    Errors of servers that have the code by which the package tells of a lost connection get another one.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Incoming:
         if isinstance(item, Exception):
             self._complain(_is_meant_as_message(item))
             return item
+        _tell_apart(getattr(item.message, "error", None))
         result = getattr(item.message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
             result["tools"] = self._sound(result)
@@ -90,6 +92,14 @@ class Incoming:
         except ValueError:
             return False
         return True
+
+
+def _tell_apart(error: Any) -> None:
+    """Give an error that came another code where it has that of a connection on which nothing comes any more."""
+    from mcp.types import CONNECTION_CLOSED, INTERNAL_ERROR
+
+    if error is not None and error.code == CONNECTION_CLOSED:
+        error.code = INTERNAL_ERROR
 
 
 def _is_meant_as_message(error: Exception) -> bool:

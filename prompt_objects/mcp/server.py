@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompt_objects.bus import Notice
 from prompt_objects.config_file import ServerConfig
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
@@ -15,16 +14,17 @@ from prompt_objects.mcp.filling import Filling
 from prompt_objects.mcp.incoming import Unreadable
 from prompt_objects.mcp.tools import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import reach
+from prompt_objects.news import notice
 from prompt_objects.tools import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from mcp import ClientSession
+    from mcp import ClientSession, MCPError
     from mcp.types import CallToolResult
     from mcp.types import Tool as ServerTool
 
-__all__ = ["Server", "tell"]
+__all__ = ["Server"]
 
 _MOST_FAILURES = 2
 _MOST_PAGES = 100
@@ -33,7 +33,9 @@ _LIST_SECONDS = 10.0
 _WAITING_SECONDS = 10.0
 _LONGEST_DESCRIPTION = 4_000
 _LONGEST_COMPLAINT = 500
-_FORGOTTEN = "Session terminated"  # what the package says where an HTTP server does not know the session any more
+# What the package says in the name of a service that does not know the session any more, or broke off:
+_FORGOTTEN = "Session terminated"
+_BROKEN_OFF = "SSE stream "
 
 T = TypeVar("T")
 
@@ -110,16 +112,15 @@ class Server:
     async def _answer(self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]") -> T:
         connection, session = await self._connected(context)
         from mcp import MCPError
-        from mcp.types import CONNECTION_CLOSED
 
         try:
             return await connection.answer(request(session))
         except MCPError as error:
-            if error.message == _FORGOTTEN:
+            if self._has_forgotten(error):
                 connection.end()
                 self._forget(connection)
                 raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
-            if error.code != CONNECTION_CLOSED:
+            if not self._has_broken_off(error):
                 raise ToolError(f"{self.name}: {self._filling.hidden(error.message)}") from error
             await self._lose(connection, context)
             problem = f"{self.name} broke off before it answered; whether the call took effect is unknown."
@@ -134,7 +135,17 @@ class Server:
             raise ToolError(f"{self.name} {problem}") from error
         finally:
             for news in connection.untold():
-                tell(context, self._filling.hidden(f"The MCP server {self.name} {news}"))
+                notice(context, self._filling.hidden(f"The MCP server {self.name} {news}"))
+
+    def _has_forgotten(self, error: "MCPError") -> bool:
+        return self._config.url is not None and error.message == _FORGOTTEN
+
+    def _has_broken_off(self, error: "MCPError") -> bool:
+        """Say whether no answer came; one that did and was an error has another code by now, see `Incoming`."""
+        from mcp.types import CONNECTION_CLOSED
+
+        has_service_ended = self._config.url is not None and error.message.startswith(_BROKEN_OFF)
+        return error.code == CONNECTION_CLOSED or has_service_ended
 
     async def _call(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
         try:
@@ -152,7 +163,7 @@ class Server:
         news = (
             f"Still waiting for {tool!r} of the MCP server {self.name}; a call may take {self._config.timeout:g} s."
         )
-        waiting = asyncio.get_running_loop().call_later(patience, tell, context, news)
+        waiting = asyncio.get_running_loop().call_later(patience, notice, context, news)
         try:
             yield
         finally:
@@ -168,7 +179,7 @@ class Server:
             raise ToolError(f"{problem} Run: prompt-objects trust")
         connection = self._connection = self._connection or self._started()
         news = f"The MCP server {self.name} is still starting."
-        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, tell, context, news)
+        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, notice, context, news)
         try:
             return connection, await connection.session()
         except ToolError as error:
@@ -209,7 +220,7 @@ class Server:
             what = "ended unexpectedly" if self._config.url is None else "was lost"
             then = "It is started again when it is needed." if self._may_start else "It is not started again."
             reason = self._filling.hidden(connection.reason).rstrip(".")
-            tell(context, f"The MCP server {self.name} {what}: {reason}. {then}")
+            notice(context, f"The MCP server {self.name} {what}: {reason}. {then}")
 
     def _forget(self, connection: Connection) -> bool:
         if self._connection is not connection:
@@ -249,10 +260,3 @@ async def _call(session: "ClientSession", tool: str, arguments: dict[str, Any]) 
 
     request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
     return await session.send_request(request, CallToolResult)
-
-
-def tell(context: Context, text: str) -> None:
-    """Tell the person something, as news of the turn that found it out."""
-    session_id = context.session_id or ""
-    notice = Notice(run=context.run, root=context.root, path=context.path, session_id=session_id, text=text)
-    context.bus.publish(notice)

@@ -11,8 +11,9 @@ from prompt_objects.config_file import ServerConfig
 from prompt_objects.context import Context
 from prompt_objects.definition import Capability
 from prompt_objects.errors import ToolError
-from prompt_objects.mcp.server import Server, tell
+from prompt_objects.mcp.server import Server
 from prompt_objects.mcp.trust import is_trusted
+from prompt_objects.news import notice
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.tools import Tool
 from prompt_objects.trust import Trust
@@ -54,7 +55,7 @@ class Servers:
             for tool in tools:
                 if tool.name in taken or tool.name in chosen:
                     left_out = f"the one of the MCP server {capability.name} is left out."
-                    tell(context, f"There is a tool called {tool.name!r} already; {left_out}")
+                    notice(context, f"There is a tool called {tool.name!r} already; {left_out}")
                 else:
                     chosen[tool.name] = (capability, tool)
         return list(chosen.values())
@@ -67,15 +68,15 @@ class Servers:
         server = self._servers.get(capability.name)
         if server is None:
             hint = did_you_mean(capability.name, self._servers)
-            tell(context, f"There is no MCP server {capability.name!r} in environment.yaml. {hint}".rstrip())
+            notice(context, f"There is no MCP server {capability.name!r} in environment.yaml. {hint}".rstrip())
             return []
         try:
             tools = await server.tools(context)
         except ToolError as error:
-            tell(context, str(error))
+            notice(context, str(error))
             return []
         for pattern in capability.tools:
             if not any(fnmatchcase(name, pattern) for name in tools):
-                tell(context, f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
+                notice(context, f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
         patterns = capability.tools or ("*",)
         return [tool for name, tool in tools.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]

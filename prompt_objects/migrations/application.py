@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prompt_objects import __version__
 from prompt_objects.errors import MigrationFailed, PromptObjectsError, StoreError
 from prompt_objects.message import now, timestamp
-from prompt_objects.migrations.change import Change, FileChange, NewSession, Place
+from prompt_objects.migrations.change import FileChange, NewSession, ObjectChange, Place
 from prompt_objects.migrations.new_session import bring_over, take_away
 from prompt_objects.migrations.originals import Originals
 from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, UnderWay, row_of
@@ -77,7 +77,7 @@ class Application:
         except Exception as error:  # whatever a step stumbles on, the environment is put back, and opens
             raise self._undone(error) from error
 
-    def _carry_out(self, summary: str, changes: list[Change]) -> StepResult:
+    def _carry_out(self, summary: str, changes: list[ObjectChange]) -> StepResult:
         progress = self._progress.read() or Progress()
         files = [file for change in changes for file in change.files]
         if not files and progress.under_way is None:
@@ -97,7 +97,7 @@ class Application:
         self._finish(progress, begun.rows, begun.backup)
         return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
 
-    def _begin(self, progress: Progress, changes: list[Change], files: list[FileChange]) -> UnderWay:
+    def _begin(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> UnderWay:
         """Note what is about to be done, beside what a run that was interrupted had noted."""
         before = progress.under_way or UnderWay(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from prompt_objects.message import Message
 
-__all__ = ["Aside", "Change", "FileChange", "NewSession", "OldFile", "Piece", "Place", "read_old"]
+__all__ = ["Aside", "FileChange", "NewSession", "ObjectChange", "OldFile", "Piece", "Place", "read_old"]
 
 
 class Place(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Aside(Struct, frozen=True):
     text: str
 
 
-class Change(Struct, frozen=True):
+class ObjectChange(Struct, frozen=True):
     """What is done about one object in one file; with a `problem` that is nothing, and the problem says why."""
 
     object: str

@@ -12,7 +12,7 @@ from prompt_objects.message import now
 from prompt_objects.sessions import disk
 
 if TYPE_CHECKING:
-    from prompt_objects.migrations.change import Change
+    from prompt_objects.migrations.change import ObjectChange
 
 __all__ = ["Applied", "Kept", "Progress", "ProgressFile", "Row", "UnderWay", "row_of"]
 
@@ -121,7 +121,7 @@ class ProgressFile:
         return Progress()
 
 
-def row_of(change: "Change") -> Row:
+def row_of(change: "ObjectChange") -> Row:
     """Sum up a change."""
     return Row(
         object=change.object,

@@ -9,11 +9,21 @@ from itertools import count
 
 from prompt_objects.errors import InvalidName
 
-__all__ = ["LONGEST_NAME", "extended", "free_name", "is_id", "made_valid", "recovered_name", "valid_name"]
+__all__ = [
+    "LONGEST_NAME",
+    "common_start",
+    "extended",
+    "free_name",
+    "is_id",
+    "made_valid",
+    "recovered_name",
+    "valid_name",
+]
 
 LONGEST_NAME = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_NUMBERED = re.compile(r"(.*\S) (\d{1,9})")
+_MOST_DIGITS = 9
+_NUMBERED = re.compile(rf"(.*\S) (\d{{1,{_MOST_DIGITS}}})")
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # what cannot be seen, or bends how its neighbours are shown
 
 
@@ -62,13 +72,22 @@ def free_name(name: str, taken: Container[str]) -> str:
     """Return the name itself if it is free, or else with the lowest number from 2 on: "API notes 2"."""
     if name not in taken:
         return name
-    numbered = _NUMBERED.fullmatch(name)
-    stem = numbered[1] if numbered else name
+    stem = _stem(name)
     for number in count(2):
         candidate = f"{stem[: LONGEST_NAME - len(f' {number}')].rstrip()} {number}"
         if candidate not in taken:
             return candidate
     raise AssertionError("there are more numbers than names")
+
+
+def common_start(name: str) -> str:
+    """Return what all that `free_name` may make of a name begins with, as the name itself does."""
+    return _stem(name)[: LONGEST_NAME - _MOST_DIGITS - 1].rstrip()
+
+
+def _stem(name: str) -> str:
+    numbered = _NUMBERED.fullmatch(name)
+    return numbered[1] if numbered else name
 
 
 def recovered_name(begun: datetime) -> str:

@@ -15,14 +15,13 @@ from prompt_objects.graph.authority import gained
 from prompt_objects.graph.check import check
 from prompt_objects.graph.finding import Finding
 from prompt_objects.sessions import disk
-from prompt_objects.spelling import did_you_mean
+from prompt_objects.spelling import NAME, did_you_mean
 from prompt_objects.surroundings import Look
 from prompt_objects.yaml_document import MOST_BYTES, parse
 from prompt_objects.yaml_edit import Unchangeable, with_items, with_text, without_item
 
-__all__ = ["Change", "Draft", "changed_object", "consequences", "new_object"]
+__all__ = ["DefinitionChange", "Draft", "changed_object", "consequences", "new_object"]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _BOM = "\ufeff"
 _UNSEEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # what a person who is shown a text does not see
 _BLANK = re.compile(  # what is of other kinds, but is not seen either: fillers, selectors of variants, and the like
@@ -35,7 +34,7 @@ _MEANT = re.compile(  # ends of lines, tabs, and what joins words and signs of s
 )
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class DefinitionChange(Struct, frozen=True, kw_only=True):
     """What is to be different in a definition; None leaves a text as it is. `remove` are names of capabilities."""
 
     prompt: str | None = None
@@ -72,7 +71,7 @@ def new_object(definition: str, folder: Path, look: Look) -> Draft:
     return _sound(Draft(file, None, _encoded(text)), folder)
 
 
-def changed_object(name: str, change: Change, folder: Path, look: Look) -> Draft:
+def changed_object(name: str, change: DefinitionChange, folder: Path, look: Look) -> Draft:
     """Draft a change to an object, every other byte of its file as it was; raises `ToolError`."""
     graph = look().graph
     if name not in graph.objects:
@@ -126,7 +125,7 @@ def _name_in(text: str) -> str:
     try:
         data = parse(text, nameless, DefinitionError).data
         name = data.get("name") if isinstance(data, dict) else None
-        if isinstance(name, str) and _NAME.fullmatch(name):
+        if isinstance(name, str) and re.fullmatch(NAME, name):
             return name
         understand(text, nameless)
     except DefinitionError as error:
@@ -134,12 +133,12 @@ def _name_in(text: str) -> str:
     return nameless.stem
 
 
-def _rewritten(text: str, file: Path, change: Change) -> str:
+def _rewritten(text: str, file: Path, change: DefinitionChange) -> str:
     if file.suffix != ".md":
         return _changed(text, file, change)
     start, end, body = _parts(text)
     front = _changed(
-        text[start:end], file, Change(description=change.description, add=change.add, remove=change.remove)
+        text[start:end], file, DefinitionChange(description=change.description, add=change.add, remove=change.remove)
     )
     below = text[body:]
     if change.prompt is not None:
@@ -154,7 +153,7 @@ def _parts(text: str) -> tuple[int, int, int]:
     return first.end(), second.start(), second.end()
 
 
-def _changed(text: str, file: Path, change: Change) -> str:
+def _changed(text: str, file: Path, change: DefinitionChange) -> str:
     """Change a YAML text, and make sure that it says what it is to say and nothing else."""
     data = parse(text.replace("\r\n", "\n"), file, DefinitionError).data
     listed = data.get("capabilities") or []

@@ -32,7 +32,7 @@ _MOST_COMPARED = 1_000  # lines; comparing takes the square of their number when
 _ONE_AT_A_TIME = Lock()
 
 
-class Change(Struct, frozen=True):
+class TextChange(Struct, frozen=True):
     """What a file holds and what it would hold; `before` is None where there is none yet."""
 
     path: str
@@ -94,20 +94,20 @@ PREVIEWS: Mapping[str, Run] = {"write_file": write_file_preview.run, "edit_file"
 """By a tool's name, what returns the unified diff that a call of it would make, and raises what it would raise."""
 
 
-def rewriting(within: Confined, path: str, content: str) -> Change:
+def rewriting(within: Confined, path: str, content: str) -> TextChange:
     """Return the change that writes `content`, in the form (line ends, byte order mark) of what is there."""
     name = _name(within, path)
     before = _text(path, within.find(path, MOST_BYTES))
     if before is None:
-        return Change(name, None, content)
+        return TextChange(name, None, content)
     if _has_crlf(before):
         content = _crlf(content)
     if before.startswith(_BOM) and not content.startswith(_BOM):
         content = _BOM + content
-    return Change(name, before, content)
+    return TextChange(name, before, content)
 
 
-def replacing(within: Confined, path: str, old_text: str, new_text: str) -> Change:
+def replacing(within: Confined, path: str, old_text: str, new_text: str) -> TextChange:
     """Return the change that puts `new_text` in the place of `old_text`, which must stand in the file once."""
     name = _name(within, path)
     before = _text(path, within.read(path, MOST_BYTES)) or ""
@@ -119,10 +119,10 @@ def replacing(within: Confined, path: str, old_text: str, new_text: str) -> Chan
     if (again := before.find(old_text, start + 1)) >= 0:
         lines = " and ".join(str(before.count("\n", 0, at) + 1) for at in (start, again))
         raise ToolError(f"The old text is in {path} more than once (lines {lines}). Give more of what is around it.")
-    return Change(name, before, before[:start] + new_text + before[start + len(old_text) :])
+    return TextChange(name, before, before[:start] + new_text + before[start + len(old_text) :])
 
 
-def _carried_out(within: Confined, change: Change) -> str:
+def _carried_out(within: Confined, change: TextChange) -> str:
     try:
         data = change.after.encode()
     except UnicodeEncodeError as error:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
+from prompt_objects.spelling import NAME
 from prompt_objects.tools import Effect, Run, Tool
 from prompt_objects.tools.thread import in_thread
 
@@ -18,7 +19,6 @@ __all__ = ["checked", "schema_of", "tool"]
 
 T = TypeVar("T", bound=Struct)
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _WHERE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 
 
@@ -47,7 +47,7 @@ def tool(
 
 def _made(function: Callable[..., Any], effect: Effect) -> Tool:
     name = function.__name__
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise TypeError(f"{name!r} cannot be a tool's name: a letter, then at most 63 letters, digits, _ or -.")
     description = " ".join((inspect.getdoc(function) or "").split("\n\n", 1)[0].split())
     if not description:

@@ -20,7 +20,7 @@ from prompt_objects.errors import ToolError
 from prompt_objects.sessions import disk
 from prompt_objects.surroundings import Look
 from prompt_objects.tools import Preview, Tool, edit
-from prompt_objects.tools.draft import Change, Draft, changed_object, consequences, new_object
+from prompt_objects.tools.draft import DefinitionChange, Draft, changed_object, consequences, new_object
 from prompt_objects.tools.function import checked, schema_of
 
 __all__ = ["PREVIEWS", "PROPOSAL_TOOLS"]
@@ -71,7 +71,7 @@ def _new(arguments: dict[str, Any], folder: Path, look: Look) -> tuple[Draft, st
 
 def _changed(arguments: dict[str, Any], folder: Path, look: Look) -> tuple[Draft, str]:
     wanted = checked(arguments, ChangeProposal)
-    change = Change(
+    change = DefinitionChange(
         prompt=wanted.prompt or None,
         description=wanted.description or None,
         add=wanted.add_capabilities,
@@ -90,7 +90,7 @@ def _previewing(draft: Callable[[dict[str, Any], Path, Look], tuple[Draft, str]]
         made, reason = draft(arguments, folder, look)
         remarks = (f"It says: {' '.join(reason.split())}", *consequences(made, look))
         before = None if made.before is None else made.before.decode()
-        diff = edit.Change(made.file.relative_to(folder).as_posix(), before, made.after.decode()).diff()
+        diff = edit.TextChange(made.file.relative_to(folder).as_posix(), before, made.after.decode()).diff()
         return Preview(diff, remarks, {_DRAFT: made})
 
     return preview

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, Literal, cast
 
 from prompt_objects.llm import Usage
-from prompt_objects.message import OUTCOME_UNKNOWN, Message, calls_of, text_of
+from prompt_objects.message import Message, calls_of, has_failed, text_of
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.usage import sums_of
 from prompt_objects.trace.entries import Entry, Reference, moment_of
@@ -18,7 +18,6 @@ from prompt_objects.wording import count
 __all__ = ["turns_of"]
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_FAILURES = ("Error: ", "Cancelled before ")
 _OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
 
 
@@ -133,15 +132,14 @@ class _Builder:
 
     def _add(self, turn: TracedTurn, at: datetime | None, reference: Reference) -> None:
         message = self._texts.get(reference.digest)
-        text = None if message is None else text_of(message)
         if reference.tool_call_id in self._calls:
-            self._answer(self._calls[reference.tool_call_id], at, reference.size, text)
+            self._answer(self._calls[reference.tool_call_id], at, reference.size, message)
             return
         turn.steps.append(
             TracedMessage(
                 at=at,
                 role=reference.role,
-                text=text,
+                text=None if message is None else text_of(message),
                 size=reference.size,
                 model=reference.model,
                 interrupted=reference.interrupted,
@@ -155,11 +153,12 @@ class _Builder:
             self._calls[each.id] = call
             turn.steps.append(call)
 
-    def _answer(self, call: TracedCall, at: datetime | None, size: int, text: str | None) -> None:
-        call.result, call.size = text, size
+    def _answer(self, call: TracedCall, at: datetime | None, size: int, message: Message | None) -> None:
+        call.result, call.size = None if message is None else text_of(message), size
         call.ended_at = call.ended_at or at
-        if call.outcome is None and text is not None and text != OUTCOME_UNKNOWN:
-            call.outcome = "failed" if text.startswith(_FAILURES) else "done"
+        failed = None if message is None else has_failed(message)
+        if call.outcome is None and failed is not None:
+            call.outcome = "failed" if failed else "done"
 
 
 def _as_text(arguments: Any) -> str | None:

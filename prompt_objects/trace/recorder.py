@@ -17,6 +17,8 @@ __all__ = ["Recorder"]
 
 MOST_WAITING = 10_000
 """Events that may wait for the disk; what happens beyond them is not kept."""
+GATHER_SECONDS = 0.05
+"""So long what happens is gathered, to be written together."""
 LINGER_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
 
@@ -37,6 +39,7 @@ class Recorder:
         """Have nothing to write, as in a forked child, where what waits is the parent's, and there is no thread."""
         self._changed = threading.Condition()
         self._waiting: list[Event] = []
+        self._is_awaited = False
         self._thread: threading.Thread | None = None
         self._notices: list[str] = []
         self._has_told = False
@@ -64,7 +67,10 @@ class Recorder:
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
         """Wait until what happened so far is written, but no longer than so many seconds."""
         with self._changed:
+            self._is_awaited = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting, seconds)
+            self._is_awaited = False
 
     def notices(self) -> list[str]:
         """Return, once, what a person should know: that what happens cannot be kept."""
@@ -90,6 +96,8 @@ class Recorder:
             if not self._changed.wait_for(lambda: self._waiting, LINGER_SECONDS):
                 self._thread = None
                 atexit.unregister(self.flush)
+            elif not self._is_awaited:
+                self._changed.wait_for(lambda: self._is_awaited, GATHER_SECONDS)
             return self._waiting[:]
 
     def _save(self, batch: Sequence[Event]) -> None:

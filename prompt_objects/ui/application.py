@@ -7,9 +7,7 @@ from typing import Literal
 from prompt_toolkit.application import Application, get_app_session
 from prompt_toolkit.data_structures import Point
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.key_binding import KeyBindingsBase
 from prompt_toolkit.keys import Keys
-from prompt_toolkit.layout import Layout
 from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.output import Output
 
@@ -29,16 +27,12 @@ _REFLOWING = (
 
 
 class LineApplication(Application[None]):
-    """Draws the lower end of the screen, and reads the keys."""
+    """Draws the lower end of the screen, and reads the keys; `layout` and `key_bindings` are to be set."""
 
-    def __init__(
-        self, *, layout: Layout, key_bindings: KeyBindingsBase, editing_mode: Literal["emacs", "vi"]
-    ) -> None:
+    def __init__(self, *, editing_mode: Literal["emacs", "vi"]) -> None:
         super().__init__(
-            layout=layout,
             style=STYLE,
             include_default_pygments_style=False,
-            key_bindings=key_bindings,
             editing_mode=_MODES[editing_mode],
             min_redraw_interval=REDRAW_SECONDS,
             erase_when_done=True,

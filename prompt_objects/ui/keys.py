@@ -1,6 +1,6 @@
 """What the keys do, beyond what prompt_toolkit's Emacs and vi modes do by themselves."""
 
-from typing import Protocol
+from collections.abc import Callable
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
@@ -8,41 +8,21 @@ from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_f
 from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.utils import suspend_to_background_supported
 
-__all__ = ["Actions", "make_bindings"]
+from prompt_objects.ui.actions import Actions
+from prompt_objects.ui.asking import Asking
+
+__all__ = ["make_bindings"]
 
 _TYPING = has_focus(DEFAULT_BUFFER)
 _EMPTY = Condition(lambda: not get_app().current_buffer.text)
 
 
-class Actions(Protocol):
-    """What a key can set off; none of it may lose what was typed."""
-
-    def enter(self) -> None:
-        """Send the line, or do what it says."""
-
-    def interrupt(self) -> None:
-        """Stop the reply, or clear the line."""
-
-    def leave(self) -> None:
-        """Leave, after stopping what is under way."""
-
-    def edit(self) -> None:
-        """Open the line in the person's editor."""
-
-    @property
-    def is_asking(self) -> bool:
-        """Say whether the person is asked something while a reply goes on."""
-
-    def dismiss(self) -> None:
-        """Leave what is asked without an answer."""
+def make_bindings(actions: Actions, asking: Asking, edit: Callable[[], None]) -> KeyBindingsBase:
+    """Bind the keys to what they do; `edit` opens the line in the person's editor."""
+    return merge_key_bindings([_line_bindings(actions, edit), _action_bindings(actions, asking)])
 
 
-def make_bindings(actions: Actions) -> KeyBindingsBase:
-    """Bind the keys to the actions."""
-    return merge_key_bindings([_line_bindings(actions), _action_bindings(actions)])
-
-
-def _line_bindings(actions: Actions) -> KeyBindings:
+def _line_bindings(actions: Actions, edit: Callable[[], None]) -> KeyBindings:
     """Bind the keys that work on the line."""
     bindings = KeyBindings()
 
@@ -74,10 +54,15 @@ def _line_bindings(actions: Actions) -> KeyBindings:
     def _close_menu(event: KeyPressEvent) -> None:
         event.current_buffer.cancel_completion()
 
+    @bindings.add("c-x", "c-e", filter=_TYPING & emacs_mode)
+    @bindings.add("v", filter=_TYPING & vi_navigation_mode)
+    def _edit(_event: KeyPressEvent) -> None:
+        edit()
+
     return bindings
 
 
-def _action_bindings(actions: Actions) -> KeyBindings:
+def _action_bindings(actions: Actions, asking: Asking) -> KeyBindings:
     """Bind the keys that work on the conversation and the program."""
     bindings = KeyBindings()
 
@@ -90,14 +75,9 @@ def _action_bindings(actions: Actions) -> KeyBindings:
     def _leave(_event: KeyPressEvent) -> None:
         actions.leave()
 
-    @bindings.add("c-x", "c-e", filter=_TYPING & emacs_mode)
-    @bindings.add("v", filter=_TYPING & vi_navigation_mode)
-    def _edit(_event: KeyPressEvent) -> None:
-        actions.edit()
-
-    @bindings.add("escape", filter=_TYPING & emacs_mode & Condition(lambda: actions.is_asking))
+    @bindings.add("escape", filter=_TYPING & emacs_mode & Condition(lambda: asking.is_open))
     def _dismiss(_event: KeyPressEvent) -> None:
-        actions.dismiss()
+        asking.dismiss()
 
     @bindings.add("c-z", filter=Condition(suspend_to_background_supported))
     def _suspend(event: KeyPressEvent) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prompt_objects.message import Message, calls_of, text_of
+from prompt_objects.message import Message, calls_of, has_failed, text_of
 from prompt_objects.ui import drawing
 from prompt_objects.ui.style import Line
 from prompt_objects.wording import count
@@ -23,8 +23,7 @@ def drawn(po_name: str, messages: Sequence[Message], width: int, *, most_lines: 
         elif message.get("role") == "assistant":
             lines += _answer(message, width, most_lines)
         elif message.get("role") == "tool":
-            text = text_of(message)
-            lines.append(drawing.result(text, None, width, failed=text.startswith("Error: ")))
+            lines.append(drawing.result(text_of(message), None, width, failed=has_failed(message) is True))
     return lines
 
 

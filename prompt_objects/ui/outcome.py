@@ -2,7 +2,7 @@
 
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.commands.outcome import Document, Moved, Outcome, Question, Said, Send, Table, Traced, Watch
+from prompt_objects.commands.outcome import Confirm, Document, Moved, Outcome, Said, Send, Table, Traced, Watch
 from prompt_objects.ui import drawing
 from prompt_objects.ui.sanitize import clean_line
 from prompt_objects.ui.style import Line
@@ -15,7 +15,7 @@ _GAP = "  "
 def draw(outcome: Outcome, width: int) -> list[Line]:
     """Draw an outcome; those that are only something to do have no lines."""
     match outcome:
-        case Said() | Moved() | Question() | Send() | Watch():
+        case Said() | Moved() | Confirm() | Send() | Watch():
             return drawing.sentence(outcome.text, width)
         case Table():
             return _table(outcome, width)

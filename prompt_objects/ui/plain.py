@@ -22,7 +22,7 @@ from prompt_objects.bus import (
     TurnEnded,
 )
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Leave, Moved, Outcome, Question, Send, Watch
+from prompt_objects.commands.outcome import Again, Confirm, Leave, Moved, Outcome, Send, Watch
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.person import Inquiry
 from prompt_objects.ui import asking, drawing, questions
@@ -218,7 +218,7 @@ class _Conversation:
             return
         self._show_lines(draw(outcome, WIDTH))
         match outcome:
-            case Question():
+            case Confirm():
                 await self._carry_out(partial(commands.answer, outcome, await self._agreement()))
             case Moved():
                 self._recall()

@@ -1,19 +1,36 @@
 """Where a session was left: its last exchange, as a reminder."""
 
 from collections.abc import Sequence
+from functools import partial
 
+from prompt_objects.chat import Chat
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message, live_messages
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui import drawing
+from prompt_objects.ui.beside import beside
 from prompt_objects.ui.messages import drawn
+from prompt_objects.ui.scrollback import Scrollback
+from prompt_objects.ui.sentences import INTERRUPTED
 from prompt_objects.ui.style import Line
 
-__all__ = ["last_exchange", "recalled"]
+__all__ = ["last_exchange", "recalled", "remind"]
 
 LOOKED_BACK = 40
 """Messages among which the last exchange is looked for."""
 RECALLED_LINES = 12
+
+
+async def remind(chat: Chat, scrollback: Scrollback) -> None:
+    """Show where the current session was left, unless it has gone on meanwhile."""
+    session = chat.session
+    known = session.message_count
+    lines = await beside(partial(recalled, chat.po.name, session, scrollback.width))
+    is_idle = not chat.pending and not chat.turns()
+    if lines and chat.session is session and session.message_count == known and is_idle:
+        scrollback.print([[], *lines])
+        if await beside(chat.is_interrupted):
+            scrollback.note(INTERRUPTED)
 
 
 def recalled(po_name: str, session: Session, width: int) -> list[Line]:

@@ -10,7 +10,7 @@ import pytest
 from houses import make_house
 from prompt_objects import commands
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Document, Leave, Moved, Question, Said, Table
+from prompt_objects.commands.outcome import Again, Confirm, Document, Leave, Moved, Said, Table
 from prompt_objects.environment import Environment
 from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
 
@@ -91,7 +91,7 @@ def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat: Cha
 
 def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
-    question = run(chat, "/session delete", Question)
+    question = run(chat, "/session delete", Confirm)
     assert "Notes (0 messages)" in question.text
     assert names(chat) == ["Default", "Notes"]
     assert isinstance(question.yes(), Moved)
@@ -103,7 +103,7 @@ def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
 
 def test_deleting_another_session_stays_where_one_is(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
-    question = run(chat, "/session delete Default", Question)
+    question = run(chat, "/session delete Default", Confirm)
     assert isinstance(question.yes(), Said)
     assert chat.session.name == "Notes"
 
@@ -230,7 +230,7 @@ def test_undo_of_another_session_stays_where_one_is_but_for_a_deleted_one(chat: 
     assert "old name" in run(chat, "/undo", Said).text
     assert chat.session.name == "Second"
     assert chat.manager.get(first).name == "Default"
-    run(chat, "/session delete Default", Question).yes()
+    run(chat, "/session delete Default", Confirm).yes()
     assert isinstance(commands.run(chat, "/undo"), Moved)
     assert chat.session.id == first
 
@@ -238,14 +238,14 @@ def test_undo_of_another_session_stays_where_one_is_but_for_a_deleted_one(chat: 
 def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
     for name in ("One", "Two"):
         commands.run(chat, f"/session new {name}")
-        run(chat, "/session delete", Question).yes()
+        run(chat, "/session delete", Confirm).yes()
     assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
-    question = run(chat, "/session purge One", Question)
+    question = run(chat, "/session purge One", Confirm)
     assert question.text == "Remove session One from the trash for good?"
     assert len(chat.trash()) == 2
     question.yes()
     assert [info.name for info in chat.trash()] == ["Two"]
-    question = run(chat, "/session purge", Question)
+    question = run(chat, "/session purge", Confirm)
     assert question.text == "Remove 1 session from the trash for good?"
     assert question.yes() == Said("1 session gone for good.")
     assert run(chat, "/session purge", Said).text == "The trash is empty."

@@ -9,7 +9,7 @@ from elsewhere import Elsewhere
 from houses import make_house
 from prompt_objects import commands
 from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Moved, Question, Said, Send, Watch
+from prompt_objects.commands.outcome import Confirm, Moved, Said, Send, Watch
 from prompt_objects.environment import Environment
 from prompt_objects.errors import UsageError
 
@@ -64,7 +64,7 @@ def test_who_deletes_a_session_that_somebody_is_at_is_told_who_and_what_will_com
     session_id = chat.session.id
     with Elsewhere(chat.environment.folder, session_id) as other:
         question = commands.run(chat, "/session delete")
-        assert isinstance(question, Question)
+        assert isinstance(question, Confirm)
         assert f"(process {other.pid} on " in question.text
         assert ", since " in question.text
         assert "brings it back from the trash. Delete session Default (1 message)?" in question.text

@@ -18,6 +18,7 @@ from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFu
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.names import LONGEST_NAME
 from prompt_objects.sessions.record import Parent, Record, SessionInfo, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store, StoreOptions, open_store
@@ -205,6 +206,23 @@ class TestNames:
         with pytest.raises(NameTaken) as caught:
             SessionManager(store, "reader").create("Notes")
         assert caught.value.suggestion == "Notes 2"
+
+    @pytest.mark.parametrize(
+        ("name", "next_ones"),
+        [
+            ("Notes", ["Notes 2", "Notes 3"]),
+            ("Notes 7", ["Notes 2", "Notes 3"]),
+            ('a "quoted" \\d+ (x) [é“]', ['a "quoted" \\d+ (x) [é“] 2', 'a "quoted" \\d+ (x) [é“] 3']),
+            ("é" * LONGEST_NAME, ["é" * (LONGEST_NAME - 2) + " 2", "é" * (LONGEST_NAME - 2) + " 3"]),
+        ],
+    )
+    def test_a_taken_name_gets_the_lowest_number_that_is_free(
+        self, store: Store, name: str, next_ones: list[str]
+    ) -> None:
+        reader, writer = SessionManager(store, "reader"), SessionManager(store, "writer")
+        writer.create(next_ones[0])
+        reader.create("Notes and more")
+        assert [reader.create(name, numbered=True).name for _ in range(3)] == [name, *next_ones]
 
     def test_many_at_once_cannot_make_the_same_name(self, open_again: Opener) -> None:
         managers = [SessionManager(open_again(), "reader") for _ in range(8)]

@@ -1,6 +1,6 @@
 """Small teams of prompt objects, written in a line each, for the tests of the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from prompt_objects.graph.links import Graph
@@ -10,21 +10,32 @@ from prompt_objects.limits import GivenLimits
 TOOLS = {"look": "read", "write": "write", "start": "execute", "send": "network"}
 
 
-def look_at(
+def look_at(  # noqa: PLR0913 - all but the first two are given by their own names
     folder: Path,
     objects: Mapping[str, str],
     *,
     settings: str = "",
     bounds: GivenLimits = GivenLimits(),  # noqa: B008 (immutable)
     default_object: str | None = None,
+    unpriced: Collection[str | None] = (),
 ) -> Survey:
-    """Write each object as what follows its name in YAML, `capabilities: [b, look]`, and look at all of them."""
+    """Write each object as what follows its name in YAML, `capabilities: [b, look]`, and look at all of them.
+
+    `unpriced` are models whose prices nobody knows, None the default.
+    """
     files = {}
     for name, text in objects.items():
         files[name] = folder / f"{name}.yaml"
         files[name].write_text(f"name: {name}\nprompt: P.\n{text}\n")
     (folder / "environment.yaml").write_text(settings)
-    return survey(files, folder / "environment.yaml", tools=TOOLS, bounds=bounds, default_object=default_object)
+    return survey(
+        files,
+        folder / "environment.yaml",
+        tools=TOOLS,
+        bounds=bounds,
+        may_be_priced=lambda model: model not in unpriced,
+        default_object=default_object,
+    )
 
 
 def graph_of(folder: Path, objects: Mapping[str, str], bounds: GivenLimits = GivenLimits()) -> Graph:  # noqa: B008

@@ -210,6 +210,36 @@ def test_limits_without_use_are_told(tmp_path: Path, text: str, expected: str | 
     assert [line for line in lines if "limits." in line] == ([f"a:{expected}"] if expected else [])
 
 
+UNCOUNTED = "limits.cost does not count what is answered by"
+UNKNOWN = (
+    "prices are not known. Give `prices` under `models` in environment.yaml; "
+    "the extra `prices` knows those of public models."
+)
+
+
+def test_a_limit_of_cost_that_does_not_count_some_models_is_a_warning_where_it_stands(tmp_path: Path) -> None:
+    objects = {
+        "a": "capabilities: [b]\nmodel: {use: dear, fallback: [quick]}\nlimits: {cost: 1}",
+        "b": "model: {use: free, fallback: [slow, dear]}",
+        "c": "capabilities: [a]\nlimits: {turns: 3}",
+    }
+    assert told(tmp_path, objects, default_object="c") == []
+    (line,) = told(tmp_path, objects, default_object="c", unpriced=["quick", "slow", None])
+    assert line == f"a:5:16: warning: {UNCOUNTED} 'quick' and 'slow': {UNKNOWN}"
+    found = told(
+        tmp_path,
+        objects,
+        settings="limits:\n  cost: 2\n",
+        bounds=GivenLimits(cost=2.0),
+        default_object="c",
+        unpriced=["free", None],
+    )
+    assert [line for line in found if "warning" in line] == [
+        f"a:5:16: warning: {UNCOUNTED} 'free': {UNKNOWN}",
+        f"environment:2:9: warning: {UNCOUNTED} 'free' and the default model: {UNKNOWN}",
+    ]
+
+
 def test_models_are_told_that_nobody_asks_for_and_that_are_not_there(tmp_path: Path) -> None:
     objects = {
         "a": "capabilities: [b, c]\nmodel: {use: quick, fallback: [slow, carefull, rehearsal]}",

@@ -7,10 +7,10 @@ import pytest
 
 from openai_server import OpenAIServer, text
 from prompt_objects.config import Config
-from prompt_objects.config_file import ModelConfig
+from prompt_objects.config_file import ModelConfig, Prices
 from prompt_objects.errors import Unauthorized, UsageError
 from prompt_objects.llm import LLM, Completion, Request
-from prompt_objects.llm.connect import USUAL_MODEL, connect
+from prompt_objects.llm.connect import USUAL_MODEL, connect, may_be_priced
 from prompt_objects.llm.local import find_local_server
 from prompt_objects.llm.rehearsal import Rehearsal
 
@@ -164,3 +164,40 @@ async def test_white_space_around_a_key_does_no_harm(openai_server: OpenAIServer
     environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": f" {KEY}\n"}
     await ask(connect("small", NOTHING, environ).llm)
     assert openai_server.received[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_priced"),
+    [
+        ("given", True),
+        ("public", True),
+        ("public elsewhere", False),
+        ("public elsewhere with a key", True),
+        ("nobody's", False),
+        ("rehearsal", True),
+        ("gpt-5", True),
+        ("llama-of-mine", False),
+        (None, False),
+        ("default", False),
+    ],
+)
+def test_whether_prices_are_known_is_told_without_asking_a_server(name: str | None, *, is_priced: bool) -> None:
+    elsewhere = "http://127.0.0.1:9/v1"
+    known = config(
+        "llama-of-mine",
+        **{
+            "given": ModelConfig(model="llama-of-mine", base_url=elsewhere, prices=Prices(1, 2)),
+            "public": ModelConfig(model="gpt-5"),
+            "public elsewhere": ModelConfig(model="gpt-5", base_url=elsewhere),
+            "public elsewhere with a key": ModelConfig(model="gpt-5", base_url=elsewhere, api_key_env="NOT_SET_HERE"),
+            "nobody's": ModelConfig(model="llama-of-mine"),
+        },
+    )
+    assert may_be_priced(name, known, {}) is is_priced
+
+
+def test_of_a_model_that_only_a_server_knows_prices_may_be_known() -> None:
+    assert may_be_priced(None, NOTHING, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+    assert may_be_priced(None, NOTHING, {})
+    assert may_be_priced(None, NOTHING, {"OPENAI_API_KEY": KEY})
+    assert not may_be_priced(None, NOTHING, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})

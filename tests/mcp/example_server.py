@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from mcp import MCPError
 from mcp.server.mcpserver import Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents, ToolAnnotations
@@ -76,6 +77,12 @@ def show() -> list[object]:
 def fail() -> None:
     """Fail."""
     raise ToolError("there is no such thing")
+
+
+@server.tool()
+def refuse(code: int, message: str) -> None:
+    """Answer with an error of the protocol."""
+    raise MCPError(code, message)
 
 
 @server.tool(name="odd/name.1")

@@ -1,5 +1,6 @@
 """MCP servers over streamable HTTP: real ones, on the loopback."""
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -55,6 +56,26 @@ async def test_a_service_is_used_like_a_program_and_its_tools_use_the_network(po
             assert await tools["example_add"].run({"a": 2, "b": 3}, turn.context) == "5"
 
 
+async def test_a_service_that_answers_with_an_error_was_not_lost(port: int, tmp_path: Path) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
+    with serving(port):
+        async with using(tmp_path, {"example": config}) as turn:
+            tools = await turn.tools()
+            with pytest.raises(ToolError, match=r"^example: Connection closed$"):
+                await tools["example_refuse"].run({"code": -32000, "message": "Connection closed"}, turn.context)
+            assert turn.notices() == []
+
+
+async def test_a_service_that_ends_while_it_answers_broke_off(port: int, tmp_path: Path) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
+    async with using(tmp_path, {"example": config}) as turn:
+        with serving(port):
+            waiting = turn.started("example_wait", seconds=60, file=str(tmp_path / "file"))
+            await until((tmp_path / "file").exists)
+        with pytest.raises(ToolError, match="broke off before it answered"):
+            await asyncio.wait_for(waiting, 10)
+
+
 async def test_a_service_that_went_away_is_told_and_used_again_when_it_is_back(port: int, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
     async with using(tmp_path, {"example": config}) as turn:
@@ -91,15 +112,23 @@ class Old(BaseHTTPRequestHandler):
         if not self.server.sessions.get(session):
             return self.answer(404)
         self.server.sessions[session] -= 1
-        if method == "tools/list":
-            return self.answer(200, request["id"], {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]})
-        return self.answer(200, request["id"], {"content": [{"type": "text", "text": session}]})
+        if method == "tools/call" and self.server.breaks_off:
+            return self.begin_to_answer()
+        tools = {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}
+        said = {"content": [{"type": "text", "text": session}]}
+        return self.answer(200, request["id"], tools if method == "tools/list" else said)
 
     def do_GET(self) -> None:
         self.answer(405)
 
     def do_DELETE(self) -> None:
         self.answer(200)
+
+    def begin_to_answer(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def answer(self, status: int, number: object = None, result: object = None, session: str = "") -> None:
         body = b"" if result is None else json.dumps({"jsonrpc": "2.0", "id": number, "result": result}).encode()
@@ -118,6 +147,7 @@ class OldServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Old)
         self.sessions: dict[str, int] = {}
+        self.breaks_off = False
 
 
 @pytest.fixture
@@ -133,6 +163,19 @@ async def test_a_session_that_an_older_server_forgot_is_begun_anew(old: OldServe
     async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
         add = (await turn.tools())["example_add"]
         assert [await add.run({}, turn.context) for _ in range(4)] == ["s0", "s1", "s1", "s2"]
+        assert turn.notices() == []
+
+
+async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
+    old: OldServer, tmp_path: Path
+) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
+    async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
+        old.breaks_off = True
+        with pytest.raises(ToolError, match=r"broke off before it answered; whether the call took effect is unknown"):
+            await turn.call("example_add")
+        old.breaks_off = False
+        assert await turn.call("example_add") == "s1"
         assert turn.notices() == []
 
 

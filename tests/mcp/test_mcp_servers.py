@@ -132,6 +132,19 @@ async def test_one_that_crashes_is_started_again_once_and_the_person_told(tmp_pa
         assert "is not started again" in turn.notices()[0]
 
 
+@pytest.mark.parametrize("message", ["Connection closed", "Session terminated", "SSE stream ended without an answer"])
+async def test_an_error_that_it_answers_with_is_no_lost_connection_whatever_it_says(
+    tmp_path: Path, message: str
+) -> None:
+    async with using(tmp_path) as turn:
+        tools = await turn.tools()
+        process = await tools["example_look_around"].run({}, turn.context)
+        with pytest.raises(ToolError, match=f"^example: {message}$"):
+            await tools["example_refuse"].run({"code": -32000, "message": message}, turn.context)
+        assert await tools["example_look_around"].run({}, turn.context) == process
+        assert turn.notices() == []
+
+
 async def test_one_that_crashed_while_nobody_looked_is_started_before_it_is_asked(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         tools = await turn.tools()

@@ -12,7 +12,7 @@ from using import SERVER, is_gone, until
 
 from houses import make_house
 from prompt_objects.approval import Answer, Question
-from prompt_objects.bus import Notice
+from prompt_objects.bus import Notice, TurnStarted
 from prompt_objects.environment import Environment
 from prompt_objects.errors import DefinitionError
 from prompt_objects.mcp.trust import trust_servers
@@ -118,6 +118,22 @@ async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(
             "user",
             "assistant",
         ]
+
+
+async def test_what_is_told_of_a_server_says_whose_turn_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = ScriptedLLM([calls(("guest", {"message": "Add"})), "I cannot.", "It cannot."])
+    async with opened(tmp_path, llm, monkeypatch, trusted=False) as env:
+        events = [event async for event in env["head"].stream("Add")]
+    turns = {event.path: event for event in events if isinstance(event, TurnStarted)}
+    told = {event.path: event for event in events if isinstance(event, Notice)}
+    assert set(told) == set(turns) == {("head",), ("head", "guest")}
+    for path, notice in told.items():
+        of = turns[path]
+        assert (notice.run, notice.root, notice.parent) == (of.run, of.root, of.parent)
+        assert notice.session_id == of.session_id
+    assert told["head", "guest"].parent == turns["head",].run
 
 
 async def test_the_message_is_saved_before_a_server_is_waited_for_and_stopping_stops_the_wait(

@@ -31,9 +31,9 @@ def migrate(place):
     moment = datetime(2020, 1, 1, tzinfo=UTC)
     session = NewSession("a", "Half", [{"role": "user", "content": "x"}], moment, moment, "objects/a.yaml", "1")
     a, b = (read_old(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
-    yield Change("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
+    yield ObjectChange("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
     stale = OldFile(b.path, b"other", b.mode, b.mtime_ns)
-    yield Change("b", "objects/b.yaml", files=(FileChange(stale, None),))
+    yield ObjectChange("b", "objects/b.yaml", files=(FileChange(stale, None),))
 '''
 
 

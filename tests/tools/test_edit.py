@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from prompt_objects.errors import ToolError
 from prompt_objects.tools.confined import Confined
-from prompt_objects.tools.edit import EDIT_TOOLS, PREVIEWS, Change, edit_file, write_file
+from prompt_objects.tools.edit import EDIT_TOOLS, PREVIEWS, TextChange, edit_file, write_file
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ LINES = st.lists(st.sampled_from(["a", "b", "c\f", "", "d\r", "é\u2028"]), max_
 @given(old=LINES, new=LINES, ends=st.tuples(st.booleans(), st.booleans()))
 def test_a_diff_says_exactly_what_changes(old: list[str], new: list[str], ends: tuple[bool, bool]) -> None:
     before, after = ("\n".join(lines) + "\n" * end for lines, end in zip((old, new), ends, strict=True))
-    assert patched(before, Change("f", before, after).diff()) == after
+    assert patched(before, TextChange("f", before, after).diff()) == after
 
 
 def patched(text: str, diff: str) -> str:
@@ -267,6 +267,6 @@ def test_a_diff_of_a_long_file_is_made_at_once_and_can_be_applied(tmp_path: Path
     for changed in (halves, one_other, ()):
         after = "".join(f"{n}\n" for n in changed)
         file.write_text(before)
-        diff = Change("long.txt", before, after).diff()
+        diff = TextChange("long.txt", before, after).diff()
         subprocess.run(["patch", "-p1", "--quiet"], input=diff, text=True, cwd=tmp_path, check=True, timeout=30)
         assert file.read_text() == after

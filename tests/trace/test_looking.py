@@ -286,6 +286,17 @@ async def test_messages_without_times_and_with_nonsense_in_them_are_shown_as_far
     assert (second.own.answers, second.own.usage.total, second.own.usage.cost) == (2, 0, None)
 
 
+@pytest.mark.parametrize(
+    ("more", "outcome"), [({}, "failed"), ({"failed": False}, "done"), ({"failed": True}, "failed")]
+)
+async def test_a_result_counts_as_failed_by_its_text_only_where_it_does_not_say_so_itself(
+    env: Environment, more: dict[str, Any], outcome: str
+) -> None:
+    result = {"role": "tool", "tool_call_id": "a", "content": "Error: is what the file begins with", **more}
+    info = put_session(env, [{"role": "user", "content": "Go"}, asking("a"), result])
+    assert outline(env.trace(info.id).turns) == [["scout", "Go", "", ("scout", outcome)]]
+
+
 async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environment) -> None:
     info = put_session(env, [{"role": "user", "content": "Hello"}])
     (path,) = (env.data_dir / "sessions").glob(f"{info.id}.json")

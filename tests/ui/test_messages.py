@@ -16,6 +16,8 @@ def test_messages_are_drawn_as_they_were_when_they_were_said() -> None:
         {"role": "assistant", "content": "I *look*.", "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "1", "content": "x" * 1200},
         {"role": "tool", "tool_call_id": "2", "content": "Error: no such file"},
+        {"role": "tool", "tool_call_id": "3", "content": "Error: in line 1", "failed": False},
+        {"role": "tool", "tool_call_id": "4", "content": "Cancelled before it ended", "failed": True},
         {"role": "assistant", "content": "A tree."},
     ]
     assert plain(drawn("guide", messages, 60)).splitlines() == [
@@ -26,6 +28,8 @@ def test_messages_are_drawn_as_they_were_when_they_were_said() -> None:
         '→ read_file path="a"',
         "✓ 1.2 kB",
         "✗ no such file",
+        "✓ 16 B",
+        "✗ Cancelled before it ended",
         "",
         "A tree.",
     ]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
 from prompt_objects.message import Message, timestamp
-from prompt_objects.sessions.names import free_name
+from prompt_objects.sessions.names import common_start, free_name
 from prompt_objects.sessions.record import Record, SessionInfo
 from prompt_objects.sessions.stores.head import metadata_of
 from prompt_objects.sessions.stores.index import Index
@@ -47,11 +47,14 @@ class Entries:
     def check_name(self, name: str, po_name: str) -> None:
         """Raise `NameTaken` where the prompt object has a session of that name."""
         if self.index.has_name(name, po_name):
-            raise name_taken(name, po_name, self.index.names(po_name))
+            raise name_taken(name, po_name, self._names_like(name, po_name))
 
     def free_name(self, info: SessionInfo) -> str:
         """Return what a session can be called that comes back: as before, or with a number."""
-        return free_name(info.name, self.index.names(info.po_name))
+        return free_name(info.name, self._names_like(info.name, info.po_name))
+
+    def _names_like(self, name: str, po_name: str) -> set[str]:
+        return self.index.names(po_name, common_start(name))
 
     # Of a file
 

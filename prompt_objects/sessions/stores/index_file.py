@@ -29,6 +29,7 @@ _BLOCK = 64 * 1024  # larger ones take longer, as they come from fresh memory ea
 _PRINTED = re.compile(rb"[^\n]")
 
 _DECODE = msgspec.json.Decoder(SessionInfo).decode
+_TEXT = msgspec.json.Decoder(str).decode
 _DECODE_ALL = msgspec.json.Decoder(list[SessionInfo]).decode
 encoded = msgspec.json.Encoder().encode
 key_of = attrgetter("updated_at", "id")
@@ -153,6 +154,11 @@ class IndexFile(LineDocument):
     def has(self, part: bytes) -> bool:
         """Say whether these bytes stand in a line."""
         return any(part in lines for _, lines in self._runs())
+
+    def texts(self, pattern: bytes) -> set[str]:
+        """Return the texts, written as in JSON, that the group of a pattern finds in the lines."""
+        found = re.compile(pattern)
+        return {_TEXT(text) for _, lines in self._runs() for text in found.findall(lines)}
 
     def spot(self, session_id: str) -> Spot | None:
         """Find the entry of a session, the last one if there should be two."""

@@ -1,0 +1,116 @@
+"""What the prompt objects of an environment may use: its tools, those of MCP servers, and one another."""
+
+import asyncio
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_objects.config import Config
+from prompt_objects.context import Context
+from prompt_objects.person import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_objects.approval import Approvals
+    from prompt_objects.definition import Capability, Definition
+    from prompt_objects.mcp.servers import Servers
+    from prompt_objects.toolbox import Toolbox
+    from prompt_objects.tools import Tool
+    from prompt_objects.tools.delegate import Receiver
+
+__all__ = ["Capabilities"]
+
+
+class Capabilities:
+    """Makes of what definitions name the tools that turns call, each behind what must be approved before it runs.
+
+    `given` are a program's own tools; those named in `allowed` run without `person` being asked. `receiver` returns a
+    prompt object by its name. Tools are looked for when they are first needed; safe to use from several threads.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
+        self,
+        folder: Path,
+        config: Config,
+        *,
+        environ: Mapping[str, str],
+        person: Person,
+        receiver: "Callable[[str], Receiver]",
+        given: Iterable["Tool"] = (),
+        allowed: Collection[str] = (),
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._environ = environ
+        self._person = person
+        self._receiver = receiver
+        self._given = tuple(given)
+        self._allowed = frozenset(allowed)
+        self._making = threading.Lock()
+        self._toolbox: Toolbox | None = None
+        self._approvals: Approvals | None = None
+
+    async def of(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
+        """Return what a definition names, by name and in its order; the tools of MCP servers come last."""
+        tools = await asyncio.to_thread(self._own, definition)
+        if any(capability.kind == "mcp" for capability in definition.capabilities):
+            offers = await self._servers.tools(definition.capabilities, context, tools)
+            tools |= {tool.name: self.approvals.guarding(tool, capability) for capability, tool in offers}
+        return tools
+
+    def _own(self, definition: "Definition") -> "dict[str, Tool]":
+        tools = (self._tool(capability) for capability in definition.capabilities if capability.kind != "mcp")
+        return {tool.name: tool for tool in tools}
+
+    def _tool(self, capability: "Capability") -> "Tool":
+        if capability.kind != "po" and capability.name in self.toolbox.tools:
+            return self.approvals.guarding(self.toolbox.tools[capability.name], capability)
+        from prompt_objects.tools.delegate import delegate
+
+        return delegate(self._receiver(capability.name), capability.context)
+
+    @property
+    def toolbox(self) -> "Toolbox":
+        """The tools that definitions may name; made once, also for turns side by side."""
+        with self._making:
+            if self._toolbox is None:
+                from prompt_objects.toolbox import open_toolbox
+
+                self._toolbox = open_toolbox(self._folder, given=self._given, http_allow=self._config.http_allow)
+            return self._toolbox
+
+    @property
+    def approvals(self) -> "Approvals":
+        """What may run, and who is asked."""
+        with self._making:
+            if self._approvals is None:
+                from prompt_objects.approval import Approvals
+                from prompt_objects.tools import edit, propose
+
+                self._approvals = Approvals(
+                    self._config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self._person
+                )
+            return self._approvals
+
+    @cached_property
+    def _servers(self) -> "Servers":
+        """The MCP servers that environment.yaml names; each starts when it is first needed."""
+        from prompt_objects.mcp.servers import Servers
+
+        return Servers(self._config.mcp_servers, self._folder, self._environ)
+
+    def guarded(self) -> tuple[Path, ...]:
+        """Return what of the folder tools may read and not write, as MCP servers run it."""
+        if not self._config.mcp_servers:
+            return ()
+        from prompt_objects.mcp.named import guarded
+
+        return guarded(self._folder, self._config.mcp_servers)
+
+    async def disconnect(self) -> None:
+        """Let go of MCP servers; they are started again when needed."""
+        if "_servers" in self.__dict__:  # they were made
+            await self._servers.close()

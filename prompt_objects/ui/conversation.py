@@ -1,0 +1,104 @@
+"""What the person says and commands, carried out."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from prompt_objects import commands
+from prompt_objects.chat import Chat
+from prompt_objects.commands.outcome import Again, Confirm, Leave, Moved, Outcome, Send, Watch
+from prompt_objects.errors import Busy, PromptObjectsError, Stopped
+from prompt_objects.ui import drawing
+from prompt_objects.ui.footer import Footer
+from prompt_objects.ui.onlooker import Onlooker
+from prompt_objects.ui.outcome import draw
+from prompt_objects.ui.recall import remind
+from prompt_objects.ui.scrollback import Scrollback
+from prompt_objects.ui.sentences import CLEAR_FIRST
+from prompt_objects.ui.work import Kind, Work
+
+__all__ = ["YES_OR_NO", "Conversation"]
+
+YES_OR_NO = "[y/N] "
+
+
+class Conversation:
+    """A chat in which one thing at a time is under way, and what comes of each is printed.
+
+    `question` is what a command asks before it goes on, None where none does.
+    """
+
+    def __init__(self, chat: Chat, scrollback: Scrollback, footer: Footer, onlooker: Onlooker, work: Work) -> None:
+        self.chat = chat
+        self.question: Confirm | None = None
+        self._scrollback = scrollback
+        self._footer = footer
+        self._onlooker = onlooker
+        self._work = work
+
+    def take(self, text: str) -> None:
+        """Send a message, or carry out a command, while nothing is under way."""
+        self._scrollback.say(text)
+        is_command, meant = commands.command_or_message(text)
+        if is_command:
+            self._work.start(self._carry_out(partial(commands.run, self.chat, meant)), Kind.COMMAND)
+        else:
+            self.chat.pending = meant  # already here: a Ctrl-C may come before anything else
+            self._work.start(self._turn(partial(self.chat.say, meant)), Kind.MESSAGE)
+
+    def take_aside(self, line: str) -> None:
+        """Carry out a command while an answer is under way."""
+        self._scrollback.say(line)
+        self._work.aside(self._aside(line))
+
+    def answer(self, text: str) -> None:
+        """Answer the question of a command; all but a plain yes is a no."""
+        question, self.question = self.question, None
+        if question:
+            self._scrollback.print(drawing.said(YES_OR_NO, text, self._scrollback.width))
+            self._work.start(self._carry_out(partial(commands.answer, question, text)), Kind.COMMAND)
+
+    async def _aside(self, line: str) -> None:
+        if isinstance(await self._outcome(partial(commands.run, self.chat, line)), Moved):
+            await remind(self.chat, self._scrollback)
+        self._footer.refresh()
+
+    async def _carry_out(self, command: Callable[[], Outcome]) -> None:
+        match outcome := await self._outcome(command):
+            case Confirm():
+                self.question = outcome
+            case Moved():
+                await remind(self.chat, self._scrollback)
+            case Again():
+                self._work.kind = Kind.ANSWER
+                await self._turn(self.chat.retry if outcome.anew else self.chat.resume)
+            case Send():
+                self._work.kind = Kind.MESSAGE
+                self._scrollback.sending = outcome.message
+                await self._turn(partial(self.chat.say, outcome.message, wait=None))
+            case Watch():
+                self._work.kind = Kind.WATCH
+                await self._turn(partial(self._onlooker.watch, outcome.session))
+            case Leave():
+                self._work.leave()
+
+    async def _outcome(self, command: Callable[[], Outcome]) -> Outcome | None:
+        """Carry out a command, and print what comes of it; None where it failed."""
+        try:
+            outcome = await asyncio.to_thread(command)
+        except PromptObjectsError as error:
+            self._scrollback.print(drawing.error(str(error), error.hint, self._scrollback.width))
+            return None
+        self._scrollback.print(draw(outcome, self._scrollback.width))
+        return outcome
+
+    async def _turn(self, ask: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await ask()
+        except Stopped:
+            pass  # which is on the screen already
+        except PromptObjectsError as error:
+            self._scrollback.catch_up()
+            is_back = isinstance(error, Busy) and self._work.kind.gives_back
+            hint = f"{error.hint}\n{CLEAR_FIRST}" if is_back else error.hint
+            self._scrollback.print([[], *drawing.error(str(error), hint, self._scrollback.width)])

@@ -1,0 +1,90 @@
+"""What is under way for the person: one thing at a time, and what is done aside of it."""
+
+from collections.abc import Callable, Coroutine
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from prompt_objects.ui.tasks import Tasks
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["Kind", "Work"]
+
+
+class Kind(Enum):
+    """What can be under way."""
+
+    COMMAND = auto()
+    MESSAGE = auto()
+    """A message is sent and answered."""
+    ANSWER = auto()
+    """A message that was sent before is answered."""
+    WATCH = auto()
+    """Somebody else's answer is watched, by one whose message has to wait."""
+
+    @property
+    def gives_back(self) -> bool:
+        """Say whether a message that is not sent when this ends comes back into the line."""
+        return self in {Kind.MESSAGE, Kind.WATCH}
+
+
+class Work:
+    """Whether something is under way, of what kind it is or was, and whether the person leaves after it.
+
+    `ended` is called each time that something has ended, and then `leave` if the person is to leave.
+    """
+
+    def __init__(self, tasks: Tasks, ended: Callable[[], None], leave: Callable[[], None]) -> None:
+        self.kind = Kind.COMMAND
+        self._tasks = tasks
+        self._ended = ended
+        self._leave = leave
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopped = False
+        self._is_leaving = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether anything is."""
+        return self._task is not None
+
+    @property
+    def is_answering(self) -> bool:
+        """Say whether it is something that can be stopped, and was not: anything but a command."""
+        return self.is_under_way and self.kind is not Kind.COMMAND and not self._is_stopped
+
+    @property
+    def is_watching(self) -> bool:
+        """Say whether somebody else's answer is watched."""
+        return self.is_under_way and self.kind is Kind.WATCH
+
+    def start(self, work: Coroutine[Any, Any, None], kind: Kind) -> None:
+        """Let something begin, while nothing is under way; a command may turn out to be of another `kind`."""
+        self.kind = kind
+        self._task = self._tasks.spawn(work)
+        self._task.add_done_callback(lambda _: self._end())
+
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something go on that is none of this, and that nothing waits for."""
+        self._tasks.spawn(work)
+
+    def stop(self) -> None:
+        """Stop an answer, once; a command is too short to be stopped, and would be left half done."""
+        if self._task and self.is_answering:
+            self._is_stopped = True
+            self._task.cancel()
+
+    def leave(self) -> None:
+        """Have the person leave once what is under way has stopped."""
+        if self._task:
+            self._is_leaving = True
+            self.stop()
+        else:
+            self._leave()
+
+    def _end(self) -> None:
+        self._task, self._is_stopped = None, False
+        self._ended()
+        if self._is_leaving:
+            self._leave()
