@@ -113,8 +113,9 @@ class Connection:
         if self.is_elsewhere:
             return
         self.end()
-        _, pending = await asyncio.wait([self._task], timeout=_END_SECONDS)
-        if pending:
+        if self.was_ready:  # else there is nothing yet to end in good order
+            await asyncio.wait([self._task], timeout=_END_SECONDS)
+        if not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task], timeout=_END_SECONDS)
 

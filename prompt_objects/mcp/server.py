@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,7 +66,9 @@ class Server:
 
     async def tools(self, context: Context) -> dict[str, Tool]:
         """Return what the server offers now, by its own names, in alphabetical order. Raises `ToolError`."""
-        tools = await self._ask(context, _all_tools, may_repeat=True)
+        tools = await self._ask(
+            context, partial(_all_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
+        )
         return {tool.name: self._tool(tool) for tool in sorted(tools, key=lambda tool: tool.name)}
 
     async def close(self) -> None:
@@ -237,13 +240,13 @@ class _Lost(ToolError):
         self.unheard = unheard
 
 
-async def _all_tools(session: "ClientSession") -> "list[ServerTool]":
+async def _all_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":
     """Return what a server offers, page by page; one that never comes to an end is cut short."""
     from mcp.types import PaginatedRequestParams
 
     tools: list[ServerTool] = []
     cursor = None
-    async with asyncio.timeout(_LIST_SECONDS):
+    async with asyncio.timeout(seconds):
         for _ in range(_MOST_PAGES):
             page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
             tools += page.tools

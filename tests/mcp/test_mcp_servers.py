@@ -99,8 +99,9 @@ async def test_a_start_that_takes_a_while_is_told(tmp_path: Path) -> None:
 
 async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_path: Path) -> None:
     (tmp_path / "silent.py").write_text(SILENT)
-    async with using(tmp_path, {"example": ServerConfig(command=sys.executable, args=("silent.py",))}) as turn:
-        async with asyncio.timeout(15):
+    silent = ServerConfig(command=sys.executable, args=("silent.py",), timeout=1)
+    async with using(tmp_path, {"example": silent}) as turn:
+        async with asyncio.timeout(10):
             assert await turn.tools() == {}
         assert turn.notices() == ["The MCP server example does not say what it offers."]
 
