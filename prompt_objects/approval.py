@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from prompt_objects.context import Context
 from prompt_objects.definition import Capability
-from prompt_objects.effect import Approval, Effect, stricter
+from prompt_objects.effect import USUAL, Approval, Effect, said, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.person import Person
 from prompt_objects.tools import Preview, Run, Tool
@@ -52,15 +52,14 @@ Answer: TypeAlias = Literal["once", "session", "no", "never"] | Edited
 Approver: TypeAlias = Callable[[Question], Awaitable[Answer]]
 Previewer: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[str | Preview]]
 
-_USUAL: Mapping[Effect, Approval] = {"read": "always", "write": "ask", "execute": "ask", "network": "ask"}
-
 
 class Approvals:
     """What may run in an environment. `ask` asks a person; None where there is nobody.
 
     `usual` is what holds for a tool by its effect where a definition says nothing; what it forbids no definition
     allows. `allowed` names tools that run where a person would be asked; `previews` make, by a tool's name, the diff
-    that a call would cause; `person` is who is asked, of which there is one whatever else is asked of them.
+    that a call would cause; `person` is who is asked, of which there is one whatever else is asked of them. `tools`
+    returns the names of the environment's own tools.
     """
 
     def __init__(
@@ -69,14 +68,16 @@ class Approvals:
         allowed: Collection[str] = (),
         previews: Mapping[str, Previewer] | None = None,
         person: Person | None = None,
+        *,
+        tools: Callable[[], Collection[str]],
     ) -> None:
         self.ask: Approver | None = None
-        self._usual = {**_USUAL, **usual}
+        self._usual = {**USUAL, **usual}
         self._allowed = frozenset(allowed)
         self._previews = previews or {}
         self._answers: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
-        self._own_tools: frozenset[str] | None = None
         self._person = person or Person()
+        self._tools = tools
 
     def guarding(self, tool: Tool, capability: Capability) -> Tool:
         """Make a tool, as a definition names it, ask before it runs, where that is needed."""
@@ -95,10 +96,10 @@ class Approvals:
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> dict[str, Any]:
         """Return the arguments with which a call may run. Raises `ToolError`, in words for the model, if none do."""
-        said = self.rule(tool, capability, context)
-        if said == "never":
+        rule = self.rule(tool, capability, context)
+        if rule == "never":
             raise ToolError(f"{tool.name} may not be used here.")
-        if said == "always" or self._within(tool, capability, arguments, context):
+        if rule == "always" or self._within(tool, capability, arguments, context):
             return arguments
         return await self._answered(tool, capability, arguments, context)
 
@@ -107,24 +108,19 @@ class Approvals:
 
         It is the strictest of what holds for those on the path that have the capability.
         """
-        said: Approval = "ask" if tool.each_time else "always"
+        rule: Approval = "ask" if tool.each_time else "always"
         for each in _on_path(capability, context):
-            said = stricter(said, self._said(tool, each))
-        is_allowed = said == "ask" and not tool.each_time and self._is_allowed(tool, capability, context)
-        return "always" if is_allowed else said
+            rule = stricter(rule, self._said(tool, each))
+        is_allowed = rule == "ask" and not tool.each_time and self._is_allowed(tool, capability)
+        return "always" if is_allowed else rule
 
     def _said(self, tool: Tool, capability: Capability) -> Approval:
         """Say what holds for one prompt object by itself."""
-        usual = self._usual[tool.effect]
-        return usual if usual == "never" else capability.approval or usual
+        return said(capability.approval, self._usual[tool.effect])
 
-    def _is_allowed(self, tool: Tool, capability: Capability, context: Context) -> bool:
+    def _is_allowed(self, tool: Tool, capability: Capability) -> bool:
         """Say whether a tool was allowed in advance; the name of one of the environment means none of a server."""
-        if tool.name not in self._allowed or capability.kind != "mcp":
-            return tool.name in self._allowed
-        if self._own_tools is None:
-            self._own_tools = frozenset(context.around.look().graph.tools)
-        return tool.name not in self._own_tools
+        return tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._tools())
 
     def _within(self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
         """Say whether all on the path that have the capability let a call run unasked, by its arguments at least."""
@@ -233,7 +229,10 @@ def _fits(capability: Capability, arguments: Mapping[str, Any], context: Context
         if not isinstance(value, str) or is_kept(value):
             return False
         if name == "path":
-            value = Confined.of(context).relative(value)
+            try:
+                value = Confined.of(context).relative(value)
+            except ToolError:  # it may mean something else to that tool; it is asked about
+                return False
         if not any(fnmatchcase(value, pattern) for pattern in patterns):
             return False
     return True

@@ -19,7 +19,12 @@ from prompt_objects.errors import LimitReached
 from prompt_objects.limits import Limits
 from prompt_objects.wording import count
 
-__all__ = ["Amount", "Budget"]
+__all__ = ["PRICES_HINT", "Amount", "Budget"]
+
+PRICES_HINT = "Give `prices` under `models` in environment.yaml; the extra `prices` knows those of public models."
+"""What a person can do where a limit of cost does not hold, as it is not known what a model costs."""
+
+_LAST_WORDS_SECONDS = 30.0
 
 
 class Amount(Struct, frozen=True):
@@ -37,6 +42,8 @@ class Budget:
     """What one turn may take, and what it and all turns below it took; used in one event loop.
 
     `owner` is the prompt object whose limits these are. `clock` gives seconds, counted from when this was made.
+    `uncounted` names the models whose answers are missing from the cost, although it is limited; one set for all
+    budgets of a tree.
     """
 
     def __init__(
@@ -53,13 +60,14 @@ class Budget:
         self._above = above
         self._reserved: list[Amount] = []  # not their sum: of costs it would not come back to exactly 0
         self._is_lifted = False
+        self._most_seconds = limits.seconds  # of its own; more for last words
         self._settled = asyncio.Event()  # at the root: set, and followed by a new one, whenever something is settled
         self._clock = clock
         self._start = clock()
         self._excuses = 0  # how many wait for a person at this moment
         self._stopped_at = 0.0
         self._timeouts: dict[asyncio.Timeout, Budget] = {}  # of all budgets below, at the root
-        self._uncounted: set[str] = set()  # models, at the root
+        self.uncounted: set[str] = set() if above is None else above.uncounted
 
     def _upward(self) -> Iterator["Budget"]:
         budget: Budget | None = self
@@ -81,22 +89,18 @@ class Budget:
     @property
     def seconds_left(self) -> float | None:
         """How much time is left, by this and all budgets above; None without a limit, never less than 0."""
-        bounded = (each for each in self._upward() if each.limits.seconds is not None)
-        return min((max(0.0, (each.limits.seconds or 0.0) - each.seconds) for each in bounded), default=None)
+        bounds = ((each, each._most_seconds) for each in self._upward())  # noqa: SLF001
+        return min((max(0.0, most - each.seconds) for each, most in bounds if most is not None), default=None)
 
     @property
     def limits_size(self) -> bool:
         """Say whether it matters how large a request is, as tokens or cost are limited, here or above."""
         return any(each.limits.tokens is not None or each.limits.cost is not None for each in self._upward())
 
-    def miss_cost(self, model: str) -> bool:
-        """Note that nobody knows what a model costs, and say whether that is news: cost is limited, here or above."""
-        is_limited = any(each.limits.cost is not None for each in self._upward())
-        known = self.root._uncounted  # noqa: SLF001
-        is_news = is_limited and model not in known
-        if is_news:
-            known.add(model)
-        return is_news
+    @property
+    def limits_cost(self) -> bool:
+        """Say whether cost is limited, here or above."""
+        return any(each.limits.cost is not None for each in self._upward())
 
     @contextmanager
     def excused(self) -> Iterator[None]:
@@ -129,8 +133,13 @@ class Budget:
             each._check_time()  # noqa: SLF001
 
     def lift(self) -> None:
-        """Go by the limits above alone from now on: for the last words of a turn that reached its own."""
-        self._is_lifted = True
+        """Go by the limits above alone from now on: for the last words of a turn that reached its own.
+
+        Where it is its time that is up, they have 30 seconds.
+        """
+        if not self._is_lifted:
+            self._is_lifted = True
+            self._most_seconds = self.seconds + _LAST_WORDS_SECONDS if self._is_time_up() else None
 
     def allows(self, amount: Amount) -> bool:
         """Say whether there is room for an amount, here and above, if nothing comes of what others reserved."""
@@ -182,23 +191,22 @@ class Budget:
 
     def _set(self, timeout: asyncio.Timeout) -> None:
         """Have a block end when time is up, of this and all budgets above whose time goes on at this moment."""
-        going_on = (each for each in self._upward() if not each._excuses and not each._is_lifted)  # noqa: SLF001
-        bounded = [each for each in going_on if each.limits.seconds is not None]
-        left = min(((each.limits.seconds or 0.0) - each.seconds for each in bounded), default=None)
+        going_on = ((each, each._most_seconds) for each in self._upward() if not each._excuses)  # noqa: SLF001
+        left = min((most - each.seconds for each, most in going_on if most is not None), default=None)
         if not timeout.expired():
             timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
 
     def _check(self, amount: Amount) -> None:
-        if self._is_lifted:
-            return
         self._check_time()
         if limit := self._exceeded(self.spent + amount):
             raise self._reached(limit)
 
     def _check_time(self) -> None:
-        limit = self.limits.seconds
-        if limit is not None and self.seconds >= limit:
-            raise self._reached(f"{limit:g} seconds")
+        if self._is_time_up():
+            raise self._reached(f"{self.limits.seconds:g} seconds")
+
+    def _is_time_up(self) -> bool:
+        return self._most_seconds is not None and self.seconds >= self._most_seconds
 
     def _exceeded(self, total: Amount) -> str:
         """Name the limit that so much in all would exceed, or none."""
@@ -206,7 +214,7 @@ class Budget:
         if self._is_lifted:
             return ""
         if total.turns > limits.turns:
-            return count(limits.turns, "step")
+            return count(limits.turns, "request")
         if limits.tokens is not None and total.tokens > limits.tokens:
             return count(limits.tokens, "token")
         if limits.cost is not None and total.cost > limits.cost:

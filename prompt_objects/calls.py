@@ -10,7 +10,7 @@ from prompt_objects.budget import Budget
 from prompt_objects.bus import CallEnded, CallStarted
 from prompt_objects.context import Context
 from prompt_objects.errors import PromptObjectsError, ToolError
-from prompt_objects.message import Message, call_arguments, result_of
+from prompt_objects.message import OUTCOME_UNKNOWN, Message, call_arguments, result_of
 from prompt_objects.minutes import Minutes
 from prompt_objects.news import publish
 from prompt_objects.tools import Tool
@@ -47,7 +47,7 @@ class Calls:
             ended = list(takewhile(lambda call: self._running[call["id"]].done(), waiting))
             await self._minutes.save(*(self._running[call["id"]].result() for call in ended))
             del waiting[: len(ended)]
-        self._running = {}
+        self._running, self._begun = {}, set()  # some models number their calls anew in each answer
 
     async def stop(self) -> None:
         """Stop what still runs.
@@ -60,23 +60,27 @@ class Calls:
             await asyncio.wait(self._running.values(), timeout=_PATIENCE_SECONDS)
 
     def outcome(self, call: dict[str, Any]) -> Message:
-        """Return the result of a call of a turn that was stopped, as far as it is known."""
+        """Return the result of a call in a session whose turn was stopped, as far as it is known."""
+        if call not in self._minutes.calls:  # a turn before this one left it
+            return result_of(call, OUTCOME_UNKNOWN, failed=None)
         task = self._running.get(call["id"])
-        if call["id"] not in self._begun or task is None:
-            return result_of(call, _NOT_RUN, failed=True)
-        ended_well = task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if ended_well else result_of(call, _CANCELLED, failed=True)
+        ended_well = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if task and ended_well else result_of(call, self._cut_off(call), failed=True)
+
+    def _cut_off(self, call: dict[str, Any]) -> str:
+        return _CANCELLED if call["id"] in self._begun else _NOT_RUN
 
     async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> Message:
         function = call.get("function", {})
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
         async with gate:
             publish(self._context, CallStarted, **about, arguments=str(function.get("arguments") or "{}"))
-            start, result, failed = time.perf_counter(), _CANCELLED, True
+            start, ending = time.perf_counter(), None
             try:
-                result, failed = await self._attempt(call, about["name"])
+                ending = await self._attempt(call, about["name"])
             finally:
                 seconds = time.perf_counter() - start
+                result, failed = ending or (self._cut_off(call), True)
                 publish(self._context, CallEnded, **about, result=result, failed=failed, seconds=seconds)
         return result_of(call, result, failed=failed)
 
@@ -92,7 +96,7 @@ class Calls:
             if _is_cancelled():
                 raise
             result = f"Error: {name} gave up."  # a cancellation of the tool's own making
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
+        except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
             result = f"Error: {name} failed: {_in_words(error)}"
         return await in_short(result, name, self._context.for_call(call["id"], self.tools)), failed
 
@@ -109,14 +113,29 @@ class Calls:
         arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
         try:
             async with self._budget.in_time():  # a person may be waited for meanwhile, too
-                self._begun.add(call["id"])
-                result: object = await tool.run(arguments, context)
+                result = await asyncio.create_task(self._begin(tool, arguments, context))
         except TimeoutError:
             self._budget.check_time()
             raise
+        if isinstance(result, ToolError):
+            raise result
         if not isinstance(result, str):
             raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
         return result
+
+    async def _begin(self, tool: Tool, arguments: dict[str, Any], context: Context) -> object:
+        """Run a tool, in a task of its own, which is all that it can cancel; return its result.
+
+        What it raises that would end more than this is returned as a `ToolError`: the loop would let it through. A
+        `KeyboardInterrupt` is a person's, and ends the program.
+        """
+        self._begun.add(str(context.call_id))
+        try:
+            return await tool.run(arguments, context)
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as extensions in Rust raise it; nobody here can have meant it
+            return ToolError(f"{tool.name} failed: {_in_words(error)}")
 
 
 def _is_cancelled() -> bool:

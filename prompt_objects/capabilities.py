@@ -12,10 +12,11 @@ from prompt_objects.context import Context
 from prompt_objects.person import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from prompt_objects.approval import Approvals
-    from prompt_objects.definition import Capability, Definition
+    from prompt_objects.definition import Definition
+    from prompt_objects.graph.links import Link
     from prompt_objects.mcp.servers import Servers
     from prompt_objects.toolbox import Toolbox
     from prompt_objects.tools import Tool
@@ -27,8 +28,9 @@ __all__ = ["Capabilities"]
 class Capabilities:
     """Makes of what definitions name the tools that turns call, each behind what must be approved before it runs.
 
-    `given` are a program's own tools; those named in `allowed` run without `person` being asked. `receiver` returns a
-    prompt object by its name. Tools are looked for when they are first needed; safe to use from several threads.
+    `given` are a program's own tools; those named in `allowed` run without `person` being asked. `objects` returns
+    the names of all prompt objects, `receiver` one of them by its name. Tools are looked for when they are first
+    needed; safe to use from several threads.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
@@ -38,6 +40,7 @@ class Capabilities:
         *,
         environ: Mapping[str, str],
         person: Person,
+        objects: "Callable[[], Collection[str]]",
         receiver: "Callable[[str], Receiver]",
         given: Iterable["Tool"] = (),
         allowed: Collection[str] = (),
@@ -46,6 +49,7 @@ class Capabilities:
         self._config = config
         self._environ = environ
         self._person = person
+        self._objects = objects
         self._receiver = receiver
         self._given = tuple(given)
         self._allowed = frozenset(allowed)
@@ -54,7 +58,10 @@ class Capabilities:
         self._approvals: Approvals | None = None
 
     async def of(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
-        """Return what a definition names, by name and in its order; the tools of MCP servers come last."""
+        """Return what a definition names, by name and in its order; the tools of MCP servers come last.
+
+        Raises `DefinitionError` where there is no longer what it names.
+        """
         tools = await asyncio.to_thread(self._own, definition)
         if any(capability.kind == "mcp" for capability in definition.capabilities):
             offers = await self._servers.tools(definition.capabilities, context, tools)
@@ -62,15 +69,24 @@ class Capabilities:
         return tools
 
     def _own(self, definition: "Definition") -> "dict[str, Tool]":
-        tools = (self._tool(capability) for capability in definition.capabilities if capability.kind != "mcp")
+        tools = (self._tool(link) for link in self._links(definition))
         return {tool.name: tool for tool in tools}
 
-    def _tool(self, capability: "Capability") -> "Tool":
-        if capability.kind != "po" and capability.name in self.toolbox.tools:
-            return self.approvals.guarding(self.toolbox.tools[capability.name], capability)
+    def _links(self, definition: "Definition") -> "Iterator[Link]":
+        """Yield what a definition names of the environment's own; files may have changed since it was checked."""
+        from prompt_objects.graph.links import require
+
+        objects, tools = self._objects(), self.toolbox.tools
+        for capability in definition.capabilities:
+            if capability.kind != "mcp":
+                yield require(capability, definition, objects=objects, tools=tools)
+
+    def _tool(self, link: "Link") -> "Tool":
+        if link.kind == "tool":
+            return self.approvals.guarding(self.toolbox.tools[link.target], link.capability)
         from prompt_objects.tools.delegate import delegate
 
-        return delegate(self._receiver(capability.name), capability.context)
+        return delegate(self._receiver(link.target), link.capability.context)
 
     @property
     def toolbox(self) -> "Toolbox":
@@ -91,7 +107,11 @@ class Capabilities:
                 from prompt_objects.tools import edit, propose
 
                 self._approvals = Approvals(
-                    self._config.approval, self._allowed, {**edit.PREVIEWS, **propose.PREVIEWS}, self._person
+                    self._config.approval,
+                    self._allowed,
+                    {**edit.PREVIEWS, **propose.PREVIEWS},
+                    self._person,
+                    tools=lambda: self.toolbox.tools,
                 )
             return self._approvals
 

@@ -87,11 +87,9 @@ class Catalogue:
 
     def _check(self, definition: "Definition", capability: "Capability", objects: Collection[str]) -> None:
         """Raise `DefinitionError` where a capability is missing, or could mean two things."""
-        from prompt_objects.graph.links import Gap, resolve
+        from prompt_objects.graph.links import require
 
-        meant = resolve(capability, definition.name, objects=objects, tools=self._tools(), servers=self._servers)
-        if isinstance(meant, Gap):
-            raise definition.fault(meant.problem, capability.at, hint=meant.hint)
+        require(capability, definition, objects=objects, tools=self._tools(), servers=self._servers)
 
 
 def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:

@@ -33,8 +33,7 @@ class Chat:
     """Where a person is, and the few things that a person can do from there.
 
     `pending` is what was to be sent and was not, such as while somebody else was at the session; `holder` is who that
-    is, as far as is known. `spent` is what the last message has taken so far, delegations included. With `news`
-    all that happens is to be told, line by line.
+    is, as far as is known. With `news` all that happens is to be told, line by line.
     """
 
     def __init__(self, environment: Environment, po: PromptObject, session: Session) -> None:
@@ -43,8 +42,10 @@ class Chat:
         self.session = session
         self.pending = ""
         self.holder: Holder | None = None
-        self.spent: Spent | None = None
         self._sent = ""
+        self._sent_to = ""
+        self._spent: Spent | None = None
+        self._saying_in = ""
         self.news = False
         self.open(session)
 
@@ -60,6 +61,16 @@ class Chat:
             return self.environment.known_model(self.po.name)
         except PromptObjectsError:
             return ""
+
+    @property
+    def is_pending_here(self) -> bool:
+        """Say whether something is to be sent in this session; what is still being sent elsewhere is not."""
+        return bool(self.pending) and self._saying_in in {"", self.session.id}
+
+    @property
+    def spent(self) -> Spent | None:
+        """What the last message has taken so far, delegations included, where it was said in this session."""
+        return self._spent if self._sent_to == self.session.id else None
 
     @property
     def workspace(self) -> Path:
@@ -80,7 +91,7 @@ class Chat:
         is_other = session.id != self.session.id
         self.session = self.manager.switch(session.id)
         if is_other:
-            self.pending, self.holder = "", None
+            self.pending, self.holder = self.pending if self._saying_in else "", None
 
     def move(self, name: str) -> None:
         """Go to another prompt object, to where it is at work, else to its session last used; raises `NotFound`."""
@@ -116,6 +127,7 @@ class Chat:
         self.pending = text
         context = self._begin()
         name, meant = self.addressee(text)
+        self._saying_in = self.session.id
         try:
             if name:
                 return await self.environment[name].receive(meant, context, wait=wait)
@@ -124,6 +136,8 @@ class Chat:
             self.holder = self.holder if name else busy.holder
             busy.hint = "/wait sends your message once it is free, /branch in a copy; /watch looks on."
             raise
+        finally:
+            self._saying_in = ""
 
     async def retry(self) -> "Reply":
         """Have the last message answered anew; raises what `PromptObject.retry` raises."""
@@ -136,7 +150,7 @@ class Chat:
     def _begin(self) -> Context:
         """Make the context of a turn; what is spent is counted from here on."""
         context = self.environment.context()
-        self._sent, self.spent = context.root, None
+        self._sent, self._sent_to, self._spent = context.root, "", None
         return context
 
     def addressee(self, text: str) -> tuple[str, str]:
@@ -195,7 +209,9 @@ class Chat:
     def hear(self, event: Event) -> None:
         """Note what an event says of the message being sent, of who is at the session, and of what was spent."""
         if isinstance(event, Spent) and event.root == self._sent:
-            self.spent = event
+            self._spent = event
+        if isinstance(event, TurnStarted) and event.run == self._sent:
+            self._sent_to = event.session_id
         if isinstance(event, TurnStarted) and event.session_id == self.session.id:
             self.holder = None
         elif isinstance(event, MessageSaved) and event.run == self._sent and event.message.get("role") == "user":

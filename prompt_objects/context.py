@@ -13,6 +13,7 @@ from prompt_objects.effect import Approval, Effect
 from prompt_objects.errors import ToolError
 from prompt_objects.sessions.record import new_id
 from prompt_objects.surroundings import Surroundings
+from prompt_objects.wording import arrows
 
 if TYPE_CHECKING:
     from prompt_objects.definition import Capability, Definition
@@ -124,7 +125,7 @@ class Context(Struct, frozen=True, kw_only=True):
         """
         if po_name in self.path:
             raise ToolError(
-                f"{po_name} is already waiting for this answer ({' → '.join((*self.path, po_name))}); "
+                f"{po_name} is already waiting for this answer ({arrows((*self.path, po_name))}); "
                 "it cannot be asked again from here. Answer with what you have."
             )
         if self.depth <= 0:

@@ -22,7 +22,6 @@ from prompt_objects.person import Person
 from prompt_objects.prefix import Prefixes
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.running import Running
-from prompt_objects.sessions.session import Session
 from prompt_objects.storage import Storage
 from prompt_objects.surroundings import Surroundings
 
@@ -70,10 +69,17 @@ class Environment:
         self.occupancy = Occupancy(self.store, config.user)
         self.models = Models(config, environ, chosen=model, llm=llm)
         self.person = Person()
-        self.capabilities = Capabilities(
-            folder, config, environ=environ, person=self.person, receiver=self.__getitem__, given=tools, allowed=allow
-        )
         self.catalogue = Catalogue(folder / "objects", lambda: self._tools, config.mcp_servers, config.limits)
+        self.capabilities = Capabilities(
+            folder,
+            config,
+            environ=environ,
+            person=self.person,
+            objects=self.catalogue.names,
+            receiver=self.__getitem__,
+            given=tools,
+            allowed=allow,
+        )
         self.bus = Bus()
         if not self.storage.is_passing:
             self.bus.attach(self.recorder)
@@ -187,11 +193,6 @@ class Environment:
         raise NotFound(
             f"There are no prompt objects in {self.catalogue.folder}.", hint="Write one: see docs/objects.md."
         )
-
-    @property
-    def current_session(self) -> Session:
-        """The session last used of the prompt object last used."""
-        return self.current_object.session_manager.current()
 
     # What prompt objects need (the Host of prompt_object.py)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
-from prompt_objects.budget import Budget
+from prompt_objects.budget import PRICES_HINT, Budget
 from prompt_objects.bus import Spent, TextDelta
 from prompt_objects.context import Context
 from prompt_objects.definition import Definition
@@ -13,7 +13,6 @@ from prompt_objects.errors import BrokenStream, LimitReached, LLMError
 from prompt_objects.llm import Completion, Request, Usage, Waiting
 from prompt_objects.llm.connect import Connection
 from prompt_objects.llm.lineup import Lineup
-from prompt_objects.llm.prices import uncounted
 from prompt_objects.message import Message, request_messages, text_of
 from prompt_objects.minutes import Minutes
 from prompt_objects.news import notice, publish
@@ -26,7 +25,6 @@ __all__ = ["Exchange"]
 
 _TOLD_SECONDS = 1.0  # of what is shorter nobody is told
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
-_LAST_WORDS_SECONDS = 30.0
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
 
 
@@ -84,11 +82,11 @@ class Exchange:
         self, connection: Connection, request: Request, said: list[str], *, is_last: bool
     ) -> Completion:
         """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
-        async with Purchase(self._budget, connection.pricing, request, is_last=is_last) as purchase:
+        async with Purchase(self._budget, connection.pricing, request, said, is_last=is_last) as purchase:
             # Meanwhile, in a thread: of a long history it takes some milliseconds, in which no turn would move.
             prefix = asyncio.get_running_loop().run_in_executor(None, self._prefix, connection, request)
             try:
-                async with asyncio.timeout(_LAST_WORDS_SECONDS) if is_last else self._budget.in_time():
+                async with self._budget.in_time():
                     completion = await self._stream(connection, purchase.request, said)
             except TimeoutError as error:
                 self._budget.check_time()
@@ -100,8 +98,7 @@ class Exchange:
             completion = purchase.paid(completion)
         root, usage = self._budget.root, completion.usage
         publish(self._context, Spent, amount=root.spent, seconds=root.seconds, limits=root.limits)
-        if told := uncounted(connection, usage, self._budget):
-            notice(self._context, told)
+        self._tell_uncounted(connection, usage)
         prefixes = self._context.around.prefixes
         prefixes.add(self._session.id, self._definition.name, await prefix, usage.prompt, usage.cached)
         return completion
@@ -125,6 +122,17 @@ class Exchange:
             raise waiting.error
         if waiting.seconds >= _TOLD_SECONDS:
             notice(self._context, f"Asking again in {waiting.seconds:.0f} s: {waiting.error}")
+
+    def _tell_uncounted(self, connection: Connection, usage: Usage) -> None:
+        """Tell, once a model for the whole of a person's message, where a limit of cost does not hold for it."""
+        model, uncounted = connection.llm.model, self._budget.uncounted
+        is_counted = usage.cost is not None or connection.has_price
+        if self._budget.limits_cost and not is_counted and model not in uncounted:
+            uncounted.add(model)
+            notice(
+                self._context,
+                f"The limit of cost does not hold for {model}, whose prices are not known. {PRICES_HINT}",
+            )
 
     def _prefix(self, connection: Connection, request: Request) -> Prefix:
         history, replaces = self._session.history, self._minutes.replaces is not None

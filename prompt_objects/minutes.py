@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from prompt_objects.bus import MessagesArrived, MessageSaved
 from prompt_objects.context import Context
 from prompt_objects.errors import Conflict, NotFound
-from prompt_objects.message import Message
+from prompt_objects.message import Message, calls_of
 from prompt_objects.news import notice, publish
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
@@ -19,11 +20,13 @@ __all__ = ["Minutes"]
 class Minutes:
     """Writes a turn's messages into its session, and tells of each once it is there.
 
-    `replaces` are the numbers of the messages that the next answer stands for, from one up to another.
+    `replaces` are the numbers of the messages that the next answer stands for, from one up to another; `calls` are
+    those of the last answer that was saved.
     """
 
     def __init__(self, context: Context, session: Session, session_manager: SessionManager) -> None:
         self.replaces: tuple[int, int] | None = None
+        self.calls: list[dict[str, Any]] = []
         self._context = context
         self._session = session
         self._session_manager = session_manager
@@ -45,6 +48,9 @@ class Minutes:
 
     async def _save_and_tell(self, messages: Sequence[Message]) -> None:
         came, told = await asyncio.to_thread(self._append, messages)
+        for message in messages:
+            if message.get("role") == "assistant":
+                self.calls = calls_of(message)
         if told:
             notice(self._context, told)
         if came:

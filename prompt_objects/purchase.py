@@ -3,6 +3,7 @@
 import asyncio
 import json
 from bisect import bisect_left
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -27,21 +28,32 @@ class Purchase:
     Entering it waits where others may give back what is missing, and raises `LimitReached` where the budget has not
     enough. `request` is what to send: where tokens or cost are limited, an answer may have as many tokens as were set
     aside. The last request of a turn (`is_last`) goes beyond the turn's own limits, but not beyond those above.
+    `said` is what has come of the answer so far: it counts where the answer breaks off.
     """
 
-    def __init__(self, budget: Budget, pricing: Pricing, request: Request, *, is_last: bool = False) -> None:
+    def __init__(
+        self,
+        budget: Budget,
+        pricing: Pricing,
+        request: Request,
+        said: Sequence[str] = (),
+        *,
+        is_last: bool = False,
+    ) -> None:
         self.request = request
+        self._said = said
         self._budget = budget
         self._pricing = pricing
         self._is_last = is_last
         self._prompt = 0  # its tokens, where they matter
-        self._reserved = self._took = Amount(turns=1)
+        self._reserved = Amount(turns=1)
+        self._took: Amount | None = None  # not known yet
 
     async def __aenter__(self) -> Self:
         if self._is_last:
             self._budget.lift()
         if self._budget.limits_size:  # in a thread: of a long history it takes some milliseconds
-            self._prompt = await asyncio.to_thread(_tokens, self.request)
+            self._prompt = await asyncio.to_thread(_tokens, [self.request.messages, self.request.tools])
         while not self._reserve():
             await self._budget.settlement()
         return self
@@ -54,7 +66,6 @@ class Purchase:
     def _estimate(self) -> None:
         answer = self._longest_answer()
         self._reserved = self._amount(Usage(self._prompt, answer))
-        self._took = self._amount(Usage(self._prompt, 0))  # at least, if nothing is heard of it any more
         options = {**self.request.options, "max_completion_tokens": answer}
         self.request = replace(self.request, options=options)
 
@@ -82,18 +93,22 @@ class Purchase:
         """Count nothing: no answer began."""
         self._took = Amount()
 
+    def _broken_off(self) -> Amount:
+        """Reckon what an answer took of whose end nothing was heard: what was sent, and what came."""
+        return self._amount(Usage(self._prompt, _tokens("".join(self._said))))
+
     def _amount(self, usage: Usage) -> Amount:
         return Amount(1, usage.total, self._pricing(usage) or 0.0)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._budget.settle(self._reserved, self._took)
+        self._budget.settle(self._reserved, self._broken_off() if self._took is None else self._took)
 
 
-def _tokens(request: Request) -> int:
-    """Reckon how many tokens a request has."""
-    return _size([request.messages, request.tools]) // _BYTES_OF_TOKEN
+def _tokens(sent: object) -> int:
+    """Reckon how many tokens something has that is sent or received."""
+    return _size(sent) // _BYTES_OF_TOKEN
 
 
 def _size(sent: object) -> int:

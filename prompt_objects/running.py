@@ -32,6 +32,7 @@ class LiveTurn:
         self._cancelling = self._task.cancelling() if self._task else 0
         self._words: list[Message] = []
         self._is_open = True
+        self._is_going_on = True
         self._is_stopped = False
         self._changing = threading.Lock()
 
@@ -62,7 +63,7 @@ class LiveTurn:
         self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self._is_open and not self._is_stopped and self._task:
+        if self._is_open and self._is_going_on and not self._is_stopped and self._task:
             self._is_stopped = True
             self._task.cancel()
 
@@ -79,6 +80,10 @@ class LiveTurn:
         with self._changing:
             self._is_open = bool(self._words)
             return not self._is_open
+
+    def break_off(self) -> None:
+        """Go on no more: a stop has nothing left to do, and would only get in the way of what is tidied up."""
+        self._is_going_on = False
 
     def end(self) -> list[Message]:
         """Take no more messages, and return those that were not read."""

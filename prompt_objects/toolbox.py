@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from prompt_objects.tools import Tool
 from prompt_objects.tools.capabilities import list_capabilities
-from prompt_objects.tools.discovery import Found, installed_tools, load_tools, read_tool_files
+from prompt_objects.tools.discovery import Found, free, installed_tools, load_tools, read_tool_files
 from prompt_objects.tools.edit import EDIT_TOOLS
 from prompt_objects.tools.files import FILE_TOOLS
 from prompt_objects.tools.http import http_get
@@ -40,22 +40,10 @@ def open_toolbox(
     built_in = (*files, http_get(http_allow), *conversation, *PROPOSAL_TOOLS)
     tools = {tool.name: tool for tool in built_in}
     notices: list[str] = []
-    for found in (_of_program(given, tools), *_found(folder, tools, trust)):
+    for found in (free(given, tools, "that of the program"), *_found(folder, tools, trust)):
         tools.update(found.tools)
         notices += found.notices
     return Toolbox(tools, tuple(notices))
-
-
-def _of_program(given: Iterable[Tool], taken: Collection[str]) -> Found:
-    """Take a program's own tools; those of names in `taken` are not to be had."""
-    tools: dict[str, Tool] = {}
-    notices: list[str] = []
-    for tool in given:
-        if tool.name in taken or tool.name in tools:
-            notices.append(f"There is a tool called {tool.name!r} already; that of the program is left out.")
-        else:
-            tools[tool.name] = tool
-    return Found(tools, tuple(notices))
 
 
 def _found(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[Found]:

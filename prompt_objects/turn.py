@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from prompt_objects.budget import Budget
 from prompt_objects.bus import TurnEnded, TurnStarted
 from prompt_objects.calls import Calls
 from prompt_objects.context import Context
@@ -62,7 +61,7 @@ class Reply(Struct, frozen=True):
 
 
 class Turn:
-    """The state of one `receive`; two turns at once share nothing but the store."""
+    """The state of one `receive`; two turns at once share only what their surroundings hold, as the store."""
 
     def __init__(
         self,
@@ -71,10 +70,11 @@ class Turn:
         session: Session,
         session_manager: SessionManager,
     ) -> None:
+        assert context.budget is not None  # noqa: S101 - `Context.enter` has made it
         self.definition = definition
         self.context = context
         self.session = session
-        self.budget = context.budget or Budget(definition.name, definition.limits)
+        self.budget = context.budget
         self.unread = Unread(context.around.workspace, session.id)
         self.live = LiveTurn(context.path, session, self.unread)
         self.minutes = Minutes(context, session, session_manager)
@@ -106,14 +106,14 @@ class Turn:
         await self.minutes.catch_up()
         left = await asyncio.to_thread(self.unread.left, self.session)  # by a turn that a crash cut off
         if start == "retry":
-            await self._read(left)
+            await self._save(left)
             await self._take_again()
         elif start == "resume":
             await self._take_up(left)
         else:
-            await self._read([*await self._lost_results(), *left, start])
+            await self._save([*await self._lost_results(), *left, start])
 
-    async def _read(self, words: list[Message]) -> None:
+    async def _save(self, words: list[Message]) -> None:
         """Take messages into the session, among them those that waited to be read."""
         if words:
             await self.minutes.save(*words)
@@ -133,7 +133,7 @@ class Turn:
         if not left and not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
             problem = "There is nothing to go on with: no message is left without an answer."
             raise UsageError(problem, hint="/retry answers the last one anew, also where the answer was cut off.")
-        await self._read([*await self._lost_results(), *left])
+        await self._save([*await self._lost_results(), *left])
 
     async def _take_again(self) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
@@ -148,7 +148,7 @@ class Turn:
         """Let the model speak and call until there is an answer, or a limit is reached."""
         try:
             while True:
-                await self._read(self.live.read())
+                await self._save(self.live.read())
                 message = await self.exchange.ask(lineup, list(self.calls.tools.values()))
                 calls = calls_of(message)
                 if calls:
@@ -167,11 +167,12 @@ class Turn:
     async def _end_unread(self) -> None:
         """Keep what came too late to be read, and say so."""
         if words := self.live.end():
-            await self._read(words)
+            await self._save(words)
             notice(self.context, f"Came too late to be read: {count(len(words), 'message')}. /continue answers.")
 
     async def _break_off(self, error: BaseException) -> None:
         """Leave a valid history behind; raises `Stopped` where that is what happened."""
+        self.live.break_off()
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and isinstance(error.__cause__, PromptObjectsError):
             notice(self.context, f"Not saved: {error.__cause__}")
@@ -189,4 +190,4 @@ class Turn:
             await asyncio.to_thread(self.session.refresh)
         missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
         await self.minutes.save(*(self.calls.outcome(call) for call in missing))
-        await self._read(self.live.end())
+        await self._save(self.live.end())

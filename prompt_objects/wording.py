@@ -1,10 +1,11 @@
-"""How numbers and moments are put into words."""
+"""How numbers, moments and paths are put into words."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from prompt_objects.message import now
 
-__all__ = ["ago", "count"]
+__all__ = ["ago", "arrows", "count"]
 
 _UNITS = (("year", 31_556_952), ("month", 2_629_746), ("day", 86_400), ("hour", 3_600), ("minute", 60))
 
@@ -21,3 +22,8 @@ def ago(moment: datetime) -> str:
         if seconds >= length:
             return f"{count(int(seconds // length), noun)} ago"
     return "just now"
+
+
+def arrows(path: Iterable[str]) -> str:
+    """Write a path of names: `boss → helper → scout`."""
+    return " → ".join(path)

@@ -1,17 +1,24 @@
 """Nothing is written, started or sent without a person's word, and nothing waits unseen."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from houses import make_house
-from prompt_objects.approval import Answer, Edited, Question
+from houses import make_house, open_house
+from prompt_objects.approval import Answer, Approvals, Edited, Question
 from prompt_objects.bus import CallEnded, Event
+from prompt_objects.context import Context
+from prompt_objects.definition import Capability, Kind
+from prompt_objects.effect import Approval
 from prompt_objects.environment import Environment
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools import Tool
+from prompt_objects.yaml_document import Position
 
 WRITE = calls(("write_file", {"path": "notes/a.txt", "content": "Hello\n"}))
 
@@ -233,3 +240,25 @@ async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
         env.approvals.ask = ask
         await env["scribe"].receive("Go")
     assert (tmp_path / "a").read_text() + (tmp_path / "b").read_text() == "12"
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "rule"),
+    [("tool", ["hub_add"], "always"), ("mcp", ["hub_add"], "ask"), ("mcp", ["add"], "always")],
+    ids=["the environment's own", "a server's, called like the environment's own", "a server's"],
+)
+def test_whose_tool_is_allowed_in_advance_is_known_without_a_look_at_all_definitions(
+    tmp_path: Path, kind: Kind, own: Collection[str], rule: Approval
+) -> None:
+    async def add(arguments: dict[str, Any], context: Context) -> str:
+        raise NotImplementedError
+
+    def look(drafts: Mapping[Path, str] = {}) -> Any:
+        raise AssertionError("files are read on the event loop")
+
+    tool = Tool("hub_add", "Adds", {"type": "object", "properties": {}}, add, "write")
+    capability = Capability(kind=kind, name="hub_add" if kind == "tool" else "hub", at=Position(1, 1))
+    guarded = Approvals({}, allowed=["hub_add"], tools=lambda: own).guarding(tool, capability)
+    with open_house(tmp_path, ScriptedLLM()) as env:
+        context = env.context()
+        assert guarded.rule(replace(context, around=replace(context.around, look=look))) == rule

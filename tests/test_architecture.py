@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,26 @@ def test_imports_go_downward_within_sessions(path: Path) -> None:
         for alias in node.names
     }
     assert not {name for name in inner if name != own and SESSION_HEIGHT[name] >= SESSION_HEIGHT[own]}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The modules and folders that each row of the table under a heading of docs/architecture.md is about."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    return [[name.removesuffix(".py") for name in re.findall(r"`(\w+(?:\.py|(?=/)))/?`", cell)] for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("heading", "height"), [("The layers", HEIGHT), ("Sessions", SESSION_HEIGHT)], ids=["package", "sessions"]
+)
+def test_the_architecture_page_has_everything_once_and_in_the_order_of_the_layers(
+    heading: str, height: dict[str, int]
+) -> None:
+    table = rows(heading)
+    assert sorted(name for row in table for name in row) == sorted(set(height) - {"__main__"})
+    for above, below in pairwise(table):
+        assert min(height[name] for name in above) >= max(height[name] for name in below), (above, below)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -32,26 +32,24 @@ def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
     children = [Budget("scout", Limits(turns=5), above) for _ in range(2)]
     for child in children:
         take(child, Amount(turns=1))
-    with pytest.raises(LimitReached, match="boss's limit of 2 steps is reached") as caught:
+    with pytest.raises(LimitReached, match="boss's limit of 2 requests is reached") as caught:
         children[0].reserve(Amount(turns=1))
     assert caught.value.budget is above
 
 
-def test_a_model_whose_cost_nobody_knows_is_news_once_for_the_whole_tree_where_cost_is_limited() -> None:
+def test_cost_is_limited_below_whoever_limits_it_and_what_is_not_counted_is_known_to_the_whole_tree() -> None:
     above = Budget("boss", Limits())
     limited = Budget("helper", Limits(cost=1.0), above)
     below = Budget("scout", Limits(), limited)
-    assert not above.miss_cost("m")
-    assert below.miss_cost("m")
-    assert not below.miss_cost("m")
-    assert not limited.miss_cost("m")
-    assert limited.miss_cost("other")
-    assert Budget("boss", Limits(cost=1.0)).miss_cost("m")
+    assert [each.limits_cost for each in (above, limited, below)] == [False, True, True]
+    below.uncounted.add("large")
+    assert above.uncounted == limited.uncounted == {"large"}
+    assert not Budget("boss", Limits(cost=1.0)).uncounted
 
 
 def test_a_limit_of_one_is_told_in_the_singular() -> None:
     budget = Budget("scout", Limits(turns=1))
-    with pytest.raises(LimitReached, match="scout's limit of 1 step is reached"):
+    with pytest.raises(LimitReached, match="scout's limit of 1 request is reached"):
         budget.reserve(Amount(turns=2))
 
 
@@ -99,6 +97,24 @@ def test_last_words_go_beyond_a_limit_of_ones_own_only() -> None:
     assert above.spent.tokens == child.spent.tokens == 900
     above.lift()
     assert above.reserve(Amount(1, 1001))
+
+
+def test_last_words_have_30_seconds_where_time_was_up_and_no_limit_of_their_own_where_it_was_not() -> None:
+    now = [0.0]
+    above = Budget("boss", Limits(seconds=100), clock=lambda: now[0])
+    late, wordy = (Budget("scout", Limits(tokens=10, seconds=5), above, clock=lambda: now[0]) for _ in range(2))
+    now[0] = 4.0
+    wordy.lift()
+    now[0] = 6.0
+    late.lift()
+    assert (late.seconds_left, wordy.seconds_left) == (30.0, 94.0)
+    now[0] = 16.0
+    late.lift()  # another model is asked for them
+    assert late.seconds_left == 20.0
+    now[0] = 36.0
+    wordy.check_time()
+    with pytest.raises(LimitReached, match="scout's limit of 5 seconds"):
+        late.reserve(Amount(1, 1))
 
 
 async def test_who_waits_goes_on_when_something_is_settled() -> None:

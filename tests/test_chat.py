@@ -147,3 +147,26 @@ async def test_a_session_that_stops_before_an_answer_is_interrupted(chat: Chat) 
         assert not chat.is_interrupted()
     await chat.resume()
     assert not chat.is_interrupted()
+
+
+async def test_what_is_still_being_sent_is_pending_wherever_one_goes_meanwhile(chat: Chat) -> None:
+    with elsewhere(chat):
+        waiting = asyncio.create_task(say(chat, "Hello", None))
+        await asyncio.sleep(0.05)
+        assert chat.is_pending_here
+        chat.move("helper")
+        assert (chat.pending, chat.is_pending_here) == ("Hello", False)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert chat.pending == "Hello"
+
+
+async def test_what_was_spent_is_told_in_the_session_that_it_was_spent_in(chat: Chat) -> None:
+    await say(chat, "@helper Hello")
+    assert chat.spent is None
+    chat.move("helper")
+    assert chat.spent is not None
+    assert chat.spent.amount.turns == 1
+    chat.open(chat.manager.create("Other"))
+    assert chat.spent is None

@@ -1,5 +1,6 @@
 """What a turn asks of models: answered within limits, and saved, also where an answer breaks off."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -8,8 +9,16 @@ import pytest
 
 from houses import open_house
 from prompt_objects.bus import Notice, Spent, TextDelta
-from prompt_objects.errors import BrokenStream
-from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.config_file import Prices
+from prompt_objects.environment import Environment
+from prompt_objects.errors import BrokenStream, RateLimited
+from prompt_objects.exchange import Exchange
+from prompt_objects.llm import LLM, Completion, Request, Text, Usage, Waiting
+from prompt_objects.llm.connect import Connection
+from prompt_objects.llm.lineup import Lineup
+from prompt_objects.llm.prices import Pricing, given_pricing, unknown
+from prompt_objects.llm.rehearsal import Rehearsal
+from prompt_objects.minutes import Minutes
 from prompt_objects.testing import ScriptedLLM, calls
 from protocol import violations
 
@@ -77,6 +86,76 @@ async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_pat
         assert [amount.turns for amount in spent] == [1, 2]
 
 
+class Slow:
+    """A model whose answers take 40 seconds by the clock of the loop, which it sets forward."""
+
+    model = "slow"
+
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+        if request.tools:
+            yield Completion(calls(("list_files", {})), Usage(3, 2), "tool_calls")
+            return
+        loop, past = asyncio.get_running_loop(), asyncio.get_running_loop().time
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "time", lambda: past() + 40)
+            await asyncio.sleep(0.05)
+        yield Text("That is all.")
+        yield Completion({"role": "assistant", "content": "That is all."}, Usage(3, 2), "stop")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_last_words_take_as_long_as_they_take_where_no_time_is_limited(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    async with open_house(tmp_path, Slow(), house) as env:
+        assert (await env["scout"].receive("Go")).text == "That is all."
+
+
+async def test_last_words_after_a_limit_of_time_are_asked_for_again_where_they_are_refused_once(
+    tmp_path: Path,
+) -> None:
+    class Busy:
+        model = "busy"
+        is_first = True
+
+        async def stream(self, request: Request) -> AsyncGenerator[Text | Waiting | Completion, None]:
+            if self.is_first:
+                self.is_first = False
+                await asyncio.sleep(60)
+            yield Waiting(RateLimited("Too many requests."), 0.1)
+            yield Completion({"role": "assistant", "content": "Summed up."}, Usage(3, 2), "stop")
+
+        async def close(self) -> None:
+            pass
+
+    house = {"scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n"}
+    async with open_house(tmp_path, Busy(), house) as env:
+        assert (await env["scout"].receive("Go")).text == "Summed up."
+
+
+async def test_answers_that_break_off_count_as_much_as_was_heard_of_them(tmp_path: Path) -> None:
+    class Breaks(ScriptedLLM):
+        async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+            if not self.requests:
+                self.requests.append(request)
+                yield Text("word " * 3000)
+                await asyncio.sleep(60)
+            async for part in super().stream(request):
+                yield part
+
+    house = {
+        "boss": "name: boss\nlimits: {tokens: 20000}\ncapabilities: [scout]\nprompt: Ask.\n",
+        "scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n",
+    }
+    async with open_house(tmp_path, Breaks(["Summed up."]), house) as env:
+        context = env.context().enter(env["boss"].definition, env["boss"].session_manager.current())
+        assert (await env["scout"].receive("Go", context.delegate("scout"))).text == "Summed up."
+        assert context.budget is not None
+        heard_again = 15_000 // 4  # as the model counts it, of what it said first
+        assert 5000 < context.budget.spent.tokens - heard_again < 5200
+
+
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_told(
     tmp_path: Path, reason: str
@@ -115,3 +194,58 @@ async def test_a_limit_of_cost_that_cannot_hold_is_told_once_for_a_message_with_
             assert "does not hold for scripted, whose prices are not known" in told.text
             await env["boss"].receive("Go on")
             assert [event.path for event in news.drain() if isinstance(event, Notice)] == [("boss",)]
+
+
+class Invoicing:
+    """A model whose server says itself what an answer cost."""
+
+    model = "invoicing"
+
+    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+        yield Completion({"role": "assistant", "content": "Hi"}, Usage(10, 10, cost=0.1), "stop")
+
+    async def close(self) -> None:
+        pass
+
+
+async def told_of(env: Environment, *connections: Connection) -> list[str]:
+    """Have the scout ask these models, one after the other in one turn; return what the person is told."""
+    po = env["scout"]
+    session = po.session_manager.current()
+    context = env.context().enter(po.definition, session)
+    assert context.budget is not None
+    minutes = Minutes(context, session, po.session_manager)
+    exchange = Exchange(po.definition, context, session, context.budget, minutes)
+    with env.bus.subscribe() as news:
+        await minutes.save({"role": "user", "content": "Go"})
+        for connection in connections:
+            await exchange.ask(Lineup(connection), [])
+        return [event.text for event in news.drain() if isinstance(event, Notice)]
+
+
+async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_do(tmp_path: Path) -> None:
+    large, small = (Connection(ScriptedLLM(["Hi", "Ho"], model=name), "somewhere") for name in ("large", "small"))
+    house = {"scout": "name: scout\nlimits: {cost: 0.5}\nprompt: Look.\n"}
+    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+        first, second = await told_of(env, large, large, small)
+    assert first.startswith("The limit of cost does not hold for large, whose prices are not known.")
+    assert "`prices` under `models` in environment.yaml" in first
+    assert "does not hold for small" in second
+
+
+@pytest.mark.parametrize(
+    ("llm", "pricing", "limits"),
+    [
+        (ScriptedLLM(["Hi"]), unknown, "tokens: 20000"),
+        (Invoicing(), unknown, "cost: 0.5"),
+        (ScriptedLLM(["Hi"]), given_pricing(Prices(1, 2)), "cost: 0.5"),
+        (Rehearsal(), unknown, "cost: 0.5"),
+    ],
+    ids=["no limit of cost", "the server says what it cost", "prices are given", "nothing is to be paid"],
+)
+async def test_nothing_is_told_where_a_limit_of_cost_holds_or_there_is_none(
+    tmp_path: Path, llm: LLM, pricing: Pricing, limits: str
+) -> None:
+    house = {"scout": f"name: scout\nlimits: {{{limits}}}\nprompt: Look.\n"}
+    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+        assert await told_of(env, Connection(llm, "somewhere", pricing)) == []

@@ -55,6 +55,17 @@ async def test_a_request_of_which_nothing_more_is_heard_counts_as_its_prompt() -
     assert 200 <= given.spent.tokens <= 300
 
 
+async def test_what_was_said_counts_where_an_answer_breaks_off() -> None:
+    prices = given_pricing(Prices(prompt=1000, completion=10_000))
+    for limits in (Limits(tokens=20_000), Limits(cost=100)):
+        given = Budget("scout", limits)
+        said: list[str] = []
+        async with Purchase(given, prices, HELLO, said):
+            said += ["word "] * 600
+        assert given.spent.tokens == PROMPT + 1000
+        assert given.spent.cost == pytest.approx((PROMPT * 1000 + 1000 * 10_000) / 1_000_000)
+
+
 async def test_half_of_a_surrogate_pair_can_be_reckoned_with() -> None:
     given = Budget("scout", Limits(tokens=100))
     odd = Request([{"role": "user", "content": "\udcff" * 1000}])

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,40 @@ async def test_stopping_a_child_stops_it_alone_and_its_caller_is_told(tmp_path: 
         assert ended == {"other": "answered", "scout": "cancelled", "head": "answered"}
         assert not violations(list(child.session.history))
         assert child.session.history[-1]["content"] == "Cancelled before it ended; whether it took effect is unknown."
+
+
+class Tidies(Dawdle):
+    """A tool that, stopped, tidies up for as long as it takes, whatever comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tidies = asyncio.Event()
+
+    async def _run(self, arguments: dict[str, Any], context: Context) -> str:
+        try:
+            return await super()._run(arguments, context)
+        finally:
+            self.tidies.set()
+            tidied = asyncio.get_running_loop().time() + 0.2
+            while asyncio.get_running_loop().time() < tidied:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.02)
+
+
+async def test_a_stop_that_comes_while_a_child_winds_up_ends_nobody_else(tmp_path: Path) -> None:
+    tidies = Tidies()
+    objects = {
+        **OBJECTS,
+        "head": "name: head\ncapabilities: [scout]\nlimits: {seconds: 1}\nprompt: You are head.\n",
+    }
+    llm = each_its_own(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
+    async with open_house(tmp_path, llm, objects, [tidies.tool]) as env:
+        turn = asyncio.create_task(env["head"].receive("Go"))
+        await tidies.has_begun(turn)
+        await asyncio.wait_for(tidies.tidies.wait(), 5)
+        for child in env.running.of("scout"):
+            child.stop()
+        assert (await turn).text == "Time was short."
 
 
 async def test_a_turn_that_nobody_asked_for_can_be_stopped_too(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from openai_server import OpenAIServer, calls, text
+from prompt_objects.approval import Answer, Question
 from prompt_objects.bus import CallEnded, TurnEnded
 from prompt_objects.environment import Environment
 from prompt_objects.message import request_messages
@@ -49,6 +50,26 @@ async def test_everybody_in_it_is_asked_side_by_side_in_rehearsal(folder: Path) 
         ended = await asked(env, "\n".join(f"ask {name}: Hello" for name in others))
         assert sorted(ended[:-1]) == [f"{name} answered" for name in others]
         assert ended[-1] == "coordinator answered"
+
+
+@pytest.mark.parametrize(("answer", "content"), [("once", "Hello"), ("no", None)])
+async def test_the_writer_writes_a_file_only_after_the_person_said_yes(
+    folder: Path, answer: Answer, content: str | None
+) -> None:
+    asked: list[Question] = []
+
+    async def ask(question: Question) -> Answer:
+        asked.append(question)
+        return answer
+
+    file = folder / "hello.md"
+    async with Environment.open(folder, model="rehearsal", environ={}) as env:
+        env.approvals.ask = ask
+        await env["coordinator"].receive("ask writer: call write_file path=hello.md content=Hello")
+    (question,) = asked
+    assert (question.path, question.tool) == (("coordinator", "writer"), "write_file")
+    assert "+Hello" in question.diff
+    assert (file.read_text() if file.exists() else None) == content
 
 
 async def test_over_http_the_coordinator_asks_the_reader_who_reads_the_file_and_back(

@@ -4,10 +4,12 @@ import pytest
 
 from prompt_objects.catalogue import find_definitions
 from prompt_objects.definition import load_definition
+from prompt_objects.tools.edit import EDIT_TOOLS
 from prompt_objects.tools.files import FILE_TOOLS
 
 OBJECTS = Path(__file__).parent.parent / "objects"
 DEFINITIONS, FAULTS = find_definitions(OBJECTS)
+EFFECTS = {tool.name: tool.effect for tool in (*FILE_TOOLS, *EDIT_TOOLS)}
 
 
 def test_the_starter_environment_has_its_five_objects() -> None:
@@ -24,8 +26,7 @@ def test_a_starter_object_loads_and_says_what_it_is_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DEFINITIONS))
 def test_every_capability_of_a_starter_object_is_there(name: str) -> None:
-    tools = {tool.name for tool in FILE_TOOLS}
-    known = {"po": set(DEFINITIONS) - {name}, "tool": tools, "any": tools | set(DEFINITIONS)}
+    known = {"po": set(DEFINITIONS) - {name}, "tool": set(EFFECTS), "any": set(EFFECTS) | set(DEFINITIONS)}
     for capability in load_definition(DEFINITIONS[name]).capabilities:
         assert capability.name in known[capability.kind]
 
@@ -40,3 +41,13 @@ def test_the_coordinator_reaches_everybody_and_nobody_asks_in_a_circle() -> None
     while free := {name for name in asks if name not in reached and asks[name] <= reached}:
         reached |= free
     assert reached == set(DEFINITIONS)
+
+
+def test_only_the_writer_may_change_files_and_the_person_is_asked_as_usual() -> None:
+    able = [
+        (name, capability.name, capability.approval, capability.allow)
+        for name, file in DEFINITIONS.items()
+        for capability in load_definition(file).capabilities
+        if EFFECTS.get(capability.name, "read") != "read"
+    ]
+    assert able == [("writer", "write_file", None, {})]

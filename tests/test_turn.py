@@ -454,7 +454,7 @@ async def test_the_steps_of_a_child_count_for_its_caller_which_sums_up(tmp_path:
     async with open_house(tmp_path, llm, LIMITED) as env:
         reply = await env["boss"].receive("Go")
         assert reply.text == "All in all: little."
-        assert "boss's limit of 4 steps is reached" in reply.session.history[2]["content"]
+        assert "boss's limit of 4 requests is reached" in reply.session.history[2]["content"]
         (child,) = env["scout"].session_manager.list()
         assert violations(request_messages("", env.session_manager.get(child.id).history)) == []
         assert len(llm.requests) == 5

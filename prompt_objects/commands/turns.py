@@ -4,7 +4,7 @@ from prompt_objects.chat import Chat
 from prompt_objects.commands.command import Text, command
 from prompt_objects.commands.outcome import Again, Outcome, Said, Table
 from prompt_objects.errors import UsageError
-from prompt_objects.wording import ago, count
+from prompt_objects.wording import ago, arrows, count
 
 
 @command("running", anytime=True)
@@ -15,7 +15,7 @@ def running(chat: Chat) -> Outcome:
     /session switch goes to its session, /stop stops it.
     """
     turns = list(chat.environment.running)
-    rows = [(" → ".join(turn.path), turn.session.name, ago(turn.since)) for turn in turns]
+    rows = [(arrows(turn.path), turn.session.name, ago(turn.since)) for turn in turns]
     here = [turn.session.id for turn in turns]
     mark = here.index(chat.session.id) if chat.session.id in here else None
     return Table("Under way", ("who", "session", "began"), rows, mark)

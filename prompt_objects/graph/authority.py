@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import TypeAlias
 
+from prompt_objects.effect import USUAL, effect_of_server, said
 from prompt_objects.graph.finding import Finding
 from prompt_objects.graph.links import Graph, Link, Way
-from prompt_objects.graph.structure import arrows
 from prompt_objects.graph.survey import Survey
+from prompt_objects.wording import arrows
 
 __all__ = ["authority", "gained"]
 
@@ -87,14 +88,17 @@ class _Powers:
         return self._reached[barred, owner]
 
     def _freedom(self, link: Link) -> Freedom:
-        """Say what holds for the object itself; what the environment forbids, no definition allows."""
+        """Say what holds for the object itself, as it is when a call is about to run."""
         places, settings = self._survey.places, self._survey.settings
-        is_local = link.kind == "server" and places.value(settings, "mcp_servers", link.target, "url") is None
-        effect = self.graph.tools[link.target] if link.kind == "tool" else "execute" if is_local else "network"
-        usual = places.value(settings, "approval", effect)
-        said = usual if usual == "never" else link.capability.approval or usual
-        if said in {"never", "always"}:
-            return Freedom.NEVER if said == "never" else Freedom.UNASKED
+        if link.kind == "tool":
+            effect = self.graph.tools[link.target]
+        else:
+            effect = effect_of_server(places.value(settings, "mcp_servers", link.target, "url"))
+        holds = said(link.capability.approval, places.value(settings, "approval", effect) or USUAL[effect])
+        if holds == "never":
+            return Freedom.NEVER
+        if holds == "always":
+            return Freedom.UNASKED
         return Freedom.WITHIN if link.capability.allow else Freedom.ASKED
 
 
@@ -105,7 +109,7 @@ def authority(survey: Survey) -> Iterator[Finding]:
         for path, link, freedom in powers.borrowed(owner):
             way = (*path, link.target)
             yield Finding(
-                severity="warning",
+                severity="note" if freedom is Freedom.ASKED else "warning",
                 kind="authority",
                 file=definition.file,
                 at=graph.asks(owner)[path[1]].capability.at,

@@ -7,10 +7,11 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from prompt_objects.definition import Capability, Definition
+from prompt_objects.effect import Effect
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.spelling import did_you_mean
 
-__all__ = ["Gap", "Graph", "Link", "Way", "resolve"]
+__all__ = ["Gap", "Graph", "Link", "Way", "require", "resolve"]
 
 Way: TypeAlias = tuple[str, ...]
 """Names from one who asks on to the last one that is asked, both included."""
@@ -60,6 +61,21 @@ def resolve(
     return Gap(owner, capability, f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known))
 
 
+def require(
+    capability: Capability,
+    owner: Definition,
+    *,
+    objects: Collection[str],
+    tools: Collection[str],
+    servers: Collection[str] = (),
+) -> Link:
+    """Return what a capability of `owner` means; raises `DefinitionError`, at its place, where that is a gap."""
+    meant = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
+    if isinstance(meant, Gap):
+        raise owner.fault(meant.problem, capability.at, hint=meant.hint)
+    return meant
+
+
 class Graph:
     """Prompt objects by name, and what joins them to one another, to tools and to MCP servers.
 
@@ -72,7 +88,7 @@ class Graph:
         definitions: Mapping[str, Definition],
         *,
         objects: Collection[str],
-        tools: Mapping[str, str],
+        tools: Mapping[str, Effect],
         servers: Collection[str] = (),
         bounds: GivenLimits = GivenLimits(),  # noqa: B008 (immutable)
     ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
+from prompt_objects.budget import PRICES_HINT
 from prompt_objects.definition import Definition
 from prompt_objects.graph.finding import Finding, Severity
 from prompt_objects.graph.survey import Survey
@@ -68,7 +69,7 @@ def _uncounted(survey: Survey, file: Path, names: Sequence[str]) -> Iterator[Fin
             file=file,
             at=survey.places.of(file, "limits", "cost"),
             text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
-            "Give `prices` under `models` in environment.yaml; the extra `prices` knows those of public models.",
+            f"{PRICES_HINT}",
             path=() if file == survey.settings else tuple(names[:1]),
         )
 

@@ -3,17 +3,12 @@
 from collections.abc import Iterator
 
 from prompt_objects.graph.finding import Finding
-from prompt_objects.graph.links import Way
 from prompt_objects.graph.survey import Survey
 from prompt_objects.spelling import did_you_mean
+from prompt_objects.wording import arrows
 from prompt_objects.yaml_document import Position, shown
 
-__all__ = ["arrows", "broken", "circles", "missing", "unreachable"]
-
-
-def arrows(path: Way) -> str:
-    """Write a path: `boss → helper → scout`."""
-    return " → ".join(path)
+__all__ = ["broken", "circles", "missing", "unreachable"]
 
 
 def broken(survey: Survey) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from prompt_objects.definition import load_definition, understand
+from prompt_objects.effect import Effect
 from prompt_objects.errors import DefinitionError
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.places import Places
@@ -46,7 +47,7 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
     files: Mapping[str, Path],
     settings: Path,
     *,
-    tools: Mapping[str, str],
+    tools: Mapping[str, Effect],
     bounds: GivenLimits,
     may_be_priced: Callable[[str | None], bool],
     default_object: str | None = None,

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from prompt_objects.llm import Usage
 
 if TYPE_CHECKING:
-    from prompt_objects.budget import Budget
     from prompt_objects.config_file import Prices
-    from prompt_objects.llm.connect import Connection
 
-__all__ = ["Pricing", "given_pricing", "known_pricing", "uncounted", "unknown"]
+__all__ = ["Pricing", "given_pricing", "known_pricing", "unknown"]
 
 Pricing: TypeAlias = Callable[[Usage], float | None]
 """Says what requests cost, in US dollars; None where nothing is known of prices."""
 
-_HINT = "Give its `prices` under `models` in environment.yaml; the extra `prices` knows those of public models."
 _MILLION = 1_000_000
 
 
@@ -51,18 +48,7 @@ def known_pricing(model: str) -> Pricing:
         )
         try:
             return float(genai_prices.calc_price(counted, model).total_price)
-        except LookupError:
+        except (LookupError, ValueError):  # also where a program's own LLM tells of tokens that make no sense
             return None
 
     return cost if cost(Usage(1, 1)) is not None else unknown
-
-
-def uncounted(connection: "Connection", usage: Usage, budget: "Budget") -> str:
-    """Say, once a model for the whole of a person's message, that no limit of cost holds for it; else nothing.
-
-    `usage` is what its answer took: a model that says itself what it cost needs no prices.
-    """
-    model = connection.llm.model
-    if usage.cost is not None or connection.has_price or not budget.miss_cost(model):
-        return ""
-    return f"The limit of cost does not hold for {model}, whose prices are not known. {_HINT}"

@@ -21,6 +21,7 @@ Reach = Callable[[LastWords, Callable[[], None]], AbstractAsyncContextManager[An
 _START_SECONDS = 60.0
 _END_SECONDS = 8.0
 _NEWS_SECONDS = 1.0
+_MOST_FAULTY = 10_000
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ class Connection:
         self.news: dict[str, None] = {}
         """What was wrong with what it sent, in sentences, each once; who tells the person leaves it there."""
         self._told = 0
+        self._faulty: dict[str, None] = {}
+        self._told_faulty = 0
         self._reach = reach
         self._loop = asyncio.get_running_loop()
         self._unreadable: asyncio.Future[None] = self._loop.create_future()
@@ -53,6 +56,11 @@ class Connection:
     def is_elsewhere(self) -> bool:
         """Whether it belongs to another loop, with which it ends, or has ended."""
         return self._loop is not asyncio.get_running_loop()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended, with all that it started."""
+        return self._task.done()
 
     @property
     def was_ready(self) -> bool:
@@ -101,6 +109,9 @@ class Connection:
 
     def untold(self) -> list[str]:
         """Return what is to be told to the person since this was last asked."""
+        if faulty := list(self._faulty)[self._told_faulty :]:
+            self.news[_left_out(faulty)] = None
+            self._told_faulty = len(self._faulty)
         told, self._told = self._told, len(self.news)
         return list(self.news)[told:]
 
@@ -134,7 +145,8 @@ class Connection:
             yield Incoming(reading, version, self._leave_out, self._complain), writing
 
     def _leave_out(self, tool: str) -> None:
-        self.news[f"describes its tool {tool!r} in a way that makes no sense; it is left out."] = None
+        if len(self._faulty) < _MOST_FAULTY:
+            self._faulty[tool] = None
 
     def _complain(self, is_message: bool) -> None:  # noqa: FBT001 - it is called by its place only
         self.news["sent something that cannot be read."] = None
@@ -156,6 +168,12 @@ def _client_type() -> "type[Client]":
     for name in ("mcp", "client"):  # it complains to loggers, which without a handler would write on the screen
         logging.getLogger(name).addHandler(logging.NullHandler())
     return Client
+
+
+def _left_out(tools: list[str]) -> str:
+    """Say in one sentence which tools are left out."""
+    more, them = (f", and {len(tools) - 1:,} more,", "they are") if tools[1:] else ("", "it is")
+    return f"describes its tool {tools[0]!r}{more} in a way that cannot be used; {them} left out."
 
 
 def _look(task: asyncio.Task[None]) -> None:

@@ -1,12 +1,16 @@
 """What comes from an MCP server, looked through before the session reads it: one fault costs no more than itself."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Self
 
 from prompt_objects.errors import ToolError
+from prompt_objects.mcp.encoding import encoded
 
-__all__ = ["Incoming", "Unreadable"]
+__all__ = ["MOST_TOOLS", "Incoming", "Unreadable"]
 
+MOST_TOOLS = 500
+_MOST_SCHEMA_BYTES = 50_000
 _LONGEST_NAME = 100
 
 
@@ -19,6 +23,7 @@ class Incoming:
 
     Of a list of tools those with a fault are taken out, and `leave_out` is called with the name of each. `complain`
     is called with whether what cannot be read was meant as a message: programs also print other things by mistake.
+    An error for nobody in particular is such a message. One tool more than count is passed on, so that this is seen.
     Errors of servers that have the code by which the package tells of a lost connection get another one.
     """
 
@@ -61,26 +66,53 @@ class Incoming:
 
     def _looked_through(self, item: Any) -> Any:
         if isinstance(item, Exception):
+            item = self._reread(item) or item
+        if isinstance(item, Exception):
             self._complain(_is_meant_as_message(item))
             return item
-        _tell_apart(getattr(item.message, "error", None))
+        error = getattr(item.message, "error", None)
+        if error is not None and item.message.id is None:  # whose it is, its server could not read
+            self._complain(True)  # noqa: FBT003 - as it is declared
+        _tell_apart(error)
         result = getattr(item.message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
             result["tools"] = self._sound(result)
         return item
 
+    def _reread(self, error: Exception) -> Any:
+        """Return the list of tools that some of its tools made unreadable, without these; None where it is none."""
+        from mcp.shared.message import SessionMessage
+        from mcp.types import jsonrpc_message_adapter
+        from pydantic import ValidationError
+
+        if not isinstance(error, ValidationError):
+            return None
+        try:
+            message = json.loads(error.errors()[0]["input"])
+            match message:
+                case {"result": {"tools": [*tools]}}:
+                    message["result"]["tools"] = self._chosen(tools, lambda tool: encoded(tool) is not None)
+                    return SessionMessage(jsonrpc_message_adapter.validate_python(message))
+        except (ValueError, TypeError, RecursionError):  # it is no text, no JSON, too deep, or still no message
+            return None
+        return None
+
     def _sound(self, result: dict[str, Any]) -> list[Any]:
         """Return the tools of a list that the session would not refuse; one by one only where it would."""
-        if self._is_sound(result):
-            return list(result["tools"])
-        sound = []
-        for tool in result["tools"]:
-            if self._is_sound({**result, "tools": [tool]}):
-                sound.append(tool)
+        tools = self._chosen(result["tools"], _can_be_used)
+        if self._is_sound({**result, "tools": tools}):
+            return tools
+        return self._chosen(tools, lambda tool: self._is_sound({**result, "tools": [tool]}))
+
+    def _chosen(self, tools: list[Any], is_good: Callable[[Any], bool]) -> list[Any]:
+        chosen = []
+        for tool in tools[: MOST_TOOLS + 1]:
+            if is_good(tool):
+                chosen.append(tool)
             else:
                 name = tool.get("name") if isinstance(tool, dict) else None
                 self._leave_out(name[:_LONGEST_NAME] if isinstance(name, str) else "")
-        return sound
+        return chosen
 
     def _is_sound(self, result: dict[str, Any]) -> bool:
         from mcp_types.methods import parse_server_result
@@ -92,6 +124,12 @@ class Incoming:
         except ValueError:
             return False
         return True
+
+
+def _can_be_used(tool: Any) -> bool:
+    """Say whether a tool can be told to models, who take neither everything nor endless schemas."""
+    schema = encoded(tool.get("inputSchema")) if isinstance(tool, dict) and encoded(tool) else None
+    return schema is not None and len(schema) <= _MOST_SCHEMA_BYTES
 
 
 def _tell_apart(error: Any) -> None:

@@ -4,16 +4,20 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from prompt_objects.config_file import VARIABLE, ServerConfig
+from prompt_objects.mcp.launchers import runs_the_folder
 
 __all__ = ["STEERING", "Named", "guarded", "is_hidden", "named"]
 
 _STARTS = ("__main__.py", "package.json", "index.js", "index.mjs", "index.cjs")  # what runs where a folder is run
 STEERING = (*_STARTS, "pyproject.toml", "uv.toml")
 """Files at the top of the folder that decide what programs run there, whether or not they are named."""
+
+Scope: TypeAlias = Literal["nothing", "code", "all"]
 
 _FOLDER = re.compile(VARIABLE.pattern + "(?=/)")
 _BETWEEN = re.compile(r"""[\s=:;,|&<>()'"]+""")
@@ -24,15 +28,15 @@ _PYTHON = re.compile(r"python|pypy|uv$|py$")
 
 
 class Named(Struct, frozen=True):
-    """Files and folders below the environment's folder, and whether anything of that folder itself may run.
+    """Files and folders below the environment's folder, and what else of that folder itself may run.
 
-    The latter is so where a program lies directly in it, or looks for modules there. `steering` are files that count
-    although nobody names them.
+    That is code where a program lies directly in it, or looks for modules there, and all of it where a program looks
+    there for what to do. `steering` are files that count although nobody names them.
     """
 
     paths: tuple[Path, ...]
     steering: tuple[Path, ...]
-    anywhere: bool
+    scope: Scope
 
 
 def named(folder: Path, server: ServerConfig) -> Named:
@@ -55,17 +59,19 @@ def named(folder: Path, server: ServerConfig) -> Named:
     imports = any(map(_LOOKS_HERE.match, words)) and any(_PYTHON.match(Path(word).name) for word in words)
     on_top = any(path.parent == root and not path.is_dir() and not is_hidden(path, root) for path in meant)
     steering = tuple(root / name for name in STEERING if server.command and os.path.lexists(root / name))
-    return Named(tuple(sorted(meant - {root})), steering, anywhere=started or imports or on_top)
+    is_all = runs_the_folder(root, (server.command or "", *server.args))
+    scope: Scope = "all" if is_all else "code" if started or imports or on_top else "nothing"
+    return Named(tuple(sorted(meant - {root})), steering, scope)
 
 
 def guarded(folder: Path, servers: Mapping[str, ServerConfig]) -> tuple[Path, ...]:
     """Return the files and folders that nobody but the person may write: what servers run, and what is beside it."""
     root = folder.resolve()
-    return tuple(
-        path if path.is_dir() or path.parent == root else path.parent
-        for server in servers.values()
-        for path in named(folder, server).paths
-    )
+    found = [named(folder, server) for server in servers.values()]
+    if any(what.scope == "all" for what in found):
+        return (root,)
+    paths = (path for what in found for path in what.paths)
+    return tuple(path if path.is_dir() or path.parent == root else path.parent for path in paths)
 
 
 def is_hidden(path: Path, root: Path) -> bool:

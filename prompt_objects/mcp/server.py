@@ -11,8 +11,9 @@ from prompt_objects.config_file import ServerConfig
 from prompt_objects.context import Context
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
+from prompt_objects.mcp.encoding import encoded
 from prompt_objects.mcp.filling import Filling
-from prompt_objects.mcp.incoming import Unreadable
+from prompt_objects.mcp.incoming import MOST_TOOLS, Unreadable
 from prompt_objects.mcp.tools import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import reach
 from prompt_objects.news import notice
@@ -36,7 +37,7 @@ _LONGEST_DESCRIPTION = 4_000
 _LONGEST_COMPLAINT = 500
 # What the package says in the name of a service that does not know the session any more, or broke off:
 _FORGOTTEN = "Session terminated"
-_BROKEN_OFF = "SSE stream "
+_BROKEN_OFF = "SSE stream ended"
 
 T = TypeVar("T")
 
@@ -62,23 +63,31 @@ class Server:
         self._folder = folder
         self._filling = Filling(config, environ)
         self._connection: Connection | None = None
+        self._ending: set[Connection] = set()
         self._failures = 0
 
     async def tools(self, context: Context) -> dict[str, Tool]:
         """Return what the server offers now, by its own names, in alphabetical order. Raises `ToolError`."""
         tools = await self._ask(
-            context, partial(_all_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
+            context, partial(_all_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), is_harmless=True
         )
-        return {tool.name: self._tool(tool) for tool in sorted(tools, key=lambda tool: tool.name)}
+        if len(tools) > MOST_TOOLS:
+            more = f"offers more than {MOST_TOOLS} tools; those after them are left out."
+            notice(context, f"The MCP server {self.name} {more}")
+        return {tool.name: self._tool(tool) for tool in sorted(tools[:MOST_TOOLS], key=lambda tool: tool.name)}
 
     async def close(self) -> None:
-        """End the server, if it runs; its failures are forgotten."""
-        connection, self._connection, self._failures = self._connection, None, 0
-        if connection:
-            await connection.close()
+        """End the server, if it runs, and wait until all that it ever started has ended; forget its failures."""
+        self._failures = 0
+        if self._connection:
+            self._forget(self._connection)
+        await self._gone()
 
     def _tool(self, tool: "ServerTool") -> Tool:
         async def run(arguments: dict[str, Any], context: Context) -> str:
+            if encoded(arguments) is None:  # sent all the same, they would end the connection
+                problem = "half of a surrogate pair, a number that is none, or more than 100 levels"
+                raise ToolError(f"The arguments cannot be sent: they hold {problem}.")
             with self._told_to_wait(tool.name, context):
                 result = await self._ask(context, lambda session: self._call(session, tool.name, arguments))
             text = text_from(result)
@@ -99,20 +108,23 @@ class Server:
         context: Context,
         request: "Callable[[ClientSession], Coroutine[Any, Any, T]]",
         *,
-        may_repeat: bool = False,
+        is_harmless: bool = False,
     ) -> T:
         """Have the server answer, and once more where the connection was lost and that does no harm.
 
         Raises `ToolError`, in words for the model.
         """
+        unknown = "" if is_harmless else "; whether the call took effect is unknown"
         try:
-            return await self._answer(context, request)
+            return await self._answer(context, request, unknown)
         except _Lost as lost:
-            if not (may_repeat or lost.unheard):
+            if not (is_harmless or lost.unheard):
                 raise
-            return await self._answer(context, request)
+            return await self._answer(context, request, unknown)
 
-    async def _answer(self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]") -> T:
+    async def _answer(
+        self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]", unknown: str
+    ) -> T:
         connection, session = await self._connected(context)
         from mcp import MCPError
 
@@ -120,22 +132,19 @@ class Server:
             return await connection.answer(request(session))
         except MCPError as error:
             if self._has_forgotten(error):
-                connection.end()
                 self._forget(connection)
                 raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
             if not self._has_broken_off(error):
                 raise ToolError(f"{self.name}: {self._filling.hidden(error.message)}") from error
             await self._lose(connection, context)
-            problem = f"{self.name} broke off before it answered; whether the call took effect is unknown."
-            raise _Lost(problem, unheard=False) from error
+            raise _Lost(f"{self.name} broke off before it answered{unknown}.", unheard=False) from error
         except TimeoutError as error:
             raise ToolError(f"The MCP server {self.name} does not say what it offers.") from error
         except (ValueError, RuntimeError) as error:
             complaint = self._filling.hidden(str(error))[:_LONGEST_COMPLAINT]
             raise ToolError(f"{self.name} gave an answer that is not valid: {complaint}") from error
         except Unreadable as error:
-            problem = "sent an answer that cannot be read; whether a call took effect is unknown."
-            raise ToolError(f"{self.name} {problem}") from error
+            raise ToolError(f"{self.name} sent an answer that cannot be read{unknown}.") from error
         finally:
             for news in connection.untold():
                 notice(context, self._filling.hidden(f"The MCP server {self.name} {news}"))
@@ -180,6 +189,8 @@ class Server:
         if self._connection is None and not await asyncio.to_thread(self._is_trusted):
             problem = f"The MCP server {self.name} does not start: the person has not trusted it as it is now."
             raise ToolError(f"{problem} Run: prompt-objects trust")
+        if self._connection is None and self._config.url is None:
+            await self._gone()  # what the one before left behind may hold what the next one needs
         connection = self._connection = self._connection or self._started()
         news = f"The MCP server {self.name} is still starting."
         waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, notice, context, news)
@@ -211,7 +222,6 @@ class Server:
         """Take note that a request was not answered; a service may all the same answer others."""
         is_over = await connection.came_to_an_end()
         if is_over or self._config.url is None:
-            connection.end()
             self._mourn(connection, context)
 
     def _mourn(self, connection: Connection, context: Context) -> None:
@@ -229,7 +239,15 @@ class Server:
         if self._connection is not connection:
             return False
         self._connection = None
+        if not connection.is_elsewhere:
+            connection.end()
+            self._ending.add(connection)
+        self._ending = {each for each in self._ending if not (each.is_gone or each.is_elsewhere)}
         return True
+
+    async def _gone(self) -> None:
+        """Wait, within bounds, until all connections that were forgotten have come to their end."""
+        await asyncio.gather(*(connection.close() for connection in self._ending))
 
 
 class _Lost(ToolError):
@@ -251,7 +269,7 @@ async def _all_tools(session: "ClientSession", *, seconds: float) -> "list[Serve
             page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
             tools += page.tools
             cursor = page.next_cursor
-            if cursor is None:
+            if cursor is None or len(tools) > MOST_TOOLS:
                 break
     return tools
 

@@ -16,6 +16,7 @@ from prompt_objects.mcp.trust import is_trusted
 from prompt_objects.news import notice
 from prompt_objects.spelling import did_you_mean
 from prompt_objects.tools import Tool
+from prompt_objects.tools.discovery import free
 from prompt_objects.trust import Trust
 
 __all__ = ["Servers"]
@@ -52,12 +53,10 @@ class Servers:
         offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
         chosen: dict[str, Offer] = {}
         for capability, tools in zip(wanted, offered, strict=True):
-            for tool in tools:
-                if tool.name in taken or tool.name in chosen:
-                    left_out = f"the one of the MCP server {capability.name} is left out."
-                    notice(context, f"There is a tool called {tool.name!r} already; {left_out}")
-                else:
-                    chosen[tool.name] = (capability, tool)
+            found = free(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
+            chosen |= {name: (capability, tool) for name, tool in found.tools.items()}
+            for told in found.notices:
+                notice(context, told)
         return list(chosen.values())
 
     async def close(self) -> None:

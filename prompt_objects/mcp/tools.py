@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from prompt_objects.config_file import ServerConfig
-from prompt_objects.effect import Effect
+from prompt_objects.effect import Effect, effect_of_server
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock
@@ -36,7 +36,7 @@ def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
     """Return what a tool does to the world: the most that it may, unless the person trusts what its server says."""
     if server.trust_hints and tool.annotations and tool.annotations.read_only_hint:
         return "read"
-    return "execute" if server.url is None else "network"
+    return effect_of_server(server.url)
 
 
 def text_from(result: "CallToolResult") -> str:

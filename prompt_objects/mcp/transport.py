@@ -14,7 +14,6 @@ __all__ = ["LastWords", "reach"]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MOST_BYTES = 4_000
-_CONNECT_SECONDS = 30.0
 _SILENCE_SECONDS = 300.0
 
 
@@ -80,16 +79,12 @@ def _listen(reading: int, words: LastWords, on_end: Callable[[], None]) -> None:
 
 @asynccontextmanager
 async def _service(server: ServerConfig, words: LastWords) -> AsyncIterator[Any]:
-    from httpx2 import AsyncClient, Response, Timeout
     from mcp.client.streamable_http import streamable_http_client
 
-    async def note(response: Response) -> None:
-        if response.is_error:
-            words.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
+    from prompt_objects.mcp.wire import MOST_BYTES, open_wire
 
-    timeout = Timeout(_CONNECT_SECONDS, read=max(_SILENCE_SECONDS, server.timeout))
     async with (
-        AsyncClient(headers=server.headers, timeout=timeout, event_hooks={"response": [note]}) as client,
-        streamable_http_client(server.url or "", http_client=client) as streams,
+        open_wire(server.headers, max(_SILENCE_SECONDS, server.timeout), words) as client,
+        streamable_http_client(server.url or "", http_client=client, max_sse_event_size=MOST_BYTES) as streams,
     ):
         yield streams

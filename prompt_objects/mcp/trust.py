@@ -79,6 +79,8 @@ def _described(
         within = named(folder, server)
         for path in within.paths:
             yield f"  {folder / path.relative_to(folder.resolve())}{'/' if path.is_dir() else ''}"
+        if within.scope == "all":
+            yield f"  {folder}/, all of it, as what lies there may run"
         contents = sum(key.endswith("\0content") for key in files[name])
         if contents > len(within.paths) or any(path.is_dir() for path in within.paths):
             yield f"  {count(contents, 'file')} in all, with those beside and below"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -83,5 +84,18 @@ async def _started(
     try:
         yield transport, worker
     finally:
-        transport.close()  # and kill it, if it is still there
+        _kill(transport.get_pid())
+        transport.close()
         await worker.exited.wait()
+
+
+if sys.platform == "win32":
+
+    def _kill(process: int) -> None:
+        """Do nothing: closing the transport kills the process itself, and groups there are none."""
+else:
+
+    def _kill(process: int) -> None:
+        """Kill a process that leads a group, with all that it started; also where it has ended before them."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process, signal.SIGKILL)

@@ -6,6 +6,7 @@ from prompt_objects.context import Context, Usable
 from prompt_objects.effect import Approval
 from prompt_objects.graph.links import Graph
 from prompt_objects.tools.function import tool
+from prompt_objects.wording import arrows
 
 __all__ = ["list_capabilities"]
 
@@ -37,4 +38,4 @@ def _beyond(graph: Graph, name: str) -> Iterator[str]:
     for target, path in beyond.items():
         definition = graph.definitions.get(target)
         told = " ".join(definition.description.split()) if definition else "its file is faulty"
-        yield f"- {target} (prompt object, through {' → '.join(path[1:-1])}): {told or 'says nothing of itself'}"
+        yield f"- {target} (prompt object, through {arrows(path[1:-1])}): {told or 'says nothing of itself'}"

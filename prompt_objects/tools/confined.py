@@ -17,6 +17,7 @@ from prompt_objects.sessions.disk import sync, write_all
 __all__ = ["Confined"]
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_MOST_NEW_FOLDERS = 50
 _SET_UP = ("objects", "tools", CONFIG_FILE)
 """What decides what prompt objects may do, and is therefore not theirs to write."""
 
@@ -124,10 +125,15 @@ class Confined(Struct, frozen=True):
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """Open the folder that `path` means a name in, and give both; raises `OSError`.
 
-        One folder is opened after another, so that no link put there meanwhile leads out.
+        One folder is opened after another, so that no link put there meanwhile leads out. Missing ones are made where
+        that is asked for, a sensible number at once.
         """
         root = self.folder.resolve()
         *folders, name = self.resolve(path).relative_to(root).parts or (".",)
+        if make and len(folders) > _MOST_NEW_FOLDERS:
+            missing = sum(not os.path.lexists(root.joinpath(*folders[:end])) for end in range(1, len(folders) + 1))
+            if missing > _MOST_NEW_FOLDERS:
+                raise ToolError(f"At most {_MOST_NEW_FOLDERS} folders are made at once; {missing:,} are missing.")
         here = os.open(root, os.O_RDONLY | _NO_LINKS)
         try:
             for folder in folders:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from prompt_objects.tools import Tool
 
-__all__ = ["GROUP", "Found", "installed_tools", "load_tools", "read_tool_files"]
+__all__ = ["GROUP", "Found", "free", "installed_tools", "load_tools", "read_tool_files"]
 
 GROUP = "prompt_objects.tools"
 """The group of entry points by which a package offers tools: each names a `Tool`, or several in a list or tuple."""
@@ -23,6 +23,18 @@ class Found(Struct, frozen=True):
 
     tools: Mapping[str, Tool]
     notices: tuple[str, ...] = ()
+
+
+def free(tools: Iterable[Tool], taken: Collection[str], which: str) -> Found:
+    """Return those whose names are not `taken`, the first of each; notices call one that is left out `which`."""
+    chosen: dict[str, Tool] = {}
+    notices: list[str] = []
+    for tool in tools:
+        if tool.name in taken or tool.name in chosen:
+            notices.append(f"There is a tool called {tool.name!r} already; {which} is left out.")
+        else:
+            chosen[tool.name] = tool
+    return Found(chosen, tuple(notices))
 
 
 def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
@@ -68,11 +80,9 @@ def _collected(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: C
             continue
         if not loaded:
             notices.append(f"{origin}: There is no tool in it. Write @tool above a function.")
-        for tool in loaded:
-            if tool.name in taken or tool.name in tools:
-                notices.append(f"{origin}: There is a tool called {tool.name!r} already; this one is left out.")
-            else:
-                tools[tool.name] = tool
+        found = free(loaded, {*taken, *tools}, "this one")
+        tools.update(found.tools)
+        notices += [f"{origin}: {told}" for told in found.notices]
     return Found(tools, tuple(notices))
 
 

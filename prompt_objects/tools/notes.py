@@ -15,7 +15,7 @@ from prompt_objects.message import now
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.tools.function import tool
-from prompt_objects.wording import ago, count
+from prompt_objects.wording import ago, arrows, count
 
 __all__ = ["Note", "notes", "read_notes"]
 
@@ -37,7 +37,7 @@ class Note(Struct, frozen=True, kw_only=True):
     @property
     def writer(self) -> str:
         """Who wrote it, and by whom that one was asked."""
-        return " → ".join(self.path)
+        return arrows(self.path)
 
 
 @tool

@@ -62,7 +62,7 @@ class Actions:
             return
         self._buffer.reset(append_to_history=True)
         if is_command:
-            self._conversation.take_aside(meant)
+            self._conversation.take_aside(meant, self._asking.repeat)
 
     def interrupt(self) -> None:
         """Stop the reply; else clear the line, which Up brings back; else say how to leave."""

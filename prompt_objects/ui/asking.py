@@ -50,6 +50,7 @@ class Asking:
         self._is_editing = False
         self._given = ""  # what stood in the line before anything was typed as an answer
         self._question: Question | Inquiry | None = None
+        self._shown: list[Line] = []
 
     @property
     def is_posed(self) -> bool:
@@ -94,17 +95,19 @@ class Asking:
 
     async def _answered(self, question: Question | Inquiry, shown: Sequence[Line], legend: Sequence[Line]) -> Any:
         self._is_posed, self._was_typing = True, bool(self._buffer().text)
+        self._shown = list(shown)
         try:
             self._show(shown)
             await self._rested()
             return await self._opened(question, legend)
         finally:
-            self._is_posed = False
+            self._is_posed, self._shown = False, []
 
     async def _opened(self, question: Question | Inquiry, legend: Sequence[Line]) -> Any:
         draft = self._buffer().document
         self._buffer().document = Document()
         self._question, self._answer = question, asyncio.get_running_loop().create_future()
+        self._shown += legend
         self._show(legend)
         try:
             return await self._answer
@@ -118,6 +121,11 @@ class Asking:
         text = self._buffer().text
         if text.strip() and text != self._given:
             self._buffer().reset(append_to_history=True)
+
+    def repeat(self) -> None:
+        """Show what is asked, if anything is, once more, below what was printed since."""
+        if self._shown:
+            self._show(self._shown)
 
     def dismiss(self) -> None:
         """Leave the question without an answer: nothing may run, and nothing is said."""

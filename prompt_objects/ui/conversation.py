@@ -9,6 +9,7 @@ from prompt_objects.chat import Chat
 from prompt_objects.commands.outcome import Again, Confirm, Leave, Moved, Outcome, Send, Watch
 from prompt_objects.errors import Busy, PromptObjectsError, Stopped
 from prompt_objects.ui import drawing
+from prompt_objects.ui.application import REDRAW_SECONDS
 from prompt_objects.ui.footer import Footer
 from prompt_objects.ui.onlooker import Onlooker
 from prompt_objects.ui.outcome import draw
@@ -46,10 +47,10 @@ class Conversation:
             self.chat.pending = meant  # already here: a Ctrl-C may come before anything else
             self._work.start(self._turn(partial(self.chat.say, meant)), Kind.MESSAGE)
 
-    def take_aside(self, line: str) -> None:
-        """Carry out a command while an answer is under way."""
+    def take_aside(self, line: str, then: Callable[[], None]) -> None:
+        """Carry out a command while an answer is under way, `then` do what is to be done below what comes of it."""
         self._scrollback.say(line)
-        self._work.aside(self._aside(line))
+        self._work.aside(self._aside(line, then))
 
     def answer(self, text: str) -> None:
         """Answer the question of a command; all but a plain yes is a no."""
@@ -58,9 +59,11 @@ class Conversation:
             self._scrollback.print(drawing.said(YES_OR_NO, text, self._scrollback.width))
             self._work.start(self._carry_out(partial(commands.answer, question, text)), Kind.COMMAND)
 
-    async def _aside(self, line: str) -> None:
+    async def _aside(self, line: str, then: Callable[[], None]) -> None:
         if isinstance(await self._outcome(partial(commands.run, self.chat, line)), Moved):
             await remind(self.chat, self._scrollback)
+        await asyncio.sleep(REDRAW_SECONDS)  # in which a question goes that came of what was stopped just now
+        then()
         self._footer.refresh()
 
     async def _carry_out(self, command: Callable[[], Outcome]) -> None:
@@ -70,15 +73,13 @@ class Conversation:
             case Moved():
                 await remind(self.chat, self._scrollback)
             case Again():
-                self._work.kind = Kind.ANSWER
-                await self._turn(self.chat.retry if outcome.anew else self.chat.resume)
+                await self._turn_into(Kind.ANSWER, self.chat.retry if outcome.anew else self.chat.resume)
             case Send():
-                self._work.kind = Kind.MESSAGE
-                self._scrollback.sending = outcome.message
-                await self._turn(partial(self.chat.say, outcome.message, wait=None))
+                self.chat.pending = outcome.message
+                self._scrollback.say_once_saved(outcome.message)
+                await self._turn_into(Kind.MESSAGE, partial(self.chat.say, outcome.message, wait=None))
             case Watch():
-                self._work.kind = Kind.WATCH
-                await self._turn(partial(self._onlooker.watch, outcome.session))
+                await self._turn_into(Kind.WATCH, partial(self._onlooker.watch, outcome.session))
             case Leave():
                 self._work.leave()
 
@@ -91,6 +92,12 @@ class Conversation:
             return None
         self._scrollback.print(draw(outcome, self._scrollback.width))
         return outcome
+
+    async def _turn_into(self, kind: Kind, ask: Callable[[], Awaitable[object]]) -> None:
+        """Have a command go on as a turn, unless the person has stopped it, or left, meanwhile."""
+        self._work.become(kind)
+        await asyncio.sleep(0)  # where it ends if it is stopped: nothing of the turn has begun
+        await self._turn(ask)
 
     async def _turn(self, ask: Callable[[], Awaitable[object]]) -> None:
         try:

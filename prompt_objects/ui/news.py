@@ -15,7 +15,7 @@ from prompt_objects.bus import (
 from prompt_objects.message import text_of
 from prompt_objects.ui import drawing
 from prompt_objects.ui.style import Line
-from prompt_objects.wording import count
+from prompt_objects.wording import arrows, count
 
 __all__ = ["headline"]
 
@@ -24,7 +24,7 @@ def headline(event: Event, width: int) -> list[Line]:
     """Tell when it happened, to whom, by whom these were asked, and what; of text that streams, nothing."""
     if isinstance(event, TextDelta):
         return []
-    line = f"{event.at.astimezone():%H:%M:%S} {' → '.join(event.path)}: {_what(event)}"
+    line = f"{event.at.astimezone():%H:%M:%S} {arrows(event.path)}: {_what(event)}"
     return [[("class:hint", drawing.cut(line, width))]]
 
 
@@ -44,7 +44,7 @@ def _what(event: Event) -> str:
         case Notice():
             what = f"! {event.text}"
         case Spent():
-            what = f"spent so far: {count(event.amount.turns, 'step')}, {count(event.amount.tokens, 'token')}"
+            what = f"spent so far: {count(event.amount.turns, 'request')}, {count(event.amount.tokens, 'token')}"
         case TurnEnded():
             what = f"{event.outcome}: {event.error}" if event.error else event.outcome
         case _:

@@ -148,7 +148,7 @@ class _Conversation:
         self._chat = chat
         self._news = news
         self._lines = lines
-        self._transcript = Transcript()
+        self._transcript = Transcript(lambda: chat.po.name)
         self._onlooker = Onlooker(chat, self._show_lines, lambda: WIDTH)
         self._speaking = False
         self._done = False
@@ -287,6 +287,8 @@ class _Conversation:
         """Write the answer as it comes, and all else in whole blocks."""
         self._chat.hear(event)
         if event.depth == 0 and isinstance(event, TextDelta):
+            if not self._speaking and event.po_name != self._chat.po.name:
+                self._show_lines([[("class:speaker", event.po_name)]])
             _write(event.text)
             self._speaking = True
             return

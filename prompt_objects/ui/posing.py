@@ -1,5 +1,8 @@
 """Putting to the person what is asked in a turn."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from prompt_objects.approval import Answer, Question
 from prompt_objects.person import Inquiry
 from prompt_objects.ui.application import LineApplication
@@ -9,9 +12,15 @@ from prompt_objects.ui.view import room_to_ask
 
 __all__ = ["Posing"]
 
+_Asked = TypeVar("_Asked")
+_Answered = TypeVar("_Answered")
+
 
 class Posing:
-    """Has what is asked stand below all that has happened until then, in the room that there is at that moment."""
+    """Has what is asked stand below all that has happened until then, in the room that there is at that moment.
+
+    What happens meanwhile is told after the answer.
+    """
 
     def __init__(self, asking: Asking, scrollback: Scrollback, app: LineApplication) -> None:
         self._asking = asking
@@ -20,19 +29,16 @@ class Posing:
 
     async def ask(self, question: Question) -> Answer:
         """Ask whether a call may run."""
-        self._scrollback.catch_up()
-        try:
-            return await self._asking.ask(question, self._scrollback.width, self._room())
-        finally:
-            self._app.invalidate()
+        return await self._pose(self._asking.ask, question)
 
     async def inquire(self, inquiry: Inquiry) -> str:
         """Ask what a prompt object wants to know."""
+        return await self._pose(self._asking.inquire, inquiry)
+
+    async def _pose(self, ask: Callable[[_Asked, int, int], Awaitable[_Answered]], asked: _Asked) -> _Answered:
         self._scrollback.catch_up()
         try:
-            return await self._asking.inquire(inquiry, self._scrollback.width, self._room())
+            with self._scrollback.held():
+                return await ask(asked, self._scrollback.width, room_to_ask(self._app.output.get_size().rows))
         finally:
             self._app.invalidate()
-
-    def _room(self) -> int:
-        return room_to_ask(self._app.output.get_size().rows)

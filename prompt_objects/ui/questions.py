@@ -15,7 +15,7 @@ from prompt_objects.person import Inquiry
 from prompt_objects.ui import drawing
 from prompt_objects.ui.sanitize import clean
 from prompt_objects.ui.style import Line
-from prompt_objects.wording import count
+from prompt_objects.wording import arrows, count
 
 __all__ = ["drawn", "meaning", "posed", "prompt", "way", "whose"]
 
@@ -87,7 +87,7 @@ def _fitted(path: Sequence[str], does: str, blocks: Sequence[list[Line]], width:
 
 def _headed(path: Sequence[str], does: str, width: int) -> list[Line]:
     *askers, name = path
-    by = f" (asked by {' → '.join(askers)})" if askers else ""
+    by = f" (asked by {arrows(askers)})" if askers else ""
     return drawing.sentence(f"{name}{by} {does}", width, "class:notice")
 
 

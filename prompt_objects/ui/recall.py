@@ -26,7 +26,7 @@ async def remind(chat: Chat, scrollback: Scrollback) -> None:
     session = chat.session
     known = session.message_count
     lines = await beside(partial(recalled, chat.po.name, session, scrollback.width))
-    is_idle = not chat.pending and not chat.turns()
+    is_idle = not chat.is_pending_here and not chat.turns()
     if lines and chat.session is session and session.message_count == known and is_idle:
         scrollback.print([[], *lines])
         if await beside(chat.is_interrupted):

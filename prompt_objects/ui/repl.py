@@ -129,7 +129,7 @@ class Repl:
         """Tell all there is to tell when something has ended, and give back a message that was not sent."""
         self._footer.say("")
         self._scrollback.catch_up()
-        self._scrollback.sending = ""
+        self._scrollback.say_once_saved("")
         self._scrollback.note_all()
         if self._work.kind.gives_back and not self._buffer.text:
             self._buffer.document = Document(commands.typed(self._chat.pending))  # not kept, and so not lost either

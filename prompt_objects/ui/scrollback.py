@@ -1,7 +1,8 @@
 """All that stands above the input, in the order in which it came."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from prompt_objects.bus import Event, MessageSaved, Subscription
 from prompt_objects.chat import Chat
@@ -12,6 +13,7 @@ from prompt_objects.ui.news import headline
 from prompt_objects.ui.screen import Screen
 from prompt_objects.ui.style import Line
 from prompt_objects.ui.transcript import Transcript
+from prompt_objects.wording import count
 
 __all__ = ["Scrollback"]
 
@@ -21,19 +23,21 @@ STATUS_SECONDS = 1.0
 class Scrollback:
     """The news of turns as far as it was told, and what is printed in between.
 
-    `sending` is a message that waits to be sent: it is printed once it is saved, below what came before that.
+    While something is asked, what others say and do is `held` back: the question stays right above the line.
     """
 
     def __init__(
         self, screen: Screen, chat: Chat, news: Subscription, footer: Footer, redraw: Callable[[], None]
     ) -> None:
-        self.sending = ""
         self._screen = screen
         self._chat = chat
         self._news = news
         self._footer = footer
         self._redraw = redraw
-        self._transcript = Transcript()
+        self._transcript = Transcript(lambda: chat.po.name)
+        self._sending = ("", "")
+        self._is_held = False
+        self._held: list[Line] = []
 
     @property
     def width(self) -> int:
@@ -47,17 +51,23 @@ class Scrollback:
 
     def live(self, width: int, height: int) -> list[Line]:
         """Draw what is not finished yet, in at most `height` lines."""
-        return self._transcript.live(width, height)
+        if not self._held or height == 1:
+            return self._transcript.live(width, height, apart=self._is_held)
+        told = drawing.cut(f"{count(len(self._held), 'line')} to come after your answer", width)
+        return [*self._transcript.live(width, height - 1, apart=True), [("class:status", told)]]
 
     def print(self, lines: Sequence[Line]) -> None:
         """Print lines, together with all else that waits to be printed."""
         self._screen.add(lines)
-        self._transcript.separate()
+        if not self._is_held:  # else it does not come between the news
+            self._transcript.separate()
         self._screen.flush()
 
     def note(self, text: str) -> None:
         """Print what the person should know."""
-        self.print(drawing.sentence(text, self.width, "class:notice"))
+        self._add(drawing.sentence(text, self.width, "class:notice"))
+        self._transcript.separate()
+        self._screen.flush()
 
     def note_all(self) -> None:
         """Print what happened to the sessions that the person should know, once."""
@@ -66,10 +76,35 @@ class Scrollback:
 
     def say(self, text: str) -> None:
         """Print what the person says to the prompt object."""
-        self.print(self._said(text))
+        self.print(self._said(self._chat.po.name, text))
 
-    def _said(self, text: str) -> list[Line]:
-        return [[], *drawing.said(drawing.prompt(self._chat.po.name, self.width), text, self.width)]
+    def say_once_saved(self, text: str) -> None:
+        """Print what is said now to the prompt object once it is sent, below what came before that; or no more."""
+        self._sending = (self._chat.po.name, text)
+
+    def _said(self, name: str, text: str) -> list[Line]:
+        return [[], *drawing.said(drawing.prompt(name, self.width), text, self.width)]
+
+    # What waits for an answer
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the news wait; only what is printed comes to stand above the line."""
+        self._transcript.separate()
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            self._screen.add(self._held)
+            self._held = []
+            self._screen.flush()
+
+    def _add(self, lines: Sequence[Line]) -> None:
+        if self._is_held:
+            self._held += lines
+        else:
+            self._screen.add(lines)
 
     # The news
 
@@ -98,10 +133,10 @@ class Scrollback:
         self._chat.hear(event)
         if isinstance(event, MessageSaved):
             self._footer.refresh()
-            if self.sending and not self._chat.pending:
-                self._screen.add(self._said(self.sending))
-                self.sending = ""
-        self._screen.add(self._transcript.take(event, self.width))
+            if self._sending[1] and not self._chat.pending:
+                self._add(self._said(*self._sending))
+                self.say_once_saved("")
+        self._add(self._transcript.take(event, self.width))
         if self._chat.news and (lines := headline(event, self.width)):
-            self._screen.add(lines)
+            self._add(lines)
             self._transcript.separate()

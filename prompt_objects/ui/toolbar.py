@@ -35,7 +35,7 @@ def fitted(parts: tuple[str, ...], width: int) -> str:
 def _spent(spent: Spent) -> tuple[str, ...]:
     """Say what a message has taken of what it may; of what is not limited, only the cost is told."""
     amount, limits = spent.amount, spent.limits
-    parts = [f"{amount.turns}/{limits.turns} steps"]
+    parts = [f"{amount.turns}/{limits.turns} requests"]
     if limits.tokens is not None:
         parts.append(f"{_short(amount.tokens)}/{_short(limits.tokens)} tokens")
     if limits.cost is not None:

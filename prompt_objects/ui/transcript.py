@@ -1,6 +1,7 @@
 """What happens, event by event, turned into lines: finished ones to print, and the live end of what is not."""
 
 import time
+from collections.abc import Callable
 
 from msgspec import Struct, field
 
@@ -28,7 +29,7 @@ MAX_STATUS_LINES = 4
 
 
 class _Run(Struct, eq=False):
-    """One turn that is under way."""
+    """One turn that is under way, or what is left of it."""
 
     path: tuple[str, ...]
     stream: BlockStream = field(default_factory=BlockStream)
@@ -45,27 +46,25 @@ class _Run(Struct, eq=False):
     def name(self) -> str:
         return self.path[-1]
 
-    @property
-    def heading(self) -> str:
-        """Whose words are answered to whom; nothing for those to the person."""
-        return f"{self.name} → {self.path[-2]}" if self.depth else ""
-
 
 class Transcript:
     """Draws the events of turns; give it all of them, in order.
 
-    What one prompt object says is drawn in whole blocks under its name, so that several at once never mix.
+    What one prompt object says is drawn in whole blocks under its name, so that several at once never mix; only the
+    one that is `talked_to`, whose name stands at the prompt, answers the person without.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, talked_to: Callable[[], str]) -> None:
+        self._talked_to = talked_to
         self._runs: dict[str, _Run] = {}
+        self._ended: dict[str, _Run] = {}
         self._delegated: set[tuple[tuple[str, ...], str]] = set()
         self._last: tuple[str, str, str] = ("", "", "")
         self._lines: list[Line] = []
 
     def take(self, event: Event, width: int) -> list[Line]:
         """Take an event and return the lines that are finished by it."""
-        run = self._runs.setdefault(event.run, _Run(event.path))
+        run = self._run_of(event)
         match event:
             case TurnStarted():
                 if event.call_id:
@@ -88,14 +87,17 @@ class Transcript:
         lines, self._lines = self._lines, []
         return lines
 
-    def live(self, width: int, height: int) -> list[Line]:
-        """Draw the end of what is not finished, and who is doing what, in at most `height` lines."""
+    def live(self, width: int, height: int, *, apart: bool = False) -> list[Line]:
+        """Draw the end of what is not finished, and who is doing what, in at most `height` lines.
+
+        It stands `apart` where what is finished is not right above it.
+        """
         status = self._status(width)[: max(height - 1, 1)]
         speaking = [(key, run) for key, run in self._runs.items() if run.stream.rest.strip()]
         room = max(height - len(status), 0) // max(len(speaking), 1)
         lines: list[Line] = []
         for key, run in speaking:
-            goes_on = not lines and self._last == (key, "text", run.heading)
+            goes_on = not apart and not lines and self._last == (key, "text", self._heading(run))
             lines += self._live_text(run, width, room, goes_on=goes_on)
         return [*lines, *status]
 
@@ -107,6 +109,20 @@ class Transcript:
     def separate(self) -> None:
         """Say that something else was printed in between."""
         self._last = ("", "", "")
+
+    def _run_of(self, event: Event) -> _Run:
+        """Find the turn of an event; late news of one that has ended is told, but does not begin it again."""
+        if event.run in self._ended and not isinstance(event, TurnStarted):
+            return self._ended[event.run]
+        return self._runs.setdefault(event.run, _Run(event.path))
+
+    def _name(self, run: _Run) -> str:
+        """Who does something; nothing for the one that is talked to."""
+        return run.name if run.depth or run.name != self._talked_to() else ""
+
+    def _heading(self, run: _Run) -> str:
+        """Whose words are answered to whom; of those to the person, only whose, where that is not plain."""
+        return f"{run.name} → {run.path[-2]}" if run.depth else self._name(run)
 
     # What is finished
 
@@ -131,7 +147,7 @@ class Transcript:
 
     def _blocks(self, event: Event, run: _Run, blocks: list[str], width: int) -> None:
         for block in blocks:
-            self._markdown(event, run, block, width, run.heading)
+            self._markdown(event, run, block, width, self._heading(run))
 
     def _markdown(self, event: Event, run: _Run, text: str, width: int, heading: str) -> None:
         from prompt_objects.ui.markdown import render
@@ -152,7 +168,8 @@ class Transcript:
 
     def _end(self, event: TurnEnded, run: _Run, width: int) -> None:
         self._blocks(event, run, run.stream.finish(), width)
-        del self._runs[event.run]
+        self._runs.pop(event.run, None)
+        self._ended[event.run] = _Run(run.path, calls=run.calls)
         if event.outcome == "cancelled":
             self._add(event, run, "end", [[("class:notice", "■ stopped")]])
         elif event.outcome == "failed" and run.depth:
@@ -160,12 +177,12 @@ class Transcript:
 
     def _add(self, event: Event, run: _Run, kind: str, lines: list[Line], heading: str = "") -> None:
         """Put lines below what is there: a blank line between different things, a heading where it is new."""
-        heading = heading or (run.name if run.depth else "")
+        heading = heading or self._name(run)
         here = (event.run, kind, heading)
         if here[::2] != self._last[::2]:
             self._lines.append([])
             if heading:
-                self._lines += drawing.barred([[("class:speaker", clean_line(heading))]], run.depth - 1)
+                self._lines += drawing.barred([[("class:speaker", clean_line(heading))]], max(run.depth - 1, 0))
         elif kind != "call" or self._last[1] != "call":
             self._lines += drawing.barred([[]], run.depth)
         self._last = here
@@ -184,8 +201,8 @@ class Transcript:
         above: list[Line] = [[]]
         if goes_on:
             above = drawing.barred(above, run.depth)
-        elif run.heading:
-            above += drawing.barred([[("class:speaker", drawing.cut(run.heading, inner))]], run.depth - 1)
+        elif heading := self._heading(run):
+            above += drawing.barred([[("class:speaker", drawing.cut(heading, inner))]], max(run.depth - 1, 0))
         shown = [*above, *drawing.barred(run.shown[2], run.depth)]
         return shown[-room:] if room else []
 

@@ -42,6 +42,7 @@ class Work:
         self._leave = leave
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self._is_unwanted = False
         self._is_leaving = False
 
     @property
@@ -60,20 +61,28 @@ class Work:
         return self.is_under_way and self.kind is Kind.WATCH
 
     def start(self, work: Coroutine[Any, Any, None], kind: Kind) -> None:
-        """Let something begin, while nothing is under way; a command may turn out to be of another `kind`."""
+        """Let something begin, while nothing is under way."""
         self.kind = kind
         self._task = self._tasks.spawn(work)
         self._task.add_done_callback(lambda _: self._end())
+
+    def become(self, kind: Kind) -> None:
+        """Have a command turn out to be of another kind; it stops here where it was to be stopped already."""
+        self.kind = kind
+        if self._is_unwanted:
+            self.stop()
 
     def aside(self, work: Coroutine[Any, Any, None]) -> None:
         """Let something go on that is none of this, and that nothing waits for."""
         self._tasks.spawn(work)
 
     def stop(self) -> None:
-        """Stop an answer, once; a command is too short to be stopped, and would be left half done."""
+        """Stop an answer, once; a command would be left half done: only the answer that may follow it is stopped."""
         if self._task and self.is_answering:
             self._is_stopped = True
             self._task.cancel()
+        elif self.kind is Kind.COMMAND:
+            self._is_unwanted = self.is_under_way
 
     def leave(self) -> None:
         """Have the person leave once what is under way has stopped."""
@@ -84,7 +93,7 @@ class Work:
             self._leave()
 
     def _end(self) -> None:
-        self._task, self._is_stopped = None, False
+        self._task, self._is_stopped, self._is_unwanted = None, False, False
         self._ended()
         if self._is_leaving:
             self._leave()

@@ -33,11 +33,17 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
     )
 
 
-def test_the_starter_objects_are_in_order(tmp_path: Path) -> None:
+def test_of_the_starter_objects_only_the_way_to_what_writes_is_told(tmp_path: Path) -> None:
     run("init", str(tmp_path / "new"), cwd=tmp_path)
     done = run("check", cwd=tmp_path / "new")
+    place = tmp_path / "new" / "objects" / "coordinator.yaml"
     assert done.returncode == 0
-    assert done.stdout.endswith("Looked at 5 prompt objects: all is well.\n")
+    assert done.stdout.endswith(
+        f"{place}:5:9: note: coordinator reaches write_file, which changes files, only through others: "
+        "coordinator → writer → write_file.\n"
+        "Looked at 5 prompt objects: 1 note.\n"
+    )
+    assert done.stdout.count("\n") == 7
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--mermaid"]])

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from prompt_objects.effect import Effect
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.survey import Survey, survey
 from prompt_objects.limits import GivenLimits
 
-TOOLS = {"look": "read", "write": "write", "start": "execute", "send": "network"}
+TOOLS: Mapping[str, Effect] = {"look": "read", "write": "write", "start": "execute", "send": "network"}
 
 
 def look_at(  # noqa: PLR0913 - all but the first two are given by their own names

@@ -66,7 +66,7 @@ def test_who_is_too_deep_for_the_limits_is_told_with_the_way(tmp_path: Path) -> 
     assert line == "c:1:7: note: a never gets as far as c: limits of depth end a → b → c before."
 
 
-def test_authority_that_is_reached_only_through_others_is_a_warning_with_the_shortest_way(tmp_path: Path) -> None:
+def test_authority_that_is_reached_only_through_others_is_told_with_the_shortest_way(tmp_path: Path) -> None:
     objects = {
         "a": "capabilities: [b, c, send]",
         "b": "capabilities: [c, look]",
@@ -76,7 +76,7 @@ def test_authority_that_is_reached_only_through_others_is_a_warning_with_the_sho
     assert told(tmp_path, objects) == [
         f"a:3:19: warning: a reaches write, which changes files, {unasked}: a → c → write.",
         f"b:3:16: warning: b reaches write, which changes files, {unasked}: b → c → write.",
-        "b:3:16: warning: b reaches send, which sends over the network, only through others: b → c → send.",
+        "b:3:16: note: b reaches send, which sends over the network, only through others: b → c → send.",
     ]
 
 
@@ -87,7 +87,10 @@ def test_what_is_never_approved_or_too_deep_is_no_authority(tmp_path: Path) -> N
     assert [line for line in told(tmp_path, deep, default_object="a") if line.startswith("a:")] == []
 
 
-BORROWED = "warning: a reaches write, which changes files, only through others"
+def borrowed(how: str) -> str:
+    """Begin the finding that a can write through others; it is a note where a person is asked each time."""
+    severity = "warning" if how else "note"
+    return f"{severity}: a reaches write, which changes files, only through others{how}"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_authority_is_told_as_it_is_when_all_on_the_path_have_their_say(
 ) -> None:
     mine = "" if own is None else f", {{tool: write, {own}}}"
     objects = {"a": f"capabilities: [b{mine}]", "b": f"capabilities: [{{tool: write, {theirs}}}]"}
-    expected = [] if how is None else [f"a:3:16: {BORROWED}{how}: a → b → write."]
+    expected = [] if how is None else [f"a:3:16: {borrowed(how)}: a → b → write."]
     assert told(tmp_path, objects, settings=settings) == expected
 
 
@@ -126,12 +129,12 @@ def test_who_is_on_the_way_has_a_say_and_a_longer_way_round_is_found(
         "b": f"capabilities: [c, {{tool: write, {between}}}]",
         "c": "capabilities: [{tool: write, approval: always}]",
     }
-    expected = [] if how is None else [f"a:3:16: {BORROWED}{how}: a → b → write."]
+    expected = [] if how is None else [f"a:3:16: {borrowed(how)}: a → b → write."]
     assert told(tmp_path, objects) == expected
     around = {**objects, "a": "capabilities: [b, d]", "d": "capabilities: [e]", "e": "capabilities: [c]"}
     found = [line for line in told(tmp_path, around) if line.startswith("a:")]
     way = "a:3:16: {}: a → b → write." if between == "approval: always" else "a:3:19: {}: a → d → e → c → write."
-    assert found == [way.format(f"{BORROWED}, without a person being asked")]
+    assert found == [way.format(borrowed(", without a person being asked"))]
 
 
 @pytest.mark.parametrize(
@@ -179,8 +182,18 @@ def test_what_is_gained_is_what_could_not_be_done_as_freely_before(
 def test_the_tools_of_a_server_count_as_authority(tmp_path: Path, own: str, theirs: str, is_covered: bool) -> None:
     objects = {"a": f"capabilities: [b, {own}]", "b": f"capabilities: [{theirs}]"}
     lines = told(tmp_path, objects, settings="mcp_servers: {hub: {command: hub}}\n")
-    warning = "a:3:16: warning: a reaches the tools of the MCP server hub only through others: a → b → hub."
-    assert lines == ([] if is_covered else [warning])
+    note = "a:3:16: note: a reaches the tools of the MCP server hub only through others: a → b → hub."
+    assert lines == ([] if is_covered else [note])
+
+
+@pytest.mark.parametrize(("server", "effect"), [("command: hub", "execute"), ("url: 'https://hub/'", "network")])
+def test_what_holds_for_a_server_is_what_holds_for_the_most_that_its_tools_may_do(
+    tmp_path: Path, server: str, effect: str
+) -> None:
+    objects = {"a": "capabilities: [b]", "b": "capabilities: [{mcp: hub}]"}
+    for each in ("execute", "network"):
+        settings = f"mcp_servers: {{hub: {{{server}}}}}\napproval: {{{each}: never}}\n"
+        assert (told(tmp_path, objects, settings=settings) == []) is (each == effect)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +278,8 @@ def test_a_server_that_nobody_may_use_is_a_note(tmp_path: Path) -> None:
 
 
 def test_errors_come_first_then_warnings_then_notes(tmp_path: Path) -> None:
-    objects = {"a": "capabilities: [b]\nlimits: {depth: 9}", "b": "capabilities: [write, a]", "c": "luck: 1"}
+    free = "capabilities: [{tool: write, approval: always}, a]"
+    objects = {"a": "capabilities: [b]\nlimits: {depth: 9}", "b": free, "c": "luck: 1"}
     found = check(look_at(tmp_path, objects))
     assert [finding.severity for finding in found] == ["error", "warning", "note", "note"]
     assert [finding.kind for finding in found] == ["broken", "authority", "limit", "cycle"]

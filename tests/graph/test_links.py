@@ -54,8 +54,7 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
         fault = environment["me"].fault
         assert fault is not None
         definitions = {"me": environment.catalogue._definition(tmp_path / "objects" / "me.yaml")}
-    tools = {"read_file": "read", "list_files": "read"}
-    (gap,) = Graph(definitions, objects=objects, tools=tools).gaps
+    (gap,) = Graph(definitions, objects=objects, tools={"read_file": "read", "list_files": "read"}).gaps
     assert isinstance(gap, Gap)
     assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
     assert gap.problem == fault.problem

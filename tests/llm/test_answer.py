@@ -169,6 +169,15 @@ FUNCTIONS = parts(name=st.sampled_from(["read", "write"]), arguments=st.sampled_
 CALLS = st.lists(parts(index=st.integers(0, 2), id=st.sampled_from("ab"), function=FUNCTIONS), max_size=3)
 DELTAS = parts(content=st.just("Hello"), refusal=st.just("No"), tool_calls=CALLS)
 CHOICES = st.lists(parts(delta=DELTAS, message=DELTAS, finish_reason=st.just("stop")), max_size=2)
+
+
+def test_no_more_tokens_were_cached_than_were_sent() -> None:
+    answer = Answer()
+    answer.add({"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]})
+    answer.add({"choices": [], "usage": {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 5}}})
+    assert answer.completion().usage == Usage(prompt=3, completion=0, cached=3)
+
+
 CHUNKS = parts(choices=CHOICES, usage=parts(prompt_tokens=st.just(1), prompt_tokens_details=JUNK))
 
 

@@ -1,7 +1,10 @@
 """A server written by hand, for what none should do: raw_server.py MODE."""
 
 import json
+import os
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"
@@ -17,9 +20,40 @@ def send(request: dict[str, Any], **answer: Any) -> None:
     write(json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}))
 
 
+def close() -> None:
+    """Say no more, but go on, whatever happens to the input."""
+    with Path("pids").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    os.close(1)
+    time.sleep(1.2)
+    os._exit(0)
+
+
+def list_tools(request: dict[str, Any]) -> None:
+    tools: list[Any] = [{"name": "get", "inputSchema": SCHEMA}]
+    match MODE:
+        case "faulty":
+            tools += [{"name": "other", "inputSchema": {**SCHEMA, "properties": 7}}, {"inputSchema": SCHEMA}]
+        case "many":
+            tools += [{"name": f"get{number}", "inputSchema": SCHEMA} for number in range(20_000)]
+        case "half a list":
+            write('{"jsonrpc": "2.0", "id": 2, "result": {"tools": [')
+            return
+        case "listing":
+            both = f"{json.dumps(tools[0])}, {sys.argv[2]}"
+            write(f'{{"jsonrpc": "2.0", "id": {json.dumps(request["id"])}, "result": {{"tools": [{both}]}}}}')
+            return
+    send(request, result={"tools": tools})
+
+
 def call(request: dict[str, Any]) -> None:
     match MODE:
         case "silent":
+            return
+        case "closing":
+            close()
+        case "nobody":
+            write('{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "Parse error"}}')
             return
         case "chatty":
             write("INFO a line for a person")
@@ -43,10 +77,7 @@ for line in sys.stdin:
             version = message["params"]["protocolVersion"]
             send(message, result={"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info})
         case "tools/list":
-            tools = [{"name": "get", "inputSchema": SCHEMA}]
-            if MODE == "faulty":
-                tools += [{"name": "other", "inputSchema": {**SCHEMA, "properties": 7}}, {"inputSchema": SCHEMA}]
-            send(message, result={"tools": tools})
+            list_tools(message)
         case "tools/call":
             call(message)
         case _ if "id" in message:

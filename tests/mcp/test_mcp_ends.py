@@ -10,9 +10,11 @@ import pytest
 from using import SERVER, is_gone, until, using, wait_until
 
 from prompt_objects.config_file import ServerConfig
+from prompt_objects.errors import ToolError
 
 pytest.importorskip("mcp")
 
+RAW = str(Path(__file__).with_name("raw_server.py"))
 STUBBORN = ServerConfig(command=sys.executable, args=(SERVER, "stubborn"))
 
 PROGRAM = """
@@ -50,6 +52,20 @@ async def test_what_a_crashed_server_started_ends_with_it(tmp_path: Path) -> Non
         child = int(await turn.call("example_spawn"))
         os.kill(pid, signal.SIGKILL)
         await until(lambda: is_gone(child), 3)
+
+
+async def test_one_that_only_closed_its_output_has_ended_before_another_starts_and_at_the_end(tmp_path: Path) -> None:
+    config = ServerConfig(command=sys.executable, args=(RAW, "closing"))
+    async with using(tmp_path, {"example": config}) as turn:
+        with pytest.raises(ToolError, match="broke off"):
+            await turn.call("example_get")
+        first = int((tmp_path / "pids").read_text())
+        tools = await turn.tools()
+        assert is_gone(first)
+        with pytest.raises(ToolError, match="broke off"):
+            await tools["example_get"].run({}, turn.context)
+    assert all(is_gone(int(pid)) for pid in (tmp_path / "pids").read_text().split()[1:])
+    assert len((tmp_path / "pids").read_text().split()) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.server
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -49,11 +50,71 @@ async def test_what_a_server_prints_for_a_person_fails_no_call(tmp_path: Path) -
 async def test_a_tool_with_a_faulty_description_is_left_out_alone(tmp_path: Path) -> None:
     async with using(tmp_path, raw("faulty")) as turn, asyncio.timeout(20):
         assert list(await turn.tools()) == ["example_get"]
-        assert turn.notices() == [
-            f"The MCP server example describes its tool {name!r} in a way that makes no sense; it is left out."
-            for name in ("other", "")
-        ]
+        told = "describes its tool 'other', and 1 more, in a way that cannot be used; they are left out."
+        assert turn.notices() == [f"The MCP server example {told}"]
         assert await turn.call("example_get") == "ok"
+        assert turn.notices() == []
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        '{"name": "other", "inputSchema": {"type": "object", "properties": {"x": {"maximum": NaN}}}}',
+        '{"name": "other", "inputSchema": {"type": "object", "properties": {"x": {"maximum": 1e999}}}}',
+        '{"name": "other", "inputSchema": {"type": "object", "properties": {"\\ud800": {}}}}',
+        '{"name": "other", "description": "\\udfff", "inputSchema": {"type": "object"}}',
+        '{"name": "other", "inputSchema": {"type": "object", "properties": %s}}' % ('{"x": ' * 150 + "1" + "}" * 150),
+        '{"name": "other", "inputSchema": {"type": "object", "properties": %s}}' % ('{"x": ' * 400 + "1" + "}" * 400),
+        '{"name": "other", "inputSchema": {"type": "object", "description": "%s"}}' % ("x" * 50_000),
+    ],
+    ids=["no number", "infinite", "half a key", "half a description", "deep", "too deep to read", "long"],
+)
+async def test_a_tool_that_no_model_can_be_told_of_costs_only_itself(tmp_path: Path, tool: str) -> None:
+    async with using(tmp_path, raw("listing", tool)) as turn, asyncio.timeout(20):
+        tools = await turn.tools()
+        assert list(tools) == ["example_get"]
+        assert turn.notices() == [
+            "The MCP server example describes its tool 'other' in a way that cannot be used; it is left out."
+        ]
+        assert await tools["example_get"].run({}, turn.context) == "ok"
+
+
+async def test_of_very_many_tools_the_first_count_and_the_person_is_told(tmp_path: Path) -> None:
+    async with using(tmp_path, raw("many")) as turn, asyncio.timeout(20):
+        assert len(await turn.tools()) == 500
+        assert turn.notices() == ["The MCP server example offers more than 500 tools; those after them are left out."]
+
+
+async def test_a_list_that_cannot_be_read_is_no_call_whose_effect_is_unknown(tmp_path: Path) -> None:
+    async with using(tmp_path, raw("half a list")) as turn, asyncio.timeout(20):
+        assert await turn.tools() == {}
+        assert turn.notices() == [
+            "The MCP server example sent something that cannot be read.",
+            "example sent an answer that cannot be read.",
+        ]
+
+
+async def test_an_error_for_nobody_ends_the_call(tmp_path: Path) -> None:
+    async with using(tmp_path, raw("nobody")) as turn, asyncio.timeout(20):
+        with pytest.raises(ToolError, match="sent an answer that cannot be read; whether the call took effect"):
+            await turn.call("example_get")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", {"\udfff": 1}, float("nan"), float("inf"), json.loads("[" * 101 + "]" * 101)],
+    ids=["half a pair", "half a key", "no number", "infinite", "deep"],
+)
+async def test_arguments_that_no_message_can_carry_are_refused_and_the_server_lives_on(
+    tmp_path: Path, value: object
+) -> None:
+    async with using(tmp_path, raw()) as turn, asyncio.timeout(20):
+        tools = await turn.tools()
+        for _ in range(2):
+            with pytest.raises(ToolError, match="The arguments cannot be sent"):
+                await tools["example_get"].run({"a": value}, turn.context)
+        assert await tools["example_get"].run({}, turn.context) == "ok"
+        assert turn.notices() == []
 
 
 async def test_a_huge_result_is_cut(tmp_path: Path) -> None:

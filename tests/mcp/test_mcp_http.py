@@ -1,15 +1,17 @@
 """MCP servers over streamable HTTP: real ones, on the loopback."""
 
 import asyncio
+import gzip
 import json
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 from using import SERVER, until, using, wait_until
@@ -112,8 +114,9 @@ class Old(BaseHTTPRequestHandler):
         if not self.server.sessions.get(session):
             return self.answer(404)
         self.server.sessions[session] -= 1
-        if method == "tools/call" and self.server.breaks_off:
-            return self.begin_to_answer()
+        self.server.encodings.add(self.headers["Accept-Encoding"])
+        if method == "tools/call" and (self.server.breaks_off or self.server.floods):
+            return self.flood(*self.server.floods) if self.server.floods else self.begin_to_answer()
         tools = {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}
         said = {"content": [{"type": "text", "text": session}]}
         return self.answer(200, request["id"], tools if method == "tools/list" else said)
@@ -129,6 +132,16 @@ class Old(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def flood(self, kind: str, encoding: str, piece: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Encoding", encoding)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(piece)
 
     def answer(self, status: int, number: object = None, result: object = None, session: str = "") -> None:
         body = b"" if result is None else json.dumps({"jsonrpc": "2.0", "id": number, "result": result}).encode()
@@ -148,6 +161,8 @@ class OldServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Old)
         self.sessions: dict[str, int] = {}
         self.breaks_off = False
+        self.floods: tuple[Any, ...] = ()
+        self.encodings: set[str] = set()
 
 
 @pytest.fixture
@@ -177,6 +192,29 @@ async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
         old.breaks_off = False
         assert await turn.call("example_add") == "s1"
         assert turn.notices() == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize(
+    ("flood", "problem"),
+    [
+        (("identity", b"x" * 1_000_000), "the answer has more than 20 MB"),
+        (("identity", b"data: x\n" * 100_000), "the answer has more than 20 MB"),
+        (("gzip", gzip.compress(bytes(10_000_000))), "the answer is compressed, which it was asked not to be"),
+    ],
+    ids=["endless", "endless in lines", "compressed"],
+)
+async def test_an_answer_that_would_fill_the_memory_is_broken_off_in_words_and_the_service_is_used_again(
+    old: OldServer, tmp_path: Path, kind: str, flood: tuple[str, bytes], problem: str
+) -> None:
+    config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
+    async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
+        old.floods = (kind, *flood)
+        with pytest.raises(ToolError, match=problem):
+            await asyncio.wait_for(turn.call("example_add"), 20)
+        old.floods = ()
+        assert await turn.call("example_add") == "s1"
+    assert old.encodings == {"identity"}
 
 
 async def test_a_service_that_refuses_is_told_with_its_status_and_without_the_key(

@@ -94,7 +94,7 @@ async def test_a_start_that_takes_a_while_is_told(tmp_path: Path) -> None:
     slow = ServerConfig(command=sys.executable, args=("-c", "import time; time.sleep(2.2)"))
     async with using(tmp_path, {"example": slow}) as turn:
         assert await turn.tools() == {}
-        assert turn.notices()[0] == "The MCP server example is still starting."
+        assert turn.all_notices()[0] == "The MCP server example is still starting."
 
 
 async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_path: Path) -> None:

@@ -198,6 +198,59 @@ def test_more_than_can_be_looked_at_is_not_trusted_and_the_person_told_why(folde
         trust_servers(folder, servers, Trust(tmp_path / "t.json"))
 
 
+def test_folders_too_deep_to_be_looked_at_are_told_in_words(folder: Path, tmp_path: Path) -> None:
+    filled(folder)
+    (folder / "servers" / ("a/" * 150)).mkdir(parents=True)
+    servers = {"s": ServerConfig(command="./servers/x.py")}
+    assert not is_trusted(folder, servers, Trust(tmp_path / "t.json"))
+    with pytest.raises(UsageError, match="more than 100 folders deep"):
+        trust_servers(folder, servers, Trust(tmp_path / "t.json"))
+
+
+# Programs that look in the folder for what to do
+
+
+@pytest.fixture
+def launched(folder: Path) -> Mapping[str, ServerConfig]:
+    (folder / "Makefile").write_text("serve: ; python3 server.py")
+    (folder / "objects").mkdir()
+    return {"s": ServerConfig(command="make", args=("-s", "serve"))}
+
+
+@pytest.mark.parametrize("file", ["Makefile", "src/new.txt"])
+def test_where_a_program_may_run_anything_of_the_folder_all_of_it_is_trusted_as_it_is(
+    folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig], file: str
+) -> None:
+    trust = Trust(tmp_path / "t.json")
+    trust_servers(folder, launched, trust)
+    with pytest.raises(ToolError, match="part of what MCP servers run"):
+        Confined(folder, guarded=guarded(folder, launched)).write(file, b"evil")
+    assert is_trusted(folder, launched, trust)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("evil")
+    assert not is_trusted(folder, launched, trust)
+
+
+def test_even_there_what_sets_up_the_environment_may_change(
+    folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig]
+) -> None:
+    trust = Trust(tmp_path / "t.json")
+    trust_servers(folder, launched, trust)
+    for file in ("environment.yaml", "objects/helper.yaml", ".prompt_objects"):
+        (folder / file).write_text("new")
+    assert is_trusted(folder, launched, trust)
+
+
+def test_the_person_reads_that_anything_of_the_folder_may_run(
+    folder: Path, launched: Mapping[str, ServerConfig]
+) -> None:
+    assert list(review(folder, launched).lines) == [
+        "s: make -s serve",
+        f"  {folder}/, all of it, as what lies there may run",
+        "  2 files in all, with those beside and below",
+    ]
+
+
 def test_what_is_trusted_is_what_was_shown(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "t.json")
     reviewed = review(folder, SERVERS)

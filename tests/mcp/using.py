@@ -45,6 +45,10 @@ class Turn:
         return asyncio.create_task(self.call(tool, **arguments))
 
     def notices(self) -> list[str]:
+        """Return what the person was told since the last look, but for what depends on the speed of the machine."""
+        return [told for told in self.all_notices() if not told.endswith("is still starting.")]
+
+    def all_notices(self) -> list[str]:
         """Return what the person was told since the last look."""
         return [event.text for event in self._news.drain() if isinstance(event, Notice)]
 

@@ -59,5 +59,5 @@ def test_markdown_tells_an_answer_that_a_retry_replaced(manager: SessionManager,
         {"role": "assistant", "content": "new", "replaces": [1, 2]},
     )
     text = manager.export(session.id)
-    assert text.count("replaced by a retry") == 1
-    assert text.index("replaced by a retry") < text.index("old") < text.index("new")
+    assert text.count("(replaced)") == 1
+    assert text.index("(replaced)") < text.index("old") < text.index("new")

@@ -141,3 +141,39 @@ def test_ctrl_c_at_the_question_stops_the_reply(open_: Open, openai_server: Open
     terminal.send("Go on\r")
     terminal.wait_for("Next.")
     assert not (folder / "notes.txt").exists()
+
+
+def talk_or_write(exchange: Exchange) -> None:
+    """Answer for a guide who asks both others at once, a scout who wants to write, and a reader who talks a lot."""
+    messages = exchange.received.body["messages"]
+    match messages[0]["content"], messages[-1]["role"]:
+        case "You guide.", "user":
+            calls(("reader", {"message": "Read"}), ("scout", {"message": "Look"}))(exchange)
+        case "You look.", "user":
+            WRITE(exchange)
+        case "You read.", _:
+            text("\n\n".join(f"harmless line {number}" for number in range(40)), delay=0.02)(exchange)
+        case _:
+            text("Done.")(exchange)
+
+
+def test_what_others_say_meanwhile_waits_below_a_question_and_a_command_has_it_put_again(folder: Path) -> None:
+    objects = folder / "objects"
+    objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [reader, scout]\n")
+    objects.joinpath("scout.yaml").write_text("name: scout\nprompt: You look.\ncapabilities: [write_file]\n")
+    with OpenAIServer(always=talk_or_write) as server, windows(folder, server) as open_:
+        terminal = open_()
+        terminal.send("Go\r")
+        terminal.wait_for("scout: write_file? [")
+        terminal.wait_for("lines to come after your answer")
+        terminal.wait_gone("reader is")
+        assert "+Hello there" in terminal.lines()
+        assert "harmless line 39" not in terminal.text()
+        terminal.send("/running\r")
+        terminal.wait_until(lambda: terminal.text().count("+Hello there") == 2, "the question to be put again")
+        terminal.send("n\r")
+        terminal.wait_for("│ harmless line 39")
+        lines = terminal.text().splitlines()
+        headings = [line for line in lines[lines.index("+Hello there") :] if line == "reader → guide"]
+        assert headings == ["reader → guide"]
+        assert not (folder / "notes.txt").exists()

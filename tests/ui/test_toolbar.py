@@ -36,4 +36,4 @@ async def test_what_the_message_takes_of_what_it_may_is_shown(tmp_path: Path) ->
                 chat.hear(event)
         assert chat.spent is not None
         tokens = chat.spent.amount.tokens
-        assert facts(chat)[-4:] == ("1/9 steps", f"{tokens}/50.0k tokens", "$0.00/$0.50", "0/60 s")
+        assert facts(chat)[-4:] == ("1/9 requests", f"{tokens}/50.0k tokens", "$0.00/$0.50", "0/60 s")

@@ -26,7 +26,8 @@ class Story:
     """Tells a transcript what happens, and keeps what it drew."""
 
     def __init__(self) -> None:
-        self.transcript = Transcript()
+        self.talked_to = "guide"
+        self.transcript = Transcript(lambda: self.talked_to)
         self.drawn: list[Line] = []
 
     def happens(self, kind: type[Event], *path: str, run: str | None = None, **details: Any) -> None:
@@ -211,7 +212,7 @@ def test_hostile_names_arguments_and_results_are_cleaned(story: Story) -> None:
 
 
 def test_everything_can_be_drawn_on_a_very_narrow_screen() -> None:
-    transcript = Transcript()
+    transcript = Transcript(lambda: "a")
     path = ("a", "b", "c", "d", "e", "f")
     about: Any = {"run": "r", "root": "r", "path": path, "session_id": "s"}
     transcript.take(CallStarted(**about, call_id="c", name="n", arguments="{}"), 5)
@@ -229,3 +230,48 @@ def test_what_others_added_stands_before_the_answer() -> None:
     seen = plain(story.drawn)
     assert seen.index("From elsewhere: 2 messages") < seen.index("Me first") < seen.index("As you like.")
     assert seen.index("As you like.") < seen.index("Your answer.")
+
+
+def test_late_news_of_a_turn_that_has_ended_is_told_and_does_not_begin_it_again(story: Story) -> None:
+    story.starts("guide")
+    story.happens(CallStarted, "guide", call_id="c", name="stubborn", arguments='{"by": 7}')
+    story.happens(TurnEnded, "guide", outcome="cancelled")
+    story.happens(CallEnded, "guide", call_id="c", name="stubborn", result="done", failed=False, seconds=7)
+    story.happens(Notice, "guide", text="The tool has only now stopped.")
+    assert story.text.endswith("■ stopped\n\n→ stubborn by=7\n✓ 4 B, 7.0 s\n\n! The tool has only now stopped.")
+    assert not story.transcript.busy
+    assert story.live() == ""
+
+
+def test_late_news_of_one_that_was_asked_leaves_the_next_turn_alone(story: Story) -> None:
+    story.starts("guide", run="1")
+    story.starts("guide", "reader", call_id="c")
+    story.happens(TurnEnded, "guide", "reader", outcome="cancelled")
+    story.happens(TurnEnded, "guide", run="1", outcome="cancelled")
+    story.starts("guide", run="2")
+    story.happens(CallEnded, "guide", "reader", call_id="x", name="slow", result="", failed=False, seconds=7)
+    assert story.live() == "guide is thinking… 0 s"
+    story.happens(TurnEnded, "guide", run="2", outcome="answered")
+    assert not story.transcript.busy
+
+
+def test_whoever_answers_and_is_not_talked_to_does_so_under_a_name(story: Story) -> None:
+    story.starts("reader")
+    story.streams("reader", text="I read.\n\nStill\n")
+    assert story.text == "\nreader\nI read."
+    assert story.live().splitlines()[:2] == ["", "Still"]
+    story.saves("reader")
+    story.talked_to = "reader"
+    story.says("reader", text="Now I am meant.")
+    assert story.text == "\nreader\nI read.\n\nStill\n\nNow I am meant."
+    story.happens(TurnEnded, "reader", outcome="answered")
+    story.streams("guide", text="Done")
+    assert story.live().splitlines()[:3] == ["", "guide", "Done"]
+
+
+def test_what_is_live_has_a_heading_where_it_stands_apart(story: Story) -> None:
+    story.starts("guide", "reader")
+    story.streams("guide", "reader", text="First.\n\nSecond.\n")
+    assert plain(story.transcript.live(WIDTH, 20)).splitlines()[:2] == ["│", "│ Second."]
+    apart = plain(story.transcript.live(WIDTH, 20, apart=True))
+    assert apart.splitlines()[:3] == ["", "reader → guide", "│ Second."]

@@ -140,3 +140,36 @@ async def test_a_defect_is_told_and_it_has_ended_nevertheless(told: Told) -> Non
 
 def test_only_a_message_that_was_not_sent_comes_back() -> None:
     assert [kind for kind in Kind if kind.gives_back] == [Kind.MESSAGE, Kind.WATCH]
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("way", ["stop", "leave"])
+async def test_a_command_that_was_to_be_stopped_ends_where_it_would_become_an_answer(
+    told: Told, kind: Kind, way: str
+) -> None:
+    async def becoming() -> None:
+        await told.gate.wait()
+        told.work.become(kind)
+        await asyncio.sleep(0)
+        told.told.append("answering")
+
+    told.work.start(becoming(), Kind.COMMAND)
+    await settle()
+    told.work.stop() if way == "stop" else told.work.leave()
+    await settle()
+    assert told.told == []
+    told.gate.set()
+    await settle()
+    assert told.told == [
+        f"{way}, {kind.name}, under way: False" for way in ("ended", "leave")[: 1 + (way == "leave")]
+    ]
+
+
+async def test_a_stop_of_a_command_holds_for_that_one_only(told: Told) -> None:
+    told.work.start(asyncio.sleep(0), Kind.COMMAND)
+    told.work.stop()
+    await settle()
+    told.work.start(told.until_the_gate_opens(), Kind.COMMAND)
+    told.work.become(Kind.ANSWER)
+    await settle()
+    assert told.work.is_answering

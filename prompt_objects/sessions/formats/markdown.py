@@ -28,7 +28,7 @@ def _parts(session: Session) -> Iterator[str]:
 
 
 def _message(message: Message, *, replaced: bool) -> Iterator[str]:
-    role = str(message.get("role", "")).title() + (" (replaced by a retry)" if replaced else "")
+    role = str(message.get("role", "")).title() + (" (replaced)" if replaced else "")
     at = str(message.get("at") or "").replace("T", " ")[:16]
     yield f"## {' · '.join(part for part in (role, at, str(message.get('model') or '')) if part)}"
     text = text_of(message)

@@ -1,0 +1,72 @@
+"""What definitions name comes to what it means when a turn begins, and to nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from houses import open_house
+from prompt_objects.environment import Environment
+from prompt_objects.errors import DefinitionError
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools import Tool
+from prompt_objects.tools.function import tool
+
+WEATHER = {
+    "scout": "name: scout\ncapabilities: [{tool: weather}]\nprompt: Look.\n",
+    "weather": "name: weather\nprompt: You make weather.\n",
+}
+
+
+def weather_tool() -> Tool:
+    @tool
+    def weather() -> str:
+        """Tell the weather."""
+        return "rain, says the tool"
+
+    return weather
+
+
+async def test_a_tool_is_called_also_where_a_prompt_object_has_its_name(tmp_path: Path) -> None:
+    llm = ScriptedLLM([calls(("weather", {})), "Rain."])
+    async with open_house(tmp_path, llm, WEATHER, tools=[weather_tool()]) as env:
+        reply = await env["scout"].receive("Go")
+        assert "says the tool" in reply.session.history[2]["content"]
+        assert env["weather"].session_manager.list() == []
+
+
+async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedLLM(), WEATHER, tools=[weather_tool()]) as env:
+        known = env.definition("scout")
+    llm = ScriptedLLM()
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        session = env["scout"].session_manager.current()
+        with pytest.raises(DefinitionError, match="Capability 'weather': there is no such tool"):
+            await env.tools(known, env.context().enter(known, session))
+        with pytest.raises(DefinitionError, match="there is no such tool"):
+            await env["scout"].receive("Go")
+    assert llm.requests == []
+
+
+async def test_a_definition_that_changes_to_a_tool_that_is_not_there_delegates_no_more(tmp_path: Path) -> None:
+    house = {**WEATHER, "scout": WEATHER["scout"].replace("tool:", "po:")}
+    llm = ScriptedLLM([calls(("weather", {"message": "Rain"})), "It rains.", "Rain."])
+    async with open_house(tmp_path, llm, house) as env:
+        await env["scout"].receive("Go")
+        (tmp_path / "objects" / "scout.yaml").write_text(WEATHER["scout"])
+        with pytest.raises(DefinitionError, match="there is no such tool") as raised:
+            await env["scout"].receive("Go on")
+        assert (raised.value.line, raised.value.column) == (2, 23)
+        assert len(env["weather"].session_manager.list()) == 1
+    assert len(llm.requests) == 3
+
+
+async def test_a_prompt_object_that_is_removed_before_a_turn_has_its_tools_is_an_error_at_its_place(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path, ScriptedLLM()) as env:
+        boss = env["boss"]
+        definition = boss.definition
+        context = env.context().enter(definition, boss.session_manager.current())
+        (tmp_path / "objects" / "scout.yaml").unlink()
+        with pytest.raises(DefinitionError, match="Capability 'scout': there is no such tool or prompt object"):
+            await env.tools(definition, context)
