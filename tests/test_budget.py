@@ -137,7 +137,7 @@ async def test_who_waits_waits_no_longer_than_there_is_time(of: str) -> None:
     first.reserve(Amount(1, 1000))
     start = time.monotonic()
     await asyncio.wait_for(second.settlement(), 5)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 4
     with pytest.raises(LimitReached, match=f"{of}'s limit of 0.05 seconds"):
         second.reserve(Amount(1, 1))
 

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -112,10 +111,9 @@ async def test_a_subscriber_that_takes_its_time_holds_up_nobody_and_loses_nothin
 
     slow = asyncio.create_task(dawdle())
     await asyncio.sleep(0)
-    start = time.perf_counter()
     for number in range(100):
         bus.publish(notice(str(number)))
-    assert time.perf_counter() - start < 0.05
+    assert not heard
     await asyncio.wait_for(slow, 10)
     assert texts(heard) == [str(number) for number in range(100)]
 

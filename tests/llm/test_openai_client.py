@@ -124,13 +124,11 @@ async def test_the_request_carries_model_messages_tools_options_and_key(
 
 async def test_pieces_arrive_while_the_server_is_still_speaking(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(text("one two three", delay=0.15))
-    start = time.monotonic()
     async with aclosing(llm.stream(HELLO)) as parts:
-        first = await anext(parts)
-        assert isinstance(first, Text)
-        assert time.monotonic() - start < 0.7
+        assert isinstance(await anext(parts), Text)
+        start = time.monotonic()
         assert [part async for part in parts]
-    assert time.monotonic() - start > 0.45
+    assert time.monotonic() - start > 0.2
 
 
 async def test_calls_streamed_in_pieces_are_put_together_in_order(
@@ -345,7 +343,7 @@ async def test_retries_wait_as_long_as_the_server_asks(openai_server: OpenAIServ
     start = time.monotonic()
     _, completion = await ask(patient)
     assert completion.message["content"] == "Now."
-    assert 1 <= time.monotonic() - start < 1.4
+    assert 1 <= time.monotonic() - start < 5
     assert len(openai_server.received) == 2
 
 

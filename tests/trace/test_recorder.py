@@ -176,10 +176,10 @@ def test_a_disk_that_takes_for_ever_holds_up_nobody(recorder: Recorder, tmp_path
     start = time.perf_counter()
     for _ in range(MOST_WAITING):
         recorder.put(notice(KEY))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
     start = time.perf_counter()
     recorder.flush(0.1)
-    assert 0.1 <= time.perf_counter() - start < 1
+    assert 0.1 <= time.perf_counter() - start < 5
     assert recorder.notices() == ["Some of what happened is missing in traces: the disk is too slow for it."]
     _drain(path, recorder)
 

@@ -66,7 +66,7 @@ def test_a_long_hostile_text_takes_no_long_time() -> None:
     clean("\x1b]" * 200_000)
     clean("\x1b[" * 200_000)
     clean("\u200d" * 200_000)
-    assert time.perf_counter() - start < 2
+    assert time.perf_counter() - start < 10
 
 
 @given(ANY | HOSTILE)
