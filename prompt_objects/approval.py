@@ -20,7 +20,7 @@ from prompt_objects.tools import Preview, Run, Tool
 from prompt_objects.tools.confined import Confined
 from prompt_objects.tools.long_result import is_kept
 
-__all__ = ["Answer", "Approvals", "Approver", "Edited", "Question"]
+__all__ = ["Answer", "Approvals", "Approver", "Edited", "Previewer", "Question"]
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -57,16 +57,16 @@ class Approvals:
     """What may run in an environment. `ask` asks a person; None where there is nobody.
 
     `usual` is what holds for a tool by its effect where a definition says nothing; what it forbids no definition
-    allows. `allowed` names tools that run where a person would be asked; `previews` make, by a tool's name, the diff
-    that a call would cause; `person` is who is asked, of which there is one whatever else is asked of them. `tools`
-    returns the names of the environment's own tools.
+    allows. `allowed` names tools that run where a person would be asked; `previews` returns what makes, by a tool's
+    name, the diff that a call would cause; `person` is who is asked, of which there is one whatever else is asked of
+    them. `tools` returns the names of the environment's own tools.
     """
 
     def __init__(
         self,
         usual: Mapping[Effect, Approval],
         allowed: Collection[str] = (),
-        previews: Mapping[str, Previewer] | None = None,
+        previews: Callable[[], Mapping[str, Previewer]] = dict,
         person: Person | None = None,
         *,
         tools: Callable[[], Collection[str]],
@@ -74,7 +74,7 @@ class Approvals:
         self.ask: Approver | None = None
         self._usual = {**USUAL, **usual}
         self._allowed = frozenset(allowed)
-        self._previews = previews or {}
+        self._previews = previews
         self._answers: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
         self._person = person or Person()
         self._tools = tools
@@ -146,7 +146,7 @@ class Approvals:
     async def _preview(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> Preview:
-        previewer = self._previews.get(tool.name) if capability.kind != "mcp" else None
+        previewer = self._previews().get(tool.name) if capability.kind != "mcp" else None
         shown = await previewer(arguments, context) if previewer else ""
         return Preview(shown) if isinstance(shown, str) else shown
 

@@ -14,7 +14,7 @@ from prompt_objects.person import Person
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prompt_objects.approval import Approvals
+    from prompt_objects.approval import Approvals, Previewer
     from prompt_objects.definition import Definition
     from prompt_objects.graph.links import Link
     from prompt_objects.mcp.servers import Servers
@@ -104,12 +104,11 @@ class Capabilities:
         with self._making:
             if self._approvals is None:
                 from prompt_objects.approval import Approvals
-                from prompt_objects.tools import edit, propose
 
                 self._approvals = Approvals(
                     self._config.approval,
                     self._allowed,
-                    {**edit.PREVIEWS, **propose.PREVIEWS},
+                    _previews,
                     self._person,
                     tools=lambda: self.toolbox.tools,
                 )
@@ -134,3 +133,10 @@ class Capabilities:
         """Let go of MCP servers; they are started again when needed."""
         if "_servers" in self.__dict__:  # they were made
             await self._servers.close()
+
+
+def _previews() -> "dict[str, Previewer]":
+    """Return what shows, before a call runs, what it would change; loaded when the first one is to be seen."""
+    from prompt_objects.tools import edit, propose
+
+    return {**edit.PREVIEWS, **propose.PREVIEWS}
