@@ -251,7 +251,7 @@ def test_whose_tool_is_allowed_in_advance_is_known_without_a_look_at_all_definit
     tmp_path: Path, kind: Kind, own: Collection[str], rule: Approval
 ) -> None:
     async def add(arguments: dict[str, Any], context: Context) -> str:
-        raise NotImplementedError
+        return "added"
 
     def look(drafts: Mapping[Path, str] = {}) -> Any:
         raise AssertionError("files are read on the event loop")
