@@ -6,7 +6,6 @@ from contextlib import suppress
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message
 from prompt_objects.migrations.change import NewSession
-from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores import Store
@@ -71,4 +70,4 @@ def _create(session: NewSession, session_id: str, sessions: SessionManager) -> N
         user_id=sessions.user_id,
     )
     metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
-    create_numbered(sessions.store, info, metadata, session.messages)
+    sessions.store.create(info, metadata, session.messages, numbered=True)

@@ -24,7 +24,6 @@ from msgspec.structs import replace
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions import disk
-from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.formats import exporter
 from prompt_objects.sessions.names import extended, is_id, made_valid, valid_name
 from prompt_objects.sessions.record import Record, SessionInfo, new_id
@@ -169,7 +168,7 @@ class Backups:
             name = extended(info.name, f"(backup of {info.updated_at:%Y-%m-%d})")
             metadata = {**metadata, "copy_of": info.id}
             info = replace(info, id=new_id(), name=name, parent=None)
-        return Restored(create_numbered(self.store, info, metadata, messages), unfit_name)
+        return Restored(self.store.create(info, metadata, messages, numbered=True), unfit_name)
 
     def find(self, name: str) -> Path:
         """Return the path of a backup: any file that there is, or one here, by its name. Raises `NotFound`."""

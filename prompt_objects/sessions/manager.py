@@ -9,7 +9,7 @@ from prompt_objects.errors import Busy, Conflict, Damaged, NameTaken, NotFound, 
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions.belongings import is_live, remove_belongings
-from prompt_objects.sessions.copies import create_numbered, put_by
+from prompt_objects.sessions.copies import put_by
 from prompt_objects.sessions.family import descendants
 from prompt_objects.sessions.journal import Deed, Operation, UndoJournal
 from prompt_objects.sessions.keys import pick
@@ -136,9 +136,7 @@ class SessionManager:
         if name is None:
             name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
         info = self._begun(valid_name(name), po_name, parent)
-        if numbered:
-            return Session(self.store, create_numbered(self.store, info, dict(metadata or {}), messages))
-        return Session(self.store, self.store.create(info, dict(metadata or {}), messages))
+        return Session(self.store, self.store.create(info, dict(metadata or {}), messages, numbered=numbered))
 
     def rename(self, key: str, new_name: str) -> Session:
         """Give a session another name."""

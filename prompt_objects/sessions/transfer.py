@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from prompt_objects.errors import Conflict, Damaged, NotFound, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.copies import create_numbered
 from prompt_objects.sessions.record import Record
 from prompt_objects.sessions.stores import Store
 from prompt_objects.sessions.stores.encoding import encode
@@ -145,7 +144,7 @@ def _write(target: Store, ours: _Session, theirs: _Session | None, outcome: Outc
     info = ours.record.info
     name = theirs.record.info.name if theirs else info.name
     if outcome == "copied":
-        name = create_numbered(target, info, ours.record.metadata, ours.messages).info.name
+        name = target.create(info, ours.record.metadata, ours.messages, numbered=True).info.name
     elif outcome == "completed" and theirs:
         there = len(theirs.messages)
         target.append(info.id, ours.messages[there:], expected=there, measured=False)

@@ -47,10 +47,18 @@ class Store(Protocol):
     serves as one, refuses, `StoreError`; where a session cannot be understood, `Damaged`.
     """
 
-    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+    def create(
+        self,
+        info: SessionInfo,
+        metadata: dict[str, Any],
+        messages: Iterable[Message] = (),
+        *,
+        numbered: bool = False,
+    ) -> Record:
         """Begin a session; count, sums and times of `messages` are worked out here, whatever `info` says.
 
-        Raises `NameTaken` where the prompt object has a session of that name, however many try at once.
+        Where the prompt object has a session of that name, it gets a number if `numbered`; else `NameTaken` is
+        raised. That holds however many try at once.
         """
 
     def load(self, session_id: str) -> Record:

@@ -49,9 +49,11 @@ class Entries:
         if self.index.has_name(name, po_name):
             raise name_taken(name, po_name, self._names_like(name, po_name))
 
-    def free_name(self, info: SessionInfo) -> str:
-        """Return what a session can be called that comes back: as before, or with a number."""
-        return free_name(info.name, self._names_like(info.name, info.po_name))
+    def name_for(self, info: SessionInfo, *, numbered: bool) -> str:
+        """Return what a session can be called that comes: as it says, or with a number where it may have one."""
+        if not numbered:
+            self.check_name(info.name, info.po_name)
+        return free_name(info.name, self._names_like(info.name, info.po_name)) if numbered else info.name
 
     def _names_like(self, name: str, po_name: str) -> set[str]:
         return self.index.names(po_name, common_start(name))

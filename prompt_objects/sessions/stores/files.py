@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
@@ -98,20 +100,27 @@ class FileStore:
 
     # Writing
 
-    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+    def create(
+        self,
+        info: SessionInfo,
+        metadata: dict[str, Any],
+        messages: Iterable[Message] = (),
+        *,
+        numbered: bool = False,
+    ) -> Record:
         """Begin a session."""
         history = list(messages)
         info = summed(info, history)
         path = self._live.file(info.id)
-        chunks = list(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
         try:
             disk.make_folder(self._live.path)
         except OSError as error:
             raise disk.failure("made", self._live.path, error) from error
         with self._index:
-            self._entries.check_name(info.name, info.po_name)
+            info = replace(info, name=self._entries.name_for(info, numbered=numbered))
             if self._live.has(info.id) or self._trash.holds(info.id):
                 raise exists(info.id)
+            chunks = list(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
             self._index.doubt(info.id)
             try:
                 disk.replace_file(path, chunks)

@@ -88,7 +88,14 @@ class MemoryStore:
         self._mutex = Lock()
         self._leases = {}
 
-    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+    def create(
+        self,
+        info: SessionInfo,
+        metadata: dict[str, Any],
+        messages: Iterable[Message] = (),
+        *,
+        numbered: bool = False,
+    ) -> Record:
         """Begin a session."""
         lines = [encode(message) for message in messages]
         kept = _Kept(summed(info, map(decode, lines)), encode(metadata), lines)
@@ -96,7 +103,7 @@ class MemoryStore:
         with self._mutex:
             if info.id in self._sessions:
                 raise exists(info.id)
-            self._enter(kept)
+            self._enter(kept, numbered=numbered)
             self._sessions[info.id] = kept
             return kept.record()
 
@@ -176,9 +183,7 @@ class MemoryStore:
         """Bring a session back from the trash."""
         with self._mutex:
             kept = self._trashed(session_id)
-            taken = {name for po_name, name in self._names if po_name == kept.info.po_name}
-            kept.info = replace(kept.info, name=free_name(kept.info.name, taken))
-            self._enter(kept)
+            self._enter(kept, numbered=True)
             kept.deleted_at = None
             return kept.record()
 
@@ -242,8 +247,10 @@ class MemoryStore:
             raise not_found(session_id, trashed=trashed)
         return kept
 
-    def _enter(self, kept: _Kept) -> None:
-        """Let a session have its name. Raises `NameTaken`."""
+    def _enter(self, kept: _Kept, *, numbered: bool = False) -> None:
+        """Let a session have its name, with a number if need be and `numbered`. Raises `NameTaken`."""
+        if numbered:
+            kept.info = replace(kept.info, name=free_name(kept.info.name, self._taken(kept.info.po_name)))
         self._check_name(kept.info.name, kept.info.po_name)
         self._names[kept.info.po_name, kept.info.name] = kept.info.id
 
@@ -255,7 +262,10 @@ class MemoryStore:
 
     def _check_name(self, name: str, po_name: str) -> None:
         if (po_name, name) in self._names:
-            raise name_taken(name, po_name, {name for owner, name in self._names if owner == po_name})
+            raise name_taken(name, po_name, self._taken(po_name))
+
+    def _taken(self, po_name: str) -> set[str]:
+        return {name for owner, name in self._names if owner == po_name}
 
 
 class MemoryLease:

@@ -68,7 +68,7 @@ class Trash(SessionFolder):
             with file, file.locked(), self._index:
                 self._check_place(session_id)
                 info = file.info()
-                name = self._entries.free_name(info)
+                name = self._entries.name_for(info, numbered=True)
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
                 return Record(self._give_back(file.path, replace(info, name=name)), metadata_of(file.head))
@@ -90,7 +90,7 @@ class Trash(SessionFolder):
         with self._index:
             self._check_place(id_of(packed))
             found = read_archive(packed)
-            name = self._entries.free_name(found.info)
+            name = self._entries.name_for(found.info, numbered=True)
             if name != found.info.name:
                 count, updated_at = found.info.message_count, found.info.updated_at
                 found = rewrite_archive(packed, found, {"name": name}, count=count, updated_at=updated_at)

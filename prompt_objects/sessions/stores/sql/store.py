@@ -1,9 +1,9 @@
 """The SQL store: sessions in a database, for any number of threads, processes and, on a server, machines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, and_, delete, insert, select, update
@@ -51,7 +51,9 @@ from prompt_objects.sessions.usage import summed, sums_of
 
 __all__ = ["SqlStore"]
 
-_RIVALS = 20  # how often a free name may be snatched away before one gives up
+T = TypeVar("T")
+
+_RIVALS = 100  # how often a free name may be snatched away before one gives up
 
 
 class SqlStore:
@@ -104,24 +106,37 @@ class SqlStore:
 
     # Writing
 
-    def create(self, info: SessionInfo, metadata: dict[str, Any], messages: Iterable[Message] = ()) -> Record:
+    def create(
+        self,
+        info: SessionInfo,
+        metadata: dict[str, Any],
+        messages: Iterable[Message] = (),
+        *,
+        numbered: bool = False,
+    ) -> Record:
         """Begin a session."""
         check_id(info.id)
         lines = [encode(message) for message in messages]
         info = summed(info, map(decode, lines))
         row = session_row(info, metadata, sum(map(len, lines)))
 
-        def work(connection: Connection, *, again: bool) -> None:
-            there = again and connection.execute(select(SESSIONS).where(SESSIONS.c.id == info.id)).one_or_none()
-            if not there or (there.po_name, there.created_at) != (row["po_name"], row["created_at"]):
-                connection.execute(insert(SESSIONS), row)
-                insert_lines(connection, info.id, 0, lines, self._options.compress)
+        def work(connection: Connection, *, again: bool) -> str:
+            query = select(SESSIONS).where(SESSIONS.c.id == info.id)
+            there = (again or numbered) and connection.execute(query).one_or_none()
+            if there and again and (there.po_name, there.created_at) == (row["po_name"], row["created_at"]):
+                return str(there.name)
+            if there:
+                raise exists(info.id)
+            name = free_name(info.name, live_names(connection, info.po_name)) if numbered else info.name
+            connection.execute(insert(SESSIONS), {**row, "name": name, "live_name": name})
+            insert_lines(connection, info.id, 0, lines, self._options.compress)
+            return name
 
         try:
-            self._database.write_once(work)
+            name = self._among_rivals(work) if numbered else self._database.write_once(work)
         except IntegrityError as error:
             raise self._taken(info.id, info.name, info.po_name) from error
-        return Record(info, metadata)
+        return Record(replace(info, name=name), metadata)
 
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
@@ -182,12 +197,7 @@ class SqlStore:
 
     def restore(self, session_id: str) -> Record:
         """Bring a session back from the trash."""
-        for _ in range(_RIVALS):
-            try:
-                return record_of(self._database.write_once(partial(_restore, session_id)))
-            except IntegrityError:  # another took the name that was free
-                continue
-        raise StoreError("Others are taking every name that is free.", hint="Try again in a moment.")
+        return record_of(self._among_rivals(partial(_restore, session_id)))
 
     def trash(self) -> list[Trashed]:
         """Return what can be restored, the last deleted first."""
@@ -239,6 +249,15 @@ class SqlStore:
         """Release all leases, and let go of connections."""
         self._leases.close()
         self._database.close()
+
+    def _among_rivals(self, work: Callable[..., T]) -> T:
+        """Do once what takes a name that is free, also where another takes the same one first."""
+        for _ in range(_RIVALS):
+            try:
+                return self._database.write_once(work)
+            except IntegrityError:
+                continue
+        raise StoreError("Others are taking every name that is free.", hint="Try again in a moment.")
 
     def _taken(self, session_id: str | None, name: str, po_name: str) -> PromptObjectsError:
         """Say what stood in the way of a session that was to be unique."""
