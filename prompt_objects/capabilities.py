@@ -1,6 +1,5 @@
 """What the prompt objects of an environment may use: its tools, those of MCP servers, and one another."""
 
-import asyncio
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
@@ -57,28 +56,31 @@ class Capabilities:
         self._toolbox: Toolbox | None = None
         self._approvals: Approvals | None = None
 
-    async def of(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
-        """Return what a definition names, by name and in its order; the tools of MCP servers come last.
+    def own(self, definition: "Definition") -> "dict[str, Tool]":
+        """Return what a definition names of the environment's own, by name and in its order.
 
         Raises `DefinitionError` where there is no longer what it names.
         """
-        tools = await asyncio.to_thread(self._own, definition)
-        if any(capability.kind == "mcp" for capability in definition.capabilities):
-            offers = await self._servers.tools(definition.capabilities, context, tools)
-            tools |= {tool.name: self.approvals.guarding(tool, capability) for capability, tool in offers}
-        return tools
-
-    def _own(self, definition: "Definition") -> "dict[str, Tool]":
         tools = (self._tool(link) for link in self._links(definition))
         return {tool.name: tool for tool in tools}
+
+    async def with_servers(
+        self, own: "Mapping[str, Tool]", definition: "Definition", context: Context
+    ) -> "Mapping[str, Tool]":
+        """Add to them what MCP servers offer of what the definition names."""
+        if not any(capability.kind == "mcp" for capability in definition.capabilities):
+            return own
+        offers = await self._servers.tools(definition.capabilities, context, own)
+        return {**own, **{tool.name: self.approvals.guarding(tool, capability) for capability, tool in offers}}
 
     def _links(self, definition: "Definition") -> "Iterator[Link]":
         """Yield what a definition names of the environment's own; files may have changed since it was checked."""
         from prompt_objects.graph.links import require
 
-        objects, tools = self._objects(), self.toolbox.tools
-        for capability in definition.capabilities:
-            if capability.kind != "mcp":
+        own = [capability for capability in definition.capabilities if capability.kind != "mcp"]
+        if own:  # or there is no folder to be looked at
+            objects, tools = self._objects(), self.toolbox.tools
+            for capability in own:
                 yield require(capability, definition, objects=objects, tools=tools)
 
     def _tool(self, link: "Link") -> "Tool":

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from prompt_objects.graph.survey import Survey
     from prompt_objects.llm import LLM
     from prompt_objects.llm.connect import Connection
-    from prompt_objects.llm.lineup import Lineup
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.tools import Tool
     from prompt_objects.trace.tree import Trace
+    from prompt_objects.turn import Equipment
 
 __all__ = ["Environment"]
 
@@ -237,9 +237,19 @@ class Environment:
         """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
         return self.catalogue[name]
 
-    async def tools(self, definition: "Definition", context: Context) -> "dict[str, Tool]":
-        """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
-        return await self.capabilities.of(definition, context)
+    def own_tools(self, definition: "Definition") -> "Mapping[str, Tool]":
+        """Return the capabilities that a definition names, in its order, but those of MCP servers.
+
+        Raises `DefinitionError` where there is no longer what it names.
+        """
+        return self.capabilities.own(definition)
+
+    async def equip(self, definition: "Definition", own_tools: "Mapping[str, Tool]", context: Context) -> "Equipment":
+        """Return the models that a definition asks for, and its own capabilities with those of MCP servers."""
+        from prompt_objects.turn import Equipment
+
+        lineup = await self.models.lineup_for(definition)
+        return Equipment(lineup, await self.capabilities.with_servers(own_tools, definition, context))
 
     @property
     def _tools(self) -> "Mapping[str, Tool]":
@@ -258,10 +268,6 @@ class Environment:
         Looks around for a model where none is set up, which takes a moment.
         """
         return self.models.connection_for(definition)
-
-    def lineup_for(self, definition: "Definition") -> "Lineup":
-        """Return the models that a turn uses, the one that answers first. Raises `UsageError`."""
-        return self.models.lineup_for(definition)
 
     def use_model(self, model: str) -> "Connection":
         """Use a model, by its name or a key of `models`, for every prompt object from now on. Raises `UsageError`."""

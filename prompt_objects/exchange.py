@@ -23,6 +23,7 @@ from prompt_objects.tools import Tool
 
 __all__ = ["Exchange"]
 
+_FEW_MESSAGES = 100  # of which a request is made sooner than a thread has taken over
 _TOLD_SECONDS = 1.0  # of what is shorter nobody is told
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
@@ -51,7 +52,7 @@ class Exchange:
         and `StoreError`.
         """
         while True:
-            request = await asyncio.to_thread(self._request, tools, limit)
+            request = await self._request(tools, limit)
             said: list[str] = []
             try:
                 completion = await self._listen(lineup.connection, request, said, is_last=limit is not None)
@@ -66,7 +67,12 @@ class Exchange:
             else:
                 return await self._save_answer(completion, lineup.connection.llm.model, may_call=bool(tools))
 
-    def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
+    async def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
+        if self._session.message_count <= _FEW_MESSAGES:
+            return self._build_request(tools, limit)
+        return await asyncio.to_thread(self._build_request, tools, limit)
+
+    def _build_request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         messages = request_messages(self._definition.prompt, self._session.history, without=self._minutes.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from functools import cache
 
 from msgspec import Struct
 
@@ -35,6 +36,7 @@ class Holder(Struct, frozen=True, kw_only=True):
         return f"{self.user} (process {self.process} on {self.host}, since {since})"
 
 
+@cache
 def _login() -> str:
     import getpass
 

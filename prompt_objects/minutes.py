@@ -1,7 +1,7 @@
 """The minutes of a turn: what is said in it is saved, durably, and only then told."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,7 +33,7 @@ class Minutes:
 
     async def catch_up(self) -> None:
         """Tell what others added; in a session that nobody looked at before, there is nothing to be told."""
-        came = await asyncio.to_thread(self._session.refresh)
+        came = [] if self._session.is_draft else await asyncio.to_thread(self._session.refresh)
         if came and self._context.parent is None:
             publish(self._context, MessagesArrived, messages=came)
 
@@ -44,10 +44,14 @@ class Minutes:
         if self.replaces is not None and messages[0].get("role") == "assistant":
             messages = ({**messages[0], "replaces": list(self.replaces)}, *messages[1:])
             self.replaces = None
-        await to_the_end(self._save_and_tell(messages))
+        await self.save_found(lambda: messages)
 
-    async def _save_and_tell(self, messages: Sequence[Message]) -> None:
-        came, told = await asyncio.to_thread(self._append, messages)
+    async def save_found(self, find: Callable[[], Sequence[Message]]) -> Sequence[Message]:
+        """Save what `find` returns, which is called in the thread that saves; raises what `save` raises."""
+        return await to_the_end(self._save_and_tell(find))
+
+    async def _save_and_tell(self, find: Callable[[], Sequence[Message]]) -> Sequence[Message]:
+        messages, came, told = await asyncio.to_thread(self._find_and_append, find)
         for message in messages:
             if message.get("role") == "assistant":
                 self.calls = calls_of(message)
@@ -57,6 +61,11 @@ class Minutes:
             publish(self._context, MessagesArrived, messages=came)
         for message in messages:
             publish(self._context, MessageSaved, message=message)
+        return messages
+
+    def _find_and_append(self, find: Callable[[], Sequence[Message]]) -> tuple[Sequence[Message], list[Message], str]:
+        messages = find()
+        return messages, *(self._append(messages) if messages else ([], ""))
 
     def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
         """Add messages to the session; return those that others added just before, and what a person should know."""

@@ -46,7 +46,7 @@ class Models:
         """
         return self._connect(self._name_for(definition))
 
-    def lineup_for(self, definition: "Definition") -> "Lineup":
+    async def lineup_for(self, definition: "Definition") -> "Lineup":
         """Return the models that a turn uses: that of `connection_for`, and those that the definition has stand in.
 
         Nobody stands in for a model that a person chose for every prompt object. Raises `UsageError`.
@@ -54,7 +54,10 @@ class Models:
         from prompt_objects.llm.lineup import Lineup
 
         names = () if self._chosen or not definition.model else definition.model.fallback
-        return Lineup(self.connection_for(definition), [partial(self._connect, name) for name in names])
+        connection = self._connections.get(self._name_for(definition))
+        if connection is None:
+            connection = await asyncio.to_thread(self.connection_for, definition)
+        return Lineup(connection, [partial(self._connect, name) for name in names])
 
     def use(self, model: str) -> "Connection":
         """Use a model for every prompt object from now on. Raises `UsageError`."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prompt_objects.definition import Definition
-    from prompt_objects.llm.lineup import Lineup
     from prompt_objects.occupancy import Occupancy
     from prompt_objects.tools import Tool
     from prompt_objects.turn import Equipment, Reply, Start
@@ -30,11 +29,11 @@ class Host(Protocol):
     def definition(self, name: str) -> "Definition":
         """Return the definition as its file now stands; raises `DefinitionError`."""
 
-    async def tools(self, definition: "Definition", context: Context) -> "Mapping[str, Tool]":
-        """Return the capabilities that a definition names, in its order; those of MCP servers come last."""
+    def own_tools(self, definition: "Definition") -> "Mapping[str, Tool]":
+        """Return the capabilities that a definition names, but those of MCP servers; raises `DefinitionError`."""
 
-    def lineup_for(self, definition: "Definition") -> "Lineup":
-        """Return the models that a definition asks for; may look around for a while, so not on the event loop."""
+    async def equip(self, definition: "Definition", own_tools: "Mapping[str, Tool]", context: Context) -> "Equipment":
+        """Return the models that a definition asks for, and all capabilities that it names."""
 
     @property
     def occupancy(self) -> "Occupancy":
@@ -164,16 +163,14 @@ class PromptObject:
         if session is None:
             session = await asyncio.to_thread(self.session_manager.current)
         async with self._host.occupancy.turn(session.id, wait):  # before anything is waited for: they go as they came
-            definition = await asyncio.to_thread(self._host.definition, self.name)
+            definition, own_tools = await asyncio.to_thread(self._read)
             context = (context or self._host.context()).enter(definition, session)
             turn = Turn(definition, context, session, self.session_manager)
-            return await turn.run(start, lambda: self._equipment(definition, context))
+            return await turn.run(start, lambda: self._host.equip(definition, own_tools, context))
 
-    async def _equipment(self, definition: "Definition", context: Context) -> "Equipment":
-        from prompt_objects.turn import Equipment
-
-        lineup = await asyncio.to_thread(self._host.lineup_for, definition)
-        return Equipment(lineup, await self._host.tools(definition, context))
+    def _read(self) -> "tuple[Definition, Mapping[str, Tool]]":
+        definition = self.definition
+        return definition, self._host.own_tools(definition)
 
 
 def _as_message(message: str | Message) -> Message:

@@ -5,7 +5,7 @@ turn (an answer, an error, the person) leaves a history in which every call has 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, TypeAlias
 
@@ -104,45 +104,43 @@ class Turn:
 
     async def _begin(self, start: Start) -> None:
         await self.minutes.catch_up()
-        left = await asyncio.to_thread(self.unread.left, self.session)  # by a turn that a crash cut off
-        if start == "retry":
-            await self._save(left)
-            await self._take_again()
-        elif start == "resume":
-            await self._take_up(left)
-        else:
-            await self._save([*await self._lost_results(), *left, start])
-
-    async def _save(self, words: list[Message]) -> None:
-        """Take messages into the session, among them those that waited to be read."""
-        if words:
-            await self.minutes.save(*words)
-            if any("steers" in message for message in words):
-                await asyncio.to_thread(self.unread.forget, words)
-
-    async def _lost_results(self) -> list[Message]:
-        """Say of calls that an interrupted turn left without a result that nobody knows it."""
-        lost = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
-        if lost:
+        saved = await self.minutes.save_found(lambda: self._first_words(start))
+        if lost := sum(message.get("role") == "tool" for message in saved):
             told = "Left without a result by an interrupted turn, and marked as unknown"
-            notice(self.context, f"{told}: {count(len(lost), 'call')}.")
-        return [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in lost]
+            notice(self.context, f"{told}: {count(lost, 'call')}.")
+        await self._forget_unread(saved)
 
-    async def _take_up(self, left: list[Message]) -> None:
-        """Go on where the history stops; what is there counts."""
-        if not left and not await asyncio.to_thread(lambda: is_unfinished(self.session.history)):
+    def _first_words(self, start: Start) -> list[Message]:
+        """Return what is to be saved first: also what a turn that was cut off did not know, or not read any more."""
+        left = [] if self.session.is_draft else self.unread.left(self.session)
+        history = [*self.session.history, *left]
+        if start == "retry":
+            self._take_again(history)
+            return left
+        lost = [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in unanswered_calls(self.session.history)]
+        if start != "resume":
+            return [*lost, *left, start]
+        if not is_unfinished(history):
             problem = "There is nothing to go on with: no message is left without an answer."
             raise UsageError(problem, hint="/retry answers the last one anew, also where the answer was cut off.")
-        await self._save([*await self._lost_results(), *left])
+        return [*lost, *left]
 
-    async def _take_again(self) -> None:
+    def _take_again(self, history: list[Message]) -> None:
         """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
-        history = await asyncio.to_thread(lambda: self.session.history)
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
             raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
             self.minutes.replaces = (asked[-1] + 1, len(history))
+
+    async def _save(self, words: list[Message]) -> None:
+        """Take messages into the session, among them those that waited to be read."""
+        await self.minutes.save(*words)
+        await self._forget_unread(words)
+
+    async def _forget_unread(self, saved: Sequence[Message]) -> None:
+        if any("steers" in message for message in saved):
+            await asyncio.to_thread(self.unread.forget, saved)
 
     async def _answer(self, lineup: Lineup) -> Reply:
         """Let the model speak and call until there is an answer, or a limit is reached."""

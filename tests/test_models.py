@@ -35,7 +35,7 @@ async def test_each_model_is_connected_to_once_also_from_several_threads() -> No
 async def test_what_a_person_chose_is_used_for_all_and_nobody_stands_in_for_it() -> None:
     having = models("large")
     definition = asking_for("{use: small, fallback: [rehearsal]}")
-    lineup = having.lineup_for(definition)
+    lineup = await having.lineup_for(definition)
     assert lineup.connection.llm.model == "large"
     with pytest.raises(UsageError, match="nobody stands in"):
         lineup.move_on(UsageError("nobody stands in"))

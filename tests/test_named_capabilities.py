@@ -39,9 +39,8 @@ async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) 
         known = env.definition("scout")
     llm = ScriptedLLM()
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        session = env["scout"].session_manager.current()
         with pytest.raises(DefinitionError, match="Capability 'weather': there is no such tool"):
-            await env.tools(known, env.context().enter(known, session))
+            env.own_tools(known)
         with pytest.raises(DefinitionError, match="there is no such tool"):
             await env["scout"].receive("Go")
     assert llm.requests == []
@@ -64,9 +63,7 @@ async def test_a_prompt_object_that_is_removed_before_a_turn_has_its_tools_is_an
     tmp_path: Path,
 ) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
-        boss = env["boss"]
-        definition = boss.definition
-        context = env.context().enter(definition, boss.session_manager.current())
+        definition = env["boss"].definition
         (tmp_path / "objects" / "scout.yaml").unlink()
         with pytest.raises(DefinitionError, match="Capability 'scout': there is no such tool or prompt object"):
-            await env.tools(definition, context)
+            env.own_tools(definition)

@@ -30,7 +30,7 @@ from prompt_objects.errors import NotFound, PromptObjectsError, RateLimited, Sto
 from prompt_objects.llm import LLM, Completion, Request, Text, Usage
 from prompt_objects.llm.connect import Connection
 from prompt_objects.llm.lineup import Lineup
-from prompt_objects.message import request_messages
+from prompt_objects.message import Message, request_messages
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
@@ -129,9 +129,20 @@ async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path: 
         (child,) = env["scout"].session_manager.list()
         call = reply.session.history[1]["tool_calls"][0]
         assert child.parent == Parent(reply.session.id, call["id"])
+        assert child.name == "Default (boss)"
         asked = env.session_manager.get(child.id).history
         assert [m["content"] for m in asked] == ["Look around", "I see a tree"]
         assert reply.session.history[2]["content"] == "I see a tree"
+
+
+async def test_of_a_delegation_that_cannot_begin_no_empty_session_is_left(tmp_path: Path) -> None:
+    def break_it(_: Request) -> Message:
+        (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: [\n")
+        return calls(("scout", {"message": "Look around"}))
+
+    async with open_house(tmp_path, ScriptedLLM([break_it, "I cannot"])) as env:
+        assert (await env["boss"].receive("Go")).text == "I cannot"
+        assert env["scout"].session_manager.list() == []
 
 
 async def test_a_cycle_is_refused_before_anything_runs(tmp_path: Path) -> None:

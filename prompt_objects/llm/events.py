@@ -1,14 +1,15 @@
 """The events of an answer: server-sent ones, or the single document of a server that does not stream."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from prompt_objects.llm.answer import Nonsense
 
-__all__ = ["Event", "Patience", "events"]
+__all__ = ["Event", "Events", "Patience", "drain"]
 
+_LAST = b"[DONE]"
 _MOST_OF_EVENT = 10_000_000  # bytes
 _MOST_OF_ANSWER = 100_000_000  # bytes; each word comes wrapped in a few hundred
 _LAST_BYTES_SECONDS = 0.1  # for what follows the end of an answer
@@ -42,56 +43,68 @@ class Patience:
             yield chunk
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-    """Yield the events in a body until one says that it was the last; raises `Nonsense` where there is too much.
+class Events:
+    """The events in a body, found as its pieces come; a body that is a JSON document is one. Comments are none.
 
-    A body that is a JSON document is one event. Comments, which keep a connection alive, are none.
+    It `is_over` once an event has said that it was the last. Raises `Nonsense` where there is too much.
     """
-    name, data, is_document = "", bytearray(), False
-    async with aclosing(_lines(chunks)) as lines:
-        async for line in lines:
-            is_document = is_document or line.lstrip().startswith((b"{", b"["))
-            field, _, value = line.rstrip(b"\r\n").partition(b":")
-            if is_document:
-                data += line
-            elif field == b"data":
-                data += value.removeprefix(b" ") + b"\n"
-            elif field == b"event":
-                name = value.strip().decode(errors="replace")
-            elif not line.strip():
-                if data.startswith(b"[DONE]"):
-                    await _drain(lines)
-                    return
-                if data:
-                    yield Event(name, bytes(data))
-                name, data = "", bytearray()
-            if len(data) > _MOST_OF_EVENT:
-                raise Nonsense("sent more at once than any answer holds")
-    if data and not data.startswith(b"[DONE]"):
-        yield Event(name, bytes(data))
 
+    def __init__(self) -> None:
+        self.is_over = False
+        self._total = 0
+        self._line = bytearray()  # one that has no end yet
+        self._name = ""
+        self._data = bytearray()
+        self._is_document = False
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield lines with their ends."""
-    line, total = bytearray(), 0
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > _MOST_OF_ANSWER:
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """Yield the events that end in a piece."""
+        self._total += len(piece)
+        if self._total > _MOST_OF_ANSWER:
             raise Nonsense("went on for longer than any answer does")
-        for piece in chunk.splitlines(keepends=True):
-            line += piece
-            if len(line) > _MOST_OF_EVENT:
+        for part in piece.splitlines(keepends=True):
+            self._line += part
+            if len(self._line) + len(self._data) > _MOST_OF_EVENT:
                 raise Nonsense("sent more at once than any answer holds")
-            if piece.endswith(b"\n"):
-                yield bytes(line)
-                line.clear()
-    if line:
-        yield bytes(line)
+            if part.endswith(b"\n"):
+                event = self._take_line()
+                if event:
+                    yield event
+                if self.is_over:
+                    return
+
+    def end(self) -> Iterator[Event]:
+        """Yield what the body ends with, where it just breaks off."""
+        event = (self._take_line() if self._line else None) or self._take_event()
+        if event:
+            yield event
+
+    def _take_line(self) -> Event | None:
+        line = bytes(self._line)
+        self._line.clear()
+        self._is_document = self._is_document or line.lstrip().startswith((b"{", b"["))
+        field, _, value = line.rstrip(b"\r\n").partition(b":")
+        if self._is_document:
+            self._data += line
+        elif field == b"data":
+            self._data += value.removeprefix(b" ") + b"\n"
+        elif field == b"event":
+            self._name = value.strip().decode(errors="replace")
+        elif not line.strip():
+            return self._take_event()
+        return None
+
+    def _take_event(self) -> Event | None:
+        name, data = self._name, bytes(self._data)
+        self._name = ""
+        self._data.clear()
+        self.is_over = data.startswith(_LAST)
+        return Event(name, data) if data and not self.is_over else None
 
 
-async def _drain(lines: AsyncIterator[bytes]) -> None:
-    """Read to the end, which is mostly there already: only then can the connection be used again."""
+async def drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read what follows the end of an answer, mostly there already: only then can its connection be used again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_BYTES_SECONDS):
-            async for _ in lines:
+            async for _ in pieces:
                 pass

@@ -17,7 +17,7 @@ import msgspec
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm import Completion, Request, Text, Waiting
 from prompt_objects.llm.answer import Answer, Nonsense
-from prompt_objects.llm.events import Patience, events
+from prompt_objects.llm.events import Event, Events, Patience, drain
 from prompt_objects.llm.failures import Endpoint
 from prompt_objects.llm.retries import USUAL_RETRIES, pause_after
 from prompt_objects.spelling import did_you_mean
@@ -104,26 +104,32 @@ class OpenAILLM:
         """Yield the chunks of an answer; raises `LLMError`, and `Nonsense` for what is not JSON."""
         client = await self._client()
         from httpx2 import RequestError
-        from openai import APIError
 
         response = await self._open(client, request)
-        patience = Patience(self._timeout)
+        patience, events = Patience(self._timeout), Events()
         try:
-            async with (
-                aclosing(patience.with_each(response.aiter_raw())) as pieces,
-                aclosing(events(pieces)) as found,
-            ):
-                async for event in found:
-                    chunk = _decoded(event.data)
-                    told = _error_in(event.name, chunk)
-                    if told:
-                        raise self._endpoint.refusal(APIError("it did not say why", response.request, body=told))
-                    yield chunk
-                    patience.renew()
+            async with aclosing(patience.with_each(response.aiter_raw())) as pieces:
+                async for piece in pieces:
+                    for event in events.feed(piece):
+                        yield self._chunk(event, response)
+                        patience.renew()
+                    if events.is_over:
+                        await drain(pieces)
+                for event in events.end():
+                    yield self._chunk(event, response)
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.cut_off(error) from error
         finally:
             await response.aclose()
+
+    def _chunk(self, event: Event, response: "httpx2.Response") -> object:
+        from openai import APIError
+
+        chunk = _decoded(event.data)
+        told = _error_in(event.name, chunk)
+        if told:
+            raise self._endpoint.refusal(APIError("it did not say why", response.request, body=told))
+        return chunk
 
     async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
         """Send the request; raises `LLMError` where no answer begins."""

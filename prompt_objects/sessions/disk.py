@@ -23,6 +23,7 @@ __all__ = [
     "lock",
     "locked_file",
     "make_folder",
+    "open_in_folder",
     "open_private",
     "pread",
     "pwrite",
@@ -192,12 +193,20 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
+def open_in_folder(path: Path, flags: int) -> int:
+    """Open a file as `open_private` does, and make its folder where that is not there yet."""
+    try:
+        return open_private(path, flags)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        return open_private(path, flags)
+
+
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
     """Hold the lock on a file for a block; it is made, and its folder, where it is not there. Raises `StoreError`."""
     try:
-        make_folder(path.parent)
-        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+        descriptor = open_in_folder(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise failure("opened", path, error) from error
     try:

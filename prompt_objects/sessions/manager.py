@@ -15,7 +15,7 @@ from prompt_objects.sessions.journal import Deed, Operation, UndoJournal
 from prompt_objects.sessions.keys import pick
 from prompt_objects.sessions.last_used import LastUsed
 from prompt_objects.sessions.names import extended, free_name, is_id, valid_name
-from prompt_objects.sessions.record import Parent, SessionInfo, Trashed, new_id
+from prompt_objects.sessions.record import Parent, Record, SessionInfo, Trashed, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores import Store
 from prompt_objects.sessions.undo import Undone, undo_last
@@ -137,6 +137,13 @@ class SessionManager:
             name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
         info = self._begun(valid_name(name), po_name, parent)
         return Session(self.store, self.store.create(info, dict(metadata or {}), messages, numbered=numbered))
+
+    def draft(self, name: str, *, parent: Parent | None = None) -> Session:
+        """Return a session that is made with its first message, and not at all if none comes.
+
+        A name that is taken gets a number then.
+        """
+        return Session(self.store, Record(self._begun(valid_name(name), self._object(), parent), {}), is_draft=True)
 
     def rename(self, key: str, new_name: str) -> Session:
         """Give a session another name."""

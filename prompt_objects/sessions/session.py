@@ -42,12 +42,14 @@ class History(Sequence[Message]):
 class Session:
     """A live handle on one session; several may be open on the same one, and threads may share one.
 
-    What it shows is the session as it was when it was opened, plus what was appended or refreshed here.
+    What it shows is the session as it was when it was opened, plus what was appended or refreshed here. A draft is
+    in the store from its first message on; its name may get a number then.
     """
 
-    def __init__(self, store: Store, record: Record) -> None:
+    def __init__(self, store: Store, record: Record, *, is_draft: bool = False) -> None:
         self._store = store
         self._record = record
+        self._is_draft = is_draft
         self._messages: list[Message] | None = None
         self._lock = RLock()
 
@@ -97,6 +99,11 @@ class Session:
         return self.info.message_count
 
     @property
+    def is_draft(self) -> bool:
+        """Whether it is still to be made, with its first message."""
+        return self._is_draft
+
+    @property
     def metadata(self) -> Mapping[str, Any]:
         """What else was noted about it; changed by `set_metadata`."""
         return MappingProxyType(self._record.metadata)
@@ -104,15 +111,17 @@ class Session:
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata, durably. Raises what `append` raises, but for `Conflict`."""
         with self._lock:
-            changed = self._store.update(self.id, metadata=dict(metadata))
-            self._record = Record(self.info, changed.metadata)
+            changed = dict(metadata)
+            if not self._is_draft:
+                changed = self._store.update(self.id, metadata=changed).metadata
+            self._record = Record(self.info, changed)
 
     @property
     def history(self) -> Sequence[Message]:
         """The messages, oldest first; read from the store when this is first asked for."""
         with self._lock:
             if self._messages is None:
-                self._messages = self._store.read(self.id, 0, self.message_count)
+                self._messages = self._store.read(self.id, 0, self.message_count) if self.message_count else []
             return History(self._messages)
 
     def tail(self, k: int) -> list[Message]:
@@ -142,14 +151,20 @@ class Session:
         stamped = [_stamped(message, moment) for message in messages]
         with self._lock:
             known = self._record
-            info = self._store.append(known.info.id, stamped, expected=known.info.message_count)
-            self._record = Record(info, known.metadata)
+            if self._is_draft:
+                self._record = self._store.create(known.info, known.metadata, stamped, numbered=True)
+                self._is_draft = False
+            else:
+                info = self._store.append(known.info.id, stamped, expected=known.info.message_count)
+                self._record = Record(info, known.metadata)
             if self._messages is not None:
                 self._messages.extend(map(_copied, stamped))
 
     def refresh(self) -> list[Message]:
         """Catch up with other writers; return the messages that they added since this handle last looked."""
         with self._lock:
+            if self._is_draft:
+                return []
             known = self.message_count
             self._record = self._store.load(self.id)
             if self.message_count < known:

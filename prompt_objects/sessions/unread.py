@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from prompt_objects.message import Message
@@ -36,7 +37,7 @@ class Unread:
         kept = self._all()
         return [message for message in kept if message not in session.history]
 
-    def forget(self, read: list[Message]) -> None:
+    def forget(self, read: Sequence[Message]) -> None:
         """Take messages out that are in the session by now; raises `StoreError`."""
         with self._changing:
             rest = [message for message in self._all() if message not in read]

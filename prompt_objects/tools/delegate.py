@@ -1,13 +1,13 @@
 """A prompt object as a capability of another: a message in, its reply out, in a session of its own."""
 
 import asyncio
-from contextlib import nullcontext
 from typing import Any, Literal, Protocol
 
 from prompt_objects.context import Context
 from prompt_objects.errors import Busy, ToolError
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.names import extended
 from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools import Tool
@@ -58,8 +58,11 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
         if not isinstance(message, str) or not message.strip():
             raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
         child = context.delegate(receiver.name)
-        async with finding if mode == "continue" else nullcontext():  # calls side by side are to find the same one
-            session = await asyncio.to_thread(child_session, receiver.session_manager, context, mode)
+        if mode == "fresh":
+            session = receiver.session_manager.draft(**_beginning(context))
+        else:
+            async with finding:  # calls side by side are to find the same one
+                session = await asyncio.to_thread(_session_to_continue, receiver.session_manager, context)
         try:
             answer = await receiver.receive(message, child, session, wait=PATIENCE_SECONDS)
         except Busy as busy:
@@ -87,14 +90,17 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
     )
 
 
-def child_session(manager: SessionManager, context: Context, mode: str) -> Session:
-    """Find or make the session in which a call of `context` is answered."""
+def _session_to_continue(manager: SessionManager, context: Context) -> Session:
+    beginning = _beginning(context)
+    for info in manager.list():
+        if info.parent and info.parent.session == beginning["parent"].session:
+            return manager.get(info.id)
+    return manager.create(**beginning, numbered=True)
+
+
+def _beginning(context: Context) -> dict[str, Any]:
+    """Return what the session in which a call of `context` is answered begins with."""
     if context.session is None or context.call_id is None:
         raise ToolError("Only a running turn can ask another prompt object.")
-    if mode == "continue":
-        for info in manager.list():
-            if info.parent and info.parent.session == context.session.id:
-                return manager.get(info.id)
-    parent = Parent(session=context.session.id, call=context.call_id)
-    name = f"{context.path[-1]}: {context.session.name}"[:80]
-    return manager.create(name, numbered=True, parent=parent)
+    name = extended(context.session.name, f"({context.path[-1]})")
+    return {"name": name, "parent": Parent(session=context.session.id, call=context.call_id)}

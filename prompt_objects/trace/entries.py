@@ -113,8 +113,7 @@ def _size(text: str) -> int:
 
 def add_lines(path: Path, lines: bytes) -> None:
     """Add lines to a file, below one that a killed program may have left without its end. Raises `OSError`."""
-    disk.make_folder(path.parent)
-    descriptor = disk.open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    descriptor = disk.open_in_folder(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
         is_torn = size > 0 and disk.pread(descriptor, 1, size - 1) != b"\n"

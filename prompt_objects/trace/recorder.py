@@ -53,9 +53,10 @@ class Recorder:
                 self._tell("Some of what happened is missing in traces: the disk is too slow for it.")
                 return
             self._waiting.append(event)
-            self._changed.notify_all()
             if self._thread is None:
                 self._start()
+            elif len(self._waiting) == 1:  # for more it is awake, and each call would have it take turns with us
+                self._changed.notify_all()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._write, name="trace", daemon=True)

@@ -78,8 +78,8 @@ def test_programs_get_all_of_it_as_the_page_says(house: Path) -> None:
 
 
 def test_what_was_said_in_another_process_is_there_when_it_ended(tmp_path: Path, house: Path) -> None:
-    run("-p", "Hello", "--object", "scout", "--session", "boss: Default", cwd=house)
-    printed: dict[str, Any] = json.loads(run("trace", "boss: Default", "--json", cwd=house).stdout)
+    run("-p", "Hello", "--object", "scout", "--session", "Default (boss)", cwd=house)
+    printed: dict[str, Any] = json.loads(run("trace", "Default (boss)", "--json", cwd=house).stdout)
     assert [(turn["run"] is None, turn["asker"]) for turn in printed["turns"]] == [(False, "boss"), (False, None)]
 
 

@@ -238,6 +238,19 @@ class TestNames:
             assert sum(pool.map(make, managers)) == 1
         assert [info.name for info in managers[0].list()] == ["Same"]
 
+    def test_many_at_once_get_the_lowest_numbers_each_its_own(self, open_again: Opener) -> None:
+        managers = [SessionManager(open_again(), "reader") for _ in range(4)]
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda n: managers[n % 4].create("Same", numbered=True).name, range(24)))
+        assert set(made) == {"Same", *(f"Same {number}" for number in range(2, 25))}
+        assert {info.name for info in managers[0].list()} == set(made)
+
+    def test_an_id_that_is_taken_is_refused_also_where_the_name_may_get_a_number(self, store: Store) -> None:
+        taken = SessionManager(store, "reader").create("Notes")
+        with pytest.raises(StoreError, match="already"):
+            store.create(replace(taken.info, name="Other"), {}, numbered=True)
+        assert store.load(taken.id).info.name == "Notes"
+
     def test_many_at_once_make_one_default(self, open_again: Opener) -> None:
         managers = [SessionManager(open_again(), "reader") for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:

@@ -54,6 +54,37 @@ def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manage
     assert manager.current().name == "New"
 
 
+def test_a_draft_is_made_with_its_first_message_and_not_before(manager: SessionManager, manager_again: Again) -> None:
+    draft = manager.draft("Notes", parent=Parent(session="s", call="c"))
+    draft.set_metadata({"a": 1})
+    assert (draft.refresh(), list(draft.history), draft.tail(3), manager.list()) == ([], [], [], [])
+    draft.append({"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"})
+    found = manager_again().get(draft.id)
+    assert (found.name, found.parent, found.metadata) == ("Notes", draft.parent, {"a": 1})
+    assert found.history == draft.history
+    draft.append({"role": "user", "content": "Bye"})
+    assert [message["content"] for message in manager_again().get("Notes").history] == ["Hello", "Hi", "Bye"]
+
+
+def test_a_draft_whose_name_is_taken_by_then_gets_a_number(manager: SessionManager) -> None:
+    drafts = [manager.draft("Notes") for _ in range(3)]
+    for draft in drafts:
+        draft.append({"role": "user", "content": "Hello"})
+    assert [draft.name for draft in drafts] == ["Notes", "Notes 2", "Notes 3"]
+    assert sorted(names(manager)) == ["Notes", "Notes 2", "Notes 3"]
+
+
+def test_a_draft_whose_first_message_is_refused_is_one_still(manager: SessionManager) -> None:
+    draft = manager.draft("Notes")
+    with pytest.raises(UsageError):
+        draft.append({"role": "user", "content": float("nan")})
+    assert manager.list() == []
+    draft.append({"role": "user", "content": "Hello"})
+    assert names(manager) == ["Notes"]
+    with pytest.raises(InvalidName):
+        manager.draft("")
+
+
 def test_a_garbled_pointer_is_ignored(manager: SessionManager, tmp_path: Path, manager_again: Again) -> None:
     session = manager.current()
     for garbage in (

@@ -163,10 +163,10 @@ def test_a_conversation_between_prompt_objects_can_be_watched(
     open_().send("Ask the reader\r")
     ben = open_()
     ben.wait_until(lambda: len(openai_server.received) == 2, "the reader to be asked")
-    ben.send("/watch guide: Default\r")
+    ben.send("/watch Default (guide)\r")
     ben.wait_for("What is there?")
     gate.set()
-    ben.wait_for("guide: Default is free.")
+    ben.wait_for("Default (guide) is free.")
     assert "A tree." in ben.text()
 
 

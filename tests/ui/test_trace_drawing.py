@@ -43,7 +43,7 @@ def asking() -> TracedTurn:
     below = turn(
         said("user", "Look"),
         said("assistant", "Seen", model="small", took=TOOK),
-        session=session("boss: Notes", "scout"),
+        session=session("Notes (boss)", "scout"),
         asker="boss",
         ended_at=at(2),
     )

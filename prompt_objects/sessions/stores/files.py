@@ -120,14 +120,15 @@ class FileStore:
             info = replace(info, name=self._entries.name_for(info, numbered=numbered))
             if self._live.has(info.id) or self._trash.holds(info.id):
                 raise exists(info.id)
-            chunks = list(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
+            data = b"".join(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
             self._index.doubt(info.id)
             try:
-                disk.replace_file(path, chunks)
+                disk.replace_file(path, [data])
             except OSError as error:
                 path.unlink(missing_ok=True)
                 raise disk.failure("written", path, error) from error
-            self._entries.follow(info)
+            with self._index.following():
+                self._index.add(info)
         return Record(info, metadata)
 
     def append(

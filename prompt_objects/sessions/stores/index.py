@@ -145,8 +145,8 @@ class Index:
     def names(self, po_name: str, start: str) -> set[str]:
         """Return the names of a prompt object's sessions that begin so; searches like `has_name`."""
         self._see_to_agreement()
-        start_part, po_part = re.escape(encoded(start)[1:-1]), re.escape(encoded(po_name))
-        return self._open().texts(rb'"name":("%s(?:[^"\\]|\\.)*"),"po_name":%s,' % (start_part, po_part))
+        pattern = rb'"name":("(?:[^"\\]|\\.)*"),"po_name":%s,' % re.escape(encoded(po_name))
+        return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
 
     def has_name(self, name: str, po_name: str) -> bool:
         """Is there a session of that name? Searches for the bytes, which takes a tenth of reading them all."""
@@ -165,6 +165,10 @@ class Index:
         else:
             with self._doubting(info.id):
                 self._move(info, spot)
+
+    def add(self, info: SessionInfo) -> None:
+        """Write the entry of a session that is in doubt, and known to have none: none is looked for."""
+        self._move(info, None)
 
     def _move(self, info: SessionInfo, before: Spot | None) -> None:
         file = self._open()

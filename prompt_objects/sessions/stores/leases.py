@@ -87,9 +87,8 @@ class Leases:
         """Have a session to oneself. Raises `Busy`, `NotFound` for what cannot be an id, and `StoreError`."""
         path = self._path(session_id)
         try:
-            disk.make_folder(self._folder)
             for _ in range(_ATTEMPTS):
-                lease = FileLease(path, disk.open_private(path, os.O_RDWR | os.O_CREAT), self._held)
+                lease = FileLease(path, disk.open_in_folder(path, os.O_RDWR | os.O_CREAT), self._held)
                 if lease.try_lock() and lease.is_current():
                     self._held.add(lease)
                     return _signed(lease, holder)
