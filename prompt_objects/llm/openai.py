@@ -7,7 +7,7 @@ what the types promise. Nothing here reads the environment; `connect` does.
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -85,11 +85,13 @@ class OpenAILLM:
     async def _attempt(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
         answer = Answer()
         try:
-            async with aclosing(self._chunks(request)) as chunks:
-                async for chunk in chunks:
-                    text = answer.add(chunk)
+            async with aclosing(self._chunks(request)) as pieces:
+                async for chunks in pieces:
+                    text, error = _added(answer, chunks)
                     if text:
                         yield Text(text)
+                    if error:
+                        raise error
             yield answer.completion()
         except Nonsense as error:
             raise self._endpoint.broken(str(error)) from error
@@ -100,8 +102,11 @@ class OpenAILLM:
         if client is not None:
             await client.close()
 
-    async def _chunks(self, request: Request) -> AsyncGenerator[object, None]:
-        """Yield the chunks of an answer; raises `LLMError`, and `Nonsense` for what is not JSON."""
+    async def _chunks(self, request: Request) -> AsyncGenerator[Iterator[object], None]:
+        """Yield the chunks of an answer, each time those that came together, to be gone through at once.
+
+        Raises `LLMError`, as going through them may, besides `Nonsense` for what is not JSON.
+        """
         client = await self._client()
         from httpx2 import RequestError
 
@@ -110,21 +115,19 @@ class OpenAILLM:
         try:
             async with aclosing(patience.with_each(response.aiter_raw())) as pieces:
                 async for piece in pieces:
-                    for event in events.feed(piece):
-                        yield self._chunk(event, response)
-                        patience.renew()
+                    yield (self._chunk(event, response, patience) for event in events.feed(piece))
                     if events.is_over:
                         await drain(pieces)
-                for event in events.end():
-                    yield self._chunk(event, response)
+                yield (self._chunk(event, response, patience) for event in events.end())
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.cut_off(error) from error
         finally:
             await response.aclose()
 
-    def _chunk(self, event: Event, response: "httpx2.Response") -> object:
+    def _chunk(self, event: Event, response: "httpx2.Response", patience: Patience) -> object:
         from openai import APIError
 
+        patience.renew()
         chunk = _decoded(event.data)
         told = _error_in(event.name, chunk)
         if told:
@@ -218,6 +221,17 @@ class OpenAILLM:
             )
         except InvalidURL as error:
             raise self._endpoint.no_way("its address is not a URL", "Check base_url.") from error
+
+
+def _added(answer: Answer, chunks: Iterator[object]) -> tuple[str, Exception | None]:
+    """Add chunks to an answer; return the text that they add, and what is wrong with the next one, if anything is."""
+    said: list[str] = []
+    try:
+        for chunk in chunks:
+            said.append(answer.add(chunk))  # noqa: PERF401 - what was said before an error counts
+    except (LLMError, Nonsense) as error:
+        return "".join(said), error
+    return "".join(said), None
 
 
 def _decoded(data: bytes) -> object:

@@ -5,6 +5,7 @@ It is imported where a connection is made, not before: its libraries take half a
 
 import asyncio
 import os
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,10 +13,13 @@ import httpx2
 from openai import APITimeoutError, DefaultAsyncHttpxClient
 
 from prompt_objects.llm.failures import Endpoint
+from prompt_objects.llm.lanes import Lanes
 
 __all__ = ["Wire", "is_compressed", "open_wire"]
 
 _CONNECT_SECONDS = 5.0
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # a lane has few
+_WITHOUT_PROXY = ""  # a pattern for addresses: those that no other is for
 _MOST_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
 _OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -43,10 +47,14 @@ class Wire(DefaultAsyncHttpxClient):
 
 def open_wire(endpoint: Endpoint, timeout: float) -> Wire:
     """Get ready to connect; raises `Unreachable` where the environment's proxy or certificates cannot be used."""
+    trust_env = not _is_loopback(endpoint.base_url)  # a proxy would not find this machine's servers
     try:
+        certificates = httpx2.create_ssl_context(trust_env=trust_env)
         return Wire(
             timeout=httpx2.Timeout(timeout, connect=min(_CONNECT_SECONDS, timeout)),
-            trust_env=not _is_loopback(endpoint.base_url),  # a proxy would not find this machine's servers
+            trust_env=trust_env,
+            verify=certificates,
+            mounts={_WITHOUT_PROXY: Lanes(partial(httpx2.AsyncHTTPTransport, verify=certificates, limits=_LIMITS))},
             headers={"Accept-Encoding": "identity"},  # a few compressed bytes can be gigabytes
         )
     except OSError as error:
