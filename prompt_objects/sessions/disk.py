@@ -26,6 +26,7 @@ __all__ = [
     "open_in_folder",
     "open_private",
     "pread",
+    "put_file",
     "pwrite",
     "read_file",
     "remove_folder",
@@ -270,13 +271,24 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -
 
     Without `durable` it may be missing after a crash of the machine. Raises `OSError`, the old one untouched.
     """
+    _replace(path, chunks, synced=durable)
+    if durable:
+        sync_folder(path.parent)
+
+
+def put_file(path: Path, chunks: Iterable[bytes]) -> None:
+    """Do what `replace_file` does, but that it is certain to last only after a `sync_folder`."""
+    _replace(path, chunks, synced=True)
+
+
+def _replace(path: Path, chunks: Iterable[bytes], *, synced: bool) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
             for chunk in chunks:
                 write_all(descriptor, chunk)
-            if durable:
+            if synced:
                 sync(descriptor)
         finally:
             os.close(descriptor)
@@ -284,5 +296,3 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if durable:
-        sync_folder(path.parent)

@@ -1,6 +1,6 @@
 """What the index of a file store says of its sessions, kept true to their files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
@@ -49,11 +49,17 @@ class Entries:
         if self.index.has_name(name, po_name):
             raise name_taken(name, po_name, self._names_like(name, po_name))
 
-    def name_for(self, info: SessionInfo, *, numbered: bool) -> str:
-        """Return what a session can be called that comes: as it says, or with a number where it may have one."""
-        if not numbered:
-            self.check_name(info.name, info.po_name)
-        return free_name(info.name, self._names_like(info.name, info.po_name)) if numbered else info.name
+    def name_for(self, info: SessionInfo, *, numbered: bool, given: Collection[str] = ()) -> str:
+        """Return what a session can be called that comes: as it says, or with a number where it may have one.
+
+        Names that were just `given` are taken, too, but not in the index yet. Raises `NameTaken`.
+        """
+        if numbered:
+            return free_name(info.name, self._names_like(info.name, info.po_name).union(given))
+        if info.name in given:
+            raise name_taken(info.name, info.po_name, self._names_like(info.name, info.po_name).union(given))
+        self.check_name(info.name, info.po_name)
+        return info.name
 
     def _names_like(self, name: str, po_name: str) -> set[str]:
         return self.index.names(po_name, common_start(name))

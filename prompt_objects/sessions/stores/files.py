@@ -6,24 +6,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.holder import Holder
 from prompt_objects.message import Message, now, timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed, head_of
+from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.archives import Archives
-from prompt_objects.sessions.stores.contents import document, gone, padded
+from prompt_objects.sessions.stores.contents import gone
 from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.entries import Entries
 from prompt_objects.sessions.stores.examination import Examination
 from prompt_objects.sessions.stores.leases import FileLease, Leases
 from prompt_objects.sessions.stores.mending import Mending
+from prompt_objects.sessions.stores.newcomers import Newcomers
 from prompt_objects.sessions.stores.open_files import OpenFiles
-from prompt_objects.sessions.stores.refusals import check_size, conflict, exists
+from prompt_objects.sessions.stores.refusals import check_size, conflict
 from prompt_objects.sessions.stores.session_file import SessionFile
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 from prompt_objects.sessions.stores.trash import Trash
@@ -52,6 +51,7 @@ class FileStore:
         self._archives = Archives(self._live, self._entries)
         self._files = OpenFiles(self._live, self._index, self._archives, self._notices)
         self._trash = Trash(self._live, self._entries, self._notices)
+        self._newcomers = Newcomers(self._live, self._trash, self._entries)
 
     def forget_parent(self) -> None:
         """In a forked child, use descriptors of its own: a lock on a shared one would be its parent's, too."""
@@ -110,26 +110,11 @@ class FileStore:
     ) -> Record:
         """Begin a session."""
         history = list(messages)
-        info = summed(info, history)
-        path = self._live.file(info.id)
         try:
             disk.make_folder(self._live.path)
         except OSError as error:
             raise disk.failure("made", self._live.path, error) from error
-        with self._index:
-            info = replace(info, name=self._entries.name_for(info, numbered=numbered))
-            if self._live.has(info.id) or self._trash.holds(info.id):
-                raise exists(info.id)
-            data = b"".join(padded(document(head_of(info, metadata), history, timestamp(info.updated_at))))
-            self._index.doubt(info.id)
-            try:
-                disk.replace_file(path, [data])
-            except OSError as error:
-                path.unlink(missing_ok=True)
-                raise disk.failure("written", path, error) from error
-            with self._index.following():
-                self._index.add(info)
-        return Record(info, metadata)
+        return Record(self._newcomers.make(summed(info, history), metadata, history, numbered=numbered), metadata)
 
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
