@@ -1,0 +1,94 @@
+"""Connections in lanes: a pool has few requests under way, however many there are, and gets each place back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+
+from openai_server import OpenAIServer, text
+from prompt_objects.llm import Request
+from prompt_objects.llm.lanes import Lanes
+from prompt_objects.llm.openai import OpenAILLM
+
+REQUEST = httpx2.Request("GET", "http://127.0.0.1/")
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
+
+
+class Body(httpx2.AsyncByteStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"Hello"
+
+
+class Pool(httpx2.AsyncBaseTransport):
+    """Answers everything, or, while `fails`, nothing."""
+
+    fails = False
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.is_closed = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if Pool.fails:
+            raise httpx2.ConnectError("refused")
+        self.requests += 1
+        return httpx2.Response(200, stream=Body())
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+async def test_another_pool_is_opened_only_where_all_are_busy() -> None:
+    pools: list[Pool] = []
+
+    def open_pool() -> Pool:
+        pools.append(Pool())
+        return pools[-1]
+
+    lanes = Lanes(open_pool)
+    under_way = [await lanes.handle_async_request(REQUEST) for _ in range(20)]
+    assert [pool.requests for pool in pools] == [8, 8, 4]
+    assert [chunk async for chunk in under_way[0].aiter_raw()] == [b"Hello"]
+    for response in under_way:
+        await response.aclose()
+        await response.aclose()
+    for _ in range(8):
+        await lanes.handle_async_request(REQUEST)
+    assert [pool.requests for pool in pools] == [16, 8, 4]
+    await lanes.aclose()
+    assert all(pool.is_closed for pool in pools)
+
+
+async def test_a_request_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools: list[Pool] = []
+
+    def open_pool() -> Pool:
+        pools.append(Pool())
+        return pools[-1]
+
+    lanes = Lanes(open_pool)
+    monkeypatch.setattr(Pool, "fails", True)
+    for _ in range(20):
+        with pytest.raises(httpx2.ConnectError):
+            await lanes.handle_async_request(REQUEST)
+    assert len(pools) == 1
+
+
+async def test_many_at_once_use_their_connections_again(server: OpenAIServer) -> None:
+    llm = OpenAILLM("m", base_url=server.base_url)
+
+    async def ask() -> None:
+        async for _ in llm.stream(Request([{"role": "user", "content": "Hello"}])):
+            pass
+
+    for _ in range(2):
+        server.script(*[text("Hi")] * 20)
+        await asyncio.gather(*(ask() for _ in range(20)))
+    assert len({received.client for received in server.received}) <= 20
+    await llm.close()
