@@ -49,6 +49,13 @@ def test_a_fault_at_any_place_in_any_operation_loses_nothing(
     assert totals.count("nothing lost") == len(SAMPLE)
 
 
+def test_a_fault_at_any_place_where_threads_make_sessions_together_loses_nothing(
+    memory_folder: Path, below_python: dict[str, str]
+) -> None:
+    totals = totals_of("faulty_newcomers.py", memory_folder, *SAMPLE, *ALL, below=below_python)
+    assert totals.count("nothing lost") == len((*SAMPLE, *ALL))
+
+
 def test_faults_are_found_without_a_compiler_too(memory_folder: Path) -> None:
     assert "nothing lost" in totals_of("faulty_turns.py", make_scout(memory_folder), "EROFS lasting", below={})
 
