@@ -65,9 +65,9 @@ class Capabilities:
         return {tool.name: tool for tool in tools}
 
     async def with_servers(
-        self, own: "Mapping[str, Tool]", definition: "Definition", context: Context
+        self, definition: "Definition", context: Context, own: "Mapping[str, Tool]"
     ) -> "Mapping[str, Tool]":
-        """Add to them what MCP servers offer of what the definition names."""
+        """Return `own`, and behind it what MCP servers offer of what the definition names."""
         if not any(capability.kind == "mcp" for capability in definition.capabilities):
             return own
         offers = await self._servers.tools(definition.capabilities, context, own)
@@ -78,7 +78,7 @@ class Capabilities:
         from prompt_objects.graph.links import require
 
         own = [capability for capability in definition.capabilities if capability.kind != "mcp"]
-        if own:  # or there is no folder to be looked at
+        if own:  # else the folder need not be looked at
             objects, tools = self._objects(), self.toolbox.tools
             for capability in own:
                 yield require(capability, definition, objects=objects, tools=tools)

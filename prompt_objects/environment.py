@@ -1,5 +1,6 @@
 """An environment: a folder of prompt objects, made live. It owns their sessions, models and news."""
 
+import asyncio
 import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
@@ -244,12 +245,18 @@ class Environment:
         """
         return self.capabilities.own(definition)
 
-    async def equip(self, definition: "Definition", own_tools: "Mapping[str, Tool]", context: Context) -> "Equipment":
-        """Return the models that a definition asks for, and its own capabilities with those of MCP servers."""
+    async def equip(
+        self, definition: "Definition", context: Context, own_tools: "Mapping[str, Tool] | None" = None
+    ) -> "Equipment":
+        """Return the models that a definition asks for, and all capabilities that it names: `own_tools`, and others.
+
+        Raises `UsageError` where no model is set up, and `DefinitionError`.
+        """
         from prompt_objects.turn import Equipment
 
         lineup = await self.models.lineup_for(definition)
-        return Equipment(lineup, await self.capabilities.with_servers(own_tools, definition, context))
+        own_tools = own_tools if own_tools is not None else await asyncio.to_thread(self.own_tools, definition)
+        return Equipment(lineup, await self.capabilities.with_servers(definition, context, own_tools))
 
     @property
     def _tools(self) -> "Mapping[str, Tool]":

@@ -1,9 +1,9 @@
 """A turn's exchange with models: requests, each answered by the first of a lineup that does, within the budget."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from prompt_objects.budget import PRICES_HINT, Budget
 from prompt_objects.bus import Spent, TextDelta
@@ -23,10 +23,7 @@ from prompt_objects.tools import Tool
 
 __all__ = ["Exchange"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_FEW_MESSAGES = 100  # gone through before a thread would have begun
+_FEW_MESSAGES = 100  # put together, whatever their length, before a thread would have begun
 _TOLD_SECONDS = 1.0  # of what is shorter nobody is told
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
@@ -55,7 +52,7 @@ class Exchange:
         and `StoreError`.
         """
         while True:
-            request = await self._aside(self._request, tools, limit)
+            request = await self._request(tools, limit)
             said: list[str] = []
             try:
                 completion = await self._listen(lineup.connection, request, said, is_last=limit is not None)
@@ -70,13 +67,12 @@ class Exchange:
             else:
                 return await self._save_answer(completion, lineup.connection.llm.model, may_call=bool(tools))
 
-    async def _aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do what goes through all messages: in a thread, where it takes milliseconds in which no turn would move."""
+    async def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         if self._session.message_count <= _FEW_MESSAGES:
-            return work(*args, **kwargs)
-        return await asyncio.to_thread(work, *args, **kwargs)
+            return self._build_request(tools, limit)
+        return await asyncio.to_thread(self._build_request, tools, limit)
 
-    def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
+    def _build_request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         messages = request_messages(self._definition.prompt, self._session.history, without=self._minutes.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
@@ -93,7 +89,8 @@ class Exchange:
     ) -> Completion:
         """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
         async with Purchase(self._budget, connection.pricing, request, said, is_last=is_last) as purchase:
-            prefix = asyncio.ensure_future(self._aside(self._prefix, connection, request))  # while the model is at it
+            # Meanwhile, in a thread: of a long history it takes some milliseconds, in which no turn would move.
+            prefix = asyncio.get_running_loop().run_in_executor(None, self._prefix, connection, request)
             try:
                 async with self._budget.in_time():
                     completion = await self._stream(connection, purchase.request, said)

@@ -36,7 +36,7 @@ class Holder(Struct, frozen=True, kw_only=True):
         return f"{self.user} (process {self.process} on {self.host}, since {since})"
 
 
-@cache
+@cache  # it reads a file, and every turn asks
 def _login() -> str:
     import getpass
 

@@ -47,7 +47,10 @@ class Minutes:
         await self.save_found(lambda: messages)
 
     async def save_found(self, find: Callable[[], Sequence[Message]]) -> Sequence[Message]:
-        """Save what `find` returns, which is called in the thread that saves; raises what `save` raises."""
+        """Save what `find` returns, which is called in the thread that saves, and tell of it.
+
+        Raises what `save` raises, and what `find` does.
+        """
         return await to_the_end(self._save_and_tell(find))
 
     async def _save_and_tell(self, find: Callable[[], Sequence[Message]]) -> Sequence[Message]:
@@ -65,7 +68,8 @@ class Minutes:
 
     def _find_and_append(self, find: Callable[[], Sequence[Message]]) -> tuple[Sequence[Message], list[Message], str]:
         messages = find()
-        return messages, *(self._append(messages) if messages else ([], ""))
+        came, told = self._append(messages) if messages else ([], "")
+        return messages, came, told
 
     def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
         """Add messages to the session; return those that others added just before, and what a person should know."""

@@ -32,8 +32,14 @@ class Host(Protocol):
     def own_tools(self, definition: "Definition") -> "Mapping[str, Tool]":
         """Return the capabilities that a definition names, but those of MCP servers; raises `DefinitionError`."""
 
-    async def equip(self, definition: "Definition", own_tools: "Mapping[str, Tool]", context: Context) -> "Equipment":
-        """Return the models that a definition asks for, and all capabilities that it names."""
+    async def equip(
+        self, definition: "Definition", context: Context, own_tools: "Mapping[str, Tool] | None" = None
+    ) -> "Equipment":
+        """Return the models that a definition asks for, and all capabilities that it names.
+
+        `own_tools` are not looked for again where they are known. Raises `UsageError` where no model is set up, and
+        `DefinitionError`.
+        """
 
     @property
     def occupancy(self) -> "Occupancy":
@@ -163,14 +169,18 @@ class PromptObject:
         if session is None:
             session = await asyncio.to_thread(self.session_manager.current)
         async with self._host.occupancy.turn(session.id, wait):  # before anything is waited for: they go as they came
-            definition, own_tools = await asyncio.to_thread(self._read)
+            definition, own_tools = await asyncio.to_thread(self._read, session)
             context = (context or self._host.context()).enter(definition, session)
             turn = Turn(definition, context, session, self.session_manager)
-            return await turn.run(start, lambda: self._host.equip(definition, own_tools, context))
+            return await turn.run(start, lambda: self._host.equip(definition, context, own_tools))
 
-    def _read(self) -> "tuple[Definition, Mapping[str, Tool]]":
+    def _read(self, session: Session) -> "tuple[Definition, Mapping[str, Tool] | None]":
+        """Read the definition; the capabilities, too, where the message is one of a call, and stands there already.
+
+        What a person says is saved before anything may fail.
+        """
         definition = self.definition
-        return definition, self._host.own_tools(definition)
+        return definition, self._host.own_tools(definition) if session.is_draft else None
 
 
 def _as_message(message: str | Message) -> Message:

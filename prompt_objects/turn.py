@@ -105,14 +105,14 @@ class Turn:
     async def _begin(self, start: Start) -> None:
         await self.minutes.catch_up()
         saved = await self.minutes.save_found(lambda: self._first_words(start))
-        if lost := sum(message.get("role") == "tool" for message in saved):
+        if lost := sum(message.get("role") == "tool" for message in saved):  # all else that is saved first was said
             told = "Left without a result by an interrupted turn, and marked as unknown"
             notice(self.context, f"{told}: {count(lost, 'call')}.")
         await self._forget_unread(saved)
 
     def _first_words(self, start: Start) -> list[Message]:
         """Return what is to be saved first: also what a turn that was cut off did not know, or not read any more."""
-        left = [] if self.session.is_draft else self.unread.left(self.session)
+        left = self.unread.left(self.session)
         history = [*self.session.history, *left]
         if start == "retry":
             self._take_again(history)

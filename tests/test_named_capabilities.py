@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from houses import open_house
+from prompt_objects.bus import Event
 from prompt_objects.environment import Environment
 from prompt_objects.errors import DefinitionError
 from prompt_objects.testing import ScriptedLLM, calls
@@ -44,6 +45,19 @@ async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) 
         with pytest.raises(DefinitionError, match="there is no such tool"):
             await env["scout"].receive("Go")
     assert llm.requests == []
+
+
+async def test_what_a_person_says_is_saved_before_capabilities_are_looked_for(tmp_path: Path) -> None:
+    class Remover:
+        def put(self, event: Event) -> None:
+            (tmp_path / "objects" / "scout.yaml").unlink(missing_ok=True)
+
+    async with open_house(tmp_path, ScriptedLLM()) as env:
+        session = env["boss"].session_manager.create()
+        env.bus.attach(Remover())
+        with pytest.raises(DefinitionError, match="Capability 'scout'"):
+            await env["boss"].receive("A long text", session=session)
+        assert [message["content"] for message in env.session_manager.get(session.id).history] == ["A long text"]
 
 
 async def test_a_definition_that_changes_to_a_tool_that_is_not_there_delegates_no_more(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Patience:
 class Events:
     """The events in a body, found as its pieces come; a body that is a JSON document is one. Comments are none.
 
-    It `is_over` once an event has said that it was the last. Raises `Nonsense` where there is too much.
+    It `is_over` once `[DONE]` came. Raises `Nonsense` where there is too much.
     """
 
     def __init__(self) -> None:

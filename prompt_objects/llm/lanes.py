@@ -1,12 +1,15 @@
 """Connections in lanes: several small pools, where one would look at all of its connections for every request."""
 
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack
 
 import httpx2
 
 __all__ = ["Lanes"]
 
 _MOST_AT_ONCE = 8  # in a lane
+_KEEP_SECONDS = 5.0  # so long a pool keeps a connection, too
 
 
 class Lanes(httpx2.AsyncBaseTransport):
@@ -22,6 +25,7 @@ class Lanes(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; its lane is free for another when the response is closed."""
+        await self._close_idle()
         lane = next((lane for lane in self._lanes if lane.under_way < _MOST_AT_ONCE), None)
         if lane is None:
             lane = _Lane(self._open_pool())
@@ -30,21 +34,36 @@ class Lanes(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for lane in self._lanes:
-            await lane.pool.aclose()
+        lanes, self._lanes = self._lanes, []
+        await _close(lanes)
+
+    async def _close_idle(self) -> None:
+        """Close the lanes that nobody needed for a while: a pool itself does so only when it is used again."""
+        idle = [lane for lane in self._lanes[1:] if lane.idle_seconds > _KEEP_SECONDS]
+        self._lanes = [lane for lane in self._lanes if lane not in idle]
+        await _close(idle)
 
 
 class _Lane:
     def __init__(self, pool: httpx2.AsyncBaseTransport) -> None:
         self.pool = pool
         self.under_way = 0
+        self._idle_since = 0.0
+
+    @property
+    def idle_seconds(self) -> float:
+        return 0.0 if self.under_way else time.monotonic() - self._idle_since
+
+    def free(self) -> None:
+        self.under_way -= 1
+        self._idle_since = time.monotonic()
 
     async def send(self, request: httpx2.Request) -> httpx2.Response:
         self.under_way += 1
         try:
             response = await self.pool.handle_async_request(request)
         except BaseException:
-            self.under_way -= 1
+            self.free()
             raise
         assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - of an asynchronous pool
         response.stream = _Body(response.stream, self)
@@ -67,4 +86,11 @@ class _Body(httpx2.AsyncByteStream):
             await self._stream.aclose()
         finally:
             if lane is not None:
-                lane.under_way -= 1
+                lane.free()
+
+
+async def _close(lanes: Iterable[_Lane]) -> None:
+    """Close them all, also where one fails at it."""
+    async with AsyncExitStack() as stack:
+        for lane in lanes:
+            stack.push_async_callback(lane.pool.aclose)

@@ -115,19 +115,22 @@ class OpenAILLM:
         try:
             async with aclosing(patience.with_each(response.aiter_raw())) as pieces:
                 async for piece in pieces:
-                    yield (self._chunk(event, response, patience) for event in events.feed(piece))
+                    found = list(events.feed(piece))
+                    yield (self._chunk(event, response) for event in found)
                     if events.is_over:
                         await drain(pieces)
-                yield (self._chunk(event, response, patience) for event in events.end())
+                        return
+                    if found:  # now that they are gone through: silence is the server's, not the reader's
+                        patience.renew()
+                yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.cut_off(error) from error
         finally:
             await response.aclose()
 
-    def _chunk(self, event: Event, response: "httpx2.Response", patience: Patience) -> object:
+    def _chunk(self, event: Event, response: "httpx2.Response") -> object:
         from openai import APIError
 
-        patience.renew()
         chunk = _decoded(event.data)
         told = _error_in(event.name, chunk)
         if told:
@@ -223,7 +226,7 @@ class OpenAILLM:
             raise self._endpoint.no_way("its address is not a URL", "Check base_url.") from error
 
 
-def _added(answer: Answer, chunks: Iterator[object]) -> tuple[str, Exception | None]:
+def _added(answer: Answer, chunks: Iterator[object]) -> tuple[str, LLMError | Nonsense | None]:
     """Add chunks to an answer; return the text that they add, and what is wrong with the next one, if anything is."""
     said: list[str] = []
     try:

@@ -26,11 +26,11 @@ __all__ = [
     "open_in_folder",
     "open_private",
     "pread",
-    "put_file",
     "pwrite",
     "read_file",
     "remove_folder",
     "replace_file",
+    "replace_unsynced",
     "start_writing",
     "sync",
     "sync_folder",
@@ -276,7 +276,7 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -
         sync_folder(path.parent)
 
 
-def put_file(path: Path, chunks: Iterable[bytes]) -> None:
+def replace_unsynced(path: Path, chunks: Iterable[bytes]) -> None:
     """Do what `replace_file` does, but that it is certain to last only after a `sync_folder`."""
     _replace(path, chunks, synced=True)
 

@@ -1,12 +1,13 @@
 """A session: one conversation of one prompt object, to be read and added to."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from threading import RLock
 from types import MappingProxyType
 from typing import Any, overload
 
-from prompt_objects.errors import UsageError
+from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions.record import Parent, Record, SessionInfo
 from prompt_objects.sessions.stores import Store
@@ -121,7 +122,7 @@ class Session:
         """The messages, oldest first; read from the store when this is first asked for."""
         with self._lock:
             if self._messages is None:
-                self._messages = self._store.read(self.id, 0, self.message_count) if self.message_count else []
+                self._messages = [] if self._is_draft else self._store.read(self.id, 0, self.message_count)
             return History(self._messages)
 
     def tail(self, k: int) -> list[Message]:
@@ -163,7 +164,7 @@ class Session:
     def refresh(self) -> list[Message]:
         """Catch up with other writers; return the messages that they added since this handle last looked."""
         with self._lock:
-            if self._is_draft:
+            if self._is_draft and not self._is_there():
                 return []
             known = self.message_count
             self._record = self._store.load(self.id)
@@ -173,6 +174,13 @@ class Session:
             if self._messages is not None:
                 self._messages.extend(came)
             return came
+
+    def _is_there(self) -> bool:
+        """See whether a draft was made after all, where the disk took its first message and failed only then."""
+        with suppress(NotFound):
+            self._store.load(self.id)
+            self._is_draft = False
+        return not self._is_draft
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.name!r} of {self.po_name}, {self.message_count} messages>"

@@ -59,7 +59,8 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
             raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
         child = context.delegate(receiver.name)
         if mode == "fresh":
-            session = receiver.session_manager.draft(**_beginning(context))
+            name, parent = _beginning(context)
+            session = receiver.session_manager.draft(name, parent=parent)
         else:
             async with finding:  # calls side by side are to find the same one
                 session = await asyncio.to_thread(_session_to_continue, receiver.session_manager, context)
@@ -91,16 +92,16 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
 
 
 def _session_to_continue(manager: SessionManager, context: Context) -> Session:
-    beginning = _beginning(context)
+    name, parent = _beginning(context)
     for info in manager.list():
-        if info.parent and info.parent.session == beginning["parent"].session:
+        if info.parent and info.parent.session == parent.session:
             return manager.get(info.id)
-    return manager.create(**beginning, numbered=True)
+    return manager.create(name, numbered=True, parent=parent)  # at once: calls side by side are to find it
 
 
-def _beginning(context: Context) -> dict[str, Any]:
-    """Return what the session in which a call of `context` is answered begins with."""
+def _beginning(context: Context) -> tuple[str, Parent]:
+    """Return the name, and the parent, of a session in which a call of `context` is answered."""
     if context.session is None or context.call_id is None:
         raise ToolError("Only a running turn can ask another prompt object.")
     name = extended(context.session.name, f"({context.path[-1]})")
-    return {"name": name, "parent": Parent(session=context.session.id, call=context.call_id)}
+    return name, Parent(session=context.session.id, call=context.call_id)

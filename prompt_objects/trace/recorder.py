@@ -55,7 +55,7 @@ class Recorder:
             self._waiting.append(event)
             if self._thread is None:
                 self._start()
-            elif len(self._waiting) == 1:  # for more it is awake, and each call would have it take turns with us
+            elif len(self._waiting) == 1:  # for more it is awake, or would wake only to wait on
                 self._changed.notify_all()
 
     def _start(self) -> None:

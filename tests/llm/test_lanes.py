@@ -44,14 +44,21 @@ class Pool(httpx2.AsyncBaseTransport):
         self.is_closed = True
 
 
-async def test_another_pool_is_opened_only_where_all_are_busy() -> None:
-    pools: list[Pool] = []
+@pytest.fixture
+def pools() -> list[Pool]:
+    return []
 
+
+@pytest.fixture
+def lanes(pools: list[Pool]) -> Lanes:
     def open_pool() -> Pool:
         pools.append(Pool())
         return pools[-1]
 
-    lanes = Lanes(open_pool)
+    return Lanes(open_pool)
+
+
+async def test_another_pool_is_opened_only_where_all_are_busy(lanes: Lanes, pools: list[Pool]) -> None:
     under_way = [await lanes.handle_async_request(REQUEST) for _ in range(20)]
     assert [pool.requests for pool in pools] == [8, 8, 4]
     assert [chunk async for chunk in under_way[0].aiter_raw()] == [b"Hello"]
@@ -65,14 +72,21 @@ async def test_another_pool_is_opened_only_where_all_are_busy() -> None:
     assert all(pool.is_closed for pool in pools)
 
 
-async def test_a_request_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    pools: list[Pool] = []
+async def test_a_lane_that_nobody_needs_any_more_is_closed(
+    lanes: Lanes, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prompt_objects.llm.lanes._KEEP_SECONDS", 0.05)
+    under_way = [await lanes.handle_async_request(REQUEST) for _ in range(17)]
+    for response in under_way[:16]:
+        await response.aclose()
+    await asyncio.sleep(0.06)
+    await lanes.handle_async_request(REQUEST)
+    assert [pool.is_closed for pool in pools] == [False, True, False]
 
-    def open_pool() -> Pool:
-        pools.append(Pool())
-        return pools[-1]
 
-    lanes = Lanes(open_pool)
+async def test_a_request_that_fails_gives_its_place_back(
+    lanes: Lanes, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Pool, "fails", True)
     for _ in range(20):
         with pytest.raises(httpx2.ConnectError):

@@ -606,6 +606,34 @@ async def test_what_keeps_a_connection_alive_does_not_end_a_silence(openai_serve
     await llm.close()
 
 
+async def test_a_reader_who_takes_his_time_is_no_silence(openai_server: OpenAIServer) -> None:
+    llm = OpenAILLM("small", base_url=openai_server.base_url, timeout=0.3)
+    openai_server.script(stream(*[chunk({"content": word}) for word in "abc"], chunk({}, "stop"), delay=0.1))
+    heard = []
+    async for part in llm.stream(HELLO):
+        heard.append(part)
+        await asyncio.sleep(0.4)
+    assert isinstance(heard[-1], Completion)
+    assert heard[-1].message["content"] == "abc"
+    await llm.close()
+
+
+async def test_what_was_said_in_the_piece_of_an_error_is_heard_first(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    def behave(exchange: Exchange) -> None:
+        exchange.begin()
+        told = (json.dumps(data) for data in (chunk({"content": "Once"}), {"error": {"message": "Overloaded"}}))
+        exchange.piece("".join(f"data: {each}\n\n" for each in told).encode())
+        exchange.end()
+
+    openai_server.script(behave)
+    heard: list[Text | Waiting | Completion] = []
+    with pytest.raises(LLMError, match="Overloaded"):
+        await listen(llm, heard)
+    assert heard == [Text("Once")]
+
+
 async def test_an_answer_that_is_for_ever_about_to_begin_is_not_waited_for(openai_server: OpenAIServer) -> None:
     llm = OpenAILLM("small", base_url=openai_server.base_url, timeout=0.2)
     openai_server.script(never_begin())

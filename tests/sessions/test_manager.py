@@ -74,6 +74,16 @@ def test_a_draft_whose_name_is_taken_by_then_gets_a_number(manager: SessionManag
     assert sorted(names(manager)) == ["Notes", "Notes 2", "Notes 3"]
 
 
+def test_a_draft_that_was_made_after_all_is_found_by_refresh(manager: SessionManager) -> None:
+    draft = manager.draft("Notes")
+    assert draft.refresh() == []
+    message = {"role": "user", "content": "Hello", "at": "2026-01-01T00:00:00Z"}
+    manager.store.create(draft.info, {}, [message])  # as where the disk took it, and failed only then
+    assert draft.refresh() == [message]
+    draft.append({"role": "assistant", "content": "Hi"})
+    assert len(manager.get("Notes").history) == 2
+
+
 def test_a_draft_whose_first_message_is_refused_is_one_still(manager: SessionManager) -> None:
     draft = manager.draft("Notes")
     with pytest.raises(UsageError):

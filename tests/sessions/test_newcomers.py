@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import NameTaken, StoreError, UsageError
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.stores.files import FileStore
 
 WORKER = Path(__file__).with_name("creating_worker.py")
@@ -29,7 +30,7 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
         barrier.wait()
         try:
             return deed()
-        except (StoreError, NameTaken, UsageError) as error:
+        except (StoreError, NameTaken, UsageError, UnicodeEncodeError) as error:
             return error
 
     with ThreadPoolExecutor(len(deeds)) as pool:
@@ -55,6 +56,33 @@ def test_each_thread_hears_of_its_own_alone(tmp_path: Path) -> None:
             assert isinstance(unfit, UsageError)
         names = {info.name for info in manager.list()}
         assert names == {"There", *(f"New {number}" for number in range(10))}
+        assert store.examine() == []
+
+
+def test_of_two_that_come_at_once_with_one_id_one_is_made(tmp_path: Path) -> None:
+    with closing(FileStore(tmp_path)) as store:
+        manager = SessionManager(store, "reader")
+        for _ in range(20):
+            info = manager.draft("Same").info
+            said = [[{"role": "user", "content": f"{number}", "at": "2026-01-01T00:00:00Z"}] for number in range(3)]
+            made = at_once(*(partial(store.create, info, {}, messages, numbered=True) for messages in said))
+            (winner,) = (number for number, outcome in enumerate(made) if not isinstance(outcome, StoreError))
+            assert store.read(info.id, 0, 9) == said[winner]
+        assert store.examine() == []
+
+
+@pytest.mark.parametrize("unfit", ["name", "parent"])
+def test_what_cannot_be_written_of_one_is_told_to_that_one_alone(tmp_path: Path, unfit: str) -> None:
+    with closing(FileStore(tmp_path)) as store:
+        manager = SessionManager(store, "reader")
+        for number in range(20):
+            info = manager.draft("Bad").info
+            info = replace(info, name="\ud800") if unfit == "name" else replace(info, parent=Parent("s", "\ud800"))
+            bad = partial(store.create, info, {}, numbered=True)
+            good = partial(manager.create, f"Good {number}")
+            outcomes = at_once(good, bad, partial(manager.create, f"Fine {number}"))
+            assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, False]
+        assert len(manager.list()) == 40
         assert store.examine() == []
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Contents",
     "contents",
     "document",
+    "document_of",
     "foot",
     "foot_in",
     "gone",
@@ -51,8 +52,13 @@ def foot_in(data: bytes) -> re.Match[bytes] | None:
 
 def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
     """Write a whole session file."""
+    return document_of(head, map(encode, messages), updated_at)
+
+
+def document_of(head: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
+    """Write a whole session file of encoded messages."""
     yield encode(head)[:-1] + b"," + LIST
-    yield body_of(map(encode, messages), first=True)
+    yield body_of(lines, first=True)
     yield foot(updated_at)
 
 

@@ -44,22 +44,20 @@ class Entries:
 
     # Names
 
-    def check_name(self, name: str, po_name: str) -> None:
-        """Raise `NameTaken` where the prompt object has a session of that name."""
-        if self.index.has_name(name, po_name):
-            raise name_taken(name, po_name, self._names_like(name, po_name))
+    def check_name(self, name: str, po_name: str, given: Collection[str] = ()) -> None:
+        """Raise `NameTaken` where the prompt object has a session of that name, or it was just `given` to one."""
+        if name in given or self.index.has_name(name, po_name):
+            raise name_taken(name, po_name, self._names_like(name, po_name).union(given))
 
     def name_for(self, info: SessionInfo, *, numbered: bool, given: Collection[str] = ()) -> str:
         """Return what a session can be called that comes: as it says, or with a number where it may have one.
 
         Names that were just `given` are taken, too, but not in the index yet. Raises `NameTaken`.
         """
-        if numbered:
-            return free_name(info.name, self._names_like(info.name, info.po_name).union(given))
-        if info.name in given:
-            raise name_taken(info.name, info.po_name, self._names_like(info.name, info.po_name).union(given))
-        self.check_name(info.name, info.po_name)
-        return info.name
+        if not numbered:
+            self.check_name(info.name, info.po_name, given)
+            return info.name
+        return free_name(info.name, self._names_like(info.name, info.po_name).union(given))
 
     def _names_like(self, name: str, po_name: str) -> set[str]:
         return self.index.names(po_name, common_start(name))

@@ -167,7 +167,7 @@ class Index:
                 self._move(info, spot)
 
     def add(self, info: SessionInfo) -> None:
-        """Write the entry of a session that is in doubt, and known to have none: none is looked for."""
+        """Write the entry of a session that is known to have none; within a doubt, which need not be its own."""
         self._move(info, None)
 
     def _move(self, info: SessionInfo, before: Spot | None) -> None:

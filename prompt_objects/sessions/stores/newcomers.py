@@ -4,17 +4,18 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from prompt_objects.errors import PromptObjectsError
+from prompt_objects.errors import StoreError
 from prompt_objects.message import Message, timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo, head_of
-from prompt_objects.sessions.stores.contents import document, padded
+from prompt_objects.sessions.stores.contents import document_of, padded
+from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.entries import Entries
+from prompt_objects.sessions.stores.index_file import encoded
 from prompt_objects.sessions.stores.refusals import exists
 from prompt_objects.sessions.stores.session_folder import SessionFolder
 
@@ -24,8 +25,8 @@ __all__ = ["Newcomers"]
 class Newcomers:
     """Makes the files of new sessions, and their entries, for any number of threads.
 
-    One thread at a time makes all that wait by then: under one lock of the index, with one sync of the folder and one
-    note of what is in doubt. Each waits only for its own, as databases commit in groups.
+    One thread at a time makes all that wait by then, as databases commit in groups: under one lock of the index, with
+    one sync of the folder and one note of what is in doubt. The others wait for it, and find theirs made.
     """
 
     def __init__(self, live: SessionFolder, trash: SessionFolder, entries: Entries) -> None:
@@ -46,55 +47,65 @@ class Newcomers:
                 self._make_all(mine)
         if mine.error:
             raise mine.error
+        if not mine.is_done:
+            raise StoreError(f"{mine.info.name} was not made.", hint="Try again.")
         return mine.info
 
     def _make_all(self, mine: "_Newcomer") -> None:
-        batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        batch: list[_Newcomer] = []
         try:
+            while self._waiting:
+                batch.append(self._waiting.popleft())
             self._make(batch)
-        except PromptObjectsError as error:  # the index is not to be had, for none of them
+        except StoreError as error:  # the index is not to be had, for none of them
             for each in batch:
-                each.error = each.error or error
-        finally:  # where something else went wrong, it did for this thread, and the others do it themselves
+                each.refuse(_own(error))
+        finally:  # where this thread was interrupted, the others see to theirs themselves
             self._waiting.extend(each for each in batch if not each.is_done and each is not mine)
 
     def _make(self, batch: Sequence["_Newcomer"]) -> None:
         index = self._entries.index
         with index:
             fit = self._fit(batch)
-            if fit:
-                index.doubt(fit[0].info.id)  # one is enough: none of them has an entry that could be wrong
-                placed = [each for each in fit if self._place(each)]
-                self._sync(placed)
-                if not any(each.error for each in fit):  # else it stays in doubt, and all files are looked at
-                    with index.following():
-                        for each in fit:
-                            index.add(each.info)
-        for each in batch:
-            each.is_made = each.error is None
+            if not fit:
+                return
+            index.doubt(fit[0].info.id)  # one is enough: none of them has an entry that could be wrong
+            placed = [each for each in fit if self._place(each)]
+            self._sync(placed)
+            for each in fit:
+                each.is_done = True
+            if not any(each.error for each in fit):  # else it stays in doubt, and all files are looked at
+                with index.following():
+                    for each in fit:
+                        index.add(each.info)
 
     def _fit(self, batch: Sequence["_Newcomer"]) -> list["_Newcomer"]:
         """Give them their names, and return those that can be made."""
-        given: defaultdict[str, set[str]] = defaultdict(set)
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        ids: set[str] = set()
         for each in batch:
-            names = given[each.info.po_name]
             try:
-                each.name(self._entries, names)
-                if self._live.has(each.info.id) or self._trash.holds(each.info.id):
-                    raise exists(each.info.id)
-                each.data = each.written()
-            except PromptObjectsError as error:
-                each.error = error
+                each.take_name(self._entries, names[each.info.po_name])
+                self._check_id(each.info.id, ids)
+                each.write_down()
+            except OSError:  # of the folder, and so of all of them
+                raise
+            except Exception as error:  # noqa: BLE001 - it is raised again, in the thread that it concerns
+                each.refuse(error)
             else:
-                names.add(each.info.name)
-        return [each for each in batch if each.error is None]
+                names[each.info.po_name].add(each.info.name)
+                ids.add(each.info.id)
+        return [each for each in batch if not each.is_done]
+
+    def _check_id(self, session_id: str, given: Collection[str]) -> None:
+        if session_id in given or self._live.has(session_id) or self._trash.holds(session_id):
+            raise exists(session_id)
 
     def _place(self, newcomer: "_Newcomer") -> bool:
-        path = self._live.file(newcomer.info.id)
         try:
-            disk.put_file(path, [newcomer.data])
+            disk.replace_unsynced(self._live.file(newcomer.info.id), [newcomer.data])
         except OSError as error:
-            self._withdraw(newcomer, path, error)
+            self._withdraw(newcomer, error)
         return newcomer.error is None
 
     def _sync(self, placed: Sequence["_Newcomer"]) -> None:
@@ -102,11 +113,13 @@ class Newcomers:
             disk.sync_folder(self._live.path)
         except OSError as error:
             for each in placed:
-                self._withdraw(each, self._live.file(each.info.id), error)
+                self._withdraw(each, error)
 
-    def _withdraw(self, newcomer: "_Newcomer", path: Path, error: OSError) -> None:
-        newcomer.error = disk.failure("written", path, error)
-        newcomer.error.__cause__ = error
+    def _withdraw(self, newcomer: "_Newcomer", error: OSError) -> None:
+        path = self._live.file(newcomer.info.id)
+        failure = disk.failure("written", path, error)
+        failure.__cause__ = error
+        newcomer.refuse(failure)
         with suppress(OSError):  # it was never told to be there
             path.unlink()
 
@@ -119,20 +132,29 @@ class _Newcomer:
     ) -> None:
         self.info = info
         self.data = b""
-        self.error: PromptObjectsError | None = None
-        self.is_made = False
+        self.error: Exception | None = None
+        self.is_done = False
         self._metadata = metadata
-        self._history = history
+        self._lines = [encode(message) for message in history]  # while no lock is held
         self._numbered = numbered
 
-    @property
-    def is_done(self) -> bool:
-        return self.is_made or self.error is not None
+    def refuse(self, error: Exception) -> None:
+        self.error = self.error or error
+        self.is_done = True
 
-    def name(self, entries: Entries, given: Collection[str]) -> None:
+    def take_name(self, entries: Entries, given: Collection[str]) -> None:
         name = entries.name_for(self.info, numbered=self._numbered, given=given)
         self.info = replace(self.info, name=name)
 
-    def written(self) -> bytes:
+    def write_down(self) -> None:
+        """Know what is to be in the file; raises what the entry could not be written for, too."""
+        encoded(self.info)
         updated_at = timestamp(self.info.updated_at)
-        return b"".join(padded(document(head_of(self.info, self._metadata), self._history, updated_at)))
+        self.data = b"".join(padded(document_of(head_of(self.info, self._metadata), self._lines, updated_at)))
+
+
+def _own(error: StoreError) -> StoreError:
+    """Return an error for a thread of its own: each adds to it where it passes."""
+    own = StoreError(str(error), hint=error.hint)
+    own.__cause__ = error
+    return own

@@ -53,7 +53,7 @@ __all__ = ["SqlStore"]
 
 T = TypeVar("T")
 
-_RIVALS = 100  # how often a free name may be snatched away before one gives up
+_RIVALS = 100  # how often a free name may be snatched away; of those who come at once, one gets its own each time
 
 
 class SqlStore:
@@ -122,6 +122,7 @@ class SqlStore:
 
         def work(connection: Connection, *, again: bool) -> str:
             query = select(SESSIONS).where(SESSIONS.c.id == info.id)
+            # A name that a rival took and an id that is taken look alike to the database: the id is looked for first.
             there = (again or numbered) and connection.execute(query).one_or_none()
             if there and again and (there.po_name, there.created_at) == (row["po_name"], row["created_at"]):
                 return str(there.name)
