@@ -47,16 +47,17 @@ class LiveTurn:
         return [message["content"] for message in self._words]
 
     def steer(self, text: str) -> bool:
-        """Have it read a message before it goes on; False where it has just ended, and nobody would read it.
+        """Have it read a message before it goes on; False where nobody would: it has just ended, or not quite begun.
 
         The message is kept durably until it stands in the session. Raises `StoreError`, and it is not read.
         """
         with self._changing:
-            if self._is_open:
+            is_there = self._is_open and not self.session.is_draft  # what is kept for a draft might outlive it
+            if is_there:
                 message = {"role": "user", "content": text, "at": timestamp(), "steers": True}
                 self._unread.add(message)
                 self._words.append(message)
-            return self._is_open
+            return is_there
 
     def stop(self) -> None:
         """Stop this turn alone, with all that it asked: whoever asked it is told so, and goes on."""

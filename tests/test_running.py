@@ -15,6 +15,7 @@ from prompt_objects.environment import Environment
 from prompt_objects.errors import Stopped, StoreError, UsageError
 from prompt_objects.llm import Request
 from prompt_objects.message import OUTCOME_UNKNOWN, Message
+from prompt_objects.running import LiveTurn
 from prompt_objects.sessions.unread import Unread
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools import Tool
@@ -49,6 +50,18 @@ class Dawdle:
 
 def said(history: list[Message]) -> list[tuple[str, str]]:
     return [(message["role"], str(message["content"])) for message in history if message["content"]]
+
+
+async def test_what_has_no_session_yet_takes_no_word_that_might_outlive_it(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedLLM(), OBJECTS) as env:
+        draft = env["scout"].session_manager.draft("Notes")
+        unread = Unread(env.workspace, draft.id)
+        live = LiveTurn(("scout",), draft, unread)
+        assert not live.steer("Too early")
+        draft.append({"role": "user", "content": "Look"})
+        assert unread.left(draft) == []
+        assert live.steer("Now")
+        assert [message["content"] for message in unread.left(draft)] == ["Now"]
 
 
 async def test_a_word_added_while_a_tool_runs_is_read_before_the_model_is_asked_again(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from prompt_objects.llm.events import Event, Events, Patience, drain
 from prompt_objects.llm.failures import Endpoint
 from prompt_objects.llm.retries import USUAL_RETRIES, pause_after
 from prompt_objects.spelling import did_you_mean
+from prompt_objects.waiting import to_the_end
 
 if TYPE_CHECKING:
     import httpx2
@@ -100,7 +101,7 @@ class OpenAILLM:
         """Let go of this event loop's connections; they are made again when needed."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await client.close()
+            await to_the_end(client.close())
 
     async def _chunks(self, request: Request) -> AsyncGenerator[Iterator[object], None]:
         """Yield the chunks of an answer, each time those that came together, to be gone through at once.

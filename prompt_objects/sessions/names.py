@@ -63,9 +63,12 @@ def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN or not character.isprintable()
 
 
-def extended(name: str, addition: str) -> str:
-    """Return a name with a few more words behind it; what is too long for both is cut off the name."""
-    return f"{name[: LONGEST_NAME - len(addition) - 1].rstrip()} {addition}"
+def extended(name: str, addition: str, *, room: int = 0) -> str:
+    """Return a name with a few more words behind it; what is too long for both is cut off the name.
+
+    Behind them is `room` for so many characters more.
+    """
+    return f"{name[: max(0, LONGEST_NAME - len(addition) - 1 - room)].rstrip()} {addition}"
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -153,7 +153,7 @@ class Session:
         with self._lock:
             known = self._record
             if self._is_draft:
-                self._record = self._store.create(known.info, known.metadata, stamped, numbered=True)
+                self._record = self._store.create(known.info, known.metadata, stamped, numbered=True, measured=True)
                 self._is_draft = False
             else:
                 info = self._store.append(known.info.id, stamped, expected=known.info.message_count)

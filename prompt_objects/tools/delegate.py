@@ -17,6 +17,8 @@ __all__ = ["delegate"]
 PATIENCE_SECONDS = 60.0
 """How long a prompt object is waited for that another process asks in the same session."""
 
+_NUMBER = 5  # characters, for what makes one of many names of calls its own
+
 
 class Answer(Protocol):
     """What comes back: a text."""
@@ -103,5 +105,5 @@ def _beginning(context: Context) -> tuple[str, Parent]:
     """Return the name, and the parent, of a session in which a call of `context` is answered."""
     if context.session is None or context.call_id is None:
         raise ToolError("Only a running turn can ask another prompt object.")
-    name = extended(context.session.name, f"({context.path[-1]})")
+    name = extended(context.session.name, f"({context.path[-1]})", room=_NUMBER)
     return name, Parent(session=context.session.id, call=context.call_id)

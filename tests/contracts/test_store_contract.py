@@ -493,6 +493,13 @@ class TestSize:
         store.truncate(key, 0)
         store.append(key, said("x" * 3000), expected=0)
 
+    def test_the_first_message_of_a_draft_counts_as_well(self, open_again: Opener) -> None:
+        manager = SessionManager(open_again(StoreOptions(max_session_size=4000)), "reader")
+        with pytest.raises(SessionFull, match="max_session_size"):
+            manager.draft("Notes").append(*said("x" * 5000))
+        assert manager.list() == []
+        assert manager.store.create(begun(), {}, said("x" * 5000)).info.message_count == 1
+
 
 class TestLeases:
     def test_the_second_comer_is_told_who_has_it(self, store: Store, open_again: Opener, session: Session) -> None:

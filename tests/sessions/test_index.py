@@ -240,3 +240,15 @@ def test_ten_thousand_files_are_compared_in_a_moment(folder: Path, session: Sess
     began = time.perf_counter()
     assert len(FileStore(folder).sessions()) == 10_001  # none of the empty files was opened
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\x00", b'"'])
+def test_a_byte_that_rots_in_a_name_is_put_right_by_whoever_looks_for_names(
+    folder: Path, index: Path, byte: bytes
+) -> None:
+    SessionManager(FileStore(folder), "reader").create("Rotten two")
+    data = index.read_bytes()
+    index.write_bytes(data.replace(b"Rotten two", b"Rotten t" + byte + b"o"))
+    manager = SessionManager(FileStore(folder), "reader")
+    assert manager.create("Rotten", numbered=True).name == "Rotten"
+    assert {"Rotten", "Rotten two"} <= {info.name for info in manager.list()}

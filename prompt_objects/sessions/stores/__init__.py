@@ -54,11 +54,13 @@ class Store(Protocol):
         messages: Iterable[Message] = (),
         *,
         numbered: bool = False,
+        measured: bool = False,
     ) -> Record:
         """Begin a session; count, sums and times of `messages` are worked out here, whatever `info` says.
 
         Where the prompt object has a session of that name, it gets a number if `numbered`; else `NameTaken` is
-        raised. That holds however many try at once.
+        raised. That holds however many try at once. `SessionFull` is raised as by `append` if `measured`: mostly
+        `messages` were accepted once already.
         """
 
     def load(self, session_id: str) -> Record:

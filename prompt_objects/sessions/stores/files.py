@@ -38,7 +38,7 @@ class FileStore:
     """
 
     def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
-        self._options = options
+        self._limit = options.max_session_size
         self._notices: list[str] = []
         self._live = SessionFolder(folder / "sessions", self._notices)
         self._leases = Leases(self._live.path / "leases", self._name_of)
@@ -107,9 +107,12 @@ class FileStore:
         messages: Iterable[Message] = (),
         *,
         numbered: bool = False,
+        measured: bool = False,
     ) -> Record:
         """Begin a session."""
         history = list(messages)
+        if measured and self._limit is not None:
+            check_size(info.name, 0, sum(len(encode(message)) for message in history), self._limit, history)
         try:
             disk.make_folder(self._live.path)
         except OSError as error:
@@ -121,7 +124,7 @@ class FileStore:
     ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
-        limit = self._options.max_session_size if measured else None
+        limit = self._limit if measured else None
         while True:
             try:
                 with self._files.get(session_id) as file:

@@ -20,7 +20,7 @@ from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.agreement import Agreement, AgreementFile
 from prompt_objects.sessions.stores.boot import boot_id
-from prompt_objects.sessions.stores.index_file import IndexFile, Spot, document, encoded, in_order, key_of
+from prompt_objects.sessions.stores.index_file import UNREADABLE, IndexFile, Spot, document, encoded, in_order, key_of
 
 __all__ = ["Index"]
 
@@ -105,7 +105,7 @@ class Index:
         self._see_to_agreement()
         try:
             read = list(self._open().entries())
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._compare()
             read = list(self._open().entries())
         infos = in_order(read)
@@ -118,7 +118,7 @@ class Index:
         """Return the first `limit` of all entries, without reading the others where they stand in order of use."""
         self._see_to_agreement()
         if self._agreement.ordered:
-            with suppress(msgspec.DecodeError):
+            with suppress(*UNREADABLE):
                 return self._open().newest(limit)
         return self.entries()[:limit]
 
@@ -127,13 +127,13 @@ class Index:
         spot = self._spot(session_id)
         try:
             return self._open().entry(spot) if spot else None
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._compare()
             return self.find(session_id)
 
     def glance(self, session_id: str) -> SessionInfo | None:
         """Return the entry of a session, if it can be had without the lock; it may be a moment old."""
-        with self._mutex, suppress(OSError, ValueError, msgspec.DecodeError):
+        with self._mutex, suppress(OSError, ValueError, *UNREADABLE):
             known = self._glimpsed.pop(session_id, None) or self._spots.get(session_id)
             if self._is_in_form() and (spot := known or self._open().spot(session_id)):
                 entry = self._open().entry(spot)
@@ -146,7 +146,11 @@ class Index:
         """Return the names of a prompt object's sessions that begin so; searches like `has_name`."""
         self._see_to_agreement()
         pattern = rb'"name":("(?:[^"\\]|\\.)*"),"po_name":%s,' % re.escape(encoded(po_name))
-        return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
+        try:
+            return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
+        except UNREADABLE:
+            self._compare()
+            return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
 
     def has_name(self, name: str, po_name: str) -> bool:
         """Is there a session of that name? Searches for the bytes, which takes a tenth of reading them all."""
@@ -306,7 +310,7 @@ class Index:
         file, known = self._open(), self._spots.get(session_id)
         try:
             spot = (file.spot_again(session_id, known) if known else None) or file.spot(session_id)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._compare()
             return self._spot(session_id)
         if spot and spot is not known:

@@ -16,7 +16,7 @@ import msgspec
 from prompt_objects.sessions.record import SessionInfo
 from prompt_objects.sessions.stores.line_document import LineDocument, body_of
 
-__all__ = ["IndexFile", "Spot", "document", "encoded", "in_order", "key_of"]
+__all__ = ["UNREADABLE", "IndexFile", "Spot", "document", "encoded", "in_order", "key_of"]
 
 Key: TypeAlias = tuple[datetime, str]
 
@@ -30,6 +30,7 @@ _PRINTED = re.compile(rb"[^\n]")
 
 _DECODE = msgspec.json.Decoder(SessionInfo).decode
 _TEXT = msgspec.json.Decoder(str).decode
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 _DECODE_ALL = msgspec.json.Decoder(list[SessionInfo]).decode
 encoded = msgspec.json.Encoder().encode
 key_of = attrgetter("updated_at", "id")
@@ -72,7 +73,7 @@ class Spot(NamedTuple):
 
 
 class IndexFile(LineDocument):
-    """The open index. It takes no locks, and raises `msgspec.DecodeError` where it meets what is no entry."""
+    """The open index. It takes no locks, and raises one of `UNREADABLE` where it meets what is no entry."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, len(_FOOT))
@@ -205,7 +206,7 @@ class IndexFile(LineDocument):
             bound = self._line_end(self.size - _NEAR)
             try:
                 newest = self.newest(1, bound)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 return False
             last = key_of(newest[0]) if newest else None
             self._bound = (bound, last)
@@ -264,6 +265,6 @@ class IndexFile(LineDocument):
 def _exact(line: bytes) -> SessionInfo | None:
     try:
         info = _DECODE(line)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return info if encoded(info) == line else None

@@ -95,10 +95,14 @@ class MemoryStore:
         messages: Iterable[Message] = (),
         *,
         numbered: bool = False,
+        measured: bool = False,
     ) -> Record:
         """Begin a session."""
-        lines = [encode(message) for message in messages]
+        history = list(messages)
+        lines = [encode(message) for message in history]
         kept = _Kept(summed(info, map(decode, lines)), encode(metadata), lines)
+        if measured:
+            check_size(info.name, 0, kept.size, self._options.max_session_size, history)
         check_id(info.id)
         with self._mutex:
             if info.id in self._sessions:

@@ -70,8 +70,12 @@ class Newcomers:
             if not fit:
                 return
             index.doubt(fit[0].info.id)  # one is enough: none of them has an entry that could be wrong
-            placed = [each for each in fit if self._place(each)]
-            self._sync(placed)
+            try:
+                self._sync([each for each in fit if self._place(each)])
+            except BaseException:  # an interruption: nobody was told of what stands there
+                for each in fit:
+                    self._remove(each)
+                raise
             for each in fit:
                 each.is_done = True
             if not any(each.error for each in fit):  # else it stays in doubt, and all files are looked at
@@ -116,12 +120,14 @@ class Newcomers:
                 self._withdraw(each, error)
 
     def _withdraw(self, newcomer: "_Newcomer", error: OSError) -> None:
-        path = self._live.file(newcomer.info.id)
-        failure = disk.failure("written", path, error)
+        failure = disk.failure("written", self._live.file(newcomer.info.id), error)
         failure.__cause__ = error
         newcomer.refuse(failure)
+        self._remove(newcomer)
+
+    def _remove(self, newcomer: "_Newcomer") -> None:
         with suppress(OSError):  # it was never told to be there
-            path.unlink()
+            self._live.file(newcomer.info.id).unlink()
 
 
 class _Newcomer:

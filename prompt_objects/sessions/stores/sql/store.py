@@ -17,7 +17,15 @@ from prompt_objects.sessions.names import free_name
 from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
 from prompt_objects.sessions.stores import StoreOptions
 from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import check_id, conflict, exists, name_taken, not_found, too_few
+from prompt_objects.sessions.stores.refusals import (
+    check_id,
+    check_size,
+    conflict,
+    exists,
+    name_taken,
+    not_found,
+    too_few,
+)
 from prompt_objects.sessions.stores.sql.appending import Batch, insert_lines
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.examination import Examination
@@ -113,12 +121,17 @@ class SqlStore:
         messages: Iterable[Message] = (),
         *,
         numbered: bool = False,
+        measured: bool = False,
     ) -> Record:
         """Begin a session."""
         check_id(info.id)
-        lines = [encode(message) for message in messages]
+        history = list(messages)
+        lines = [encode(message) for message in history]
+        size = sum(map(len, lines))
+        if measured:
+            check_size(info.name, 0, size, self._options.max_session_size, history)
         info = summed(info, map(decode, lines))
-        row = session_row(info, metadata, sum(map(len, lines)))
+        row = session_row(info, metadata, size)
 
         def work(connection: Connection, *, again: bool) -> str:
             query = select(SESSIONS).where(SESSIONS.c.id == info.id)
