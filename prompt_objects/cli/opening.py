@@ -2,6 +2,7 @@
 
 import os
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_objects.cli.streams import note
@@ -11,6 +12,7 @@ from prompt_objects.locate import is_environment, locate, personal_folder
 from prompt_objects.prompt_object import PromptObject
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
+from prompt_objects.spelling import did_you_mean
 from prompt_objects.starter import make_environment
 
 __all__ = [
@@ -34,12 +36,22 @@ def open_environment(options: Namespace) -> Environment:
     if not is_environment(folder):
         make_environment(folder)
         note(f"Made your environment, with a few prompt objects to begin with: {folder}")
-    environment = Environment.open(
-        folder, model=options.model, store=options.store, allow=getattr(options, "allow", None) or ()
-    )
+    allow: list[str] = getattr(options, "allow", None) or []
+    environment = Environment.open(folder, model=options.model, store=options.store, allow=allow)
+    _check_allowed(environment, allow)
     for notice in environment.notices:
         note(notice)
     return environment
+
+
+def _check_allowed(environment: Environment, names: Iterable[str]) -> None:
+    """Raise `UsageError` where there is no tool of a name; those of MCP servers are known only when they run."""
+    servers = tuple(f"{server}_" for server in environment.config.mcp_servers)
+    for name in names:
+        toolbox = environment.capabilities.toolbox
+        if name not in toolbox.tools and not name.startswith(servers):
+            hint = did_you_mean(name, toolbox.tools) or " ".join(toolbox.notices) or "It may have another name."
+            raise UsageError(f"--allow {name}: there is no tool of that name.", hint=hint)
 
 
 def open_conversation(options: Namespace, environment: Environment) -> tuple[PromptObject, Session]:
