@@ -50,7 +50,7 @@ def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(house: Path
     assert not (house / "a.txt").exists()
     misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=house)
     assert misspelt.returncode == 2
-    assert "--allow wirte_file: there is no tool of that name. Did you mean 'write_file'?" in misspelt.stderr
+    assert "--allow wirte_file: there is no tool of that name.\nDid you mean 'write_file'?" in misspelt.stderr
     assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=house).returncode == 0
     assert (house / "a.txt").read_text() == "Hello"
 
