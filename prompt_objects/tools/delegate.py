@@ -17,6 +17,17 @@ __all__ = ["delegate"]
 PATIENCE_SECONDS = 60.0
 """How long a prompt object is waited for that another process asks in the same session."""
 
+_PARAMETERS = {
+    "type": "object",
+    "properties": {
+        "message": {
+            "type": "string",
+            "description": "What you want, with everything needed to do it: it sees only this",
+        }
+    },
+    "required": ["message"],
+    "additionalProperties": False,
+}
 _NUMBER = 5  # characters, for what makes one of many names of calls its own
 
 
@@ -78,17 +89,7 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
     return Tool(
         name=receiver.name,
         description=receiver.description or f"Ask {receiver.name}.",
-        parameters={
-            "type": "object",
-            "properties": {
-                "message": {
-                    "type": "string",
-                    "description": "What you want, with everything needed to do it: it sees only this",
-                }
-            },
-            "required": ["message"],
-            "additionalProperties": False,
-        },
+        parameters=_PARAMETERS,
         run=run,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from prompt_objects.errors import PromptObjectsError, StoreError
@@ -26,7 +26,8 @@ from prompt_objects.sessions.stores.refusals import (
     not_found,
     too_few,
 )
-from prompt_objects.sessions.stores.sql.appending import Batch, insert_lines
+from prompt_objects.sessions.stores.sql.appending import Batch
+from prompt_objects.sessions.stores.sql.creating import Creation
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.examination import Examination
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
@@ -52,7 +53,6 @@ from prompt_objects.sessions.stores.sql.schema import (
     moment_of,
     packed,
     record_of,
-    session_row,
     writable,
 )
 from prompt_objects.sessions.usage import summed, sums_of
@@ -127,27 +127,12 @@ class SqlStore:
         check_id(info.id)
         history = list(messages)
         lines = [encode(message) for message in history]
-        size = sum(map(len, lines))
         if measured:
-            check_size(info.name, 0, size, self._options.max_session_size, history)
+            check_size(info.name, 0, sum(map(len, lines)), self._options.max_session_size, history)
         info = summed(info, map(decode, lines))
-        row = session_row(info, metadata, size)
-
-        def work(connection: Connection, *, again: bool) -> str:
-            query = select(SESSIONS).where(SESSIONS.c.id == info.id)
-            # A name that a rival took and an id that is taken look alike to the database: the id is looked for first.
-            there = (again or numbered) and connection.execute(query).one_or_none()
-            if there and again and (there.po_name, there.created_at) == (row["po_name"], row["created_at"]):
-                return str(there.name)
-            if there:
-                raise exists(info.id)
-            name = free_name(info.name, live_names(connection, info.po_name)) if numbered else info.name
-            connection.execute(insert(SESSIONS), {**row, "name": name, "live_name": name})
-            insert_lines(connection, info.id, 0, lines, self._options.compress)
-            return name
-
+        creation = Creation(info, metadata, lines, self._options.compress, numbered=numbered)
         try:
-            name = self._among_rivals(work) if numbered else self._database.write_once(work)
+            name = self._among_rivals(creation.make) if numbered else self._database.write_once(creation.make)
         except IntegrityError as error:
             raise self._taken(info.id, info.name, info.po_name) from error
         return Record(replace(info, name=name), metadata)
