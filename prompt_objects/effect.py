@@ -1,9 +1,9 @@
 """What tools do to the world, and whether a person is asked before they do it."""
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["USUAL", "Approval", "Effect", "effect_of_server", "said", "stricter"]
+__all__ = ["USUAL", "Acting", "Approval", "Effect", "effect_of_server", "said", "stricter"]
 
 Effect: TypeAlias = Literal["read", "write", "execute", "network"]
 """What a tool does: reads, changes files, starts programs, or sends something over the network."""
@@ -15,6 +15,18 @@ USUAL: Mapping[Effect, Approval] = {"read": "always", "write": "ask", "execute":
 """What holds for a tool by its effect where nothing is said."""
 
 _STRICTNESS: tuple[Approval, ...] = ("always", "ask", "never")
+
+
+class Acting(Protocol):
+    """What does something to the world, such as a tool."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does."""
+
+    @property
+    def each_time(self) -> bool:
+        """Whether a person is asked before every single call, whatever is said elsewhere."""
 
 
 def stricter(first: Approval, second: Approval) -> Approval:

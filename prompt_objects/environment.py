@@ -226,7 +226,7 @@ class Environment:
         return survey(
             {**files, **{file.stem: file for file in drafts}},
             self.folder / CONFIG_FILE,
-            tools={name: tool.effect for name, tool in self._tools.items()},
+            tools=self._tools,
             bounds=self.config.limits,
             may_be_priced=self.models.may_be_priced,
             default_object=self.config.default_object,

@@ -52,7 +52,7 @@ def _look(folder: Path) -> Survey:
     return survey(
         files,
         folder / CONFIG_FILE,
-        tools={name: tool.effect for name, tool in tools.items()},
+        tools=tools,
         bounds=config.limits,
         may_be_priced=lambda model: may_be_priced(model, config, os.environ),
         default_object=config.default_object,

@@ -266,10 +266,10 @@ def check_fields(
     tools = [
         {
             "name": name,
-            "effect": effect,
+            "effect": graph.tools[name].effect,
             "used_by": [link.owner for link in graph.links if (link.kind, link.target) == ("tool", name)],
         }
-        for name, effect in sorted(graph.tools.items())
+        for name in sorted(graph.tools)
     ]
     found = [
         {

@@ -45,7 +45,7 @@ class _Powers:
         self._survey = survey
         self._said: dict[Key, dict[str, tuple[Link, Freedom]]] = {}
         for link in self.graph.links:
-            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target] in _DEEDS):
+            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target].effect in _DEEDS):
                 self._said.setdefault(_key(link), {})[link.owner] = (link, self._freedom(link))
         self._open: dict[frozenset[str], Graph] = {}
         self._reached: dict[tuple[frozenset[str], str], list[tuple[str, Way]]] = {}
@@ -91,12 +91,14 @@ class _Powers:
         """Say what holds for the object itself, as it is when a call is about to run."""
         places, settings = self._survey.places, self._survey.settings
         if link.kind == "tool":
-            effect = self.graph.tools[link.target]
+            effect = self.graph.tools[link.target].effect
         else:
             effect = effect_of_server(places.value(settings, "mcp_servers", link.target, "url"))
         holds = said(link.capability.approval, places.value(settings, "approval", effect) or USUAL[effect])
         if holds == "never":
             return Freedom.NEVER
+        if link.kind == "tool" and self.graph.tools[link.target].each_time:
+            return Freedom.ASKED
         if holds == "always":
             return Freedom.UNASKED
         return Freedom.WITHIN if link.capability.allow else Freedom.ASKED
@@ -141,7 +143,7 @@ def _key(link: Link) -> Key:
 def _named(graph: Graph, link: Link) -> str:
     if link.kind == "server":
         return f"the tools of the MCP server {link.target}"
-    return f"{link.target}, which {_DEEDS[graph.tools[link.target]]},"
+    return f"{link.target}, which {_DEEDS[graph.tools[link.target].effect]},"
 
 
 def _covered(link: Link, held: Iterable[Link]) -> bool:

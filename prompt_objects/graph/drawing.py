@@ -47,7 +47,7 @@ class _Drawing:
     def _node(self, kind: str, name: str) -> str:
         node = self._nodes[kind, name] = f"n{len(self._nodes)}"
         opening, closing = _SHAPES[kind]
-        effect = self._graph.tools.get(name, "read") if kind == "tool" else "read"
+        effect = self._graph.tools[name].effect if kind == "tool" else "read"
         label = _label(name if effect == "read" else f"{name}: {effect}")
         return f'  {node}{opening}"{label}"{closing}{self._class(kind, name, effect)}'
 

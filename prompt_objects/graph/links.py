@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from prompt_objects.definition import Capability, Definition
-from prompt_objects.effect import Effect
+from prompt_objects.effect import Acting
 from prompt_objects.limits import GivenLimits, Limits
 from prompt_objects.spelling import did_you_mean
 
@@ -80,7 +80,7 @@ class Graph:
     """Prompt objects by name, and what joins them to one another, to tools and to MCP servers.
 
     `definitions` are those that can be read; `objects` the names of all there are, also of those whose file cannot.
-    `tools` gives the effect of each tool by its name, and `bounds` are the environment's limits.
+    `tools` are all tools by their names, and `bounds` are the environment's limits.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Graph:
         definitions: Mapping[str, Definition],
         *,
         objects: Collection[str],
-        tools: Mapping[str, Effect],
+        tools: Mapping[str, Acting],
         servers: Collection[str] = (),
         bounds: GivenLimits = GivenLimits(),  # noqa: B008 (immutable)
     ) -> None:

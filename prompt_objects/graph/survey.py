@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from prompt_objects.definition import load_definition, understand
-from prompt_objects.effect import Effect
+from prompt_objects.effect import Acting
 from prompt_objects.errors import DefinitionError
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.places import Places
@@ -47,7 +47,7 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
     files: Mapping[str, Path],
     settings: Path,
     *,
-    tools: Mapping[str, Effect],
+    tools: Mapping[str, Acting],
     bounds: GivenLimits,
     may_be_priced: Callable[[str | None], bool],
     default_object: str | None = None,
@@ -56,7 +56,7 @@ def survey(  # noqa: PLR0913 - all but the first two are given by their own name
 ) -> Survey:
     """Read the definitions in `files`, by name, and see what joins them.
 
-    `tools` gives the effect of each tool by its name; `bounds` are the environment's limits; `may_be_priced` is that
+    `tools` are all tools by their names; `bounds` are the environment's limits; `may_be_priced` is that
     of `Survey`; `faults` are what is known to be wrong beforehand, such as two files for one name; `drafts` are texts
     that stand for those in files.
     """

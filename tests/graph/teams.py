@@ -2,13 +2,32 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
+from prompt_objects.context import Context
 from prompt_objects.effect import Effect
 from prompt_objects.graph.links import Graph
 from prompt_objects.graph.survey import Survey, survey
 from prompt_objects.limits import GivenLimits
+from prompt_objects.tools import Tool
 
-TOOLS: Mapping[str, Effect] = {"look": "read", "write": "write", "start": "execute", "send": "network"}
+_EFFECTS: Mapping[str, Effect] = {
+    "look": "read",
+    "write": "write",
+    "start": "execute",
+    "send": "network",
+    "propose": "write",
+}
+
+
+async def _nothing(_arguments: dict[str, Any], _context: Context) -> str:
+    return ""
+
+
+TOOLS = {
+    name: Tool(name, "", {}, _nothing, effect=effect, each_time=name == "propose")
+    for name, effect in _EFFECTS.items()
+}
 
 
 def look_at(  # noqa: PLR0913 - all but the first two are given by their own names

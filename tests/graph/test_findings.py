@@ -80,6 +80,13 @@ def test_authority_that_is_reached_only_through_others_is_told_with_the_shortest
     ]
 
 
+@pytest.mark.parametrize("word", ["", ", approval: always"])
+def test_what_is_asked_about_each_time_is_a_note_whatever_is_said_of_it(tmp_path: Path, word: str) -> None:
+    team = {"a": "capabilities: [b]", "b": f"capabilities: [{{tool: propose{word}}}]"}
+    reached = "a reaches propose, which changes files, only through others: a → b → propose."
+    assert told(tmp_path, team, default_object="a") == [f"a:3:16: note: {reached}"]
+
+
 def test_what_is_never_approved_or_too_deep_is_no_authority(tmp_path: Path) -> None:
     objects = {"a": "capabilities: [b]", "b": "capabilities: [{tool: start, approval: never}]"}
     assert told(tmp_path, objects) == []

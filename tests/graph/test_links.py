@@ -9,6 +9,7 @@ from houses import make_house
 from prompt_objects.environment import Environment
 from prompt_objects.graph.links import Gap, Graph, Link
 from prompt_objects.limits import GivenLimits
+from prompt_objects.tools.files import FILE_TOOLS
 
 
 def asks(*names: str) -> str:
@@ -54,7 +55,7 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
         fault = environment["me"].fault
         assert fault is not None
         definitions = {"me": environment.catalogue._definition(tmp_path / "objects" / "me.yaml")}
-    (gap,) = Graph(definitions, objects=objects, tools={"read_file": "read", "list_files": "read"}).gaps
+    (gap,) = Graph(definitions, objects=objects, tools={tool.name: tool for tool in FILE_TOOLS}).gaps
     assert isinstance(gap, Gap)
     assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
     assert gap.problem == fault.problem

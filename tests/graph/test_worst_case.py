@@ -18,6 +18,7 @@ from prompt_objects.limits import GivenLimits
 from prompt_objects.llm import Completion, Request, Text
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.files import FILE_TOOLS
 
 State = tuple[int, int]  # requests, turns that go on
 
@@ -113,7 +114,7 @@ async def test_the_real_run_comes_so_far_and_no_further(
     llm = Together()
     async with open_house(tmp_path, llm, objects) as environment:
         definitions = {name: environment.definition(name) for name in objects}
-        graph = Graph(definitions, objects=objects, tools={"list_files": "read"})
+        graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in FILE_TOOLS})
         assert worst_cases(graph)["boss"].requests == expected
         await environment["boss"].receive("Go")
     assert len(llm.requests) == expected
