@@ -1,7 +1,6 @@
 """A session: one conversation of one prompt object, to be read and added to."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from threading import RLock
 from types import MappingProxyType
@@ -164,23 +163,20 @@ class Session:
     def refresh(self) -> list[Message]:
         """Catch up with other writers; return the messages that they added since this handle last looked."""
         with self._lock:
-            if self._is_draft and not self._is_there():
-                return []
             known = self.message_count
-            self._record = self._store.load(self.id)
+            try:
+                self._record = self._store.load(self.id)
+            except NotFound:
+                if self._is_draft:
+                    return []
+                raise
+            self._is_draft = False  # it may be there although the disk failed while its first message was waited for
             if self.message_count < known:
                 self._messages = None
             came = self._store.read(self.id, known, self.message_count) if self.message_count > known else []
             if self._messages is not None:
                 self._messages.extend(came)
             return came
-
-    def _is_there(self) -> bool:
-        """See whether a draft was made after all, where the disk took its first message and failed only then."""
-        with suppress(NotFound):
-            self._store.load(self.id)
-            self._is_draft = False
-        return not self._is_draft
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.name!r} of {self.po_name}, {self.message_count} messages>"

@@ -111,13 +111,14 @@ class FileStore:
     ) -> Record:
         """Begin a session."""
         history = list(messages)
-        if measured and self._limit is not None:
-            check_size(info.name, 0, sum(len(encode(message)) for message in history), self._limit, history)
+        lines = [encode(message) for message in history]
+        if measured:
+            check_size(info.name, 0, sum(map(len, lines)), self._limit, history)
         try:
             disk.make_folder(self._live.path)
         except OSError as error:
             raise disk.failure("made", self._live.path, error) from error
-        return Record(self._newcomers.make(summed(info, history), metadata, history, numbered=numbered), metadata)
+        return Record(self._newcomers.make(summed(info, history), metadata, lines, numbered=numbered), metadata)
 
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True

@@ -145,12 +145,13 @@ class Index:
     def names(self, po_name: str, start: str) -> set[str]:
         """Return the names of a prompt object's sessions that begin so; searches like `has_name`."""
         self._see_to_agreement()
+        begin = b'"name":' + encoded(start)[:-1]
         pattern = rb'"name":("(?:[^"\\]|\\.)*"),"po_name":%s,' % re.escape(encoded(po_name))
         try:
-            return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
+            return self._open().texts(begin, pattern)
         except UNREADABLE:
             self._compare()
-            return self._open().texts(b'"name":' + encoded(start)[:-1], pattern)
+            return self._open().texts(begin, pattern)
 
     def has_name(self, name: str, po_name: str) -> bool:
         """Is there a session of that name? Searches for the bytes, which takes a tenth of reading them all."""

@@ -9,11 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
-from prompt_objects.message import Message, timestamp
+from prompt_objects.message import timestamp
 from prompt_objects.sessions import disk
 from prompt_objects.sessions.record import SessionInfo, head_of
 from prompt_objects.sessions.stores.contents import document_of, padded
-from prompt_objects.sessions.stores.encoding import encode
 from prompt_objects.sessions.stores.entries import Entries
 from prompt_objects.sessions.stores.index_file import encoded
 from prompt_objects.sessions.stores.refusals import exists
@@ -37,10 +36,10 @@ class Newcomers:
         self._making = threading.Lock()
 
     def make(
-        self, info: SessionInfo, metadata: dict[str, Any], history: Sequence[Message], *, numbered: bool
+        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, numbered: bool
     ) -> SessionInfo:
-        """Make a session, durably; return its info, whose name may have got a number."""
-        mine = _Newcomer(info, metadata, history, numbered=numbered)
+        """Make a session of encoded messages, durably; return its info, whose name may have got a number."""
+        mine = _Newcomer(info, metadata, lines, numbered=numbered)
         self._waiting.append(mine)
         with self._making:
             if not mine.is_done:
@@ -134,14 +133,14 @@ class _Newcomer:
     """A session that is to be made, and what became of that."""
 
     def __init__(
-        self, info: SessionInfo, metadata: dict[str, Any], history: Sequence[Message], *, numbered: bool
+        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, numbered: bool
     ) -> None:
         self.info = info
         self.data = b""
         self.error: Exception | None = None
         self.is_done = False
         self._metadata = metadata
-        self._lines = [encode(message) for message in history]  # while no lock is held
+        self._lines = lines
         self._numbered = numbered
 
     def refuse(self, error: Exception) -> None:
