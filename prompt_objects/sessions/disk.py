@@ -30,7 +30,6 @@ __all__ = [
     "read_file",
     "remove_folder",
     "replace_file",
-    "replace_unsynced",
     "start_writing",
     "sync",
     "sync_folder",
@@ -266,29 +265,19 @@ def add_to(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> None:
+def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, with_folder: bool = True) -> None:
     """Put a new file in the place of `path` in one step: a reader sees the old one or the new one, whole.
 
-    Without `durable` it may be missing after a crash of the machine. Raises `OSError`, the old one untouched.
+    Without `durable` it may be missing after a crash of the machine; without `with_folder` until whoever calls has
+    waited for the folder by `sync_folder`, once for several. Raises `OSError`, the old one untouched.
     """
-    _replace(path, chunks, synced=durable)
-    if durable:
-        sync_folder(path.parent)
-
-
-def replace_unsynced(path: Path, chunks: Iterable[bytes]) -> None:
-    """Do what `replace_file` does, but that it is certain to last only after a `sync_folder`."""
-    _replace(path, chunks, synced=True)
-
-
-def _replace(path: Path, chunks: Iterable[bytes], *, synced: bool) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
             for chunk in chunks:
                 write_all(descriptor, chunk)
-            if synced:
+            if durable:
                 sync(descriptor)
         finally:
             os.close(descriptor)
@@ -296,3 +285,5 @@ def _replace(path: Path, chunks: Iterable[bytes], *, synced: bool) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if durable and with_folder:
+        sync_folder(path.parent)

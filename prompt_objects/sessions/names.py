@@ -68,7 +68,7 @@ def extended(name: str, addition: str, *, room: int = 0) -> str:
 
     Behind them is `room` for so many characters more.
     """
-    return f"{name[: max(0, LONGEST_NAME - len(addition) - 1 - room)].rstrip()} {addition}"
+    return f"{name[: LONGEST_NAME - len(addition) - 1 - room].rstrip()} {addition}"
 
 
 def free_name(name: str, taken: Container[str]) -> str:

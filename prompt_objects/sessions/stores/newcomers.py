@@ -106,7 +106,7 @@ class Newcomers:
 
     def _place(self, newcomer: "_Newcomer") -> bool:
         try:
-            disk.replace_unsynced(self._live.file(newcomer.info.id), [newcomer.data])
+            disk.replace_file(self._live.file(newcomer.info.id), [newcomer.data], with_folder=False)
         except OSError as error:
             self._withdraw(newcomer, error)
         return newcomer.error is None
