@@ -6,6 +6,7 @@ object, no file can make reading it slow, and every fault names its line and col
 
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,7 +172,7 @@ class _Composer:
                 next(events)  # the end of the document
                 self._refuse_second_document(next(events))
         except self._yaml.YAMLError as error:
-            raise self._syntax_fault(error) from error
+            raise (self._depth_fault(error) or self._syntax_fault(error)) from error
         except (ValueError, OverflowError) as error:  # the parser without C, at "\UFFFFFFFF"
             raise self._document.fault(f"This is not valid YAML: {error}.", TOP) from error
         return self._document
@@ -209,7 +210,7 @@ class _Composer:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise self._fault(event, f"The tag {shown(tag)} is not read here.", hint)
         if depth > DEEPEST:
-            raise self._fault(event, f"This is nested more than {DEEPEST} deep.")
+            raise self._too_deep(event)
         if self._values > MOST_VALUES:
             raise self._fault(event, f"The file has more than {MOST_VALUES} values.")
 
@@ -275,6 +276,27 @@ class _Composer:
 
     def _fault(self, event: Any, problem: str, hint: str = "") -> FileError:
         return self._document.fault(problem, _start(event), hint=hint)
+
+    def _depth_fault(self, error: Any) -> FileError | None:
+        """Return the error for text nested too deeply before the place that the parser complains about.
+
+        The parser reads ahead, and stops at a depth of its own (1,000 in libyaml) before it reports the events that
+        `DEEPEST` is checked against. Without the text from the complaint on, it reports them.
+        """
+        mark = getattr(error, "problem_mark", None)
+        depth = 0
+        with suppress(self._yaml.YAMLError):
+            for event in self._yaml.parse(self._text[: mark.index] if mark else "", Loader=self._loader):
+                if isinstance(event, self._yaml.CollectionEndEvent):
+                    depth -= 1
+                elif depth > DEEPEST:
+                    return self._too_deep(event)
+                elif isinstance(event, self._yaml.CollectionStartEvent):
+                    depth += 1
+        return None
+
+    def _too_deep(self, event: Any) -> FileError:
+        return self._fault(event, f"This is nested more than {DEEPEST} deep.")
 
     def _syntax_fault(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)

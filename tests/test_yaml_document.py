@@ -81,7 +81,10 @@ def test_nothing_but_comments_is_nothing() -> None:
         ("a: é\nb: é\x1b[31m\n", (2, 5), r"The character '\x1b' cannot stand in YAML", "escape"),
         ("a: \x00\n", (1, 4), r"The character '\x00'", "escape"),
         ("a: " + "[" * 5000, (1, 36), "nested more than 32 deep", ""),
+        ("a: [" + "{b: [" * 5000, (1, 81), "nested more than 32 deep", ""),
         ("- " * 5000, (1, 67), "nested more than 32 deep", ""),
+        ("- " * 5000 + "]", (1, 67), "nested more than 32 deep", ""),
+        ("a: " + "[" * 32 + "}", (1, 36), "This is not valid YAML", ""),
     ],
 )
 def test_a_fault_has_its_place_the_offending_text_and_a_way_out(
