@@ -24,7 +24,7 @@ from typing import Any
 
 from contenders import CONTENDERS
 from machine import describe
-from prompt_objects.environment import Environment
+from prompt_objects.environment.environment import Environment
 
 HERE = Path(__file__).parent
 PEERS = {"openai-agents": "openai-agents==0.24", "pydantic-ai": "pydantic-ai-slim[openai]==2.68"}

@@ -80,8 +80,8 @@ async def ask(client: AsyncOpenAI, model: str, messages: Any, tools: Any) -> tup
 @asynccontextmanager
 async def prompt_objects(base_url: str, model: str) -> AsyncIterator[Begin]:
     """Have a prompt object answer in a session of its own, kept durably in a file."""
-    from prompt_objects.environment import Environment
-    from prompt_objects.tools import Tool
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.tools.base import Tool
 
     async def run(_arguments: dict[str, Any], _context: object) -> str:
         return "Done."

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from machine import describe
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores import open_store
+from prompt_objects.sessions.stores.registry import open_store
 
 HERE = Path(sys.executable).parent
 SESSIONS = 10_000

@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from machine import describe
-from prompt_objects.message import now, timestamp
-from prompt_objects.sessions.record import SessionInfo, head_of, new_id
-from prompt_objects.sessions.stores import Store, open_store
-from prompt_objects.sessions.stores.contents import document, padded
-from prompt_objects.sessions.stores.index_file import document as index_document
+from prompt_objects.sessions.info import SessionInfo, header_of, new_id
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.file.format import document, pad_to_block
+from prompt_objects.sessions.stores.file.index_file import document as index_document
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.utils.time import now, timestamp
 
 PEERS = [["openai-agents", "langchain-community", "sqlalchemy"], ["--no-deps", "coda-code-assistant"]]
 MESSAGE = {"role": "user", "content": "It says what the project is for. " * 8, "at": "2026-01-01T00:00:00.000000Z"}
@@ -59,8 +60,8 @@ def write_files(folder: Path, sessions: int) -> None:
     (folder / "sessions").mkdir(parents=True, exist_ok=True)
     infos = [info_of(number, 2) for number in range(sessions)]
     for info in infos:
-        chunks = document(head_of(info, {}), [MESSAGE, MESSAGE], timestamp(info.updated_at))
-        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(padded(chunks)))
+        chunks = document(header_of(info, {}), [MESSAGE, MESSAGE], timestamp(info.updated_at))
+        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(pad_to_block(chunks)))
     (folder / "sessions" / "index.json").write_bytes(b"".join(index_document(infos)))
     with closing(open_store(f"files:{folder}")) as store:
         store.sessions()  # index and folder are seen to agree
@@ -309,7 +310,7 @@ def open_long(url: str) -> tuple[float, list[float]]:
 
 _LOOK = """
 import resource, sys, time
-from prompt_objects.sessions.stores import open_store
+from prompt_objects.sessions.stores.registry import open_store
 import filelock, uuid_utils
 def ms(work):
     start = time.perf_counter(); work(); return (time.perf_counter() - start) * 1000

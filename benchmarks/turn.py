@@ -24,7 +24,7 @@ from typing import Any
 from openai import AsyncOpenAI, AsyncStream
 
 from machine import describe
-from prompt_objects.environment import Environment
+from prompt_objects.environment.environment import Environment
 from prompt_objects.message import Message, request_messages
 
 HERE = Path(__file__).parent

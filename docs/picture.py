@@ -19,7 +19,6 @@ sys.path.insert(0, str(ROOT / "tests" / "terminal"))
 from rich.console import Console  # noqa: E402
 from rich.style import Style  # noqa: E402
 from rich.text import Text  # noqa: E402
-
 from terminal import PROGRAM, Terminal  # noqa: E402
 
 

@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from prompt_objects.errors import UsageError
-from prompt_objects.message import Message, timestamp
+from prompt_objects.message import Message
 from prompt_objects.migrations.change import (
-    Aside,
     FileChange,
+    Fragment,
     NewSession,
     ObjectChange,
-    OldFile,
-    Piece,
-    Place,
+    Skipped,
+    SourceFile,
+    Target,
     read_old,
 )
-from prompt_objects.sessions.stores.encoding import encode
+from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.utils.time import timestamp
 
 _NAME = "Migrated"
 _SUFFIXES = {".yaml", ".yml", ".md"}
@@ -43,7 +44,7 @@ _EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100: what is no Uni
 _DATED = ("at", "timestamp", "created_at", "date", "time")
 
 
-def migrate(place: Place) -> Iterator[ObjectChange]:
+def migrate(place: Target) -> Iterator[ObjectChange]:
     """Say what is to be done, object by object, in the order of their files' names."""
     objects = place.folder / "objects"
     if not objects.is_dir():
@@ -69,7 +70,7 @@ def _where(path: Path) -> str:
 # A history in the definition
 
 
-def _definition(file: OldFile) -> Iterator[ObjectChange]:
+def _definition(file: SourceFile) -> Iterator[ObjectChange]:
     from prompt_objects.migrations.yaml_key import Irremovable, take_list
 
     name, where = file.path.stem, _where(file.path)
@@ -98,7 +99,7 @@ def _parted(text: str) -> tuple[str, str, str]:
 # Histories in JSON
 
 
-def _file_beside(file: OldFile, names: Iterable[str]) -> ObjectChange:
+def _file_beside(file: SourceFile, names: Iterable[str]) -> ObjectChange:
     from prompt_objects.migrations.json_list import only_list
 
     name, where = file.path.name.removesuffix(_BESIDE), _where(file.path)
@@ -110,7 +111,7 @@ def _file_beside(file: OldFile, names: Iterable[str]) -> ObjectChange:
     return _change(file, name, found.text, found.pieces, (FileChange(file, None),))
 
 
-def _shared_file(file: OldFile, names: list[str]) -> Iterator[ObjectChange]:
+def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
     """Read a mapping from names to histories or, where there is but one object, its history."""
     from prompt_objects.migrations.json_list import lists_by_name, only_list
 
@@ -129,12 +130,12 @@ def _shared_file(file: OldFile, names: list[str]) -> Iterator[ObjectChange]:
             yield _change(file, each.name, each.text, each.pieces)
         else:
             reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
-            pieces = (Piece(piece.place, piece.text, problem=reason) for piece in each.pieces)
+            pieces = (Fragment(piece.place, piece.text, problem=reason) for piece in each.pieces)
             yield _change(file, each.name, each.text, pieces)
     yield ObjectChange("", where, files=(FileChange(file, None),))
 
 
-def _text(file: OldFile) -> str:
+def _text(file: SourceFile) -> str:
     return file.data.removeprefix(_BOM).decode(errors="surrogateescape")
 
 
@@ -142,10 +143,10 @@ def _text(file: OldFile) -> str:
 
 
 def _change(
-    file: OldFile,
+    file: SourceFile,
     name: str,
     source: str,
-    pieces: Iterable[Piece],
+    pieces: Iterable[Fragment],
     files: tuple[FileChange, ...] = (),
 ) -> ObjectChange:
     """Make a session of the elements that are messages, and keep the others aside."""
@@ -153,17 +154,17 @@ def _change(
     written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
     messages: list[Message] = []
     dates: list[datetime] = []
-    aside: list[Aside] = []
+    aside: list[Skipped] = []
     for piece in pieces:
         if reason := piece.problem or _objection(piece.value):
-            aside.append(Aside(where, name, piece.place, reason, piece.text))
+            aside.append(Skipped(where, name, piece.place, reason, piece.text))
             continue
         moment, unclear = _date_of(piece.value)
         moment = moment or written
         dates.append(moment)
         messages.append(_dated(piece.value, moment))
         aside += (
-            Aside(where, name, f"{piece.place}, {key}", _NO_DATE, _as_json(piece.value[key])) for key in unclear
+            Skipped(where, name, f"{piece.place}, {key}", _NO_DATE, _as_json(piece.value[key])) for key in unclear
         )
     sessions: tuple[NewSession, ...] = ()
     if messages:

@@ -10,20 +10,22 @@ Importing the package loads nothing but itself; each name loads its module when 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from prompt_objects._version import __version__
+
 if TYPE_CHECKING:
-    from prompt_objects.bus import Event
-    from prompt_objects.context import Context
-    from prompt_objects.definition import Definition
-    from prompt_objects.environment import Environment
+    from prompt_objects.config.definition import Definition
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.environment.prompt_object import PromptObject
     from prompt_objects.errors import PromptObjectsError
     from prompt_objects.message import Message
-    from prompt_objects.prompt_object import PromptObject
+    from prompt_objects.runtime.context import Context
+    from prompt_objects.runtime.events import Event
+    from prompt_objects.sessions.info import SessionInfo
     from prompt_objects.sessions.manager import SessionManager
-    from prompt_objects.sessions.record import SessionInfo
     from prompt_objects.sessions.session import Session
-    from prompt_objects.tools import Tool
-    from prompt_objects.tools.function import tool
-    from prompt_objects.turn import Reply
+    from prompt_objects.tools.base import Tool
+    from prompt_objects.tools.decorator import tool
+    from prompt_objects.turns.turn import Reply
 
 __all__ = [
     "Context",
@@ -42,22 +44,20 @@ __all__ = [
     "tool",
 ]
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "Context": "context",
-    "Definition": "definition",
-    "Environment": "environment",
-    "Event": "bus",
+    "Context": "runtime.context",
+    "Definition": "config.definition",
+    "Environment": "environment.environment",
+    "Event": "runtime.events",
     "Message": "message",
-    "PromptObject": "prompt_object",
+    "PromptObject": "environment.prompt_object",
     "PromptObjectsError": "errors",
-    "Reply": "turn",
+    "Reply": "turns.turn",
     "Session": "sessions.session",
-    "SessionInfo": "sessions.record",
+    "SessionInfo": "sessions.info",
     "SessionManager": "sessions.manager",
-    "Tool": "tools",
-    "tool": "tools.function",
+    "Tool": "tools.base",
+    "tool": "tools.decorator",
 }
 
 

@@ -35,10 +35,7 @@ The message says what happened and where; `hint`, if there is one, says what to 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from prompt_objects.holder import Holder
+from typing import Any
 
 __all__ = [
     "Ambiguous",
@@ -170,7 +167,7 @@ class Busy(SessionError):
 
     exit_code = 75
 
-    def __init__(self, message: str, *, holder: "Holder", hint: str = "") -> None:
+    def __init__(self, message: str, *, holder: Any, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.holder = holder
 

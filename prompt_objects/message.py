@@ -9,10 +9,7 @@ said while a turn went on, `steers`.
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
-
-import msgspec
 
 __all__ = [
     "OUTCOME_UNKNOWN",
@@ -22,33 +19,17 @@ __all__ = [
     "has_failed",
     "is_unfinished",
     "live_messages",
-    "now",
     "request_messages",
     "result_of",
     "text_of",
-    "timestamp",
     "unanswered_calls",
 ]
 
 Message: TypeAlias = dict[str, Any]
-
-_WRITE = msgspec.json.Encoder().encode
-_MOMENT_LENGTH = 27
 _CHAT_KEYS = ("role", "content", "name", "refusal")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FAILURES = ("Error: ", "Cancelled before ")  # how results of calls that failed begin
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
-
-
-def now() -> datetime:
-    """Return the present moment, in UTC."""
-    return datetime.now(UTC)
-
-
-def timestamp(moment: datetime | None = None) -> str:
-    """Write a moment (by default the present one) as UTC ISO 8601, always 27 characters long."""
-    written = _WRITE(moment.astimezone(UTC) if moment else now())[1:-1].decode()  # five times as fast as isoformat
-    return written if len(written) == _MOMENT_LENGTH else f"{written[:-1]}.000000Z"
 
 
 def text_of(message: Message) -> str:

@@ -13,11 +13,15 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, TypeAlias
 
 from prompt_objects.errors import LLMError
-from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
 from prompt_objects.llm.rehearsal import words
 from prompt_objects.message import Message
 
-__all__ = ["Scripted", "ScriptedLLM", "calls"]
+__all__ = [
+    "Scripted",
+    "ScriptedLLM",
+    "calls",
+]
 
 Scripted: TypeAlias = str | Message | LLMError | Callable[[Request], "str | Message | LLMError"]
 
@@ -43,13 +47,13 @@ class ScriptedLLM:
         self._replies = deque(replies)
         self._delay = delay
 
-    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Answer with the next reply of the script."""
         self.requests.append(request)
         message = self._message(self._next_reply(request))
         for word in words(message["content"]):
             await asyncio.sleep(self._delay)
-            yield Text(word)
+            yield TextChunk(word)
         written = sum(len(str(sent.get("content"))) for sent in request.messages)
         usage = Usage(prompt=written // 4, completion=max(1, len(message["content"]) // 4))
         yield Completion(message, usage, "tool_calls" if message.get("tool_calls") else "stop")

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from openai_server import OpenAIServer
+from tests.support.openai_server import OpenAIServer
 
 _PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")
 
@@ -40,7 +40,7 @@ def nothing_personal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("HOME", str(home))
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(home / name.lower()))
-        patch.setattr("prompt_objects.llm.local.USUAL_PORTS", {})
+        patch.setattr("prompt_objects.llm.local_servers.USUAL_PORTS", {})
         yield
 
 

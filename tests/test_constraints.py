@@ -2,12 +2,11 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
 
 
 def pinned() -> dict[str, Requirement]:

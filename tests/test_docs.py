@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.cli.reference import reference
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = [
     *ROOT.glob("*.md"),
     *ROOT.glob("docs/**/*.md"),

@@ -14,10 +14,10 @@ from prompt_objects.message import (
     request_messages,
     result_of,
     text_of,
-    timestamp,
     unanswered_calls,
 )
-from protocol import violations
+from prompt_objects.utils.time import timestamp
+from tests.support.strict_protocol import violations
 
 
 def call(call_id: str, name: str = "read_file", arguments: object = "{}") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from prompt_objects.errors import RateLimited
-from prompt_objects.llm import Completion, Request, Text
+from prompt_objects.llm.base import Completion, Request, TextChunk
 from prompt_objects.testing import ScriptedLLM, calls
 
 HELLO = Request([{"role": "user", "content": "Hello"}])
@@ -17,7 +17,7 @@ HELLO = Request([{"role": "user", "content": "Hello"}])
 async def ask(llm: ScriptedLLM) -> tuple[list[str], Completion]:
     *texts, completion = [part async for part in llm.stream(HELLO)]
     assert isinstance(completion, Completion)
-    return [part.text for part in texts if isinstance(part, Text)], completion
+    return [part.text for part in texts if isinstance(part, TextChunk)], completion
 
 
 async def test_replies_come_in_order_streamed_by_the_word_and_requests_are_kept() -> None:

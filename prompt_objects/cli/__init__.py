@@ -9,7 +9,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
-__all__ = ["main"]
+__all__ = [
+    "main",
+]
 
 INTERRUPTED = 130
 MOST_CANDIDATES = 10
@@ -35,30 +37,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _tell(error)
     finally:
-        streams.settle()
+        streams.close()
     return code
 
 
 def _run(options: Namespace) -> int:
     module, _, function = options.run.partition(":")
-    code: int | None = getattr(import_module(f"prompt_objects.cli.{module}"), function)(options)
+    code: int | None = getattr(import_module(f"prompt_objects.cli.commands.{module}"), function)(options)
     return code or 0
 
 
 def _tell(error: Exception) -> int:
-    from prompt_objects.cli.streams import note
+    from prompt_objects.cli.streams import print_err
     from prompt_objects.errors import Ambiguous, PromptObjectsError
 
     if not isinstance(error, PromptObjectsError):
-        note(f"error: unexpected {type(error).__name__}: {error}")
-        note("This is a defect of prompt-objects; --debug shows where.")
+        print_err(f"error: unexpected {type(error).__name__}: {error}")
+        print_err("This is a defect of prompt-objects; --debug shows where.")
         return 1
-    note(f"error: {error}")
+    print_err(f"error: {error}")
     if isinstance(error, Ambiguous):
         for candidate in error.candidates[:MOST_CANDIDATES]:
-            note(f"  {candidate}")
+            print_err(f"  {candidate}")
         if len(error.candidates) > MOST_CANDIDATES:
-            note(f"  and {len(error.candidates) - MOST_CANDIDATES} more")
+            print_err(f"  and {len(error.candidates) - MOST_CANDIDATES} more")
     elif error.hint:
-        note(error.hint)
+        print_err(error.hint)
     return error.exit_code

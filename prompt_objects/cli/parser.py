@@ -9,11 +9,18 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from prompt_objects import __version__
+from prompt_objects._version import __version__
 from prompt_objects.errors import UsageError
-from prompt_objects.spelling import did_you_mean
+from prompt_objects.utils.text import did_you_mean
 
-__all__ = ["COMMANDS", "COMMON", "Argument", "make_parser", "parse", "taken_by_all"]
+__all__ = [
+    "COMMANDS",
+    "COMMON",
+    "Argument",
+    "common_arguments",
+    "make_parser",
+    "parse",
+]
 
 
 class Argument(NamedTuple):
@@ -46,8 +53,6 @@ def _number(text: str, least: int = 0) -> int:
 
 
 _MOST_DIGITS = 9
-
-
 _ENV = _argument("--env", metavar="DIR", help="the environment's folder")
 _DEBUG = _argument("--debug", action="store_true", help="show tracebacks")
 _OBJECT = _argument("--object", metavar="NAME", help="the prompt object; by default the one last used")
@@ -80,9 +85,7 @@ _TO_CHAT = (
     ),
     _argument("--branch", action="store_true", help="where another is at the session, send it in a copy of it"),
 )
-
 COMMON = (_ENV, _STORE, _DEBUG)
-
 COMMANDS = {
     "": Command(
         "chat with prompt objects, and watch them message one another",
@@ -195,7 +198,7 @@ COMMANDS = {
     ),
     "sessions backup": Command(
         "back up a session, or all that have changed",
-        "upkeep:backup",
+        "maintenance:backup",
         (
             _argument("key", nargs="?", metavar="KEY", help="a session; by default all that have changed"),
             _ONE_OBJECT,
@@ -204,20 +207,20 @@ COMMANDS = {
     ),
     "sessions backups": Command(
         "list the backups, the last changed first",
-        "upkeep:backups",
+        "maintenance:backups",
         (_argument("key", nargs="?", metavar="KEY", help="only those of this session"), _ONE_OBJECT, _LIMIT, _JSON),
     ),
     "sessions restore-backup": Command(
         "bring a session back from a backup; nothing is overwritten",
-        "upkeep:restore_backup",
+        "maintenance:restore_backup",
         (_argument("file", metavar="FILE", help="a backup: its path, or its name as it is listed"), _JSON),
     ),
     "sessions prune": Command(
-        "remove what is old: empty sessions, trash, logs and backups", "upkeep:prune", (_DRY_RUN, _JSON)
+        "remove what is old: empty sessions, trash, logs and backups", "maintenance:prune", (_DRY_RUN, _JSON)
     ),
     "sessions copy": Command(
         "copy all sessions from one store into another, and compare",
-        "upkeep:copy",
+        "maintenance:copy",
         (
             _argument("--from", dest="source", metavar="URL", help="by default the environment's store"),
             _argument("--to", dest="target", required=True, metavar="URL", help="the store that gets them"),
@@ -268,9 +271,7 @@ COMMANDS = {
         (_argument("folder", nargs="?", default=".", metavar="DIR", help="where; by default here"),),
     ),
 }
-
 GROUPS = {"sessions": "list and manage sessions", "objects": "look at prompt objects"}
-
 _ALIASES = {"--list-sessions": "sessions list"}
 _WITHOUT_ENVIRONMENT = {"schema", "init"}
 _WITH_VALUE = {
@@ -291,10 +292,10 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=usage)
 
     def _print_message(self, message: str, file: object = None) -> None:
-        from prompt_objects.cli.streams import flush, put
+        from prompt_objects.cli.streams import flush, print_out
 
         del file  # standard output: errors are raised
-        put(message, end="")
+        print_out(message, end="")
         flush()
 
 
@@ -321,13 +322,13 @@ def make_parser(name: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    for argument in (*command.arguments, *taken_by_all(name)):
+    for argument in (*command.arguments, *common_arguments(name)):
         parser.add_argument(*argument.names, **argument.settings)
     parser.set_defaults(run=command.run, po=None, model=None)  # where a command does not take them
     return parser
 
 
-def taken_by_all(name: str) -> tuple[Argument, ...]:
+def common_arguments(name: str) -> tuple[Argument, ...]:
     """Return what a command takes as every other one does."""
     return (_DEBUG,) if name in _WITHOUT_ENVIRONMENT else COMMON
 

@@ -5,11 +5,13 @@
 
 from collections.abc import Iterable, Iterator
 
-from prompt_objects.cli.fields import MEANINGS
+from prompt_objects.chat.commands import all_commands
+from prompt_objects.cli.json_output import MEANINGS
 from prompt_objects.cli.parser import COMMANDS, COMMON, Argument, make_parser
-from prompt_objects.commands import all_commands
 
-__all__ = ["reference"]
+__all__ = [
+    "reference",
+]
 
 _HEAD = """\
 # Commands
@@ -21,7 +23,6 @@ Written from the program itself by `python -m prompt_objects.cli.reference`.
 A line that begins with `/` is a command. Its last argument takes the rest of the line, so names with spaces
 need no quotes. A line that begins with `//` is sent as a message that begins with `/`.
 """
-
 _SHELL = """
 ## In the shell
 
@@ -40,7 +41,6 @@ Errors are one or two lines on standard error. Where a key could mean several se
 
 Every command but `init` and `schema` takes the first two of these, and every command the last:
 """
-
 _JSON = """
 ## JSON
 

@@ -15,15 +15,15 @@ from prompt_objects.errors import StoreError, UsageError
 
 __all__ = [
     "ReaderGone",
+    "close",
     "confirm",
     "flush",
-    "note",
     "prepare",
-    "put",
+    "print_err",
+    "print_out",
     "put_as_json",
     "put_json",
     "read_input",
-    "settle",
 ]
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -43,7 +43,7 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def put(text: str, end: str = "\n") -> None:
+def print_out(text: str, end: str = "\n") -> None:
     """Print what was asked for. Raises `ReaderGone`, or `StoreError` where standard output refuses."""
     try:
         sys.stdout.write(text + end)
@@ -66,7 +66,7 @@ def put_as_json(value: object) -> None:
 
 def put_json(text: str) -> None:
     """Print JSON; a character that the terminal or the encoding cannot bear becomes an escape of JSON's own."""
-    from prompt_objects.ui.sanitize import clean
+    from prompt_objects.ui.render.sanitize import clean
 
     text = text.rstrip("\n")
     try:
@@ -74,12 +74,12 @@ def put_json(text: str) -> None:
         is_plain = not sys.stdout.isatty() or clean(text) == text
     except UnicodeEncodeError:
         is_plain = False
-    put(text if is_plain else _BEYOND_ASCII.sub(_escape, text))
+    print_out(text if is_plain else _BEYOND_ASCII.sub(_escape, text))
 
 
-def note(text: str) -> None:
+def print_err(text: str) -> None:
     """Tell the person something that is not the answer."""
-    from prompt_objects.ui.sanitize import clean_line
+    from prompt_objects.ui.render.sanitize import clean_line
 
     with suppress(OSError):
         print(clean_line(text), file=sys.stderr, flush=True)
@@ -89,7 +89,7 @@ def confirm(question: str) -> bool:
     """Ask the person; only a plain yes counts. Raises `UsageError` where there is nobody to ask."""
     if not sys.stdin.isatty():
         raise UsageError("Nothing was done: this has to be confirmed.", hint="Say so in advance with --yes.")
-    note(f"{question} [y/N]")
+    print_err(f"{question} [y/N]")
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
@@ -107,7 +107,7 @@ def read_input() -> str:
         raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from error
 
 
-def settle() -> None:
+def close() -> None:
     """Before the end: let go of what a stream refuses, so that Python does not complain of it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -6,24 +6,28 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from prompt_objects.errors import UsageError
-from prompt_objects.llm import LLM, Usage
-from prompt_objects.llm.local import LocalServer, find_local_server, list_models
-from prompt_objects.llm.prices import Pricing, given_pricing, known_pricing, unknown
+from prompt_objects.llm.base import LLM, Usage
+from prompt_objects.llm.local_servers import LocalServer, find_local_server, list_models
+from prompt_objects.llm.pricing import Pricing, given_pricing, known_pricing, unknown
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
-    from prompt_objects.config import Config
-    from prompt_objects.config_file import ModelConfig
+    from prompt_objects.config.environment import Config
+    from prompt_objects.config.environment_schema import ModelConfig
 
-__all__ = ["USUAL_MODEL", "Connection", "connect", "may_be_priced"]
+__all__ = [
+    "USUAL_MODEL",
+    "ModelConnection",
+    "connect",
+    "has_known_price",
+]
 
 USUAL_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
-
 _Find = Callable[[], LocalServer | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ModelConnection:
     """A model, words that tell a person where it is ("Ollama at http://127.0.0.1:11434/v1"), and what it costs."""
 
     llm: LLM
@@ -48,7 +52,7 @@ class _Place:
     key_name: str | None = None
     timeout: float | None = None
 
-    def connection(self, model: str, name: str = "", pricing: Pricing | None = None) -> Connection:
+    def connection(self, model: str, name: str = "", pricing: Pricing | None = None) -> ModelConnection:
         import openai  # noqa: F401 - half a second, spent here rather than in the first request
 
         from prompt_objects.llm.failures import shown_url
@@ -69,12 +73,12 @@ class _Place:
         url = shown_url(self.base_url or OPENAI_URL)
         name = name or ("" if self.base_url else "OpenAI")
         origin = f"{name} at {url}" if name else url
-        return Connection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown))
+        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown))
 
 
 def connect(
     name: str | None, config: "Config", environ: Mapping[str, str], *, find_local: _Find = find_local_server
-) -> Connection:
+) -> ModelConnection:
     """Return the model called `name`, or without a name the one that is set up; may ask servers, and wait.
 
     A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
@@ -84,13 +88,13 @@ def connect(
     if name in config.models:
         return _configured(config.models[name], environ)
     if name == "rehearsal":
-        return Connection(Rehearsal(), "no model answers")
+        return ModelConnection(Rehearsal(), "no model answers")
     if name:
         return _by_model(name, environ, find_local)
-    return _whatever_there_is(environ, find_local)
+    return _first_available(environ, find_local)
 
 
-def may_be_priced(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
+def has_known_price(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
     """Say whether prices of the model that `connect` finds are known, as far as can be told without asking a server.
 
     Where only a server knows which model it is, and where a key is missing, prices may be known. Not for the event
@@ -114,7 +118,7 @@ def _meant(name: str | None, config: "Config", environ: Mapping[str, str]) -> st
     return "" if name == "default" and name not in config.models else name
 
 
-def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> Connection:
+def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
     """Connect to an entry of the config; OpenAI's key goes nowhere but where the environment means it to go."""
     usual = _usual_place(environ)
     if model.api_key_env:
@@ -127,7 +131,7 @@ def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> Connection:
     return place.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
 
 
-def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> Connection:
+def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
     place = _usual_place(environ)
     if not place.base_url and not place.api_key:
         server = find_local()
@@ -136,7 +140,7 @@ def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> Conn
     return place.connection(model)
 
 
-def _whatever_there_is(environ: Mapping[str, str], find_local: _Find) -> Connection:
+def _first_available(environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
     place = _usual_place(environ)
     if place.base_url:
         models = list_models(place.base_url, api_key=place.api_key)
@@ -146,7 +150,7 @@ def _whatever_there_is(environ: Mapping[str, str], find_local: _Find) -> Connect
     server = find_local()
     if server:
         return _Place(server.base_url).connection(server.models[0], server.name)
-    return Connection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
+    return ModelConnection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
 
 
 def _usual_place(environ: Mapping[str, str]) -> _Place:

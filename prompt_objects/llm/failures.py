@@ -1,10 +1,7 @@
-"""What went wrong with a request, in words for people, as one of the errors that the package raises.
-
-What servers say about their errors is not trusted: it is cut to one line of sensible length, without control
-characters, and without the key.
-"""
+"""Failed requests: as errors of this package, and whether to retry."""
 
 import math
+import random
 import re
 import socket
 import ssl
@@ -30,10 +27,17 @@ from prompt_objects.errors import (
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Endpoint", "causes", "retry_after", "shown_url"]
+__all__ = [
+    "LONGEST_PAUSE",
+    "USUAL_RETRIES",
+    "Endpoint",
+    "cause_chain",
+    "pause_after",
+    "retry_after",
+    "shown_url",
+]
 
 _TEXT_LIMIT = 300  # characters of a server's own words
-
 _TOO_LONG = re.compile(
     r"(?i)context.?(length|size|window)|exceed_context|maximum model length|"
     r"(prompt|input|conversation) (is|are) too long|too many (input )?tokens|context the overflows"
@@ -41,7 +45,6 @@ _TOO_LONG = re.compile(
 _NO_SUCH_MODEL = re.compile(r"(?is)model\b.{0,120}\b(not found|not exist|no such|unknown)|model_not_found")
 _NO_MONEY = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded your current quota")
 _NO_TOOLS = re.compile(r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja")
-
 _REASONS = {
     ConnectionRefusedError: "the connection was refused",
     socket.gaierror: "there is no server of that name",
@@ -76,7 +79,7 @@ class Endpoint:
         hint = "Is the server running, and is its address right?"
         return Unreachable(f"{self} cannot be reached: {_why_unreachable(error)}.", hint=hint)
 
-    def no_way(self, why: str, hint: str) -> Unreachable:
+    def cannot_send(self, why: str, hint: str) -> Unreachable:
         """Say what in the surroundings keeps a request from being sent at all."""
         return Unreachable(f"{self} cannot be reached: {why}.", hint=hint)
 
@@ -84,9 +87,9 @@ class Endpoint:
         """Say how the answer broke off; `what` ends a sentence that begins with the server."""
         return BrokenStream(f"{self} {what}.", hint=hint)
 
-    def cut_off(self, error: BaseException) -> BrokenStream:
+    def interrupted(self, error: BaseException) -> BrokenStream:
         """Say why no more of an answer came."""
-        timed_out = any("Timeout" in type(cause).__name__ for cause in causes(error))
+        timed_out = any("Timeout" in type(cause).__name__ for cause in cause_chain(error))
         return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
 
     def refusal(self, error: "openai.APIError") -> LLMError:
@@ -184,7 +187,7 @@ def _status_in(code: object) -> int:
     return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error, and what it came of."""
     while error is not None:
         yield error
@@ -192,7 +195,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _why_unreachable(error: BaseException) -> str:
-    found = list(causes(error))
+    found = list(cause_chain(error))
     for kind, reason in _REASONS.items():
         if any(isinstance(cause, kind) for cause in found):
             return reason
@@ -202,3 +205,46 @@ def _why_unreachable(error: BaseException) -> str:
     if "Timeout" in names:
         return "no answer came in time"
     return "no connection could be made" if "ConnectError" in names else "it hung up without an answer"
+
+
+USUAL_RETRIES = 3
+LONGEST_PAUSE = 30.0  # seconds; a server that asks for more is not waited for: the person is told
+_FIRST_PAUSE = 0.5
+_JITTER = 0.25  # at most so much longer, lest those who were refused together come back together
+_CUTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"}  # httpx2's
+_PASSING_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as openai's own client sees it
+
+
+def pause_after(error: LLMError, retry: int) -> float | None:
+    """Return the seconds to wait before the retry of that number, counted from 0; None where it would be in vain.
+
+    What a server asks for is obeyed, and without that each pause is twice the one before. Who waited in silence until
+    the time was up is not made to wait again.
+    """
+    response = _response(error)
+    if not _is_passing(error, response):
+        return None
+    asked = retry_after(response.headers) if response is not None else None
+    if asked is not None and asked > LONGEST_PAUSE:
+        return None
+    pause = _FIRST_PAUSE * 2**retry if asked is None else asked
+    return min(LONGEST_PAUSE, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - nobody gains by guessing it
+
+
+def _is_passing(error: LLMError, response: Any) -> bool:
+    if response is not None and (word := response.headers.get("x-should-retry")) in {"true", "false"}:
+        return bool(word == "true")
+    if response is not None and response.status_code in _PASSING_STATUS:
+        return True
+    return isinstance(error, RateLimited | ServerFailed) or (isinstance(error, Unreachable) and _was_cut(error))
+
+
+def _response(error: LLMError) -> Any:
+    """Return the httpx2.Response that refused, if one did."""
+    return next(
+        (found for cause in cause_chain(error) if (found := getattr(cause, "response", None)) is not None), None
+    )
+
+
+def _was_cut(error: Unreachable) -> bool:
+    return any(type(cause).__name__ in _CUTS for cause in cause_chain(error))

@@ -15,19 +15,22 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from prompt_objects.errors import LLMError, UnknownModel
-from prompt_objects.llm import Completion, Request, Text, Waiting
-from prompt_objects.llm.answer import Answer, Nonsense
-from prompt_objects.llm.events import Event, Events, Patience, drain
-from prompt_objects.llm.failures import Endpoint
-from prompt_objects.llm.retries import USUAL_RETRIES, pause_after
-from prompt_objects.spelling import did_you_mean
-from prompt_objects.waiting import to_the_end
+from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
+from prompt_objects.llm.failures import USUAL_RETRIES, Endpoint, pause_after
+from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
+from prompt_objects.llm.sse import Event, IdleTimeout, SSEDecoder, drain
+from prompt_objects.utils.concurrency import uninterrupted
+from prompt_objects.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     import httpx2
     from openai import APIError, AsyncOpenAI
 
-__all__ = ["OPENAI_URL", "USUAL_TIMEOUT", "OpenAILLM"]
+__all__ = [
+    "OPENAI_URL",
+    "USUAL_TIMEOUT",
+    "OpenAILLM",
+]
 
 OPENAI_URL = "https://api.openai.com/v1"
 USUAL_TIMEOUT = 300.0  # seconds; models that think first can be silent for minutes
@@ -66,7 +69,7 @@ class OpenAILLM:
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
 
-    async def stream(self, request: Request) -> AsyncGenerator[Text | Waiting | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
         """Send the request and stream the answer; raises `LLMError`, in the words of `failures`."""
         said = False
         for retry in itertools.count():
@@ -80,28 +83,28 @@ class OpenAILLM:
                 pause = None if said or retry >= self._max_retries else pause_after(error, retry)
                 if pause is None:
                     raise
-                yield Waiting(error, pause)
+                yield RetryScheduled(error, pause)
             await asyncio.sleep(pause)
 
-    async def _attempt(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
-        answer = Answer()
+    async def _attempt(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+        answer = ResponseBuilder()
         try:
             async with aclosing(self._chunks(request)) as pieces:
                 async for chunks in pieces:
                     text, error = _added(answer, chunks)
                     if text:
-                        yield Text(text)
+                        yield TextChunk(text)
                     if error:
                         raise error
             yield answer.completion()
-        except Nonsense as error:
+        except MalformedResponse as error:
             raise self._endpoint.broken(str(error)) from error
 
     async def close(self) -> None:
         """Let go of this event loop's connections; they are made again when needed."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await to_the_end(client.close())
+            await uninterrupted(client.close())
 
     async def _chunks(self, request: Request) -> AsyncGenerator[Iterator[object], None]:
         """Yield the chunks of an answer, each time those that came together, to be gone through at once.
@@ -112,7 +115,7 @@ class OpenAILLM:
         from httpx2 import RequestError
 
         response = await self._open(client, request)
-        patience, events = Patience(self._timeout), Events()
+        patience, events = IdleTimeout(self._timeout), SSEDecoder()
         try:
             async with aclosing(patience.with_each(response.aiter_raw())) as pieces:
                 async for piece in pieces:
@@ -125,7 +128,7 @@ class OpenAILLM:
                         patience.renew()
                 yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
-            raise self._endpoint.cut_off(error) from error
+            raise self._endpoint.interrupted(error) from error
         finally:
             await response.aclose()
 
@@ -163,7 +166,7 @@ class OpenAILLM:
         return stream.response
 
     def _check(self, response: "httpx2.Response") -> None:
-        from prompt_objects.llm.wire import is_compressed
+        from prompt_objects.llm.http import is_compressed
 
         if "html" in response.headers.get("content-type", ""):
             hint = "Check base_url: it usually ends in /v1."
@@ -212,9 +215,9 @@ class OpenAILLM:
         from httpx2 import InvalidURL
         from openai import AsyncOpenAI
 
-        from prompt_objects.llm.wire import open_wire
+        from prompt_objects.llm.http import open_client
 
-        wire = open_wire(self._endpoint, self._timeout)
+        wire = open_client(self._endpoint, self._timeout)
         try:
             return AsyncOpenAI(
                 api_key=self._endpoint.api_key or "none",  # servers without keys ignore it; the client insists on one
@@ -224,16 +227,16 @@ class OpenAILLM:
                 http_client=wire,
             )
         except InvalidURL as error:
-            raise self._endpoint.no_way("its address is not a URL", "Check base_url.") from error
+            raise self._endpoint.cannot_send("its address is not a URL", "Check base_url.") from error
 
 
-def _added(answer: Answer, chunks: Iterator[object]) -> tuple[str, LLMError | Nonsense | None]:
+def _added(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
     """Add chunks to an answer; return the text that they add, and what is wrong with the next one, if anything is."""
     said: list[str] = []
     try:
         for chunk in chunks:
             said.append(answer.add(chunk))  # noqa: PERF401 - what was said before an error counts
-    except (LLMError, Nonsense) as error:
+    except (LLMError, MalformedResponse) as error:
         return "".join(said), error
     return "".join(said), None
 
@@ -244,7 +247,7 @@ def _decoded(data: bytes) -> object:
     try:
         return json.loads(data, strict=False)  # some servers leave line ends in strings as they are
     except (ValueError, RecursionError) as error:
-        raise Nonsense("sent something that is not JSON") from error
+        raise MalformedResponse("sent something that is not JSON") from error
 
 
 def _error_in(name: str, chunk: object) -> object:

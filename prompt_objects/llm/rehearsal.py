@@ -17,10 +17,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prompt_objects.llm import Completion, Request, Text, Usage
+from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
 from prompt_objects.message import Message, calls_of, text_of
 
-__all__ = ["Rehearsal", "words"]
+__all__ = [
+    "Rehearsal",
+    "words",
+]
 
 _INTRODUCTION = (
     "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
@@ -52,12 +55,12 @@ class Rehearsal:
     def __init__(self, *, pause: float = 0.004) -> None:
         self._pause = pause
 
-    async def stream(self, request: Request) -> AsyncGenerator[Text | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         """Answer the last message of the request."""
         message = _answer(request)
         for word in words(message["content"]):
             await asyncio.sleep(self._pause)
-            yield Text(word)
+            yield TextChunk(word)
         usage = Usage(_tokens(request.messages) + _tokens(request.tools), _tokens(message))
         yield Completion(message, usage, "tool_calls" if "tool_calls" in message else "stop")
 

@@ -7,22 +7,23 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects.errors import ToolError
-from prompt_objects.mcp.incoming import Incoming, Unreadable
-from prompt_objects.mcp.transport import LastWords
+from prompt_objects.mcp.incoming import MalformedMessage, MessageFilter
+from prompt_objects.mcp.transport import StderrTail
 
 if TYPE_CHECKING:
     from mcp import Client, ClientSession
 
-__all__ = ["Connection", "Reach"]
+__all__ = [
+    "Connection",
+    "Reach",
+]
 
-Reach = Callable[[LastWords, Callable[[], None]], AbstractAsyncContextManager[Any]]
+Reach = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
 """Makes the way to a server: it is told where to leave last words, and whom to tell that a program ended."""
-
 _START_SECONDS = 60.0
 _END_SECONDS = 8.0
 _NEWS_SECONDS = 1.0
 _MOST_FAULTY = 10_000
-
 T = TypeVar("T")
 
 
@@ -33,7 +34,7 @@ class Connection:
     """
 
     def __init__(self, reach: Reach) -> None:
-        self.words = LastWords()
+        self.words = StderrTail()
         self.news: dict[str, None] = {}
         """What was wrong with what it sent, in sentences, each once; who tells the person leaves it there."""
         self._told = 0
@@ -100,7 +101,7 @@ class Connection:
             either: list[asyncio.Future[Any]] = [asking, unreadable]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
-                raise Unreadable("it sent an answer that cannot be read")
+                raise MalformedMessage("it sent an answer that cannot be read")
             return asking.result()
         finally:
             if not asking.done():
@@ -142,7 +143,7 @@ class Connection:
     @asynccontextmanager
     async def _streams(self, version: Callable[[], str | None]) -> AsyncIterator[Any]:
         async with self._reach(self.words, self._tell_end) as (reading, writing):
-            yield Incoming(reading, version, self._leave_out, self._complain), writing
+            yield MessageFilter(reading, version, self._leave_out, self._complain), writing
 
     def _leave_out(self, tool: str) -> None:
         if len(self._faulty) < _MOST_FAULTY:

@@ -1,24 +1,28 @@
-"""What comes from an MCP server, looked through before the session reads it: one fault costs no more than itself."""
+"""Messages from an MCP server, checked before the client sees them."""
 
 import json
 from collections.abc import Callable
 from typing import Any, Self
 
 from prompt_objects.errors import ToolError
-from prompt_objects.mcp.encoding import encoded
 
-__all__ = ["MOST_TOOLS", "Incoming", "Unreadable"]
+__all__ = [
+    "MOST_TOOLS",
+    "MalformedMessage",
+    "MessageFilter",
+    "encoded",
+]
 
 MOST_TOOLS = 500
 _MOST_SCHEMA_BYTES = 50_000
 _LONGEST_NAME = 100
 
 
-class Unreadable(ToolError):
+class MalformedMessage(ToolError):
     """The server sent a message that cannot be read; which one it answered is unknown."""
 
 
-class Incoming:
+class MessageFilter:
     """A stream of messages to read, as the `mcp` package has them.
 
     Of a list of tools those with a fault are taken out, and `leave_out` is called with the name of each. `complain`
@@ -146,3 +150,27 @@ def _is_meant_as_message(error: Exception) -> bool:
     if not isinstance(error, ValidationError):
         return True
     return any('"jsonrpc"' in str(fault["input"]) or "'jsonrpc'" in str(fault["input"]) for fault in error.errors())
+
+
+_DEEPEST = 100
+
+
+def encoded(value: Any) -> bytes | None:
+    """Write a value as JSON.
+
+    None where that is impossible: for numbers that are none, for half of a surrogate pair, and for what is nested
+    more than 100 levels deep, as readers give up at some depth.
+    """
+    if _is_deeper(value, _DEEPEST):
+        return None
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return None
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    below = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in below)

@@ -7,17 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prompt_objects.config_file import ServerConfig
-from prompt_objects.context import Context
+from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
-from prompt_objects.mcp.encoding import encoded
-from prompt_objects.mcp.filling import Filling
-from prompt_objects.mcp.incoming import MOST_TOOLS, Unreadable
-from prompt_objects.mcp.tools import effect_of, name_for, text_from
-from prompt_objects.mcp.transport import reach
-from prompt_objects.news import notice
-from prompt_objects.tools import Tool
+from prompt_objects.mcp.incoming import MOST_TOOLS, MalformedMessage, encoded
+from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
+from prompt_objects.mcp.transport import connect
+from prompt_objects.mcp.variables import Variables
+from prompt_objects.runtime.context import Context, notice
+from prompt_objects.tools.base import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,7 +24,9 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from mcp.types import Tool as ServerTool
 
-__all__ = ["Server"]
+__all__ = [
+    "Server",
+]
 
 _MOST_FAILURES = 2
 _MOST_PAGES = 100
@@ -38,7 +38,6 @@ _LONGEST_COMPLAINT = 500
 # What the package says in the name of a service that does not know the session any more, or broke off:
 _FORGOTTEN = "Session terminated"
 _BROKEN_OFF = "SSE stream ended"
-
 T = TypeVar("T")
 
 
@@ -61,7 +60,7 @@ class Server:
         self._is_trusted = is_trusted
         self._config = config
         self._folder = folder
-        self._filling = Filling(config, environ)
+        self._filling = Variables(config, environ)
         self._connection: Connection | None = None
         self._ending: set[Connection] = set()
         self._failures = 0
@@ -88,7 +87,7 @@ class Server:
             if encoded(arguments) is None:  # sent all the same, they would end the connection
                 problem = "half of a surrogate pair, a number that is none, or more than 100 levels"
                 raise ToolError(f"The arguments cannot be sent: they hold {problem}.")
-            with self._told_to_wait(tool.name, context):
+            with self._notify_if_slow(tool.name, context):
                 result = await self._ask(context, lambda session: self._call(session, tool.name, arguments))
             text = text_from(result)
             if result.is_error:
@@ -118,7 +117,7 @@ class Server:
         try:
             return await self._answer(context, request, unknown)
         except _Lost as lost:
-            if not (is_harmless or lost.unheard):
+            if not (is_harmless or lost.was_not_sent):
                 raise
             return await self._answer(context, request, unknown)
 
@@ -135,19 +134,19 @@ class Server:
                 self._forget(connection)
                 raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
             if not self._has_broken_off(error):
-                raise ToolError(f"{self.name}: {self._filling.hidden(error.message)}") from error
+                raise ToolError(f"{self.name}: {self._filling.redact(error.message)}") from error
             await self._lose(connection, context)
             raise _Lost(f"{self.name} broke off before it answered{unknown}.", unheard=False) from error
         except TimeoutError as error:
             raise ToolError(f"The MCP server {self.name} does not say what it offers.") from error
         except (ValueError, RuntimeError) as error:
-            complaint = self._filling.hidden(str(error))[:_LONGEST_COMPLAINT]
+            complaint = self._filling.redact(str(error))[:_LONGEST_COMPLAINT]
             raise ToolError(f"{self.name} gave an answer that is not valid: {complaint}") from error
-        except Unreadable as error:
+        except MalformedMessage as error:
             raise ToolError(f"{self.name} sent an answer that cannot be read{unknown}.") from error
         finally:
             for news in connection.untold():
-                notice(context, self._filling.hidden(f"The MCP server {self.name} {news}"))
+                notice(context, self._filling.redact(f"The MCP server {self.name} {news}"))
 
     def _has_forgotten(self, error: "MCPError") -> bool:
         return self._config.url is not None and error.message == _FORGOTTEN
@@ -169,7 +168,7 @@ class Server:
             raise ToolError(problem) from error
 
     @contextmanager
-    def _told_to_wait(self, tool: str, context: Context) -> Iterator[None]:
+    def _notify_if_slow(self, tool: str, context: Context) -> Iterator[None]:
         """Tell the person of a call that takes long, once."""
         patience = min(_WAITING_SECONDS, self._config.timeout / 2)
         news = (
@@ -185,7 +184,7 @@ class Server:
 
     async def _connected(self, context: Context) -> "tuple[Connection, ClientSession]":
         if self._connection and self._connection.is_over:
-            self._mourn(self._connection, context)
+            self._record_failure(self._connection, context)
         if self._connection is None and not await asyncio.to_thread(self._is_trusted):
             problem = f"The MCP server {self.name} does not start: the person has not trusted it as it is now."
             raise ToolError(f"{problem} Run: prompt-objects trust")
@@ -197,9 +196,9 @@ class Server:
         try:
             return connection, await connection.session()
         except ToolError as error:
-            self._mourn(connection, context)
+            self._record_failure(connection, context)
             raise ToolError(
-                f"The MCP server {self.name} does not start: {self._filling.hidden(str(error))}"
+                f"The MCP server {self.name} does not start: {self._filling.redact(str(error))}"
             ) from error
         finally:
             waiting.cancel()
@@ -212,7 +211,7 @@ class Server:
             config = self._filling.config()
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
-        return Connection(lambda words, on_end: reach(config, self._folder, words, on_end))
+        return Connection(lambda words, on_end: connect(config, self._folder, words, on_end))
 
     @property
     def _may_start(self) -> bool:
@@ -222,9 +221,9 @@ class Server:
         """Take note that a request was not answered; a service may all the same answer others."""
         is_over = await connection.came_to_an_end()
         if is_over or self._config.url is None:
-            self._mourn(connection, context)
+            self._record_failure(connection, context)
 
-    def _mourn(self, connection: Connection, context: Context) -> None:
+    def _record_failure(self, connection: Connection, context: Context) -> None:
         """Take note, once, of a server that ended by itself, and tell the person."""
         if not self._forget(connection) or connection.is_elsewhere:
             return
@@ -232,7 +231,7 @@ class Server:
         if connection.was_ready:
             what = "ended unexpectedly" if self._config.url is None else "was lost"
             then = "It is started again when it is needed." if self._may_start else "It is not started again."
-            reason = self._filling.hidden(connection.reason).rstrip(".")
+            reason = self._filling.redact(connection.reason).rstrip(".")
             notice(context, f"The MCP server {self.name} {what}: {reason}. {then}")
 
     def _forget(self, connection: Connection) -> bool:
@@ -255,7 +254,7 @@ class _Lost(ToolError):
 
     def __init__(self, message: str, *, unheard: bool) -> None:
         super().__init__(message)
-        self.unheard = unheard
+        self.was_not_sent = unheard
 
 
 async def _all_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":

@@ -7,19 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from prompt_objects.config_file import ServerConfig
-from prompt_objects.context import Context
-from prompt_objects.definition import Capability
+from prompt_objects.config.definition import Capability
+from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.server import Server
 from prompt_objects.mcp.trust import is_trusted
-from prompt_objects.news import notice
-from prompt_objects.spelling import did_you_mean
-from prompt_objects.tools import Tool
-from prompt_objects.tools.discovery import free
-from prompt_objects.trust import Trust
+from prompt_objects.runtime.context import Context, notice
+from prompt_objects.tools.base import Tool
+from prompt_objects.tools.loader import without_clashes
+from prompt_objects.tools.trust import Trust
+from prompt_objects.utils.text import did_you_mean
 
-__all__ = ["Servers"]
+__all__ = [
+    "Servers",
+]
 
 Offer: TypeAlias = tuple[Capability, Tool]
 
@@ -53,7 +54,7 @@ class Servers:
         offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
         chosen: dict[str, Offer] = {}
         for capability, tools in zip(wanted, offered, strict=True):
-            found = free(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
+            found = without_clashes(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
             chosen |= {name: (capability, tool) for name, tool in found.tools.items()}
             for told in found.notices:
                 notice(context, told)

@@ -1,23 +1,30 @@
-"""The ways to an MCP server: a program's standard input and output, or streamable HTTP."""
+"""How an MCP server is reached: a supervised subprocess, or HTTP."""
 
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prompt_objects.config_file import ServerConfig
+from httpx2 import AsyncByteStream, AsyncClient, Headers, Response, SSEError, StreamError, Timeout
 
-__all__ = ["LastWords", "reach"]
+from prompt_objects.config.environment_schema import ServerConfig
+
+__all__ = [
+    "MOST_BYTES",
+    "StderrTail",
+    "connect",
+    "open_client",
+]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MOST_BYTES = 4_000
 _SILENCE_SECONDS = 300.0
 
 
-class LastWords:
+class StderrTail:
     """What a server complained of last, for the person to read; hostile like all that comes from it."""
 
     def __init__(self) -> None:
@@ -34,8 +41,8 @@ class LastWords:
 
 
 @asynccontextmanager
-async def reach(
-    server: ServerConfig, folder: Path, words: LastWords, on_end: Callable[[], None]
+async def connect(
+    server: ServerConfig, folder: Path, words: StderrTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
     """Connect to a server whose variables are filled in; a program is started in `folder`, and ended at the end.
 
@@ -51,7 +58,7 @@ async def reach(
 
 @asynccontextmanager
 async def _program(
-    server: ServerConfig, folder: Path, words: LastWords, on_end: Callable[[], None]
+    server: ServerConfig, folder: Path, words: StderrTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
     from mcp import StdioServerParameters, stdio_client
 
@@ -69,7 +76,7 @@ async def _program(
         yield streams
 
 
-def _listen(reading: int, words: LastWords, on_end: Callable[[], None]) -> None:
+def _listen(reading: int, words: StderrTail, on_end: Callable[[], None]) -> None:
     """Read a program's complaints to their end, which is its own and that of all that it started."""
     with os.fdopen(reading, "rb", buffering=0) as stream:
         while said := stream.read(4096):
@@ -78,13 +85,54 @@ def _listen(reading: int, words: LastWords, on_end: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def _service(server: ServerConfig, words: LastWords) -> AsyncIterator[Any]:
+async def _service(server: ServerConfig, words: StderrTail) -> AsyncIterator[Any]:
     from mcp.client.streamable_http import streamable_http_client
 
-    from prompt_objects.mcp.wire import MOST_BYTES, open_wire
-
     async with (
-        open_wire(server.headers, max(_SILENCE_SECONDS, server.timeout), words) as client,
+        open_client(server.headers, max(_SILENCE_SECONDS, server.timeout), words) as client,
         streamable_http_client(server.url or "", http_client=client, max_sse_event_size=MOST_BYTES) as streams,
     ):
         yield streams
+
+
+MOST_BYTES = 20_000_000
+_CONNECT_SECONDS = 30.0
+
+
+def open_client(headers: Mapping[str, str], seconds: float, words: StderrTail) -> AsyncClient:
+    """Get ready to connect; a service may be silent for some `seconds`. What it refuses with is left in `words`."""
+
+    async def look(response: Response) -> None:
+        if response.is_error:
+            words.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
+        response.stream = _Bounded(response)
+
+    given = Headers(dict(headers))
+    given["Accept-Encoding"] = "identity"  # a few compressed bytes can be gigabytes
+    timeout = Timeout(_CONNECT_SECONDS, read=seconds)
+    return AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [look]})
+
+
+class _Bounded(AsyncByteStream):
+    """The body of an answer. Raises what the package tells on in words where it is compressed, or too long."""
+
+    def __init__(self, response: Response) -> None:
+        stream = response.stream
+        assert isinstance(stream, AsyncByteStream)  # noqa: S101 - it comes from an asynchronous client
+        is_stream = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._stream = stream
+        self._error = SSEError if is_stream else StreamError
+        self._is_compressed = response.headers.get("content-encoding", "identity") not in {"", "identity"}
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._is_compressed:
+            raise self._error("the answer is compressed, which it was asked not to be")
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise self._error(f"the answer has more than {MOST_BYTES // 1_000_000} MB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

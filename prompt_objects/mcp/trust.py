@@ -6,15 +6,20 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from prompt_objects.config import CONFIG_FILE
-from prompt_objects.config_file import ServerConfig
+from prompt_objects.config.environment import CONFIG_FILE
+from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import StoreError, UsageError
-from prompt_objects.mcp.named import named
-from prompt_objects.mcp.snapshot import snapshot
-from prompt_objects.trust import Trust, digest_of
-from prompt_objects.wording import count
+from prompt_objects.mcp.command_files import files_of_command
+from prompt_objects.mcp.fingerprint import snapshot
+from prompt_objects.tools.trust import Trust, digest_of
+from prompt_objects.utils.text import pluralize
 
-__all__ = ["Review", "is_trusted", "review", "trust_servers"]
+__all__ = [
+    "Review",
+    "is_trusted",
+    "review",
+    "trust_servers",
+]
 
 
 class Review(Struct, frozen=True):
@@ -76,11 +81,11 @@ def _described(
         )
         hints = "; what it says of its tools is believed" if server.trust_hints else ""
         yield f"{name}: {what}{f' (is given {given})' if given else ''}{hints}"
-        within = named(folder, server)
+        within = files_of_command(folder, server)
         for path in within.paths:
             yield f"  {folder / path.relative_to(folder.resolve())}{'/' if path.is_dir() else ''}"
         if within.scope == "all":
             yield f"  {folder}/, all of it, as what lies there may run"
         contents = sum(key.endswith("\0content") for key in files[name])
         if contents > len(within.paths) or any(path.is_dir() for path in within.paths):
-            yield f"  {count(contents, 'file')} in all, with those beside and below"
+            yield f"  {pluralize(contents, 'file')} in all, with those beside and below"

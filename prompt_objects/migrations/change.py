@@ -9,17 +9,26 @@ from msgspec import Struct
 
 from prompt_objects.message import Message
 
-__all__ = ["Aside", "FileChange", "NewSession", "ObjectChange", "OldFile", "Piece", "Place", "read_old"]
+__all__ = [
+    "FileChange",
+    "Fragment",
+    "NewSession",
+    "ObjectChange",
+    "Skipped",
+    "SourceFile",
+    "Target",
+    "read_old",
+]
 
 
-class Place(Struct, frozen=True):
+class Target(Struct, frozen=True):
     """The environment that a step looks at: its folder, and where its state is kept."""
 
     folder: Path
     data_dir: Path
 
 
-class OldFile(Struct, frozen=True):
+class SourceFile(Struct, frozen=True):
     """A file as it was found: its bytes, permissions, and when it was last written, in nanoseconds."""
 
     path: Path
@@ -31,7 +40,7 @@ class OldFile(Struct, frozen=True):
 class FileChange(Struct, frozen=True):
     """A file that gets other bytes; None takes it away."""
 
-    before: OldFile
+    before: SourceFile
     after: bytes | None
 
 
@@ -47,7 +56,7 @@ class NewSession(Struct, frozen=True):
     sha256: str
 
 
-class Piece(Struct, frozen=True):
+class Fragment(Struct, frozen=True):
     """One element of a list, as its file has it; what `problem` says stands in the way of using its `value`."""
 
     place: str
@@ -56,7 +65,7 @@ class Piece(Struct, frozen=True):
     problem: str = ""
 
 
-class Aside(Struct, frozen=True):
+class Skipped(Struct, frozen=True):
     """What could not be brought over and is kept beside: the text as it stood, where, and why."""
 
     file: str
@@ -72,14 +81,14 @@ class ObjectChange(Struct, frozen=True):
     object: str
     file: str
     sessions: tuple[NewSession, ...] = ()
-    aside: tuple[Aside, ...] = ()
+    aside: tuple[Skipped, ...] = ()
     files: tuple[FileChange, ...] = ()
     problem: str = ""
 
 
-def read_old(path: Path) -> OldFile:
+def read_old(path: Path) -> SourceFile:
     """Read a file as it is; raises `OSError`, also for what is no regular file."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a link, or no file")
-    return OldFile(path, path.read_bytes(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+    return SourceFile(path, path.read_bytes(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)

@@ -5,10 +5,14 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from prompt_objects.migrations.change import Piece
-from prompt_objects.sessions.stores.encoding import decode_at
+from prompt_objects.migrations.change import Fragment
+from prompt_objects.sessions.stores.json_lines import decode_at
 
-__all__ = ["NamedList", "lists_by_name", "only_list"]
+__all__ = [
+    "NamedList",
+    "lists_by_name",
+    "only_list",
+]
 
 _BETWEEN = re.compile(r"[\s,]*")
 _AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
@@ -22,7 +26,7 @@ class NamedList(Struct, frozen=True):
 
     name: str
     text: str
-    pieces: list[Piece]
+    pieces: list[Fragment]
 
 
 def only_list(text: str) -> NamedList | None:
@@ -32,7 +36,7 @@ def only_list(text: str) -> NamedList | None:
         return None
     pieces, end = _elements(text, begin, _END)
     if rest := text[end:].strip():
-        pieces.append(Piece("the end", rest, problem="It stands behind the list."))
+        pieces.append(Fragment("the end", rest, problem="It stands behind the list."))
     return NamedList("", text[begin:end], pieces)
 
 
@@ -65,19 +69,19 @@ def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[Na
         position = end
 
 
-def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Piece], int]:
+def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fragment], int]:
     """Read the list whose bracket is at `begin`; return its elements, and where it ends.
 
     After what cannot be read, it goes on with the next message that can, but not beyond what is `expected`.
     """
-    pieces: list[Piece] = []
+    pieces: list[Fragment] = []
     position = begin + 1
     while (position := _after(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
         if text[position] == "]":
             return pieces, position + 1
         place = f"entry {len(pieces) + 1}"
         if found := _whole(text, position):
-            pieces.append(Piece(place, text[position : found[1]], found[0]))
+            pieces.append(Fragment(place, text[position : found[1]], found[0]))
             position = found[1]
         else:
             end = _next_whole(text, position + 1, _next(expected, text, position + 1))
@@ -103,8 +107,8 @@ def _next_whole(text: str, position: int, boundary: int) -> int:
     return boundary
 
 
-def _unread(place: str, text: str, what: str) -> Piece:
-    return Piece(place, text.strip(), problem=f"It is no {what} that can be read.")
+def _unread(place: str, text: str, what: str) -> Fragment:
+    return Fragment(place, text.strip(), problem=f"It is no {what} that can be read.")
 
 
 def _ends_mapping(text: str, position: int) -> bool:

@@ -6,11 +6,14 @@ from contextlib import suppress
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message
 from prompt_objects.migrations.change import NewSession
+from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores import Store
+from prompt_objects.sessions.stores.base import Store
 
-__all__ = ["bring_over", "take_away"]
+__all__ = [
+    "bring_over",
+    "take_away",
+]
 
 
 def bring_over(session: NewSession, session_id: str, sessions: SessionManager) -> None:
@@ -70,4 +73,4 @@ def _create(session: NewSession, session_id: str, sessions: SessionManager) -> N
         user_id=sessions.user_id,
     )
     metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
-    sessions.store.create(info, metadata, session.messages, numbered=True)
+    sessions.store.create(info, metadata, session.messages, unique_name=True)

@@ -8,13 +8,21 @@ import msgspec
 from msgspec import Struct
 
 from prompt_objects.errors import NewerEnvironment
-from prompt_objects.message import now
-from prompt_objects.sessions import disk
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
     from prompt_objects.migrations.change import ObjectChange
 
-__all__ = ["Applied", "Kept", "Progress", "ProgressFile", "Row", "UnderWay", "row_of"]
+__all__ = [
+    "Applied",
+    "Kept",
+    "Progress",
+    "ProgressFile",
+    "Row",
+    "UnderWay",
+    "row_of",
+]
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -92,7 +100,7 @@ class ProgressFile:
         except FileNotFoundError:
             return Progress()
         except OSError as error:
-            raise disk.failure("read", self._path, error) from error
+            raise disk.store_error("read", self._path, error) from error
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         begun = {progress.under_way.step} if progress.under_way else set[int]()
@@ -109,7 +117,7 @@ class ProgressFile:
         try:
             disk.replace_file(self._path, [msgspec.json.format(msgspec.json.encode(progress), indent=1), b"\n"])
         except OSError as error:
-            raise disk.failure("written", self._path, error) from error
+            raise disk.store_error("written", self._path, error) from error
 
     def begin_anew(self) -> Progress:
         """Keep a file that cannot be understood beside its place; the steps that it had find nothing to do."""
@@ -117,7 +125,7 @@ class ProgressFile:
         try:
             self._path.rename(corrupt)
         except OSError as error:
-            raise disk.failure("moved", self._path, error) from error
+            raise disk.store_error("moved", self._path, error) from error
         return Progress()
 
 

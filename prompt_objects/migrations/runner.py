@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from prompt_objects.errors import MigrationFailed, StoreError
 from prompt_objects.migrations.progress import ProgressFile
 from prompt_objects.migrations.steps import Step, shipped_steps
-from prompt_objects.sessions import disk
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.utils import filesystem as disk
 
 if TYPE_CHECKING:
-    from prompt_objects.migrations.application import StepResult
-    from prompt_objects.migrations.change import Place
+    from prompt_objects.migrations.apply import StepResult
+    from prompt_objects.migrations.change import Target
 
-__all__ = ["Migrations"]
+__all__ = [
+    "Migrations",
+]
 
 
 class Migrations:
@@ -36,7 +38,7 @@ class Migrations:
 
     def preview(self) -> "list[StepResult]":
         """Say what `run` would do, were it to take every step again; writes nothing, and opens no store."""
-        from prompt_objects.migrations.application import preview
+        from prompt_objects.migrations.apply import preview
 
         self._progress.read()
         return [preview(step, self._place()) for step in self._steps]
@@ -46,7 +48,7 @@ class Migrations:
 
         One process does so, others wait for it. Interrupted, it goes on where it was when it is next called.
         """
-        from prompt_objects.migrations.application import Application
+        from prompt_objects.migrations.apply import Application
 
         with disk.locked_file(self._data_dir / "migrations.lock"):
             progress = self._progress.read() or self._progress.begin_anew()
@@ -71,7 +73,7 @@ class Migrations:
         except MigrationFailed as error:
             return [f"{error} {error.hint}".rstrip()]
 
-    def _place(self) -> "Place":
-        from prompt_objects.migrations.change import Place
+    def _place(self) -> "Target":
+        from prompt_objects.migrations.change import Target
 
-        return Place(self._folder, self._data_dir)
+        return Target(self._folder, self._data_dir)

@@ -9,9 +9,12 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from prompt_objects.migrations.change import ObjectChange, Place
+    from prompt_objects.migrations.change import ObjectChange, Target
 
-__all__ = ["Step", "shipped_steps"]
+__all__ = [
+    "Step",
+    "shipped_steps",
+]
 
 _DIGITS = 4
 
@@ -27,7 +30,7 @@ class Step(Struct, frozen=True):
         """What stands behind the number in the file's name."""
         return self.file.stem[_DIGITS + 1 :]
 
-    def load(self) -> "tuple[str, Callable[[Place], Iterable[ObjectChange]]]":
+    def load(self) -> "tuple[str, Callable[[Target], Iterable[ObjectChange]]]":
         """Return the first line of what the step says of itself, and its function `migrate`."""
         module = _load(self.file)
         return (module.__doc__ or self.name).partition("\n")[0], module.migrate

@@ -12,17 +12,20 @@ from typing import Any, TypeAlias
 import yaml
 from msgspec import Struct
 
-from prompt_objects.message import timestamp
-from prompt_objects.migrations.change import Piece
-from prompt_objects.sessions.stores.encoding import decode_at
+from prompt_objects.migrations.change import Fragment
+from prompt_objects.sessions.stores.json_lines import decode_at
+from prompt_objects.utils.time import timestamp
 
-__all__ = ["Irremovable", "Taken", "take_list"]
+__all__ = [
+    "Irremovable",
+    "Taken",
+    "take_list",
+]
 
 _DEEPEST = 200
 _MOST_VALUES = 100_000  # of one element, aliases counted as often as they are used
 _LOADERS: tuple[Any, ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
-
 _BREAK = r"(?:\r\n|\r|\n)"
 _REST_OF_LINE = re.compile(rf"[^\r\n]*{_BREAK}?")
 _BEFORE_KEY = re.compile(r"[ ]*(?:\?[ \t]+)?")
@@ -30,7 +33,6 @@ _BLANK_OR_INDENTED = re.compile(rf"(?:[ \t]*{_BREAK}|[ \t]+#[^\r\n]*{_BREAK}?)*"
 _TO_COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*,")
 _REGION_GOES_ON = re.compile(r"[ \t\r\n]|-(?:[ \t]|$)|#|$")
 _NOT_BUILT = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-
 Signature: TypeAlias = tuple[object, ...]
 
 
@@ -43,7 +45,7 @@ class Taken(Struct, frozen=True):
 
     text: str
     source: str
-    pieces: list[Piece]
+    pieces: list[Fragment]
 
 
 def take_list(text: str, key: str) -> Taken | None:
@@ -223,7 +225,7 @@ def _matched(pattern: re.Pattern[str], text: str, position: int) -> int:
 # What it holds
 
 
-def _pieces(text: str, survey: _Survey, loader: Any) -> Iterator[Piece]:
+def _pieces(text: str, survey: _Survey, loader: Any) -> Iterator[Fragment]:
     composer = loader(text)
     try:
         top = composer.get_single_node()
@@ -239,15 +241,15 @@ def _pieces(text: str, survey: _Survey, loader: Any) -> Iterator[Piece]:
         composer.dispose()
 
 
-def _piece(place: str, source: str, node: Any, composer: Any, *, has_aliases: bool) -> Piece:
+def _piece(place: str, source: str, node: Any, composer: Any, *, has_aliases: bool) -> Fragment:
     try:
         if has_aliases and _weight(node, {}) > _MOST_VALUES:
-            return Piece(place, source, problem="Its aliases repeat too much.")
+            return Fragment(place, source, problem="Its aliases repeat too much.")
         if as_json := _as_json(source):
-            return Piece(place, source, as_json)
-        return Piece(place, source, _plain(composer.construct_document(node)))
+            return Fragment(place, source, as_json)
+        return Fragment(place, source, _plain(composer.construct_document(node)))
     except _NOT_BUILT as error:
-        return Piece(place, source, problem=f"It cannot be read: {_in_short(error)}.")
+        return Fragment(place, source, problem=f"It cannot be read: {_in_short(error)}.")
 
 
 def _as_json(source: str) -> dict[str, Any] | None:
@@ -328,7 +330,7 @@ def _split(source: str) -> list[str]:
     return [source[start:stop] for start, stop in pairwise(bounds)]
 
 
-def _read_alone(number: int, source: str) -> Piece:
+def _read_alone(number: int, source: str) -> Fragment:
     place, text, loader = f"entry {number}", f"alone:\n{source}", _LOADERS[0]
     problem = "It is no element of a list."
     try:
@@ -336,5 +338,5 @@ def _read_alone(number: int, source: str) -> Piece:
     except (yaml.YAMLError, Irremovable) as error:
         pieces, problem = [], f"It is no YAML that can be read: {_in_short(error)}."
     if len(pieces) != 1:
-        return Piece(place, source.rstrip(), problem=problem)
-    return Piece(place, source.rstrip(), pieces[0].value, pieces[0].problem)
+        return Fragment(place, source.rstrip(), problem=problem)
+    return Fragment(place, source.rstrip(), pieces[0].value, pieces[0].problem)

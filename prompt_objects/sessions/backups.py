@@ -21,17 +21,23 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
-from prompt_objects.message import Message, timestamp
-from prompt_objects.sessions import disk
+from prompt_objects.message import Message
 from prompt_objects.sessions.formats import exporter
-from prompt_objects.sessions.names import extended, is_id, made_valid, valid_name
-from prompt_objects.sessions.record import Record, SessionInfo, new_id
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
+from prompt_objects.sessions.names import is_id, sanitized_name, valid_name, with_suffix
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import Store
-from prompt_objects.upkeep import BackupSettings
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.time import timestamp
 
-__all__ = ["Backup", "BackupReport", "Backups", "Restored"]
+__all__ = [
+    "Backup",
+    "BackupReport",
+    "Backups",
+    "Restored",
+]
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"
@@ -60,7 +66,7 @@ class BackupReport(Struct, frozen=True):
 class Restored(Struct, frozen=True):
     """A session that was brought back; `unfit_name` is what it was called where nothing may be called that."""
 
-    record: Record
+    record: SessionRecord
     unfit_name: str | None = None
 
 
@@ -83,7 +89,7 @@ class Backups:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise disk.failure("read", self.folder, error) from error
+            raise disk.store_error("read", self.folder, error) from error
         found = (_named(self.folder / name) for name in names)
         return sorted(filter(None, found), key=lambda each: (each.updated_at, each.path.name), reverse=True)
 
@@ -100,7 +106,7 @@ class Backups:
             disk.make_folder(self.folder)
             disk.replace_file(path, [gzip.compress(text.encode(), mtime=0)])
         except OSError as error:
-            raise disk.failure("written", path, error) from error
+            raise disk.store_error("written", path, error) from error
         return path
 
     def run(self) -> BackupReport:
@@ -139,7 +145,7 @@ class Backups:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise disk.failure("read", self._ran, error) from error
+            raise disk.store_error("read", self._ran, error) from error
 
     def thin_out(self, *, dry_run: bool = False) -> list[Path]:
         """Remove, or only name, the backups beyond number and age.
@@ -165,10 +171,10 @@ class Backups:
                 return Restored(self.store.restore(info.id))
         info, unfit_name = _validly_named(info)
         if self._is_known(info.id):
-            name = extended(info.name, f"(backup of {info.updated_at:%Y-%m-%d})")
+            name = with_suffix(info.name, f"(backup of {info.updated_at:%Y-%m-%d})")
             metadata = {**metadata, "copy_of": info.id}
             info = replace(info, id=new_id(), name=name, parent=None)
-        return Restored(self.store.create(info, metadata, messages, numbered=True), unfit_name)
+        return Restored(self.store.create(info, metadata, messages, unique_name=True), unfit_name)
 
     def find(self, name: str) -> Path:
         """Return the path of a backup: any file that there is, or one here, by its name. Raises `NotFound`."""
@@ -209,7 +215,7 @@ class Backups:
         try:
             self._ran.touch(mode=0o600)
         except OSError as error:
-            raise disk.failure("written", self._ran, error) from error
+            raise disk.store_error("written", self._ran, error) from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -247,7 +253,7 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise disk.failure("removed", path, error) from error
+        raise disk.store_error("removed", path, error) from error
 
 
 class _Document(Struct):
@@ -267,7 +273,7 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.") from error
     except OSError as error:
-        raise disk.failure("read", path, error) from error
+        raise disk.store_error("read", path, error) from error
     try:
         given = json.loads(gzip.decompress(packed))
         document = msgspec.convert(given, _Document)
@@ -293,7 +299,7 @@ def _validly_named(info: SessionInfo) -> tuple[SessionInfo, str | None]:
     try:
         return replace(info, name=valid_name(info.name)), None
     except InvalidName:
-        return replace(info, name=made_valid(info.name, info.created_at)), info.name
+        return replace(info, name=sanitized_name(info.name, info.created_at)), info.name
 
 
 def _utc(moment: datetime) -> datetime:

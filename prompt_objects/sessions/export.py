@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 from prompt_objects.errors import UsageError
-from prompt_objects.message import timestamp
-from prompt_objects.sessions.disk import failure, make_folder
 from prompt_objects.sessions.formats import exporter
 from prompt_objects.sessions.session import Session
+from prompt_objects.utils.filesystem import make_folder, store_error
+from prompt_objects.utils.time import timestamp
 
-__all__ = ["export_to", "write_new"]
+__all__ = [
+    "export_to",
+    "write_new",
+]
 
 _SUFFIXES = {"markdown": ".md", "json": ".json"}
 _LONGEST_STEM = 120  # bytes; a file's name may have 255, on some encrypted disks 143
@@ -25,7 +28,7 @@ def export_to(session: Session, kind: str, path: Path | None, folder: Path) -> P
         try:
             make_folder(folder)
         except OSError as error:
-            raise failure("made", folder, error) from error
+            raise store_error("made", folder, error) from error
         stamp = timestamp()[:19].replace(":", "")
         path = folder / f"{_stem(session)}-{stamp}{_SUFFIXES[kind]}"
     return write_new(path, text)
@@ -48,7 +51,7 @@ def write_new(path: Path, text: str) -> Path:
     except FileExistsError as error:
         raise UsageError(f"{path} exists already; it was not overwritten.", hint="Give another name.") from error
     except OSError as error:
-        raise failure("written", path, error) from error
+        raise store_error("written", path, error) from error
     except ValueError as error:  # a NUL
         raise UsageError(f"{str(path)!r} cannot be the name of a file.", hint="Give another name.") from error
     try:
@@ -56,5 +59,5 @@ def write_new(path: Path, text: str) -> Path:
             file.write(text)
     except OSError as error:
         path.unlink()
-        raise failure("written", path, error) from error
+        raise store_error("written", path, error) from error
     return path

@@ -6,29 +6,27 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prompt_objects.errors import Busy, Conflict, Damaged, NameTaken, NotFound, UsageError
-from prompt_objects.holder import Holder
-from prompt_objects.message import Message, now, timestamp
-from prompt_objects.sessions.belongings import is_live, remove_belongings
-from prompt_objects.sessions.copies import put_by
-from prompt_objects.sessions.family import descendants
-from prompt_objects.sessions.journal import Deed, Operation, UndoJournal
-from prompt_objects.sessions.keys import pick
-from prompt_objects.sessions.last_used import LastUsed
-from prompt_objects.sessions.names import extended, free_name, is_id, valid_name
-from prompt_objects.sessions.record import Parent, Record, SessionInfo, Trashed, new_id
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, TrashedSession, new_id
+from prompt_objects.sessions.lookup import resolve_key
+from prompt_objects.sessions.names import is_id, unique_name, valid_name, with_suffix
+from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import Store
-from prompt_objects.sessions.undo import Undone, undo_last
-from prompt_objects.sessions.workspace import copied_workspace, workspace_of
-from prompt_objects.spelling import did_you_mean
-from prompt_objects.wording import count
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.tree import descendants
+from prompt_objects.sessions.undo import Operation, UndoEntry, UndoJournal, UndoResult, copy_to_trash, undo_last
+from prompt_objects.sessions.workspace import copied_workspace, exists, remove_session_files, workspace_of
+from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.utils.text import did_you_mean, pluralize
+from prompt_objects.utils.time import now, timestamp
 
-__all__ = ["SessionManager"]
+__all__ = [
+    "SessionManager",
+]
 
 Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
-TrashList: TypeAlias = list[Trashed]
+TrashList: TypeAlias = list[TrashedSession]
 Templates: TypeAlias = Mapping[str, Sequence[Message]]
-
 _DEFAULT = "Default"
 _FEWEST_ASKED = 32
 
@@ -50,7 +48,7 @@ class SessionManager:
         po_name: str | None = None,
         *,
         user_id: str | None = None,
-        last_used: LastUsed | None = None,
+        last_used: RecentSessions | None = None,
         journal: UndoJournal | None = None,
         data_dir: Path | None = None,
         templates: Callable[[], Templates] = dict,
@@ -58,7 +56,7 @@ class SessionManager:
         self.store = store
         self.po_name = po_name
         self.user_id = user_id
-        self.last_used = last_used or LastUsed()
+        self.last_used = last_used or RecentSessions()
         self.journal = journal or UndoJournal()
         self.data_dir = data_dir
         self._templates = templates
@@ -123,7 +121,7 @@ class SessionManager:
         po_name: str | None = None,
         numbered: bool = False,
         template: str | None = None,
-        parent: Parent | None = None,
+        parent: ParentCall | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Session:
         """Begin a session; without a name it is called "Session 2" or the like.
@@ -136,21 +134,23 @@ class SessionManager:
         if name is None:
             name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
         info = self._begun(valid_name(name), po_name, parent)
-        return Session(self.store, self.store.create(info, dict(metadata or {}), messages, numbered=numbered))
+        return Session(self.store, self.store.create(info, dict(metadata or {}), messages, unique_name=numbered))
 
-    def draft(self, name: str, *, parent: Parent | None = None) -> Session:
+    def draft(self, name: str, *, parent: ParentCall | None = None) -> Session:
         """Return a session that is made with its first message, and not at all if none comes.
 
         A name that is taken gets a number then.
         """
-        return Session(self.store, Record(self._begun(valid_name(name), self._object(), parent), {}), is_draft=True)
+        return Session(
+            self.store, SessionRecord(self._begun(valid_name(name), self._object(), parent), {}), is_draft=True
+        )
 
     def rename(self, key: str, new_name: str) -> Session:
         """Give a session another name."""
         info, name = self._find(key), valid_name(new_name)
         if name == info.name:
             return Session(self.store, self.store.load(info.id))
-        with self.journal.noting(_deed("rename", info)):
+        with self.journal.recording(_deed("rename", info)):
             return Session(self.store, self.store.update(info.id, name=name))
 
     def duplicate(self, key: str, new_name: str | None = None) -> Session:
@@ -193,7 +193,7 @@ class SessionManager:
         """
         info = self._find(key)
         others = tuple(child.id for child in descendants(info.id, self.store.sessions()))
-        with self.journal.noting(_deed("delete", info, others=others)):
+        with self.journal.recording(_deed("delete", info, others=others)):
             self.store.delete(info.id)
         for child in others:
             with suppress(NotFound):
@@ -204,14 +204,14 @@ class SessionManager:
         """Return the deleted sessions, the last deleted first."""
         return [entry for entry in self.store.trash() if self._is_ours(entry.info)]
 
-    def find_trashed(self, key: str | None = None) -> Trashed:
+    def find_trashed(self, key: str | None = None) -> TrashedSession:
         """Return the deleted session that a key means; without one the last deleted, or that with which it went."""
         ours = self.trash()
         if not ours:
             raise NotFound("The trash is empty.")
         by_id = {each.info.id: each for each in ours}
         if key is not None:
-            return by_id[pick(key.strip(), [each.info for each in ours], "in the trash").id]
+            return by_id[resolve_key(key.strip(), [each.info for each in ours], "in the trash").id]
         found = ours[0]
         while found.info.parent and (parent := by_id.pop(found.info.parent.session, None)):
             found = parent
@@ -248,12 +248,12 @@ class SessionManager:
         for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
             with suppress(NotFound):
                 self.store.purge(info.id)
-                if self.data_dir and not is_live(self.store, info.id):
-                    remove_belongings(self.data_dir, info.id)
+                if self.data_dir and not exists(self.store, info.id):
+                    remove_session_files(self.data_dir, info.id)
                 gone.append(info)
         return gone[::-1]
 
-    def undo(self) -> Undone:
+    def undo(self) -> UndoResult:
         """Undo what was renamed, cleared, truncated or deleted last; undoing cannot be undone itself.
 
         Raises `NotFound` where there is nothing to undo, and what `undo_last` raises.
@@ -303,7 +303,7 @@ class SessionManager:
         key = key.strip()
         session = self._load_if_there(key.lower())
         where = f"of {self.po_name}" if self.po_name else "here"
-        return session.info if session else pick(key, self.list(), where)
+        return session.info if session else resolve_key(key, self.list(), where)
 
     def _load_if_there(self, session_id: str) -> Session | None:
         if not is_id(session_id):
@@ -331,7 +331,7 @@ class SessionManager:
         moment = timestamp()
         return [{**message, "at": moment} for message in templates[name]]
 
-    def _begun(self, name: str, po_name: str, parent: Parent | None) -> SessionInfo:
+    def _begun(self, name: str, po_name: str, parent: ParentCall | None) -> SessionInfo:
         moment = now()
         return SessionInfo(
             id=new_id(),
@@ -348,7 +348,9 @@ class SessionManager:
         self, source: Session, count: int, name: str | None, addition: str, metadata: Mapping[str, Any]
     ) -> Session:
         if name is None:
-            name = free_name(extended(source.name, addition), {info.name for info in self._infos(source.po_name)})
+            name = unique_name(
+                with_suffix(source.name, addition), {info.name for info in self._infos(source.po_name)}
+            )
         info = self._begun(valid_name(name), source.po_name, None)
         with self._workspace_for(info, source):
             return Session(self.store, self.store.create(info, dict(metadata), source.page(0, count)))
@@ -362,15 +364,15 @@ class SessionManager:
 
     def _cut(self, operation: Operation, key: str, count: int) -> Session:
         session_id = self._find(key).id
-        lease = self.store.lease(session_id, Holder.here(self.user_id))
+        lease = self.store.lease(session_id, ProcessInfo.current(self.user_id))
         try:
             record = self.store.load(session_id)
             if _within(count, record.info) == record.info.message_count:
                 return Session(self.store, record)
             deed = _deed(operation, record.info, kept=count, copy=new_id())
-            with self.journal.noting(deed):
+            with self.journal.recording(deed):
                 messages = self.store.read(session_id, 0, record.info.message_count)
-                put_by(self.store, record, messages, copy_id=deed.copy, kept=count)
+                copy_to_trash(self.store, record, messages, copy_id=deed.copy, kept=count)
                 try:
                     cut = self.store.truncate(session_id, count, expected=record.info.message_count)
                 except Conflict:
@@ -381,8 +383,8 @@ class SessionManager:
             lease.release()
 
 
-def _deed(operation: Operation, info: SessionInfo, **more: Any) -> Deed:
-    return Deed(
+def _deed(operation: Operation, info: SessionInfo, **more: Any) -> UndoEntry:
+    return UndoEntry(
         operation=operation,
         session=info.id,
         name=info.name,
@@ -398,6 +400,6 @@ def _within(number: int, info: SessionInfo) -> int:
     if 0 <= number <= info.message_count:
         return number
     raise UsageError(
-        f"{info.name!r} cannot be cut at {number:,}: it has {count(info.message_count, 'message')}.",
+        f"{info.name!r} cannot be cut at {number:,}: it has {pluralize(info.message_count, 'message')}.",
         hint=f"Give a number from 0 to {info.message_count}.",
     )

@@ -11,13 +11,13 @@ from prompt_objects.errors import InvalidName
 
 __all__ = [
     "LONGEST_NAME",
-    "common_start",
-    "extended",
-    "free_name",
     "is_id",
-    "made_valid",
+    "numbering_stem",
     "recovered_name",
+    "sanitized_name",
+    "unique_name",
     "valid_name",
+    "with_suffix",
 ]
 
 LONGEST_NAME = 100
@@ -50,7 +50,7 @@ def valid_name(name: str) -> str:
     return kept
 
 
-def made_valid(name: str, begun: datetime) -> str:
+def sanitized_name(name: str, begun: datetime) -> str:
     """Return a name that is valid, and as near to this one as can be; where nothing can be, one by the time."""
     composed = unicodedata.normalize("NFC", name)
     seen = " ".join("".join(" " if _is_unseen(c) else c for c in composed).split())
@@ -63,7 +63,7 @@ def _is_unseen(character: str) -> bool:
     return unicodedata.category(character) in _UNSEEN or not character.isprintable()
 
 
-def extended(name: str, addition: str, *, room: int = 0) -> str:
+def with_suffix(name: str, addition: str, *, room: int = 0) -> str:
     """Return a name with a few more words behind it; what is too long for both is cut off the name.
 
     Behind them is `room` for so many characters more.
@@ -71,7 +71,7 @@ def extended(name: str, addition: str, *, room: int = 0) -> str:
     return f"{name[: LONGEST_NAME - len(addition) - 1 - room].rstrip()} {addition}"
 
 
-def free_name(name: str, taken: Container[str]) -> str:
+def unique_name(name: str, taken: Container[str]) -> str:
     """Return the name itself if it is free, or else with the lowest number from 2 on: "API notes 2"."""
     if name not in taken:
         return name
@@ -83,7 +83,7 @@ def free_name(name: str, taken: Container[str]) -> str:
     raise AssertionError("there are more numbers than names")
 
 
-def common_start(name: str) -> str:
+def numbering_stem(name: str) -> str:
     """Return what all that `free_name` may make of a name begins with, as the name itself does."""
     return _stem(name)[: LONGEST_NAME - _MOST_DIGITS - 1].rstrip()
 

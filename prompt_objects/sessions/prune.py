@@ -10,31 +10,36 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from prompt_objects.config.maintenance import PruneSettings
 from prompt_objects.errors import Busy, Damaged, NotFound, UsageError
-from prompt_objects.holder import Holder
-from prompt_objects.message import now
-from prompt_objects.sessions import disk
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.belongings import is_live, remove_belongings
-from prompt_objects.sessions.last_used import LastUsed
+from prompt_objects.sessions.info import SessionInfo, TrashedSession
 from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.record import SessionInfo, Trashed
-from prompt_objects.sessions.stores import Store
-from prompt_objects.upkeep import PruneSettings
+from prompt_objects.sessions.recent import RecentSessions
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.workspace import exists, remove_session_files
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.utils.time import now
 
-__all__ = ["Pruned", "prune"]
+__all__ = [
+    "Pruned",
+    "prune",
+]
 
 
 class Pruned(Struct, frozen=True):
     """What went, or would go: empty sessions, into the trash; sessions of the trash, logs and backups, for good."""
 
     empty: tuple[SessionInfo, ...]
-    trashed: tuple[Trashed, ...]
+    trashed: tuple[TrashedSession, ...]
     logs: tuple[Path, ...]
     backups: tuple[Path, ...]
 
 
-def prune(backups: Backups, last_used: LastUsed, data_dir: Path, settings: PruneSettings, *, dry_run: bool) -> Pruned:
+def prune(
+    backups: Backups, last_used: RecentSessions, data_dir: Path, settings: PruneSettings, *, dry_run: bool
+) -> Pruned:
     """Remove what is older than the settings say, or, with `dry_run`, only say what that is.
 
     An empty session stays where it is the current one of its prompt object, or somebody is at it. Raises
@@ -52,11 +57,11 @@ def prune(backups: Backups, last_used: LastUsed, data_dir: Path, settings: Prune
     return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
 
 
-def _old_trash(store: Store, before: datetime) -> list[Trashed]:
+def _old_trash(store: Store, before: datetime) -> list[TrashedSession]:
     return [entry for entry in store.trash() if entry.deleted_at < before]
 
 
-def _old_empty(store: Store, last_used: LastUsed, before: datetime) -> list[SessionInfo]:
+def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> list[SessionInfo]:
     return [
         info
         for info in store.sessions()
@@ -81,8 +86,8 @@ def _old_logs(folder: Path, before: float) -> Iterator[Path]:
 def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
     try:
         store.purge(session_id)
-        if not is_live(store, session_id):
-            remove_belongings(data_dir, session_id)
+        if not exists(store, session_id):
+            remove_session_files(data_dir, session_id)
     except NotFound:  # restored in between
         return False
     return True
@@ -91,7 +96,7 @@ def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
 def _put_away(store: Store, session_id: str) -> bool:
     """Move a session to the trash, unless somebody is at it, or it has got its first message by now."""
     try:
-        lease = store.lease(session_id, Holder.here())
+        lease = store.lease(session_id, ProcessInfo.current())
     except Busy:
         return False
     try:
@@ -111,4 +116,4 @@ def _remove(log: Path) -> None:
         with suppress(OSError):  # others are in it
             log.parent.rmdir()
     except OSError as error:
-        raise disk.failure("removed", log, error) from error
+        raise disk.store_error("removed", log, error) from error

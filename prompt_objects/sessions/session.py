@@ -7,11 +7,14 @@ from types import MappingProxyType
 from typing import Any, overload
 
 from prompt_objects.errors import NotFound, UsageError
-from prompt_objects.message import Message, timestamp
-from prompt_objects.sessions.record import Parent, Record, SessionInfo
-from prompt_objects.sessions.stores import Store
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.utils.time import timestamp
 
-__all__ = ["Session"]
+__all__ = [
+    "Session",
+]
 
 
 class History(Sequence[Message]):
@@ -46,7 +49,7 @@ class Session:
     in the store from its first message on; its name may get a number then.
     """
 
-    def __init__(self, store: Store, record: Record, *, is_draft: bool = False) -> None:
+    def __init__(self, store: Store, record: SessionRecord, *, is_draft: bool = False) -> None:
         self._store = store
         self._record = record
         self._is_draft = is_draft
@@ -79,7 +82,7 @@ class Session:
         return self.info.user_id
 
     @property
-    def parent(self) -> Parent | None:
+    def parent(self) -> ParentCall | None:
         """The call that started it; None where a person did."""
         return self.info.parent
 
@@ -114,7 +117,7 @@ class Session:
             changed = dict(metadata)
             if not self._is_draft:
                 changed = self._store.update(self.id, metadata=changed).metadata
-            self._record = Record(self.info, changed)
+            self._record = SessionRecord(self.info, changed)
 
     @property
     def history(self) -> Sequence[Message]:
@@ -152,11 +155,13 @@ class Session:
         with self._lock:
             known = self._record
             if self._is_draft:
-                self._record = self._store.create(known.info, known.metadata, stamped, numbered=True, measured=True)
+                self._record = self._store.create(
+                    known.info, known.metadata, stamped, unique_name=True, enforce_limit=True
+                )
                 self._is_draft = False
             else:
                 info = self._store.append(known.info.id, stamped, expected=known.info.message_count)
-                self._record = Record(info, known.metadata)
+                self._record = SessionRecord(info, known.metadata)
             if self._messages is not None:
                 self._messages.extend(map(_copied, stamped))
 

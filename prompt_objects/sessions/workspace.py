@@ -1,16 +1,22 @@
-"""The workspace of a session: a folder for what its prompt objects put by, shared with all that its calls started."""
+"""The files of a session besides its messages: its workspace, its trace, its logs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_objects.errors import Damaged, NotFound
-from prompt_objects.sessions import disk
+from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.record import SessionInfo
-from prompt_objects.sessions.stores import Store
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.utils import filesystem as disk
 
-__all__ = ["copied_workspace", "workspace_of"]
+__all__ = [
+    "copied_workspace",
+    "exists",
+    "remove_session_files",
+    "trace_file",
+    "workspace_of",
+]
 
 
 def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
@@ -39,9 +45,43 @@ def copied_workspace(source: Path, target: Path) -> Iterator[None]:
             disk.make_folder(target.parent)
             shutil.copytree(source, target, symlinks=True)
     except OSError as error:  # or several in one
-        raise disk.failure("copied", source, error) from error
+        raise disk.store_error("copied", source, error) from error
     try:
         yield
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+_FOLDERS = ("logs", "workspace")
+
+
+def trace_file(data_dir: Path, session_id: str) -> Path:
+    """Return the file in which it is kept what happened in a session."""
+    return data_dir / "traces" / f"{session_id}.jsonl"
+
+
+def exists(store: Store, session_id: str) -> bool:
+    """Say whether there is a session of this id, also where one in the trash has the same."""
+    try:
+        store.load(session_id)
+    except NotFound:
+        return False
+    except Damaged:
+        return True
+    return True
+
+
+def remove_session_files(data_dir: Path, session_id: str) -> None:
+    """Remove all that belongs to a session that is gone for good. Raises `StoreError`."""
+    for name in _FOLDERS:
+        folder = data_dir / name / session_id
+        try:
+            disk.remove_folder(folder)
+        except OSError as error:
+            raise disk.store_error("removed", folder, error) from error
+    trace = trace_file(data_dir, session_id)
+    try:
+        trace.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk.store_error("removed", trace, error) from error

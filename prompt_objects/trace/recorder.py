@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from prompt_objects.bus import Event, TextDelta
 from prompt_objects.errors import StoreError, UsageError
-from prompt_objects.sessions import disk
-from prompt_objects.sessions.belongings import trace_file
+from prompt_objects.runtime.events import Event, TextDelta
 from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.workspace import trace_file
+from prompt_objects.utils import filesystem as disk
 
-__all__ = ["Recorder"]
+__all__ = [
+    "Recorder",
+]
 
 MOST_WAITING = 10_000
 """Events that may wait for the disk; what happens beyond them is not kept."""
@@ -33,7 +35,7 @@ class Recorder:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._begin()
-        disk.in_forked_children(self._begin)
+        disk.after_fork_in_child(self._begin)
 
     def _begin(self) -> None:
         """Have nothing to write, as in a forked child, where what waits is the parent's, and there is no thread."""
@@ -102,7 +104,7 @@ class Recorder:
             return self._waiting[:]
 
     def _save(self, batch: Sequence[Event]) -> None:
-        from prompt_objects.trace.entries import add_lines, line_of
+        from prompt_objects.trace.log import add_lines, line_of
 
         lines: defaultdict[str, bytearray] = defaultdict(bytearray)
         for event in batch:
@@ -114,7 +116,7 @@ class Recorder:
             try:
                 add_lines(path, bytes(added))
             except OSError as error:
-                self._tell_of(disk.failure("written", path, error))
+                self._tell_of(disk.store_error("written", path, error))
 
     def _tell_of(self, failure: StoreError) -> None:
         with self._changed:

@@ -5,71 +5,39 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
-from typing import Self, TextIO
+from typing import Self
 
-from prompt_objects import approval, commands
-from prompt_objects.bus import (
-    CallEnded,
-    CallStarted,
+from prompt_objects.chat import commands
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
+from prompt_objects.errors import PromptObjectsError
+from prompt_objects.runtime.events import (
     Event,
-    MessagesArrived,
     MessageSaved,
-    Notice,
     Subscription,
     TextDelta,
     TurnEnded,
 )
-from prompt_objects.chat import Chat
-from prompt_objects.commands.outcome import Again, Confirm, Leave, Moved, Outcome, Send, Watch
-from prompt_objects.errors import PromptObjectsError
-from prompt_objects.person import Inquiry
-from prompt_objects.ui import asking, drawing, questions
-from prompt_objects.ui.news import headline
-from prompt_objects.ui.onlooker import Onlooker
-from prompt_objects.ui.outcome import draw
-from prompt_objects.ui.recall import recalled
-from prompt_objects.ui.rest import REST_SECONDS
-from prompt_objects.ui.sanitize import clean
-from prompt_objects.ui.style import Line, plain
-from prompt_objects.ui.transcript import Transcript
-from prompt_objects.ui.upkeep import keep_up
-from prompt_objects.wording import count
+from prompt_objects.runtime.interaction import InputRequest
+from prompt_objects.tools import approval
+from prompt_objects.ui.render import questions
+from prompt_objects.ui.render import text as drawing
+from prompt_objects.ui.render.events import headline
+from prompt_objects.ui.render.progress import WIDTH
+from prompt_objects.ui.render.questions import REST_SECONDS
+from prompt_objects.ui.render.recap import recap
+from prompt_objects.ui.render.results import draw
+from prompt_objects.ui.render.sanitize import clean
+from prompt_objects.ui.render.style import Line, plain
+from prompt_objects.ui.render.transcript import Transcript
+from prompt_objects.ui.watcher import SessionWatcher, keep_up
 
-__all__ = ["Notes", "run_plain"]
+__all__ = [
+    "run_plain",
+]
 
-WIDTH = 79
 HEIGHT = 22
-
-
-class Notes:
-    """Writes one line for each call and each notice, for the person who waits for the answer."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        self._file = file
-
-    def show(self, event: Event) -> None:
-        """Write what there is to say about an event, if anything, and if it can be written."""
-        if self._file and (line := self._line(event)):
-            with suppress(OSError, ValueError):  # full, broken or closed
-                self._file.write(f"{line}\n")
-                self._file.flush()
-
-    def _line(self, event: Event) -> str:
-        match event:
-            case CallStarted():
-                (_, text), *_ = drawing.call(event.name, event.arguments, WIDTH - len(event.po_name))
-                return f"{event.po_name} {text}"
-            case CallEnded():
-                (_, text), *_ = drawing.result(event.result, event.seconds, WIDTH, failed=event.failed)
-                return drawing.cut(f"  {text[:1]} {drawing.cut(event.name, WIDTH // 2)}: {text[2:]}", WIDTH)
-            case MessagesArrived():
-                return f"! From elsewhere: {count(len(event.messages), 'message')}"
-            case Notice():
-                return drawing.cut(f"! {event.text}", WIDTH)
-            case _:
-                return ""
 
 
 async def run_plain(chat: Chat) -> None:
@@ -149,7 +117,7 @@ class _Conversation:
         self._news = news
         self._lines = lines
         self._transcript = Transcript(lambda: chat.po.name)
-        self._onlooker = Onlooker(chat, self._show_lines, lambda: WIDTH)
+        self._onlooker = SessionWatcher(chat, self._show_lines, lambda: WIDTH)
         self._speaking = False
         self._done = False
 
@@ -160,7 +128,7 @@ class _Conversation:
         upkeep = asyncio.create_task(keep_up(self._chat, lambda told: _print(f"\n{told}")))
         if sys.stdin.isatty():  # where nobody types, nobody is asked
             self._chat.environment.approvals.ask = self._approve
-            self._chat.environment.person.ask = self._inquire
+            self._chat.environment.interaction.ask = self._inquire
         try:
             await self._converse()
         finally:
@@ -177,11 +145,11 @@ class _Conversation:
             if text is None:
                 _print("")
                 return
-            is_command, meant = commands.command_or_message(text)
+            is_command, meant = commands.parse_input(text)
             if is_command:
                 await self._carry_out(partial(commands.run, self._chat, meant))
             elif meant.strip():
-                await self._turn(self._chat.say(meant))
+                await self._turn(self._chat.send(meant))
             self._tell()
 
     async def _ask(self, prompt: str) -> str | None:
@@ -210,7 +178,7 @@ class _Conversation:
         if not turn.cancelled() and (error := turn.exception()):
             self._fail(error)
 
-    async def _carry_out(self, command: Callable[[], Outcome]) -> None:
+    async def _carry_out(self, command: Callable[[], CommandResult]) -> None:
         try:
             outcome = await asyncio.to_thread(command)
         except PromptObjectsError as error:
@@ -219,16 +187,16 @@ class _Conversation:
         self._show_lines(draw(outcome, WIDTH))
         match outcome:
             case Confirm():
-                await self._carry_out(partial(commands.answer, outcome, await self._agreement()))
-            case Moved():
+                await self._carry_out(partial(commands.confirm, outcome, await self._agreement()))
+            case Switched():
                 self._recall()
             case Send():
-                await self._turn(self._chat.say(outcome.message, wait=None))
+                await self._turn(self._chat.send(outcome.message, wait=None))
             case Watch():
                 await self._turn(self._onlooker.watch(outcome.session))
-            case Again():
+            case Retry():
                 await self._turn(self._chat.retry() if outcome.anew else self._chat.resume())
-            case Leave():
+            case Quit():
                 self._done = True
 
     async def _agreement(self) -> str:
@@ -238,20 +206,20 @@ class _Conversation:
             _print("")
             return ""
 
-    async def _approve(self, question: approval.Question) -> approval.Answer:
+    async def _approve(self, question: approval.ApprovalRequest) -> approval.Decision:
         """Ask whether a call may run; arguments are not edited here."""
-        meaning = questions.meaning(question, editable=False)
-        await self._begin_asking(questions.drawn(question, WIDTH, HEIGHT), meaning)
-        prompt = questions.whose(question, WIDTH // 2) + asking.FREE_PROMPT
+        meaning = questions.approval_hint(question, editable=False)
+        await self._begin_asking(questions.approval_lines(question, WIDTH, HEIGHT), meaning)
+        prompt = questions.subject(question, WIDTH // 2) + questions.FREE_PROMPT
         while True:
-            answer = asking.answer_for(question, await self._lines.fresh(prompt) or "")
+            answer = questions.answer_for(question, await self._lines.fresh(prompt) or "")
             if answer is not None:
                 return answer
             _print("One of: y, s, n, never." if question.for_session else "One of: y, n, never.")
 
-    async def _inquire(self, inquiry: Inquiry) -> str:
-        await self._begin_asking(questions.posed(inquiry, WIDTH, HEIGHT), questions.way(inquiry))
-        return await self._lines.fresh(asking.FREE_PROMPT) or ""
+    async def _inquire(self, inquiry: InputRequest) -> str:
+        await self._begin_asking(questions.input_lines(inquiry, WIDTH, HEIGHT), questions.input_hint(inquiry))
+        return await self._lines.fresh(questions.FREE_PROMPT) or ""
 
     async def _begin_asking(self, lines: list[Line], meaning: str) -> None:
         """Show a question, and let a line that is just being sent go where it was meant to go."""
@@ -261,7 +229,7 @@ class _Conversation:
             _print("")
         self._show_lines(lines)
         await asyncio.sleep(REST_SECONDS)
-        self._show_lines(drawing.sentence(meaning, WIDTH))
+        self._show_lines(drawing.paragraph(meaning, WIDTH))
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, PromptObjectsError):
@@ -270,10 +238,10 @@ class _Conversation:
 
     def _tell(self) -> None:
         for notice in self._chat.notices():
-            self._show_lines(drawing.sentence(notice, WIDTH))
+            self._show_lines(drawing.paragraph(notice, WIDTH))
 
     def _recall(self) -> None:
-        self._show_lines(recalled(self._chat.po.name, self._chat.session, WIDTH))
+        self._show_lines(recap(self._chat.po.name, self._chat.session, WIDTH))
 
     async def _follow(self) -> None:
         async for event in self._news:
@@ -285,7 +253,7 @@ class _Conversation:
 
     def _show(self, event: Event) -> None:
         """Write the answer as it comes, and all else in whole blocks."""
-        self._chat.hear(event)
+        self._chat.handle(event)
         if event.depth == 0 and isinstance(event, TextDelta):
             if not self._speaking and event.po_name != self._chat.po.name:
                 self._show_lines([[("class:speaker", event.po_name)]])

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults import preloaded
 
-pytest_plugins = ["campaign_fixtures"]
+from tests.support.campaign.faults import preloaded
+from tests.support.paths import ROOT, SUPPORT
 
-HERE = Path(__file__).parent
+pytest_plugins = ["tests.support.campaign.fixtures"]
+
 SAMPLE = ("ENOSPC lasting half", "KILL half")
 ALL = ("EIO", "ENOSPC", "ENOSPC lasting", "ENOSPC half", "EIO lasting", "EIO half", "EROFS", "EROFS lasting", "KILL")
 
@@ -23,8 +24,8 @@ def below_python(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def totals_of(script: str, folder: Path, *arguments: str, below: dict[str, str], before: tuple[str, ...] = ()) -> str:
-    command = [*before, sys.executable, str(HERE / script), str(folder), *arguments]
-    environ = {**os.environ, "PYTHONPATH": str(HERE.parent), **below}
+    command = [*before, sys.executable, str(SUPPORT / "campaign" / script), str(folder), *arguments]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **below}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -52,7 +53,7 @@ def test_a_fault_at_any_place_in_any_operation_loses_nothing(
 def test_a_fault_at_any_place_where_threads_make_sessions_together_loses_nothing(
     memory_folder: Path, below_python: dict[str, str]
 ) -> None:
-    totals = totals_of("faulty_newcomers.py", memory_folder, *SAMPLE, *ALL, below=below_python)
+    totals = totals_of("faulty_creations.py", memory_folder, *SAMPLE, *ALL, below=below_python)
     assert totals.count("nothing lost") == len((*SAMPLE, *ALL))
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from store_urls import OUTSIDE, URLS
+from tests.support.paths import ROOT
+from tests.support.store_urls import OUTSIDE, URLS
 
-pytest_plugins = ["every_store", "campaign_fixtures"]
+pytest_plugins = ["tests.support.store_fixtures", "tests.support.campaign.fixtures"]
 
-KILLING = Path(__file__).with_name("killing.py")
-KEPT = Path(__file__).parents[2] / ".campaign"  # from where an interrupted campaign goes on
+KEPT = ROOT / ".campaign"  # from where an interrupted campaign goes on
 SAMPLE = {"files": 50, "sqlite": 20, "postgresql": 15}
 
 
 def start(url: str, progress: Path, kills: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(KILLING), url, str(progress), str(kills)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tests.support.campaign.killing", url, str(progress), str(kills)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def totals_of(run: "subprocess.Popen[str]") -> str:

@@ -7,15 +7,14 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from expectation import State, after
-from inspection import check_files, observe
-from lives import STEP
-from operations import carry_out, choose_operation
-
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.files import FileStore
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.campaign.expectation import State, after
+from tests.support.campaign.inspection import check_files, observe
+from tests.support.campaign.operations import carry_out, choose_operation
+from tests.support.campaign.processes import STEP
 
-pytest_plugins = ["campaign_fixtures"]
+pytest_plugins = ["tests.support.campaign.fixtures"]
 
 
 def test_both_files_are_plain_json_and_tell_the_same_after_every_acknowledgement(memory_folder: Path) -> None:
@@ -28,7 +27,7 @@ def test_both_files_are_plain_json_and_tell_the_same_after_every_acknowledgement
             if state:
                 check_files(memory_folder)
         assert observe(store) == state
-        assert store.examine() == []
+        assert store.check() == []
 
 
 def test_listing_opens_no_history(tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_listing_opens_no_history(tmp_path: Path) -> None:
 import sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
-from prompt_objects.sessions.stores.files import FileStore
+from prompt_objects.sessions.stores.file.store import FileStore
 from pathlib import Path
 store = FileStore(Path({str(tmp_path)!r}))
 assert len(store.sessions()) == 20 and len(store.sessions(limit=5)) == 5
@@ -60,7 +59,7 @@ from prompt_objects import message
 steps = count()
 message.now = lambda: datetime(2030, 1, 1, tzinfo=UTC) - timedelta(seconds=7 * next(steps))
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.files import FileStore
+from prompt_objects.sessions.stores.file.store import FileStore
 store = FileStore(Path({str(tmp_path)!r}))
 sessions = [SessionManager(store, "reader").create(f"Notes {{number}}") for number in range(8)]
 for number in range(80):
@@ -76,5 +75,5 @@ for number in range(80):
             contents = [int(message["content"]) for message in store.read(info.id, 0, 99)]
             assert contents == sorted(contents)
             assert len(contents) == 10
-        assert store.examine() == []
+        assert store.check() == []
     check_files(tmp_path)

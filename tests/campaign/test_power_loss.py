@@ -8,20 +8,27 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from acted_disk import ActedDisk, Created, Renamed, Synced, SyncedFolder, Written
-from inspection import check_files
 
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.files import FileStore
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.campaign.inspection import check_files
+from tests.support.campaign.simulated_disk import ActedDisk, Created, Renamed, Synced, SyncedFolder, Written
+from tests.support.paths import ROOT
 
-pytest_plugins = ["campaign_fixtures"]
-
-POWER_LOSS = Path(__file__).with_name("power_loss.py")
+pytest_plugins = ["tests.support.campaign.fixtures"]
 
 
 def totals_of(folder: Path, seed: int, operations: int, states: int) -> str:
-    command = [sys.executable, str(POWER_LOSS), str(folder), str(seed), str(operations), str(states)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.campaign.power_loss",
+        str(folder),
+        str(seed),
+        str(operations),
+        str(states),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -81,6 +88,6 @@ def test_an_index_of_any_age_after_a_power_failure_is_put_right(
     with closing(FileStore(tmp_path)) as store:
         assert {info.id for info in store.sessions()} == {first.id, second.id}
         assert store.load(first.id).info.name == "Renamed"
-        store.examine(repair=True)
-        assert store.examine() == []
+        store.check(repair=True)
+        assert store.check() == []
     check_files(tmp_path)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from inspection import check_files, read_session
-from torn_states import SECTOR, out_of_order, prefixes, sectors
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.files import FileStore
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.campaign.inspection import check_files, read_session
+from tests.support.campaign.torn_states import SECTOR, out_of_order, prefixes, sectors
 
 BLOCK = 4096
 FOOT = len('],"updated_at":"2026-01-01T00:00:00.000000Z"}\n')
@@ -68,8 +68,8 @@ class Torn:
     def _kept(self, *, by_examining: bool) -> list[Message]:
         with closing(FileStore(self.folder)) as store:
             if by_examining:
-                store.examine(repair=True)
-                assert store.examine() == []
+                store.check(repair=True)
+                assert store.check() == []
             (info,) = store.sessions()
             messages = store.read(info.id, 0, 10)
             assert store.load(info.id).info.message_count == len(messages)
@@ -105,7 +105,7 @@ def _pieces(data: bytes, after: bytes, start: int, stop: int) -> Iterator[bytes]
         place = end
 
 
-pytest_plugins = ["campaign_fixtures"]
+pytest_plugins = ["tests.support.campaign.fixtures"]
 
 
 @pytest.fixture(params=["the index before", "the index after", "no index", "zeros", "half an index"])

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import PROGRAM, run
 
-import openai_server as fake
-from houses import make_house
-from openai_server import OpenAIServer
+from tests.support import openai_server as fake
+from tests.support.environments import make_house
+from tests.support.openai_server import OpenAIServer
+from tests.support.program import PROGRAM, run
 
 
 @pytest.fixture

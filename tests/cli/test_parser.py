@@ -4,11 +4,11 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from program import run
 
-from houses import make_house
 from prompt_objects.cli.parser import COMMANDS, parse
 from prompt_objects.errors import UsageError
+from tests.support.environments import make_house
+from tests.support.program import run
 
 
 def parsed(line: str) -> Namespace:

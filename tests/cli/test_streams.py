@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import run, shell
 
-import openai_server as fake
-from houses import make_house
-from openai_server import OpenAIServer
+from tests.support import openai_server as fake
+from tests.support.environments import make_house
+from tests.support.openai_server import OpenAIServer
+from tests.support.program import run, shell
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from openai_server import OpenAIServer, text
-from prompt_objects.config import Config
-from prompt_objects.config_file import ModelConfig, Prices
+from prompt_objects.config.environment import Config
+from prompt_objects.config.environment_schema import ModelConfig, Prices
 from prompt_objects.errors import Unauthorized, UsageError
-from prompt_objects.llm import LLM, Completion, Request
-from prompt_objects.llm.connect import USUAL_MODEL, connect, may_be_priced
-from prompt_objects.llm.local import find_local_server
+from prompt_objects.llm.base import LLM, Completion, Request
+from prompt_objects.llm.connect import USUAL_MODEL, connect, has_known_price
+from prompt_objects.llm.local_servers import find_local_server
 from prompt_objects.llm.rehearsal import Rehearsal
+from tests.support.openai_server import OpenAIServer, text
 
 KEY = "sk-secret-0123456789"
 NOTHING = Config(data_dir=Path("unused"))
@@ -193,11 +193,11 @@ def test_whether_prices_are_known_is_told_without_asking_a_server(name: str | No
             "nobody's": ModelConfig(model="llama-of-mine"),
         },
     )
-    assert may_be_priced(name, known, {}) is is_priced
+    assert has_known_price(name, known, {}) is is_priced
 
 
 def test_of_a_model_that_only_a_server_knows_prices_may_be_known() -> None:
-    assert may_be_priced(None, NOTHING, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
-    assert may_be_priced(None, NOTHING, {})
-    assert may_be_priced(None, NOTHING, {"OPENAI_API_KEY": KEY})
-    assert not may_be_priced(None, NOTHING, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})
+    assert has_known_price(None, NOTHING, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+    assert has_known_price(None, NOTHING, {})
+    assert has_known_price(None, NOTHING, {"OPENAI_API_KEY": KEY})
+    assert not has_known_price(None, NOTHING, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from prompt_objects.llm import Completion, Request, Text
+from prompt_objects.llm.base import Completion, Request, TextChunk
 from prompt_objects.llm.rehearsal import Rehearsal, words
 from prompt_objects.message import Message
 
@@ -28,7 +28,7 @@ async def answer(*messages: Message, tools: list[dict[str, Any]] = TOOLS) -> Com
     request = Request([{"role": "system", "content": "You review diffs."}, *messages], tools)
     *texts, completion = [part async for part in Rehearsal(pause=0).stream(request)]
     assert isinstance(completion, Completion)
-    assert "".join(part.text for part in texts if isinstance(part, Text)) == completion.message["content"]
+    assert "".join(part.text for part in texts if isinstance(part, TextChunk)) == completion.message["content"]
     return completion
 
 
@@ -54,7 +54,7 @@ async def test_it_answers_the_same_to_the_same() -> None:
 
 async def test_it_streams_word_by_word() -> None:
     request = Request([user("Hello")])
-    texts = [part.text async for part in Rehearsal(pause=0).stream(request) if isinstance(part, Text)]
+    texts = [part.text async for part in Rehearsal(pause=0).stream(request) if isinstance(part, TextChunk)]
     assert texts[:3] == ["This ", "is ", "a "]
 
 

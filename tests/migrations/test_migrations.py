@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from prompt_objects.environment import Environment
+from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import DefinitionError, MigrationFailed, NewerEnvironment
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores import open_store
+from prompt_objects.sessions.stores.registry import open_store
+from tests.support.paths import worker_path
 
-WORKER = [sys.executable, str(Path(__file__).parent / "migrating_worker.py")]
+WORKER = [sys.executable, worker_path("migrating")]
 
 # A step that changes a.yaml and makes a session, and then asks for what cannot be: b.yaml is not what it says.
 FAILING = '''"""Fails on its way."""
@@ -138,7 +139,7 @@ def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> Non
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()
     assert float(seconds) < 0.001  # 0.06 ms where it was measured
-    assert not {"yaml", "prompt_objects.migrations.application"} & set(loaded)
+    assert not {"yaml", "prompt_objects.migrations.apply"} & set(loaded)
 
 
 @pytest.mark.parametrize("key", ["applied", "under_way"])

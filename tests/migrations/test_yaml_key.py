@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prompt_objects.migrations.change import Piece
+from prompt_objects.migrations.change import Fragment
 from prompt_objects.migrations.yaml_key import Irremovable, _take, take_list
 
 FIXTURES = Path(__file__).parent / "0001"
@@ -23,7 +23,7 @@ def test_both_readers_agree(text: str) -> None:
     assert outcome(text, yaml.CSafeLoader) == outcome(text, yaml.SafeLoader)
 
 
-def outcome(text: str, loader: object) -> tuple[str, list[Piece]] | str | None:
+def outcome(text: str, loader: object) -> tuple[str, list[Fragment]] | str | None:
     try:
         taken = _take(text, "history", loader)
     except Irremovable as error:

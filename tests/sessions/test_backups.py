@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, NotFound, StoreError
 from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
-from prompt_objects.upkeep import BackupSettings
 
-pytest_plugins = ["every_store"]
+pytest_plugins = ["tests.support.store_fixtures"]
 
 
 def said(*texts: str) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def backups(manager: SessionManager, folder: Path) -> Backups:
 
 @pytest.fixture
 def notes(manager: SessionManager) -> Session:
-    session = manager.create("Notes", metadata={"a": [1]}, parent=Parent(session="s", call="c"))
+    session = manager.create("Notes", metadata={"a": [1]}, parent=ParentCall(session="s", call="c"))
     session.append(*said("one", "two \ud800 \u2028"))
     return session
 
@@ -231,8 +231,8 @@ import resource, sys
 from pathlib import Path
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.stores import open_store
-from prompt_objects.upkeep import BackupSettings
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.config.maintenance import BackupSettings
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])

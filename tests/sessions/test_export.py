@@ -9,7 +9,7 @@ from prompt_objects.sessions.export import export_to
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 
-pytest_plugins = ["every_store"]
+pytest_plugins = ["tests.support.store_fixtures"]
 
 
 @pytest.mark.parametrize("po_name", ["../../elsewhere", "/tmp/x", "..", "a\n", "reader_2"])

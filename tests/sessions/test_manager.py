@@ -8,15 +8,15 @@ from typing import Any, TypeAlias
 import pytest
 
 from prompt_objects.errors import Ambiguous, InvalidName, NameTaken, NotFound, UsageError
-from prompt_objects.sessions.last_used import LastUsed
+from prompt_objects.sessions.info import ParentCall, SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import Parent, SessionInfo, new_id
+from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import Store
+from prompt_objects.sessions.stores.base import Store
 
 Again: TypeAlias = Callable[[], SessionManager]
 
-pytest_plugins = ["every_store"]
+pytest_plugins = ["tests.support.store_fixtures"]
 
 
 def names(manager: SessionManager, **options: Any) -> list[str]:
@@ -47,7 +47,7 @@ def test_another_window_does_not_move_this_one(manager: SessionManager, manager_
 def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manager: SessionManager) -> None:
     manager.create("Old")
     manager.create("New")
-    manager.create("Child", parent=Parent(session="s", call="c"))
+    manager.create("Child", parent=ParentCall(session="s", call="c"))
     manager.create("Gone")
     manager.switch("Gone")
     manager.delete("Gone")
@@ -55,7 +55,7 @@ def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manage
 
 
 def test_a_draft_is_made_with_its_first_message_and_not_before(manager: SessionManager, manager_again: Again) -> None:
-    draft = manager.draft("Notes", parent=Parent(session="s", call="c"))
+    draft = manager.draft("Notes", parent=ParentCall(session="s", call="c"))
     draft.set_metadata({"a": 1})
     assert (draft.refresh(), list(draft.history), draft.tail(3), manager.list()) == ([], [], [], [])
     draft.append({"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"})
@@ -110,10 +110,10 @@ def test_a_garbled_pointer_is_ignored(manager: SessionManager, tmp_path: Path, m
 
 def test_the_last_object_is_remembered(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "data" / "state.json"
-    assert LastUsed(path).last_object() is None
-    LastUsed(path).use_object("reader")
-    assert LastUsed(path).last_object() == "reader"
-    assert SessionManager(store, last_used=LastUsed(path)).current().po_name == "reader"
+    assert RecentSessions(path).last_object() is None
+    RecentSessions(path).use_object("reader")
+    assert RecentSessions(path).last_object() == "reader"
+    assert SessionManager(store, last_used=RecentSessions(path)).current().po_name == "reader"
 
 
 def test_sessions_are_listed_by_their_last_change(manager: SessionManager) -> None:
@@ -125,10 +125,10 @@ def test_sessions_are_listed_by_their_last_change(manager: SessionManager) -> No
 
 
 def test_children_can_be_left_out(manager: SessionManager) -> None:
-    child = manager.create("Child", parent=Parent(session="s", call="c"))
+    child = manager.create("Child", parent=ParentCall(session="s", call="c"))
     manager.create("Own")
     assert names(manager, include_children=False) == ["Own"]
-    assert manager.get(child.id).parent == Parent(session="s", call="c")
+    assert manager.get(child.id).parent == ParentCall(session="s", call="c")
 
 
 def test_automatic_names_are_free_ones(manager: SessionManager) -> None:
@@ -258,16 +258,18 @@ def test_delete_and_restore_the_last(manager: SessionManager) -> None:
 def family(manager: SessionManager) -> dict[str, Session]:
     """A session, the child that its call began, and that one's child."""
     root = manager.create("Root")
-    child = manager.create("Child", parent=Parent(session=root.id, call="c"))
-    grandchild = manager.create("Grandchild", parent=Parent(session=child.id, call="d"))
-    manager.create("Stranger", parent=Parent(session="s", call="c"))
+    child = manager.create("Child", parent=ParentCall(session=root.id, call="c"))
+    grandchild = manager.create("Grandchild", parent=ParentCall(session=child.id, call="d"))
+    manager.create("Stranger", parent=ParentCall(session="s", call="c"))
     return {session.name: session for session in (root, child, grandchild)}
 
 
 def test_what_a_session_s_calls_began_is_deleted_and_restored_with_it(
     store: Store, manager: SessionManager, family: dict[str, Session]
 ) -> None:
-    other = SessionManager(store, "writer").create("Of another", parent=Parent(session=family["Child"].id, call="e"))
+    other = SessionManager(store, "writer").create(
+        "Of another", parent=ParentCall(session=family["Child"].id, call="e")
+    )
     manager.delete("Root")
     assert names(SessionManager(store)) == ["Stranger"]
     assert {entry.info.name for entry in SessionManager(store).trash()} == {*family, "Of another"}
@@ -304,7 +306,7 @@ def test_sessions_whose_parents_form_a_circle_are_deleted_once(store: Store, man
             message_count=0,
             created_at=moment,
             updated_at=moment,
-            parent=Parent(session=parent, call="c"),
+            parent=ParentCall(session=parent, call="c"),
         )
         store.create(info, {})
     manager.delete("First")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from prompt_objects.holder import Holder
+from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.prune import Pruned, prune
-from prompt_objects.sessions.record import SessionInfo, new_id
-from prompt_objects.upkeep import BackupSettings, PruneSettings
+from prompt_objects.utils.process import ProcessInfo
 
-pytest_plugins = ["every_store"]
+pytest_plugins = ["tests.support.store_fixtures"]
 
 SETTINGS = PruneSettings(empty_days=7, trash_days=30, log_days=30)
 
@@ -66,7 +66,7 @@ def test_what_is_current_or_in_use_stays(
 ) -> None:
     manager.switch(old("Current", 8).id)
     used = old("Used", 8)
-    lease = manager.store.lease(used.id, Holder.here("ann"))
+    lease = manager.store.lease(used.id, ProcessInfo.current("ann"))
     assert run().empty == ()
     lease.release()
     assert [info.name for info in run().empty] == ["Used"]

@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import Busy, NameTaken, NotFound, SessionFull, UsageError
-from prompt_objects.holder import Holder
-from prompt_objects.message import now
-from prompt_objects.sessions.journal import Deed, UndoJournal
+from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.record import Parent
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores import Store, StoreOptions, open_store
-from store_urls import Opener
+from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.undo import UndoEntry, UndoJournal
+from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.utils.time import now
+from tests.support.store_urls import Opener
 
-pytest_plugins = ["every_store"]
+pytest_plugins = ["tests.support.store_fixtures"]
 
 
 def said(*texts: str) -> list[dict[str, Any]]:
@@ -151,12 +152,12 @@ def test_cutting_to_all_there_is_does_nothing_and_to_more_is_refused(manager: Se
 
 
 def test_a_session_that_is_in_use_is_not_cut(manager: SessionManager, notes: Session) -> None:
-    lease = manager.store.lease(notes.id, Holder.here("ann"))
+    lease = manager.store.lease(notes.id, ProcessInfo.current("ann"))
     with pytest.raises(Busy):
         manager.clear("Notes")
     lease.release()
     manager.clear("Notes")
-    lease = manager.store.lease(notes.id, Holder.here("ann"))
+    lease = manager.store.lease(notes.id, ProcessInfo.current("ann"))
     with pytest.raises(Busy):
         manager.undo()
     lease.release()
@@ -164,8 +165,8 @@ def test_a_session_that_is_in_use_is_not_cut(manager: SessionManager, notes: Ses
 
 
 def test_deleting_is_undone_with_all_that_went_along(manager: SessionManager, notes: Session) -> None:
-    child = manager.create("Child", parent=Parent(session=notes.id, call="c"))
-    manager.create("Grandchild", parent=Parent(session=child.id, call="c"))
+    child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
+    manager.create("Grandchild", parent=ParentCall(session=child.id, call="c"))
     manager.create("Own")
     manager.delete("Notes")
     assert names(manager) == ["Own"]
@@ -256,12 +257,12 @@ class TestKilled:
     """A deed is noted before it is done, and a kill may come anywhere in between."""
 
     @pytest.fixture
-    def deed(self, manager: SessionManager, notes: Session) -> Callable[..., Deed]:
+    def deed(self, manager: SessionManager, notes: Session) -> Callable[..., UndoEntry]:
         """Notes a deed that is not done; below it in the journal is one that was."""
         manager.rename("Notes", "Renamed")
 
-        def note(operation: Any, **more: Any) -> Deed:
-            deed = Deed(
+        def note(operation: Any, **more: Any) -> UndoEntry:
+            deed = UndoEntry(
                 operation=operation,
                 session=notes.id,
                 name="Renamed",
@@ -270,13 +271,13 @@ class TestKilled:
                 at=now(),
                 **more,
             )
-            with manager.journal.held() as deeds:
+            with manager.journal.locked() as deeds:
                 deeds.append(deed)
             return deed
 
         return note
 
-    def test_before_a_deed_was_done(self, manager: SessionManager, deed: Callable[..., Deed]) -> None:
+    def test_before_a_deed_was_done(self, manager: SessionManager, deed: Callable[..., UndoEntry]) -> None:
         deed("rename")
         deed("delete")
         deed("truncate", kept=1, copy="01990000-0000-7000-8000-000000000000")
@@ -284,7 +285,7 @@ class TestKilled:
         refuse_to_undo(manager)
 
     def test_between_the_copy_and_the_cut(
-        self, manager: SessionManager, deed: Callable[..., Deed], notes: Session
+        self, manager: SessionManager, deed: Callable[..., UndoEntry], notes: Session
     ) -> None:
         copy = manager.create("Copy")
         copy.append(*notes.history)
@@ -295,16 +296,16 @@ class TestKilled:
         assert trashed(manager) == []
 
     def test_between_the_session_and_what_goes_along(
-        self, manager: SessionManager, deed: Callable[..., Deed], notes: Session
+        self, manager: SessionManager, deed: Callable[..., UndoEntry], notes: Session
     ) -> None:
-        child = manager.create("Child", parent=Parent(session=notes.id, call="c"))
+        child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
         deed("delete", others=(child.id,))
         manager.store.delete(notes.id)
         assert manager.undo().record.info.id == notes.id
         assert names(manager) == ["Child", "Renamed"]
 
     def test_between_restoring_the_session_and_what_went_along(self, manager: SessionManager, notes: Session) -> None:
-        manager.create("Child", parent=Parent(session=notes.id, call="c"))
+        manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
         manager.delete("Notes")
         manager.store.restore(notes.id)
         assert manager.undo().record.info.name == "Child"
@@ -315,7 +316,7 @@ class TestKilled:
         manager = SessionManager(store, "reader", journal=UndoJournal(tmp_path / "data" / "undo.json"))
         session = manager.create("Notes")
         session.append(*said("one", "two", "three", "four"))
-        manager.create("Child", parent=Parent(session=session.id, call="c"))
+        manager.create("Child", parent=ParentCall(session=session.id, call="c"))
         history = list(session.history)
         pauses = random.Random(7)
         for _ in range(12):
@@ -333,8 +334,8 @@ WORKER = """
 import sys
 from pathlib import Path
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores import open_store
-from prompt_objects.sessions.journal import UndoJournal
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.undo import UndoJournal
 
 data = Path(sys.argv[1])
 manager = SessionManager(open_store(f"files:{data}"), "reader", journal=UndoJournal(data / "undo.json"))

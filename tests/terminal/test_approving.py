@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import PROMPT, Open, make_environment, windows
 
-from openai_server import Exchange, OpenAIServer, calls, text
+from tests.support.openai_server import Exchange, OpenAIServer, calls, text
+from tests.support.windows import PROMPT, Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

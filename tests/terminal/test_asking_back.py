@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import PROMPT, Open, make_environment, windows
 
-from openai_server import OpenAIServer, calls, text
-from terminal import PROGRAM, Terminal
+from tests.support.openai_server import OpenAIServer, calls, text
+from tests.support.terminal import PROGRAM, Terminal
+from tests.support.windows import PROMPT, Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyte
 import pytest
-from windows import Open, make_environment, windows
 
-from openai_server import OpenAIServer, text
+from tests.support.openai_server import OpenAIServer, text
+from tests.support.windows import Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

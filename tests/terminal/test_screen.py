@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from windows import MARK, PROMPT, Open, make_environment, windows
 
-from openai_server import OpenAIServer, calls, chunk, error, stream, text
-from terminal import PROGRAM, Terminal
+from tests.support.openai_server import OpenAIServer, calls, chunk, error, stream, text
+from tests.support.terminal import PROGRAM, Terminal
+from tests.support.windows import MARK, PROMPT, Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 
@@ -461,6 +461,6 @@ def test_the_prompt_is_there_before_anything_heavy_is_imported(folder: Path) -> 
     with Terminal(command, columns=200, rows=50) as terminal:
         terminal.wait_for(MARK)
         before = terminal.raw.partition(MARK.encode())[0]
-    assert b"prompt_objects.chat" in before
+    assert b"prompt_objects.chat.chat" in before
     for heavy in (b"rich", b"openai", b"markdown_it"):
         assert b" " + heavy + b"\r\n" not in before

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import PROMPT, make_environment, windows
 
-from openai_server import OpenAIServer
-from postgres import Server
-from terminal import Terminal
+from tests.support.openai_server import OpenAIServer
+from tests.support.postgres import Server
+from tests.support.terminal import Terminal
+from tests.support.windows import PROMPT, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

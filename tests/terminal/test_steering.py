@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from windows import MARK, Open, make_environment, windows
 
-from openai_server import Exchange, OpenAIServer, calls, error, hang, text
-from terminal import Terminal
+from tests.support.openai_server import Exchange, OpenAIServer, calls, error, hang, text
+from tests.support.terminal import Terminal
+from tests.support.windows import MARK, Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

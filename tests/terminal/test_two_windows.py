@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from windows import MARK, PROMPT, Open, make_environment, windows
 
-from openai_server import Behaviour, Exchange, OpenAIServer, calls, text
-from terminal import Terminal
+from tests.support.openai_server import Behaviour, Exchange, OpenAIServer, calls, text
+from tests.support.terminal import Terminal
+from tests.support.windows import MARK, PROMPT, Open, make_environment, windows
 
 pytestmark = pytest.mark.terminal
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from houses import make_house
-from prompt_objects.environment import Environment
+from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM, calls
+from tests.support.environments import make_house
 
 SCRIBE = "name: scribe\ncapabilities: [{names}]\nprompt: Read.\n"
 TOOLS = "read_file, list_files, search_files, {tool: write_file, approval: always}"

@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing import notice
 
-from prompt_objects.bus import CallEnded, CallStarted, Event, MessagesArrived, MessageSaved, TextDelta, TurnStarted
-from prompt_objects.sessions.belongings import trace_file
-from prompt_objects.sessions.record import new_id
-from prompt_objects.trace.entries import read_entries
+from prompt_objects.runtime.events import (
+    Event,
+    ExternalMessages,
+    MessageSaved,
+    TextDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+    TurnStarted,
+)
+from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.workspace import trace_file
+from prompt_objects.trace.log import read_entries
 from prompt_objects.trace.recorder import MOST_WAITING, Recorder
+from tests.support.paths import ROOT
+from tests.support.traces import notice
 
 KEY = "01a1fdf8-7354-7733-a202-76d341643c8d"
 ABOUT: Any = {"run": "r", "root": "r", "path": ("boss", "scout"), "session_id": KEY, "parent": "p"}
@@ -76,9 +85,9 @@ def test_what_was_said_is_not_kept_twice(recorder: Recorder, tmp_path: Path) -> 
     said = {"role": "assistant", "content": "SECRET", "tool_calls": [call], "usage": {"cost": 2.0}, "model": "m"}
     for event in (
         MessageSaved(**ABOUT, message=said),
-        MessagesArrived(**ABOUT, messages=[{"role": "user", "content": "SECRET"}]),
-        CallStarted(**ABOUT, call_id="c", name="look", arguments='{"at": "SECRET"}'),
-        CallEnded(**ABOUT, call_id="c", name="look", result="SECRET", failed=False, seconds=1.5),
+        ExternalMessages(**ABOUT, messages=[{"role": "user", "content": "SECRET"}]),
+        ToolCallStarted(**ABOUT, call_id="c", name="look", arguments='{"at": "SECRET"}'),
+        ToolCallEnded(**ABOUT, call_id="c", name="look", result="SECRET", failed=False, seconds=1.5),
     ):
         recorder.put(event)
     recorder.flush()
@@ -221,7 +230,7 @@ def test_its_thread_ends_when_nothing_happens_and_begins_again(
 FORKING = """
 import os, sys, threading
 from pathlib import Path
-from tracing import notice
+from tests.support.traces import notice
 from prompt_objects.trace.recorder import Recorder
 recorder, key = Recorder(Path(sys.argv[1])), sys.argv[2]
 recorder.put(notice(key, "before"))
@@ -238,7 +247,7 @@ os._exit(0)
 ENDING = """
 import sys
 from pathlib import Path
-from tracing import notice
+from tests.support.traces import notice
 from prompt_objects.trace.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]))
 for number in range(3000):
@@ -247,16 +256,14 @@ for number in range(3000):
 
 
 def test_what_happened_last_is_kept_also_where_a_program_just_ends(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-c", ENDING, str(tmp_path), KEY], cwd=Path(__file__).parent, check=True, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", ENDING, str(tmp_path), KEY], cwd=ROOT, check=True, timeout=60)
     assert texts(tmp_path) == [str(number) for number in range(3000)]
 
 
 def test_a_forked_child_keeps_what_happens_in_it(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path), KEY],
-        cwd=Path(__file__).parent,
+        cwd=ROOT,
         check=True,
         timeout=60,
     )

@@ -4,23 +4,30 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.bus import CallEnded, CallStarted, MessagesArrived, Notice, TextDelta, TurnStarted
-from prompt_objects.ui.plain import WIDTH, Notes
+from prompt_objects.runtime.events import (
+    ExternalMessages,
+    Notice,
+    TextDelta,
+    ToolCallEnded,
+    ToolCallStarted,
+    TurnStarted,
+)
+from prompt_objects.ui.render.progress import WIDTH, ProgressLines
 
 ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
 
 
 def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
     file = io.StringIO()
-    notes = Notes(file)
+    notes = ProgressLines(file)
     for event in [
         TurnStarted(**ABOUT),
-        MessagesArrived(**ABOUT, messages=[{"role": "user", "content": "Hello"}]),
+        ExternalMessages(**ABOUT, messages=[{"role": "user", "content": "Hello"}]),
         TextDelta(**ABOUT, text="words"),
-        CallStarted(**ABOUT, call_id="1", name="reader", arguments='{"message": "What\\nis it?"}'),
-        CallEnded(**ABOUT, call_id="1", name="reader", result="x" * 1200, failed=False, seconds=2),
-        CallStarted(**ABOUT, call_id="2", name="read_file", arguments="\x1b[2J" * 100),
-        CallEnded(**ABOUT, call_id="2", name="read_file", result="Error: none\nsuch", failed=True, seconds=0),
+        ToolCallStarted(**ABOUT, call_id="1", name="reader", arguments='{"message": "What\\nis it?"}'),
+        ToolCallEnded(**ABOUT, call_id="1", name="reader", result="x" * 1200, failed=False, seconds=2),
+        ToolCallStarted(**ABOUT, call_id="2", name="read_file", arguments="\x1b[2J" * 100),
+        ToolCallEnded(**ABOUT, call_id="2", name="read_file", result="Error: none\nsuch", failed=True, seconds=0),
         Notice(**ABOUT, text="Take care."),
     ]:
         notes.show(event)
@@ -36,8 +43,8 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
 
 def test_the_name_of_a_call_is_as_harmless_as_its_result() -> None:
     file = io.StringIO()
-    Notes(file).show(
-        CallEnded(
+    ProgressLines(file).show(
+        ToolCallEnded(
             **ABOUT,
             call_id="1",
             name="x\x1b]0;pwned\x07\x1b[2J\n" + "y" * 200,
@@ -56,13 +63,13 @@ def test_without_a_place_to_write_to_nothing_is_written_anywhere(capsys: pytest.
     closed = io.StringIO()
     closed.close()
     for file in (None, closed):
-        Notes(file).show(Notice(**ABOUT, text="Take care."))
+        ProgressLines(file).show(Notice(**ABOUT, text="Take care."))
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_a_full_place_to_write_to_is_no_failure() -> None:
     full = open("/dev/full", "w", buffering=1)  # noqa: PTH123, SIM115 - closing it fails, as it should
-    Notes(full).show(Notice(**ABOUT, text="Take care."))
+    ProgressLines(full).show(Notice(**ABOUT, text="Take care."))
     with pytest.raises(OSError, match="No space"):
         full.close()

@@ -7,9 +7,12 @@ from pkgutil import iter_modules
 
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
-from prompt_objects.spelling import did_you_mean
+from prompt_objects.utils.text import did_you_mean
 
-__all__ = ["exporter", "formats"]
+__all__ = [
+    "exporter",
+    "formats",
+]
 
 
 @cache

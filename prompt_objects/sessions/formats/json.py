@@ -2,17 +2,19 @@
 
 import json
 
-from prompt_objects.message import timestamp
-from prompt_objects.sessions.record import head_of
+from prompt_objects.sessions.info import header_of
 from prompt_objects.sessions.session import Session
+from prompt_objects.utils.time import timestamp
 
-__all__ = ["export"]
+__all__ = [
+    "export",
+]
 
 
 def export(session: Session) -> str:
     """Write the whole session; text that is no valid Unicode comes out as escapes."""
     document = {
-        **head_of(session.info, dict(session.metadata)),
+        **header_of(session.info, dict(session.metadata)),
         "history": list(session.history),
         "updated_at": timestamp(session.updated_at),
     }

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from prompt_objects.message import Message, calls_of, live_messages, text_of
 from prompt_objects.sessions.session import Session
 
-__all__ = ["export"]
+__all__ = [
+    "export",
+]
 
 _BACKTICKS = re.compile(r"`+")
 

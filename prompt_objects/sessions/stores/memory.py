@@ -8,29 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from prompt_objects.holder import Holder
-from prompt_objects.message import Message, now
-from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import free_name
-from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
-from prompt_objects.sessions.stores import StoreOptions
-from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import (
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.errors import (
+    already_exists,
     busy,
-    check_id,
     check_size,
     conflict,
-    exists,
     name_taken,
     not_found,
-    too_few,
+    require_id,
+    too_few_messages,
 )
-from prompt_objects.sessions.usage import summed, with_usage
+from prompt_objects.sessions.stores.json_lines import decode, encode
+from prompt_objects.sessions.totals import add_usage, with_totals
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["MemoryStore"]
+__all__ = [
+    "MemoryStore",
+]
 
 
 class _Kept:
@@ -44,8 +47,8 @@ class _Kept:
         self.deleted_at: datetime | None = None
         self._packed: bytes | None = None
 
-    def record(self) -> Record:
-        return Record(self.info, decode(self.metadata))
+    def record(self) -> SessionRecord:
+        return SessionRecord(self.info, decode(self.metadata))
 
     def read(self, start: int, stop: int) -> list[Message]:
         lines = zlib.decompress(self._packed).split(b"\n") if self._packed else self.lines
@@ -56,7 +59,7 @@ class _Kept:
         self.unpack()
         self.lines = self.lines[:count]
         self.size = sum(map(len, self.lines))
-        self.info = summed(replace(self.info, updated_at=now()), map(decode, self.lines))
+        self.info = with_totals(replace(self.info, updated_at=now()), map(decode, self.lines))
         if archived:
             self.pack()
 
@@ -81,9 +84,9 @@ class MemoryStore:
         self._sessions: dict[str, _Kept] = {}
         self._names: dict[tuple[str, str], str] = {}  # the live ones: prompt object and name, to id
         self._leases: dict[str, MemoryLease] = {}
-        disk.in_forked_children(self.forget_parent)
+        disk.after_fork_in_child(self.after_fork)
 
-    def forget_parent(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child, let nobody hold anything: what was held is held in the parent."""
         self._mutex = Lock()
         self._leases = {}
@@ -94,24 +97,24 @@ class MemoryStore:
         metadata: dict[str, Any],
         messages: Iterable[Message] = (),
         *,
-        numbered: bool = False,
-        measured: bool = False,
-    ) -> Record:
+        unique_name: bool = False,
+        enforce_limit: bool = False,
+    ) -> SessionRecord:
         """Begin a session."""
         history = list(messages)
         lines = [encode(message) for message in history]
-        kept = _Kept(summed(info, map(decode, lines)), encode(metadata), lines)
-        if measured:
+        kept = _Kept(with_totals(info, map(decode, lines)), encode(metadata), lines)
+        if enforce_limit:
             check_size(info.name, 0, kept.size, self._options.max_session_size, history)
-        check_id(info.id)
+        require_id(info.id)
         with self._mutex:
             if info.id in self._sessions:
-                raise exists(info.id)
-            self._enter(kept, numbered=numbered)
+                raise already_exists(info.id)
+            self._enter(kept, numbered=unique_name)
             self._sessions[info.id] = kept
             return kept.record()
 
-    def load(self, session_id: str) -> Record:
+    def load(self, session_id: str) -> SessionRecord:
         """Return all of a session but its history."""
         with self._mutex:
             return self._live(session_id).record()
@@ -122,7 +125,7 @@ class MemoryStore:
             return self._live(session_id).read(start, stop)
 
     def append(
-        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+        self, session_id: str, messages: Sequence[Message], *, expected: int, enforce_limit: bool = True
     ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
@@ -132,15 +135,17 @@ class MemoryStore:
             if count != expected:
                 raise conflict(kept.info.name, count, expected)
             added = sum(map(len, lines))
-            limit = self._options.max_session_size if measured else None
+            limit = self._options.max_session_size if enforce_limit else None
             check_size(kept.info.name, kept.size, added, limit, messages)
             kept.unpack()
             kept.lines += lines
             kept.size += added
-            kept.info = with_usage(kept.info, messages, message_count=count + len(lines), updated_at=now())
+            kept.info = add_usage(kept.info, messages, message_count=count + len(lines), updated_at=now())
             return kept.info
 
-    def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
+    def update(
+        self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None
+    ) -> SessionRecord:
         """Change the name, or the metadata, or both."""
         encoded = None if metadata is None else encode(metadata)
         with self._mutex:
@@ -150,19 +155,19 @@ class MemoryStore:
             kept.metadata = kept.metadata if encoded is None else encoded
             return kept.record()
 
-    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
         """Keep the first `count` messages."""
         with self._mutex:
             kept = self._live(session_id)
             if expected is not None and expected != kept.info.message_count:
                 raise conflict(kept.info.name, kept.info.message_count, expected)
             if not 0 <= count <= kept.info.message_count:
-                raise too_few(kept.info.name, kept.info.message_count, count)
+                raise too_few_messages(kept.info.name, kept.info.message_count, count)
             if count < kept.info.message_count:
                 kept.truncate(count)
             return kept.record()
 
-    def archive(self, session_id: str) -> Record:
+    def archive(self, session_id: str) -> SessionRecord:
         """Keep a session compressed until its next message."""
         with self._mutex:
             kept = self._live(session_id)
@@ -183,7 +188,7 @@ class MemoryStore:
             del self._names[kept.info.po_name, kept.info.name]
             kept.deleted_at = now()
 
-    def restore(self, session_id: str) -> Record:
+    def restore(self, session_id: str) -> SessionRecord:
         """Bring a session back from the trash."""
         with self._mutex:
             kept = self._trashed(session_id)
@@ -191,13 +196,15 @@ class MemoryStore:
             kept.deleted_at = None
             return kept.record()
 
-    def trash(self) -> list[Trashed]:
+    def trash(self) -> list[TrashedSession]:
         """Return what can be restored, the last deleted first."""
         with self._mutex:
-            found = [Trashed(kept.info, kept.deleted_at) for kept in self._sessions.values() if kept.deleted_at]
+            found = [
+                TrashedSession(kept.info, kept.deleted_at) for kept in self._sessions.values() if kept.deleted_at
+            ]
         return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
 
-    def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
+    def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
         """Return a session that is in the trash, history and all."""
         with self._mutex:
             kept = self._trashed(session_id)
@@ -209,9 +216,9 @@ class MemoryStore:
             self._trashed(session_id)
             del self._sessions[session_id]
 
-    def lease(self, session_id: str, holder: Holder) -> "MemoryLease":
+    def lease(self, session_id: str, holder: ProcessInfo) -> "MemoryLease":
         """Have a session to oneself."""
-        check_id(session_id)
+        require_id(session_id)
         with self._mutex:
             if held := self._leases.get(session_id):
                 kept = self._sessions.get(session_id)
@@ -219,12 +226,12 @@ class MemoryStore:
             lease = self._leases[session_id] = MemoryLease(self._leases, session_id, holder)
             return lease
 
-    def holder(self, session_id: str) -> Holder | None:
+    def holder(self, session_id: str) -> ProcessInfo | None:
         """Return who has a session to itself."""
         lease = self._leases.get(session_id)
         return lease.holder if lease else None
 
-    def examine(self, *, repair: bool = False) -> list[Finding]:  # noqa: ARG002 - there is never anything to repair
+    def check(self, *, repair: bool = False) -> list[StoreIssue]:  # noqa: ARG002 - there is never anything to repair
         """Find nothing: there is no disk that could damage anything."""
         return []
 
@@ -245,7 +252,7 @@ class MemoryStore:
         return self._found(session_id, trashed=True)
 
     def _found(self, session_id: str, *, trashed: bool) -> _Kept:
-        check_id(session_id)
+        require_id(session_id)
         kept = self._sessions.get(session_id)
         if kept is None or (kept.deleted_at is not None) != trashed:
             raise not_found(session_id, trashed=trashed)
@@ -254,7 +261,7 @@ class MemoryStore:
     def _enter(self, kept: _Kept, *, numbered: bool = False) -> None:
         """Let a session have its name, with a number if need be and `numbered`. Raises `NameTaken`."""
         if numbered:
-            kept.info = replace(kept.info, name=free_name(kept.info.name, self._taken(kept.info.po_name)))
+            kept.info = replace(kept.info, name=unique_name(kept.info.name, self._taken(kept.info.po_name)))
         self._check_name(kept.info.name, kept.info.po_name)
         self._names[kept.info.po_name, kept.info.name] = kept.info.id
 
@@ -275,7 +282,7 @@ class MemoryStore:
 class MemoryLease:
     """A session that one turn has to itself."""
 
-    def __init__(self, leases: dict[str, "MemoryLease"], session_id: str, holder: Holder) -> None:
+    def __init__(self, leases: dict[str, "MemoryLease"], session_id: str, holder: ProcessInfo) -> None:
         self.holder = holder
         self._leases = leases
         self._session_id = session_id

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from prompt_objects.errors import UsageError
 
-__all__ = ["beside", "expanded", "local_path", "masked", "places", "resolved"]
+__all__ = [
+    "beside",
+    "expanded",
+    "local_path",
+    "masked",
+    "places",
+    "resolved",
+]
 
 _LOCAL = re.compile(r"(files:|sqlite:///)(.+)", re.DOTALL)
 _PASSWORD = re.compile(r"((?:^|:)//[^/?#:]*:).*(?=@)", re.DOTALL)  # up to the last @: one may hold any character

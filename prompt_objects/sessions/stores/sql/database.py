@@ -14,21 +14,24 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from prompt_objects.errors import StoreError
-from prompt_objects.patience import is_patient
-from prompt_objects.sessions.stores.sql.sqlstate import ROLLED_BACK, state_of
-from prompt_objects.sessions.stores.sql.versions import ensure_tables
+from prompt_objects.sessions.stores.sql.errors import RETRYABLE, state_of
+from prompt_objects.sessions.stores.sql.schema_version import ensure_tables
+from prompt_objects.utils.concurrency import may_wait
 
-__all__ = ["PATIENCE", "Database", "Upsert"]
+__all__ = [
+    "RECONNECT_TIMEOUT",
+    "Database",
+    "Upsert",
+]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
-
-PATIENCE = 30.0  # seconds in which a server is to be back: longer than a restart takes
+RECONNECT_TIMEOUT = 30.0  # seconds in which a server is to be back: longer than a restart takes
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
 
 
-class Once(Protocol[T_co]):
+class Idempotent(Protocol[T_co]):
     """Work that must not be done twice: `again`, it has to look whether it was done before, after all."""
 
     def __call__(self, connection: Connection, /, *, again: bool) -> T_co:
@@ -46,7 +49,7 @@ class Database(ABC):
     clock: ColumnElement[int]  # milliseconds since 1970, as the database counts them
 
     def __init__(self, engine: Engine, reader: Engine, shown: str) -> None:
-        self.shown = shown
+        self.label = shown
         self._engine = engine
         self._reader = reader  # the same, but each statement is a transaction of its own
         self._mutex = Lock()
@@ -84,18 +87,16 @@ class Database(ABC):
         """
         return self._persist(partial(_in_transaction, self._engine, work), patient=patient)
 
-    def write_once(self, work: Once[T]) -> T:
+    def write_once(self, work: Idempotent[T]) -> T:
         """Do `work` in one transaction, too; after a lost connection with `again`, as it may have been committed."""
         first, after_loss = partial(work, again=False), partial(work, again=True)
         return self._persist(
             partial(_in_transaction, self._engine, first), partial(_in_transaction, self._engine, after_loss)
         )
 
-    def _persist(
-        self, attempt: Callable[[], T], after_loss: Callable[[], T] | None = None, *, patient: bool = True
-    ) -> T:
+    def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
         """Try, and try again where that may help; where a connection was lost, `after_loss` from then on."""
-        pause, deadline = _FIRST_PAUSE, time.monotonic() + PATIENCE
+        pause, deadline = _FIRST_PAUSE, time.monotonic() + RECONNECT_TIMEOUT
         while True:
             try:
                 self._prepare()
@@ -104,11 +105,11 @@ class Database(ABC):
                 raise
             except SQLAlchemyError as error:
                 is_lost = self.is_lost(error)
-                may_pass = self._is_ready and patient and is_patient() and (is_lost or state_of(error) in ROLLED_BACK)
+                may_pass = self._is_ready and patient and may_wait() and (is_lost or state_of(error) in RETRYABLE)
                 if not may_pass or time.monotonic() + pause > deadline:
                     raise self._refusal(error) from error
-                if is_lost and after_loss:
-                    attempt = after_loss
+                if is_lost and retry:
+                    attempt = retry
             time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - it keeps no secret, only others at a distance
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -116,7 +117,7 @@ class Database(ABC):
         """See to the tables, the first time."""
         with self._mutex:
             if not self._is_ready:
-                ensure_tables(self._engine, self.shown)
+                ensure_tables(self._engine, self.label)
                 self._is_ready = True
 
     def _refusal(self, error: SQLAlchemyError) -> StoreError:
@@ -125,13 +126,13 @@ class Database(ABC):
         what = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
         if password := self._engine.url.password:
             what = what.replace(str(password), "***")
-        return StoreError(f"{self.shown} could not be used: {what.rstrip('.')}.", hint=self.hint(error))
+        return StoreError(f"{self.label} could not be used: {what.rstrip('.')}.", hint=self.hint(error))
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
 
-    def forget_parent(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child, leave the connections to the parent, and open others."""
         self._inherited.append(self._engine.pool)  # kept, as a connection that is collected is closed
         self._engine.dispose(close=False)

@@ -13,19 +13,22 @@ import msgspec
 from sqlalchemy import delete, or_, select, update
 
 from prompt_objects.errors import StoreError
-from prompt_objects.holder import Holder
-from prompt_objects.sessions.stores.boot import boot_id
-from prompt_objects.sessions.stores.encoding import encode
-from prompt_objects.sessions.stores.refusals import busy, check_id, somebody
+from prompt_objects.sessions.stores.errors import busy, require_id, unknown_holder
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
+from prompt_objects.utils.filesystem import boot_id
+from prompt_objects.utils.process import ProcessInfo
 
-__all__ = ["Leases", "SqlLease"]
+__all__ = [
+    "Leases",
+    "SqlLease",
+]
 
 _LASTS = 30_000  # milliseconds, by the clock of the database
 _RENEWED = 10.0  # seconds, by ours
 _ATTEMPTS, _PAUSE = 4, 0.005  # for one that is released while we look who has it
-_DECODE = msgspec.json.Decoder(Holder).decode
+_DECODE = msgspec.json.Decoder(ProcessInfo).decode
 
 
 class SqlLease:
@@ -54,14 +57,14 @@ class Leases:
         self._stop = Event()
         self._renewing: Thread | None = None
 
-    def forget_parent(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child, hold nothing."""
         self._tokens.clear()
         self._begin()
 
-    def take(self, session_id: str, holder: Holder) -> SqlLease:
+    def take(self, session_id: str, holder: ProcessInfo) -> SqlLease:
         """Have a session to oneself. Raises `Busy`, `NotFound` for what cannot be an id, and `StoreError`."""
-        check_id(session_id)
+        require_id(session_id)
         token, dead = secrets.token_hex(16), ""
         for attempt in range(_ATTEMPTS):
             if self._try(session_id, holder, token, dead):
@@ -76,11 +79,11 @@ class Leases:
                 raise busy(session_id, row.name, _holder_of(row))
         raise busy(session_id, None, None)
 
-    def holder(self, session_id: str) -> Holder | None:
+    def holder(self, session_id: str) -> ProcessInfo | None:
         """Return who has a session, if anybody has."""
-        check_id(session_id)
+        require_id(session_id)
         row = self._find(session_id)
-        return None if row is None or _is_dead(row) else _holder_of(row) or somebody()
+        return None if row is None or _is_dead(row) else _holder_of(row) or unknown_holder()
 
     def give_up(self, tokens: list[str]) -> None:
         """Release leases; those that are not ours any more stay as they are."""
@@ -94,7 +97,7 @@ class Leases:
         self.give_up(list(self._tokens))
         self._stop.set()
 
-    def _try(self, session_id: str, holder: Holder, token: str, dead: str) -> bool:
+    def _try(self, session_id: str, holder: ProcessInfo, token: str, dead: str) -> bool:
         """Write the lease down, unless there is one that is good."""
         values: dict[str, Any] = {
             "token": token,
@@ -161,7 +164,7 @@ def _delete(database: Database, tokens: set[str]) -> None:
             database.write(lambda connection: connection.execute(statement), patient=False)
 
 
-def _holder_of(row: Any) -> Holder | None:
+def _holder_of(row: Any) -> ProcessInfo | None:
     with suppress(msgspec.DecodeError):
         return _DECODE(row.holder)
     return None

@@ -7,11 +7,13 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.stores.sql.database import PATIENCE, Database, Upsert
-from prompt_objects.sessions.stores.sql.sqlstate import LOST, state_of
+from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
+from prompt_objects.sessions.stores.sql.errors import CONNECTION_LOST, state_of
 from prompt_objects.sessions.stores.url import masked
 
-__all__ = ["PostgreSQL"]
+__all__ = [
+    "PostgreSQL",
+]
 
 _CONNECTION = {
     "application_name": "prompt_objects",
@@ -42,7 +44,7 @@ class PostgreSQL(Database):
             parsed.set(query={**_CONNECTION, **parsed.query}),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=PATIENCE,
+            pool_timeout=RECONNECT_TIMEOUT,
             hide_parameters=True,
         )
         host = parsed.host or parsed.query.get("host") or "this machine"
@@ -63,7 +65,7 @@ class PostgreSQL(Database):
             return False
         state = state_of(error)
         is_of_connection = isinstance(error, OperationalError) and not state
-        return error.connection_invalidated or is_of_connection or state in LOST or state.startswith("08")
+        return error.connection_invalidated or is_of_connection or state in CONNECTION_LOST or state.startswith("08")
 
     def hint(self, error: SQLAlchemyError) -> str:
         """Say what a person may do."""

@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 
 from prompt_objects.errors import Damaged, UsageError
-from prompt_objects.sessions.record import DERIVED, Parent, Record, SessionInfo
-from prompt_objects.sessions.stores.encoding import decode, encode
+from prompt_objects.sessions.info import DERIVED_FIELDS, ParentCall, SessionInfo, SessionRecord
+from prompt_objects.sessions.stores.json_lines import decode, encode
 
 __all__ = [
     "CORRUPT",
@@ -53,17 +53,14 @@ __all__ = [
 ]
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-
 VERSION = 1
 TABLES = MetaData()
-
 META = Table(
     "meta",
     TABLES,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-
 SESSIONS = Table(
     "sessions",
     TABLES,
@@ -93,7 +90,6 @@ SESSIONS = Table(
     ),
     Index("sessions_by_use", "updated_at", "id"),
 )
-
 MESSAGES = Table(
     "messages",
     TABLES,
@@ -103,7 +99,6 @@ MESSAGES = Table(
     Column("packed", LargeBinary),  # the same, compressed by zlib
     CheckConstraint("(body IS NULL) <> (packed IS NULL)", name="messages_have_one_form"),
 )
-
 LEASES = Table(
     "leases",
     TABLES,
@@ -114,7 +109,6 @@ LEASES = Table(
     Column("place", Text, nullable=False),  # where that number means that process
     Column("expires_at", BigInteger, nullable=False),  # milliseconds since 1970, by the clock of the database
 )
-
 CORRUPT = Table(
     "corrupt",
     TABLES,
@@ -125,9 +119,7 @@ CORRUPT = Table(
     Column("packed", LargeBinary),
     Column("found_at", BigInteger, nullable=False),
 )
-
 INFO = tuple(column for column in SESSIONS.c if column.name != "metadata")  # what a listing needs
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -147,7 +139,7 @@ def moment_of(kept: int) -> datetime:
 def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[str, Any]:
     """Return the row of a session whose messages have `size` bytes. Raises `UsageError` for odd characters."""
     return {
-        **{key: getattr(info, key) for key in ("id", *DERIVED)},
+        **{key: getattr(info, key) for key in ("id", *DERIVED_FIELDS)},
         "po_name": writable(info.po_name),
         "name": writable(info.name),
         "live_name": info.name,
@@ -171,21 +163,21 @@ def info_of(row: AnyRow) -> SessionInfo:
             created_at=moment_of(row.created_at),
             updated_at=moment_of(row.updated_at),
             user_id=row.user_id,
-            parent=msgspec.convert(json.loads(row.parent), Parent) if row.parent else None,
+            parent=msgspec.convert(json.loads(row.parent), ParentCall) if row.parent else None,
             tags=msgspec.convert(json.loads(row.tags), tuple[str, ...]) if row.tags else (),
-            **{key: getattr(row, key) for key in DERIVED},
+            **{key: getattr(row, key) for key in DERIVED_FIELDS},
         )
     except (ValueError, OverflowError) as error:
         raise damaged(row.id, error) from error
 
 
-def record_of(row: AnyRow) -> Record:
+def record_of(row: AnyRow) -> SessionRecord:
     """Return what a whole row of `sessions` says. Raises `Damaged`."""
     try:
         metadata = decode(row.metadata.encode())
     except ValueError as error:
         raise damaged(row.id, error) from error
-    return Record(info_of(row), metadata)
+    return SessionRecord(info_of(row), metadata)
 
 
 def damaged(session_id: str, why: object) -> Damaged:

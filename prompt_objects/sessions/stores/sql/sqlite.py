@@ -13,10 +13,12 @@ from sqlalchemy import URL, BigInteger, Connection, Table, cast, create_engine, 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from prompt_objects.sessions import disk
-from prompt_objects.sessions.stores.sql.database import PATIENCE, Database, Upsert
+from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
+from prompt_objects.utils import filesystem as disk
 
-__all__ = ["SQLite"]
+__all__ = [
+    "SQLite",
+]
 
 _HINTS = {  # by the numbers that SQLite gives to errors
     5: "Another program has it to itself; try again when that is done.",
@@ -40,7 +42,10 @@ class SQLite(Database):
         self._path = path
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
-            connect_args={"timeout": PATIENCE, "isolation_level": None},  # transactions begin where we say it
+            connect_args={
+                "timeout": RECONNECT_TIMEOUT,
+                "isolation_level": None,
+            },  # transactions begin where we say it
             max_overflow=-1,
             hide_parameters=True,
         )
@@ -73,7 +78,7 @@ class SQLite(Database):
                 disk.make_folder(self._path.parent)
                 _make_private(self._path)
             except OSError as error:
-                raise disk.failure("opened", self._path, error) from error
+                raise disk.store_error("opened", self._path, error) from error
         super()._prepare()
 
 
@@ -91,7 +96,7 @@ def _make_private(path: Path) -> None:
 
 
 def _set_up(connection: Any, _record: object) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RECONNECT_TIMEOUT
     for pragma in _PRAGMAS:
         while not _is_set(connection, pragma) and time.monotonic() < deadline:
             time.sleep(_BUSY_PAUSE)  # to change the journal it does not wait for others by itself

@@ -10,36 +10,24 @@ from sqlalchemy import Connection, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from prompt_objects.errors import PromptObjectsError, StoreError
-from prompt_objects.holder import Holder
-from prompt_objects.message import Message, now
-from prompt_objects.sessions import disk
-from prompt_objects.sessions.names import free_name
-from prompt_objects.sessions.record import Finding, Record, SessionInfo, Trashed
-from prompt_objects.sessions.stores import StoreOptions
-from prompt_objects.sessions.stores.encoding import decode, encode
-from prompt_objects.sessions.stores.refusals import (
-    check_id,
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.errors import (
+    already_exists,
     check_size,
     conflict,
-    exists,
     name_taken,
     not_found,
-    too_few,
+    require_id,
+    too_few_messages,
 )
-from prompt_objects.sessions.stores.sql.appending import Batch
-from prompt_objects.sessions.stores.sql.creating import Creation
+from prompt_objects.sessions.stores.json_lines import decode, encode
+from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database
-from prompt_objects.sessions.stores.sql.examination import Examination
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
-from prompt_objects.sessions.stores.sql.rows import (
-    IS_LIVE,
-    IS_TRASHED,
-    bodies,
-    change,
-    decoded,
-    find,
-    live_names,
-)
+from prompt_objects.sessions.stores.sql.queries import IS_LIVE, IS_TRASHED, bodies, change, decoded, find, live_names
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
     INFO,
@@ -55,12 +43,17 @@ from prompt_objects.sessions.stores.sql.schema import (
     record_of,
     writable,
 )
-from prompt_objects.sessions.usage import summed, sums_of
+from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession
+from prompt_objects.sessions.totals import totals_of, with_totals
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.utils.time import now
 
-__all__ = ["SqlStore"]
+__all__ = [
+    "SqlStore",
+]
 
 T = TypeVar("T")
-
 _RIVALS = 100  # how often a free name may be snatched away; of those who come at once, one gets its own each time
 
 
@@ -71,22 +64,22 @@ class SqlStore:
         self._database = database
         self._options = options
         self._leases = Leases(database)
-        disk.in_forked_children(self.forget_parent)
+        disk.after_fork_in_child(self.after_fork)
 
-    def forget_parent(self) -> None:
+    def after_fork(self) -> None:
         """In a forked child, use connections of its own, and hold nothing."""
-        self._database.forget_parent()
-        self._leases.forget_parent()
+        self._database.after_fork()
+        self._leases.after_fork()
 
     # What is there
 
-    def load(self, session_id: str) -> Record:
+    def load(self, session_id: str) -> SessionRecord:
         """Return all of a session but its history."""
         return record_of(self._database.read(lambda connection: find(connection, session_id)))
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`."""
-        check_id(session_id)
+        require_id(session_id)
         within = and_(MESSAGES.c.session_id == SESSIONS.c.id, MESSAGES.c.n >= start, MESSAGES.c.n < stop)
         query = (
             select(MESSAGES.c.n, MESSAGES.c.body, MESSAGES.c.packed)
@@ -120,36 +113,38 @@ class SqlStore:
         metadata: dict[str, Any],
         messages: Iterable[Message] = (),
         *,
-        numbered: bool = False,
-        measured: bool = False,
-    ) -> Record:
+        unique_name: bool = False,
+        enforce_limit: bool = False,
+    ) -> SessionRecord:
         """Begin a session."""
-        check_id(info.id)
+        require_id(info.id)
         history = list(messages)
         lines = [encode(message) for message in history]
-        if measured:
+        if enforce_limit:
             check_size(info.name, 0, sum(map(len, lines)), self._options.max_session_size, history)
-        info = summed(info, map(decode, lines))
-        creation = Creation(info, metadata, lines, self._options.compress, numbered=numbered)
+        info = with_totals(info, map(decode, lines))
+        creation = CreateSession(info, metadata, lines, self._options.compress, numbered=unique_name)
         try:
-            name = self._among_rivals(creation.make) if numbered else self._database.write_once(creation.make)
+            name = self._among_rivals(creation.make) if unique_name else self._database.write_once(creation.make)
         except IntegrityError as error:
             raise self._taken(info.id, info.name, info.po_name) from error
-        return Record(replace(info, name=name), metadata)
+        return SessionRecord(replace(info, name=name), metadata)
 
     def append(
-        self, session_id: str, messages: Sequence[Message], *, expected: int, measured: bool = True
+        self, session_id: str, messages: Sequence[Message], *, expected: int, enforce_limit: bool = True
     ) -> SessionInfo:
         """Add messages to a session of `expected` messages."""
-        check_id(session_id)
+        require_id(session_id)
         lines = [encode(message) for message in messages]
-        options = self._options if measured else replace(self._options, max_session_size=None)
+        options = self._options if enforce_limit else replace(self._options, max_session_size=None)
         try:
-            return self._database.write_once(Batch(session_id, messages, lines, expected, options).add)
+            return self._database.write_once(AppendMessages(session_id, messages, lines, expected, options).add)
         except IntegrityError as error:
             raise damaged(session_id, "there are more messages than it counts") from error
 
-    def update(self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None) -> Record:
+    def update(
+        self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None
+    ) -> SessionRecord:
         """Change the name, or the metadata, or both."""
         values: dict[str, Any] = {}
         if name is not None:
@@ -163,12 +158,12 @@ class SqlStore:
         except IntegrityError as error:
             raise self._taken(None, name or "", self.load(session_id).info.po_name) from error
 
-    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> Record:
+    def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
         """Keep the first `count` messages."""
-        cutting = _Cutting(session_id, count, expected)
+        cutting = _TruncateSession(session_id, count, expected)
         return record_of(self._database.write_once(cutting))
 
-    def archive(self, session_id: str) -> Record:
+    def archive(self, session_id: str) -> SessionRecord:
         """Keep a session compressed until its next message."""
 
         def work(connection: Connection) -> AnyRow:
@@ -194,17 +189,17 @@ class SqlStore:
 
         self._database.write_once(work)
 
-    def restore(self, session_id: str) -> Record:
+    def restore(self, session_id: str) -> SessionRecord:
         """Bring a session back from the trash."""
         return record_of(self._among_rivals(partial(_restore, session_id)))
 
-    def trash(self) -> list[Trashed]:
+    def trash(self) -> list[TrashedSession]:
         """Return what can be restored, the last deleted first."""
         query = select(*INFO).where(IS_TRASHED).order_by(SESSIONS.c.deleted_at.desc(), SESSIONS.c.id.desc())
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [Trashed(info_of(row), moment_of(row.deleted_at)) for row in rows]
+        return [TrashedSession(info_of(row), moment_of(row.deleted_at)) for row in rows]
 
-    def read_trashed(self, session_id: str) -> tuple[Record, list[Message]]:
+    def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
         """Return a session that is in the trash, history and all."""
 
         def work(connection: Connection) -> tuple[AnyRow, Sequence[AnyRow]]:
@@ -218,7 +213,7 @@ class SqlStore:
         """Take a session out of the trash for good, with what a repair set aside."""
 
         def work(connection: Connection, *, again: bool) -> None:
-            check_id(session_id)
+            require_id(session_id)
             if again and not connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id)):
                 return
             find(connection, session_id, trashed=True, lock=True)
@@ -230,19 +225,19 @@ class SqlStore:
 
     # Who is at it
 
-    def lease(self, session_id: str, holder: Holder) -> SqlLease:
+    def lease(self, session_id: str, holder: ProcessInfo) -> SqlLease:
         """Have a session to oneself."""
         return self._leases.take(session_id, holder)
 
-    def holder(self, session_id: str) -> Holder | None:
+    def holder(self, session_id: str) -> ProcessInfo | None:
         """Return who has a session to itself."""
         return self._leases.holder(session_id)
 
     # The whole
 
-    def examine(self, *, repair: bool = False) -> list[Finding]:
+    def check(self, *, repair: bool = False) -> list[StoreIssue]:
         """Look for what is damaged or left over."""
-        return Examination(self._database, repair=repair).findings()
+        return StoreCheck(self._database, repair=repair).findings()
 
     def close(self) -> None:
         """Release all leases, and let go of connections."""
@@ -267,11 +262,11 @@ class SqlStore:
 
         is_there, names = self._database.read(work)
         if session_id and is_there:
-            return exists(session_id)
+            return already_exists(session_id)
         return name_taken(name, po_name, names | {name})  # it may be free again by now
 
 
-class _Cutting:
+class _TruncateSession:
     """The cutting of a session, which, done again, must not take what another has added since."""
 
     def __init__(self, session_id: str, count: int, expected: int | None) -> None:
@@ -292,7 +287,7 @@ class _Cutting:
         if self._expected is not None and self._expected != row.message_count:
             raise conflict(row.name, row.message_count, self._expected)
         if not 0 <= self._count <= row.message_count:
-            raise too_few(row.name, row.message_count, self._count)
+            raise too_few_messages(row.name, row.message_count, self._count)
         return row if self._count == row.message_count else self._cut(connection)
 
     def _cut(self, connection: Connection) -> AnyRow:
@@ -300,7 +295,7 @@ class _Cutting:
         connection.execute(delete(MESSAGES).where(beyond))
         kept = connection.execute(bodies(self._session_id)).all()
         values = {
-            **sums_of(decoded(self._session_id, kept)),
+            **totals_of(decoded(self._session_id, kept)),
             "bytes": sum(len(line_of(body)) for body in kept),
             "updated_at": self._moment,
         }
@@ -312,5 +307,5 @@ def _restore(session_id: str, connection: Connection, *, again: bool) -> AnyRow:
     if again and (row := connection.execute(there).one_or_none()) is not None:
         return row
     row = find(connection, session_id, trashed=True, lock=True)
-    name = free_name(row.name, live_names(connection, row.po_name))
+    name = unique_name(row.name, live_names(connection, row.po_name))
     return change(connection, session_id, {"name": name, "live_name": name, "deleted_at": None}, trashed=True)

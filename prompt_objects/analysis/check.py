@@ -1,0 +1,33 @@
+"""All that there is to find in an environment, the gravest first."""
+
+from collections.abc import Callable, Iterable
+from typing import get_args
+
+from prompt_objects.analysis.finding import Finding, Severity
+from prompt_objects.analysis.rules.privileges import privilege_escalation
+from prompt_objects.analysis.rules.settings import limits, models, prices, servers
+from prompt_objects.analysis.rules.structure import broken, cycles, missing, unreachable
+from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+
+__all__ = [
+    "check",
+]
+
+_CHECKS: tuple[Callable[[EnvironmentSnapshot], Iterable[Finding]], ...] = (
+    broken,
+    missing,
+    privilege_escalation,
+    cycles,
+    unreachable,
+    limits,
+    prices,
+    models,
+    servers,
+)
+_SEVERITIES = get_args(Severity)
+
+
+def check(survey: EnvironmentSnapshot) -> list[Finding]:
+    """Make every check; errors come first, then warnings, then notes, each in the order of files and lines."""
+    found = [finding for each in _CHECKS for finding in each(survey)]
+    return sorted(found, key=lambda each: (_SEVERITIES.index(each.severity), each.file, each.at))

@@ -1,0 +1,34 @@
+"""What a check finds: one sentence about one place in one file."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from prompt_objects.config.yaml.document import Position
+
+__all__ = [
+    "Finding",
+    "Kind",
+    "Severity",
+]
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+Kind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authority", "limit", "unused", "model"]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something that is wrong (`error`), likely to surprise (`warning`), or good to know (`note`).
+
+    `path` names those whom it is about, from one who asks on to the last.
+    """
+
+    severity: Severity
+    kind: Kind
+    file: Path
+    at: Position
+    text: str
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.at.line}:{self.at.column}: {self.severity}: {self.text}"

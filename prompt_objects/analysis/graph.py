@@ -1,0 +1,185 @@
+"""Who may ask whom, and use what: what the capabilities of definitions come to."""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from prompt_objects.config.definition import Capability, Definition
+from prompt_objects.config.limits import Limits, LimitsConfig
+from prompt_objects.config.permissions import HasEffect
+from prompt_objects.utils.text import did_you_mean
+
+__all__ = [
+    "Edge",
+    "EdgePath",
+    "Graph",
+    "Unresolved",
+    "require",
+    "resolve",
+]
+
+EdgePath: TypeAlias = tuple[str, ...]
+"""Names from one who asks on to the last one that is asked, both included."""
+
+
+class Edge(Struct, frozen=True):
+    """What a capability of `owner` comes to: another prompt object, a tool, or the tools of an MCP server."""
+
+    owner: str
+    target: str
+    kind: Literal["object", "tool", "server"]
+    capability: Capability
+
+
+class Unresolved(Struct, frozen=True):
+    """A capability of `owner` that comes to nothing, or could mean two things; `hint` may be empty."""
+
+    owner: str
+    capability: Capability
+    problem: str
+    hint: str
+
+
+def resolve(
+    capability: Capability,
+    owner: str,
+    *,
+    objects: Collection[str],
+    tools: Collection[str],
+    servers: Collection[str],
+) -> Edge | Unresolved:
+    """Find what a capability of `owner` means among the names that there are."""
+    name, kind = capability.name, capability.kind
+    if kind == "any" and name in tools and name in objects:
+        problem = f"Capability {name!r} is both a tool and a prompt object."
+        return Unresolved(owner, capability, problem, f"Write 'tool: {name}' or 'po: {name}'.")
+    if name == owner and (kind == "po" or (kind == "any" and name not in tools)):
+        return Unresolved(owner, capability, f"{name!r} cannot be a capability of itself.", "")
+    if kind in {"any", "tool"} and name in tools:
+        return Edge(owner, name, "tool", capability)
+    if kind in {"any", "po"} and name in objects:
+        return Edge(owner, name, "object", capability)
+    if kind == "mcp" and name in servers:
+        return Edge(owner, name, "server", capability)
+    what = {"any": "tool or prompt object", "tool": "tool", "po": "prompt object", "mcp": "MCP server"}[kind]
+    known = {"any": [*tools, *objects], "tool": tools, "po": objects, "mcp": servers}[kind]
+    return Unresolved(owner, capability, f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known))
+
+
+def require(
+    capability: Capability,
+    owner: Definition,
+    *,
+    objects: Collection[str],
+    tools: Collection[str],
+    servers: Collection[str] = (),
+) -> Edge:
+    """Return what a capability of `owner` means; raises `DefinitionError`, at its place, where that is a gap."""
+    meant = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
+    if isinstance(meant, Unresolved):
+        raise owner.fault(meant.problem, capability.at, hint=meant.hint)
+    return meant
+
+
+class Graph:
+    """Prompt objects by name, and what joins them to one another, to tools and to MCP servers.
+
+    `definitions` are those that can be read; `objects` the names of all there are, also of those whose file cannot.
+    `tools` are all tools by their names, and `bounds` are the environment's limits.
+    """
+
+    def __init__(
+        self,
+        definitions: Mapping[str, Definition],
+        *,
+        objects: Collection[str],
+        tools: Mapping[str, HasEffect],
+        servers: Collection[str] = (),
+        bounds: LimitsConfig = LimitsConfig(),  # noqa: B008 (immutable)
+    ) -> None:
+        self.definitions = definitions
+        self.objects = sorted(objects)
+        self.tools = tools
+        self.servers = sorted(servers)
+        self.depth = Limits.resolve(LimitsConfig(), bounds).depth
+        resolved = [
+            resolve(capability, name, objects=objects, tools=tools, servers=servers)
+            for name, definition in sorted(definitions.items())
+            for capability in definition.capabilities
+        ]
+        self.links = [each for each in resolved if isinstance(each, Edge)]
+        self.gaps = [each for each in resolved if isinstance(each, Unresolved)]
+        self._asked: dict[str, dict[str, Edge]] = {name: {} for name in objects}
+        self._used: dict[str, list[Edge]] = {name: [] for name in objects}
+        for link in self.links:
+            if link.kind == "object":
+                self._asked[link.owner][link.target] = link
+            else:
+                self._used[link.owner].append(link)
+
+    def asks(self, name: str) -> Mapping[str, Edge]:
+        """Return whom an object may ask, by name, in the order of its definition."""
+        return self._asked[name]
+
+    def uses(self, name: str) -> list[Edge]:
+        """Return the tools and MCP servers that an object may use itself."""
+        return self._used[name]
+
+    def depth_at(self, name: str, left: int) -> int:
+        """Return how deep an object may pass a message on, where its caller leaves it `left`."""
+        definition = self.definitions.get(name)
+        return min(left, definition.limits.depth) if definition else 0
+
+    def reach(self, start: str) -> dict[str, EdgePath]:
+        """Return whom a message to `start` may get to under the limits of depth, each with a path, the shortest one.
+
+        A path that asks someone twice never leads further than the same path without the detour.
+        """
+        paths: dict[str, EdgePath] = {}
+        best = {start: self.depth_at(start, self.depth)}
+        waiting: deque[tuple[EdgePath, int]] = deque([((start,), best[start])])
+        while waiting:
+            path, left = waiting.popleft()
+            for target in self.asks(path[-1]) if left > 0 else ():
+                deeper = self.depth_at(target, left - 1)
+                if deeper > best.get(target, -1):  # a longer way may go further, past those with narrow limits
+                    best[target] = deeper
+                    paths.setdefault(target, (*path, target))
+                    waiting.append(((*path, target), deeper))
+        return paths
+
+    def path(self, start: str, end: str) -> EdgePath | None:
+        """Return the shortest path from `start` to `end`, whatever the limits; None where there is none."""
+        return next((path for path in self._walk(start) if path[-1] == end), None)
+
+    def below(self, start: str) -> frozenset[str]:
+        """Return all to whom `start` leads, whatever the limits; itself only where it is part of a circle."""
+        return frozenset(path[-1] for path in self._walk(start))
+
+    def cycles(self) -> list[EdgePath]:
+        """Return circles in which objects may ask one another: the shortest one through each link that is in any.
+
+        Each begins with the name that comes first in the alphabet; it is not repeated at the end.
+        """
+        found: dict[EdgePath, None] = {}
+        for owner in self.objects:
+            for target in self.asks(owner):
+                back = self.path(target, owner)
+                if back:
+                    first = back.index(min(back))
+                    found[(*back[first:], *back[:first])] = None
+        return sorted(found, key=lambda circle: (len(circle), circle))
+
+    def _walk(self, start: str) -> Iterator[EdgePath]:
+        """Yield a shortest path to everyone below, the nearest first."""
+        seen: set[str] = set()
+        waiting: deque[EdgePath] = deque([(start,)])
+        while waiting:
+            path = waiting.popleft()
+            for target in self.asks(path[-1]):
+                if target not in seen:
+                    seen.add(target)
+                    yield (*path, target)
+                    waiting.append((*path, target))

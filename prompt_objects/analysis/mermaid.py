@@ -1,0 +1,72 @@
+"""The graph as a drawing in Mermaid's words, which Markdown pages show as a picture."""
+
+from collections.abc import Iterator
+
+from prompt_objects.analysis.graph import Graph
+
+__all__ = [
+    "mermaid",
+]
+
+_SHAPES = {"object": ("([", "])"), "tool": ("[", "]"), "server": ("[(", ")]"), "gap": ("{{", "}}")}
+_ARROWS = {"object": "-->", "tool": "-.->", "server": "-.->", "gap": "-.-x"}
+_STYLES = """\
+  classDef root stroke-width:3px
+  classDef broken stroke:#c00,stroke-dasharray:4
+  classDef effect stroke:#c60"""
+_PLAIN = frozenset(" _-./:")
+
+
+def mermaid(graph: Graph, root: str | None) -> str:
+    """Draw the graph: objects rounded, tools square with their effect, servers as cylinders, gaps as hexagons.
+
+    The root has a thick line, what is broken or missing a dashed one, what has an effect on the world another colour.
+    """
+    return "\n".join(["flowchart TD", *_Drawing(graph, root).lines(), _STYLES])
+
+
+class _Drawing:
+    """Names of the nodes, by what they stand for; a name that people chose stands in labels only."""
+
+    def __init__(self, graph: Graph, root: str | None) -> None:
+        self._graph = graph
+        self._root = root
+        self._nodes: dict[tuple[str, str], str] = {}
+
+    def lines(self) -> Iterator[str]:
+        for name in self._graph.objects:
+            yield self._node("object", name)
+        for link in self._graph.links:
+            yield from self._edge(link.owner, link.kind, link.target)
+        for gap in self._graph.gaps:
+            yield from self._edge(gap.owner, "gap", gap.capability.name)
+
+    def _edge(self, owner: str, kind: str, target: str) -> Iterator[str]:
+        if (kind, target) not in self._nodes:
+            yield self._node(kind, target)
+        yield f"  {self._nodes['object', owner]} {_ARROWS[kind]} {self._nodes[kind, target]}"
+
+    def _node(self, kind: str, name: str) -> str:
+        node = self._nodes[kind, name] = f"n{len(self._nodes)}"
+        opening, closing = _SHAPES[kind]
+        effect = self._graph.tools[name].effect if kind == "tool" else "read"
+        label = _label(name if effect == "read" else f"{name}: {effect}")
+        return f'  {node}{opening}"{label}"{closing}{self._class(kind, name, effect)}'
+
+    def _class(self, kind: str, name: str, effect: str) -> str:
+        if kind == "gap" or (kind == "object" and name not in self._graph.definitions):
+            return ":::broken"
+        if kind == "server" or effect != "read":
+            return ":::effect"
+        return ":::root" if kind == "object" and name == self._root else ""
+
+
+def _label(text: str) -> str:
+    """Write a text so that nothing in it is a word of Mermaid's, or of HTML; what cannot be printed is replaced."""
+    return "".join(_character(character) for character in text)
+
+
+def _character(character: str) -> str:
+    if character.isalnum() or character in _PLAIN:
+        return character
+    return f"#{ord(character)};" if character.isprintable() else "\ufffd"

@@ -1,0 +1,160 @@
+"""Findings about authority: what an object has done that it may not do itself."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import IntEnum
+from typing import TypeAlias
+
+from prompt_objects.analysis.finding import Finding
+from prompt_objects.analysis.graph import Edge, EdgePath, Graph
+from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+from prompt_objects.config.permissions import DEFAULT_POLICIES, effect_of_server, effective_policy
+from prompt_objects.utils.text import arrow_path
+
+__all__ = [
+    "gained_privileges",
+    "privilege_escalation",
+]
+
+_DEEDS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
+
+
+class Access(IntEnum):
+    """How far something may be used: never, when a person is asked, unasked within patterns, or unasked."""
+
+    NEVER = 0
+    ASKED = 1
+    WITHIN = 2
+    UNASKED = 3
+
+
+_HOW: Mapping[Access, str] = {
+    Access.ASKED: "",
+    Access.WITHIN: ", within patterns without a person being asked",
+    Access.UNASKED: ", without a person being asked",
+}
+Key: TypeAlias = tuple[str, str]
+"""What tells one power from another: that it is a tool or a server, and its name."""
+
+
+class _Privileges:
+    """What each object could do to the world itself, and what those allow by whom it passes.
+
+    What an MCP server's tools do is not known before it runs, so they count as having an effect.
+    """
+
+    def __init__(self, survey: EnvironmentSnapshot) -> None:
+        self.graph = survey.graph
+        self._survey = survey
+        self._said: dict[Key, dict[str, tuple[Edge, Access]]] = {}
+        for link in self.graph.links:
+            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target].effect in _DEEDS):
+                self._said.setdefault(_key(link), {})[link.owner] = (link, self._freedom(link))
+        self._open: dict[frozenset[str], Graph] = {}
+        self._reached: dict[tuple[frozenset[str], str], list[tuple[str, EdgePath]]] = {}
+
+    def own(self, name: str) -> Iterator[tuple[Edge, Access]]:
+        """Yield what an object could use itself."""
+        return (by[name] for by in self._said.values() if name in by and by[name][1])
+
+    def borrowed(self, owner: str) -> list[tuple[EdgePath, Edge, Access]]:
+        """Find what others can do for `owner` that it cannot itself, each as freely as can be, the nearest first."""
+        found = [each for key in self._said for each in self._through_others(owner, key)]
+        return sorted(found, key=lambda each: (len(each[0]), each[0], each[1].capability.at))
+
+    def _through_others(self, owner: str, key: Key) -> Iterator[tuple[EdgePath, Edge, Access]]:
+        by = self._said[key]
+        held = [by[owner][0]] if owner in by else []
+        for freedom in sorted({freedom for _, freedom in by.values() if freedom}, reverse=True):
+            if any(not link.capability.tools for link in held):
+                return
+            barred = frozenset(name for name, (_, least) in by.items() if least < freedom)
+            for name, path in self._reach(owner, barred):
+                if name in by and by[name][1] >= freedom and not _covered(by[name][0], held):
+                    held.append(by[name][0])
+                    yield path, by[name][0], freedom
+
+    def _reach(self, owner: str, barred: frozenset[str]) -> list[tuple[str, EdgePath]]:
+        """Return whom `owner` gets to, the nearest first; a stricter rule bars the way."""
+        if barred not in self._open:
+            whole = self.graph
+            self._open[barred] = Graph(
+                {name: each for name, each in whole.definitions.items() if name not in barred},
+                objects=whole.objects,
+                tools=whole.tools,
+                servers=whole.servers,
+                bounds=self._survey.bounds,
+            )
+        if (barred, owner) not in self._reached:
+            reached = self._open[barred].reach(owner)
+            self._reached[barred, owner] = sorted(reached.items(), key=lambda each: len(each[1]))
+        return self._reached[barred, owner]
+
+    def _freedom(self, link: Edge) -> Access:
+        """Say what holds for the object itself, as it is when a call is about to run."""
+        places, settings = self._survey.places, self._survey.settings
+        if link.kind == "tool":
+            effect = self.graph.tools[link.target].effect
+        else:
+            effect = effect_of_server(places.value(settings, "mcp_servers", link.target, "url"))
+        holds = effective_policy(
+            link.capability.approval, places.value(settings, "approval", effect) or DEFAULT_POLICIES[effect]
+        )
+        if holds == "never":
+            return Access.NEVER
+        if link.kind == "tool" and self.graph.tools[link.target].always_ask:
+            return Access.ASKED
+        if holds == "always":
+            return Access.UNASKED
+        return Access.WITHIN if link.capability.allow else Access.ASKED
+
+
+def privilege_escalation(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find tools with an effect on the world that an object reaches only through those whom it may ask."""
+    powers, graph = _Privileges(survey), survey.graph
+    for owner, definition in graph.definitions.items():
+        for path, link, freedom in powers.borrowed(owner):
+            way = (*path, link.target)
+            yield Finding(
+                severity="note" if freedom is Access.ASKED else "warning",
+                kind="authority",
+                file=definition.file,
+                at=graph.asks(owner)[path[1]].capability.at,
+                text=f"{owner} reaches {_named(graph, link)} only through others{_HOW[freedom]}: {arrow_path(way)}.",
+                path=way,
+            )
+
+
+def gained_privileges(before: EnvironmentSnapshot, after: EnvironmentSnapshot, name: str) -> Iterator[str]:
+    """Say what `name` could do to the world itself after a change that it could not before, or had to ask for."""
+    known = list(_Privileges(before).own(name))
+    for link, freedom in _Privileges(after).own(name):
+        if not any(_includes(own, (link, freedom)) for own in known):
+            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_HOW[freedom]}."
+
+
+def _includes(known: tuple[Edge, Access], wanted: tuple[Edge, Access]) -> bool:
+    """Tell whether what is known allows all that is wanted."""
+    (own, own_freedom), (link, freedom) = known, wanted
+    within = freedom == own_freedom == Access.WITHIN
+    has_patterns = not within or own.capability.allow == link.capability.allow
+    return _covered(link, [own]) and own_freedom >= freedom and has_patterns
+
+
+def _key(link: Edge) -> Key:
+    return link.kind, link.target
+
+
+def _named(graph: Graph, link: Edge) -> str:
+    if link.kind == "server":
+        return f"the tools of the MCP server {link.target}"
+    return f"{link.target}, which {_DEEDS[graph.tools[link.target].effect]},"
+
+
+def _covered(link: Edge, held: Iterable[Edge]) -> bool:
+    """Tell whether one of `held` gives what `link` does; without patterns it gives all of a server's tools."""
+    wanted = set(link.capability.tools)
+    return any(
+        _key(own) == _key(link)
+        and (not own.capability.tools or (bool(wanted) and wanted <= set(own.capability.tools)))
+        for own in held
+    )

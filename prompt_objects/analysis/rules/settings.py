@@ -1,0 +1,139 @@
+"""Findings about what is set and has no use, or less than it seems: limits, models, and MCP servers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec.structs import asdict
+
+from prompt_objects.analysis.finding import Finding, Severity
+from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+from prompt_objects.config.definition import Definition
+from prompt_objects.config.limits import PRICES_HINT
+from prompt_objects.config.yaml.document import Position, shown
+from prompt_objects.utils.text import did_you_mean
+
+__all__ = [
+    "limits",
+    "models",
+    "prices",
+    "servers",
+]
+
+_ALWAYS_THERE = ("default", "rehearsal")
+
+
+def limits(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find limits that have no effect, and those that take one away from a capability."""
+    for definition in survey.graph.definitions.values():
+        for key in survey.places.keys(definition.file, "limits"):
+            value = survey.places.value(definition.file, "limits", key)
+            remark = _about_limit(survey, definition, key, value) if value is not None else None
+            if remark:
+                yield Finding(
+                    severity=remark[0],
+                    kind="limit",
+                    file=definition.file,
+                    at=survey.places.of(definition.file, "limits", key),
+                    text=f"limits.{key} {remark[1]}",
+                    path=(definition.name,),
+                )
+
+
+def _about_limit(
+    survey: EnvironmentSnapshot, definition: Definition, key: str, value: float
+) -> tuple[Severity, str] | None:
+    """Say what there is to say about a limit that a definition gives."""
+    name, asked = definition.name, survey.graph.asks(definition.name)
+    bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # which counts where environment.yaml is silent
+    if key in {"turns", "parallel"} and not definition.capabilities:
+        return "note", f"has no use: {name} has no capabilities, and answers at once."
+    if key == "depth" and not asked:
+        return "note", f"has no use: {name} asks nobody."
+    if key == "depth" and value == 0:
+        return "warning", f"is 0, so {name} can never ask those whom it names: {', '.join(asked)}."
+    bound = bounds.get(key)
+    if bound is not None and value > bound:
+        return "note", f"is {value}, and has no use beyond {bound}, which is the environment's."
+    return None
+
+
+def prices(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find limits of cost that do not hold for some of the models below them, as nobody knows what these cost."""
+    for name, definition in survey.graph.definitions.items():
+        if survey.places.value(definition.file, "limits", "cost") is not None:
+            yield from _uncounted(survey, definition.file, (name, *survey.graph.reach(name)))
+    if survey.bounds.cost is not None:
+        yield from _uncounted(survey, survey.settings, survey.graph.objects)
+
+
+def _uncounted(survey: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
+    """Find what a limit of cost in `file` does not count when these prompt objects answer."""
+    models = _unpriced(survey, names)
+    if models:
+        yield Finding(
+            severity="warning",
+            kind="limit",
+            file=file,
+            at=survey.places.of(file, "limits", "cost"),
+            text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
+            f"{PRICES_HINT}",
+            path=() if file == survey.settings else tuple(names[:1]),
+        )
+
+
+def _unpriced(survey: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
+    """Name the models that prompt objects ask for and whose prices are not known."""
+    asked: dict[str | None, None] = {}
+    for definition in (survey.graph.definitions[name] for name in names if name in survey.graph.definitions):
+        asked[definition.model.use if definition.model else None] = None
+        asked |= dict.fromkeys(definition.model.fallback if definition.model else ())
+    return [shown(model) if model else "the default model" for model in asked if not survey.may_be_priced(model)]
+
+
+def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find models that nothing asks for, and names that are none of environment.yaml's, where it has any."""
+    known = survey.places.keys(survey.settings, "models")
+    used = {survey.places.value(survey.settings, "model"), *_ALWAYS_THERE}
+    for definition in survey.graph.definitions.values() if known else ():
+        for place, model in _asked_models(survey, definition):
+            used.add(model)
+            if model not in {*known, *_ALWAYS_THERE}:
+                near = did_you_mean(model, known)
+                told = (
+                    f"{shown(model)} is none of environment.yaml's models, so a server's own of that name is meant."
+                )
+                yield Finding(
+                    severity="warning" if near else "note",
+                    kind="model",
+                    file=definition.file,
+                    at=place,
+                    text=f"{told} {near}".rstrip(),
+                    path=(definition.name,),
+                )
+    for model in known:
+        if model not in used:
+            text = f"No prompt object asks for the model {shown(model)}; only a person can choose it."
+            yield _unused(survey, ("models", model), text)
+
+
+def _asked_models(survey: EnvironmentSnapshot, definition: Definition) -> Iterator[tuple[Position, str]]:
+    if definition.model is None:
+        return
+    if definition.model.use:
+        yield definition.model.at, definition.model.use
+    for index, name in enumerate(definition.model.fallback):
+        yield survey.places.of(definition.file, "model", "fallback", index), name
+
+
+def servers(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find MCP servers whose tools no prompt object may use."""
+    used = {link.target for link in survey.graph.links if link.kind == "server"}
+    for name in survey.graph.servers:
+        if name not in used:
+            text = f"No prompt object may use the tools of the MCP server {shown(name)}."
+            yield _unused(survey, ("mcp_servers", name), text)
+
+
+def _unused(survey: EnvironmentSnapshot, path: tuple[str, ...], text: str) -> Finding:
+    place = survey.places.of(survey.settings, *path, key=True)
+    return Finding(severity="note", kind="unused", file=survey.settings, at=place, text=text)

@@ -1,0 +1,90 @@
+"""Findings about who is joined to whom: what is broken or missing, goes round in circles, or is never reached."""
+
+from collections.abc import Iterator
+
+from prompt_objects.analysis.finding import Finding
+from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+from prompt_objects.config.yaml.document import Position, shown
+from prompt_objects.utils.text import arrow_path, did_you_mean
+
+__all__ = [
+    "broken",
+    "cycles",
+    "missing",
+    "unreachable",
+]
+
+
+def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find definitions that cannot be understood; nobody can talk to such an object."""
+    for fault in survey.faults:
+        yield Finding(
+            severity="error",
+            kind="broken",
+            file=fault.file,
+            at=Position(fault.line or 1, fault.column or 1),
+            text=f"{fault.problem} {fault.hint}".rstrip(),
+            path=(fault.file.stem,),
+        )
+
+
+def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find capabilities that come to nothing, and a default object that there is not."""
+    for gap in survey.graph.gaps:
+        yield Finding(
+            severity="error",
+            kind="missing",
+            file=survey.file(gap.owner),
+            at=gap.capability.at,
+            text=f"{gap.problem} {gap.hint}".rstrip(),
+            path=(gap.owner, gap.capability.name),
+        )
+    named = survey.default_object
+    if named is not None and named not in survey.graph.objects:
+        hint = did_you_mean(named, survey.graph.objects)
+        yield Finding(
+            severity="error",
+            kind="missing",
+            file=survey.settings,
+            at=survey.places.of(survey.settings, "default_object"),
+            text=f"There is no prompt object {shown(named)} to begin with. {hint}".rstrip(),
+        )
+
+
+def cycles(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find where a message could come back to one who waits for its answer."""
+    for circle in survey.graph.cycles():
+        first, last = circle[0], circle[-1]
+        way = (*circle, first)
+        yield Finding(
+            severity="note",
+            kind="cycle",
+            file=survey.file(last),
+            at=survey.graph.asks(last)[first].capability.at,
+            text=f"{arrow_path(way)} is a cycle: the call that closes it is refused, and the caller continues.",
+            path=way,
+        )
+
+
+def unreachable(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+    """Find whom a message to the root never gets to."""
+    root, graph = survey.root, survey.graph
+    if root is None or root not in graph.definitions:
+        return
+    reached = graph.reach(root)
+    for name in graph.objects:
+        if name == root or name in reached or name not in graph.definitions:
+            continue
+        way = graph.path(root, name)
+        if way:
+            text = f"{root} never gets as far as {name}: limits of depth end {arrow_path(way)} before."
+        else:
+            text = f"{root} reaches {name} neither itself nor through others; only a person can turn to it."
+        yield Finding(
+            severity="note",
+            kind="unreachable",
+            file=survey.file(name),
+            at=survey.places.of(survey.file(name), "name"),
+            text=text,
+            path=way or (name,),
+        )

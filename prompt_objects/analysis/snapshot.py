@@ -1,0 +1,135 @@
+"""All definitions of an environment at one moment, with the position of every value in its file."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from prompt_objects.analysis.graph import Graph
+from prompt_objects.config.definition import load_definition, parse_definition
+from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.config.permissions import HasEffect
+from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text
+from prompt_objects.errors import DefinitionError, FileError
+
+if TYPE_CHECKING:
+    from prompt_objects.config.definition import Definition
+
+__all__ = [
+    "EnvironmentSnapshot",
+    "SourcePositions",
+    "take_snapshot",
+]
+
+
+class SourcePositions:
+    """Looks up values and their places in YAML files and in the front matter of Markdown files.
+
+    Each file is read once, when it is first asked about. What cannot be read holds nothing: that it cannot is for
+    those to say who need it. `drafts` are texts that stand for those in files.
+    """
+
+    def __init__(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> None:
+        self._drafts = drafts
+        self._read: dict[Path, YamlDocument] = {}
+
+    def value(self, file: Path, *path: str) -> Any:
+        """Return the value at a path of keys as it is written, None where there is none."""
+        value = self._document(file).data
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    def keys(self, file: Path, *path: str) -> list[str]:
+        """Return the keys of the mapping at a path, none where there is no mapping."""
+        value = self.value(file, *path)
+        return list(value) if isinstance(value, dict) else []
+
+    def of(self, file: Path, *path: str | int, key: bool = False) -> Position:
+        """Return where the value at a path stands, or its key; of what is not there, where it belongs."""
+        return self._document(file).position_of(*path, key=key)
+
+    def _document(self, file: Path) -> YamlDocument:
+        if file not in self._read:
+            try:
+                self._read[file] = parse(_yaml(file, self._drafts.get(file)), file, FileError)
+            except FileError:
+                self._read[file] = YamlDocument(file, FileError, start=TOP)
+        return self._read[file]
+
+
+def _yaml(file: Path, draft: str | None) -> str:
+    """Return the text of a file; of a Markdown file the front matter, with every line at its number."""
+    text = read_text(file, FileError) if draft is None else draft
+    if file.suffix != ".md":
+        return text
+    lines = text.split("\n")
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"]
+    return "\n".join(["", *lines[1 : fences[1]]]) if fences[1:] and fences[0] == 0 else ""
+
+
+class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
+    """What a check looks at.
+
+    `settings` is environment.yaml, which need not be there; `default_object` is the one that it names, and `root` the
+    one that opens where none was used before, None where there are no objects. `faults` say what is wrong with files
+    that cannot be understood. `may_be_priced` says of a model, by the name under which a definition asks for it, None
+    for the environment's, whether its prices are known, as far as can be told.
+    """
+
+    graph: Graph
+    settings: Path
+    default_object: str | None
+    root: str | None
+    bounds: LimitsConfig
+    faults: tuple[DefinitionError, ...]
+    places: SourcePositions
+    may_be_priced: Callable[[str | None], bool]
+
+    def file(self, name: str) -> Path:
+        """Return the file of an object whose definition can be read."""
+        return self.graph.definitions[name].file
+
+
+def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their own names
+    files: Mapping[str, Path],
+    settings: Path,
+    *,
+    tools: Mapping[str, HasEffect],
+    bounds: LimitsConfig,
+    may_be_priced: Callable[[str | None], bool],
+    default_object: str | None = None,
+    faults: Iterable[DefinitionError] = (),
+    drafts: Mapping[Path, str] = MappingProxyType({}),
+) -> EnvironmentSnapshot:
+    """Read the definitions in `files`, by name, and see what joins them.
+
+    `tools` are all tools by their names; `bounds` are the environment's limits; `may_be_priced` is that
+    of `Survey`; `faults` are what is known to be wrong beforehand, such as two files for one name; `drafts` are texts
+    that stand for those in files.
+    """
+    definitions: dict[str, Definition] = {}
+    broken = list(faults)
+    for name, file in files.items():
+        try:
+            text = drafts.get(file)
+            read = (
+                load_definition(file, bounds=bounds) if text is None else parse_definition(text, file, bounds=bounds)
+            )
+            definitions[name] = read
+        except DefinitionError as fault:
+            broken.append(fault)
+    places = SourcePositions(drafts)
+    servers = places.keys(settings, "mcp_servers")
+    return EnvironmentSnapshot(
+        graph=Graph(definitions, objects=files, tools=tools, servers=servers, bounds=bounds),
+        settings=settings,
+        default_object=default_object,
+        root=default_object if default_object in files else min(files, default=None),
+        bounds=bounds,
+        faults=tuple(broken),
+        places=places,
+        may_be_priced=may_be_priced,
+    )

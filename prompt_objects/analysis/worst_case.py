@@ -1,0 +1,88 @@
+"""What one message may lead to at the worst: how many requests to models, and how many turns at once."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from prompt_objects.analysis.graph import Graph
+from prompt_objects.config.definition import Definition
+
+__all__ = [
+    "WorstCase",
+    "worst_cases",
+]
+
+MOST_STEPS = 20_000
+
+
+class WorstCase(Struct, frozen=True):
+    """The most that one message leads to: `requests` to models, and `at_once` turns that go on at the same time.
+
+    `requests` are the turns that its limits allow, here and below together, and one last request when they are used
+    up. Where `exact` is false, there were too many paths to look at: calls that close a circle, which the run
+    refuses, were counted in `at_once`, so it may be less.
+    """
+
+    requests: int
+    at_once: int
+    exact: bool = True
+
+
+def worst_cases(graph: Graph) -> dict[str, WorstCase]:
+    """Work out the worst case of a message to each object whose definition can be read."""
+    below = {name: graph.below(name) for name in graph.objects}
+    lenient = _Search(graph, below)
+    strict = _Search(graph, below, bounds=lenient)
+    worst = {}
+    for name in graph.objects:
+        if name in graph.definitions:
+            depth = graph.depth_at(name, graph.depth)
+            requests = _most_requests(graph.definitions[name])
+            try:
+                worst[name] = WorstCase(requests, strict.at_once(name, depth))
+            except _TooManySteps:
+                worst[name] = WorstCase(requests, lenient.at_once(name, depth), exact=False)
+    return worst
+
+
+def _most_requests(definition: Definition) -> int:
+    return definition.limits.turns + 1 if definition.capabilities else 1
+
+
+class _TooManySteps(Exception):
+    """The graph has more paths than can be looked at in a moment."""
+
+
+class _Search:
+    """Looks for the most turns at once among the ways that a message may take, at each part of them once.
+
+    With `bounds`, a search that does not mind circles, it leaves out those, and what could not be worse anyway.
+    """
+
+    def __init__(self, graph: Graph, below: Mapping[str, frozenset[str]], *, bounds: "_Search | None" = None) -> None:
+        self._graph = graph
+        self._below = below
+        self._bounds = bounds
+        self._known: dict[tuple[str, int, frozenset[str]], int] = {}
+
+    def at_once(self, name: str, depth: int, path: frozenset[str] = frozenset()) -> int:
+        """Return how many turns `name` and those below it are, asked by those on `path`, with so much depth left."""
+        path &= self._below[name]  # those who cannot be met again make no difference
+        key = (name, depth, path)
+        if key not in self._known:
+            if self._bounds and len(self._known) >= MOST_STEPS:
+                raise _TooManySteps
+            limits = self._graph.definitions[name].limits
+            self._known[key] = min(limits.turns, 1 + limits.parallel * self._most_below(name, depth, path))
+        return self._known[key]
+
+    def _most_below(self, name: str, depth: int, path: frozenset[str]) -> int:
+        most = 0
+        path = path | {name} if self._bounds else path
+        for target in self._graph.asks(name) if depth > 0 else ():
+            if target not in self._graph.definitions or target in path:
+                continue
+            left = self._graph.depth_at(target, depth - 1)
+            if not self._bounds or self._bounds.at_once(target, left) > most:
+                most = max(most, self.at_once(target, left, path))
+        return most

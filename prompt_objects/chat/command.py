@@ -1,0 +1,141 @@
+"""What a slash command is: a function with typed parameters and a docstring, from which all else follows.
+
+A parameter's type is one of the kinds below, or `Annotated[str, (…)]` with the words that may be chosen from.
+
+Usage, help, completion and the generated reference come from the declaration; see `sessions.py` for examples.
+"""
+
+import inspect
+from collections.abc import Callable
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.results import CommandResult
+from prompt_objects.errors import UsageError
+from prompt_objects.utils.text import did_you_mean
+
+__all__ = [
+    "Command",
+    "CommandName",
+    "FilePath",
+    "FreeText",
+    "ModelName",
+    "Number",
+    "ObjectName",
+    "Parameter",
+    "SessionKey",
+    "TrashedKey",
+    "command",
+]
+
+Kind = Literal["text", "number", "session", "trashed", "object", "model", "command", "choice", "path"]
+FreeText: TypeAlias = Annotated[str, "text"]
+Number: TypeAlias = Annotated[int, "number"]
+SessionKey: TypeAlias = Annotated[str, "session"]
+TrashedKey: TypeAlias = Annotated[str, "trashed"]
+ObjectName: TypeAlias = Annotated[str, "object"]
+ModelName: TypeAlias = Annotated[str, "model"]
+CommandName: TypeAlias = Annotated[str, "command"]
+FilePath: TypeAlias = Annotated[str, "path"]
+_MOST_DIGITS = 9
+
+
+class Parameter(Struct, frozen=True):
+    """One parameter of a command; the last one takes the rest of the line, spaces and all."""
+
+    name: str
+    kind: Kind
+    required: bool
+    choices: tuple[str, ...] = ()
+
+    @property
+    def usage(self) -> str:
+        """Write it as help shows it: `<name>`, or `[name]` where it may be left out."""
+        word = "|".join(self.choices) or self.name
+        return f"<{word}>" if self.required else f"[{word}]"
+
+    @property
+    def need(self) -> str:
+        """Say what is missing where it is."""
+        return f"a number of {self.name}" if self.kind == "number" else f"a {self.name}"
+
+    def takes(self, word: str) -> bool:
+        """Tell whether a word may stand for it."""
+        if self.kind == "number":
+            return word.isascii() and word.isdecimal() and len(word) <= _MOST_DIGITS
+        return not self.choices or word in self.choices
+
+    @property
+    def refusal(self) -> str:
+        """Say what a word is that may not."""
+        return f"none of {', '.join(self.choices)}" if self.choices else "no whole number"
+
+
+class Command(Struct, frozen=True):
+    """A command, as it was declared; `anytime` says that it may be given also while an answer is under way."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    summary: str
+    help: str
+    run: Callable[..., CommandResult]
+    anytime: bool = False
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
+
+    def __call__(self, chat: Chat, rest: str) -> CommandResult:
+        """Carry it out with what was typed behind its name; raises `UsageError` and what the command raises."""
+        return self.run(chat, **self._arguments(rest.strip()))
+
+    def _arguments(self, rest: str) -> dict[str, str | int]:
+        values: dict[str, str | int] = {}
+        for position, parameter in enumerate(self.parameters):
+            last = position == len(self.parameters) - 1
+            word = rest if last else rest.partition(" ")[0]
+            if not word and parameter.required:
+                raise UsageError(f"/{self.name} needs {parameter.need}.", hint=f"Usage: {self.usage}")
+            if not word:
+                continue
+            if not parameter.takes(word):
+                hint = did_you_mean(word, parameter.choices)
+                if not hint and not last and not parameter.required:
+                    continue  # the word belongs to the next parameter
+                raise UsageError(f"{word!r} is {parameter.refusal}.", hint=hint or f"Usage: {self.usage}")
+            values[parameter.name] = int(word) if parameter.kind == "number" else word
+            rest = rest[len(word) :].strip()
+        if rest:
+            raise UsageError(f"/{self.name} takes nothing behind it, not {rest!r}.", hint=f"Usage: {self.usage}")
+        return values
+
+
+def command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., CommandResult]], Command]:
+    """Declare a function as the command `name`: its parameters, after the chat, are typed with the kinds above.
+
+    `anytime` is for those that change nothing of the session in which an answer is under way.
+    """
+
+    def declare(function: Callable[..., CommandResult]) -> Command:
+        summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        hints = get_type_hints(function, include_extras=True)
+        signature = list(inspect.signature(function).parameters.values())[1:]
+        parameters = tuple(_parameter(each, hints[each.name]) for each in signature)
+        return Command(name, parameters, summary, more.strip(), function, anytime)
+
+    return declare
+
+
+def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
+    required = declared.default is inspect.Parameter.empty
+    options = [option for option in get_args(hint) if option is not NoneType]
+    if get_origin(hint) is not Annotated and NoneType in get_args(hint):
+        (hint,) = options  # X | None
+    _, kind = get_args(hint)
+    if isinstance(kind, tuple):
+        return Parameter(declared.name, "choice", required, kind)
+    return Parameter(declared.name, kind, required)

@@ -1,0 +1,37 @@
+"""Commands about prompt objects and their models."""
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.command import ModelName, ObjectName, command
+from prompt_objects.chat.results import CommandResult, Switched, Table, Text
+from prompt_objects.utils.text import pluralize
+
+
+@command("objects", anytime=True)
+def objects(chat: Chat) -> CommandResult:
+    """List the prompt objects of this environment, and what is wrong with the faulty ones."""
+    known = chat.environment.objects
+    rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
+    rows += [("", f"faulty: {clash}") for clash in chat.environment.catalog.duplicates()]
+    mark = list(known).index(chat.po.name) if chat.po.name in known else None
+    return Table("Prompt objects", ("name", "description"), rows, mark)
+
+
+@command("po", anytime=True)
+def po(chat: Chat, name: ObjectName) -> CommandResult:
+    """Go to another prompt object: to the session in which it is at work, else to the one last used there."""
+    chat.move(name)
+    session = chat.session
+    return Switched(
+        f"Now with {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
+    )
+
+
+@command("model")
+def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
+    """Show the model in use, or use another one for every prompt object from now on.
+
+    A name is one of environment.yaml's models, any model of the server in use, or rehearsal, which is none.
+    """
+    if name is None:
+        return Text(chat.describe_model())
+    return Text(str(chat.environment.use_model(name)))

@@ -1,0 +1,315 @@
+"""A prompt object's file, YAML or Markdown with YAML front matter, and what it says."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from prompt_objects.config.limits import Limits, LimitsConfig
+from prompt_objects.config.permissions import ApprovalPolicy
+from prompt_objects.config.yaml.convert import WORDS, convert, label
+from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text, shown
+from prompt_objects.errors import DefinitionError
+from prompt_objects.message import Message
+from prompt_objects.utils.text import NAME
+
+__all__ = [
+    "Capability",
+    "Definition",
+    "ModelChoice",
+    "definition_schema",
+    "load_definition",
+    "parse_definition",
+]
+
+Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
+
+
+class ModelChoice(Struct, frozen=True, kw_only=True):
+    """Which model an object asks for: a key of environment.yaml's `models`, or a model's own name.
+
+    `use` is None for the environment's default, which is also called `default`.
+    """
+
+    use: str | None = None
+    temperature: float | None = None
+    fallback: tuple[str, ...] = ()
+    at: Position
+
+
+class Capability(Struct, frozen=True, kw_only=True):
+    """Something that an object may use; of kind `any`, its name is that of a tool or of a prompt object.
+
+    `context` matters to prompt objects: whether each request starts `fresh` or continues the last. `approval`
+    is that of a tool, or of all those of a server: `always` runs it unasked, `ask` asks a person, `never` forbids it;
+    None leaves it to the environment. `allow` names arguments and patterns with which it runs unasked all the same.
+    `tools` are patterns for the names of an MCP server's tools, all of them when empty.
+    """
+
+    kind: Kind
+    name: str
+    at: Position
+    context: Literal["fresh", "continue"] = "fresh"
+    approval: ApprovalPolicy | None = None
+    allow: Mapping[str, tuple[str, ...]] = {}
+    tools: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others of an object: a server may be called like a tool."""
+        return f"mcp: {self.name}" if self.kind == "mcp" else self.name
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """What a prompt object's file says."""
+
+    file: Path
+    name: str
+    prompt: str
+    description: str = ""
+    model: ModelChoice | None = None
+    capabilities: tuple[Capability, ...] = ()
+    limits: Limits = Limits()
+    templates: Mapping[str, tuple[Message, ...]] = {}
+
+    def fault(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
+        """Make the error about a part of the file that turned out wrong later: `at` is that part's own."""
+        return DefinitionError(problem, file=self.file, line=at.line, column=at.column, hint=hint)
+
+
+def _text(words: str, **constraints: Any) -> Any:
+    return Meta(extra={WORDS: words}, **constraints)
+
+
+# In Python `$` also matches before a last line end, in JSON Schema it does not; with the lookahead they agree.
+_Name: TypeAlias = Annotated[
+    str,
+    _text(
+        "a name of at most 64 letters, digits, _ and -, starting with a letter",
+        pattern=rf"^{NAME}$(?!\n)",
+    ),
+]
+_Filled: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
+
+
+class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """The long form of `model`."""
+
+    use: Annotated[_Filled, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
+    temperature: Annotated[
+        Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="How freely the model words its answers.")
+    ] = None
+    fallback: Annotated[
+        tuple[_Filled, ...], Meta(description="Models to try, in order, when the first does not answer.")
+    ] = ()
+
+
+class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """The long form of a capability: exactly one of `po`, `tool` and `mcp`."""
+
+    po: Annotated[_Name | None, Meta(description="Another prompt object.")] = None
+    tool: Annotated[_Name | None, Meta(description="A tool.")] = None
+    mcp: Annotated[_Name | None, Meta(description="An MCP server.")] = None
+    context: Annotated[
+        Literal["fresh", "continue"] | None,
+        Meta(description="With po: whether each request starts afresh (the default) or continues the last."),
+    ] = None
+    approval: Annotated[
+        ApprovalPolicy | None,
+        Meta(description="With tool or mcp: whether it always runs, is asked about, or never runs."),
+    ] = None
+    allow: Annotated[
+        dict[str, _Filled | tuple[_Filled, ...]] | None,
+        Meta(description="With tool or mcp: arguments, such as path, and patterns with which it runs unasked."),
+    ] = None
+    tools: Annotated[
+        tuple[_Filled, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
+    ] = None
+
+
+class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A message that a session starts with."""
+
+    role: Annotated[Literal["user", "assistant", "system"], Meta(description="Who says it.")]
+    content: Annotated[_Filled, Meta(description="What is said.")]
+
+
+class _Form(Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt object's definition."""
+
+    name: Annotated[_Name, Meta(description="What it is called; the same as the file, without its suffix.")]
+    prompt: Annotated[_Filled, Meta(description="What the model is told before every conversation.")]
+    description: Annotated[str | None, Meta(description="What it is good for; other objects choose by this.")] = None
+    model: Annotated[
+        _Filled | _ModelForm | None,
+        Meta(description="A key of environment.yaml's models, or a model's name; the default when left out."),
+    ] = None
+    capabilities: Annotated[
+        tuple[_Name | _CapabilityForm, ...] | None,
+        Meta(description="What it may use: tools and other prompt objects, by name."),
+    ] = None
+    limits: Annotated[LimitsConfig | None, Meta(description="How far one message may go.")] = None
+    templates: Annotated[
+        dict[str, tuple[_TemplateMessage, ...]] | None,
+        Meta(description="Messages, by the template's name, that a session may start with."),
+    ] = None
+
+
+_OWNERS = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "mcp"), "tools": ("mcp",)}
+
+
+def load_definition(file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
+    """Read a prompt object's file; `bounds` are the environment's limits.
+
+    Raises `DefinitionError`, with line, column and what would be right.
+    """
+    return parse_definition(read_text(file, DefinitionError), file, bounds=bounds)
+
+
+def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
+    """Make a definition of the text of a `file`, which need not be there; raises what `load_definition` raises."""
+    document = _parsed(text, file)
+    if isinstance(document.data, dict) and "history" in document.data:
+        at = document.position_of("history", key=True)
+        problem = "`history` is kept in sessions by now."
+        hint = "Run: prompt-objects migrate; or take it out, where that left it alone."
+        raise document.fault(problem, at, hint=hint)
+    form = convert(document, _Form)
+    if form.name != file.stem:
+        problem = f"`name` is {shown(form.name)}, but the file is called {shown(file.name)}."
+        raise document.fault(problem, document.position_of("name"), hint="Make them the same.")
+    return Definition(
+        file=file,
+        name=form.name,
+        prompt=form.prompt.strip(),
+        description=(form.description or "").strip(),
+        model=_model(document, form.model),
+        capabilities=_capabilities(document, form.capabilities or ()),
+        limits=Limits.resolve(form.limits or LimitsConfig(), bounds),
+        templates=_templates(form),
+    )
+
+
+def definition_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a prompt object's YAML file, for editors."""
+    (reference,), definitions = msgspec.json.schema_components([_Form], ref_template="#/$defs/{name}")
+    named = {
+        name: {key: value for key, value in schema.items() if key != "title"} for name, schema in definitions.items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Prompt object",
+        **reference,
+        "$defs": named,
+    }
+
+
+def _parsed(text: str, file: Path) -> YamlDocument:
+    if file.suffix == ".md":
+        return _front_matter(text, file)
+    document = parse(text, file, DefinitionError)
+    if document.data is None:
+        raise document.fault("The file is empty.", TOP, hint="It needs `name` and `prompt`.")
+    return document
+
+
+def _front_matter(text: str, file: Path) -> YamlDocument:
+    """Read the YAML between the `---` lines; the rest is the prompt."""
+    lines = text.split("\n")
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"][:2]
+    if not fences or fences[0] != 0:
+        raise DefinitionError(
+            "There is no front matter.",
+            file=file,
+            line=1,
+            column=1,
+            hint="Start with a line ---, then `name: …`.",
+        )
+    if len(fences) == 1:
+        raise DefinitionError(
+            "The front matter is never closed.", file=file, line=1, column=1, hint="End it with a line ---."
+        )
+    end = fences[1]
+    # An empty line in place of the first fence keeps every line's number.
+    document = parse("\n".join(["", *lines[1:end]]), file, DefinitionError)
+    if document.data is None:
+        raise document.fault("The front matter is empty.", TOP, hint="It needs `name`.")
+    if isinstance(document.data, dict):
+        _add_prompt(document, "\n".join(lines[end + 1 :]), Position(end + 2, 1))
+    return document
+
+
+def _add_prompt(document: YamlDocument, body: str, at: Position) -> None:
+    if "prompt" in document.data:
+        problem = "The prompt of a Markdown file is the text below its front matter."
+        raise document.fault(problem, document.position_of("prompt", key=True), hint="Move it there.")
+    if not body.strip():
+        hint = "Write the prompt below the second ---."
+        raise document.fault("There is no prompt.", Position(at.line - 1, 1), hint=hint)
+    document.add("prompt", body, at)
+
+
+def _model(document: YamlDocument, given: str | _ModelForm | None) -> ModelChoice | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return ModelChoice(use=_unless_default(given), at=document.position_of("model"))
+    return ModelChoice(
+        use=_unless_default(given.use),
+        temperature=given.temperature,
+        fallback=given.fallback,
+        at=document.position_of("model", "use"),
+    )
+
+
+def _unless_default(name: str) -> str | None:
+    return None if name == "default" else name
+
+
+def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]) -> tuple[Capability, ...]:
+    capabilities: dict[str, Capability] = {}
+    for index, form in enumerate(given):
+        if isinstance(form, str):
+            capability = Capability(kind="any", name=form, at=document.position_of("capabilities", index))
+        else:
+            capability = _long_capability(document, index, form)
+        key = capability.key
+        if key in capabilities:
+            first = capabilities[key].at.line
+            problem = f"The capability {shown(capability.name)} is given twice; first in line {first}."
+            raise document.fault(problem, capability.at, hint="Take one out.")
+        capabilities[key] = capability
+    return tuple(capabilities.values())
+
+
+def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) -> Capability:
+    path = ("capabilities", index)
+    named: dict[Kind, str | None] = {"po": form.po, "tool": form.tool, "mcp": form.mcp}
+    names = [(kind, name) for kind, name in named.items() if name is not None]
+    if len(names) != 1:
+        problem = f"{label(path)} must have exactly one of `po`, `tool` and `mcp`."
+        raise document.fault(problem, document.position_of(*path))
+    kind, name = names[0]
+    for key, owners in _OWNERS.items():
+        if getattr(form, key) is not None and kind not in owners:
+            at = document.position_of(*path, key, key=True)
+            owner = " and ".join(f"`{owner}`" for owner in owners)
+            raise document.fault(f"`{key}` belongs to {owner}, not to `{kind}`.", at)
+    return Capability(
+        kind=kind,
+        name=name,
+        at=document.position_of(*path, kind),
+        context=form.context or "fresh",
+        approval=form.approval,
+        allow={name: (each,) if isinstance(each, str) else each for name, each in (form.allow or {}).items()},
+        tools=form.tools or (),
+    )
+
+
+def _templates(form: _Form) -> dict[str, tuple[Message, ...]]:
+    return {
+        name: tuple({"role": message.role, "content": message.content} for message in messages)
+        for name, messages in (form.templates or {}).items()
+    }

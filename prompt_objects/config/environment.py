@@ -1,0 +1,98 @@
+"""environment.yaml and the environment variables: how an environment is set up."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.config.maintenance import BackupSettings, PruneSettings
+from prompt_objects.config.permissions import ApprovalPolicy, Effect
+from prompt_objects.errors import UsageError
+from prompt_objects.utils.text import did_you_mean
+
+if TYPE_CHECKING:
+    from prompt_objects.config.environment_schema import EditingMode, ModelConfig, ServerConfig
+
+__all__ = [
+    "CONFIG_FILE",
+    "Config",
+    "load_config",
+]
+
+CONFIG_FILE = "environment.yaml"
+DATA_DIR = ".prompt_objects"
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """How an environment is set up.
+
+    `model` is the default: a key of `models` or a model's own name; None when nobody chose one. `data_dir` is where
+    the environment's state lives, and `store` the URL of where its sessions do, if not there; it may hold a password.
+    `store_options` are those of `StoreOptions` that were chosen. `limits` bound every object's own, and count where
+    it gives none. `approval` says, by a tool's effect, whether it always runs, is asked about, or never runs;
+    `http_allow` are hosts that `http_get` may ask although they are not public. `mcp_servers` are by name, with
+    `${NAME}` in them as it is written. `notices` are sentences for the person who wrote the file.
+    """
+
+    data_dir: Path
+    default_object: str | None = None
+    model: str | None = None
+    models: "Mapping[str, ModelConfig]" = {}
+    limits: LimitsConfig = LimitsConfig()
+    user: str | None = None
+    editing_mode: "EditingMode" = "emacs"
+    store: str | None = None
+    store_options: Mapping[str, Any] = {}
+    backups: BackupSettings = BackupSettings()
+    prune: PruneSettings = PruneSettings()
+    approval: Mapping[Effect, ApprovalPolicy] = {}
+    http_allow: tuple[str, ...] = ()
+    mcp_servers: "Mapping[str, ServerConfig]" = {}
+    notices: tuple[str, ...] = ()
+
+
+def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
+    """Read a folder's environment.yaml, if there is one; environment variables prevail over it.
+
+    Raises `ConfigError`, with line and column, where the file is wrong, and `UsageError` where a variable is.
+    """
+    given = _given(folder / CONFIG_FILE, environ)
+    if "default" in given.get("models", {}):
+        given.setdefault("model", "default")
+    if model := environ.get("PROMPT_OBJECTS_MODEL"):
+        given["model"] = model
+    if mode := _editing_mode(environ):
+        given["editing_mode"] = mode
+    return Config(**{**given, "data_dir": folder / given.get("data_dir", DATA_DIR)})
+
+
+def _given(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the file gives, by key; a file of nothing but comments costs no YAML reader."""
+    if not file.exists() and not file.is_symlink():
+        return {}
+    with suppress(OSError):  # what cannot be read is said properly below
+        if file.is_file() and all(line.lstrip()[:1] in {b"", b"#"} for line in file.read_bytes().splitlines()):
+            return {}
+    from prompt_objects.config.environment_schema import read_config_file, store_options
+
+    form, notices = read_config_file(file, environ)
+    known = Config.__struct_fields__
+    given = {key: value for key, value in asdict(form).items() if value is not None and key in known}
+    return {**given, "store_options": store_options(form), "notices": notices}
+
+
+def _editing_mode(environ: Mapping[str, str]) -> "EditingMode | None":
+    mode = environ.get("PROMPT_OBJECTS_EDITING_MODE")
+    if not mode:
+        return None
+    from prompt_objects.config.environment_schema import EditingMode
+
+    modes = get_args(EditingMode)
+    if mode not in modes:
+        problem = f"PROMPT_OBJECTS_EDITING_MODE is {mode[:60]!r}; it must be emacs or vi."
+        raise UsageError(problem, hint=did_you_mean(mode, modes))
+    return cast("EditingMode", mode)

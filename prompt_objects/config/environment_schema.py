@@ -1,0 +1,248 @@
+"""environment.yaml: its form, read with the place of every error.
+
+`${NAME}` in any of its texts stands for that variable of the process environment; secrets belong there and nowhere
+else.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.config.maintenance import BackupSettings, PruneSettings
+from prompt_objects.config.permissions import ApprovalPolicy, Effect
+from prompt_objects.config.yaml.convert import WORDS, convert, label
+from prompt_objects.config.yaml.document import YamlDocument, parse, read_text, shown
+from prompt_objects.errors import ConfigError
+from prompt_objects.utils.text import SERVER_NAME
+
+__all__ = [
+    "VARIABLE",
+    "ConfigForm",
+    "EditingMode",
+    "ModelConfig",
+    "Prices",
+    "ServerConfig",
+    "read_config_file",
+    "store_options",
+]
+
+EditingMode: TypeAlias = Literal["emacs", "vi"]
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
+_Url: TypeAlias = Annotated[
+    str, Meta(pattern=r"^https?://\S+$", extra={WORDS: "a URL that starts with http:// or https://"})
+]
+_Variable: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
+]
+_Price: TypeAlias = Annotated[float, Meta(ge=0)]
+_StoreUrl: TypeAlias = Annotated[  # what has a colon may hold a password: only the store knows how to quote it
+    str,
+    Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
+]
+_SIZE = re.compile(r"^([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*((?:[kKMG]i?)?)B?$")
+_LARGEST_SIZE = 10**15
+_SIZE_WORDS = {WORDS: "a number of bytes, such as 50000000 or 50 MB"}
+_Size: TypeAlias = (
+    Annotated[int, Meta(ge=1, extra=_SIZE_WORDS)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_WORDS)]
+)
+_No: TypeAlias = Annotated[bool, Meta(extra={WORDS: "false"})]
+_FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+class Prices(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model costs, in US dollars for a million tokens; `cached` ones of the prompt may be cheaper."""
+
+    prompt: _Price
+    completion: _Price
+    cached: _Price | None = None
+
+
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model by the name that its server knows, and where that server is.
+
+    `api_key_env` names the variable that holds the key. `context_window` is in tokens, `timeout` in seconds.
+    """
+
+    model: _Filled
+    base_url: _Url | None = None
+    api_key_env: _Variable | None = None
+    context_window: Annotated[int, Meta(ge=1)] | None = None
+    prices: Prices | None = None
+    timeout: Annotated[float, Meta(gt=0)] | None = None
+
+
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An MCP server: a program that is started, with its arguments and environment, or a URL, with its headers.
+
+    `${NAME}` is put in place only when it is started. With `trust_hints`, a tool of which it says that it only
+    reads is taken to do so. `timeout` is how many seconds a call may take.
+    """
+
+    command: _Filled | None = None
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    url: _Url | None = None
+    headers: dict[str, str] = {}
+    trust_hints: bool = False
+    timeout: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+
+
+class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
+    """environment.yaml as it is written; of what a later version will read, whatever is there."""
+
+    default_object: _Filled | None = None
+    data_dir: _Filled | None = None
+    model: _Filled | None = None
+    models: dict[str, ModelConfig] | None = None
+    limits: LimitsConfig | None = None
+    user: _Filled | None = None
+    editing_mode: EditingMode | None = None
+    store: _StoreUrl | None = None
+    pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    max_session_size: _Size | None = None
+    compress: _No | _Size | None = None
+    backups: BackupSettings | None = None
+    prune: PruneSettings | None = None
+    approval: dict[Effect, ApprovalPolicy] | None = None
+    http_allow: tuple[_Filled, ...] | None = None
+    mcp_servers: dict[str, ServerConfig] | None = None
+    logs: Any = None
+
+
+_FOR_LATER = ("logs",)
+_FILLED_IN_LATER = ("mcp_servers", "logs")  # an unset variable troubles only those who use them
+_WITH_DEFAULTS = ("approval", "backups", "prune")
+
+
+def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
+    """Read environment.yaml; return what it says, and sentences for the person who wrote it.
+
+    Raises `ConfigError`, with line and column, where it is wrong.
+    """
+    document = parse(read_text(file, ConfigError), file, ConfigError)
+    if document.data is None:
+        return ConfigForm(), ()
+    _expand(document, document.data, (), environ, set())
+    _leave_out(document.data)
+    form = convert(document, ConfigForm)
+    _check_data_dir(document, form)
+    _check_sizes(document, form)
+    _check_servers(document, form)
+    return form, tuple(_notices(document, form))
+
+
+def store_options(form: ConfigForm) -> dict[str, Any]:
+    """Return what the file says of how a store is to keep sessions, by the names that stores give it."""
+    options: dict[str, Any] = {}
+    if form.pool_size is not None:
+        options["pool_size"] = form.pool_size
+    if form.max_session_size is not None:
+        options["max_session_size"] = _bytes(form.max_session_size)
+    if form.compress is not None:
+        options["compress"] = None if form.compress is False else _bytes(form.compress)
+    return options
+
+
+def _bytes(size: int | str) -> int:
+    """Read a size: a kB is 1,000 bytes, a KiB and the like are powers of two."""
+    if isinstance(size, int):
+        return size
+    number, unit = _SIZE.findall(size)[0]
+    return int(float(number) * _FACTORS[unit])
+
+
+def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
+    """Say which of the given keys nothing heeds yet."""
+    for path in _unheeded(form):
+        line, column = document.position_of(*path, key=True)
+        yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
+
+
+def _unheeded(form: ConfigForm) -> Iterator[tuple[str, ...]]:
+    for name, model in (form.models or {}).items():
+        if model.context_window is not None:
+            yield ("models", name, "context_window")
+    for key in _FOR_LATER:
+        if getattr(form, key) is not None:
+            yield (key,)
+
+
+def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse what is of the right form and makes no sense."""
+    if form.compress is True:
+        problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
+        raise document.fault(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
+    for key in ("max_session_size", "compress"):
+        size = _bytes(getattr(form, key) or 1)
+        if not 1 <= size <= _LARGEST_SIZE:
+            bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
+            raise document.fault(f"{label((key,))} must be {bound}.", document.position_of(key))
+
+
+def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse a server without a proper name, or that is not just one of a program and a service at a URL."""
+    for name, server in (form.mcp_servers or {}).items():
+        path = ("mcp_servers", name)
+        if not re.fullmatch(SERVER_NAME, name):
+            problem = f"{shown(name)} cannot be the name of an MCP server."
+            hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
+            raise document.fault(problem, document.position_of(*path, key=True), hint=hint)
+        if (server.command is None) == (server.url is None):
+            problem = f"{label(path)} must have exactly one of `command` and `url`."
+            raise document.fault(problem, document.position_of(*path))
+        kind, others = ("command", ("headers",)) if server.command is not None else ("url", ("args", "env"))
+        for key in others:
+            if getattr(server, key):
+                owner = "url" if kind == "command" else "command"
+                at = document.position_of(*path, key, key=True)
+                raise document.fault(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
+
+
+def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
+    """Refuse a relative path that is not below the environment's folder; an absolute one may be anywhere."""
+    if form.data_dir is None:
+        return
+    given = Path(form.data_dir)
+    if "\0" in form.data_dir or (not given.is_absolute() and (".." in given.parts or not given.parts)):
+        source = shown(document.source_of("data_dir"))
+        problem = f"`data_dir` is {source}, which is not below the environment's folder."
+        hint = "Give a path below it, or an absolute one."
+        raise document.fault(problem, document.position_of("data_dir"), hint=hint)
+
+
+def _leave_out(data: Any) -> None:
+    """Take keys without a value out of the mappings whose keys have defaults of their own."""
+    for key in _WITH_DEFAULTS if isinstance(data, dict) else ():
+        if isinstance(data.get(key), dict):
+            for name in [name for name, value in data[key].items() if value is None]:
+                del data[key][name]
+
+
+def _expand(
+    document: YamlDocument, data: Any, path: tuple[str | int, ...], environ: Mapping[str, str], done: set[int]
+) -> None:
+    """Put the variables' values in place, once in each list and mapping however often an alias repeats it."""
+    if not isinstance(data, (dict, list)) or id(data) in done:
+        return
+    done.add(id(data))
+    for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
+        if not path and key in _FILLED_IN_LATER:
+            continue
+        if isinstance(value, str):
+            data[key] = _expanded(document, value, (*path, key), environ)
+        else:
+            _expand(document, value, (*path, key), environ, done)
+
+
+def _expanded(document: YamlDocument, text: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> str:
+    for name in VARIABLE.findall(text):
+        if name not in environ:
+            hint = f"Set it before starting, as in: export {name}=…"
+            problem = f"The environment variable {name} is not set."
+            raise document.fault(problem, document.position_of(*path), hint=hint)
+    return VARIABLE.sub(lambda found: environ[found[1]], text)

@@ -1,0 +1,216 @@
+"""From a YAML document to a typed struct, or to an error in plain words at the right place."""
+
+import re
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from types import EllipsisType
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from prompt_objects.config.yaml.document import YamlDocument, shown
+from prompt_objects.errors import FileError
+from prompt_objects.utils.text import did_you_mean
+
+__all__ = [
+    "WORDS",
+    "convert",
+    "label",
+]
+
+WORDS = "words"  # the key of a `msgspec.Meta(extra=...)` that says what a value must be
+# msgspec (0.22) learns what a struct looks like at its first use, and crashes the process when two threads do so at
+# once; see tests/test_typed_yaml.py.
+_ONE_AT_A_TIME = Lock()
+T = TypeVar("T")
+_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` where msgspec does not say which key it is
+_WHERE = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def convert(document: YamlDocument, kind: type[T]) -> T:
+    """Make a `kind` of the document's data; raises the document's error where it does not fit."""
+    try:
+        with _ONE_AT_A_TIME:
+            return msgspec.convert(document.data, type=kind)
+    except msgspec.ValidationError as error:
+        raise _fault(document, kind, error) from None
+
+
+def label(path: Iterable[str | int]) -> str:
+    """Write a path as people do: `limits.turns`, `capabilities[0].po`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"`{text.removeprefix('.')}`" if len(text) <= 100 else f"`…{text[-99:]}`"  # noqa: PLR2004
+
+
+def _fault(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
+    said, steps = _taken_apart(error)
+    path = _without_gaps(document.data, kind, steps)
+    value = _at(document.data, path)
+    types = list(_types_at(kind, path))
+    if said.startswith("Object contains unknown field"):
+        return _unknown_key(document, path, value, types)
+    if missing := _MISSING.fullmatch(said):
+        owner = f"{label(path)} has no" if path else "There is no"
+        return document.fault(f"{owner} `{missing[1]}`.", document.position_of(*path))
+    return _wrong_value(document, path, value, types)
+
+
+def _taken_apart(error: msgspec.ValidationError) -> tuple[str, _Steps]:
+    found = _WHERE.fullmatch(str(error))
+    said, where = (found[1], found[2] or "") if found else (str(error), "")
+    steps = (step[1] or (int(step[2]) if step[2] else ...) for step in _STEP.finditer(where))
+    return said, tuple(steps)
+
+
+def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
+    known = [field.encode_name for kind in types for field in getattr(kind, "fields", ())]
+    key = next(key for key in value if key not in known)
+    inside = f" in {label(path)}" if path else ""
+    hint = did_you_mean(key, known) or f"It may be one of: {', '.join(known)}."
+    at = document.position_of(*path, key, key=True)
+    return document.fault(f"Unknown key {shown(key)}{inside}.", at, hint=hint)
+
+
+def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
+    at, source = document.position_of(*path), document.source_of(*path)
+    what = label(path) if path else "The file"
+    wanted = " or ".join(dict.fromkeys(_words(kind) for kind in types))
+    if value is None:
+        return document.fault(f"{what} has no value; it must be {wanted}.", at)
+    allowed = [str(word) for kind in types for word in getattr(kind, "values", ())]
+    hint = did_you_mean(source, allowed)
+    if isinstance(value, (bool, int, float)) and _would_take(types, source):
+        hint = f'Quote it: "{source}"'
+    seen = "text" if not path and isinstance(value, str) else _seen(value, source)
+    return document.fault(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
+
+
+def _would_take(types: list[Any], text: str) -> bool:
+    """Tell whether what was read as a number, or as yes or no, is right for text, where it cannot be for a number."""
+    plain = {type(kind).__name__: kind for kind in (getattr(kind, "type", kind) for kind in types)}
+    wanted = None if plain.keys() & {"IntType", "FloatType", "BoolType"} else plain.get("StrType")
+    return wanted is not None and bool(re.search(wanted.pattern or "", text))
+
+
+def _seen(value: Any, source: str) -> str:
+    match value:
+        case bool():
+            return f"the yes/no value {source}"
+        case int() | float():
+            return f"the number {source}"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+    return shown(source)  # as it was written: what a variable stands for may be a secret
+
+
+def _words(kind: Any) -> str:
+    """Say in plain words what a type accepts."""
+    match type(kind).__name__:
+        case "Metadata":
+            words = str(kind.extra[WORDS])
+        case "IntType":
+            words = "a whole number" + _bounds(kind)
+        case "FloatType":
+            words = "a number" + _bounds(kind)
+        case "LiteralType":
+            words = "one of " + ", ".join(f"`{word}`" for word in kind.values)
+        case "BoolType":
+            words = "true or false"
+        case "StrType":
+            words = "text"
+        case "ListType" | "VarTupleType":
+            words = "a list"
+        case _:
+            words = "a mapping of keys to values"
+    return words
+
+
+def _bounds(kind: Any) -> str:
+    if kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge} to {kind.le}"
+    if kind.gt is not None:
+        return f" above {kind.gt}"
+    return f" of at least {kind.ge}" if kind.ge is not None else ""
+
+
+def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
+    """Yield what may stand at `path`: more than one type where there is a choice."""
+    from msgspec import inspect
+
+    types = list(_alternatives(inspect.type_info(kind)))
+    for step in path:
+        types = [choice for each in types for inner in _inside(each, step) for choice in _alternatives(inner)]
+    yield from types
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    match type(kind).__name__:
+        case "Metadata" if not (kind.extra and WORDS in kind.extra):
+            yield from _alternatives(kind.type)
+        case "UnionType":
+            for each in kind.types:
+                yield from _alternatives(each)
+        case "NoneType":
+            return
+        case _:
+            yield kind
+
+
+def _inside(kind: Any, step: str | int) -> Iterator[Any]:
+    match type(kind).__name__:
+        case "StructType":
+            yield from (field.type for field in kind.fields if field.encode_name == step)
+        case "ListType" | "VarTupleType":
+            yield kind.item_type
+        case "DictType":
+            yield kind.value_type
+
+
+def _at(data: Any, path: Iterable[str | int]) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _without_gaps(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]:
+    """Find the keys that msgspec does not name: it writes `[...]` for any key of a mapping."""
+    path: list[str | int] = []
+    for step in steps:
+        path.append(_faulty_key(data, kind, tuple(path)) if isinstance(step, EllipsisType) else step)
+    return tuple(path)
+
+
+def _faulty_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
+    """Halve the mapping at `path` until one entry is left that does not fit."""
+    mapping = _at(data, path)
+    keys = list(mapping)
+    while len(keys) > 1:
+        half = keys[: len(keys) // 2]
+        fits = _fits(_replaced(data, path, {key: mapping[key] for key in half}), kind, path)
+        keys = keys[len(half) :] if fits else half
+    return str(keys[0])
+
+
+def _fits(data: Any, kind: type, path: tuple[str | int, ...]) -> bool:
+    """Tell whether what stands at `path` fits."""
+    try:
+        msgspec.convert(data, type=kind)
+    except msgspec.ValidationError as error:
+        _, steps = _taken_apart(error)
+        return len(steps) <= len(path) or any(
+            step not in (..., wanted) for step, wanted in zip(steps, path, strict=False)
+        )
+    return True
+
+
+def _replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """Copy `data` with `value` at `path`."""
+    if not path:
+        return value
+    copy = data.copy()
+    copy[path[0]] = _replaced(copy[path[0]], path[1:], value)
+    return copy

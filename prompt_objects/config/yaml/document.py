@@ -1,0 +1,339 @@
+"""YAML that people write, read safely and with the place of every value in it.
+
+Only what a form needs is read: mappings, lists, text, decimal numbers, yes/no, nothing. No tag makes an
+object, no file can make reading it slow, and every fault names its line and column.
+"""
+
+import re
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prompt_objects.errors import FileError
+
+__all__ = [
+    "Position",
+    "YamlDocument",
+    "parse",
+    "read_text",
+    "shown",
+]
+
+MOST_BYTES = 1_000_000
+MOST_VALUES = 100_000  # aliases counted as often as they are used
+DEEPEST = 32
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as one
+_NEVER_CLOSED = re.compile(r"unexpected end of stream|expected ',' or")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+    form: truth
+    for word, truth in (
+        ("true", True),
+        ("yes", True),
+        ("on", True),
+        ("false", False),
+        ("no", False),
+        ("off", False),
+    )
+    for form in (word, word.capitalize(), word.upper())
+}
+
+
+class Position(NamedTuple):
+    """A place in a file; both count from 1, as editors do."""
+
+    line: int
+    column: int
+
+
+TOP = Position(1, 1)
+
+
+class Place(NamedTuple):
+    """Where an entry's key and value stand, and a scalar value as it was written."""
+
+    key: Position
+    value: Position
+    source: str
+
+
+Places = dict[str | int, Place]
+
+
+def shown(text: str) -> str:
+    """Quote an offending text for a message, cut short where it is long."""
+    return repr(text if len(text) <= 60 else text[:59] + "…")  # noqa: PLR2004
+
+
+@dataclass(slots=True)
+class YamlDocument:
+    """A document as plain data, which knows where each part of it stands in the file."""
+
+    file: Path
+    error: type[FileError]
+    data: Any = None
+    start: Position = TOP
+    _places: dict[int, Places] = field(default_factory=dict)  # by the id of the list or mapping
+
+    def position_of(self, *path: str | int, key: bool = False) -> Position:
+        """Return where the value at `path` stands (or its key); of what is not there, where it belongs."""
+        place = self._place(path)
+        return place.key if key else place.value
+
+    def source_of(self, *path: str | int) -> str:
+        """Return the scalar at `path` as it was written, "" for a list or a mapping."""
+        return self._place(path).source
+
+    def fault(self, problem: str, at: Position, *, hint: str = "") -> FileError:
+        """Make the error that says what is wrong in this file."""
+        return self.error(problem, file=self.file, line=at.line, column=at.column, hint=hint)
+
+    def add(self, key: str, value: str, at: Position) -> None:
+        """Add an entry to the top mapping that stands elsewhere in the file."""
+        self.data[key] = value
+        self._places[id(self.data)][key] = Place(at, at, value)
+
+    def remember(self, container: Any, places: Places) -> None:
+        """Keep where the entries of a list or mapping stand."""
+        self._places[id(container)] = places
+
+    def _place(self, path: tuple[str | int, ...]) -> Place:
+        place, data = Place(self.start, self.start, ""), self.data
+        for step in path:
+            entries = self._places.get(id(data), {})
+            if step not in entries:
+                break
+            place, data = entries[step], data[step]
+        return place
+
+
+def read_text(file: Path, error: type[FileError]) -> str:
+    """Read a text file of at most 1 MB, with its line ends as single line feeds.
+
+    Raises `error` when it is missing, not a file, too large, unreadable or not UTF-8.
+    """
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise error("This is not a file.", file=file)
+        with file.open("rb") as stream:
+            raw = stream.read(MOST_BYTES + 1)
+    except FileNotFoundError as cause:
+        what = "The link leads nowhere." if file.is_symlink() else "There is no such file."
+        raise error(what, file=file) from cause
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise error(f"The file cannot be read: {reason}.", file=file) from cause
+    if len(raw) > MOST_BYTES:
+        raise error("The file is larger than 1 MB.", file=file, hint="Is it the right file?")
+    return _decoded(raw, file, error).replace("\r\n", "\n")
+
+
+def _decoded(raw: bytes, file: Path, error: type[FileError]) -> str:
+    try:
+        return raw.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as cause:
+        before = raw[: cause.start].decode("utf-8").removeprefix("\ufeff")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        problem = f"The file is not UTF-8: byte 0x{raw[cause.start]:02x} at offset {cause.start}."
+        raise error(problem, file=file, line=line, column=column, hint="Save it as UTF-8.") from cause
+
+
+def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
+    """Read one YAML document; `data` is None when there is nothing in it.
+
+    Raises `error`, with line and column, for what is not valid or not wanted.
+    """
+    return _Composer(text, file, error).compose()
+
+
+class _Composer:
+    """Builds a document from the parser's events, so that every limit holds before anything is built."""
+
+    def __init__(self, text: str, file: Path, error: type[FileError]) -> None:
+        import yaml
+
+        self._yaml = yaml
+        self._text = text
+        self._document = YamlDocument(file, error)
+        self._loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is 20 times as fast
+        self._events: Any = iter(())
+        self._anchors: dict[str, tuple[Any, int, str]] = {}
+        self._values = 0
+
+    def compose(self) -> YamlDocument:
+        self._refuse_unprintable()
+        self._events = events = self._yaml.parse(self._text, Loader=self._loader)
+        try:
+            next(events)  # the start of the stream
+            if isinstance(next(events), self._yaml.DocumentStartEvent):
+                root = next(events)
+                self._document.data, _ = self._value(root, 0)
+                self._document.start = _start(root)
+                next(events)  # the end of the document
+                self._refuse_second_document(next(events))
+        except self._yaml.YAMLError as error:
+            raise (self._depth_fault(error) or self._syntax_fault(error)) from error
+        except (ValueError, OverflowError) as error:  # the parser without C, at "\UFFFFFFFF"
+            raise self._document.fault(f"This is not valid YAML: {error}.", TOP) from error
+        return self._document
+
+    def _value(self, event: Any, depth: int) -> tuple[Any, str]:
+        """Build the value that starts with `event`; return it, and its text if it is a scalar."""
+        self._values += 1
+        if isinstance(event, self._yaml.AliasEvent):
+            return self._alias(event)
+        self._refuse(event, depth)
+        before, source = self._values, ""
+        if isinstance(event, self._yaml.ScalarEvent):
+            value, source = self._scalar(event), event.value
+        elif isinstance(event, self._yaml.SequenceStartEvent):
+            value = self._sequence(depth)
+        else:
+            value = self._mapping(depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._values - before + 1, source)
+        return value, source
+
+    def _alias(self, event: Any) -> tuple[Any, str]:
+        if event.anchor not in self._anchors:
+            hint = f"What *{event.anchor} repeats must begin with &{event.anchor} and end before it."
+            raise self._fault(event, f"*{event.anchor} refers to nothing above it.", hint)
+        value, size, source = self._anchors[event.anchor]
+        self._values += size - 1
+        if self._values > MOST_VALUES:
+            raise self._fault(event, f"*{event.anchor} repeats too much: more than {MOST_VALUES} values.")
+        return value, source
+
+    def _refuse(self, event: Any, depth: int) -> None:
+        if event.tag is not None:
+            hint = "Take it out; text that starts with ! needs quotes."
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise self._fault(event, f"The tag {shown(tag)} is not read here.", hint)
+        if depth > DEEPEST:
+            raise self._too_deep(event)
+        if self._values > MOST_VALUES:
+            raise self._fault(event, f"The file has more than {MOST_VALUES} values.")
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if _SURROGATE.search(text):
+            raise self._fault(event, "A \\u escape that is no character.")
+        if not event.implicit[0]:  # quoted, or a block
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        return float(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
+
+    def _sequence(self, depth: int) -> list[Any]:
+        items: list[Any] = []
+        places: Places = {}
+        while not isinstance(event := next(self._events), self._yaml.SequenceEndEvent):
+            value, source = self._value(event, depth + 1)
+            at = _start(event)
+            places[len(items)] = Place(at, at, source)
+            items.append(value)
+        self._document.remember(items, places)
+        return items
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        entries: dict[str, Any] = {}
+        places: Places = {}
+        while not isinstance(event := next(self._events), self._yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            if key in entries:
+                first = places[key].key.line
+                raise self._fault(
+                    event, f"The key {shown(key)} is given twice; first in line {first}.", "Take one out."
+                )
+            value_event = next(self._events)
+            entries[key], source = self._value(value_event, depth + 1)
+            places[key] = Place(_start(event), _start(value_event), source)
+        self._document.remember(entries, places)
+        return entries
+
+    def _key(self, event: Any, depth: int) -> str:
+        key, source = self._value(event, depth + 1)
+        if isinstance(key, str) and "`" in key:  # messages quote keys with it
+            raise self._fault(event, f"The key {shown(key)} contains a backtick.", "Take it out.")
+        if isinstance(key, str):
+            return key
+        if isinstance(key, (list, dict)):
+            raise self._fault(event, "A list or a mapping cannot be a key.")
+        raise self._fault(event, f"The key {shown(source)} is not text.", f'Quote it: "{source}"')
+
+    def _refuse_second_document(self, event: Any) -> None:
+        if not isinstance(event, self._yaml.StreamEndEvent):
+            raise self._fault(event, "A second document starts here.", "Keep one in a file, without a second ---.")
+
+    def _refuse_unprintable(self) -> None:
+        if found := _UNPRINTABLE.search(self._text):
+            lines = _LINE_BREAK.split(self._text[: found.start()])
+            problem = f"The character {found[0]!r} cannot stand in YAML."
+            at = Position(len(lines), len(lines[-1]) + 1)
+            raise self._document.fault(problem, at, hint="Take it out, or write it as an escape in quotes.")
+
+    def _fault(self, event: Any, problem: str, hint: str = "") -> FileError:
+        return self._document.fault(problem, _start(event), hint=hint)
+
+    def _depth_fault(self, error: Any) -> FileError | None:
+        """Return the error for text nested too deeply before the place that the parser complains about.
+
+        The parser reads ahead, and stops at a depth of its own (1,000 in libyaml) before it reports the events that
+        `DEEPEST` is checked against. Without the text from the complaint on, it reports them.
+        """
+        mark = getattr(error, "problem_mark", None)
+        depth = 0
+        with suppress(self._yaml.YAMLError):
+            for event in self._yaml.parse(self._text[: mark.index] if mark else "", Loader=self._loader):
+                if isinstance(event, self._yaml.CollectionEndEvent):
+                    depth -= 1
+                elif depth > DEEPEST:
+                    return self._too_deep(event)
+                elif isinstance(event, self._yaml.CollectionStartEvent):
+                    depth += 1
+        return None
+
+    def _too_deep(self, event: Any) -> FileError:
+        return self._fault(event, f"This is nested more than {DEEPEST} deep.")
+
+    def _syntax_fault(self, error: Any) -> FileError:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        said = getattr(error, "problem", None) or str(error)
+        lines = [*_LINE_BREAK.split(self._text), ""]
+        text = lines[line]
+        indentation = text[: len(text) - len(text.lstrip())]
+        if "\t" in indentation and column <= len(indentation):
+            at = Position(line + 1, indentation.index("\t") + 1)
+            return self._document.fault(f"A tab indents {shown(text.strip())}.", at, hint="Indent with spaces.")
+        opened = getattr(error, "context_mark", None)
+        if opened and _NEVER_CLOSED.search(said):
+            at = Position(opened.line + 1, opened.column + 1)
+            what = f"What opens with {lines[opened.line][opened.column]} here is never closed."
+            return self._document.fault(what, at, hint="Close it, or look for a missing comma.")
+        problem, hint = _plain_words(said, text, column)
+        return self._document.fault(problem, Position(line + 1, column + 1), hint=hint)
+
+
+def _start(event: Any) -> Position:
+    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _plain_words(said: str, text: str, column: int) -> tuple[str, str]:
+    """Turn the parser's complaint into a problem and a hint."""
+    where = shown(text.strip()) if text.strip() else "the end"
+    if "mapping values are not allowed" in said:
+        return f"A ': ' too many in {where}.", "Quote text that contains ': ', or check the indentation."
+    if "cannot start any token" in said:
+        return f"Text cannot start with {text[column : column + 1]!r} in {where}.", "Put it in quotes."
+    return (
+        f"This is not valid YAML at {where}: {said}.",
+        "Check the indentation, brackets and quotes near it.",
+    )

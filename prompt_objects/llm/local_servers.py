@@ -1,0 +1,102 @@
+"""Model servers of this machine, found where they usually listen."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+__all__ = [
+    "USUAL_PORTS",
+    "LocalServer",
+    "find_local_server",
+    "list_models",
+]
+
+USUAL_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
+_MOST_BYTES = 4_000_000
+_PIECE = 65536
+_LONGEST_NAME = 200
+_NO_CHAT = re.compile(r"(?i)embed|rerank|whisper|\btts\b|moderation|dall-e")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server that answers on this machine, and the chat models that it has: at least one."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+
+
+def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float = 0.3) -> LocalServer | None:
+    """Return the first of the servers on `ports` (number -> name; by default the usual ones) that answers.
+
+    All are asked side by side, and after `seconds` nobody is waited for.
+    """
+    names = {f"http://127.0.0.1:{port}/v1": name for port, name in (USUAL_PORTS if ports is None else ports).items()}
+    found = _models_of(names, None, seconds)
+    return next((LocalServer(names[url], url, found[url]) for url in names if found.get(url)), None)
+
+
+def list_models(base_url: str, *, api_key: str | None = None, seconds: float = 3.0) -> tuple[str, ...]:
+    """Return the chat models of a server; none where it does not answer in time, or not in the protocol's form."""
+    return _models_of([base_url], api_key, seconds).get(base_url, ())
+
+
+def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Mapping[str, tuple[str, ...]]:
+    """Ask servers side by side, and return what has come after `seconds`.
+
+    Looking up a name and shaking hands cannot be interrupted, so each is asked in a thread that can be left behind.
+    """
+    from http.client import HTTPException
+
+    found: dict[str, tuple[str, ...]] = {}
+    deadline = time.monotonic() + seconds
+
+    def ask(base_url: str) -> None:
+        with suppress(OSError, HTTPException, ValueError, RecursionError):
+            found[base_url] = _chat_models(json.loads(_get(f"{base_url.rstrip('/')}/models", api_key, deadline)))
+
+    threads = [threading.Thread(target=ask, args=[base_url], daemon=True) for base_url in base_urls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return dict(found)
+
+
+def _get(url: str, api_key: str | None, deadline: float) -> bytes:
+    """Fetch a small document; a redirection is not followed, so the key goes nowhere else."""
+    from http.client import HTTPConnection, HTTPSConnection
+
+    parts = urlsplit(url)
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=max(0.01, deadline - time.monotonic()))
+    body = bytearray()
+    try:
+        connection.request("GET", parts.path, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
+        response = connection.getresponse()
+        while piece := response.read1(_PIECE):
+            body += piece
+            if len(body) > _MOST_BYTES or time.monotonic() > deadline:
+                raise ValueError("too much, or too slow")
+    finally:
+        connection.close()
+    if response.status != 200:  # noqa: PLR2004 - OK
+        raise ValueError(f"status {response.status}")
+    return bytes(body)
+
+
+def _chat_models(listing: object) -> tuple[str, ...]:
+    data = listing.get("data") if isinstance(listing, dict) else None
+    rows = data if isinstance(data, list) else []
+    names = [row.get("id") for row in rows if isinstance(row, dict)]
+    return tuple(name for name in names if isinstance(name, str) and _is_sane(name) and not _NO_CHAT.search(name))
+
+
+def _is_sane(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable()

@@ -1,0 +1,184 @@
+"""The answer of a model, put together from the chunks in which a server sends it.
+
+Servers bend the protocol: calls come whole or in pieces, without index, without id, with arguments as an
+object. Chunks are read as the plain JSON that they are, and nothing in them is taken for granted.
+"""
+
+import json
+import secrets
+import string
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompt_objects.llm.base import Completion, Usage
+
+if TYPE_CHECKING:
+    from prompt_objects.message import Message
+
+__all__ = [
+    "MalformedResponse",
+    "ResponseBuilder",
+]
+
+_MOST_CHARS = 10_000_000  # of text and arguments together
+_MOST_TOKENS = 2**53  # what JSON holds exactly
+
+
+class MalformedResponse(ValueError):
+    """What came is not an answer; the message ends a sentence that begins with the server."""
+
+
+@dataclass(slots=True)
+class _Call:
+    index: object
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    def is_whole(self) -> bool:
+        try:
+            json.loads(self.arguments)
+        except ValueError:
+            return False
+        return True
+
+
+class ResponseBuilder:
+    """An answer as far as it has come."""
+
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: list[_Call] = []
+        self._chars = 0
+        self._usage = Usage()
+        self._finish_reason = ""
+
+    def add(self, chunk: object) -> str:
+        """Take the next chunk and return the text that it adds; raises `Nonsense`."""
+        if not isinstance(chunk, dict):
+            raise MalformedResponse("sent something that is not a chunk of an answer")
+        if isinstance(chunk.get("usage"), dict):
+            self._usage = _usage(chunk["usage"])
+        choice = _first(chunk.get("choices"))
+        if isinstance(choice.get("finish_reason"), str):
+            self._finish_reason = choice["finish_reason"]
+        delta = choice["delta"] if "delta" in choice else _as_delta(choice.get("message"))
+        return self._add_delta(delta) if isinstance(delta, dict) else ""
+
+    def _add_delta(self, delta: dict[str, Any]) -> str:
+        said, refused = _string(delta.get("content")), _string(delta.get("refusal"))
+        self._count(said + refused)
+        self._text.append(said + refused)
+        self._refusal.append(refused)
+        calls = delta.get("tool_calls")
+        for piece in calls if isinstance(calls, list) else ():
+            if isinstance(piece, dict):
+                self._add_call(piece)
+        return said + refused
+
+    def _add_call(self, piece: dict[str, Any]) -> None:
+        function = piece.get("function")
+        function = function if isinstance(function, dict) else {}
+        call = self._call_of(piece.get("index"), _string(piece.get("id")), _string(function.get("name")))
+        call.id = call.id or _string(piece.get("id"))
+        call.name = call.name or _string(function.get("name"))
+        arguments = _arguments(function.get("arguments"))
+        self._count(arguments)
+        call.arguments += arguments
+
+    def _count(self, text: str) -> None:
+        self._chars += len(text)
+        if self._chars > _MOST_CHARS:
+            raise MalformedResponse("went on for longer than any answer does")
+
+    def _call_of(self, index: object, call_id: str, name: str) -> _Call:
+        """Find the call that a piece belongs to, or begin one."""
+        same_index = (call for call in reversed(self._calls) if index is None or call.index == index)
+        call = next(same_index, None)
+        if call is None or _begins_another(call, index, call_id, name):
+            call = _Call(index)
+            self._calls.append(call)
+        return call
+
+    def completion(self) -> Completion:
+        """Return the whole; raises `Nonsense` where it did not end, or holds nothing."""
+        if not self._finish_reason:
+            raise MalformedResponse("broke off in the middle of the answer")
+        content, calls = "".join(self._text), self._finished_calls()
+        if not content.strip() and not calls:
+            raise MalformedResponse(_why_empty(self._finish_reason))
+        message: Message = {"role": "assistant", "content": content}
+        if any(self._refusal):
+            message["refusal"] = "".join(self._refusal)
+        if calls:
+            message["tool_calls"] = calls
+        return Completion(message, self._usage, self._finish_reason)
+
+    def _finished_calls(self) -> list[dict[str, Any]]:
+        calls = []
+        for call in self._calls:
+            if not call.name:
+                raise MalformedResponse("sent a call without a name")
+            function = {"name": call.name, "arguments": call.arguments or "{}"}
+            calls.append({"id": _new_id(), "type": "function", "function": function})
+        return calls
+
+
+def _new_id() -> str:
+    """Make an id for a call; those of some servers come again with each answer, or are missing.
+
+    A result finds its call by id alone, in all of a conversation. Mistral's servers take nine letters and digits
+    and nothing else; all others take those too.
+    """
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+def _begins_another(call: _Call, index: object, call_id: str, name: str) -> bool:
+    """Tell whether a piece with a name starts a new call, though its index, if any, is that of `call`."""
+    if not name or not call.name:
+        return False
+    if call_id and call.id:
+        return call_id != call.id
+    return index is None or call.is_whole()
+
+
+def _first(choices: object) -> dict[str, Any]:
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    return choice if isinstance(choice, dict) else {}
+
+
+def _as_delta(message: object) -> object:
+    """Give the calls of a message that came at once the numbers that a stream would give them."""
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(calls, list):
+        return message
+    numbered = [{**call, "index": number} for number, call in enumerate(calls) if isinstance(call, dict)]
+    return {**message, "tool_calls": numbered}
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _arguments(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else _string(value)
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    prompt = _count(usage.get("prompt_tokens"))
+    return Usage(prompt, _count(usage.get("completion_tokens")), min(cached, prompt))  # some count them beside it
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and 0 < value < _MOST_TOKENS else 0
+
+
+def _why_empty(finish_reason: str) -> str:
+    if finish_reason == "length":
+        return "used up its tokens before it said anything"
+    if finish_reason == "content_filter":
+        return "withheld the answer (content_filter)"
+    return "sent an empty answer"

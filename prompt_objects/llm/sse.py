@@ -1,0 +1,115 @@
+"""The events of an answer: server-sent ones, or the single document of a server that does not stream."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from prompt_objects.llm.response import MalformedResponse
+
+__all__ = [
+    "Event",
+    "IdleTimeout",
+    "SSEDecoder",
+    "drain",
+]
+
+_LAST = b"[DONE]"
+_MOST_OF_EVENT = 10_000_000  # bytes
+_MOST_OF_ANSWER = 100_000_000  # bytes; each word comes wrapped in a few hundred
+_LAST_BYTES_SECONDS = 0.1  # for what follows the end of an answer
+
+
+class Event(NamedTuple):
+    """What a server sent at once; `name` is mostly empty."""
+
+    name: str
+    data: bytes
+
+
+class IdleTimeout:
+    """Bounds a silence to so many seconds; what merely keeps the connection alive does not end one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin to wait, for the first or the next event."""
+        self._until = asyncio.get_running_loop().time() + self._seconds
+
+    async def with_each(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of a body; raises `TimeoutError`."""
+        while True:
+            async with asyncio.timeout_at(self._until):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+
+class SSEDecoder:
+    """The events in a body, found as its pieces come; a body that is a JSON document is one. Comments are none.
+
+    It `is_over` once `[DONE]` came. Raises `Nonsense` where there is too much.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._total = 0
+        self._line = bytearray()  # one that has no end yet
+        self._name = ""
+        self._data = bytearray()
+        self._is_document = False
+
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """Yield the events that end in a piece."""
+        self._total += len(piece)
+        if self._total > _MOST_OF_ANSWER:
+            raise MalformedResponse("went on for longer than any answer does")
+        for part in piece.splitlines(keepends=True):
+            self._line += part
+            if len(self._line) + len(self._data) > _MOST_OF_EVENT:
+                raise MalformedResponse("sent more at once than any answer holds")
+            if part.endswith(b"\n"):
+                event = self._take_line()
+                if event:
+                    yield event
+                if self.is_over:
+                    return
+
+    def end(self) -> Iterator[Event]:
+        """Yield what the body ends with, where it just breaks off."""
+        event = (self._take_line() if self._line else None) or self._take_event()
+        if event:
+            yield event
+
+    def _take_line(self) -> Event | None:
+        line = bytes(self._line)
+        self._line.clear()
+        self._is_document = self._is_document or line.lstrip().startswith((b"{", b"["))
+        field, _, value = line.rstrip(b"\r\n").partition(b":")
+        if self._is_document:
+            self._data += line
+        elif field == b"data":
+            self._data += value.removeprefix(b" ") + b"\n"
+        elif field == b"event":
+            self._name = value.strip().decode(errors="replace")
+        elif not line.strip():
+            return self._take_event()
+        return None
+
+    def _take_event(self) -> Event | None:
+        name, data = self._name, bytes(self._data)
+        self._name = ""
+        self._data.clear()
+        self.is_over = data.startswith(_LAST)
+        return Event(name, data) if data and not self.is_over else None
+
+
+async def drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read what follows the end of an answer, mostly there already: only then can its connection be used again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_BYTES_SECONDS):
+            async for _ in pieces:
+                pass

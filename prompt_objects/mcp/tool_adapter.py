@@ -1,0 +1,74 @@
+"""What MCP servers offer, as tools: their names, their effects, and the text that a model reads of their results."""
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.config.permissions import Effect, effect_of_server
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult, ContentBlock
+    from mcp.types import Tool as ServerTool
+
+__all__ = [
+    "effect_of",
+    "name_for",
+    "text_from",
+]
+
+_LONGEST_NAME = 64
+_LONGEST_RESULT = 10_000_000
+_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def name_for(server: str, tool: str) -> str:
+    """Return the name by which models call a server's tool: `server_tool`.
+
+    Where the chat protocol does not allow that, what is foreign to it is replaced and what is too long cut, and a
+    digest of the server's own name for it is added, so that no two become the same.
+    """
+    name = f"{server}_{tool}"
+    if not _FOREIGN.search(name) and len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(tool.encode(errors="replace")).hexdigest()[:8]
+    return f"{_FOREIGN.sub('_', name)[: _LONGEST_NAME - 9]}_{digest}"
+
+
+def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
+    """Return what a tool does to the world: the most that it may, unless the person trusts what its server says."""
+    if server.trust_hints and tool.annotations and tool.annotations.read_only_hint:
+        return "read"
+    return effect_of_server(server.url)
+
+
+def text_from(result: "CallToolResult") -> str:
+    """Return a result as text: its texts, with what is no text named in its place; what is beyond all use is cut."""
+    parts = [_part(block) for block in result.content]
+    if not parts and result.structured_content is not None:
+        parts = [json.dumps(result.structured_content, ensure_ascii=False)]
+    kept, room = [], _LONGEST_RESULT
+    for part in parts:
+        if room <= 0:
+            break
+        kept.append(part[:room])
+        room -= len(part) + 1
+    if room < 0:
+        length = sum(len(part) + 1 for part in parts)
+        kept.append(f"[cut off here: the server answered {length:,} characters]")
+    return "\n".join(kept).encode(errors="replace").decode() or "(It answered nothing.)"
+
+
+def _part(block: "ContentBlock") -> str:
+    part: Any = block
+    match part.type:
+        case "text":
+            return str(part.text)
+        case "image" | "audio":
+            return f"[{part.type}: {part.mime_type}, {len(part.data) * 3 // 4:,} bytes, which cannot be shown]"
+        case "resource_link":
+            return f"[resource: {part.uri}, {part.title or part.name}]"
+    text = getattr(part.resource, "text", None)
+    said = "which cannot be shown" if text is None else f"which says:\n{text}"
+    return f"[resource: {part.resource.uri}, {said}]"

@@ -1,0 +1,183 @@
+"""The application of one step: whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from prompt_objects._version import __version__
+from prompt_objects.errors import MigrationFailed, PromptObjectsError, StoreError
+from prompt_objects.migrations.backup import Originals
+from prompt_objects.migrations.change import FileChange, NewSession, ObjectChange, Target
+from prompt_objects.migrations.new_session import bring_over, take_away
+from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, UnderWay, row_of
+from prompt_objects.migrations.steps import Step
+from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.text import pluralize as counted
+from prompt_objects.utils.time import now, timestamp
+
+__all__ = [
+    "Application",
+    "StepResult",
+    "preview",
+]
+
+_TRY_AGAIN = "Try again: prompt-objects migrate"
+
+
+class StepResult(Struct, frozen=True):
+    """A step that was taken, or would be: what it says of itself, what it did, and the folder with the backup."""
+
+    step: Step
+    summary: str
+    rows: tuple[Row, ...]
+    backup: Path | None = None
+
+    def told(self) -> Iterator[str]:
+        """Say in sentences what was done; nothing, where nothing was."""
+        if self.backup:
+            sessions = counted(sum(row.sessions for row in self.rows), "session")
+            messages = counted(sum(row.messages for row in self.rows), "message")
+            aside = sum(row.set_aside for row in self.rows)
+            yield (
+                f"This environment was brought up to date ({self.step.name}): {messages} in {sessions}"
+                f"{f', {aside:,} set aside that could not be read' if aside else ''}. "
+                f"The files as they were: {self.backup}"
+            )
+        for row in self.rows:
+            if row.problem:
+                yield f"{row.file} was left as it is: {row.problem}"
+
+
+def preview(step: Step, place: Target) -> StepResult:
+    """Say what taking a step would do; raises `MigrationFailed` where the step fails."""
+    try:
+        summary, migrate = step.load()
+        return StepResult(step, summary, tuple(map(row_of, migrate(place))))
+    except Exception as error:  # of whatever kind: it is the same to whoever asked
+        raise MigrationFailed(_what_failed(step, error)) from error
+
+
+class Application:
+    """A step that is to be taken, and all that this needs."""
+
+    def __init__(self, step: Step, place: Target, progress: ProgressFile, sessions: SessionManager) -> None:
+        self._step = step
+        self._place = place
+        self._progress = progress
+        self._sessions = sessions
+        self._begun: UnderWay | None = None
+
+    def take(self) -> StepResult:
+        """Take the step; where that fails, put everything back and raise `MigrationFailed`."""
+        try:
+            summary, migrate = self._step.load()
+            return self._carry_out(summary, list(migrate(self._place)))
+        except Exception as error:  # whatever a step stumbles on, the environment is put back, and opens
+            raise self._undone(error) from error
+
+    def _carry_out(self, summary: str, changes: list[ObjectChange]) -> StepResult:
+        progress = self._progress.read() or Progress()
+        files = [file for change in changes for file in change.files]
+        if not files and progress.under_way is None:
+            rows = [row_of(change) for change in changes]
+            self._finish(progress, rows, None)
+            return StepResult(self._step, summary, tuple(rows))
+        begun = self._begun = self._begin(progress, changes, files)
+        backup = self._backup(begun)
+        backup.keep(files, begun.files)
+        backup.set_aside(piece for change in changes for piece in change.aside)
+        for change in changes:
+            for session in change.sessions:
+                bring_over(session, begun.sessions[_key(session)], self._sessions)
+            for file in change.files:
+                _write(file)
+        backup.settle(begun.files)
+        self._finish(progress, begun.rows, begun.backup)
+        return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
+
+    def _begin(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> UnderWay:
+        """Note what is about to be done, beside what a run that was interrupted had noted."""
+        before = progress.under_way or UnderWay(step=self._step.number, backup=self._new_backup())
+        ids = {_key(session): new_id() for change in changes for session in change.sessions}
+        rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
+        begun = replace(
+            before,
+            sessions={**ids, **before.sessions},
+            files=self._backup(before).plan(files, before.files),
+            rows=list(rows.values()),
+        )
+        self._progress.write(replace(progress, under_way=begun))
+        return begun
+
+    def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
+        """Note what was done; a step that was taken before, and changes nothing now, leaves that as it is."""
+        number = self._step.number
+        earlier = next((step for step in progress.applied if step.number == number), None)
+        if earlier and backup is None:
+            return
+        applied = Applied(
+            number=number,
+            name=self._step.name,
+            version=__version__,
+            at=timestamp(),
+            backup=backup,
+            rows=[*(earlier.rows if earlier else ()), *rows],
+        )
+        others = [step for step in progress.applied if step.number != number]
+        self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
+
+    def _undone(self, error: Exception) -> MigrationFailed:
+        """Put everything back, and say what went wrong."""
+        failed = _what_failed(self._step, error)
+        if self._begun is None:
+            return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
+        hint = f"The files as they were are in {self._backup(self._begun).folder}. {_TRY_AGAIN}"
+        try:
+            self._undo(self._begun)
+        except (OSError, PromptObjectsError) as refused:
+            return MigrationFailed(f"{failed} Putting everything back failed, too: {refused}", hint=hint)
+        return MigrationFailed(f"{failed} Everything is as it was before.", hint=hint)
+
+    def _undo(self, begun: UnderWay) -> None:
+        backup = self._backup(begun)
+        backup.put_back(begun.files)
+        backup.settle(begun.files)
+        for session_id in begun.sessions.values():
+            take_away(session_id, self._sessions.store)
+        with suppress(StoreError):  # what is noted as begun, and was undone, is merely done again
+            progress = self._progress.read() or Progress()
+            self._progress.write(replace(progress, under_way=UnderWay(step=begun.step, backup=begun.backup)))
+
+    def _backup(self, begun: UnderWay) -> Originals:
+        return Originals(self._place.data_dir / "backups" / begun.backup, self._place.folder)
+
+    def _new_backup(self) -> str:
+        stem = f"migration-{now():%Y%m%dT%H%M%SZ}"
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        return next(name for name in names if not (self._place.data_dir / "backups" / name).exists())
+
+
+def _what_failed(step: Step, error: Exception) -> str:
+    cause = str(error) if isinstance(error, PromptObjectsError | OSError) else f"{type(error).__name__}: {error}"
+    return f"Step {step.number:04} of the migrations ({step.name}) failed: {cause.rstrip('.')}."
+
+
+def _key(session: NewSession) -> str:
+    return f"{session.po_name} {session.sha256}"
+
+
+def _write(change: FileChange) -> None:
+    before = change.before
+    if before.path.read_bytes() != before.data:
+        raise StoreError(f"{before.path} was changed by someone else meanwhile.")
+    if change.after is None:
+        before.path.unlink()
+        disk.sync_folder(before.path.parent)
+    else:
+        disk.replace_file(before.path, [change.after])

@@ -1,0 +1,95 @@
+"""The backup of one migration: exact copies of the files that it changes, and what it could not bring over."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from glob import escape
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+
+from prompt_objects.migrations.change import FileChange, Skipped
+from prompt_objects.migrations.progress import Kept
+from prompt_objects.utils import filesystem as disk
+
+__all__ = [
+    "Originals",
+]
+
+
+class Originals:
+    """A folder for copies, made when the first one is kept; methods raise `OSError`."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        self._root = root
+
+    def plan(self, changes: Iterable[FileChange], begun: Mapping[str, Kept]) -> dict[str, Kept]:
+        """Say where the copy of each file is, by the file's path; `begun` is what an interrupted run had planned."""
+        plan = dict(begun)
+        for change in changes:
+            relative = self._relative(change.before.path)
+            plan[relative] = self._kept(relative, change, begun.get(relative))
+        return plan
+
+    def _kept(self, relative: str, change: FileChange, begun: Kept | None) -> Kept:
+        after = None if change.after is None else sha256(change.after).hexdigest()
+        if begun and sha256(change.before.data).hexdigest() == begun.after:
+            return Kept(begun.copy, begun.mode, after)  # the copy is of what it was at first
+        copy, number = f"files/{relative}", 2
+        while self._holds_another(copy, change.before.data):  # a person changed the file after an interruption
+            copy, number = f"files/{relative}.{number}", number + 1
+        return Kept(copy, change.before.mode, after)
+
+    def keep(self, changes: Iterable[FileChange], plan: Mapping[str, Kept]) -> None:
+        """Copy the files, as they were read, durably and as old as they are."""
+        for change in changes:
+            copy = self.folder / plan[self._relative(change.before.path)].copy
+            if not copy.exists():
+                disk.make_folder(copy.parent)
+                disk.replace_file(copy, [change.before.data])
+            if copy.read_bytes() == change.before.data:
+                os.utime(copy, ns=(change.before.mtime_ns, change.before.mtime_ns))
+
+    def set_aside(self, pieces: Iterable[Skipped]) -> None:
+        """Add what could not be brought over to `set-aside.json`; what is in it already is not added again."""
+        path = self.folder / "set-aside.json"
+        kept: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
+        new = [piece for piece in map(asdict, pieces) if piece not in kept]
+        if new:
+            disk.make_folder(self.folder)
+            disk.replace_file(path, [json.dumps([*kept, *new], indent=1).encode(), b"\n"])
+
+    def put_back(self, files: Mapping[str, Kept]) -> None:
+        """Make files what they were; one that is not as the migration left it was changed since, and stays."""
+        for relative, kept in files.items():
+            path = self._root / relative
+            copy = self.folder / kept.copy
+            if copy.exists() and _hash_of(path) == kept.after:
+                disk.replace_file(path, [copy.read_bytes()])
+                path.chmod(kept.mode)
+                moment = copy.stat().st_mtime_ns
+                os.utime(path, ns=(moment, moment))
+
+    def settle(self, files: Mapping[str, Kept]) -> None:
+        """Give changed files their permissions, and take away what a killed migration left half-written."""
+        for relative, kept in files.items():
+            path = self._root / relative
+            for half_written in (path, self.folder / kept.copy):
+                for leftover in half_written.parent.glob(f".{escape(half_written.name)}.*.tmp"):
+                    leftover.unlink(missing_ok=True)
+            if kept.after and _hash_of(path) == kept.after:
+                path.chmod(kept.mode)
+
+    def _holds_another(self, copy: str, data: bytes) -> bool:
+        path = self.folder / copy
+        return path.exists() and path.read_bytes() != data
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+
+def _hash_of(path: Path) -> str | None:
+    return sha256(path.read_bytes()).hexdigest() if path.exists() else None

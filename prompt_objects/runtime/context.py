@@ -1,0 +1,197 @@
+"""What a running turn may reach: the services of its environment, its session, its caller, its budget."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from prompt_objects.config.permissions import ApprovalPolicy, Effect
+from prompt_objects.errors import ToolError
+from prompt_objects.runtime.active_turns import ActiveTurns
+from prompt_objects.runtime.budget import Budget
+from prompt_objects.runtime.events import Event, EventBus, Notice
+from prompt_objects.runtime.interaction import UserInteraction
+from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
+from prompt_objects.sessions.info import new_id
+from prompt_objects.utils.text import arrow_path
+
+if TYPE_CHECKING:
+    from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+    from prompt_objects.config.definition import Capability, Definition
+    from prompt_objects.sessions.session import Session
+    from prompt_objects.sessions.stores.base import Store
+
+__all__ = [
+    "CapabilityInfo",
+    "Context",
+    "Services",
+    "TakeSnapshot",
+    "notice",
+    "publish",
+]
+
+
+class TakeSnapshot(Protocol):
+    """What looks at all definitions of an environment."""
+
+    def __call__(self, drafts: Mapping[Path, str] = ...) -> "EnvironmentSnapshot":
+        """Look at them, which blocks for a moment; `drafts` are texts that stand for those in files."""
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    """What is the same for every turn: where news goes, which turns there are, and who can be asked.
+
+    `prefixes` remembers what requests began with. `folder` is the environment's, `data_dir` where it keeps its state,
+    `store` where sessions live, and `workspace` the folder of what belongs to them. `look` looks at all definitions.
+    Of what is in the folder, tools reach nothing of `private`, and write nothing of `guarded`.
+    """
+
+    bus: EventBus
+    active_turns: ActiveTurns
+    interaction: UserInteraction
+    prompt_cache: PromptCacheMonitor
+    folder: Path
+    data_dir: Path
+    store: "Store"
+    workspace: Path
+    take_snapshot: TakeSnapshot
+    private: tuple[Path, ...]
+    read_only: tuple[Path, ...]
+
+
+class CapabilityInfo(Protocol):
+    """A capability, as far as others need to know it."""
+
+    @property
+    def name(self) -> str:
+        """By what it is called."""
+
+    @property
+    def description(self) -> str:
+        """What it is for."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the world."""
+
+    def policy(self, context: "Context") -> ApprovalPolicy:
+        """Say whether a call runs, is asked about, or is refused."""
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What one turn may reach; a delegate's context is derived from its caller's and never reaches further.
+
+    - `services`: shared by all turns of the environment.
+    - `run`, `parent`, `root`: the ids of this turn, of the turn that delegated to it (None for a top-level turn), and
+      of the top-level turn of the whole tree.
+    - `path`: the names of the prompt objects from the top-level turn to this one; empty until the turn has begun.
+    - `call_id`: the tool call that this turn answers, if any.
+    - `depth`: how many levels further the message may be delegated.
+    - `budget`: the limits of this turn and its delegates; None until the turn has begun.
+    - `root_session_id`: the session of the top-level turn.
+    - `approvals`: the approval settings of every prompt object on the path, by capability key.
+    - `tools`: the tools that the turn may call; set when a call runs.
+    - `allows_unattended`: tells whether a call that an `allow` pattern permitted would also be permitted with other
+      arguments; None if the call is permitted whatever its arguments are.
+    """
+
+    services: Services
+    depth: int
+    run: str
+    root: str
+    parent: str | None = None
+    path: tuple[str, ...] = ()
+    session: "Session | None" = None
+    call_id: str | None = None
+    budget: Budget | None = None
+    root_session_id: str | None = None
+    approvals: Mapping[str, tuple["Capability", ...]] = {}
+    tools: Mapping[str, CapabilityInfo] = {}
+    allows_unattended: Callable[[Mapping[str, Any]], bool] | None = None
+
+    @classmethod
+    def top_level(cls, services: Services, depth: int) -> "Context":
+        """Make the context of a turn that nobody's turn started."""
+        run = new_id()
+        return cls(services=services, depth=depth, run=run, root=run)
+
+    @property
+    def bus(self) -> EventBus:
+        """Where news goes."""
+        return self.services.bus
+
+    @property
+    def folder(self) -> Path:
+        """The environment's folder."""
+        return self.services.folder
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the environment keeps its state."""
+        return self.services.data_dir
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session that the turn is in."""
+        return self.session.id if self.session else None
+
+    def enter(self, definition: "Definition", session: "Session") -> "Context":
+        """Begin a turn of a prompt object in `session`."""
+        limits = definition.limits
+        return replace(
+            self,
+            path=(*self.path, definition.name),
+            session=session,
+            depth=min(self.depth, limits.depth),
+            budget=Budget(definition.name, limits, self.budget),
+            root_session_id=self.root_session_id or session.id,
+            approvals=self._with_approvals(definition),
+        )
+
+    def _with_approvals(self, definition: "Definition") -> "dict[str, tuple[Capability, ...]]":
+        said = dict(self.approvals)
+        for each in definition.capabilities:
+            if each.kind != "po":
+                said[each.key] = (*said.get(each.key, ()), each)
+        return said
+
+    def for_call(self, call_id: str, tools: Mapping[str, CapabilityInfo] | None = None) -> "Context":
+        """Say which call is being carried out, and what else may be called."""
+        return replace(self, call_id=call_id, tools=tools or {})
+
+    def delegate(self, po_name: str) -> "Context":
+        """Make the context in which `po_name` is asked by this turn.
+
+        Raises `ToolError`, before anything runs, where that would close a cycle or go too deep.
+        """
+        if po_name in self.path:
+            raise ToolError(
+                f"{po_name} is already waiting for this answer ({arrow_path((*self.path, po_name))}); "
+                "it cannot be asked again from here. Answer with what you have."
+            )
+        if self.depth <= 0:
+            raise ToolError(
+                f"{po_name} cannot be asked: the limit of {len(self.path) - 1} delegations deep is reached. "
+                "Answer with what you have."
+            )
+        return replace(self, run=new_id(), parent=self.run, depth=self.depth - 1)
+
+
+def publish(context: Context, kind: type[Event], **details: Any) -> None:
+    """Tell what happened in the turn whose context it is: an event of that kind, with its details."""
+    event = kind(
+        run=context.run,
+        root=context.root,
+        parent=context.parent,
+        path=context.path,
+        session_id=context.session_id or "",
+        **details,
+    )
+    context.bus.publish(event)
+
+
+def notice(context: Context, text: str) -> None:
+    """Tell the person something."""
+    publish(context, Notice, text=text)

@@ -1,0 +1,325 @@
+"""Checking a file store for damage and leftovers, and repairing it."""
+
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from prompt_objects.errors import NotFound, StoreError
+from prompt_objects.sessions.info import SessionInfo, StoreIssue
+from prompt_objects.sessions.names import is_id, unique_name
+from prompt_objects.sessions.stores.file.archive import Archives
+from prompt_objects.sessions.stores.file.archive_file import read_archive, unpack
+from prompt_objects.sessions.stores.file.directory import SessionDirectory
+from prompt_objects.sessions.stores.file.format import FOOTER_LENGTH, parse_canonical, parse_file
+from prompt_objects.sessions.stores.file.handle_cache import FileCache
+from prompt_objects.sessions.stores.file.index_sync import SessionIndex
+from prompt_objects.sessions.stores.file.leases import Leases
+from prompt_objects.sessions.stores.file.recovery import recover
+from prompt_objects.sessions.stores.file.trash import Trash
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.text import pluralize
+
+__all__ = [
+    "Repairer",
+    "StoreCheck",
+]
+
+
+class Repairer:
+    """What can be done about a session, its entry, and all entries. Raises `StoreError` and `NotFound`."""
+
+    def __init__(
+        self, live: SessionDirectory, trash: Trash, files: FileCache, archives: Archives, entries: SessionIndex
+    ) -> None:
+        self._live = live
+        self._trash = trash
+        self._files = files
+        self._archives = archives
+        self._entries = entries
+
+    def repair(self, session_id: str, *, trashed: bool) -> None:
+        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        if trashed:
+            self._trash.repair(session_id)
+        elif not self._live.file(session_id).exists():
+            self._archives.update(self._live.archive(session_id), None, None)
+        else:
+            with self._files.get(session_id) as file:
+                file.repair()
+            self._archives.drop_leftover(file)
+
+    def assign_new_id(self, session_id: str) -> None:
+        """Give a session in the trash another id, where a live one has the same."""
+        self._trash.give_new_id(session_id)
+
+    def rename(self, session_id: str, name: str) -> None:
+        """Give a session another name."""
+        self._files.with_file_or_archive(
+            session_id,
+            lambda file: self._entries.update(file, name, None),
+            lambda packed: self._archives.update(packed, name, None),
+        )
+
+    def reindex(self, session_id: str) -> None:
+        """Have the entry of a session say what its file says; without a file, take it out."""
+        try:
+            self._files.with_file_or_archive(session_id, self._entries.refresh, self._reindex_archive)
+        except NotFound:
+            self._entries.remove(session_id)
+
+    def _reindex_archive(self, packed: Path) -> None:
+        self._archives.load(packed)  # which puts its entry right
+
+    def reindex_all(self) -> None:
+        """Write the index anew from the session files."""
+        self._entries.rebuild()
+
+
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
+_INDEX = "index.json"
+_QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing any more
+_LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
+
+
+class StoreCheck:
+    """One look through everything; `repair` has what is found put right at once, and nothing is written without."""
+
+    def __init__(
+        self, live: SessionDirectory, trash: SessionDirectory, leases: Leases, mending: Repairer, *, repair: bool
+    ) -> None:
+        self._live = live
+        self._trash = trash
+        self._leases = leases
+        self._mending = mending
+        self._repair = repair
+        self._copies: set[str] = set()  # the live sessions whose files say that they are another one
+
+    def findings(self) -> Iterator[StoreIssue]:
+        """Yield what is wrong, in the order in which it is best put right: files first, then what is told of them."""
+        for folder in (self._live, self._trash):
+            yield from self._left_over(folder)
+            for session_id in sorted(folder.ids()):
+                yield from self._of_session(folder, session_id)
+        yield from self._same_ids()
+        yield from self._of_index()
+        yield from self._same_names()
+        yield from self._of_leases()
+
+    def _found(
+        self, place: Path, problem: str, remedy: str, mend: Callable[[], object], session_id: str | None = None
+    ) -> StoreIssue:
+        """Make a finding, and where it is to be, put it right; what the disk refuses stays as it was, and is told."""
+        repaired = False
+        if self._repair:
+            try:
+                mend()
+                repaired = True
+            except (OSError, StoreError, NotFound) as error:
+                remedy = f"{remedy} That failed: {error}"
+        return StoreIssue(place=str(place), problem=problem, remedy=remedy, session_id=session_id, repaired=repaired)
+
+    # Files
+
+    def _left_over(self, folder: SessionDirectory) -> Iterator[StoreIssue]:
+        with suppress(FileNotFoundError):
+            for name in sorted(os.listdir(folder.path)):  # noqa: PTH208 - names alone are wanted
+                path = folder.path / name
+                if (of := _TEMPORARY.fullmatch(name)) and _is_quiet(path):
+                    remedy = (
+                        "It was never in use; what it holds is put into a .corrupt file, unless it is there already."
+                    )
+                    target = folder.path / of[1]
+                    yield self._found(
+                        path, "Left behind by a write that was interrupted.", remedy, _Clearing(path, target)
+                    )
+                elif name.endswith((".json", ".json.gz")) and name != _INDEX and not is_id(name.partition(".")[0]):
+                    problem = "It is not listed: its name is not the id of a session."
+                    yield StoreIssue(
+                        place=str(path), problem=problem, remedy="Name it after its id, or move it away."
+                    )
+
+    def _of_session(self, folder: SessionDirectory, session_id: str) -> Iterator[StoreIssue]:
+        is_trashed = folder is self._trash
+        path, packed = folder.file(session_id), folder.archive(session_id)
+        try:
+            if not os.path.lexists(path):
+                if not read_archive(packed).whole:
+                    self._note_copy(folder, session_id, unpack(packed)[0])
+                    remedy = "What can be read of it is kept, and the archive itself beside it as .corrupt.gz."
+                    yield self._mended(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
+                return
+            if not stat.S_ISREG(path.lstat().st_mode):
+                problem = "Something stands where the file of a session would: a folder, or a link."
+                yield StoreIssue(place=str(path), problem=problem, remedy="Move it away.", session_id=session_id)
+                return
+            data = disk.read_file(path)
+            if problem := _wrong_with(path, data):
+                self._note_copy(folder, session_id, data)
+                remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
+                yield self._mended(path, problem, remedy, session_id, trashed=is_trashed)
+            if os.path.lexists(packed):
+                remedy = "The file counts; an archive that holds something else is kept as .corrupt.gz."
+                yield self._mended(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
+        except (FileNotFoundError, NotFound):  # deleted just now
+            return
+        except OSError as error:
+            problem = str(disk.store_error("read", path, error))
+            yield StoreIssue(place=str(path), problem=problem, remedy="Check its permissions.", session_id=session_id)
+
+    def _note_copy(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
+        """Note a file that was copied by hand, before a repair has it say that it is what its name says."""
+        if folder is self._live and recover(data, FOOTER_LENGTH).head.get("id", session_id) != session_id:
+            self._copies.add(session_id)
+
+    def _mended(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> StoreIssue:
+        return self._found(
+            path, problem, remedy, lambda: self._mending.repair(session_id, trashed=trashed), session_id
+        )
+
+    def _same_ids(self) -> Iterator[StoreIssue]:
+        for session_id in sorted(self._live.ids() & self._trash.ids()):
+            if not (self._live.has_file(session_id) and self._trash.has_file(session_id)):
+                continue
+            yield self._found(
+                self._trash.path / f"{session_id}.json",
+                "A session in the trash has the id of one that is not.",
+                "The one in the trash gets an id of its own.",
+                partial(self._mending.assign_new_id, session_id),
+                session_id,
+            )
+
+    # What is told of them
+
+    def _of_index(self) -> Iterator[StoreIssue]:
+        path = self._live.path / "index.json"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return  # it is made when it is first needed
+        try:
+            lines = [json.dumps(entry) for entry in json.loads(data)["sessions"]]
+            entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            remedy = "It is written anew from the session files."
+            yield self._found(path, "The index cannot be read.", remedy, self._mending.reindex_all)
+            return
+        told = Counter(entry.id for entry in entries)
+        if any(times > 1 for times in told.values()):
+            twice = sorted(session_id for session_id, times in told.items() if times > 1)
+            problem = f"The index has more than one entry for {', '.join(twice)}."
+            yield self._found(path, problem, "It is written anew from the session files.", self._mending.reindex_all)
+        known = {entry.id: entry for entry in entries}
+        for session_id in sorted(known.keys() | self._live.ids()):
+            problem = self._difference(path, session_id, known.get(session_id))
+            if problem:
+                yield self._found(
+                    path,
+                    problem,
+                    "The entry is made to say what the file says.",
+                    partial(self._mending.reindex, session_id),
+                    session_id,
+                )
+
+    def _difference(self, index: Path, session_id: str, entry: SessionInfo | None) -> str:
+        """Say how an entry differs from what its file says; a difference that passes is none."""
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_PAUSE)
+                entry = _entry_in(index, session_id)
+            info = self._info(session_id)
+            if info == entry:
+                return ""
+        if entry is None:
+            return "The index does not know a session that has a file."
+        if info is None:
+            return f"The index knows a session {entry.name!r} that has no file."
+        return f"The index tells something else of {info.name!r} than its file does."
+
+    def _info(self, session_id: str) -> SessionInfo | None:
+        return next((info for info, _ in self._live.infos([session_id])), None)
+
+    def _same_names(self) -> Iterator[StoreIssue]:
+        """Tell sessions of one name apart by numbers; a file that was copied by hand stands behind the original."""
+        infos = [info for info, _ in self._live.infos(self._live.ids())]
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for info in infos:
+            names[info.po_name].add(info.name)
+        met: set[tuple[str, str]] = set()
+        for info in sorted(infos, key=lambda info: (info.id in self._copies, info.id)):
+            if (info.po_name, info.name) in met:
+                free = unique_name(info.name, names[info.po_name])
+                yield self._found(
+                    self._live.file(info.id),
+                    f"Another session of {info.po_name} is called {info.name!r} as well.",
+                    f"This one is called {free!r}.",
+                    partial(self._mending.rename, info.id, free),
+                    info.id,
+                )
+                names[info.po_name].add(free)
+            met.add((info.po_name, info.name))
+
+    def _of_leases(self) -> Iterator[StoreIssue]:
+        for lease in self._leases.abandoned():
+            problem = "A note of who was at a session, whose program has ended."
+            yield self._found(lease.path, problem, "It is removed.", lease.release)
+
+
+class _Clearing:
+    """Removing a temporary file, once nothing is in it that is not elsewhere."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._path = path
+        self._target = target
+
+    def __call__(self) -> None:
+        session_id = self._target.name.partition(".")[0]
+        if is_id(session_id):
+            data = disk.read_file(self._path)
+            with suppress(FileNotFoundError):
+                if data in disk.read_file(self._target):
+                    data = b""
+            if data.strip(b"\0"):
+                disk.append_once(self._target.with_name(f"{session_id}.corrupt"), data)
+        self._path.unlink(missing_ok=True)
+
+
+def _is_quiet(path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return time.time() - path.lstat().st_mtime > _QUIET_SECONDS
+    return False
+
+
+def _wrong_with(path: Path, data: bytes) -> str:
+    """Say what is wrong with a session file; nothing is the empty text."""
+    if not data.strip(b"\0 \t\r\n"):
+        return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."
+    found = parse_file(path, data)
+    messages = pluralize(found.info.message_count, "whole message")
+    if parse_canonical(path, data):
+        try:
+            found.read(0, sys.maxsize)
+        except ValueError:
+            return "A message in it cannot be read."
+        return ""
+    if found.whole:
+        return f"The file is laid out by another hand; it holds {messages}."
+    return f"The file is cut off or damaged; it holds {messages}."
+
+
+def _entry_in(index: Path, session_id: str) -> SessionInfo | None:
+    """Find an entry in an index that somebody may be writing at this moment."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        for entry in json.loads(index.read_bytes())["sessions"]:
+            if entry["id"] == session_id:
+                return msgspec.json.decode(json.dumps(entry), type=SessionInfo)
+    return None

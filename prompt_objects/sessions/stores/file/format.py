@@ -1,0 +1,236 @@
+"""The format of a session file: head, history and foot, parsed and written."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from prompt_objects.errors import NotFound
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, created_at_of, header_of
+from prompt_objects.sessions.names import LONGEST_NAME, recovered_name
+from prompt_objects.sessions.stores.errors import not_found
+from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, blanks, body_of
+from prompt_objects.sessions.stores.file.recovery import Recovered, recover
+from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode
+from prompt_objects.sessions.totals import add_usage
+from prompt_objects.utils.time import timestamp
+
+__all__ = [
+    "FOOTER_LENGTH",
+    "LIST",
+    "ParsedFile",
+    "complete_header",
+    "document",
+    "document_of",
+    "footer",
+    "footer_in",
+    "id_of",
+    "info_of",
+    "metadata_of",
+    "missing_file_error",
+    "pad_to_block",
+    "parse_canonical",
+    "parse_file",
+    "parse_header",
+    "recover_file",
+    "summary",
+]
+
+
+def id_of(path: Path) -> str:
+    """Return the id that a file's name says."""
+    return path.name.partition(".")[0]
+
+
+def metadata_of(head: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata in a head; none where something else stands in its place."""
+    metadata = head.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
+    """Return what a head says, without sums; None where it is not a head of this file."""
+    try:
+        return parse_header(path, head, count, updated_at)
+    except ValueError:
+        return None
+
+
+def parse_header(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
+    """Return what a head says, without sums. Raises `ValueError` where it is not a head of this file."""
+    said = {key: value for key, value in head.items() if key not in DERIVED_FIELDS and value is not None}
+    known = {"created_at": updated_at, **said, "message_count": count, "updated_at": updated_at}
+    try:
+        info = msgspec.convert(known, SessionInfo)
+        info = replace(info, created_at=info.created_at.astimezone(UTC))
+        msgspec.json.encode(info)  # or it would spoil the index: half of a surrogate pair cannot be written there
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+    if info.id != id_of(path):
+        raise ValueError(f"it says that it is {info.id!r:.60}")
+    return info
+
+
+def complete_header(path: Path, head: dict[str, Any], updated_at: str, known: SessionInfo | None) -> dict[str, Any]:
+    """Return a head that says who this file is: as it is where it does, or else with what it says that is sound.
+
+    What it does not say is what is `known` from elsewhere, or what can be guessed; the file's name tells the id.
+    """
+    if info_of(path, head, 0, updated_at):
+        return head
+    session_id = id_of(path)
+    begun = created_at_of(session_id) or datetime.fromisoformat(updated_at)
+    whole: dict[str, Any] = {
+        "id": session_id,
+        "name": recovered_name(begun),
+        "po_name": "unknown",
+        "created_at": timestamp(begun),
+        "metadata": {},
+    }
+    if known:
+        whole |= header_of(known, {})
+    for key, value in head.items():
+        if key != "id" and info_of(path, {**whole, key: value}, 0, updated_at):
+            whole[key] = value
+    return {**whole, "name": whole["name"][:LONGEST_NAME]}
+
+
+LIST = b'"history":[\n'
+_FOOT = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
+
+
+def footer(updated_at: str) -> bytes:
+    """Write what stands behind the history."""
+    return b'],"updated_at":"%s"}\n' % updated_at.encode()
+
+
+FOOTER_LENGTH = len(footer(timestamp(datetime.fromtimestamp(0, UTC))))
+
+
+def footer_in(data: bytes) -> re.Match[bytes] | None:
+    """Find the foot at the end of these bytes, where only blanks are behind it."""
+    return _FOOT.match(data, data.rfind(b"\n]") + 1)
+
+
+def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
+    """Write a whole session file."""
+    return document_of(head, map(encode, messages), updated_at)
+
+
+def document_of(head: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
+    """Write a whole session file of encoded messages."""
+    yield encode(head)[:-1] + b"," + LIST
+    yield body_of(lines, first=True)
+    yield footer(updated_at)
+
+
+def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Fill the last block of a session file, which is given without blanks."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    yield blanks(-size % DISK_BLOCK)
+
+
+def missing_file_error(path: Path) -> NotFound:
+    """Make the error that says that a session has no file any more."""
+    return not_found(id_of(path))
+
+
+def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo, re.Match[bytes]] | None:
+    """Return the head, what it says, without sums, and the foot, or None where a file has not our form."""
+    start, end = data.find(b"\n") + 1, footer_in(data)
+    if not data[:start].endswith(LIST) or not end or data.find(b"\t", 0, end.start()) >= 0:
+        return None
+    count = data.count(b"\n", start, end.start())
+    if count and not (data.count(b"}\n,{") == count - 1 and data[start : start + 1] == b"{"):
+        return None
+    if data[end.start() - 2 : end.start()] != (b"}\n" if count else b"[\n"):
+        return None
+    try:
+        head = decode(data[: start - 1] + b"]}")
+    except ValueError:
+        return None
+    head.pop("history", None)
+    info = info_of(path, head, count, end[1].decode())
+    return (head, info, end) if info else None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a session file says: its head, its history, and all that is known of it, sums too.
+
+    It is `whole` where nothing of the file is damaged but, maybe, a message in the midst of others.
+    """
+
+    info: SessionInfo
+    head: dict[str, Any]
+    _history: list[bytes] | list[Message]  # decoded only where it is not in our form
+    whole: bool = True
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What else was noted about the session."""
+        return metadata_of(self.head)
+
+    def read(self, start: int, stop: int) -> list[Message]:
+        """Return messages from number `start` up to `stop`. Raises `ValueError` for one that cannot be read."""
+        return [decode_message(line) if isinstance(line, bytes) else line for line in self._history[start:stop]]
+
+
+def parse_file(path: Path, data: bytes, known: SessionInfo | None = None) -> ParsedFile:
+    """Understand the bytes of a session file, as far as they can be; `known` is as with `recovered`."""
+    ours = parse_canonical(path, data)
+    if ours:
+        head, info, _ = ours
+        lines = [line.removeprefix(b",") for line in data.split(b"\n", info.message_count + 1)[1:-1]]
+        return ParsedFile(add_usage(info, _readable(line for line in lines if b'"usage"' in line)), head, lines)
+    found, updated_at = recover_file(path, data, known)
+    info = parse_header(path, found.head, len(found.messages), updated_at)
+    return ParsedFile(add_usage(info, found.messages), found.head, found.messages, found.whole)
+
+
+def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> tuple[Recovered, str]:
+    """Read what can be read of a file that is not in our form; return it, and when it was last changed.
+
+    Its head is completed: by what is `known` of the session from elsewhere, or else by what can be guessed.
+    """
+    found = recover(data, FOOTER_LENGTH)
+    updated_at = _updated_at(found)
+    head = {key: value for key, value in found.head.items() if key != "updated_at"}
+    whole = complete_header(path, head, updated_at, known)
+    if whole == head:
+        return Recovered(head, found.messages, found.unreadable, found.whole), updated_at
+    aside = encode(found.head) + b"\n" if found.head else b""
+    return Recovered(whole, found.messages, aside + found.unreadable, whole=False), updated_at
+
+
+def _updated_at(found: Recovered) -> str:
+    """Return the time of the foot, or of the last message, or now: the first of them that is a time."""
+    last = found.messages[-1].get("at") if found.messages else None
+    for moment in (found.head.get("updated_at"), last):
+        try:
+            return timestamp(datetime.fromisoformat(str(moment)))
+        except (ValueError, OverflowError):  # the latter for a time before the year 1, or after 9999, in UTC
+            continue
+    return timestamp()
+
+
+def summary(path: Path) -> SessionInfo:
+    """Return all that is known of the session in a file, sums too; takes no lock and writes nothing."""
+    return parse_file(path, path.read_bytes()).info
+
+
+def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
+    for line in lines:
+        try:
+            yield decode_message(line)
+        except ValueError:  # counted as nothing until it is read, and the file repaired
+            continue

@@ -1,0 +1,276 @@
+"""index.json as a file: an entry a line, padded with spaces, and those that were used last at the end.
+
+An entry is overwritten in place while it stands near the end. Any other one is added at the end, and its old line
+becomes blank; so the newest are found without reading the others. See docs/decisions/0006.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.stores.file.line_document import LineDocument, body_of
+
+__all__ = [
+    "DECODE_ERRORS",
+    "IndexFile",
+    "Slot",
+    "document",
+    "encoded",
+    "in_order",
+    "key_of",
+]
+
+Key: TypeAlias = tuple[datetime, str]
+_HEAD = b'{"sessions":[\n'
+_FOOT = b"]}\n"
+_STEP, _SLACK = 64, 32  # an entry has room to grow: its figures get longer, its name may
+_NEAR = 32 * 1024  # so many bytes from the end an entry is overwritten where it stands
+_FAR = 56 * 1024  # of two entries further apart than this, the one behind was changed last
+_BLOCK = 64 * 1024  # larger ones take longer, as they come from fresh memory each time
+_PRINTED = re.compile(rb"[^\n]")
+_DECODE = msgspec.json.Decoder(SessionInfo).decode
+_TEXT = msgspec.json.Decoder(str).decode
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
+_DECODE_ALL = msgspec.json.Decoder(list[SessionInfo]).decode
+encoded = msgspec.json.Encoder().encode
+key_of = attrgetter("updated_at", "id")
+
+
+def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
+    """Sort entries, the last changed first, and where times are the same by their ids."""
+    found = sorted(infos, key=attrgetter("id"), reverse=True)  # two sorts are twice as fast as one by pairs
+    found.sort(key=attrgetter("updated_at"), reverse=True)
+    return found
+
+
+def document(infos: Iterable[SessionInfo]) -> Iterator[bytes]:
+    """Write a whole index."""
+    yield _HEAD
+    yield body_of(map(_line, infos), first=True)
+    yield _FOOT
+
+
+def _line(info: SessionInfo) -> bytes:
+    entry = encoded(info)
+    return entry.ljust(-(-(len(entry) + _SLACK) // _STEP) * _STEP - 1)
+
+
+def _entries(lines: bytes) -> list[SessionInfo]:
+    return _DECODE_ALL(b"[%s]" % lines.strip().removeprefix(b","))
+
+
+def _id_part(session_id: str) -> bytes:
+    return b'{"id":"%s",' % session_id.encode()
+
+
+class Slot(NamedTuple):
+    """Where an entry stands, and with which key; as of when the file had `size` bytes."""
+
+    start: int
+    length: int
+    key: Key
+    size: int
+
+
+class IndexFile(LineDocument):
+    """The open index. It takes no locks, and raises one of `UNREADABLE` where it meets what is no entry."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, len(_FOOT))
+        self.is_in_form = False
+        self._bound: tuple[int, Key | None] = (-_FAR, None)  # a place, and the last key of all that stand ahead of it
+
+    def look(self) -> bool:
+        """Know the file as it is now; False where it is not in our form."""
+        self.size = self.length_now() or 0
+        self.is_in_form = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
+        return self.is_in_form
+
+    # Reading
+
+    def _runs(self, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield whole lines, many at a time, from the last ones to the first, each time with where they begin.
+
+        `stop` is where a line ends; what stands behind it is left out.
+        """
+        if stop is None:
+            stop = self.size - len(_FOOT) if self.is_in_form else self.size
+        rest = b""
+        while stop > len(_HEAD):
+            start = max(len(_HEAD), stop - _BLOCK)
+            lines = self.read(start, stop) + rest
+            cut = (lines.find(b"\n") + 1 or len(lines)) if start > len(_HEAD) else 0
+            yield start + cut, lines[cut:]
+            stop, rest = start, lines[:cut]
+
+    def entries(self) -> Iterator[SessionInfo]:
+        """Yield all entries, the last one first."""
+        for _, lines in self._runs():
+            yield from reversed(_entries(lines))
+
+    def newest(self, limit: int, stop: int | None = None) -> list[SessionInfo]:
+        """Return the `limit` entries that were changed last, the last one first.
+
+        They may stand anywhere among as many entries from the end and what is less than `_FAR` ahead of those: what
+        stands further ahead was changed before all of these.
+        """
+        found: list[SessionInfo] = []
+        enough: int | None = None
+        for start, lines in self._runs(stop):
+            found += _entries(lines)
+            if enough is None and len(found) >= limit:
+                enough = start
+            if enough is not None and start <= enough - _FAR:
+                break
+        return in_order(found)[:limit]
+
+    def checked(self) -> Iterator[SessionInfo | None]:
+        """Yield the entry of each line, the last one first; None where a line is not as it would be written."""
+        is_first = None
+        for _, lines in self._runs():
+            for line in filter(None, (line.strip(b" ") for line in reversed(lines.split(b"\n")))):
+                if is_first:
+                    yield None  # something stands ahead of what has no comma
+                is_first = not line.startswith(b",")
+                yield _exact(line.removeprefix(b","))
+        if is_first is False or not self.is_in_form:
+            yield None
+
+    def valid_ids(self, ids: set[str], doubted: str) -> tuple[set[str], bool]:
+        """Return which of these have one entry, and that as it would be written; and whether all lines are such.
+
+        That of the `doubted` one is not.
+        """
+        doubtful, seen, is_clean = {doubted}, set[str](), True
+        for info in self.checked():
+            if info is None or info.id not in ids or info.id in doubtful:
+                is_clean = False
+            elif info.id in seen:
+                doubtful.add(info.id)
+                is_clean = False
+            else:
+                seen.add(info.id)
+        return seen - doubtful, is_clean
+
+    def has(self, part: bytes) -> bool:
+        """Say whether these bytes stand in a line."""
+        return any(part in lines for _, lines in self._runs())
+
+    def texts(self, start: bytes, pattern: bytes) -> set[str]:
+        """Return the texts, written as in JSON, that the group of a pattern finds in the lines.
+
+        All that the pattern finds begins with `start`, which is looked for first: that takes a third of the time.
+        """
+        matched, found = re.compile(pattern).match, set[str]()
+        for _, lines in self._runs():
+            at = lines.find(start)
+            while at >= 0:
+                if match := matched(lines, at):
+                    found.add(_TEXT(match[1]))
+                at = lines.find(start, at + 1)
+        return found
+
+    def slot(self, session_id: str) -> Slot | None:
+        """Find the entry of a session, the last one if there should be two."""
+        part = _id_part(session_id)
+        for begin, lines in self._runs():
+            at = lines.rfind(part)
+            if at >= 0:
+                entry = lines[at : lines.index(b"\n", at)]
+                return Slot(begin + at, len(entry), key_of(_DECODE(entry)), self.size)
+        return None
+
+    def slot_again(self, session_id: str, spot: Slot) -> Slot | None:
+        """Return a spot as it is now; None where the entry does not stand there any more."""
+        if spot.size == self.size:
+            return spot
+        entry = self.read(spot.start, spot.start + spot.length)
+        if not entry.startswith(_id_part(session_id)):
+            return None
+        return spot._replace(key=key_of(_DECODE(entry)), size=self.size)
+
+    def entry(self, spot: Slot) -> SessionInfo:
+        """Read the entry at a spot."""
+        return _DECODE(self.read(spot.start, spot.start + spot.length))
+
+    # Order
+
+    def has_room(self, spot: Slot, entry: bytes) -> bool:
+        """Say whether an entry may be overwritten where it stands: it fits, and is near the end."""
+        return len(entry) <= spot.length and self.size - spot.start <= _NEAR
+
+    def keeps_order(self, info: SessionInfo) -> bool:
+        """Say whether an entry may be added with the order kept: nothing far from the end was changed after it."""
+        bound, last = self._bound
+        if self.size - bound > _FAR:  # near the end they change; only what is ahead of that stays as it is
+            bound = self._line_end(self.size - _NEAR)
+            try:
+                newest = self.newest(1, bound)
+            except DECODE_ERRORS:
+                return False
+            last = key_of(newest[0]) if newest else None
+            self._bound = (bound, last)
+        return last is None or key_of(info) >= last
+
+    def _line_end(self, stop: int) -> int:
+        """Return where the last line ends that ends no later than `stop`."""
+        while stop > len(_HEAD):
+            start = max(len(_HEAD), stop - _STEP * 64)
+            end = self.read(start, stop).rfind(b"\n") + 1
+            if end:
+                return start + end
+            stop = start
+        return len(_HEAD)
+
+    # Writing
+
+    def overwrite(self, spot: Slot, info: SessionInfo, entry: bytes) -> Slot:
+        """Write an entry over the one at a spot."""
+        self.write(entry.ljust(spot.length), spot.start)
+        return Slot(spot.start, spot.length, key_of(info), self.size)
+
+    def add(self, info: SessionInfo) -> Slot:
+        """Write an entry at the end."""
+        line = _line(info)
+        comma = b"" if self.size == len(_HEAD) + len(_FOOT) else b","
+        start = self.size - len(_FOOT) + len(comma)
+        self.append(comma + line + b"\n", _FOOT)
+        return Slot(start, len(line), key_of(info), self.size)
+
+    def blank(self, spot: Slot) -> bool:
+        """Fill the line of an entry with spaces, in one write; False, with nothing done, if there is no other line.
+
+        The first entry takes the comma of the next one with it.
+        """
+        start, stop = spot.start, spot.start + spot.length
+        if self.read(start - 1, start) == b",":
+            self.write(b" " * (stop - start + 1), start - 1)
+            return True
+        comma = self._comma_after(stop)
+        if comma is None:
+            return False
+        self.write(_PRINTED.sub(b" ", self.read(start, comma + 1)), start)
+        return True
+
+    def _comma_after(self, start: int) -> int | None:
+        end = self.size - len(_FOOT)
+        while start < end:
+            block = self.read(start, min(end, start + _BLOCK))
+            if ahead := block.lstrip():
+                return start + len(block) - len(ahead) if ahead.startswith(b",") else None
+            start += len(block)
+        return None
+
+
+def _exact(line: bytes) -> SessionInfo | None:
+    try:
+        info = _DECODE(line)
+    except DECODE_ERRORS:
+        return None
+    return info if encoded(info) == line else None

@@ -1,0 +1,166 @@
+"""The trash of a file store: a folder of session files, each of which bears the time of its deletion."""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, new_id
+from prompt_objects.sessions.stores.errors import duplicate_id, not_found
+from prompt_objects.sessions.stores.file.archive_file import pack, read_archive, rewrite_archive
+from prompt_objects.sessions.stores.file.directory import SessionDirectory
+from prompt_objects.sessions.stores.file.format import document, id_of, metadata_of, parse_file
+from prompt_objects.sessions.stores.file.index_sync import SessionIndex
+from prompt_objects.sessions.stores.file.session_file import SessionFile
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.time import timestamp
+
+__all__ = [
+    "Trash",
+]
+
+
+class Trash(SessionDirectory):
+    """Deleted sessions. What comes or goes does so under the lock of the index of the `live` ones."""
+
+    def __init__(self, live: SessionDirectory, entries: SessionIndex, notes: list[str]) -> None:
+        super().__init__(live.path / "trash", notes)
+        self._live = live
+        self._entries = entries
+        self._index = entries.index
+
+    def entries(self) -> list[TrashedSession]:
+        """Return what can be restored, the last deleted first."""
+        found = [TrashedSession(info, datetime.fromtimestamp(at, UTC)) for info, at in self.infos(self.ids())]
+        return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
+
+    def put(self, path: Path, session_id: str) -> None:
+        """Take in the file of a session, or its archive; whoever calls has the lock of the index."""
+        if self.has_file(session_id):
+            raise duplicate_id(session_id, "deleted")
+        self._index.mark_dirty(session_id)
+        self.move_in(path, touch=True)
+        with self._index.committing():
+            self._index.remove(session_id)
+
+    def read(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
+        """Return a session, history and all."""
+        packed = self.archive(session_id)
+        if packed.exists():
+            found = read_archive(packed)
+            return SessionRecord(found.info, found.metadata), found.read(0, sys.maxsize)
+        file = self._file(session_id)
+        try:
+            with file:
+                messages = file.read(0, sys.maxsize)  # which has it repaired first, if need be
+                return SessionRecord(file.info(), metadata_of(file.head)), messages
+        finally:
+            file.close()
+
+    def restore(self, session_id: str) -> SessionRecord:
+        """Bring a session back, under another name where its own is taken."""
+        packed = self.archive(session_id)
+        if packed.exists():
+            return self._restore_archive(packed)
+        file = self._file(session_id)
+        try:
+            with file, file.locked(), self._index:
+                self._check_place(session_id)
+                info = file.info()
+                name = self._entries.name_for(info, numbered=True)
+                if name != info.name:
+                    file.rewrite_head({**file.head, "name": name})
+                return SessionRecord(self._give_back(file.path, replace(info, name=name)), metadata_of(file.head))
+        finally:
+            file.close()
+
+    def _check_place(self, session_id: str) -> None:
+        if not self.has_file(session_id):  # it was restored just now
+            raise not_found(session_id, trashed=True)
+        if self._live.has_file(session_id):
+            raise duplicate_id(session_id, "restored")
+
+    def _file(self, session_id: str) -> SessionFile:
+        if not self.has(session_id):
+            raise not_found(session_id, trashed=True)
+        return SessionFile(self.file(session_id), self._notes)
+
+    def _restore_archive(self, packed: Path) -> SessionRecord:
+        with self._index:
+            self._check_place(id_of(packed))
+            found = read_archive(packed)
+            name = self._entries.name_for(found.info, numbered=True)
+            if name != found.info.name:
+                count, updated_at = found.info.message_count, found.info.updated_at
+                found = rewrite_archive(packed, found, {"name": name}, count=count, updated_at=updated_at)
+            return SessionRecord(self._give_back(packed, found.info), found.metadata)
+
+    def _give_back(self, path: Path, info: SessionInfo) -> SessionInfo:
+        self._index.mark_dirty(info.id)
+        self._live.move_in(path)
+        self._entries.commit(info)
+        return info
+
+    def repair(self, session_id: str) -> None:
+        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        packed = self.archive(session_id)
+        if packed.exists():
+            found = read_archive(packed)
+            count, updated_at = found.info.message_count, found.info.updated_at
+            rewrite_archive(packed, found, {}, count=count, updated_at=updated_at)
+            return
+        file = self._file(session_id)
+        with file:
+            file.repair()
+            file.close()
+
+    def give_new_id(self, session_id: str) -> None:
+        """Give a sound session another id, and leave all else as it is, the time of its deletion, too.
+
+        It is there under the new id before it goes under the old one, so that a kill loses nothing.
+        """
+        new = new_id()
+        with self._index:
+            for place_of in (self.file, self.archive):
+                if place_of(session_id).exists():
+                    self._write_as(place_of(session_id), place_of(new))
+            beside = self.path / f"{session_id}.corrupt"
+            if beside.exists():
+                beside.rename(beside.with_name(f"{new}.corrupt"))
+            for path in (self.file(session_id), self.archive(session_id)):
+                self._remove(path)
+            disk.sync_folder(self.path)
+
+    def _write_as(self, path: Path, place: Path) -> None:
+        """Write a session's file, or its archive, anew at the place of another id."""
+        is_packed = path.suffix == ".gz"
+        deleted_at = path.stat().st_mtime_ns
+        found = read_archive(path) if is_packed else parse_file(path, disk.read_file(path))
+        head = {**found.head, "id": id_of(place)}
+        data = b"".join(document(head, found.read(0, sys.maxsize), timestamp(found.info.updated_at)))
+        if is_packed:
+            pack(place, data)
+        else:
+            disk.replace_file(place, (data,))
+        os.utime(place, ns=(deleted_at, deleted_at))
+
+    def purge(self, session_id: str) -> None:
+        """Remove a session, its own file last, so that a kill leaves it to be purged."""
+        if not self.has(session_id):
+            raise not_found(session_id, trashed=True)
+        with self._index:
+            beside = [self.path / f"{session_id}.corrupt"]
+            if not self._live.has(session_id):
+                beside.append(self._live.path / f"{session_id}.corrupt")
+            for path in (*beside, self.archive(session_id), self.file(session_id)):
+                self._remove(path)
+            disk.sync_folder(self.path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk.store_error("removed", path, error) from error

@@ -1,0 +1,147 @@
+"""Reading the environment's folder: `read_file` and `list_files`, confined to it."""
+
+import stat
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+from prompt_objects.errors import ToolError
+from prompt_objects.runtime.context import Context
+from prompt_objects.tools.decorator import tool
+from prompt_objects.tools.path_guard import PathGuard
+from prompt_objects.tools.truncation import FOLDER, is_saved_result, saved_results
+
+__all__ = [
+    "FILE_TOOLS",
+    "FilePath",
+    "FolderPath",
+    "list_files",
+    "read_file",
+]
+
+MOST_CHARACTERS = 50_000
+MOST_BYTES = 10_000_000
+MOST_RESULT_BYTES = 100_000_000
+MOST_ENTRIES = 500
+FilePath: TypeAlias = Annotated[str, Meta(min_length=1, description="Path relative to the environment's folder")]
+FolderPath: TypeAlias = Annotated[
+    str, Meta(min_length=1, description="Folder, relative to the environment's; '.' by default")
+]
+
+
+@tool
+def read_file(
+    path: FilePath,
+    start_line: Annotated[int, Meta(ge=1, description="First line to return; 1 by default")] = 1,
+    start_column: Annotated[int, Meta(ge=1, description="First character of that line to return; 1 by default")] = 1,
+    *,
+    context: Context,
+) -> str:
+    """Read a text file of the environment's folder, or go on with a result that was too long to be shown."""
+    if is_saved_result(path):
+        kept = saved_results(context)
+        return text_from(
+            kept, path.removeprefix(f"{FOLDER}/"), start_line, start_column, most_bytes=MOST_RESULT_BYTES
+        )
+    return text_from(PathGuard.of(context), path, start_line, start_column)
+
+
+@tool
+def list_files(
+    path: FolderPath = ".",
+    recursive: Annotated[bool, Meta(description="Also list what is in the folders below")] = False,  # noqa: FBT002
+    *,
+    context: Context,
+) -> str:
+    """List the files and folders in a folder of the environment."""
+    return listing(PathGuard.of(context), path, recursive=recursive)
+
+
+FILE_TOOLS = (read_file, list_files)
+
+
+def text_from(
+    within: PathGuard, path: str, start_line: int = 1, start_column: int = 1, *, most_bytes: int = MOST_BYTES
+) -> str:
+    """Return a text file from a place on, at most `MOST_CHARACTERS`, saying so where there is more."""
+    data = within.read(path, most_bytes)
+    if b"\0" in data[:8192]:
+        return f"{path} is a binary file of {len(data):,} bytes; it cannot be shown as text."
+    try:
+        lines = data.decode("utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError:
+        return f"{path} is not UTF-8 text ({len(data):,} bytes); it cannot be shown."
+    if start_line > len(lines):
+        raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is behind its end.")
+    first = lines[start_line - 1]
+    if start_column > max(len(first), 1):
+        raise ToolError(
+            f"Line {start_line} has {len(first)} characters; start_column {start_column} is behind its end."
+        )
+    return _that_fits(lines, start_line, start_column) or f"{path} is empty."
+
+
+def _that_fits(lines: list[str], start_line: int, start_column: int) -> str:
+    """Join the lines that fit; a single line that does not is cut, so that there is always a way on."""
+    first = lines[start_line - 1][start_column - 1 :]
+    if len(first) > MOST_CHARACTERS:
+        left = f"[{len(first) - MOST_CHARACTERS:,} characters of line {start_line} are left"
+        way = f"start_line {start_line}, start_column {start_column + MOST_CHARACTERS}"
+        return f"{first[:MOST_CHARACTERS]}\n{left}; go on with {way}]"
+    shown, room = [first], MOST_CHARACTERS - len(first)
+    for line in islice(lines, start_line, None):
+        if (room := room - len(line) - 1) < 0:
+            end = start_line - 1 + len(shown)
+            shown.append(f"[{len(lines) - end:,} of {len(lines):,} lines are left; go on with start_line {end + 1}]")
+            break
+        shown.append(line)
+    return "\n".join(shown)
+
+
+def listing(within: PathGuard, path: str = ".", *, recursive: bool = False) -> str:
+    """Return the names in a folder, one a line: folders end in `/`, files are followed by their size."""
+    target = within.resolve(path)
+    if not target.is_dir():
+        raise ToolError(f"There is no folder {path!r}.")
+    entries = islice(_walk(target, within.identities()) if recursive else _visible(target), MOST_ENTRIES + 1)
+    lines = [_described(entry, target) for entry in entries]
+    if len(lines) > MOST_ENTRIES:
+        lines[-1] = f"[more than {MOST_ENTRIES} entries; list a folder below]"
+    return "\n".join(lines) or f"{path} is empty."
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
+
+
+def _walk(folder: Path, private: list[tuple[int, int]]) -> Iterator[Path]:
+    """Yield everything below, a folder before what is in it, which is left out of private ones and behind links."""
+    for entry in _visible(folder):
+        yield entry
+        if entry.is_dir() and not entry.is_symlink() and _identity(entry) not in private:
+            yield from _walk(entry, private)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
+    return status.st_dev, status.st_ino
+
+
+def _described(entry: Path, base: Path) -> str:
+    name = entry.relative_to(base).as_posix()
+    try:
+        status = entry.lstat()
+    except OSError:
+        return name
+    if stat.S_ISLNK(status.st_mode):
+        return f"{name} (link)"
+    return f"{name}/" if stat.S_ISDIR(status.st_mode) else f"{name} ({status.st_size:,} bytes)"

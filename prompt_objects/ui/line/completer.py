@@ -1,0 +1,112 @@
+"""Completion of commands and of what may stand behind them."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.command import Command, Parameter
+from prompt_objects.chat.commands import all_commands
+from prompt_objects.errors import StoreError
+from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.ui.render.sanitize import clean_line
+from prompt_objects.ui.render.text import fit
+from prompt_objects.utils.concurrency import fail_fast
+from prompt_objects.utils.text import pluralize, time_ago
+
+__all__ = [
+    "CommandCompleter",
+]
+
+MOST = 200
+"""As many sessions as are offered at once; one more letter narrows them down."""
+META_WIDTH = 90
+
+
+class CommandCompleter(Completer):
+    """Offers commands, and what they take, for lines that begin with /, and prompt objects after an @."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        """Yield what the line may go on with."""
+        typed = document.text_before_cursor
+        if typed.startswith("@") and " " not in typed:
+            for name, po in self._chat.environment.objects.items():
+                if name.startswith(typed[1:]):
+                    yield _completion(f"{name} ", typed[1:], f"@{name}", po.description)
+        if not typed.startswith("/") or "\n" in typed:
+            return
+        typed = typed[1:]
+        for name, command in all_commands().items():
+            if name.startswith(typed):
+                text = f"{name} " if command.parameters else name
+                yield _completion(text, typed, f"/{name}", command.summary)
+        for name, command in all_commands().items():
+            if typed.startswith(f"{name} ") and not _longer(name, typed):
+                yield from self._arguments(command, typed[len(name) + 1 :], complete_event)
+
+    def _arguments(self, command: Command, rest: str, event: CompleteEvent) -> Iterator[Completion]:
+        rest = rest.lstrip()
+        for parameter in command.parameters[:-1]:
+            word, space, behind = rest.partition(" ")
+            if not space:
+                yield from self._values(parameter, rest, event)
+                return
+            if word in parameter.choices or parameter.required:
+                rest = behind.lstrip()
+        if command.parameters:
+            yield from self._values(command.parameters[-1], rest, event)
+
+    def _values(self, parameter: Parameter, typed: str, event: CompleteEvent) -> Iterator[Completion]:
+        if parameter.kind == "path":
+            yield from self._paths.get_completions(Document(typed), event)
+            return
+        offered = 0
+        for value, meta in self._candidates(parameter):
+            if value.casefold().startswith(typed.casefold()):
+                yield _completion(value, typed, value, meta)
+                offered += 1
+                if offered == MOST:
+                    return
+
+    def _candidates(self, parameter: Parameter) -> Iterator[tuple[str, str]]:
+        environment = self._chat.environment
+        match parameter.kind:
+            case "choice":
+                yield from ((choice, "") for choice in parameter.choices)
+            case "session" | "trashed":
+                for info in self._sessions(trashed=parameter.kind == "trashed"):
+                    yield info.name, f"{pluralize(info.message_count, 'message')}, {time_ago(info.updated_at)}"
+            case "object":
+                yield from ((name, po.description) for name, po in environment.objects.items())
+            case "command":
+                yield from ((name, command.summary) for name, command in all_commands().items())
+            case "model":
+                yield from ((name, model.model) for name, model in environment.config.models.items())
+                yield "rehearsal", "no model: answers from the definition, offline"
+            case _:
+                return
+
+    def _sessions(self, *, trashed: bool) -> list[SessionInfo]:
+        """Return the sessions that there are; none where they cannot be had at once."""
+        with fail_fast(), suppress(StoreError):
+            return self._chat.trash() if trashed else self._chat.sessions()
+        return []
+
+
+def _longer(name: str, typed: str) -> bool:
+    """Whether a command of more words is being typed, such as `session new` where `session` is one as well."""
+    return any(
+        other != name and other.startswith(f"{name} ") and typed.startswith(f"{other} ") for other in all_commands()
+    )
+
+
+def _completion(text: str, typed: str, display: str, meta: str) -> Completion:
+    return Completion(
+        text, start_position=-len(typed), display=clean_line(display), display_meta=fit(meta, META_WIDTH)
+    )

@@ -1,0 +1,212 @@
+"""Markdown as styled lines. rich and markdown-it are imported at the first use, not before."""
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prompt_objects.ui.render.sanitize import clean, clean_line
+from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.render.text import hard_wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from rich.console import Console
+    from rich.segment import Segment
+    from rich.style import Style
+
+__all__ = [
+    "LARGE",
+    "block_starts",
+    "ending",
+    "render",
+    "warm_up",
+]
+
+MIN_WIDTH = 8
+LARGE = 20_000
+"""Characters of one block beyond which it is drawn as it is written: to draw it as Markdown would take too long."""
+HIGHLIGHTED = 10_000
+"""The same for colours in code, which take longer still."""
+LONG_LINE = 300
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
+_BRIGHT = (*(f"bright{name}" for name in ("black", "red", "green", "yellow", "blue", "magenta", "cyan")), "white")
+_LOOKS = {
+    "markdown.h2": "bold underline",
+    "markdown.h3": "bold",
+    "markdown.h4": "bold",
+    "markdown.h5": "bold",
+    "markdown.h6": "bold",
+    "markdown.code": "bold cyan",
+    "markdown.block_quote": "italic",
+    "markdown.hr": "bright_black",
+    "markdown.item.bullet": "none",
+    "markdown.item.number": "none",
+    "markdown.table.header": "bold",
+    "markdown.table.border": "bright_black",
+}
+
+
+def render(text: str, width: int) -> list[Line]:
+    """Draw Markdown in lines of at most `width` cells; nothing in it can do more than be shown.
+
+    Links show their address behind them. HTML is shown as it is written, and so is a text that is `LARGE`.
+    """
+    if len(text) > LARGE:
+        return [[("", line)] if line else [] for line in hard_wrap(text.strip("\n"), max(width, MIN_WIDTH))]
+    tokens = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
+    lines: list[Line] = []
+    for block in _blocks(tokens):
+        drawn = _drawn(block, max(width, MIN_WIDTH))
+        lines += [[], *drawn] if lines and drawn else drawn
+    return lines
+
+
+def block_starts(text: str) -> list[int]:
+    """Return the numbers of the lines, counted from 0, at which the top-level blocks of a text begin."""
+    tokens = _block_parser().parse(text)
+    return [token.map[0] for token in tokens if token.level == 0 and token.map and token.nesting >= 0]
+
+
+def ending(text: str, lines: int) -> str:
+    """Return the last lines of one block, in a form that still looks like its end."""
+    if text.count("\n") < lines and len(text) <= lines * LONG_LINE:
+        return text
+    opening, _, _ = text.partition("\n")
+    kept = text[-lines * LONG_LINE :].split("\n")[-lines:]
+    return "\n".join([opening, *kept] if _FENCE.match(opening) and opening not in kept else kept)
+
+
+def warm_up() -> None:
+    """Import and set up what the first message needs, which takes about 0.1 s; for a background thread."""
+    render("`one` **two**\n\n```python\nthree\n```", 40)
+
+
+@cache
+def _console() -> "Console":
+    import io
+
+    from rich.console import Console
+    from rich.theme import Theme
+
+    return Console(
+        file=io.StringIO(), force_terminal=True, legacy_windows=False, theme=Theme(_LOOKS), _environ={}, width=80
+    )
+
+
+@cache
+def _parser() -> "MarkdownIt":
+    """Make a parser that leaves no text out: HTML and link definitions stay in sight."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    return parser.disable(["reference", "html_block"])
+
+
+@cache
+def _block_parser() -> "MarkdownIt":
+    """Make the same parser, to find blocks only."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.disable(["reference", "html_block"])
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def _blocks(tokens: "Sequence[Token]") -> "Iterator[list[Token]]":
+    """Group the tokens by top-level blocks."""
+    block: list[Token] = []
+    for token in tokens:
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield block
+            block = []
+
+
+def _drawn(block: "list[Token]", width: int) -> list[Line]:
+    from rich.markdown import Markdown
+    from rich.segment import Segment
+
+    document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
+    document.parsed = block
+    options = _console().options.update(width=width)
+    return _trimmed([_as_line(line) for line in Segment.split_lines(_console().render(document, options))])
+
+
+def _plainer(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
+    """Clean what entities and escapes were decoded to, and turn links and images into text."""
+    for token in tokens:
+        token.content = clean(token.content)
+        if token.tag == "h1":
+            token.tag = "h2"  # rich would centre it
+        if token.type == "fence" and not highlight:
+            token.info = "text"
+        if token.children:
+            token.children = _plainer_inline(token.children)
+    return list(tokens)
+
+
+def _plainer_inline(children: "Sequence[Token]") -> "list[Token]":
+    from markdown_it.token import Token
+
+    plainer: list[Token] = []
+    addresses: list[str] = []
+
+    def add(text: str) -> None:
+        plainer.append(Token("text", "", 0, content=clean_line(text if plainer else text.lstrip())))
+
+    for token in children:
+        if token.type == "link_open":
+            addresses.append("" if token.markup == "autolink" else str(token.attrs.get("href", "")))
+        elif token.type == "link_close":
+            address = addresses.pop()
+            if address and not (plainer and plainer[-1].content == address):
+                add(f" ({address})")
+        elif token.type == "image":
+            add(f"{token.content} ({token.attrs.get('src', '')})")
+        else:
+            token.content = clean_line(token.content)
+            plainer.append(token)
+    return plainer
+
+
+def _as_line(segments: "Sequence[Segment]") -> Line:
+    return [(_style_string(segment.style), clean_line(segment.text)) for segment in segments if not segment.control]
+
+
+@cache
+def _style_string(style: "Style | None") -> str:
+    """Translate a style of rich's into prompt_toolkit's words."""
+    if style is None:
+        return ""
+    words = [word for word in ("bold", "dim", "italic", "underline", "strike", "reverse") if getattr(style, word)]
+    if style.color and not style.color.is_default:
+        number = style.color.number
+        if number is not None and number < len(_COLOURS) + len(_BRIGHT):
+            words.append(f"ansi{(*_COLOURS, *_BRIGHT)[number]}")
+        else:
+            words.append(style.color.get_truecolor().hex)
+    return " ".join(words)
+
+
+def _trimmed(lines: list[Line]) -> list[Line]:
+    """Drop blank lines around, and the spaces that fill a line up, so that copying copies the text."""
+    lines = [_without_filling(line) for line in lines]
+    while lines and not lines[0]:
+        lines.pop(0)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _without_filling(line: Line) -> Line:
+    line = list(line)
+    while line:
+        style, text = line.pop()
+        if stripped := text.rstrip():
+            return [*line, (style, stripped)]
+    return []

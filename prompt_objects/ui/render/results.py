@@ -1,0 +1,81 @@
+"""What a command resulted in, drawn."""
+
+from prompt_toolkit.utils import get_cwidth
+
+from prompt_objects.chat.results import (
+    CommandResult,
+    Confirm,
+    Document,
+    Send,
+    ShowTrace,
+    Switched,
+    Table,
+    Text,
+    Watch,
+)
+from prompt_objects.ui.render import text as drawing
+from prompt_objects.ui.render.sanitize import clean_line
+from prompt_objects.ui.render.style import Line
+
+__all__ = [
+    "draw",
+]
+
+_GAP = "  "
+
+
+def draw(outcome: CommandResult, width: int) -> list[Line]:
+    """Draw an outcome; those that are only something to do have no lines."""
+    match outcome:
+        case Text() | Switched() | Confirm() | Send() | Watch():
+            return drawing.paragraph(outcome.text, width)
+        case Table():
+            return _table(outcome, width)
+        case Document():
+            from prompt_objects.ui.render.markdown import render
+
+            return render(outcome.markdown, width)
+        case ShowTrace():
+            from prompt_objects.ui.render.trace import traced
+
+            return traced(outcome.trace, width)
+        case _:
+            return []
+
+
+def _table(table: Table, width: int) -> list[Line]:
+    """Draw a table whose columns are as wide as they need, the widest ones cut where the screen is too narrow."""
+    cells = [[clean_line(cell) for cell in row] for row in table.rows]
+    heads = [clean_line(column) for column in table.columns]
+    rows = [heads, *cells] if any(heads) else cells
+    lines: list[Line] = [[("class:title", clean_line(table.title))]]
+    if not cells:
+        return [*lines, [("class:hint", "  none")]]
+    widths = _fitted([max(map(get_cwidth, column)) for column in zip(*rows, strict=True)], width - len(_GAP))
+    for number, row in enumerate(rows):
+        index = number - (len(rows) - len(cells))
+        style = "class:title" if index < 0 else "class:current" if index == table.mark else ""
+        lead = "* " if index == table.mark and index >= 0 else "  "
+        texts = (_padded(cell, column) for cell, column in zip(row, widths, strict=True) if column > 0)
+        lines.append([(style, (lead + _GAP.join(texts)).rstrip())])
+    return lines
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Take cells from the widest column until all fit; where even that is too much, leave out the last ones."""
+    smallest = 6
+    while sum(widths) + len(_GAP) * (sum(w > 0 for w in widths) - 1) > room:
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        if widths[widest] > smallest:
+            widths[widest] -= 1
+            continue
+        shown = [index for index, column in enumerate(widths) if column > 0]
+        if len(shown) <= 1:
+            break
+        widths[shown[-1]] = 0
+    return widths
+
+
+def _padded(text: str, width: int) -> str:
+    text = drawing.fit(text, width)
+    return text + " " * (width - get_cwidth(text))

@@ -1,0 +1,68 @@
+"""Making text safe to show: whatever it holds, it cannot move the cursor or pass for something else.
+
+It is for showing only; what is stored stays as it came.
+"""
+
+import re
+
+__all__ = [
+    "clean",
+    "clean_line",
+    "visible",
+]
+
+# Whole sequences go without a trace; what is left of broken ones is made visible below.
+_SEQUENCES = re.compile(
+    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard
+    r"|\x1b[P_^X][^\x1b\n]*\x1b\\"  # DCS and the like
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor
+    r"|\x1b[ -/]+[0-~]"  # character sets
+)
+_NEWLINES = re.compile("\r\n?|[\u2028\u2029]")
+_SUSPECT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufe00-\ufe0e\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+# Joiners belong between letters of some scripts and between emoji; elsewhere they only hide.
+_LONE_JOINERS = re.compile("(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])")
+_REPLACEMENT = "\ufffd"
+_INVISIBLE = [0xAD, 0x34F, *range(0x180B, 0x1810), 0x200B, 0x200E, 0x200F, 0x61C, 0xFEFF]
+_INVISIBLE += [*range(0x2060, 0x2066), *range(0x206A, 0x2070), *range(0xFE00, 0xFE0F), *range(0xFFF9, 0xFFFC)]
+_INVISIBLE += range(0xE0000, 0xE1000)
+_REORDERING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_TABLE: dict[int, str] = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if code != ord("\n")},
+    0x7F: "\u2421",
+    **dict.fromkeys(range(0x80, 0xA0), _REPLACEMENT),
+    **dict.fromkeys(_REORDERING, _REPLACEMENT),
+    **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT),
+    **dict.fromkeys(_INVISIBLE, ""),
+}
+# In a text that is being edited nothing is left out: what is hidden or breaks the line shows where it is.
+_VISIBLE = {code: sign or _REPLACEMENT for code, sign in _TABLE.items() if code != ord("\t")}
+_VISIBLE |= dict.fromkeys((0x2028, 0x2029), _REPLACEMENT)
+
+
+def clean(text: str) -> str:
+    """Return the text without anything that a terminal, or a reader's eye, takes for an instruction.
+
+    Lines stay lines and tabs become spaces. Control characters are shown as pictures such as ␛, and what
+    reorders or hides text as � or not at all.
+    """
+    text = text.expandtabs(4)
+    if not _SUSPECT.search(text) and not _NEWLINES.search(text):
+        return text
+    text = _NEWLINES.sub("\n", _SEQUENCES.sub("", text)).translate(_TABLE)
+    return _LONE_JOINERS.sub("", text)
+
+
+def clean_line(text: str) -> str:
+    """Return the text cleaned, and on one line."""
+    return clean(text).replace("\n", " ")
+
+
+def visible(line: str) -> str:
+    """Return a line of which every character can be seen, and is one character still."""
+    if not _SUSPECT.search(line) and not _NEWLINES.search(line):
+        return line
+    return _LONE_JOINERS.sub(_REPLACEMENT, line.translate(_VISIBLE))

@@ -1,0 +1,284 @@
+"""The slash commands, by what is typed and what comes of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from prompt_objects.chat import commands
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Switched, Table, Text
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
+from tests.support.environments import make_house
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Chat]:
+    with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as environment:
+        po = environment["scout"]
+        yield Chat(environment, po, po.session_manager.current())
+
+
+def run(chat: Chat, line: str, kind: type[T]) -> T:
+    """Carry out a line of which an outcome of that kind is expected."""
+    outcome = commands.run(chat, line)
+    assert isinstance(outcome, kind)
+    return outcome
+
+
+def names(chat: Chat) -> list[str]:
+    return sorted(info.name for info in chat.sessions())
+
+
+def test_every_command_says_what_it_does() -> None:
+    for name, command in commands.all_commands().items():
+        assert command.name == name
+        assert command.summary.endswith("."), name
+
+
+def test_sessions_are_listed_with_the_current_one_marked(chat: Chat) -> None:
+    commands.run(chat, "/session new Notes")
+    table = run(chat, "/sessions", Table)
+    assert [row[0] for row in table.rows] == ["Notes", "Default"]
+    assert table.mark == 0
+
+
+def test_a_new_session_is_the_current_one_and_names_may_have_spaces(chat: Chat) -> None:
+    assert isinstance(commands.run(chat, "/session new  My  notes "), Switched)
+    assert chat.session.name == "My  notes"
+    assert chat.manager.current().id == chat.session.id
+
+
+def test_a_new_session_needs_no_name(chat: Chat) -> None:
+    commands.run(chat, "/session new")
+    assert chat.session.name == "Session 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [("/session truncate", "a number of messages"), ("/session rename", "a name"), ("/po", "a name")],
+)
+def test_what_is_missing_is_said_in_words(chat: Chat, line: str, missing: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, line)
+    assert str(caught.value) == f"{line} needs {missing}."
+    assert caught.value.hint.startswith(f"Usage: {line} <")
+
+
+def test_rename_switch_and_duplicate(chat: Chat) -> None:
+    commands.run(chat, "/session rename Travel plans")
+    assert chat.session.name == "Travel plans"
+    commands.run(chat, "/session duplicate")
+    assert chat.session.name == "Travel plans copy"
+    commands.run(chat, "/session switch Travel plans")
+    assert chat.session.name == "Travel plans"
+
+
+def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat: Chat) -> None:
+    commands.run(chat, "/session new Notes")
+    with pytest.raises(NameTaken) as caught:
+        commands.run(chat, "/session rename Default")
+    assert caught.value.suggestion == "Default 2"
+    assert chat.session.name == "Notes"
+    with pytest.raises(InvalidName):
+        commands.run(chat, "/session rename a\x1b[31mb")
+
+
+def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
+    commands.run(chat, "/session new Notes")
+    question = run(chat, "/session delete", Confirm)
+    assert "Notes (0 messages)" in question.text
+    assert names(chat) == ["Default", "Notes"]
+    assert isinstance(question.yes(), Switched)
+    assert chat.session.name == "Default"
+    assert names(chat) == ["Default"]
+    commands.run(chat, "/session restore")
+    assert chat.session.name == "Notes"
+
+
+def test_deleting_another_session_stays_where_one_is(chat: Chat) -> None:
+    commands.run(chat, "/session new Notes")
+    question = run(chat, "/session delete Default", Confirm)
+    assert isinstance(question.yes(), Text)
+    assert chat.session.name == "Notes"
+
+
+def test_export_writes_markdown_and_json_and_overwrites_nothing(chat: Chat, tmp_path: Path) -> None:
+    chat.session.append({"role": "user", "content": "Hello there"})
+    said = run(chat, "/session export", Text)
+    written = next((chat.environment.data_dir / "exports").iterdir())
+    assert str(written) in said.text
+    assert "Hello there" in written.read_text()
+    assert written.stat().st_mode & 0o777 == 0o600
+    commands.run(chat, f"/session export json {tmp_path / 'a b.json'}")
+    assert json.loads((tmp_path / "a b.json").read_text())["history"][0]["content"] == "Hello there"
+    with pytest.raises(UsageError, match="exists already"):
+        commands.run(chat, f"/session export json {tmp_path / 'a b.json'}")
+
+
+def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat: Chat, tmp_path: Path) -> None:
+    commands.run(chat, f"/session export {tmp_path / 'x.md'}")
+    assert (tmp_path / "x.md").exists()
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, "/session export jsn x")
+    assert "json" in caught.value.hint
+
+
+def test_objects_and_moving_between_them(chat: Chat) -> None:
+    table = run(chat, "/objects", Table)
+    assert [row[0] for row in table.rows] == ["boss", "helper", "scout"]
+    assert table.mark == 2
+    commands.run(chat, "/po boss")
+    assert (chat.po.name, chat.session.po_name, chat.session.name) == ("boss", "boss", "Default")
+    assert chat.environment.current_object.name == "boss"
+
+
+def test_a_faulty_object_is_shown_as_faulty_and_the_others_work(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "helper.yaml").write_text("name: helper\nprompt: Hi\ncolour: red\n")
+    table = run(chat, "/objects", Table)
+    assert "faulty" in table.rows[1][1]
+    assert "colour" in table.rows[1][1]
+    assert "faulty" not in table.rows[0][1]
+
+
+def test_the_model_can_be_changed_for_all(chat: Chat) -> None:
+    assert "rehearsal" in run(chat, "/model", Text).text
+    commands.run(chat, "/model some-model")
+    assert chat.model == "some-model"
+
+
+def test_help_retry_and_quit(chat: Chat) -> None:
+    assert "/session new" in run(chat, "/help", Document).markdown
+    assert isinstance(commands.run(chat, "/help session delete"), Document)
+    assert isinstance(commands.run(chat, "/retry"), Retry)
+    assert isinstance(commands.run(chat, "/quit"), Quit)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("/sesions", "/sessions"),
+        ("/session swich x", "switch"),
+        ("/session qqq", "/session new"),
+        ("/po boos", "boss"),
+        ("/session switch defualt", "Default"),
+        ("/help sesion", "/session"),
+        ("/", "/help"),
+    ],
+)
+def test_a_slip_names_the_nearest(chat: Chat, line: str, hint: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        commands.run(chat, line)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("line", ["/quit now", "/session rename", "/po", "/session switch"])
+def test_too_much_or_too_little_tells_the_usage(chat: Chat, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, line)
+    assert "Usage: /" in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x.md", "a\0b.md", "no/such/folder.md"])
+def test_a_path_that_cannot_be_written_is_an_error_in_words(chat: Chat, path: str) -> None:
+    with pytest.raises(PromptObjectsError):
+        commands.run(chat, f"/session export json {path}")
+
+
+def test_an_object_whose_file_is_gone_is_listed_no_more_and_cannot_be_gone_to(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "scout.yaml").unlink()
+    assert run(chat, "/objects", Table).mark is None
+    commands.run(chat, "/po boss")
+    with pytest.raises(NotFound):
+        commands.run(chat, "/po scout")
+
+
+def test_a_model_that_cannot_be_had_changes_nothing(tmp_path: Path) -> None:
+    environ = {"OPENAI_BASE_URL": "no url", "PROMPT_OBJECTS_MODEL": "rehearsal"}
+    with Environment.open(make_house(tmp_path), environ=environ) as environment:
+        chat = Chat(environment, environment["scout"], environment["scout"].session_manager.current())
+        with pytest.raises(PromptObjectsError):
+            commands.run(chat, "/model other")
+        assert "rehearsal" in run(chat, "/model", Text).text
+
+
+def said(chat: Chat, *texts: str) -> None:
+    chat.session.append(*({"role": "user", "content": text} for text in texts))
+
+
+def test_what_was_cut_off_comes_back_by_undo(chat: Chat) -> None:
+    said(chat, "one", "two", "three")
+    assert "2 messages now" in run(chat, "/session truncate 2", Switched).text
+    assert chat.session.message_count == 2
+    assert "/undo brings back 2 messages" in run(chat, "/session clear", Switched).text
+    assert "as it was before, 2 messages" in run(chat, "/undo", Switched).text
+    assert "as it was before, 3 messages" in run(chat, "/undo", Switched).text
+    assert [message["content"] for message in chat.session.history] == ["one", "two", "three"]
+    with pytest.raises(NotFound, match="nothing to undo"):
+        commands.run(chat, "/undo")
+
+
+def test_undo_of_another_session_stays_where_one_is_but_for_a_deleted_one(chat: Chat) -> None:
+    first = chat.session.id
+    commands.run(chat, "/session rename First")
+    commands.run(chat, "/session new Second")
+    assert "old name" in run(chat, "/undo", Text).text
+    assert chat.session.name == "Second"
+    assert chat.manager.get(first).name == "Default"
+    run(chat, "/session delete Default", Confirm).yes()
+    assert isinstance(commands.run(chat, "/undo"), Switched)
+    assert chat.session.id == first
+
+
+def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
+    for name in ("One", "Two"):
+        commands.run(chat, f"/session new {name}")
+        run(chat, "/session delete", Confirm).yes()
+    assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
+    question = run(chat, "/session purge One", Confirm)
+    assert question.text == "Remove session One from the trash for good?"
+    assert len(chat.trash()) == 2
+    question.yes()
+    assert [info.name for info in chat.trash()] == ["Two"]
+    question = run(chat, "/session purge", Confirm)
+    assert question.text == "Remove 1 session from the trash for good?"
+    assert question.yes() == Text("1 session gone for good.")
+    assert run(chat, "/session purge", Text).text == "The trash is empty."
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "messages"),
+    [
+        ("/session branch", "Default branch", 3),
+        ("/session branch 2", "Default branch", 2),
+        ("/session branch 2 Another way", "Another way", 2),
+        ("/session branch Another way", "Another way", 3),
+    ],
+)
+def test_a_branch_takes_a_number_a_name_or_both(chat: Chat, line: str, name: str, messages: int) -> None:
+    said(chat, "one", "two", "three")
+    assert isinstance(commands.run(chat, line), Switched)
+    assert (chat.session.name, chat.session.message_count) == (name, messages)
+
+
+@pytest.mark.parametrize(
+    "line", ["/session truncate", "/session truncate x", "/session truncate ²", "/session truncate 9"]
+)
+def test_a_number_that_makes_no_sense_is_refused(chat: Chat, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        commands.run(chat, line)
+    assert caught.value.hint
+
+
+def test_archive_and_backup(chat: Chat) -> None:
+    said(chat, "one")
+    assert "in the archive" in run(chat, "/session archive", Text).text
+    assert chat.session.info.archived
+    written = Path(run(chat, "/session backup", Text).text.removeprefix("Wrote "))
+    assert written.parent == chat.environment.data_dir / "backups" / "sessions"
+    assert written.exists()

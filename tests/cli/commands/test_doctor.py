@@ -1,0 +1,76 @@
+"""`prompt-objects doctor`, as a person and as a program use it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from tests.support.environments import make_house
+from tests.support.program import run
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    make_house(tmp_path)
+    with Environment.open(tmp_path) as environment:
+        session = environment["scout"].session_manager.create("Notes")
+        session.append({"role": "user", "content": "one"}, {"role": "user", "content": "two"})
+    return tmp_path
+
+
+@pytest.fixture
+def file(house: Path) -> Path:
+    (file,) = (house / ".prompt_objects" / "sessions").glob("*-*.json")
+    return file
+
+
+def test_all_is_well_is_said_in_a_line(house: Path) -> None:
+    done = run("doctor", cwd=house)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Looked at 1 session: all is well.\n", "")
+
+
+def test_what_is_wrong_is_told_then_put_right_and_then_all_is_well(house: Path, file: Path) -> None:
+    torn = file.read_bytes().rstrip()[:-60]
+    file.write_bytes(torn)
+    told = run("doctor", cwd=house)
+    assert told.returncode == 1
+    assert f"{file}: The file is cut off or damaged; it holds 1 whole message. To do:" in told.stdout
+    assert "prompt-objects doctor --repair" in told.stdout
+    assert file.read_bytes() == torn
+    mended = run("doctor", "--repair", cwd=house)
+    assert mended.returncode == 0
+    assert "Done:" in mended.stdout
+    assert "all its 1 whole messages were kept" in mended.stderr
+    assert run("doctor", cwd=house).stdout == "Looked at 1 session: all is well.\n"
+    shown = run("sessions", "show", "Notes", "--object", "scout", "--json", cwd=house)
+    assert [message["content"] for message in json.loads(shown.stdout)["history"]] == ["one"]
+
+
+def test_the_findings_are_there_for_programs(house: Path, file: Path) -> None:
+    file.write_bytes(b"")
+    found = json.loads(run("doctor", "--json", cwd=house).stdout)
+    assert set(found) == {"findings", "faults"}
+    first = found["findings"][0]
+    assert set(first) == {"place", "problem", "remedy", "session_id", "repaired"}
+    assert (first["session_id"], first["repaired"]) == (file.stem, False)
+    assert all(
+        finding["repaired"]
+        for finding in json.loads(run("doctor", "--repair", "--json", cwd=house).stdout)["findings"]
+    )
+
+
+def test_a_faulty_definition_is_told_and_is_the_persons_to_mend(house: Path) -> None:
+    (house / "objects" / "scout.yaml").write_text("name: scout\n")
+    for options in ([], ["--repair"]):
+        done = run("doctor", *options, cwd=house)
+        assert done.returncode == 1
+        assert "scout.yaml:1" in done.stdout
+        assert "1 faulty definition" in done.stdout
+
+
+def test_what_stands_in_the_way_and_is_no_file_stays_and_is_told(house: Path, file: Path) -> None:
+    (file.parent / "01920000-0000-7000-8000-000000000000.json").mkdir()
+    done = run("doctor", "--repair", cwd=house)
+    assert done.returncode == 1
+    assert "Move it away." in done.stdout

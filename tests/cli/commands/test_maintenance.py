@@ -1,0 +1,210 @@
+"""Looking after sessions from the shell: undo, trash, archive, backups, pruning, copying."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.environments import make_house
+from tests.support.program import PROGRAM, run
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """An environment with a session of two messages."""
+    house = make_house(tmp_path / "house")
+    run("sessions", "new", "Notes", "--object", "scout", cwd=house)
+    run("-p", "Hello there", "--session", "Notes", cwd=house)
+    return house
+
+
+def names(house: Path, *more: str) -> list[str]:
+    listed: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", *more, cwd=house).stdout)
+    return sorted(session["name"] for session in listed)
+
+
+def test_what_was_cut_renamed_and_deleted_is_undone(house: Path) -> None:
+    cut = run("sessions", "truncate", "Notes", "1", cwd=house)
+    assert cut.stdout.startswith("Truncated: Notes (")
+    assert cut.stderr == "Take it back with: prompt-objects sessions undo\n"
+    assert run("sessions", "undo", cwd=house).stdout == "Session Notes is as it was before, 2 messages.\n"
+    run("sessions", "clear", "Notes", cwd=house)
+    assert run("sessions", "undo", "--object", "helper", cwd=house).returncode == 2
+    run("sessions", "rename", "Notes", "Other", cwd=house)
+    run("sessions", "delete", "Other", cwd=house)
+    told = [run("sessions", "undo", cwd=house).stdout for _ in range(3)]
+    assert told == [
+        "Session Other is back, 0 messages.\n",
+        "Session Notes has its old name again.\n",
+        "Session Notes is as it was before, 2 messages.\n",
+    ]
+    nothing = run("sessions", "undo", cwd=house)
+    assert (nothing.returncode, nothing.stderr) == (2, "error: There is nothing to undo.\n")
+
+
+def test_purging_has_to_be_confirmed(house: Path) -> None:
+    run("sessions", "delete", "Notes", cwd=house)
+    refused = run("sessions", "purge", cwd=house)
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert "Notes" in run("sessions", "trash", cwd=house).stdout
+    done = run("sessions", "purge", "Notes", "--yes", cwd=house)
+    assert (done.returncode, done.stderr) == (0, "1 session gone for good.\n")
+    assert run("sessions", "purge", cwd=house).stderr == "0 sessions gone for good.\n"
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize(("typed", "left"), [("y", 0), ("", 1), ("no", 1)])
+def test_in_a_terminal_it_asks(house: Path, typed: str, left: int) -> None:
+    import pty
+
+    run("sessions", "delete", "Notes", cwd=house)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "sessions", "purge"], cwd=house, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        os.write(ours, typed.encode() + b"\n")
+        _, told = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert told.startswith(b"Remove 1 session from the trash for good? [y/N]\n")
+    assert len(json.loads(run("sessions", "trash", "--json", cwd=house).stdout)) == left
+
+
+def test_an_archived_session_goes_on(house: Path) -> None:
+    assert run("sessions", "archive", "Notes", cwd=house).stdout.startswith("Archived: Notes")
+    assert "Hello there" in run("sessions", "show", "Notes", cwd=house).stdout
+    run("-p", "More", "--session", "Notes", cwd=house)
+    (session,) = json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+    assert (session["message_count"], session["archived"]) == (4, False)
+
+
+def test_backups_are_made_listed_and_brought_back(house: Path) -> None:
+    made = run("sessions", "backup", cwd=house)
+    assert made.stderr == "1 session backed up, 0 old backups removed.\n"
+    assert run("sessions", "backup", cwd=house).stdout == ""
+    assert run("sessions", "backup", "Notes", cwd=house).stdout == made.stdout
+    name = Path(made.stdout.strip()).name
+    listed = run("sessions", "backups", cwd=house).stdout
+    assert listed.split() == [name, "2", "messages", "just", "now", "Notes"]
+    run("sessions", "delete", "Notes", cwd=house)
+    run("sessions", "purge", "--yes", cwd=house)
+    assert "not in this store" in run("sessions", "backups", cwd=house).stdout
+    assert run("sessions", "restore-backup", name, cwd=house).stdout.startswith("Restored: Notes (")
+    assert "Hello there" in run("sessions", "show", "Notes", cwd=house).stdout
+    assert run("sessions", "restore-backup", "nothing.json.gz", cwd=house).returncode == 2
+    (house / "torn.json.gz").write_bytes(Path(made.stdout.strip()).read_bytes()[:50])
+    torn = run("sessions", "restore-backup", "torn.json.gz", cwd=house)
+    assert torn.returncode == 1
+    assert "no whole backup" in torn.stderr
+
+
+def test_pruning_says_what_goes_before_and_after(house: Path) -> None:
+    run("sessions", "delete", "Notes", cwd=house)
+    (trashed,) = (house / ".prompt_objects" / "sessions" / "trash").glob("*.json")
+    moment = time.time() - 31 * 86_400
+    os.utime(trashed, (moment, moment))
+    looked = run("sessions", "prune", "--dry-run", cwd=house)
+    assert looked.stdout.startswith("from the trash  Notes (")
+    assert looked.stdout.endswith("0 empty sessions, 1 of the trash, 0 logs, 0 backups\n")
+    assert "dry run" in looked.stderr
+    assert trashed.exists()
+    assert run("sessions", "prune", cwd=house).stdout == looked.stdout
+    assert not trashed.exists()
+
+
+def test_copying_says_what_did_not_go_smoothly(house: Path, tmp_path: Path) -> None:
+    target = f"files:{tmp_path / 'target'}"
+    first = run("sessions", "copy", "--to", target, cwd=house)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout == "in all  1 copied, 0 completed, 0 same, 0 different, 0 damaged\n"
+    assert names(house, "--store", target) == ["Notes"]
+    run("sessions", "rename", "Notes", "Other", cwd=house)
+    assert run("sessions", "undo", "--store", target, cwd=house).returncode == 2
+    assert run("sessions", "undo", cwd=house).returncode == 0
+    run("-p", "Elsewhere", "--session", "Notes", "--store", target, cwd=house)
+    run("-p", "Here", "--session", "Notes", cwd=house)
+    second = run("sessions", "copy", "--to", target, cwd=house)
+    assert second.returncode == 1
+    assert second.stdout.startswith("different  Notes (")
+    back = run(
+        "sessions", "copy", "--from", target, "--to", "files:back", cwd=tmp_path, PROMPT_OBJECTS_ENV=str(house)
+    )
+    assert back.returncode == 0
+    assert (house / "back" / "sessions").is_dir()
+
+
+@pytest.mark.parametrize("url", ["files:typod", "sqlite:///typo.db", "files:objects"])
+def test_a_source_that_is_not_there_is_refused_and_not_made(house: Path, url: str) -> None:
+    before = sorted(house.rglob("*"))
+    refused = run("sessions", "copy", "--from", url, "--to", "files:target", cwd=house)
+    assert refused.returncode == 2
+    assert "has no sessions: there is no " in refused.stderr
+    assert sorted(house.rglob("*")) == before
+
+
+@pytest.mark.parametrize("urls", [("--to", "memory:"), ("--from", "memory:", "--to", "files:target")])
+def test_copying_into_what_keeps_nothing_or_out_of_it_is_refused(house: Path, urls: tuple[str, ...]) -> None:
+    refused = run("sessions", "copy", *urls, cwd=house)
+    assert refused.returncode == 2
+    assert "gone when the copying ends" in refused.stderr
+
+
+def test_a_session_with_another_name_in_the_target_is_named(house: Path) -> None:
+    run("sessions", "copy", "--to", "files:target", cwd=house)
+    run("sessions", "rename", "Notes", "Travel", cwd=house)
+    again = run("sessions", "copy", "--to", "files:target", cwd=house)
+    assert again.returncode == 0
+    assert again.stdout.startswith("renamed  Travel (")
+    assert " is called Notes there\n" in again.stdout
+
+
+def test_backups_of_sessions_of_another_store_are_not_called_lost(house: Path) -> None:
+    run("sessions", "backup", cwd=house)
+    (house / "environment.yaml").write_text("store: files:elsewhere\n")
+    assert run("sessions", "backups", cwd=house).stdout.endswith("not in this store\n")
+
+
+def test_the_store_may_be_named_in_the_file_and_on_the_line(house: Path, tmp_path: Path) -> None:
+    (house / "environment.yaml").write_text("store: files:elsewhere\n")
+    assert names(house) == []
+    run("sessions", "new", "There", "--object", "scout", cwd=house)
+    assert (house / "elsewhere" / "sessions").is_dir()
+    assert names(house, "--store", "files:.prompt_objects") == ["Notes"]
+    assert run("sessions", "list", "--store", "nowhere:x", cwd=house).returncode == 2
+
+
+def test_a_password_is_not_shown(house: Path) -> None:
+    for where in (
+        ["list", "--store", "nosuch://ann:s3cret@host/x"],
+        ["copy", "--to", "nosuch://ann:s3cret@host/x"],
+        ["list", "--store", "postgresql://ann:ab@s3cret@127.0.0.1/x"],
+        ["list", "--store", "postgresql://ann:ab@top/s3cret@127.0.0.1/x"],
+    ):
+        result = run("sessions", *where, cwd=house)
+        assert result.returncode == 2
+        assert "s3cret" not in result.stdout + result.stderr
+
+
+def test_a_session_that_is_full_says_what_to_do(house: Path) -> None:
+    (house / "environment.yaml").write_text("max_session_size: 1 kB\n")
+    result = run("-p", "x" * 2000, "--session", "Notes", cwd=house)
+    assert result.returncode == 1
+    assert "max_session_size" in result.stderr
+    assert json.loads(run("sessions", "list", "--json", cwd=house).stdout)[0]["message_count"] == 2
+
+
+def test_upkeep_in_the_background_backs_up_and_prunes_where_it_is_to_be_done(house: Path) -> None:
+    (house / "environment.yaml").write_text("prune: {at_start: true, empty_days: 1}\n")
+    code = (
+        "import sys; from prompt_objects import Environment\nwith Environment.open(sys.argv[1]) as env: env.keep_up()"
+    )
+    run("sessions", "new", "Empty", "--object", "helper", cwd=house)
+    subprocess.run([sys.executable, "-c", code, str(house)], check=True)
+    assert len(list((house / ".prompt_objects" / "backups" / "sessions").glob("*.json.gz"))) == 1
+    assert names(house) == ["Empty", "Notes"]

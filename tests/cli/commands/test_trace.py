@@ -1,0 +1,91 @@
+"""`prompt-objects trace`: what happened in a session, for people and for programs."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_objects.testing import calls
+from tests.support.documented_json import SESSION, documented
+from tests.support.environments import each_its_own, open_house
+from tests.support.paths import DOCS
+from tests.support.program import run
+
+PAGE = (DOCS / "trace.md").read_text(encoding="utf-8")
+TEAM = {
+    "boss": "name: boss\ncapabilities: [scout, read_file]\nprompt: You are boss.\n",
+    "scout": "name: scout\nprompt: You are scout.\n",
+}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    asking = calls(("scout", {"message": "Look \x1b[2J"}), ("read_file", {"path": "none"}))
+    llm = each_its_own(boss=[asking, "All done."], scout=["Seen \x1b]0;x\x07"])
+
+    async def play() -> None:
+        async with open_house(tmp_path / "house", llm, TEAM) as env:
+            await env["boss"].receive("Go")
+
+    asyncio.run(play())
+    return tmp_path / "house"
+
+
+def keys_of(lead: str) -> set[str]:
+    """Return the keys that the page lists in the table behind some words, or in the row that begins with them."""
+    section = PAGE.partition(lead)[2].lstrip()
+    if section.startswith("| key"):
+        rows = re.findall(r"^\| (.+?) \|", section.partition("\n\n")[0], re.MULTILINE)
+        return {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    row = re.sub(r"\([^)]*\)", "", section.partition("\n")[0])
+    return {"kind", *re.findall(r"`(\w+)`", row)}
+
+
+def test_the_tree_is_printed_cleaned_and_fits_the_width(house: Path) -> None:
+    for columns in ("80", "200"):
+        done = run("trace", "Default", "--object", "boss", cwd=house, COLUMNS=columns)
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = done.stdout.splitlines()
+        assert max(map(len, lines)) < int(columns)
+        assert lines[0].startswith("Default · of boss · ")
+        assert any(line.startswith("→ scout  ✓ ") for line in lines)
+        assert any(
+            re.match(r"│ \d\d:\d\d:\d\d · boss → scout · .* · scripted · \d+ tokens in, \d+ out", line)
+            for line in lines
+        )
+        assert any(line.startswith("✗ There is no file 'none'.") for line in lines)
+        assert "\x1b" not in done.stdout
+
+
+def test_programs_get_all_of_it_as_the_page_says(house: Path) -> None:
+    printed = json.loads(run("trace", "Default", "--object", "boss", "--json", cwd=house).stdout)
+    assert list(printed) == documented("A trace (")
+    assert set(printed) == keys_of("null stands for what is not known.")
+    assert list(printed["session"]) == SESSION
+    (turn,) = printed["turns"]
+    assert set(turn) == keys_of("A turn:")
+    for step in turn["steps"]:
+        assert set(step) == keys_of(f"| `{step['kind']}` |")
+    took = ["answers", "prompt_tokens", "completion_tokens", "cached_tokens", "cost"]
+    assert list(turn["own"]) == list(turn["inclusive"]) == took
+    assert (turn["own"]["answers"], turn["inclusive"]["answers"]) == (2, 3)
+    scout = next(step for step in turn["steps"] if step["kind"] == "call" and step["name"] == "scout")
+    assert scout["result"] == "Seen \x1b]0;x\x07"
+    (below,) = scout["turns"]
+    assert (below["asker"], below["object"], below["parent"]) == ("boss", "scout", turn["run"])
+
+
+def test_what_was_said_in_another_process_is_there_when_it_ended(tmp_path: Path, house: Path) -> None:
+    run("-p", "Hello", "--object", "scout", "--session", "Default (boss)", cwd=house)
+    printed: dict[str, Any] = json.loads(run("trace", "Default (boss)", "--json", cwd=house).stdout)
+    assert [(turn["run"] is None, turn["asker"]) for turn in printed["turns"]] == [(False, "boss"), (False, None)]
+
+
+def test_a_session_that_there_is_not_is_wrong_usage(house: Path) -> None:
+    done = run("trace", "Nowhere", cwd=house)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert run("trace", cwd=house).returncode == 2

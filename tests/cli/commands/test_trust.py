@@ -1,0 +1,80 @@
+"""From the shell: code of an environment, and tools that would ask, need a person's word."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import make_house
+from tests.support.program import run
+
+CODE = '''
+from prompt_objects import tool
+
+@tool
+def shout(text: str) -> str:
+    """Say it loudly."""
+    return text.upper()
+'''
+OBJECTS = {
+    "loud": "name: loud\ncapabilities: [shout]\nprompt: Shout.\n",
+    "scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n",
+}
+WRITE = 'call write_file {"path": "a.txt", "content": "Hello"}'
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    make_house(tmp_path, OBJECTS)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "loud.py").write_text(CODE)
+    return tmp_path
+
+
+def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> None:
+    state = {"XDG_STATE_HOME": str(house / "state"), "HOME": str(house)}
+    assert "there is no such tool" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stderr
+    assert run("trust", cwd=house, **state).returncode == 2  # nobody there to be asked
+    trusted = run("trust", "--yes", cwd=house, **state)
+    assert "loud.py" in trusted.stdout
+    assert "Trusted, until anything of it changes." in trusted.stdout
+    assert "You trust this as it is." in run("trust", cwd=house, **state).stdout
+    assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stdout
+    (house / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
+    assert run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).returncode == 1
+
+
+def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(house: Path) -> None:
+    refused = run("-p", WRITE, "chat", "scribe", cwd=house)
+    assert refused.returncode == 0
+    assert "needs a person's approval" in refused.stdout + refused.stderr
+    assert not (house / "a.txt").exists()
+    misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=house)
+    assert misspelt.returncode == 2
+    assert "--allow wirte_file: there is no tool of that name.\nDid you mean 'write_file'?" in misspelt.stderr
+    assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=house).returncode == 0
+    assert (house / "a.txt").read_text() == "Hello"
+
+
+def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    told = run("trust", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "There is nothing to trust" in told.stdout
+
+
+def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_is_written(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    (tmp_path / "servers").mkdir()
+    (tmp_path / "servers" / "x.py").write_text("")
+    (tmp_path / "servers" / "y.py").write_text("")
+    given = "{PYTHONPATH: servers, TOKEN: '${TOKEN}'}"
+    server = f"{{command: python, args: [servers/x.py], env: {given}}}"
+    (tmp_path / "environment.yaml").write_text(f"mcp_servers: {{own: {server}}}\n")
+    state = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), "TOKEN": "sk-secret"}
+    told = run("trust", "--yes", cwd=tmp_path, **state).stdout
+    assert "own: python servers/x.py (is given PYTHONPATH=servers, TOKEN=${TOKEN})" in told
+    assert "2 files in all, with those beside and below" in told
+    assert "sk-secret" not in told
+    assert "You trust this as it is." in run("trust", cwd=tmp_path, **state).stdout
+    (tmp_path / "servers" / "y.py").write_text("changed")
+    assert "You trust this as it is." not in run("trust", cwd=tmp_path, **state).stdout

@@ -1,0 +1,145 @@
+"""Two programs at one session, from the shell: refused, waiting, in a branch, or looking on."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.documented_json import documented
+from tests.support.environments import make_house
+from tests.support.other_process import Elsewhere
+from tests.support.program import PROGRAM, run
+
+ASK = ("-p", "Me too", "--session", "Notes", "--object", "scout")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    return make_house(tmp_path / "house")
+
+
+@pytest.fixture
+def key(house: Path) -> str:
+    made = run("sessions", "new", "Notes", "--object", "scout", "--json", cwd=house)
+    return str(json.loads(made.stdout)["id"])
+
+
+@pytest.fixture
+def other(house: Path, key: str) -> Iterator[Elsewhere]:
+    with Elsewhere(house, key) as other:
+        yield other
+
+
+def said(house: Path, key: str) -> list[str]:
+    shown = json.loads(run("sessions", "show", key, "--json", cwd=house).stdout)
+    return [message["content"] for message in shown["history"]]
+
+
+def test_a_session_in_use_is_try_again_later_and_says_whose_it_is(house: Path, key: str, other: Elsewhere) -> None:
+    refused = run(*ASK, cwd=house)
+    error, hint = refused.stderr.splitlines()
+    assert (refused.returncode, refused.stdout) == (75, "")
+    assert error.startswith('error: "Notes" is in use by ')
+    assert f"(process {other.pid} on " in error
+    assert hint.endswith(f"prompt-objects sessions watch {key}")
+    assert said(house, key) == ["From elsewhere"]
+
+
+def test_waiting_sends_the_message_when_the_session_is_free(house: Path, key: str, other: Elsewhere) -> None:
+    with subprocess.Popen(
+        [*PROGRAM, *ASK, "--model", "rehearsal", "--wait"],
+        cwd=house, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as waiting:  # fmt: skip
+        assert waiting.stderr
+        assert waiting.stdout
+        assert waiting.stderr.readline().endswith("Waiting.\n")
+        other.answer("An answer")
+        assert waiting.stderr.readline() == "! From elsewhere: 1 message\n"
+        assert "rehearsal" in waiting.stdout.read()
+    assert said(house, key)[:3] == ["From elsewhere", "An answer", "Me too"]
+
+
+def test_waiting_has_an_end_and_then_a_branch_goes_on(house: Path, key: str, other: Elsewhere) -> None:
+    assert run(*ASK, "--wait", "0", cwd=house).returncode == 75
+    branched = run(*ASK, "--wait", "1", "--branch", "--json", cwd=house)
+    assert branched.returncode == 0
+    assert branched.stderr.splitlines()[-1].endswith("Going on in: Notes branch")
+    assert json.loads(branched.stdout)["session"]["name"] == "Notes branch"
+    assert said(house, "Notes branch")[0] == "Me too"
+    other.answer("An answer")
+    assert said(house, key) == ["From elsewhere", "An answer"]
+
+
+@pytest.mark.parametrize("option", ["--wait", "--branch", "--wait=5"])
+def test_without_a_message_there_is_nothing_to_wait_with(house: Path, option: str) -> None:
+    refused = run("chat", option, cwd=house)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "go with a message" in refused.stderr
+
+
+class Watching:
+    """`sessions watch` as a process, and the lines that it printed so far."""
+
+    def __init__(self, house: Path, *arguments: str) -> None:
+        self.out = house / "out"
+        with self.out.open("w") as out:
+            self.process = subprocess.Popen(
+                [*PROGRAM, "sessions", "watch", *arguments], cwd=house, stdout=out, stderr=out
+            )
+
+    def wait_for(self, condition: Callable[[str], bool]) -> str:
+        end = time.monotonic() + 20
+        while not condition(self.out.read_text()):
+            assert time.monotonic() < end, self.out.read_text()
+            time.sleep(0.02)
+        return self.out.read_text()
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(10)
+
+
+def test_who_watches_sees_what_is_there_and_what_comes_until_ctrl_c(house: Path, key: str, other: Elsewhere) -> None:
+    watching = Watching(house, "Notes")
+    watching.wait_for(lambda text: "From elsewhere" in text and "In use by " in text)
+    other.answer("An *answer*")
+    lines = watching.wait_for(lambda text: "Free." in text).splitlines()
+    assert [line for line in lines if "answer" in line] == ["An answer"]
+    assert watching.interrupt() == 0
+    assert str(other.pid) in "\n".join(lines)
+
+
+def test_what_is_watched_as_json_is_an_object_a_line(house: Path, key: str, other: Elsewhere) -> None:
+    watching = Watching(house, key, "--json")
+    watching.wait_for(lambda text: "begun" in text)
+    other.answer("An answer\u2028")
+    text = watching.wait_for(lambda text: "ended" in text)
+    assert watching.interrupt() == 0
+    first, begun, answer, ended = map(json.loads, text.splitlines())
+    assert (first["event"], first["number"], first["message"]["content"]) == ("message", 1, "From elsewhere")
+    assert (answer["event"], answer["number"], answer["message"]["role"]) == ("message", 2, "assistant")
+    assert (begun["event"], begun["holder"]["process"], ended) == ("begun", other.pid, {"event": "ended"})
+    assert list(begun["holder"]) == ["user", "process", "host", "since"]
+    assert {*first, *begun} == {*documented("What is seen (")}
+
+
+def test_who_deletes_a_session_that_somebody_is_at_is_told_who(house: Path, key: str) -> None:
+    with Elsewhere(house, key) as other:
+        told = run("sessions", "delete", key, cwd=house).stderr
+        assert f"(process {other.pid} on " in told
+        assert "brings it back." in told
+    run("sessions", "restore", key, cwd=house)
+    assert "in use" not in run("sessions", "delete", key, cwd=house).stderr
+
+
+def test_watching_ends_when_the_session_is_deleted(house: Path, key: str) -> None:
+    run("-p", "Hello", "--session", key, cwd=house)
+    watching = Watching(house, key)
+    watching.wait_for(lambda text: "Hello" in text)
+    run("sessions", "delete", key, cwd=house)
+    assert watching.process.wait(10) == 2
+    assert key in watching.out.read_text()

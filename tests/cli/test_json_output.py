@@ -1,0 +1,104 @@
+"""What `--json` prints, and that docs/commands.md says the same."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.documented_json import OBJECT, SESSION, documented
+from tests.support.environments import OBJECTS, make_house
+from tests.support.program import run
+
+FAULTY = {**OBJECTS, "faulty": "name: faulty\nprompt: x\nnonsense: 1\n"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    return make_house(tmp_path / "house", FAULTY)
+
+
+def printed(*arguments: str, cwd: Path) -> Any:
+    return json.loads(run(*arguments, "--json", cwd=cwd).stdout)
+
+
+def test_the_page_lists_what_scripts_rely_on() -> None:
+    assert SESSION == [
+        "id", "name", "po_name", "message_count", "created_at", "updated_at", "user_id", "parent", "tags",
+        "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived",
+    ]  # fmt: skip
+    assert OBJECT == ["name", "description", "model", "capabilities", "file", "fault"]
+
+
+def test_an_answer(house: Path) -> None:
+    answer = printed("-p", "Hello", "--object", "scout", cwd=house)
+    assert list(answer) == documented("An answer (")
+    assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
+    assert list(answer["session"]) == ["id", "name"]
+    assert list(answer["usage"]) == ["prompt_tokens", "completion_tokens", "cached_tokens"]
+
+
+def test_sessions_wherever_they_are_printed(house: Path) -> None:
+    made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
+    renamed = printed("sessions", "rename", "One", "Two", cwd=house)
+    copied = printed("sessions", "duplicate", "Two", "Three", cwd=house)
+    listed = printed("sessions", "list", cwd=house)
+    deleted = printed("sessions", "delete", "Three", cwd=house)
+    (trashed,) = printed("sessions", "list", "--trash", cwd=house)
+    restored = printed("sessions", "restore", cwd=house)
+    for fields in (made, renamed, copied, deleted, restored, *listed):
+        assert list(fields) == SESSION
+    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", made["created_at"])
+    assert (made["parent"], made["tags"], made["user_id"]) == (None, [], None)
+
+
+def test_what_is_managed(house: Path, tmp_path: Path) -> None:
+    made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
+    run("-p", "Hello", "--session", "One", cwd=house)
+    branched = printed("sessions", "branch", "One", "--at", "1", cwd=house)
+    assert (branched["name"], branched["message_count"]) == ("One branch", 1)
+    truncated = printed("sessions", "truncate", "One", "1", cwd=house)
+    cleared = printed("sessions", "clear", "One", cwd=house)
+    undone = printed("sessions", "undo", cwd=house)
+    assert list(undone) == documented("What was undone (")
+    assert (undone["operation"], undone["session"]["message_count"]) == ("clear", 1)
+    archived = printed("sessions", "archive", "One", cwd=house)
+    assert (archived["archived"], archived["id"]) == (True, made["id"])
+    for fields in (branched, truncated, cleared, undone["session"], archived):
+        assert list(fields) == SESSION
+    saved = printed("sessions", "backup", cwd=house)
+    assert list(saved) == documented("What was backed up (")
+    listed = printed("sessions", "backups", cwd=house)
+    assert sorted(each["file"] for each in listed) == sorted(saved["saved"])
+    assert all(list(each) == documented("A backup (") for each in listed)
+    assert printed("sessions", "restore-backup", listed[0]["file"], cwd=house)["name"].startswith("One")
+    pruned = printed("sessions", "prune", "--dry-run", cwd=house)
+    assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": []}
+    assert list(pruned) == documented("What was pruned (")
+    (trashed,) = printed("sessions", "trash", cwd=house)
+    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    copied = printed("sessions", "copy", "--to", f"files:{tmp_path / 'target'}", cwd=house)
+    assert list(copied) == documented("What was copied (")
+    assert copied["counts"]["copied"] == len(copied["sessions"]) == 4
+    assert list(copied["sessions"][0]) == ["id", "name", "po_name", "outcome", "in_trash", "renamed"]
+    (gone,) = printed("sessions", "purge", "--yes", cwd=house)
+    assert list(gone) == SESSION
+
+
+def test_a_session_that_another_object_began_says_which_call_did(house: Path) -> None:
+    run("-p", "ask scout: Hello", "--object", "boss", cwd=house)
+    by_object = {session["po_name"]: session for session in printed("sessions", "list", cwd=house)}
+    assert list(by_object["scout"]["parent"]) == ["session", "call"]
+    assert by_object["scout"]["parent"]["session"] == by_object["boss"]["id"]
+
+
+def test_prompt_objects_sound_and_faulty(house: Path) -> None:
+    listed = {each["name"]: each for each in printed("objects", "list", cwd=house)}
+    assert all(list(each) == OBJECT for each in listed.values())
+    assert "nonsense" in listed["faulty"]["fault"]
+    assert listed["faulty"]["file"] == str(house / "objects" / "faulty.yaml")
+    assert listed["scout"]["fault"] is None
+    shown = printed("objects", "show", "scout", cwd=house)
+    assert list(shown) == [*OBJECT, *documented("A prompt object by itself (")]

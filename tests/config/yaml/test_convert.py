@@ -1,0 +1,30 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MANY_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import yaml
+from prompt_objects.config.definition import load_definition
+
+sys.setswitchinterval(1e-6)
+start = threading.Barrier(8)
+
+def read():
+    start.wait()
+    load_definition(Path("scout.yaml"))
+
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.parametrize("attempt", range(8))
+def test_many_threads_may_read_their_first_definition_at_once(tmp_path: Path, attempt: int) -> None:
+    (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {turns: 3}\ncapabilities: [x]\n")
+    result = subprocess.run([sys.executable, "-c", MANY_AT_ONCE], cwd=tmp_path, check=False, timeout=60)
+    assert result.returncode == 0

@@ -1,0 +1,176 @@
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prompt_objects.config.yaml.document import MOST_BYTES, YamlDocument, parse, read_text
+from prompt_objects.errors import ConfigError
+
+FILE = Path("some.yaml")
+
+
+@pytest.fixture(params=["with the C parser", "without"], autouse=True)
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without":
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+
+
+def read(text: str) -> YamlDocument:
+    return parse(text, FILE, ConfigError)
+
+
+def test_scalars_are_text_decimal_numbers_truth_and_nothing() -> None:
+    text = "[a, 'no', no, On, true, 12, -3, 1.5, 1e3, 1:30, 007, 0x10, 1_000, 2024-01-01, .nan, .inf, ~, null, '']"
+    assert read(text).data == [
+        *("a", "no", False, True, True, 12, -3, 1.5, 1000.0, "1:30", "007", "0x10", "1_000", "2024-01-01"),
+        *(".nan", ".inf", None, None, ""),
+    ]
+
+
+def test_every_key_and_value_knows_its_place() -> None:
+    document = read("# a comment\nlimits:\n  turns: many\nlist:\n- é: [1, {deep: x}]\n")
+    assert document.position_of() == (2, 1)
+    assert document.position_of("limits", key=True) == (2, 1)
+    assert document.position_of("limits", "turns", key=True) == (3, 3)
+    assert document.position_of("limits", "turns") == (3, 10)
+    assert document.position_of("list", 0, "é", 1, "deep") == (5, 17)
+    assert document.source_of("limits", "turns") == "many"
+
+
+def test_the_place_of_what_is_not_there_is_where_it_belongs() -> None:
+    document = read("a:\n  b: 1\n")
+    assert document.position_of("a", "c", "d") == document.position_of("a") == (2, 3)
+
+
+def test_ordinary_anchors_are_fine_and_know_both_places() -> None:
+    document = read("first: &it {x: no}\nsecond: *it\n")
+    assert document.data == {"first": {"x": False}, "second": {"x": False}}
+    assert document.position_of("second") == (2, 9)
+    assert document.position_of("second", "x") == (1, 16)
+
+
+def test_nothing_but_comments_is_nothing() -> None:
+    assert read("# nothing\n").data is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem", "hint"),
+    [
+        ("a: 1\nb: c: d\n", (2, 5), "A ': ' too many in 'b: c: d'", "Quote"),
+        ("a: 1\n\tb: 2\n", (2, 1), "A tab indents 'b: 2'", "spaces"),
+        ("a:\n  b: 1\n\tc: 2\n", (3, 1), "A tab indents 'c: 2'", "spaces"),
+        ("a: [1\n", (1, 4), "What opens with [ here is never closed", "comma"),
+        ("a: {b: 1\nc: 2\n", (1, 4), "What opens with { here is never closed", "comma"),
+        ("a: 'x\n\n", (1, 4), "What opens with ' here is never closed", "Close"),
+        ("a: @x\n", (1, 4), "Text cannot start with '@' in 'a: @x'", "quotes"),
+        ("a: 1\nb: `x`\n", (2, 4), "Text cannot start with '`'", "quotes"),
+        ("a: 1\nb: 2\n  \na: 3\n", (4, 1), "The key 'a' is given twice; first in line 1", "one out"),
+        ("'a`b': 1\n", (1, 1), "The key 'a`b' contains a backtick", "out"),
+        ("1: a\n", (1, 1), "The key '1' is not text", 'Quote it: "1"'),
+        ("on: a\n", (1, 1), "The key 'on' is not text", 'Quote it: "on"'),
+        ("a: {~: b}\n", (1, 5), "The key '~' is not text", 'Quote it: "~"'),
+        ("? [a]\n: b\n", (1, 3), "A list or a mapping cannot be a key", ""),
+        ("a: 1\n---\nb: 2\n", (2, 1), "A second document starts here", "Keep one"),
+        ("x: !!python/object/apply:os.system [id]\n", (1, 4), "The tag '!!python/object/apply:os.system'", "out"),
+        ("x: !secret y\n", (1, 4), "The tag '!secret' is not read here", "quotes"),
+        ("a: *b\n", (1, 4), "*b refers to nothing above it", "&b"),
+        ("a: &a [*a]\n", (1, 8), "*a refers to nothing above it", "end before it"),
+        ("a: é\nb: é\x1b[31m\n", (2, 5), r"The character '\x1b' cannot stand in YAML", "escape"),
+        ("a: \x00\n", (1, 4), r"The character '\x00'", "escape"),
+        ("a: " + "[" * 5000, (1, 36), "nested more than 32 deep", ""),
+        ("a: [" + "{b: [" * 5000, (1, 81), "nested more than 32 deep", ""),
+        ("- " * 5000, (1, 67), "nested more than 32 deep", ""),
+        ("- " * 5000 + "]", (1, 67), "nested more than 32 deep", ""),
+        ("a: " + "[" * 32 + "}", (1, 36), "This is not valid YAML", ""),
+    ],
+)
+def test_a_fault_has_its_place_the_offending_text_and_a_way_out(
+    text: str, place: tuple[int, int], problem: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith(f"some.yaml:{place[0]}:{place[1]}: ")
+    assert (caught.value.line, caught.value.column) == place
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ['a: "\\ud800"\n', 'a: "\\UFFFFFFFF"\n', "%YAML 3.0\n---\na: 1\n", "- a\nb: 1\n"])
+def test_what_is_no_yaml_at_all_is_an_error_and_not_a_crash(text: str) -> None:
+    with pytest.raises(ConfigError):
+        read(text)
+
+
+def test_an_alias_bomb_goes_off_nowhere() -> None:
+    names = "abcdefghij"
+    lines = ["a: &a [" + "x," * 9 + "]"]
+    lines += [f"{b}: &{b} [" + f"*{a}," * 9 + "]" for a, b in pairwise(names)]
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match="repeats too much") as caught:
+        read("\n".join(lines))
+    assert (caught.value.line, caught.value.column) == (6, 8)
+    assert time.monotonic() - started < 2
+
+
+def test_more_values_than_any_form_needs_are_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 100000 values"):
+        read("[" + "a," * 100_001 + "]")
+
+
+def test_a_text_file_is_read_without_its_mark_and_with_plain_line_ends(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb: \xc3\xa9\r\n")
+    assert read_text(file, ConfigError) == "a: 1\nb: é\n"
+
+
+def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_bytes("a: 1\nb: é".encode() + b"\xff\n")
+    with pytest.raises(ConfigError, match="byte 0xff at offset 10") as caught:
+        read_text(file, ConfigError)
+    assert (caught.value.line, caught.value.column) == (2, 5)
+    assert "UTF-8" in caught.value.hint
+
+
+def test_a_file_over_a_megabyte_is_refused_and_one_of_a_megabyte_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_bytes(b"x" * MOST_BYTES)
+    assert len(read_text(file, ConfigError)) == MOST_BYTES
+    file.write_bytes(b"x" * (MOST_BYTES + 1))
+    with pytest.raises(ConfigError, match="larger than 1 MB"):
+        read_text(file, ConfigError)
+
+
+def test_what_is_not_a_readable_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    for name, problem in {
+        "gone": "There is no such file",
+        "dangling": "The link leads nowhere",
+        "loop": "cannot be read",
+        "pipe": "not a file",
+        ".": "not a file",
+        "x\0y": "cannot be read",
+        "y" * 300: "cannot be read: File name too long",
+    }.items():
+        with pytest.raises(ConfigError, match=problem):
+            read_text(tmp_path / name, ConfigError)
+
+
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("a: 1\n")
+    (tmp_path / "link.yaml").symlink_to("real")
+    assert read_text(tmp_path / "link.yaml", ConfigError) == "a: 1\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("a: 1\n")
+    file.chmod(0)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        read_text(file, ConfigError)

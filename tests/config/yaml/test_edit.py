@@ -1,0 +1,134 @@
+"""A change to one key of a file leaves every other byte as it was."""
+
+import difflib
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_objects.config.yaml.edit import Unchangeable, with_items, with_text, without_item
+
+FILE = """\
+# Who reads: ein Büro, 😀
+name: "reader"   # quoted, for no reason
+
+capabilities:   # what it may use
+  # the first one matters
+  - read_file   # all of it
+  - {tool: write_file, approval: ask}
+
+  - po: scout
+    context: continue
+# above the prompt
+prompt: |  # as it is
+   You read.
+
+   Slowly: "always".
+
+
+limits: {turns: 3}  # few
+"""
+
+
+def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
+    return [line[2:] for line in lines if line[0] == "-"], [line[2:] for line in lines if line[0] == "+"]
+
+
+def test_a_prompt_is_replaced_in_the_form_of_the_old_one() -> None:
+    after = with_text(FILE, "prompt", "You skim.\n\n  Quickly: # and well", before="")
+    assert changed_lines(FILE, after) == (
+        ["   You read.", '   Slowly: "always".'],
+        ["   You skim.", "     Quickly: # and well"],
+    )
+    assert yaml.safe_load(after)["prompt"].strip() == "You skim.\n\n  Quickly: # and well"
+
+
+def test_an_item_is_added_behind_the_others_and_one_is_taken_out() -> None:
+    added = with_items(
+        FILE, "capabilities", ["list_files", {"tool": "x", "allow": {"path": ["a/*", "no"]}}], before=""
+    )
+    assert changed_lines(FILE, added) == (
+        [],
+        ["  - list_files", '  - {tool: x, allow: {path: ["a/*", "no"]}}'],
+    )
+    removed = without_item(FILE, "capabilities", 2)
+    assert changed_lines(FILE, removed) == (["  - po: scout", "    context: continue"], [])
+    assert changed_lines(FILE, without_item(FILE, "capabilities", 0)) == (["  - read_file   # all of it"], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "added", "removed"),
+    [
+        ("a: 1\nl: [x, y]  # c\nb: 2\n", "a: 1\nl: [x, y, z]  # c\nb: 2\n", "a: 1\nl: [y]  # c\nb: 2\n"),
+        ("l: [\n  x,  # one\n  y,\n]\n", "l: [\n  x,  # one\n  y, z,\n]\n", "l: [\n  y,\n]\n"),
+        ("a: 1\nl:\n- x\n- y", "a: 1\nl:\n- x\n- y\n- z", "a: 1\nl:\n- y"),
+        ("{a: 1, l: [x, y], b: é}", "{a: 1, l: [x, y, z], b: é}", "{a: 1, l: [y], b: é}"),
+        ("a: 1\r\nl:\r\n  - x\r\n  - y\r\n", "a: 1\r\nl:\r\n  - x\r\n  - y\r\n  - z\r\n", "a: 1\r\nl:\r\n  - y\r\n"),
+        ("l: [x]\n", "l: [x, z]\n", "l: []\n"),
+        ("l:\n  - x  # only\nb: 2\n", "l:\n  - x  # only\n  - z\nb: 2\n", "l: []  # only\nb: 2\n"),
+    ],
+)
+def test_lists_are_changed_in_the_form_that_they_have(text: str, added: str, removed: str) -> None:
+    assert with_items(text, "l", ["z"], before="b") == added
+    assert without_item(text, "l", 0) == removed
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("a: 1\nb: 2\n", "a: 1\nl:\n  - z\nb: 2\n"),
+        ("a: 1\nl:\nb: 2\n", "a: 1\nl:\n  - z\nb: 2\n"),
+        ("a: 1\nl: []\nb: 2\n", "a: 1\nl: [z]\nb: 2\n"),
+        ("a: |\n  x\n\n# about b\nb: 2\n", "a: |\n  x\nl:\n  - z\n\n# about b\nb: 2\n"),
+        ("b: 2\n", "l:\n  - z\nb: 2\n"),
+        ("a: 1", "a: 1\nl:\n  - z"),
+        ("{a: 1, b: 2}", "{a: 1, l: [z], b: 2}"),
+        ("{a: 1}", "{a: 1, l: [z]}"),
+    ],
+)
+def test_a_list_that_is_not_there_comes_where_it_belongs(text: str, after: str) -> None:
+    assert with_items(text, "l", ["z"], before="b") == after
+    assert yaml.safe_load(after)["l"] == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("t: old # c\nb: 2\n", "t: new # c\nb: 2\n"),
+        ("t:   'old'\n", "t:   new\n"),
+        ("t:\nb: 2\n", "t: new\nb: 2\n"),
+        ("t: old\n  goes on\nb: 2\n", "t: new\nb: 2\n"),
+        ("t:\n  old\nb: 2\n", "t:\n  new\nb: 2\n"),
+        ('{"t": "old", b: 2}\n', '{"t": new, b: 2}\n'),
+        ("a: 1\nb: 2\n", "a: 1\nt: new\nb: 2\n"),
+        ("t: >-\n    old\n    text\nb: 2\n", "t: |\n    new\nb: 2\n"),
+    ],
+)
+def test_a_text_is_replaced_or_comes_where_it_belongs(text: str, after: str) -> None:
+    assert with_text(text, "t", "new", before="b") == after
+
+
+@pytest.mark.parametrize("text", ["l: x\n", "- l\n", "l: [x\n", ""])
+def test_what_is_no_list_or_no_yaml_is_not_changed(text: str) -> None:
+    with pytest.raises(Unchangeable):
+        with_items(text, "l", ["z"], before="")
+
+
+WORDS = st.text(st.sampled_from("ab é😀:#-'\"|>{}[],&*!%@\\\n\t 0") | st.sampled_from("yesnoNUL~?`")).map(str.strip)
+
+
+@given(value=WORDS.filter(bool), items=st.lists(WORDS.filter(bool), min_size=1, max_size=3))
+def test_whatever_is_written_is_read_again_and_the_rest_with_it(value: str, items: list[str]) -> None:
+    value = "\n".join(line.rstrip("\t") if not line.strip() else line for line in value.split("\n"))
+    before = yaml.safe_load(FILE)
+    for text, key, expected in [
+        (with_text(FILE, "prompt", value, before=""), "prompt", value),
+        (with_text(FILE, "description", value, before="prompt"), "description", value),
+        (with_items(FILE, "capabilities", items, before=""), "capabilities", before["capabilities"] + items),
+    ]:
+        data = yaml.safe_load(text)
+        found = data.pop(key)
+        assert (found.strip() if isinstance(found, str) else found) == expected
+        assert data == {name: old for name, old in before.items() if name != key}

@@ -1,0 +1,242 @@
+"""Finding, making and opening an environment, and what it hands out."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.locate import locate, personal_folder
+from prompt_objects.environment.starter import make_environment
+from prompt_objects.errors import ConfigError, DefinitionError, NoEnvironment, NotFound, StoreError, UsageError
+from prompt_objects.llm.base import Request
+from prompt_objects.message import Message
+from prompt_objects.testing import ScriptedLLM, calls
+from tests.support.environments import make_house, open_house
+
+
+def test_the_named_folder_wins_over_the_variable_and_that_over_the_current_one(tmp_path: Path) -> None:
+    a, b, c = (make_house(tmp_path / name) for name in "abc")
+    variable = {"PROMPT_OBJECTS_ENV": str(b)}
+    assert locate(str(a), variable, c) == a
+    assert locate(None, variable, c) == b
+    assert locate(None, {}, c) == c
+
+
+def test_the_nearest_parent_is_found(tmp_path: Path) -> None:
+    house = make_house(tmp_path / "house")
+    (house / "deep" / "down").mkdir(parents=True)
+    assert locate(None, {}, house / "deep" / "down") == house
+    (house / "deep" / "environment.yaml").touch()
+    assert locate(None, {}, house / "deep" / "down") == house / "deep"
+
+
+def test_where_none_is_found_only_the_personal_one_is_left(tmp_path: Path) -> None:
+    assert locate(None, {}, tmp_path) is None
+    assert str(personal_folder()).startswith(os.environ["XDG_DATA_HOME"])
+
+
+@pytest.mark.parametrize("how", ["--env", "PROMPT_OBJECTS_ENV"])
+def test_a_named_folder_that_is_none_says_how_to_make_one(tmp_path: Path, how: str) -> None:
+    explicit = str(tmp_path) if how == "--env" else None
+    with pytest.raises(NoEnvironment, match=how) as caught:
+        locate(explicit, {"PROMPT_OBJECTS_ENV": str(tmp_path)}, tmp_path)
+    assert f"prompt-objects init {tmp_path}" in caught.value.hint
+
+
+def test_a_made_environment_opens_without_faults(tmp_path: Path) -> None:
+    written = make_environment(tmp_path / "new")
+    assert {file.name for file in written} >= {"coordinator.yaml", "reader.yaml", "environment.yaml"}
+    with Environment.open(tmp_path / "new", environ={}) as env:
+        assert env.catalog.errors() == []
+        assert list(env.objects) == ["coordinator", "critic", "greeter", "reader", "writer"]
+        assert env.current_object.name == "coordinator"
+
+
+def test_an_environment_is_not_made_over_another(tmp_path: Path) -> None:
+    make_environment(tmp_path)
+    with pytest.raises(UsageError, match="environment already"):
+        make_environment(tmp_path)
+
+
+def test_of_many_makers_at_once_one_succeeds_and_nothing_is_left_over(tmp_path: Path) -> None:
+    outcomes: list[str] = []
+
+    def make() -> None:
+        try:
+            make_environment(tmp_path / "home")
+        except UsageError:
+            outcomes.append("late")
+        else:
+            outcomes.append("made")
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("made") == 1
+    assert sorted(entry.name for entry in (tmp_path / "home").iterdir()) == ["environment.yaml", "objects"]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="No environment can be made"):
+        make_environment(tmp_path / "file" / "below")
+
+
+def test_opening_what_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoEnvironment):
+        Environment.open(tmp_path)
+
+
+def test_opening_reads_no_definition(tmp_path: Path) -> None:
+    house = make_house(tmp_path, {"broken": "name: ["})
+    with Environment.open(house, environ={}) as env:
+        assert list(env.objects) == ["broken"]
+        with pytest.raises(DefinitionError):
+            _ = env["broken"].definition
+
+
+def test_a_faulty_environment_file_is_an_error_with_its_place(tmp_path: Path) -> None:
+    house = make_house(tmp_path)
+    (house / "environment.yaml").write_text("default_objekt: boss\n")
+    with pytest.raises(ConfigError, match=r"environment\.yaml:1:1"):
+        Environment.open(house, environ={})
+
+
+def test_an_unknown_object_names_the_nearest(tmp_path: Path) -> None:
+    with open_house(tmp_path, ScriptedLLM()) as env, pytest.raises(NotFound) as caught:
+        _ = env["scuot"]
+    assert "scout" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("capability", "problem", "hint"),
+    [
+        ("raeder", "no such tool or prompt object", "reader"),
+        ("{tool: lst_files}", "no such tool", "list_files"),
+        ("{po: red_file}", "no such prompt object", ""),
+        ("me", "capability of itself", ""),
+        ("list_files", "both a tool and a prompt object", "tool: list_files"),
+    ],
+)
+def test_a_capability_that_is_not_there_is_an_error_at_its_place(
+    tmp_path: Path, capability: str, problem: str, hint: str
+) -> None:
+    objects = {
+        "me": f"name: me\ncapabilities:\n  - {capability}\nprompt: Me.\n",
+        "reader": "name: reader\nprompt: R.\n",
+        "list_files": "name: list_files\nprompt: L.\n",
+    }
+    with open_house(tmp_path, ScriptedLLM(), objects) as env:
+        fault = env["me"].fault
+        assert fault is not None
+        assert problem in str(fault)
+        assert (fault.line, fault.file.name) == (3, "me.yaml")
+        assert hint in fault.hint
+        assert env["reader"].fault is None
+        assert [str(error) for error in env.catalog.errors()] == [str(fault)]
+
+
+async def test_a_changed_file_counts_from_the_next_turn_on(tmp_path: Path) -> None:
+    llm = ScriptedLLM(["one", "two"])
+    async with open_house(tmp_path, llm) as env:
+        await env["scout"].receive("Go")
+        (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: You listen.\n")
+        await env["scout"].receive("Go")
+        assert [r.messages[0]["content"] for r in llm.requests] == ["You look.", "You listen."]
+        assert llm.requests[1].tools == []
+
+
+async def test_a_change_that_keeps_time_and_size_counts_too(tmp_path: Path) -> None:
+    llm = ScriptedLLM(["First", "Second"])
+    async with open_house(tmp_path, llm) as env:
+        file = env.folder / "objects" / "helper.yaml"
+        before, text = file.stat(), file.read_text()
+        await env["helper"].receive("Go")
+        file.write_text(text.replace("You help", "You hepl"))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        await env["helper"].receive("Go")
+    first, second = (request.messages[0]["content"] for request in llm.requests)
+    assert second == first.replace("help", "hepl") != first
+
+
+async def test_a_running_turn_keeps_its_definition(tmp_path: Path) -> None:
+    def change(request: Request) -> Message:
+        (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: Changed.\n")
+        return calls(("list_files", {}))
+
+    llm = ScriptedLLM([change, "done"])
+    async with open_house(tmp_path, llm) as env:
+        await env["scout"].receive("Go")
+        assert llm.requests[1].messages[0]["content"] == "You look."
+
+
+async def test_a_faulty_capability_does_not_stop_its_user(tmp_path: Path) -> None:
+    llm = ScriptedLLM([calls(("scout", {"message": "go"})), "The scout is ill"])
+    async with open_house(tmp_path, llm) as env:
+        (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: 7: 8\n")
+        reply = await env["boss"].receive("Go")
+        assert reply.text == "The scout is ill"
+        assert "scout.yaml" in reply.session.history[2]["content"]
+
+
+def test_the_last_used_object_and_session_are_current_at_the_next_start(tmp_path: Path) -> None:
+    with open_house(tmp_path, ScriptedLLM()) as env:
+        session = env["helper"].session_manager.create("Notes")
+        env.recent.use_object("helper")
+        env["helper"].session_manager.switch(session.id)
+    with Environment.open(tmp_path, environ={}) as env:
+        assert env.current_object.name == "helper"
+        assert env.current_object.session_manager.current().name == "Notes"
+
+
+def test_an_object_that_is_gone_is_not_current(tmp_path: Path) -> None:
+    with open_house(tmp_path, ScriptedLLM()) as env:
+        env.recent.use_object("scout")
+        (tmp_path / "objects" / "scout.yaml").unlink()
+        assert env.current_object.name == "boss"
+
+
+def test_an_environment_without_objects_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").touch()
+    with Environment.open(tmp_path, environ={}) as env, pytest.raises(NotFound) as caught:
+        _ = env.current_object
+    assert "docs/objects.md" in caught.value.hint
+
+
+async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
+    house = {"a": "name: a\nlimits: {turns: 9}\ncapabilities: [list_files]\nprompt: A.\n"}
+    make_house(tmp_path, house)
+    (tmp_path / "environment.yaml").write_text("limits: {turns: 1}\n")
+    llm = ScriptedLLM([calls(("list_files", {})), "enough"])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        assert (await env["a"].receive("Go")).text == "enough"
+
+
+def test_sessions_begin_from_the_templates_of_the_definition_as_it_now_stands(tmp_path: Path) -> None:
+    template = "templates: {review: [{role: user, content: Review this}]}\n"
+    with open_house(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
+        begun = env["a"].session_manager.create("Begun", template="review")
+        assert [message["content"] for message in begun.history] == ["Review this"]
+        (tmp_path / "objects" / "a.yaml").write_text("name: a\nprompt: A.\n")
+        with pytest.raises(UsageError, match="no template"):
+            env["a"].session_manager.create("Again", template="review")
+
+
+def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
+    make_house(tmp_path)
+    (tmp_path / "environment.yaml").write_text("user: ann\n")
+    with Environment.open(tmp_path, environ={}) as env:
+        assert env["scout"].session_manager.current().user_id == "ann"
+        assert [info.user_id for info in env.session_manager.list()] == ["ann"]
+
+
+def test_what_is_wrong_and_what_has_no_effect_is_found_and_said(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").write_text("logs: {}\n")
+    with open_house(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
+        faulty, heedless = env.problems()
+        assert "b.yaml" in faulty
+        assert "environment.yaml:1:1: `logs` has no effect" in heedless

@@ -1,0 +1,265 @@
+"""Models that stand in for one that does not answer, and what the person, the history and the budget see of it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.prompt_object import PromptObject
+from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed
+from prompt_objects.runtime.events import BudgetUpdated, Event, Notice
+from prompt_objects.sessions.session import Session
+from tests.support.environments import make_house
+from tests.support.openai_server import Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
+from tests.support.strict_protocol import violations
+
+MODELS = """\
+models:
+  first: {{model: first, base_url: '{first}', prices: {{prompt: 1, completion: 1}}}}
+  second: {{model: second, base_url: '{second}', prices: {{prompt: 1000, completion: 0}}}}
+  third: {{model: third, base_url: '{second}'}}
+"""
+SCOUT = "name: scout\nmodel: {use: first, fallback: [second, third]}\ncapabilities: [list_files]\nprompt: You look.\n"
+REFUSED = status(500, x_should_retry="false")
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[OpenAIServer, OpenAIServer]]:
+    with OpenAIServer() as first, OpenAIServer() as second:
+        yield first, second
+
+
+def open_team(folder: Path, servers: tuple[OpenAIServer, OpenAIServer], scout: str = SCOUT) -> Environment:
+    make_house(folder, {"scout": scout})
+    first, second = servers
+    text = MODELS.format(first=first.base_url, second=second.base_url)
+    (folder / "environment.yaml").write_text(text)
+    return Environment.open(folder, environ={})
+
+
+async def told(po: PromptObject, message: str, session: Session) -> tuple[list[Event], LLMError | None]:
+    """Send a message; return what happened, and what was raised."""
+    events: list[Event] = []
+    try:
+        async for event in po.stream(message, session=session):
+            events.append(event)  # noqa: PERF401 - a comprehension would lose it all
+    except LLMError as failed:
+        return events, failed
+    return events, None
+
+
+def notices(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [REFUSED, error(404, "no such model"), status(429, retry_after="60"), stream(chunk({"content": ""}))],
+    ids=["failed", "unknown", "busy", "empty"],
+)
+async def test_the_next_model_answers_and_the_person_and_the_message_say_which(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], refusal: Behaviour
+) -> None:
+    servers[0].script(refusal)
+    servers[1].script(text("From the second."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        events, failed = await told(env["scout"], "Hello", session)
+        assert failed is None
+        (notice,) = notices(events)
+        assert notice.startswith("second answers instead: ")
+        assert "first at http://127.0.0.1:" in notice
+        assert [(m["role"], m["content"], m.get("model")) for m in session.history] == [
+            ("user", "Hello", None),
+            ("assistant", "From the second.", "second"),
+        ]
+        assert servers[1].received[0].body["model"] == "second"
+
+
+async def test_a_server_that_is_not_there_is_stood_in_for(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(*[hang(0)] * 4)
+    servers[1].script(text("Here."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        events, failed = await told(env["scout"], "Hello", session)
+        assert failed is None
+        *asked_again, instead = notices(events)
+        assert all(notice.startswith("Asking again in ") for notice in asked_again)
+        assert instead.startswith("second answers instead: ")
+
+
+@pytest.mark.parametrize("code", [400, 401, 402, 403, 413, 422])
+async def test_what_a_person_must_put_right_is_not_passed_on(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], code: int
+) -> None:
+    servers[0].script(error(code, "No."))
+    async with open_team(tmp_path, servers) as env:
+        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert failed is not None
+        assert notices(events) == []
+        assert servers[1].received == []
+
+
+async def test_what_the_failed_model_had_said_is_kept_and_no_longer_counts(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(stream(chunk({"content": "Half of "}), chunk({"content": "it"}), end="cut"))
+    servers[1].script(text("All of it."), text("Yes."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        await told(env["scout"], "Hello", session)
+        servers[0].script(REFUSED)
+        await told(env["scout"], "Sure?", session)
+        partial, whole = session.history[1:3]
+        assert (partial["content"], partial["model"], partial["interrupted"]) == ("Half of it", "first", "error")
+        assert (whole["content"], whole["model"], whole["replaces"]) == ("All of it.", "second", [1, 2])
+        asked, again = (received.body["messages"] for received in servers[1].received)
+        assert [message["content"] for message in asked] == ["You look.", "Hello"]
+        assert [message["content"] for message in again] == ["You look.", "Hello", "All of it.", "Sure?"]
+        assert violations(asked) == violations(again) == []
+
+
+async def test_two_that_break_off_leave_only_the_answer_of_the_third(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(text("Old."), stream(chunk({"content": "One"}), end="cut"), text("Well."))
+    servers[1].script(stream(chunk({"content": "Two"}), end="cut"), text("Three."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        await told(env["scout"], "Hello", session)
+        reply = await env["scout"].retry(session=session)  # takes back "Old."
+        assert (reply.text, reply.model) == ("Three.", "third")
+        await told(env["scout"], "And?", session)
+        sent = servers[0].received[-1].body["messages"]
+        assert [message["content"] for message in sent] == ["You look.", "Hello", "Three.", "And?"]
+
+
+async def test_the_one_that_stands_in_stays_for_the_turn_and_the_next_begins_anew(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(REFUSED, text("Back."))
+    servers[1].script(calls(("list_files", {})), text("Done."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        assert (await env["scout"].receive("List", session=session)).model == "second"
+        assert (await env["scout"].receive("Again", session=session)).model == "first"
+        assert [len(server.received) for server in servers] == [2, 2]
+
+
+async def test_when_nobody_answers_the_last_error_is_raised_and_each_was_told(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(REFUSED)
+    servers[1].script(REFUSED, status(429, retry_after="60"))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        events, failed = await told(env["scout"], "Hello", session)
+        assert isinstance(failed, RateLimited)
+        assert [notice.partition(":")[0] for notice in notices(events)] == [
+            "second answers instead",
+            "third answers instead",
+        ]
+        assert [message["role"] for message in session.history] == ["user"]
+
+
+async def test_one_that_cannot_stand_in_is_passed_over_in_words(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(REFUSED)
+    servers[1].script(text("Here."))
+    scout = SCOUT.replace("[second, third]", "[broken, second]")
+    env = open_team(tmp_path, servers, scout)
+    text_of_config = (tmp_path / "environment.yaml").read_text()
+    env.close()
+    (tmp_path / "environment.yaml").write_text(text_of_config + "  broken: {model: x, base_url: 'http://a:0/v1'}\n")
+    async with Environment.open(tmp_path, environ={}) as env:
+        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert failed is None
+        unusable, instead = notices(events)
+        assert unusable.startswith("One that was to stand in cannot: The address of the model x")
+        assert instead.startswith("second answers instead")
+
+
+async def test_nobody_stands_in_for_a_model_that_the_person_chose(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(REFUSED)
+    async with open_team(tmp_path, servers) as env:
+        env.use_model("first")
+        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert isinstance(failed, ServerFailed)
+        assert notices(events) == []
+
+
+async def test_a_refused_request_takes_nothing_and_an_answer_costs_what_its_model_costs(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(REFUSED)
+    servers[1].script(text("Here."))  # 12 tokens in, 3 out
+    scout = SCOUT.replace("capabilities", "limits: {turns: 1, tokens: 20000, cost: 1000}\ncapabilities")
+    async with open_team(tmp_path, servers, scout) as env:
+        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert failed is None
+        (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
+        assert (spent.amount.turns, spent.amount.tokens) == (1, 15)
+        assert spent.amount.cost == pytest.approx(0.012)
+
+
+async def test_an_answer_that_broke_off_counts_as_what_it_may_have_taken(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(stream(chunk({"content": "Half"}), end="cut"))
+    servers[1].script(text("Here."))
+    scout = SCOUT.replace("capabilities", "limits: {tokens: 20000}\ncapabilities")
+    async with open_team(tmp_path, servers, scout) as env:
+        events, _ = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
+        assert spent.amount.turns == 2
+        assert spent.amount.tokens > 15
+
+
+async def test_a_wait_is_told_and_a_person_can_stop_it_at_once(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(status(429, {"error": {"message": "Slow down."}}, retry_after="20"))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        context = env.context()
+        with env.bus.subscribe() as news:
+            turn = asyncio.create_task(env["scout"].receive("Hello", context, session))
+            notice = await anext(event.text async for event in news if isinstance(event, Notice))
+            assert notice.startswith("Asking again in 2")
+            assert "Slow down." in notice
+            start = time.monotonic()
+            turn.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await turn
+            assert time.monotonic() - start < 5
+        assert [message["role"] for message in session.history] == ["user"]
+
+
+async def test_a_wait_for_which_there_is_no_time_is_not_begun(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    servers[0].script(status(429, retry_after="20"))
+    servers[1].script(text("Here."))
+    scout = SCOUT.replace("capabilities", "limits: {seconds: 5}\ncapabilities")
+    async with open_team(tmp_path, servers, scout) as env:
+        start = time.monotonic()
+        assert (await env["scout"].receive("Hello")).model == "second"
+        assert time.monotonic() - start < 3
+
+
+async def test_an_empty_lineup_raises_as_before(tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]) -> None:
+    servers[0].script(stream(chunk({"content": "Half"}), end="cut"))
+    async with open_team(tmp_path, servers, SCOUT.replace("[second, third]", "[]")) as env:
+        session = env["scout"].session_manager.current()
+        events, failed = await told(env["scout"], "Hello", session)
+        assert isinstance(failed, BrokenStream)
+        assert notices(events) == []
+        assert session.history[-1]["content"] == "Half"

@@ -1,0 +1,104 @@
+"""How a model server of this machine is found."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from prompt_objects.llm.local_servers import LocalServer, find_local_server, list_models
+from tests.support.openai_server import Behaviour, OpenAIServer, flood, never_begin, status
+
+
+@contextmanager
+def raw_server(answer: bytes | None) -> Iterator[int]:
+    """Offer a server that gives `answer` to whoever connects, or nothing at all."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as opened:
+
+        def serve() -> None:
+            connection = opened.enter_context(listener.accept()[0])
+            if answer is not None:
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(1)
+
+
+def http(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_the_first_server_that_answers_is_found_with_its_chat_models() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    with OpenAIServer(models=["nomic-embed-text", "qwen3:8b"]) as first, OpenAIServer() as second:
+        found = find_local_server({nobody: "Nobody", first.port: "Ollama", second.port: "vLLM"})
+    assert found == LocalServer("Ollama", f"http://127.0.0.1:{first.port}/v1", ("qwen3:8b",))
+
+
+def test_where_nobody_answers_there_is_none_and_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    start = time.monotonic()
+    assert find_local_server({nobody: "Nobody"}) is None
+    assert time.monotonic() - start < 2
+
+
+def test_silent_servers_are_waited_for_side_by_side_and_no_longer_than_said() -> None:
+    with raw_server(None) as one, raw_server(None) as two, OpenAIServer() as real:
+        start = time.monotonic()
+        found = find_local_server({one: "One", two: "Two", real.port: "Real"}, seconds=1)
+        assert time.monotonic() - start < 1.9  # one after the other: 2
+    assert found is not None
+    assert found.name == "Real"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(b"<html>Jenkins</html>"),
+        http(b"[]"),
+        http(b'{"data": "no"}'),
+        http(b'{"data": [{"id": 5}, 7, {"id": ""}, {"id": "\\u001b[31mred"}]}'),
+        http(b'{"data": [{"id": "whisper-1"}]}'),
+        http(b'{"data": [{"id": "small"}]}', b"HTTP/1.1 401 Unauthorized"),
+        http(b'{"data": [{"id": "small"}]}', b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/"),
+        http(b'{"data": [{"id": "small"}]}' + b" " * 4_000_000),
+        http(b"[" * 500_000),
+        b"220 mail.example.com ESMTP\r\n",
+        b"",
+    ],
+    ids=["page", "list", "no list", "no names", "no chat", "401", "302", "huge", "deep", "smtp", "nothing"],
+)
+def test_what_is_no_model_server_is_not_taken_for_one(answer: bytes) -> None:
+    with raw_server(answer) as port:
+        assert find_local_server({port: "Something"}, seconds=1) is None
+
+
+def test_the_models_of_any_server_are_listed_with_its_key(openai_server: OpenAIServer) -> None:
+    assert list_models(openai_server.base_url, api_key="sk-1") == ("small", "large")
+    assert openai_server.received[0].headers["authorization"] == "Bearer sk-1"
+
+
+def test_a_server_without_a_list_has_no_models(openai_server: OpenAIServer) -> None:
+    openai_server.script(status(200, "nothing"))
+    assert list_models(openai_server.base_url.removesuffix("/v1")) == ("small", "large")
+    assert list_models(openai_server.base_url + "/chat/completions") == ("small", "large")
+    assert list_models("http://no-such-server.invalid/v1") == ()
+    assert list_models("http://[broken") == ()
+
+
+@pytest.mark.parametrize(
+    "listing", [flood(b" ", gap=0.05), flood(b" " * 65536), never_begin()], ids=["slow", "fast", "never"]
+)
+def test_a_list_that_does_not_end_is_not_waited_for(openai_server: OpenAIServer, listing: Behaviour) -> None:
+    openai_server.listing = listing
+    start = time.monotonic()
+    assert list_models(openai_server.base_url, seconds=0.3) == ()
+    assert time.monotonic() - start < 5

@@ -1,0 +1,168 @@
+"""How MCP servers start, fail and start again, and what a person is told of it."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.config.definition import Capability
+from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.config.yaml.document import TOP
+from prompt_objects.errors import ToolError
+from prompt_objects.mcp.servers import Servers
+from prompt_objects.mcp.trust import trust_servers
+from prompt_objects.runtime.events import EventBus
+from prompt_objects.tools.trust import Trust
+from tests.support.mcp_servers import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
+
+pytest.importorskip("mcp")
+
+SILENT = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["method"] == "initialize":
+        info = {"name": "silent", "version": "1"}
+        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+    elif request["method"] == "server/discover":
+        error = {"code": -32601, "message": "Method not found"}
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}), flush=True)
+"""
+
+
+async def test_a_program_gets_the_variables_it_is_given_and_no_secrets(tmp_path: Path) -> None:
+    config = ServerConfig(command=sys.executable, args=("${SCRIPT}",), env={"TOKEN": "a-${SECRET}"})
+    async with using(tmp_path, {"example": config}, SCRIPT=SERVER, SECRET="b", OPENAI_API_KEY="c") as turn:
+        assert await turn.call("example_look_up", name="TOKEN") == "a-b"
+        assert await turn.call("example_look_up", name="OPENAI_API_KEY") == "(not set)"
+
+
+async def test_cancelling_whoever_came_first_does_not_stop_the_start_for_the_others(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        first, second = (asyncio.create_task(turn.tools("add")) for _ in range(2))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        assert list(await second) == ["example_add"]
+
+
+def test_each_event_loop_gets_servers_of_its_own(tmp_path: Path) -> None:
+    trust, folder = Trust(tmp_path / "trusted.json"), tmp_path
+    trust_servers(folder, {"example": EXAMPLE}, trust)
+    servers, pids = Servers({"example": EXAMPLE}, folder, {}, trust), []
+
+    async def use() -> None:
+        capability = Capability(kind="mcp", name="example", tools=("look_around",), at=TOP)
+        context = context_in(folder, EventBus())
+        ((_, tool),) = await servers.tools([capability], context)
+        pids.append(int((await tool.run({}, context)).split()[0]))
+
+    for _ in range(3):  # more often than one that failed would be started
+        asyncio.run(use())
+        wait_until(lambda: is_gone(pids[-1]), 2)
+    assert len(set(pids)) == 3
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (ServerConfig(command="no-such-program"), "no-such-program cannot be run: No such file or directory"),
+        (ServerConfig(command="x", env={"A": "${NOT_SET}"}), "the environment variable NOT_SET is not set."),
+        (ServerConfig(command=sys.executable, args=("-c", "import sys; sys.exit('no, thanks')")), "no, thanks"),
+        (ServerConfig(url="http://127.0.0.1:9/mcp"), "All connection attempts failed"),
+    ],
+)
+async def test_one_that_does_not_start_is_told_and_the_others_work(
+    tmp_path: Path, config: ServerConfig, problem: str
+) -> None:
+    async with using(tmp_path, {"broken": config, "example": EXAMPLE}) as turn:
+        capabilities = [Capability(kind="mcp", name=name, at=TOP) for name in ("broken", "nobody", "example")]
+        offers = await turn.servers.tools(capabilities, turn.context)
+        assert {capability.name for capability, _ in offers} == {"example"}
+        notices = turn.notices()
+        assert any(each.startswith("The MCP server broken does not start: ") and problem in each for each in notices)
+        assert "There is no MCP server 'nobody' in environment.yaml." in "".join(notices)
+
+
+async def test_a_start_that_takes_a_while_is_told(tmp_path: Path) -> None:
+    slow = ServerConfig(command=sys.executable, args=("-c", "import time; time.sleep(2.2)"))
+    async with using(tmp_path, {"example": slow}) as turn:
+        assert await turn.tools() == {}
+        assert turn.all_notices()[0] == "The MCP server example is still starting."
+
+
+async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_path: Path) -> None:
+    (tmp_path / "silent.py").write_text(SILENT)
+    silent = ServerConfig(command=sys.executable, args=("silent.py",), timeout=1)
+    async with using(tmp_path, {"example": silent}) as turn:
+        async with asyncio.timeout(10):
+            assert await turn.tools() == {}
+        assert turn.notices() == ["The MCP server example does not say what it offers."]
+
+
+async def test_without_the_package_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    async with using(tmp_path) as turn:
+        assert await turn.tools() == {}
+        assert "pip install 'prompt-objects[mcp]'" in turn.notices()[0]
+
+
+async def test_one_that_crashes_is_started_again_once_and_the_person_told(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        tools = await turn.tools()
+        with pytest.raises(ToolError, match="whether the call took effect is unknown"):
+            await tools["example_crash"].run({}, turn.context)
+        assert turn.notices() == [
+            "The MCP server example ended unexpectedly: out of luck. It is started again when it is needed."
+        ]
+        assert await tools["example_add"].run({"a": 1, "b": 1}, turn.context) == "2"
+        with pytest.raises(ToolError):
+            await tools["example_crash"].run({}, turn.context)
+        assert turn.notices() == ["The MCP server example ended unexpectedly: out of luck. It is not started again."]
+        with pytest.raises(ToolError, match="failed 2 times and is not started again"):
+            await tools["example_add"].run({"a": 1, "b": 1}, turn.context)
+        assert await turn.tools() == {}
+        assert "is not started again" in turn.notices()[0]
+
+
+@pytest.mark.parametrize("message", ["Connection closed", "Session terminated", "SSE stream ended without an answer"])
+async def test_an_error_that_it_answers_with_is_no_lost_connection_whatever_it_says(
+    tmp_path: Path, message: str
+) -> None:
+    async with using(tmp_path) as turn:
+        tools = await turn.tools()
+        process = await tools["example_look_around"].run({}, turn.context)
+        with pytest.raises(ToolError, match=f"^example: {message}$"):
+            await tools["example_refuse"].run({"code": -32000, "message": message}, turn.context)
+        assert await tools["example_look_around"].run({}, turn.context) == process
+        assert turn.notices() == []
+
+
+async def test_one_that_crashed_while_nobody_looked_is_started_before_it_is_asked(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        tools = await turn.tools()
+        pid = int((await turn.call("example_look_around")).split()[0])
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        assert await tools["example_add"].run({"a": 1, "b": 1}, turn.context) == "2"
+        assert len(turn.notices()) == 1
+
+
+async def test_calls_in_flight_hear_of_a_crash_at_once(tmp_path: Path) -> None:
+    async with using(tmp_path) as turn:
+        tools = await turn.tools()
+        waiting = turn.started("example_wait", seconds=60, file="began")
+        await until((tmp_path / "began").exists)
+        with pytest.raises(ToolError):
+            await tools["example_crash"].run({}, turn.context)
+        with pytest.raises(ToolError, match="broke off"):
+            await asyncio.wait_for(waiting, 3)
+        assert len(turn.notices()) == 1

@@ -1,0 +1,103 @@
+"""What prompt objects get of an MCP server, and what comes of their calls."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from prompt_objects.config.definition import Capability
+from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.config.yaml.document import TOP
+from prompt_objects.errors import ToolError
+from tests.support.mcp_servers import EXAMPLE, Turn, until, using
+
+pytest.importorskip("mcp")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+BELIEVED = ServerConfig(command=EXAMPLE.command, args=EXAMPLE.args, trust_hints=True)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Turn]:
+    async with using(tmp_path_factory.mktemp("house"), {"example": EXAMPLE, "believed": BELIEVED}) as turn:
+        yield turn
+
+
+@pytest.fixture
+def turn(shared: Turn) -> Turn:
+    shared.notices()
+    return shared
+
+
+async def test_a_servers_tools_are_called_as_any_others(turn: Turn, tmp_path: Path) -> None:
+    tools = await turn.tools()
+    add = tools["example_add"]
+    assert add.description == "Add two numbers."
+    assert add.parameters["required"] == ["a", "b"]
+    assert await add.run({"a": 2, "b": 3}, turn.context) == "5"
+    assert list(tools) == sorted(tools)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for name in tools)
+    assert await tools[next(name for name in tools if "odd_name" in name)].run({}, turn.context) == "odd"
+    assert turn.notices() == []
+
+
+async def test_it_is_one_process_for_all_that_starts_when_needed_in_the_folder(turn: Turn, tmp_path: Path) -> None:
+    said = await asyncio.gather(*(turn.call("example_look_around") for _ in range(3)))
+    assert len(set(said)) == 1
+    assert said[0].endswith(f" {turn.context.folder}")
+
+
+async def test_patterns_choose_among_its_tools_and_one_that_fits_none_is_told(turn: Turn, tmp_path: Path) -> None:
+    assert list(await turn.tools("look_*", "add")) == ["example_add", "example_look_around", "example_look_up"]
+    assert turn.notices() == []
+    assert list(await turn.tools("add", "Look_*")) == ["example_add"]
+    assert turn.notices() == ["The MCP server example has no tool that fits 'Look_*'."]
+
+
+async def test_a_name_that_is_taken_is_left_out_and_told(turn: Turn, tmp_path: Path) -> None:
+    assert list(await turn.tools("add", "crash", taken=["example_add"])) == ["example_crash"]
+    assert "'example_add' already" in turn.notices()[0]
+
+
+async def test_results_are_text_with_the_rest_named(turn: Turn, tmp_path: Path) -> None:
+    assert await turn.call("example_show") == (
+        "first\n[image: image/png, 3,000 bytes, which cannot be shown]\n[resource: file:///a.txt, a]\n"
+        "[resource: note://1, which says:\nremember]\nlast"
+    )
+
+
+async def test_a_failure_of_a_tool_is_told_to_the_model_and_ends_nothing(turn: Turn, tmp_path: Path) -> None:
+    tools = await turn.tools()
+    with pytest.raises(ToolError, match="there is no such thing"):
+        await tools["example_fail"].run({}, turn.context)
+    with pytest.raises(ToolError, match="valid integer"):
+        await tools["example_add"].run({"a": "x", "b": 1}, turn.context)
+    assert await tools["example_add"].run({"a": 1, "b": 1}, turn.context) == "2"
+
+
+async def test_cancelling_one_call_tells_the_server_and_leaves_the_others_alone(turn: Turn, tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "two"]
+    calls = [
+        turn.started("example_wait", seconds=seconds, file=str(file))
+        for seconds, file in zip((60, 1), files, strict=True)
+    ]
+    await until(lambda: all(file.exists() for file in files))
+    calls[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls[0]
+    await until(lambda: files[0].read_text() == "cancelled")
+    assert await calls[1] == "waited"
+    assert await turn.call("example_add", a=1, b=1) == "2"
+
+
+async def test_what_a_server_says_of_itself_is_not_believed_unless_it_is_trusted(turn: Turn) -> None:
+    capabilities = [Capability(kind="mcp", name=name, at=TOP) for name in ("example", "believed")]
+    offers = await turn.servers.tools(capabilities, turn.context)
+    effects = {tool.name: tool.effect for _, tool in offers}
+    assert effects["example_look_up"] == effects["example_add"] == effects["believed_add"] == "execute"
+    assert effects["believed_look_up"] == "read"
+    assert {capability.name for capability, _ in offers} == {"example", "believed"}

@@ -1,0 +1,284 @@
+"""What a person may do to a turn under way: add a word, stop it alone; and go on with one that was cut off."""
+
+import asyncio
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import Stopped, StoreError, UsageError
+from prompt_objects.llm.base import Request
+from prompt_objects.message import OUTCOME_UNKNOWN, Message
+from prompt_objects.runtime.active_turns import ActiveTurn
+from prompt_objects.runtime.context import Context
+from prompt_objects.runtime.events import Notice, TurnEnded
+from prompt_objects.sessions.steering import SteeringQueue
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.base import Tool
+from tests.support.environments import each_its_own, open_house
+from tests.support.strict_protocol import violations
+
+OBJECTS = {
+    "head": "name: head\ncapabilities: [scout, other]\nprompt: You are head.\n",
+    "scout": "name: scout\ncapabilities: [dawdle]\nprompt: You are scout.\n",
+    "other": "name: other\nprompt: You are other.\n",
+}
+
+
+class Dawdle:
+    """A tool that takes until it is let go."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.tool = Tool("dawdle", "Takes its time", {"type": "object", "properties": {}}, self._run)
+
+    async def has_begun(self, turn: "asyncio.Task[Any]") -> None:
+        """Wait until it is called; fails where the turn ends before."""
+        beginning = asyncio.ensure_future(self.began.wait())
+        await asyncio.wait([beginning, turn], return_when=asyncio.FIRST_COMPLETED)
+        assert beginning.done(), turn.exception()
+
+    async def _run(self, _arguments: dict[str, Any], _context: Context) -> str:
+        self.began.set()
+        await self.ended.wait()
+        return "done"
+
+
+def said(history: list[Message]) -> list[tuple[str, str]]:
+    return [(message["role"], str(message["content"])) for message in history if message["content"]]
+
+
+async def test_what_has_no_session_yet_takes_no_word_that_might_outlive_it(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedLLM(), OBJECTS) as env:
+        draft = env["scout"].session_manager.draft("Notes")
+        unread = SteeringQueue(env.workspace, draft.id)
+        live = ActiveTurn(("scout",), draft, unread)
+        assert not live.steer("Too early")
+        draft.append({"role": "user", "content": "Look"})
+        assert unread.undelivered(draft) == []
+        assert live.steer("Now")
+        assert [message["content"] for message in unread.undelivered(draft)] == ["Now"]
+
+
+async def test_a_word_added_while_a_tool_runs_is_read_before_the_model_is_asked_again(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        return "Blue then."
+
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), answer]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Paint it red"))
+        await dawdle.has_begun(turn)
+        (live,) = env.active_turns
+        assert (live.path, live.po_name) == (("scout",), "scout")
+        assert env.active_turns.in_session(live.session.id) is live
+        assert live.steer("No, blue")
+        assert live.waiting == ["No, blue"]
+        dawdle.ended.set()
+        reply = await turn
+        assert reply.text == "Blue then."
+        assert said(list(reply.session.history)) == [
+            ("user", "Paint it red"),
+            ("tool", "done"),
+            ("user", "No, blue"),
+            ("assistant", "Blue then."),
+        ]
+        assert asked[0].messages[-1] == {"role": "user", "content": "No, blue"}
+        assert not list(env.active_turns)
+        assert not live.steer("Too late")
+
+
+async def test_a_word_that_comes_during_the_last_answer_is_answered_too(tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        (live,) = env.active_turns
+        assert live.steer("And why?")
+        return "Red."
+
+    async with open_house(tmp_path, ScriptedLLM([answer, "Because."]), OBJECTS) as env:
+        reply = await env["other"].receive("Which colour?")
+        assert reply.text == "Because."
+        assert [text for _, text in said(list(reply.session.history))] == [
+            "Which colour?",
+            "Red.",
+            "And why?",
+            "Because.",
+        ]
+
+
+async def test_a_word_that_was_not_read_any_more_is_kept_when_the_turn_is_cancelled(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.active_turns
+        live.steer("Wait")
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        history = list(live.session.history)
+        assert [message["role"] for message in history] == ["user", "assistant", "tool", "user"]
+        assert not violations(history)
+
+
+async def test_stopping_a_child_stops_it_alone_and_its_caller_is_told(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    both = calls(("scout", {"message": "Look"}), ("other", {"message": "Help"}))
+    llm = each_its_own(head=[both, "Without the scout, then."], scout=[calls(("dawdle", {}))], other=["Here."])
+    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+        with env.bus.subscribe() as news:
+            turn = asyncio.create_task(env["head"].receive("Go"))
+            await dawdle.has_begun(turn)
+            (child,) = env.active_turns.of("scout")
+            assert child.path == ("head", "scout")
+            await asyncio.to_thread(child.stop)
+            child.stop()
+            reply = await turn
+            events = list(news.drain())
+        assert reply.text == "Without the scout, then."
+        results = [message["content"] for message in reply.session.history if message["role"] == "tool"]
+        assert results[0].startswith("Error: The person stopped scout before it answered.")
+        assert results[1] == "Here."
+        ended = {event.po_name: event.outcome for event in events if isinstance(event, TurnEnded)}
+        assert ended == {"other": "answered", "scout": "cancelled", "head": "answered"}
+        assert not violations(list(child.session.history))
+        assert child.session.history[-1]["content"] == "Cancelled before it ended; whether it took effect is unknown."
+
+
+class Tidies(Dawdle):
+    """A tool that, stopped, tidies up for as long as it takes, whatever comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tidies = asyncio.Event()
+
+    async def _run(self, arguments: dict[str, Any], context: Context) -> str:
+        try:
+            return await super()._run(arguments, context)
+        finally:
+            self.tidies.set()
+            tidied = asyncio.get_running_loop().time() + 0.2
+            while asyncio.get_running_loop().time() < tidied:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.02)
+
+
+async def test_a_stop_that_comes_while_a_child_winds_up_ends_nobody_else(tmp_path: Path) -> None:
+    tidies = Tidies()
+    objects = {
+        **OBJECTS,
+        "head": "name: head\ncapabilities: [scout]\nlimits: {seconds: 1}\nprompt: You are head.\n",
+    }
+    llm = each_its_own(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
+    async with open_house(tmp_path, llm, objects, [tidies.tool]) as env:
+        turn = asyncio.create_task(env["head"].receive("Go"))
+        await tidies.has_begun(turn)
+        await asyncio.wait_for(tidies.tidies.wait(), 5)
+        for child in env.active_turns.of("scout"):
+            child.stop()
+        assert (await turn).text == "Time was short."
+
+
+async def test_a_turn_that_nobody_asked_for_can_be_stopped_too(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.active_turns
+        live.stop()
+        with pytest.raises(Stopped, match="stopped scout"):
+            await turn
+
+
+async def test_a_cancellation_of_everything_wins_over_a_stop(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    llm = each_its_own(head=[calls(("scout", {"message": "Look"}))], scout=[calls(("dawdle", {}))])
+    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["head"].receive("Go"))
+        await dawdle.has_begun(turn)
+        for live in env.active_turns:
+            live.stop()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert not list(env.active_turns)
+        for info in env.session_manager.list():
+            assert not violations(list(env.session_manager.get(info.id).history))
+
+
+async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        return "Done."
+
+    async with open_house(tmp_path, ScriptedLLM([answer]), OBJECTS, [Dawdle().tool]) as env:
+        session = env["scout"].session_manager.current()
+        lost = {"id": "c1", "type": "function", "function": {"name": "dawdle", "arguments": "{}"}}
+        session.append({"role": "user", "content": "Go"}, {"role": "assistant", "content": "", "tool_calls": [lost]})
+        reply = await env["scout"].resume()
+        assert reply.text == "Done."
+        assert [message["role"] for message in reply.session.history] == ["user", "assistant", "tool", "assistant"]
+        assert asked[0].messages[-1] == {"role": "tool", "tool_call_id": "c1", "content": OUTCOME_UNKNOWN}
+        with pytest.raises(UsageError, match="nothing to go on with"):
+            await env["scout"].resume()
+        assert reply.session.message_count == 4
+
+
+async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.active_turns
+        live.steer("Not there!")
+        killed = tmp_path.with_name("killed")
+        shutil.copytree(tmp_path, killed)
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        assert SteeringQueue(env.workspace, live.session.id).undelivered(live.session) == []
+    llm = ScriptedLLM(["Then elsewhere.", "Yes."])
+    async with Environment.open(killed, llm=llm, tools=[Dawdle().tool], environ={}) as env:
+        reply = await env["scout"].resume()
+        assert llm.requests[0].messages[-1] == {"role": "user", "content": "Not there!"}
+        assert not violations(list(reply.session.history))
+        await env["scout"].receive("Sure?")
+        assert [text for _, text in said(list(reply.session.history))].count("Not there!") == 1
+        assert SteeringQueue(env.workspace, reply.session.id).undelivered(reply.session) == []
+
+
+async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path) -> None:
+    dawdle = Dawdle()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
+        turn = asyncio.create_task(env["scout"].receive("Go"))
+        await dawdle.has_begun(turn)
+        (live,) = env.active_turns
+        env.workspace.parent.joinpath("workspace").write_text("in the way")
+        with pytest.raises(StoreError):
+            live.steer("Wait")
+        assert live.waiting == []
+        dawdle.ended.set()
+        assert (await turn).text == "Ok."
+
+
+async def test_a_word_that_comes_while_a_turn_sums_up_is_kept_and_the_person_told(tmp_path: Path) -> None:
+    def last_words(_: Request) -> str:
+        (live,) = env.active_turns
+        live.steer("And why?")
+        return "Summed up."
+
+    objects = {"scout": "name: scout\ncapabilities: [dawdle]\nlimits: {turns: 1}\nprompt: You are scout.\n"}
+    dawdle = Dawdle()
+    dawdle.ended.set()
+    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), last_words]), objects, [dawdle.tool]) as env:
+        with env.bus.subscribe() as news:
+            reply = await env["scout"].receive("Go")
+            notices = [event.text for event in news.drain() if isinstance(event, Notice)]
+        assert reply.session.history[-1]["content"] == "And why?"
+        assert notices[-1] == "Came too late to be read: 1 message. /continue answers."

@@ -1,0 +1,147 @@
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from prompt_objects.runtime.events import Event, EventBus, Notice, TextDelta
+
+
+def delta(text: str, run: str = "r", root: str = "r") -> TextDelta:
+    return TextDelta(run=run, root=root, path=("po",), session_id="s", text=text)
+
+
+def notice(text: str, root: str = "r") -> Notice:
+    return Notice(run=root, root=root, path=("boss", "po"), session_id="s", text=text)
+
+
+def texts(events: Iterable[Any]) -> list[str]:
+    return [event.text for event in events]
+
+
+def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing() -> None:
+    bus = EventBus()
+    with bus.subscribe() as news:
+        for piece in ["a", "b", "c"]:
+            bus.publish(delta(piece))
+        bus.publish(notice("!"))
+        bus.publish(delta("d"))
+        assert texts(news.drain()) == ["abc", "!", "d"]
+
+
+def test_text_of_two_runs_is_never_joined() -> None:
+    bus = EventBus()
+    with bus.subscribe() as news:
+        for run in ["x", "y", "x"]:
+            bus.publish(delta(run, run=run))
+        assert texts(news.drain()) == ["x", "y", "x"]
+
+
+def test_a_subscriber_to_a_root_hears_that_root_only() -> None:
+    bus = EventBus()
+    with bus.subscribe("a") as news:
+        bus.publish(notice("mine", root="a"))
+        bus.publish(notice("other", root="b"))
+        assert texts(news.drain()) == ["mine"]
+
+
+def test_after_the_block_nothing_is_heard() -> None:
+    bus = EventBus()
+    with bus.subscribe() as news:
+        pass
+    bus.publish(notice("late"))
+    assert list(news.drain()) == []
+
+
+async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetched() -> None:
+    bus = EventBus()
+    with bus.subscribe() as news:
+        asyncio.get_running_loop().call_later(0.01, bus.publish, notice("first"))
+        asyncio.get_running_loop().call_later(0.02, bus.publish, notice("second"))
+        asyncio.get_running_loop().call_later(0.02, news.close)
+        assert texts([event async for event in news]) == ["first", "second"]
+
+
+async def test_a_subscriber_that_never_fetches_holds_up_nobody() -> None:
+    bus = EventBus()
+    with bus.subscribe() as idle, bus.subscribe() as news:
+        for _ in range(10_000):
+            bus.publish(delta("x"))
+        assert texts(news.drain()) == ["x" * 10_000]
+        assert len(list(idle.drain())) == 1
+
+
+def test_an_event_says_who_and_how_deep() -> None:
+    assert (notice("").po_name, notice("").depth) == ("po", 1)
+
+
+async def test_a_subscriber_that_fails_harms_neither_the_publisher_nor_the_others() -> None:
+    bus = EventBus()
+
+    async def fail() -> None:
+        with bus.subscribe() as news:
+            async for _ in news:
+                raise ZeroDivisionError
+
+    failing = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    with bus.subscribe() as news:
+        for text in ("a", "b"):
+            bus.publish(notice(text))
+            await asyncio.sleep(0)
+        bus.publish(notice("c"))
+        assert texts(news.drain()) == ["a", "b", "c"]
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    bus.publish(notice("d"))
+
+
+async def test_a_subscriber_that_takes_its_time_holds_up_nobody_and_loses_nothing() -> None:
+    bus = EventBus()
+    heard: list[Event] = []
+
+    async def dawdle() -> None:
+        with bus.subscribe() as news:
+            async for event in news:
+                heard.append(event)
+                if len(heard) == 100:
+                    return
+                await asyncio.sleep(0.001)
+
+    slow = asyncio.create_task(dawdle())
+    await asyncio.sleep(0)
+    for number in range(100):
+        bus.publish(notice(str(number)))
+    assert not heard
+    await asyncio.wait_for(slow, 10)
+    assert texts(heard) == [str(number) for number in range(100)]
+
+
+def test_who_is_attached_hears_everything_in_order() -> None:
+    bus, heard = EventBus(), deque[Event]()
+
+    class Listener:
+        put = heard.append
+
+    bus.add_subscriber(Listener())
+    for event in (delta("a"), notice("b", root="other"), delta("c")):
+        bus.publish(event)
+    assert texts(heard) == ["a", "b", "c"]
+
+
+def test_one_that_fails_harms_nobody_and_hears_no_more() -> None:
+    class Broken:
+        heard = 0
+
+        def put(self, event: Event) -> None:
+            self.heard += 1
+            raise RuntimeError("broken")
+
+    bus, broken = EventBus(), Broken()
+    bus.add_subscriber(broken)
+    with bus.subscribe() as news:
+        bus.publish(delta("one"))
+        bus.publish(delta("two"))
+        assert broken.heard == 1
+        assert texts(news.drain()) == ["onetwo"]

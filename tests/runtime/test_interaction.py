@@ -1,0 +1,186 @@
+"""A person is asked one thing at a time, and the time that they take counts for no limit."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.config.limits import Limits
+from prompt_objects.environment.environment import Environment
+from prompt_objects.runtime.budget import Budget
+from prompt_objects.runtime.interaction import InputRequest, UserInteraction
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.approval import ApprovalRequest, Decision
+from tests.support.environments import make_house
+
+ASKER = "name: asker\ncapabilities: [ask_human, write_file]\nlimits: {seconds: 0.4}\nprompt: Ask.\n"
+BOSS = "name: boss\ncapabilities: [asker]\nlimits: {seconds: 0.5}\nprompt: Ask.\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("2", "blue"), (" RED ", "red"), ("3", "3"), ("neither", "neither"), ("", "")]
+)
+def test_a_choice_is_made_by_its_number_or_in_words_and_anything_else_may_be_said(typed: str, meant: str) -> None:
+    inquiry = InputRequest(path=("a",), session_id="", question="Which?", choices=("red", "blue"))
+    assert inquiry.resolve(typed) == meant
+
+
+async def test_two_who_want_the_person_wait_for_each_other_without_losing_time() -> None:
+    person, budget = UserInteraction(), Budget("boss", Limits(seconds=0.05))
+    order: list[str] = []
+
+    async def take(name: str) -> None:
+        async with person.exclusive(Budget(name, Limits(), budget)):
+            order.append(f"{name} begins")
+            await asyncio.sleep(0.1)
+            order.append(f"{name} ends")
+
+    await asyncio.gather(take("one"), take("two"))
+    assert order == ["one begins", "one ends", "two begins", "two ends"]
+    budget.check_time()
+
+
+async def test_what_goes_on_beside_a_waiting_one_is_still_limited() -> None:
+    above = Budget("boss", Limits())
+    asks, works = Budget("asker", Limits(seconds=0.1), above), Budget("worker", Limits(seconds=0.1), above)
+    with asks.paused():
+        async with asks.timeout():
+            with pytest.raises(TimeoutError):
+                async with works.timeout():
+                    await asyncio.sleep(5)
+    async with asks.timeout():
+        await asyncio.sleep(0)
+
+
+async def test_a_limit_of_time_goes_on_after_the_person_answered() -> None:
+    above = Budget("boss", Limits(seconds=0.2))
+    child = Budget("asker", Limits(), above)
+
+    async def waits_and_dawdles() -> None:
+        with child.paused():
+            await asyncio.sleep(0.4)
+        await asyncio.sleep(5)
+
+    with pytest.raises(TimeoutError):
+        async with above.timeout():
+            await asyncio.wait_for(waits_and_dawdles(), 2)
+    assert 0.2 <= above.seconds < 1
+
+
+@pytest.mark.parametrize("start", ["asker", "boss"])
+async def test_the_answer_comes_back_however_long_it_takes_also_to_one_that_was_asked_itself(
+    tmp_path: Path, start: str
+) -> None:
+    asked: list[InputRequest] = []
+
+    async def ask(inquiry: InputRequest) -> str:
+        asked.append(inquiry)
+        await asyncio.sleep(0.8)  # longer than every limit
+        return " by train \n"
+
+    make_house(tmp_path, {"asker": ASKER, "boss": BOSS})
+    question = calls(("ask_human", {"question": "How do you travel?", "choices": ["by car", "by train"]}))
+    asking = [calls(("asker", {"message": "Ask"}))] if start == "boss" else []
+    llm = ScriptedLLM([*asking, question, "By train, then.", "He takes the train."])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.interaction.ask = ask
+        reply = await env[start].receive("Go")
+    (inquiry,) = asked
+    assert inquiry.path == (("boss", "asker") if start == "boss" else ("asker",))
+    assert (inquiry.question, inquiry.choices) == ("How do you travel?", ("by car", "by train"))
+    answers = [m["content"] for m in llm.requests[len(asking) + 1].messages if m["role"] == "tool"]
+    assert answers == ["by train"]
+    assert "limit" not in reply.text
+
+
+async def test_where_nobody_can_be_asked_it_is_said_at_once(tmp_path: Path) -> None:
+    make_house(tmp_path, {"asker": ASKER})
+    llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"})), "I assumed it."])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        await asyncio.wait_for(env["asker"].receive("Go"), 5)
+    assert "Nobody can be asked here" in llm.requests[1].messages[-1]["content"]
+
+
+async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tmp_path: Path) -> None:
+    async def ask(_inquiry: InputRequest) -> str:
+        return "  "
+
+    make_house(tmp_path, {"asker": ASKER})
+    llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"}), ("ask_human", {"question": " "})), "So be it."])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.interaction.ask = ask
+        reply = await env["asker"].receive("Go")
+    first, second = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    assert first.startswith("The person did not answer.")
+    assert second == "Error: The question is empty."
+
+
+async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Path) -> None:
+    going_on = 0
+
+    async def busy() -> None:
+        nonlocal going_on
+        going_on += 1
+        assert going_on == 1
+        await asyncio.sleep(0.02)
+        going_on -= 1
+
+    async def ask(inquiry: InputRequest) -> str:
+        await busy()
+        return inquiry.question[-1]
+
+    async def approve(_question: ApprovalRequest) -> Decision:
+        await busy()
+        return "once"
+
+    make_house(tmp_path, {"asker": ASKER})
+    many = [("ask_human", {"question": f"Number {n}"}) for n in range(3)]
+    written = [("write_file", {"path": f"{n}.txt", "content": "x"}) for n in range(2)]
+    llm = ScriptedLLM([calls(*written, *many), "Done."])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.interaction.ask, env.approvals.ask = ask, approve
+        reply = await env["asker"].receive("Go")
+    results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    assert results[2:] == ["0", "1", "2"]
+    assert all(result.startswith("Made") for result in results[:2])
+
+
+def test_who_was_waited_for_in_one_loop_is_there_in_the_next(tmp_path: Path) -> None:
+    async def approve(_question: ApprovalRequest) -> Decision:
+        await asyncio.sleep(0.01)
+        return "once"
+
+    make_house(tmp_path, {"asker": ASKER})
+    names = [[f"{n}{each}.txt" for each in "ab"] for n in range(3)]
+    writing = [calls(*[("write_file", {"path": name, "content": "x"}) for name in two]) for two in names]
+    llm = ScriptedLLM([reply for each in writing for reply in (each, "Done.")])
+    with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.approvals.ask = approve
+        for _ in range(3):
+            assert env["asker"].receive_sync("Go").text == "Done."
+    assert len(list(tmp_path.glob("*.txt"))) == 6
+
+
+async def test_a_cancelled_question_lets_the_next_one_be_asked(tmp_path: Path) -> None:
+    reached = asyncio.Event()
+
+    async def never(_inquiry: InputRequest) -> str:
+        reached.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async def ask(_inquiry: InputRequest) -> str:
+        return "here"
+
+    make_house(tmp_path, {"asker": ASKER})
+    question = calls(("ask_human", {"question": "Where?"}))
+    async with Environment.open(tmp_path, llm=ScriptedLLM([question, question, "Here."]), environ={}) as env:
+        env.interaction.ask = never
+        turn = asyncio.create_task(env["asker"].receive("Go"))
+        await reached.wait()
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        env.interaction.ask = ask
+        reply = await env["asker"].receive("Once more")
+    assert reply.text == "Here."

@@ -1,0 +1,272 @@
+"""Requests begin as the ones before them did, and where one does not, it is known what changed."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prompt_objects.chat import commands
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.results import Table, Text
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import BrokenStream
+from prompt_objects.message import Message
+from prompt_objects.runtime.events import ToolCallStarted
+from prompt_objects.runtime.prompt_cache import PromptCacheMonitor, RequestFingerprint, first_difference
+from tests.support.environments import make_house
+from tests.support.openai_server import OpenAIServer, calls, chunk, stream, text
+
+SCOUT = "name: scout\ncapabilities: [{capabilities}]\nprompt: |\n  You look.\n  {line}\n"
+BOSS = "name: boss\ncapabilities: [{po: scout, context: continue}]\nprompt: You ask.\n"
+
+
+def scout(line: str = "Be brief.", capabilities: str = "list_files, read_file") -> str:
+    return SCOUT.format(line=line, capabilities=capabilities)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    return make_house(tmp_path, {"scout": scout(), "boss": BOSS})
+
+
+def open_at(house: Path, server: OpenAIServer) -> Environment:
+    return Environment.open(house, model="small", environ={"OPENAI_BASE_URL": server.base_url})
+
+
+def changes(env: Environment) -> list[str | None]:
+    session = env["scout"].session_manager.current()
+    return [sent.change for sent in env.prompt_cache.of(session.id)]
+
+
+def bodies(server: OpenAIServer) -> list[dict[str, Any]]:
+    return [received.body for received in server.received]
+
+
+def goes_on(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Say whether a request begins, byte for byte, with all of another: the same tools, the same messages."""
+    tools = json.dumps(after["tools"]) == json.dumps(before["tools"])
+    return tools and json.dumps(after["messages"]).startswith(json.dumps(before["messages"]).removesuffix("]"))
+
+
+async def test_each_request_begins_with_all_of_the_one_before(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(
+        calls(("list_files", {}), ("read_file", {"path": "no\udcffe"}), content="Looking."),
+        calls(("list_files", {"path": "x"})),
+        text("Found."),
+        text("Yes."),
+    )
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+    async with open_at(house, openai_server) as env:  # the same in another process
+        await env["scout"].receive("Sure?")
+    sent = bodies(openai_server)
+    assert len(sent) == 4
+    assert all(goes_on(before, after) for before, after in pairwise(sent))
+
+
+async def test_a_word_said_meanwhile_comes_behind_what_was_sent(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(calls(("list_files", {})), text("Found."), text("Yes."))
+    async with open_at(house, openai_server) as env:
+        async for event in env["scout"].stream("Look"):
+            if isinstance(event, ToolCallStarted):
+                assert next(iter(env.active_turns)).steer("And be quick")
+        await env["scout"].receive("Sure?")
+        assert changes(env) == [None, "", ""]
+    first, second, third = bodies(openai_server)
+    assert second["messages"][-1]["content"] == "And be quick"
+    assert goes_on(first, second)
+    assert goes_on(second, third)
+
+
+async def test_a_conversation_that_goes_on_below_another_keeps_its_beginning(
+    house: Path, openai_server: OpenAIServer
+) -> None:
+    ask = calls(("scout", {"message": "Look"}))
+    openai_server.script(ask, text("One."), ask, text("Two."), text("Done."))
+    async with open_at(house, openai_server) as env:
+        await env["boss"].receive("Go")
+    boss_1, scout_1, boss_2, scout_2, boss_3 = bodies(openai_server)
+    assert goes_on(boss_1, boss_2)
+    assert goes_on(boss_2, boss_3)
+    assert goes_on(scout_1, scout_2)
+
+
+async def test_a_line_of_the_prompt_that_changed_is_named(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("One."), text("Two."), text("Three."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        (house / "objects" / "scout.yaml").write_text(scout("Be very brief."))
+        await env["scout"].receive("Again")
+        await env["scout"].receive("And again")
+        assert changes(env) == [None, "the prompt of scout changed at line 2", ""]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "change"),
+    [
+        ("list_files, read_file, search_files", "the tool search_files was added"),
+        ("list_files", "the tool read_file was left out"),
+        ("read_file, list_files", "the order of the tools changed"),
+        ("search_files, write_file", "the tools search_files, write_file were added, "),
+    ],
+)
+async def test_tools_that_changed_are_named(
+    house: Path, openai_server: OpenAIServer, capabilities: str, change: str
+) -> None:
+    openai_server.script(text("One."), text("Two."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        (house / "objects" / "scout.yaml").write_text(scout(capabilities=capabilities))
+        await env["scout"].receive("Again")
+        assert (changes(env)[1] or "").startswith(change)
+
+
+async def test_another_model_is_named(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("One."), text("Two."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        env.use_model("large")
+        await env["scout"].receive("Again")
+        assert (changes(env)[1] or "").startswith("it went to another model: large: http://127.0.0.1:")
+
+
+async def test_a_retry_alone_changes_nothing_that_was_sent(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("One."), text("Two."), text("Three."), text("Four."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        await env["scout"].receive("Again")
+        await env["scout"].retry()
+        await env["scout"].receive("And again")
+        assert changes(env) == [None, "", "", ""]
+
+
+async def test_a_message_that_a_retry_replaced_is_named(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(calls(("list_files", {})), text("One."), stream(chunk({"content": "Half"}), end="cut"))
+    openai_server.script(text("Two."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        with pytest.raises(BrokenStream):
+            await env["scout"].retry()
+        await env["scout"].receive("Again")
+        assert changes(env) == [None, "", "message 2 was replaced by /retry"]
+
+
+async def test_a_session_that_was_cut_is_named(house: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(*(text(number) for number in ("One.", "Two.", "Three.")))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        await env["scout"].receive("Again")
+        manager = env["scout"].session_manager
+        manager.truncate(manager.current().id, 0)
+        await env["scout"].receive("Anew")
+        cut = "message 1 is another one: the session was cut, or brought back as it was before"
+        assert changes(env) == [None, "", cut]
+
+
+async def test_last_words_are_asked_for_without_tools(house: Path, openai_server: OpenAIServer) -> None:
+    (house / "objects" / "scout.yaml").write_text(scout() + "limits: {turns: 1}\n")
+    openai_server.script(calls(("list_files", {})), text("Enough."))
+    async with open_at(house, openai_server) as env:
+        await env["scout"].receive("Look")
+        assert changes(env) == [None, "the tools list_files, read_file were left out"]
+
+
+# A definition that changes while a turn goes on
+
+
+async def test_a_turn_keeps_the_definition_that_it_began_with_and_those_it_asks_have_the_new_one(
+    house: Path, openai_server: OpenAIServer
+) -> None:
+    ask = calls(("scout", {"message": "Look"}))
+    openai_server.script(ask, text("One."), ask, text("Two."), text("Done."), text("Anew."))
+
+    def change_both(_text: str) -> None:
+        (house / "objects" / "scout.yaml").write_text(scout("Be kind."))
+        (house / "objects" / "boss.yaml").write_text(BOSS.replace("You ask.", "You ask kindly."))
+
+    async with open_at(house, openai_server) as env:
+        async for event in env["boss"].stream("Go"):
+            if len(openai_server.received) == 2 and event.po_name == "scout":
+                change_both(event.po_name)
+        await env["boss"].receive("Again")
+    prompts = [body["messages"][0]["content"] for body in bodies(openai_server)]
+    assert prompts == [
+        "You ask.",
+        "You look.\nBe brief.",
+        "You ask.",
+        "You look.\nBe kind.",
+        "You ask.",
+        "You ask kindly.",
+    ]
+
+
+async def test_a_turn_under_way_keeps_its_prompt_and_tools_when_its_file_changes(
+    house: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(calls(("list_files", {})), text("Found."), text("Anew."))
+    async with open_at(house, openai_server) as env:
+        async for event in env["scout"].stream("Look"):
+            if event.path and len(openai_server.received) == 1:
+                (house / "objects" / "scout.yaml").write_text(scout("Be kind.", "list_files"))
+        await env["scout"].receive("Again")
+    first, second, third = bodies(openai_server)
+    assert goes_on(first, second)
+    assert third["messages"][0]["content"] == "You look.\nBe kind."
+    assert len(third["tools"]) == 1
+
+
+# What is remembered
+
+
+def prefix(messages: list[Message], *, prompt: str = "You look.", stored: int | None = None) -> RequestFingerprint:
+    history = messages if stored is None else messages[:stored]
+    return RequestFingerprint.of("small", [{"role": "system", "content": prompt}, *messages], [], history)
+
+
+said = st.lists(st.text(max_size=3).map(lambda text: {"role": "user", "content": text}), max_size=6)
+
+
+@given(said, said)
+def test_a_difference_is_found_exactly_where_the_messages_part(before: list[Message], after: list[Message]) -> None:
+    pairs = zip(before, after, strict=False)
+    first = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), None)
+    found = first_difference(prefix(before), prefix(after), "scout")
+    assert found.startswith(f"message {first} ") if first else found == ""
+
+
+def test_so_many_requests_of_so_many_sessions_are_remembered_and_no_more() -> None:
+    prefixes = PromptCacheMonitor()
+    for number in range(300):
+        prefixes.add(f"s{number}", "scout", prefix([]), 1, 1)
+    assert [len(prefixes.of(f"s{number}")) for number in (0, 43, 44, 299)] == [0, 0, 1, 1]
+    for number in range(20):
+        prefixes.add("s299", "scout", prefix([]), number, 0)
+    assert [sent.prompt_tokens for sent in prefixes.of("s299")] == list(range(10, 20))
+
+
+# The command
+
+
+async def test_why_uncached_shows_each_request_with_what_the_server_reported(
+    house: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(text("One."), text("Two.", usage=None))
+    async with open_at(house, openai_server) as env:
+        po = env["scout"]
+        chat = Chat(env, po, po.session_manager.current())
+        nothing = commands.run(chat, "/why-uncached")
+        assert nothing == Text("Nothing was asked in Default since this program began.")
+        await chat.send("Look")
+        (house / "objects" / "scout.yaml").write_text(scout("Be very brief."))
+        await chat.send("Again")
+        table = commands.run(chat, "/why-uncached Default")
+        assert isinstance(table, Table)
+        assert table.columns == ("asked", "tokens", "cached", "what changed")
+        assert table.rows == [
+            ("just now", "12", "8", "the first since this program began"),
+            ("just now", "not told", "not told", "the prompt of scout changed at line 2"),
+        ]

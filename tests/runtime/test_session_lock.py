@@ -1,0 +1,243 @@
+"""One turn at a time per session, whoever asks: who comes second is told, waits, branches off, or looks on."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import Busy, LLMError
+from prompt_objects.llm.base import Request
+from prompt_objects.message import Message
+from prompt_objects.runtime.events import ExternalMessages, MessageSaved
+from prompt_objects.runtime.session_lock import SessionLocks
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.watch import branch_before_pending, follow, poll
+from prompt_objects.testing import Scripted, ScriptedLLM, calls
+from prompt_objects.tools import delegation
+from prompt_objects.utils.process import ProcessInfo
+from tests.support.environments import open_house
+from tests.support.other_process import Elsewhere
+
+HOUSE = {
+    "asker": "name: asker\ncapabilities: [{po: scout, context: continue}]\nprompt: Ask.\n",
+    "scout": "name: scout\nprompt: Look.\n",
+}
+
+
+@pytest.fixture
+def llm() -> ScriptedLLM:
+    return ScriptedLLM([])
+
+
+@pytest.fixture
+async def env(tmp_path: Path, llm: ScriptedLLM) -> AsyncIterator[Environment]:
+    async with open_house(tmp_path, llm, HOUSE) as env:
+        yield env
+
+
+@pytest.fixture
+def session(env: Environment) -> Session:
+    return env["scout"].session_manager.create("Notes")
+
+
+def script(llm: ScriptedLLM, *replies: Scripted) -> None:
+    llm._replies.extend(replies)
+
+
+def elsewhere(env: Environment, session: Session) -> Elsewhere:
+    return Elsewhere(env.folder, session.id)
+
+
+def texts(session: Session) -> list[str]:
+    session.refresh()
+    return [message["content"] for message in session.history]
+
+
+async def test_who_comes_second_is_told_who_is_at_it_and_nothing_is_written(
+    env: Environment, session: Session
+) -> None:
+    with elsewhere(env, session) as other:
+        with pytest.raises(
+            Busy, match=rf'"Notes" is in use by .+ \(process {other.pid} on .+, since \d\d:\d\d:'
+        ) as caught:
+            await env["scout"].receive("Me too", session=session)
+        assert (caught.value.holder.pid, caught.value.exit_code) == (other.pid, 75)
+        assert texts(session) == ["From elsewhere"]
+        other.answer("An answer")
+    assert texts(session) == ["From elsewhere", "An answer"]
+
+
+async def test_what_somebody_is_at_cannot_be_purged_and_then_can(env: Environment, session: Session) -> None:
+    manager = env["scout"].session_manager
+    with elsewhere(env, session) as other:
+        manager.delete(session.id)
+        for key in (session.id, None):
+            with pytest.raises(Busy, match=rf"Notes cannot be purged: it is in use by .+ \(process {other.pid} on"):
+                manager.purge(key)
+        assert [entry.info.id for entry in manager.trash()] == [session.id]
+    assert [info.id for info in manager.purge(session.id)] == [session.id]
+
+
+async def test_who_waits_comes_after_and_sees_what_came_before(
+    env: Environment, session: Session, llm: ScriptedLLM
+) -> None:
+    script(llm, "Mine")
+    with elsewhere(env, session) as other:
+        turn = asyncio.create_task(env["scout"].receive("Me too", session=session, wait=None))
+        await asyncio.sleep(0.2)
+        assert texts(env.session_manager.get(session.id)) == ["From elsewhere"]
+        other.answer("An answer")
+        assert (await turn).text == "Mine"
+    assert texts(session) == ["From elsewhere", "An answer", "Me too", "Mine"]
+
+
+async def test_waiting_ends_after_so_many_seconds(env: Environment, session: Session) -> None:
+    with elsewhere(env, session):
+        start = time.monotonic()
+        with pytest.raises(Busy):
+            await env["scout"].receive("Me too", session=session, wait=0.2)
+        assert 0.2 <= time.monotonic() - start < 2
+
+
+async def test_who_stops_waiting_has_written_nothing_and_holds_nothing(env: Environment, session: Session) -> None:
+    with elsewhere(env, session) as other:
+        turn = asyncio.create_task(env["scout"].receive("Me too", session=session, wait=None))
+        await asyncio.sleep(0.1)
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        other.answer("An answer")
+    assert texts(session) == ["From elsewhere", "An answer"]
+    assert env.store.holder(session.id) is None
+
+
+async def test_a_holder_that_is_killed_frees_the_session_at_once(
+    env: Environment, session: Session, llm: ScriptedLLM
+) -> None:
+    script(llm, "Mine")
+    with elsewhere(env, session) as other:
+        other.kill()
+        assert (await env["scout"].receive("Me too", session=session)).text == "Mine"
+
+
+@pytest.mark.parametrize("reply", ["Fine.", LLMError("No.")])
+async def test_however_a_turn_ends_the_session_is_free(
+    env: Environment, session: Session, llm: ScriptedLLM, reply: Scripted
+) -> None:
+    def held(_request: Request) -> str | Message | LLMError:
+        holder = env.store.holder(session.id)
+        assert holder
+        assert holder.pid == os.getpid()
+        return reply if isinstance(reply, str | LLMError) else ""
+
+    script(llm, held)
+    with suppress(LLMError):
+        await env["scout"].receive("Go", session=session)
+    assert env.store.holder(session.id) is None
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_cancelled_while_the_lease_is_taken_the_session_is_free(
+    env: Environment, session: Session, steps: int
+) -> None:
+    occupancy = SessionLocks(env.store)
+
+    async def take() -> None:
+        async with occupancy.acquire(session.id):
+            await asyncio.sleep(60)
+
+    turn = asyncio.create_task(take())
+    for _ in range(steps):
+        await asyncio.sleep(0.0002)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert env.store.holder(session.id) is None
+
+
+async def test_what_others_added_is_shown_before_the_answer(
+    env: Environment, session: Session, llm: ScriptedLLM
+) -> None:
+    script(llm, "Mine")
+    with elsewhere(env, session) as other:
+        other.answer("An answer")
+    events = [event async for event in env["scout"].stream("Me too", session=session)]
+    (arrived,) = (event for event in events if isinstance(event, ExternalMessages))
+    assert [message["content"] for message in arrived.messages] == ["From elsewhere", "An answer"]
+    (mine, _) = (event for event in events if isinstance(event, MessageSaved))
+    assert events.index(arrived) < events.index(mine)
+    assert [message["content"] for message in llm.requests[0].messages[1:]] == [
+        "From elsewhere",
+        "An answer",
+        "Me too",
+    ]
+
+
+async def test_what_is_added_in_the_middle_of_a_turn_is_shown(
+    env: Environment, session: Session, llm: ScriptedLLM
+) -> None:
+    def interfere(_request: Request) -> str:
+        env.session_manager.get(session.id).append({"role": "user", "content": "in between"})
+        return "Mine"
+
+    script(llm, interfere)
+    events = [event async for event in env["scout"].stream("Go", session=session)]
+    shown = [event.messages[0]["content"] for event in events if isinstance(event, ExternalMessages)]
+    assert shown == ["in between"]
+
+
+async def test_a_prompt_object_that_is_asked_elsewhere_is_waited_for_and_then_given_up_in_words(
+    env: Environment, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delegation, "PATIENCE_SECONDS", 0.1)
+    asked = calls(("scout", {"message": "Look"}))
+    script(llm, asked, "seen", "one", asked, "two")
+    await env["asker"].receive("First")
+    (child,) = env["scout"].session_manager.list()
+    with Elsewhere(env.folder, child.id) as other:
+        reply = await env["asker"].receive("Second")
+        other.answer("An answer")
+    result = reply.session.history[-2]["content"]
+    assert result.startswith("Error: scout could not be asked")
+    assert f"process {other.pid}" in result
+    assert reply.text == "two"
+
+
+async def test_a_branch_leaves_out_what_is_being_answered_elsewhere(env: Environment, session: Session) -> None:
+    session.append({"role": "user", "content": "Before"}, {"role": "assistant", "content": "Yes"})
+    manager = env["scout"].session_manager
+    with elsewhere(env, session) as other:
+        branch = branch_before_pending(manager, session)
+        assert (branch.name, texts(branch)) == ("Notes branch", ["Before", "Yes"])
+        other.answer("An answer")
+    assert texts(branch_before_pending(manager, session)) == ["Before", "Yes", "From elsewhere", "An answer"]
+
+
+async def test_who_looks_on_sees_each_message_as_it_comes_until_the_session_is_free(
+    env: Environment, session: Session
+) -> None:
+    with elsewhere(env, session) as other:
+        coming = follow(env.store, session)
+        (first,) = await anext(coming)
+        assert first["content"] == "From elsewhere"
+        other.tell("An answer")
+        rest = [message["content"] async for messages in coming for message in messages]
+    assert rest == ["An answer"]
+
+
+def test_one_look_tells_what_came_and_who_is_there(tmp_path: Path) -> None:
+    with open_house(tmp_path, ScriptedLLM()) as env:
+        session = env["scout"].session_manager.create("Notes")
+        env.session_manager.get(session.id).append({"role": "user", "content": "Hello"})
+        lease = env.store.lease(session.id, ProcessInfo.current("ann"))
+        sight = poll(env.store, session)
+        assert [message["content"] for message in sight.came] == ["Hello"]
+        assert sight.holder
+        assert (sight.holder.user, sight.holder.is_current) == ("ann", True)
+        lease.release()
+        assert poll(env.store, session) == type(sight)([], None)

@@ -1,0 +1,446 @@
+"""What is wrong in a store is found without a byte being written, and put right without one being lost."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_objects.errors import UsageError
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import StoreIssue, new_id
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.utils.process import ProcessInfo
+from tests.support.file_store import fresh, index_of, said
+from tests.support.paths import worker_path
+
+pytest_plugins = ["tests.support.file_store_fixtures"]
+
+WORKER = worker_path("repairing")
+same_files = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80, derandomize=True
+)
+
+
+@pytest.fixture
+def notes(file_store: FileStore) -> Session:
+    session = SessionManager(file_store, "reader").create("Notes")
+    session.append(*said("one", "two ü", "three"))
+    return session
+
+
+def whole(folder: Path) -> dict[str, bytes]:
+    """Everything below a folder, to see whether a byte was written."""
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def examine(folder: Path, *, repair: bool = False) -> list[StoreIssue]:
+    store = FileStore(folder)
+    found = store.check(repair=repair)
+    store.close()
+    return found
+
+
+def contents(folder: Path, session: Session) -> list[object]:
+    return [message["content"] for message in fresh(folder, session).history]
+
+
+def make_old(path: Path) -> None:
+    os.utime(path, (time.time() - 3600, time.time() - 3600))
+
+
+def test_a_sound_store_has_nothing_to_find(folder: Path, file_store: FileStore, notes: Session) -> None:
+    other = SessionManager(file_store, "reader").create("Other")
+    SessionManager(file_store, "reader").delete(other.id)
+    file_store.archive(SessionManager(file_store, "writer").create("Cold").id)
+    before = whole(folder)
+    assert examine(folder) == []
+    assert examine(folder, repair=True) == []
+    assert whole(folder) == before
+
+
+FAULTS: dict[str, tuple[Callable[[bytes], bytes], list[str]]] = {
+    "torn tail": (lambda data: data.rstrip()[:-30], ["one", "two ü", "three"]),
+    "torn message": (lambda data: data[: data.index(b"three") + 2], ["one", "two ü"]),
+    "bad line": (lambda data: data.replace(b'"two', b"two"), ["one", "three"]),
+    "nul bytes": (lambda data: data + b"\0" * 4096, ["one", "two ü", "three"]),
+    "nul in the midst": (lambda data: data.replace(b'{"role":"user","content":"two', b"\0" * 29), ["one", "three"]),
+    "head cut off": (lambda data: data[40:], ["one", "two ü", "three"]),
+    "head overwritten": (lambda data: b"\0" * 60 + data[60:], ["one", "two ü", "three"]),
+    "only the head": (lambda data: data[:50], []),
+    "empty": (lambda _: b"", []),
+    "nothing but nul": (lambda data: b"\0" * len(data), []),
+    "no session": (lambda _: b"[1, 2]", []),
+    "not json": (lambda _: b"something else", []),
+    "indented": (lambda data: json.dumps(json.loads(data), indent=2).encode(), ["one", "two ü", "three"]),
+    "CRLF": (lambda data: data.replace(b"\n", b"\r\n"), ["one", "two ü", "three"]),
+    "BOM": (lambda data: b"\xef\xbb\xbf" + data, ["one", "two ü", "three"]),
+}
+
+
+@pytest.mark.parametrize("trashed", [False, True], ids=["live", "trashed"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_damage_is_found_and_put_right_and_then_all_is_well(
+    folder: Path, file_store: FileStore, notes: Session, fault: str, trashed: bool
+) -> None:
+    spoil, kept = FAULTS[fault]
+    file = folder / "sessions" / f"{notes.id}.json"
+    if trashed:
+        file_store.delete(notes.id)
+        file = folder / "sessions" / "trash" / file.name
+    file_store.close()
+    file.write_bytes(spoil(file.read_bytes()))
+    before = whole(folder)
+    found = examine(folder)
+    assert whole(folder) == before
+    assert examine(folder) == found
+    assert any(finding.session_id == notes.id for finding in found)
+    assert not any(finding.repaired for finding in found)
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    if trashed:
+        FileStore(folder).restore(notes.id)
+    assert contents(folder, notes) == kept
+    assert json.loads((folder / "sessions" / f"{notes.id}.json").read_bytes())["id"] == notes.id
+
+
+@pytest.mark.parametrize(("spoil", "kept"), FAULTS.values(), ids=FAULTS)
+def test_every_damage_is_met_at_opening_and_told_in_a_sentence(
+    folder: Path, notes: Session, file: Path, spoil: Callable[[bytes], bytes], kept: list[str]
+) -> None:
+    file.write_bytes(spoil(file.read_bytes()))
+    store = FileStore(folder)
+    assert [info.id for info in store.sessions()] == [notes.id]
+    session = Session(store, store.load(notes.id))
+    assert [message["content"] for message in session.history] == kept
+    assert session.name == "Notes"  # which the index knows, if nobody else
+    session.refresh()
+    session.append(*said("more"))
+    assert contents(folder, notes) == [*kept, "more"]
+    is_whole = spoil in [FAULTS[name][0] for name in ("indented", "CRLF", "BOM", "nul bytes")]
+    assert len(store.notices()) == (0 if is_whole else 1)
+
+
+def test_without_index_and_head_a_session_is_listed_as_recovered(folder: Path, notes: Session, file: Path) -> None:
+    file.write_bytes(file.read_bytes().partition(b"\n")[2])
+    (folder / "sessions" / "index.json").unlink()
+    (info,) = FileStore(folder).sessions()
+    assert (info.id, info.po_name, info.message_count) == (notes.id, "unknown", 3)
+    assert info.name.startswith("Recovered 20")
+    assert abs((info.created_at - notes.created_at).total_seconds()) < 2  # which the id tells
+    assert contents(folder, notes) == ["one", "two ü", "three"]
+
+
+def test_what_is_whole_in_a_damaged_head_is_kept(folder: Path, notes: Session, file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b'"metadata":{}', b'"metadata":{]'))
+    (folder / "sessions" / "index.json").unlink()
+    found = fresh(folder, notes)
+    assert (found.name, found.po_name, found.created_at) == ("Notes", "reader", notes.created_at)
+    assert b'"metadata":{]' in file.with_suffix(".corrupt").read_bytes()
+
+
+def test_a_file_copied_by_hand_becomes_a_session_of_its_own(folder: Path, notes: Session, file: Path) -> None:
+    copy = file.with_name(f"{new_id()}.json")
+    shutil.copy(file, copy)
+    found = examine(folder)
+    assert {finding.session_id for finding in found} == {copy.stem}
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    assert {(info.id, info.name) for info in FileStore(folder).sessions()} == {
+        (notes.id, "Notes"),
+        (copy.stem, "Notes 2"),
+    }
+    assert json.loads(copy.read_bytes())["history"] == json.loads(file.read_bytes())["history"]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".json.gz"])
+@pytest.mark.parametrize("copy_id", [f"{digit}1990000-0000-7000-8000-000000000000" for digit in "0f"])
+def test_the_original_of_a_file_copied_by_hand_keeps_its_name_whatever_the_ids(
+    folder: Path, file_store: FileStore, notes: Session, copy_id: str, suffix: str
+) -> None:
+    if suffix == ".json.gz":
+        file_store.archive(notes.id)
+    SessionManager(file_store, "reader").create("Notes 2")
+    shutil.copy(folder / "sessions" / f"{notes.id}{suffix}", folder / "sessions" / f"{copy_id}{suffix}")
+    (named,) = [finding for finding in examine(folder) if "is called 'Notes' as well" in finding.problem]
+    assert (named.session_id, named.remedy) == (copy_id, "This one is called 'Notes 3'.")
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    names = {info.id: info.name for info in FileStore(folder).sessions()}
+    assert (names[notes.id], names[copy_id]) == ("Notes", "Notes 3")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "archived"])
+def twin(request: pytest.FixtureRequest, folder: Path, file_store: FileStore, notes: Session, file: Path) -> Path:
+    """The file of a session in the trash with the id of one that is not, and with messages of its own."""
+    manager = SessionManager(file_store, "reader")
+    before = file.read_bytes()
+    manager.get("Notes").append(*said("later"))
+    path = folder / "sessions" / "trash" / file.name
+    path.parent.mkdir()
+    path.write_bytes(before)
+    if request.param:
+        path.unlink()
+        path = path.with_suffix(".json.gz")
+        path.write_bytes(gzip.compress(before))
+    make_old(path)
+    return path
+
+
+def test_of_one_id_here_and_in_the_trash_the_one_in_the_trash_gets_its_own(
+    folder: Path, file_store: FileStore, notes: Session, twin: Path
+) -> None:
+    (deleted_at,) = [entry.deleted_at for entry in file_store.trash()]
+    twin.with_name(f"{notes.id}.corrupt").write_text("aside")
+    before = whole(folder)
+    (found,) = examine(folder)
+    assert (found.session_id, found.problem) == (notes.id, "A session in the trash has the id of one that is not.")
+    assert whole(folder) == before
+    assert [finding.repaired for finding in examine(folder, repair=True)] == [True]
+    assert examine(folder) == []
+    (entry,) = file_store.trash()
+    assert entry.info.id != notes.id
+    assert (entry.info.name, entry.info.message_count, entry.deleted_at) == ("Notes", 3, deleted_at)
+    assert (twin.parent / f"{entry.info.id}.corrupt").read_text() == "aside"
+    assert contents(folder, notes) == ["one", "two ü", "three", "later"]
+    back = Session(file_store, file_store.restore(entry.info.id))
+    assert (back.name, [message["content"] for message in back.history]) == ("Notes 2", ["one", "two ü", "three"])
+
+
+def test_what_is_refused_of_one_id_here_and_in_the_trash_says_what_to_do_and_bars_no_undo(
+    folder: Path, file_store: FileStore, notes: Session, twin: Path
+) -> None:
+    manager = SessionManager(file_store, "reader")
+    manager.create("Older")
+    manager.rename("Older", "Renamed")
+    before = whole(folder)
+    for attempt in (lambda: manager.delete("Notes"), lambda: manager.restore("Notes")):
+        with pytest.raises(UsageError, match="there is one with this id, and another one in the trash") as caught:
+            attempt()
+        assert "doctor --repair" in caught.value.hint
+    assert whole(folder) == before
+    assert manager.undo().name == "Older"
+
+
+INDEX_FAULTS: dict[str, Callable[[bytes], bytes]] = {
+    "garbage": lambda _: b"{{{",
+    "empty": lambda _: b"",
+    "zeros": lambda data: b"\0" * len(data),
+    "no entry": lambda _: b'{"sessions":[\n]}\n',
+    "wrong count": lambda data: data.replace(b'"message_count":3', b'"message_count":7'),
+    "wrong name": lambda data: data.replace(b'"name":"Notes"', b'"name":"Other"'),
+    "stranger": lambda data: data.replace(
+        b"\n]}\n", b"\n," + data.split(b"\n")[1].replace(b'"id":"0', b'"id":"1').rstrip() + b"\n]}\n"
+    ),
+    "twice": lambda data: data.replace(b"\n]}\n", b"\n," + data.split(b"\n")[1] + b"\n]}\n"),
+}
+
+
+@pytest.mark.parametrize("spoil", INDEX_FAULTS.values(), ids=INDEX_FAULTS)
+def test_an_index_that_tells_something_else_than_the_files_is_found_and_put_right(
+    folder: Path, file_store: FileStore, notes: Session, spoil: Callable[[bytes], bytes]
+) -> None:
+    file_store.close()
+    index = folder / "sessions" / "index.json"
+    index.write_bytes(spoil(index.read_bytes()))
+    before = whole(folder)
+    found = examine(folder)
+    assert [finding.place for finding in found] == [str(index)]
+    assert whole(folder) == before
+    assert [finding.repaired for finding in examine(folder, repair=True)] == [True]
+    assert examine(folder) == []
+    (entry,) = index_of(folder)
+    assert (entry["id"], entry["name"], entry["message_count"]) == (notes.id, "Notes", 3)
+
+
+def test_an_index_that_cannot_be_read_is_kept(folder: Path, file_store: FileStore, notes: Session) -> None:
+    file_store.close()
+    index = folder / "sessions" / "index.json"
+    index.write_bytes(b"{{{ by hand")
+    examine(folder, repair=True)
+    assert index.with_name("index.json.corrupt").read_bytes() == b"{{{ by hand"
+
+
+def test_left_over_files_are_cleared_and_nothing_in_them_is_lost(folder: Path, notes: Session, file: Path) -> None:
+    sessions = folder / "sessions"
+    new = sessions / f".{file.name}.0123abcd.tmp"
+    new.write_bytes(b"half a sess")
+    same = sessions / f".{file.name}.0123abce.tmp"
+    same.write_bytes(file.read_bytes()[:100])
+    derived = sessions / ".index.json.0123abcf.tmp"
+    derived.write_bytes(b"x")
+    for path in (new, same, derived):
+        make_old(path)
+    fresh_one = sessions / f".{file.name}.0123abc0.tmp"
+    fresh_one.write_bytes(b"somebody is writing this")
+    assert {finding.place for finding in examine(folder)} == {str(new), str(same), str(derived)}
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert sorted(path.name for path in sessions.iterdir() if path.suffix == ".tmp") == [fresh_one.name]
+    assert file.with_suffix(".corrupt").read_bytes() == b"half a sess"
+
+
+def test_a_lease_whose_holder_ended_is_cleared_and_one_that_is_held_is_not(folder: Path, notes: Session) -> None:
+    store = FileStore(folder)
+    lease = store.lease(notes.id, ProcessInfo.current())
+    left = folder / "sessions" / "leases" / f"{new_id()}.json"
+    left.write_text("{}")
+    assert [finding.place for finding in examine(folder)] == [str(left)]
+    assert left.exists()
+    assert [finding.repaired for finding in examine(folder, repair=True)] == [True]
+    assert not left.exists()
+    assert store.holder(notes.id) is not None
+    lease.release()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/etc/passwd")], ids=["folder", "link"])
+def test_what_is_no_file_is_told_and_left(folder: Path, notes: Session, make: Callable[[Path], object]) -> None:
+    bad = folder / "sessions" / f"{new_id()}.json"
+    make(bad)
+    for repair in (False, True):
+        found = [finding for finding in examine(folder, repair=repair) if finding.place == str(bad)]
+        assert [finding.repaired for finding in found] == [False]
+    assert os.path.lexists(bad)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[:-9],
+        lambda data: data[: len(data) // 2] + b"\0\0\0" + data[len(data) // 2 + 3 :],
+        lambda _: b"",
+    ],
+    ids=["cut off", "overwritten", "empty"],
+)
+def test_a_damaged_archive_still_opens_and_is_kept_when_it_is_put_right(
+    folder: Path, file_store: FileStore, notes: Session, spoil: Callable[[bytes], bytes]
+) -> None:
+    file_store.archive(notes.id)
+    packed = folder / "sessions" / f"{notes.id}.json.gz"
+    damaged = spoil(packed.read_bytes())
+    packed.write_bytes(damaged)
+    file_store.close()
+    assert [finding.session_id for finding in examine(folder)][:1] == [notes.id]
+    readable = contents(folder, notes)
+    assert readable == ["one", "two ü", "three"][: len(readable)]
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    assert packed.with_name(f"{notes.id}.corrupt.gz").read_bytes() == damaged
+    assert len(json.loads(gzip.decompress(packed.read_bytes()))["history"]) == len(readable)
+    assert fresh(folder, notes).name == "Notes"
+
+
+def test_an_older_file_put_back_beside_its_archive_costs_nothing(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
+    file = folder / "sessions" / f"{notes.id}.json"
+    older = file.read_bytes().replace(b"three", b"other")
+    file_store.archive(notes.id)
+    packed = (folder / "sessions" / f"{notes.id}.json.gz").read_bytes()
+    file_store.close()
+    file.write_bytes(older)
+    assert [finding.session_id for finding in examine(folder)][:1] == [notes.id]
+    assert all(finding.repaired for finding in examine(folder, repair=True))
+    assert examine(folder) == []
+    assert file.with_name(f"{notes.id}.corrupt.gz").read_bytes() == packed
+    assert contents(folder, notes) == ["one", "two ü", "other"]
+
+
+def test_deleting_a_file_beside_a_fuller_archive_sets_that_aside(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
+    file = folder / "sessions" / f"{notes.id}.json"
+    older = file.read_bytes().replace(b"three", b"other")
+    file_store.archive(notes.id)
+    file.write_bytes(older)
+    store = FileStore(folder)
+    store.delete(notes.id)
+    assert list((folder / "sessions").rglob(f"{notes.id}.corrupt.gz"))
+
+
+def test_a_file_whose_name_is_no_id_is_told(folder: Path, file: Path) -> None:
+    stray = file.with_name(f"{file.stem} (1).json")
+    shutil.copy(file, stray)
+    (found,) = examine(folder)
+    assert (found.place, found.repaired) == (str(stray), False)
+
+
+def _kept_in_order(messages: list[Message], original: list[Message]) -> bool:
+    rest = iter(original)
+    return all(any(message == other for other in rest) for message in messages)
+
+
+@same_files
+@given(choose=st.data())
+def test_whatever_is_damaged_whole_lines_remain_in_order_and_no_byte_is_lost(
+    folder: Path, notes: Session, file: Path, choose: st.DataObject
+) -> None:
+    good = bytes(file.read_bytes()) if not hasattr(notes, "good") else notes.good
+    notes.good = good  # type: ignore[attr-defined]  # the fixtures are made once for all examples
+    beside = file.with_suffix(".corrupt")
+    beside.unlink(missing_ok=True)
+    size = len(good.rstrip())
+    start = choose.draw(st.integers(0, size - 1))
+    stop = choose.draw(st.integers(start + 1, size))
+    bad = choose.draw(
+        st.sampled_from(
+            [good[:start], good[:start] + b"\0" * (stop - start) + good[stop:], good[:start] + good[stop:]]
+        )
+    )
+    file.write_bytes(bad)
+    store = FileStore(folder)
+    messages = store.read(notes.id, 0, sys.maxsize)
+    store.close()
+    original = json.loads(good)["history"]
+    assert _kept_in_order([message for message in messages if message in original], original)
+    lines = [line.removeprefix(b",") for line in good.rstrip().split(b"\n")[1:-1]]
+    found = re.split(rb"[\n\0]+", bad)
+    untouched = [json.loads(line) for line in lines if {line, b"," + line} & set(found)]
+    missing = [message for message in untouched if message not in messages]
+    assert not missing
+    examine(folder, repair=True)
+    kept = (file.read_bytes() + (beside.read_bytes() if beside.exists() else b"")).replace(b"\0", b"")
+    for line in found:
+        core = line.strip(b",[]}{ ")
+        assert len(core) < 40 or core[:40] in kept or b'"updated_at"' in core or b'"history"' in core
+    once = whole(folder)
+    examine(folder, repair=True)
+    assert whole(folder) == once
+
+
+@pytest.mark.parametrize("name", ["torn message", "bad line", "head cut off", "not json"])
+def test_a_repair_that_is_killed_at_any_write_is_done_again_by_the_next(
+    folder: Path, file_store: FileStore, notes: Session, file: Path, name: str
+) -> None:
+    file_store.close()
+    spoil, kept = FAULTS[name]
+    bad = spoil(file.read_bytes())
+    aside = b""
+    for dies_at in range(1, 40):
+        file.with_suffix(".corrupt").unlink(missing_ok=True)
+        file.write_bytes(bad)
+        worker = subprocess.run([sys.executable, WORKER, str(folder), str(dies_at)], check=False)
+        assert worker.returncode in (0, -signal.SIGKILL)
+        examine(folder, repair=True)
+        assert contents(folder, notes) == kept
+        assert [finding.problem for finding in examine(folder)] == []
+        if worker.returncode == 0:
+            break
+        found = file.with_suffix(".corrupt").read_bytes()
+        assert not aside or found == aside
+        aside = found
+    else:
+        pytest.fail("the worker never came to its end")
+    assert dies_at > 3

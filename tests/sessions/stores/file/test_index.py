@@ -1,0 +1,254 @@
+"""The index: a cache that may be lost, stale, garbled or in doubt, and is put right."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from prompt_objects.errors import NameTaken, NotFound, StoreError
+from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.file_store import fresh, index_of, names_in, no_file_beyond, said
+
+pytest_plugins = ["tests.support.file_store_fixtures"]
+
+
+@pytest.fixture
+def store(file_store: FileStore) -> FileStore:
+    return file_store
+
+
+@pytest.fixture
+def session(notes: Session) -> Session:
+    return notes
+
+
+@pytest.fixture
+def index(folder: Path) -> Path:
+    return folder / "sessions" / "index.json"
+
+
+@pytest.fixture
+def lock(folder: Path) -> Path:
+    return folder / "sessions" / "index.json.lock"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: None,
+        lambda data: b"",
+        lambda data: data[:-2],
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b'"name"', b"\0name\0"),
+        lambda data: b"\0" * len(data),
+        lambda data: json.dumps(json.loads(data), indent=1).encode(),
+    ],
+    ids=["missing", "empty", "no foot", "half", "garbled", "NULs", "indented"],
+)
+def test_an_index_that_is_lost_or_garbled_is_rebuilt(
+    folder: Path, store: FileStore, session: Session, spoil: Callable[[bytes], Any]
+) -> None:
+    SessionManager(store, "writer").create("Other", metadata={"a": 1})
+    usage = {"prompt_tokens": 7, "completion_tokens": 1}
+    session.append({"role": "assistant", "content": "x", "usage": usage})
+    before = sorted(store.sessions(), key=lambda info: info.id)
+    index = folder / "sessions" / "index.json"
+    data = spoil(index.read_bytes())
+    index.unlink() if data is None else index.write_bytes(data)
+    for again in (FileStore(folder), store):
+        assert sorted(again.sessions(), key=lambda info: info.id) == before
+    session.append(*said("goes on"))
+    assert {entry["name"]: entry["message_count"] for entry in index_of(folder)} == {"Notes": 4, "Other": 0}
+
+
+def test_a_stale_entry_is_put_right_when_its_session_is_met(folder: Path, session: Session) -> None:
+    index = folder / "sessions" / "index.json"
+    stale = index.read_bytes()
+    session.append({"role": "assistant", "content": "x", "usage": {"prompt_tokens": 7}})
+    index.write_bytes(stale)
+    assert fresh(folder, session).info.prompt_tokens == 7
+    assert index_of(folder)[0]["message_count"] == 3
+
+
+def test_an_entry_without_a_file_goes_and_a_file_without_an_entry_is_entered(
+    folder: Path, store: FileStore, session: Session, file: Path
+) -> None:
+    other = SessionManager(store, "reader").create("Other")
+    (folder / "sessions" / f"{other.id}.json").unlink()
+    with pytest.raises(NotFound):
+        store.load(other.id)
+    (folder / "sessions" / "index.json").write_bytes(b'{"sessions":[\n]}\n')
+    assert FileStore(folder).load(session.id).info.name == "Notes"
+    assert [entry["name"] for entry in index_of(folder)] == ["Notes"]
+
+
+def test_an_entry_may_outgrow_its_line(folder: Path, store: FileStore, session: Session) -> None:
+    manager = SessionManager(store, "reader")
+    for name in ("x" * 100, "a", "日" * 100, "b"):
+        session = manager.rename(session.id, name)
+        session.append(*said("x"))
+        assert index_of(folder)[0]["name"] == name
+    assert index_of(folder)[0]["message_count"] == 6
+
+
+def test_removing_entries_leaves_the_others(folder: Path, store: FileStore) -> None:
+    manager = SessionManager(store, "reader")
+    for name in "abcd":
+        manager.create(name)
+    for name, left in (("a", "bcd"), ("d", "bc"), ("b", "c"), ("c", "")):
+        manager.delete(name)
+        assert "".join(entry["name"] for entry in index_of(folder)) == left
+    manager.create("e")
+    assert index_of(folder)[0]["name"] == "e"
+
+
+def test_appends_are_not_lost_when_the_index_cannot_be_written(folder: Path, session: Session, lock: Path) -> None:
+    lock.unlink()
+    lock.mkdir()
+    store = FileStore(folder)
+    Session(store, store.load(session.id)).append(*said("three"))
+    lock.rmdir()
+    assert fresh(folder, session).message_count == 3
+
+
+def test_what_the_disk_refuses_is_told_in_words_and_reading_goes_on(
+    folder: Path, session: Session, lock: Path
+) -> None:
+    lock.unlink()
+    lock.mkdir()
+    store = FileStore(folder)
+    for use in (lambda: store.update(session.id, name="Other"), lambda: store.delete(session.id)):
+        with pytest.raises(StoreError, match="index"):
+            use()
+    assert store.sessions() == [session.info] == [store.load(session.id).info]
+
+
+def test_what_stands_in_the_place_of_the_index_is_put_aside(folder: Path, session: Session, index: Path) -> None:
+    index.unlink()
+    index.mkdir()
+    assert names_in(folder) == ["Notes"]
+    index.rename(folder / "real")
+    index.symlink_to(folder / "real")
+    assert names_in(folder) == ["Notes"]
+    assert len(list(index.parent.glob("index.json.corrupt-*"))) == 2
+    assert not index.is_symlink()
+
+
+@pytest.mark.parametrize(
+    "rubbish", [b"\0" * 300, b'{"id":"x"}', b'{"id":"', b""], ids=["NULs", "no entry", "cut", "none"]
+)
+def test_a_name_is_not_given_twice_because_the_index_is_garbled(
+    folder: Path, store: FileStore, session: Session, index: Path, rubbish: bytes
+) -> None:
+    index.write_bytes(b'{"sessions":[\n' + rubbish + (b"\n" if rubbish else b"") + b"]}\n")
+    with pytest.raises(NameTaken):
+        SessionManager(FileStore(folder), "reader").create("Notes")
+
+
+def test_an_older_index_hides_no_session(folder: Path, store: FileStore, session: Session, index: Path) -> None:
+    manager = SessionManager(store, "reader")
+    manager.create("Gone later")
+    older = index.read_bytes()
+    manager.create("Later")
+    manager.delete("Gone later")
+    store.close()
+    index.write_bytes(older)
+    assert names_in(folder) == ["Later", "Notes"]
+    assert sorted(entry["name"] for entry in index_of(folder)) == ["Later", "Notes"]
+    with pytest.raises(NameTaken):
+        SessionManager(FileStore(folder), "reader").create("Later")
+
+
+def test_an_older_index_put_in_the_place_of_an_open_one_hides_no_session(
+    folder: Path, store: FileStore, session: Session, index: Path
+) -> None:
+    older = index.read_bytes()
+    SessionManager(store, "reader").create("Later")
+    (folder / "older").write_bytes(older)
+    (folder / "older").rename(index)
+    assert {info.name for info in store.sessions()} == {"Notes", "Later"}
+
+
+def test_files_that_come_and_go_while_the_index_cannot_be_written_are_entered_later(
+    folder: Path, store: FileStore, session: Session, index: Path
+) -> None:
+    manager = SessionManager(store, "reader")
+    other = manager.create("Other")
+    manager.delete("Other")
+    while index.stat().st_size < 2000:
+        manager.create()
+    before = set(names_in(folder))
+    with no_file_beyond(index.stat().st_size + 10):
+        store.restore(other.id)
+        assert {info.name for info in store.sessions()} == before | {"Other"}
+        assert set(names_in(folder)) == before | {"Other"}
+    victim = manager.create("Victim")
+    assert store.load(other.id).info.name == "Other"
+    assert set(names_in(folder)) == before | {"Other", "Victim"} == {info.name for info in store.sessions()}
+    with no_file_beyond(1000):
+        manager.delete(victim.id)
+        assert [entry.info.id for entry in store.trash()] == [victim.id]
+        assert "Victim" not in names_in(folder)
+    assert set(names_in(folder)) == before | {"Other"}
+
+
+def test_a_new_session_is_there_though_the_index_could_not_be_written(
+    folder: Path, store: FileStore, session: Session, index: Path
+) -> None:
+    manager = SessionManager(store, "reader")
+    while index.stat().st_size < 5000:  # a session's file has 4096 bytes
+        manager.create()
+    with no_file_beyond(index.stat().st_size + 10):
+        manager.create("Whole").append(*said("one"))
+        with pytest.raises(StoreError):  # whether the name is free cannot be known for certain now
+            manager.create("Whole")
+        assert manager.get("Whole").message_count == 1
+    with pytest.raises(NameTaken):
+        manager.create("Whole")
+
+
+def test_opening_a_session_by_its_id_looks_at_no_other_file_and_loads_no_lock(folder: Path, session: Session) -> None:
+    code = (
+        "import sys; from pathlib import Path; from prompt_objects.sessions.manager import SessionManager\n"
+        "from prompt_objects.sessions.stores.file.store import FileStore\n"
+        "session = SessionManager(FileStore(Path(sys.argv[1])), 'reader').get(sys.argv[2])\n"
+        "print(len(session.tail(5)), session.name, 'filelock' in sys.modules)"
+    )
+    (folder / "sessions" / f"{new_id()}.json").mkdir()  # a listing would stumble over it
+    command = [sys.executable, "-c", code, str(folder), session.id]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "2 Notes False\n"
+
+
+def test_ten_thousand_files_are_compared_in_a_moment(folder: Path, session: Session, index: Path) -> None:
+    moment = session.created_at
+    lines = []
+    for number in range(10_000):
+        info = replace(session.info, id=new_id(), name=f"Notes {number}", updated_at=moment)
+        (folder / "sessions" / f"{info.id}.json").touch()
+        lines.append(msgspec.json.encode(info))
+    index.write_bytes(index.read_bytes().replace(b"\n]}", b"\n,%s\n]}" % b"\n,".join(lines)))
+    began = time.perf_counter()
+    assert len(FileStore(folder).sessions()) == 10_001  # none of the empty files was opened
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\x00", b'"'])
+def test_a_byte_that_rots_in_a_name_is_put_right_by_whoever_looks_for_names(
+    folder: Path, index: Path, byte: bytes
+) -> None:
+    SessionManager(FileStore(folder), "reader").create("Rotten two")
+    data = index.read_bytes()
+    index.write_bytes(data.replace(b"Rotten two", b"Rotten t" + byte + b"o"))
+    manager = SessionManager(FileStore(folder), "reader")
+    assert manager.create("Rotten", numbered=True).name == "Rotten"
+    assert {"Rotten", "Rotten two"} <= {info.name for info in manager.list()}

@@ -1,0 +1,393 @@
+"""The index keeps its entries in order of use, however clocks go and programs end, and is trusted for good reason."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from prompt_objects.sessions.info import ParentCall, SessionInfo, header_of, new_id
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.file.format import document
+from prompt_objects.sessions.stores.file.index import Index
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.file_store import index_of, names_in
+from tests.support.paths import worker_path
+
+DYING = worker_path("dying")
+USING = worker_path("using")
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def made(number: int, seconds: float, user_id: str | None = None) -> SessionInfo:
+    moment = BEGAN + timedelta(seconds=seconds)
+    return SessionInfo(
+        id=f"00000000-0000-7000-8000-{number * 7919 % 1_000_003:012}",  # in no order
+        name=f"Notes {number}",
+        po_name="reader",
+        message_count=number,
+        created_at=BEGAN,
+        updated_at=moment,
+        user_id=user_id,
+    )
+
+
+def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
+    return sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
+
+
+def fill(folder: Path, count: int) -> list[SessionInfo]:
+    """Write session files, oldest first, as if another program had."""
+    (folder / "sessions").mkdir(parents=True)
+    infos = []
+    for number in range(count):
+        info = replace(made(number, number), id=new_id(), message_count=0)
+        chunks = document(header_of(info, {}), [], f"{info.updated_at:%Y-%m-%dT%H:%M:%S.%fZ}")
+        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(chunks))
+        infos.append(info)
+    return infos
+
+
+def check(folder: Path) -> list[SessionInfo]:
+    """Every session that has a file is listed once, by everybody, in order, and once it was met as its file says."""
+    with closing(FileStore(folder)) as store:
+        for info in store.sessions():
+            store.load(info.id)
+        infos = store.sessions()
+        assert infos == in_order(infos)
+        for limit in (0, 1, 10, len(infos) + 1):
+            assert store.sessions(limit=limit) == infos[:limit]
+    files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
+    said = {info.id: (info.name, info.message_count) for info in infos}
+    assert said == {key: (file["name"], len(file["history"])) for key, file in files.items()}
+    assert len(infos) == len(files) == len(index_of(folder))
+    return infos
+
+
+class Truth:
+    """What the entries are to say, and two handles of an index that are used in turn.
+
+    With long entries, a few are as far from the end as otherwise hundreds.
+    """
+
+    def __init__(self, folder: Path, count: int, length: int = 4000) -> None:
+        self.user_id = "x" * length
+        self.infos = {info.id: info for info in (made(number, number, self.user_id) for number in range(count))}
+        self.clock = float(count)
+        self.indexes = [Index(folder / "index.json", lambda: set(self.infos), self.survey) for _ in range(2)]
+        self.path = folder / "index.json"
+        self.made = count
+
+    def survey(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
+        return (self.infos[key] for key in ids)
+
+    def put(self, index: Index, info: SessionInfo) -> None:
+        self.infos[info.id] = info
+        with index:
+            index.put(info)
+
+    def nth(self, number: int) -> SessionInfo:
+        """The one that stands so far from the newest."""
+        found = in_order(self.infos.values())
+        return found[number % len(found)]
+
+    def use(self, index: Index, number: int, seconds: float) -> None:
+        self.clock = max(self.clock + seconds, 0)
+        self.put(index, replace(self.nth(number), updated_at=BEGAN + timedelta(seconds=self.clock)))
+
+    def add(self, index: Index, number: int, seconds: float) -> None:
+        self.made += 1
+        self.put(index, made(self.made, max(self.clock + seconds, 0), self.user_id))
+
+    def outgrow(self, index: Index, number: int, seconds: float) -> None:
+        self.put(index, replace(self.nth(number), name=self.nth(number).name + "x" * 70))
+
+    def remove(self, index: Index, number: int, seconds: float) -> None:
+        if len(self.infos) > 1:
+            gone = self.nth(number)
+            with index:
+                index.mark_dirty(gone.id)
+                del self.infos[gone.id]
+                with index.committing():
+                    index.remove(gone.id)
+
+    def die(self, index: Index, number: int, seconds: float) -> None:
+        """End after the note that an entry changes, without changing it."""
+        self.clock += abs(seconds)
+        with index:
+            index.mark_dirty(self.nth(number).id)
+            self.infos[self.nth(number).id] = replace(
+                self.nth(number), updated_at=BEGAN + timedelta(seconds=self.clock)
+            )
+        index.close()
+
+    def look(self, index: Index, number: int, seconds: float) -> None:
+        expected = in_order(self.infos.values())
+        with index:
+            assert index.newest(number % 20) == expected[: number % 20]
+        entries = json.loads(self.path.read_bytes())["sessions"]
+        assert {entry["id"] for entry in entries} == set(self.infos)
+        assert len(entries) == len(self.infos)
+
+
+DEEDS: list[Callable[[Truth, Index, int, float], None]] = [
+    *[Truth.use] * 4,
+    Truth.add,
+    Truth.outgrow,
+    Truth.remove,
+    Truth.die,
+    Truth.look,
+]
+steps = st.tuples(
+    st.sampled_from(DEEDS),
+    st.integers(0, 1),
+    st.one_of(st.integers(0, 12), st.integers(0, 60)),
+    st.sampled_from([1, 1, 1, 0, 0.5, -0.5, -3, -50]),
+    st.sampled_from([1, 1, 1, 30]),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(deeds=st.lists(steps, max_size=25))
+def test_the_newest_are_the_first_of_all_whatever_happens(deeds: list[tuple[object, int, int, float, int]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        truth = Truth(Path(name), 60)
+        truth.look(truth.indexes[0], 1, 0)
+        for deed, which, number, seconds, times in deeds:
+            for _ in range(times if deed in (Truth.use, Truth.add) else 1):
+                deed(truth, truth.indexes[which], number, seconds)  # type: ignore[operator]
+        for index in truth.indexes:
+            truth.look(index, 11, 0)
+            with index:
+                assert index.entries() == in_order(truth.infos.values())
+            index.close()
+
+
+class TestOrder:
+    @pytest.mark.parametrize("seconds", [-50, 0], ids=["older", "of the same time"])
+    def test_an_entry_that_comes_with_an_old_time_has_its_place(self, tmp_path: Path, seconds: float) -> None:
+        truth = Truth(tmp_path, 60)
+        truth.look(truth.indexes[0], 1, 0)
+        for _ in range(60):  # far enough for what comes first to be out of sight
+            truth.add(truth.indexes[0], 0, seconds)
+        for number in (1, 5, 11):
+            truth.look(truth.indexes[1], number, 0)
+
+    def test_entries_that_are_set_back_in_their_places_are_listed_in_others(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 60)
+        index = truth.indexes[0]
+        truth.look(index, 1, 0)
+        for _ in range(60):
+            truth.add(index, 0, 1)
+            truth.use(index, 0, 0)
+            truth.put(index, replace(truth.nth(0), updated_at=BEGAN))
+        for number in (1, 5, 11):
+            truth.look(truth.indexes[1], number, 0)
+
+    def test_one_that_stands_ahead_of_older_ones_is_found(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 60)
+        truth.look(truth.indexes[0], 1, 0)
+        for others in range(1, 16):
+            truth.use(truth.indexes[0], 7, 1)  # which is near enough to the end to stay in its place
+            for _ in range(others):
+                truth.add(truth.indexes[0], 0, 1)
+            for number in range(20):
+                truth.look(truth.indexes[1], number, 0)
+
+    def test_clocks_that_go_a_little_wrong_cost_nothing(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 60)
+        truth.look(truth.indexes[0], 1, 0)
+        inode = truth.path.stat().st_ino
+        for number in range(60):
+            truth.add(truth.indexes[number % 2], 0, number - 1.5 * (number % 2))
+            truth.look(truth.indexes[0], 5, 0)
+        assert truth.path.stat().st_ino == inode
+
+    def test_an_entry_that_another_program_moved_is_found_again(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 60)
+        truth.look(truth.indexes[0], 1, 0)
+        for _ in range(5):
+            for index in truth.indexes:
+                truth.use(index, 59, 1)
+                last = truth.nth(0)
+                for _ in range(10):
+                    truth.use(truth.indexes[0], 59, 1)
+                truth.put(index, replace(last, message_count=last.message_count + 1))
+                truth.look(index, 11, 0)
+
+    def test_sessions_that_are_used_in_turn_do_not_let_the_index_grow(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 60)
+        index = truth.indexes[0]
+        truth.look(index, 1, 0)
+        size, inode = truth.path.stat().st_size, truth.path.stat().st_ino
+        for _ in range(200):
+            truth.use(index, 59, 1)
+            assert truth.path.stat().st_size < 2.1 * size
+        assert truth.path.stat().st_ino != inode
+        truth.look(truth.indexes[1], 11, 0)
+
+    def test_a_few_of_many_are_found_without_reading_all(self, tmp_path: Path) -> None:
+        truth = Truth(tmp_path, 30_000, length=1)
+        with truth.indexes[0]:
+            assert len(truth.indexes[0].entries()) == 30_000
+        began = time.perf_counter()
+        with truth.indexes[1]:
+            newest = truth.indexes[1].newest(50)
+        took = time.perf_counter() - began
+        began = time.perf_counter()
+        with truth.indexes[1]:
+            assert truth.indexes[1].entries()[:50] == newest
+        assert took < (time.perf_counter() - began) / 4
+
+
+class TestTrust:
+    def test_a_program_that_starts_takes_the_index_as_it_is_after_any_use(self, tmp_path: Path) -> None:
+        fill(tmp_path, 5)
+        with closing(FileStore(tmp_path)) as store:
+            manager = SessionManager(store, "reader")
+            for work in (
+                store.sessions,
+                lambda: manager.create("Made"),
+                lambda: manager.get("Made").append({"role": "user", "content": "x"}),
+                lambda: manager.rename("Made", "Made again " + "x" * 60),
+                lambda: manager.delete("Notes 1"),
+                manager.restore,
+                lambda: store.update(manager.get("Notes 2").id, metadata={"a": 1}),
+            ):
+                work()
+                assert folders_read_by_listing(tmp_path) == 0
+        shutil.copy(tmp_path / "sessions" / "index.json", tmp_path / "sessions" / "copy")
+        assert folders_read_by_listing(tmp_path) == 1
+
+    def test_a_file_that_somebody_puts_there_is_listed_also_by_a_store_that_was_open(self, tmp_path: Path) -> None:
+        infos = fill(tmp_path / "from", 3)
+        fill(tmp_path / "to", 3)
+        with closing(FileStore(tmp_path / "to")) as store:
+            assert len(store.sessions()) == 3
+            time.sleep(0.02)  # the folder's time goes by ticks
+            shutil.copy(tmp_path / "from" / "sessions" / f"{infos[0].id}.json", tmp_path / "to" / "sessions")
+            assert infos[0] in store.sessions()
+        assert infos[0] in check(tmp_path / "to")
+
+    def test_after_another_start_of_the_machine_everything_is_compared(self, tmp_path: Path) -> None:
+        fill(tmp_path, 5)
+        assert len(names_in(tmp_path)) == 5
+        index, lock = (tmp_path / "sessions" / name for name in ("index.json", "index.json.lock"))
+        lines = index.read_bytes().split(b"\n")
+        lines[3] = b" " * len(lines[3])  # what the disk may not have had when the power failed
+        with index.open("r+b") as file:
+            file.write(b"\n".join(lines))
+        assert len(names_in(tmp_path)) == 4  # who could know?
+        note = json.loads(lock.read_bytes())
+        lock.write_text(json.dumps({**note, "boot": "another"}).ljust(256))
+        assert len(names_in(tmp_path)) == 5
+        assert len(check(tmp_path)) == 5
+
+    def test_a_file_that_somebody_puts_there_shows_though_others_come_after_it(self, tmp_path: Path) -> None:
+        infos = fill(tmp_path / "from", 3)
+        fill(tmp_path / "to", 3)
+        folder = tmp_path / "to" / "sessions"
+        with closing(FileStore(tmp_path / "to")) as store:
+            kept = store.sessions()[0]
+            time.sleep(0.02)
+            shutil.copy(tmp_path / "from" / "sessions" / f"{infos[0].id}.json", folder)
+            store.delete(kept.id)
+            assert infos[0] in check(tmp_path / "to")
+
+    def test_an_entry_that_stands_there_twice_is_listed_once(self, tmp_path: Path) -> None:
+        fill(tmp_path, 5)
+        assert len(check(tmp_path)) == 5
+        index = tmp_path / "sessions" / "index.json"
+        lines = index.read_bytes().split(b"\n")
+        index.write_bytes(b"\n".join([*lines[:-2], lines[2], *lines[-2:]]))
+        assert len(names_in(tmp_path)) == 5
+        assert len(check(tmp_path)) == 5
+
+    @pytest.mark.parametrize("note", [b"", b"\0" * 256, b"{", b"[]", b'{"doubted":3}'.ljust(256)])
+    def test_a_note_that_is_lost_or_garbled_is_made_again(self, tmp_path: Path, note: bytes) -> None:
+        fill(tmp_path, 3)
+        assert len(check(tmp_path)) == 3
+        (tmp_path / "sessions" / "index.json.lock").write_bytes(note)
+        assert folders_read_by_listing(tmp_path) == 1
+        assert folders_read_by_listing(tmp_path) == 0
+
+    def test_a_file_that_cannot_be_read_is_named_by_every_program(self, tmp_path: Path) -> None:
+        fill(tmp_path, 2)
+        (tmp_path / "sessions" / f"{new_id()}.json").mkdir()
+        for _ in range(2):
+            with closing(FileStore(tmp_path)) as store:
+                assert len(store.sessions()) == len(store.sessions()) == 2
+                assert len(store.notices()) == 1
+
+
+def folders_read_by_listing(folder: Path) -> int:
+    code = (
+        "import sys; from pathlib import Path; from prompt_objects.sessions.stores.file.store import FileStore\n"
+        "store, read = FileStore(Path(sys.argv[1])), []\n"
+        "sys.addaudithook(lambda event, args: read.append(event) if event == 'os.scandir' else None)\n"
+        "assert store.sessions(limit=2) == store.sessions()[:2]\n"
+        "print(len(read))"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
+    return int(result.stdout)
+
+
+class TestKilled:
+    @pytest.mark.parametrize("what", ["use the first", "use another", "delete the first", "create", "rename"])
+    def test_a_kill_at_any_write_leaves_every_entry_once(self, tmp_path: Path, what: str) -> None:
+        fill(tmp_path, 200)
+        check(tmp_path)
+        with closing(FileStore(tmp_path)) as store:
+            for number, when in product(range(9), ("amid", "after")):
+                command = [sys.executable, DYING, str(tmp_path), what, str(number), when]
+                is_dead = subprocess.run(command, check=False).returncode != 0
+                assert check(tmp_path) == store.sessions()
+                if not is_dead:
+                    break
+            assert not is_dead
+            assert number > 1
+
+    def test_programs_that_are_killed_while_entries_move_lose_none(self, tmp_path: Path) -> None:
+        choose = random.Random(7)
+        fill(tmp_path, 200)
+        check(tmp_path)
+        with closing(FileStore(tmp_path)) as store:
+            for _ in range(15):
+                workers = [
+                    subprocess.Popen([sys.executable, USING, str(tmp_path)], stdout=subprocess.PIPE) for _ in range(2)
+                ]
+                for worker in workers:
+                    assert worker.stdout
+                    worker.stdout.readline()
+                time.sleep(choose.random() * 0.05)
+                for worker in workers:
+                    worker.kill()
+                    worker.communicate()
+                assert check(tmp_path)[:20] == store.sessions(limit=20)
+                json.loads((tmp_path / "sessions" / "index.json").read_bytes())
+
+
+def test_a_few_of_a_prompt_object_are_found_among_many_of_others(tmp_path: Path) -> None:
+    fill(tmp_path, 150)
+    with closing(FileStore(tmp_path)) as store:
+        writer = SessionManager(store, "writer")
+        for number in range(40):
+            writer.create(f"Child {number}", parent=ParentCall("s", "c"))
+        reader = SessionManager(store, "reader")
+        assert [info.name for info in reader.list(limit=3)] == ["Notes 149", "Notes 148", "Notes 147"]
+        assert len(reader.list(limit=149)) == 149
+        assert len(reader.list(limit=400)) == len(reader.list()) == 150
+        assert writer.list(limit=5, include_children=False) == []
+        assert reader.list(limit=0) == []

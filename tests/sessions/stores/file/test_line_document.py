@@ -1,0 +1,144 @@
+"""A session's file fills its last block with blanks, and messages are written over them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.errors import StoreError
+from prompt_objects.message import Message
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.file_store import fresh, length_of, no_file_beyond, said
+
+pytest_plugins = ["tests.support.file_store_fixtures"]
+
+BLOCK, SECTOR = 4096, 512
+FRAME = len(',{"role":"user","content":"","at":"2026-01-01T00:00:00.000000Z"}\n')
+
+
+def contents(session: Session) -> list[str]:
+    return [str(message["content"]) for message in session.history]
+
+
+@pytest.mark.parametrize("length", [1, 300, 1000, 5000])
+def test_a_file_is_whole_blocks_of_plain_json_after_every_message(file: Path, notes: Session, length: int) -> None:
+    inode = file.stat().st_ino
+    for _ in range(20):
+        notes.append(*said("x" * length))
+        data = file.read_bytes()
+        assert len(data) == -(-length_of(file) // BLOCK) * BLOCK
+        assert len(json.loads(data)["history"]) == notes.message_count
+    assert file.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_however_few_blanks_are_left_the_next_message_finds_its_place(
+    folder: Path, file: Path, notes: Session, left: int
+) -> None:
+    filling = "x" * (-(length_of(file) + FRAME + left) % BLOCK)
+    notes.append(*said(filling))
+    assert len(file.read_bytes()) - length_of(file) == left
+    notes.append(*said("next"))
+    assert contents(fresh(folder, notes)) == ["one", "two ü", filling, "next"]
+    assert len(file.read_bytes()) % BLOCK == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda data: data.rstrip(b"\t\n") + b"\n", lambda data: data[:-1], lambda data: data[:-700]],
+    ids=["none, as of an older program", "without the last one", "fewer"],
+)
+def test_blanks_may_be_missing(
+    folder: Path, file: Path, file_store: FileStore, notes: Session, other: Callable[[bytes], bytes]
+) -> None:
+    file_store.close()
+    file.write_bytes(other(file.read_bytes()))
+    inode = file.stat().st_ino
+    found = fresh(folder, notes)
+    assert contents(found) == ["one", "two ü"]
+    found.append(*said("three"))
+    assert file.stat().st_ino == inode, "it was in form, and had not to be written anew"
+    assert contents(fresh(folder, notes)) == ["one", "two ü", "three"]
+    assert file_store.check() == []
+
+
+def test_a_message_of_another_is_noticed_though_the_file_is_no_longer(
+    folder: Path, file: Path, notes: Session
+) -> None:
+    other = fresh(folder, notes)
+    for number in range(5):
+        length = file.stat().st_size
+        notes.append(*said(str(number)))
+        assert file.stat().st_size == length
+        for _ in range(2):  # what is there instead of the foot is not taken for it the second time
+            other.refresh()
+            assert other.message_count == notes.message_count
+        assert contents(other)[-1] == str(number)
+
+
+def test_a_file_that_may_not_grow_is_as_it_was_with_all_its_blanks(file: Path, notes: Session) -> None:
+    before = file.read_bytes()
+    with no_file_beyond(len(before) + 100):
+        with pytest.raises(StoreError):
+            notes.append(*said("x" * BLOCK))
+        assert file.read_bytes() == before
+        notes.append(*said("this has room"))
+    assert len(file.read_bytes()) == len(before)
+
+
+def full_up_to(session: Session, file: Path, place: int) -> None:
+    """Have the next write begin so many bytes into a sector."""
+    session.append(*said("x" * ((place - file.read_bytes().rindex(b"\n]") - 1 - FRAME) % SECTOR)))
+    assert (file.read_bytes().rindex(b"\n]") + 1) % SECTOR == place
+
+
+def test_the_end_of_an_old_foot_makes_no_message_of_the_beginning_of_a_new_one(
+    folder: Path, file: Path, file_store: FileStore, notes: Session
+) -> None:
+    """Even if all of the file is JSON then: the sector between has the rest of the foot, and blanks."""
+    full_up_to(notes, file, 474)
+    before = file.read_bytes()
+    edge = before.rindex(b"\n]") + 1 + SECTOR - 474
+    notes.append(*said("half of a p" + "x" * (SECTOR * 2 - 474 - FRAME - 11), "second"))
+    after = file.read_bytes()
+    assert after[edge + SECTOR :].startswith(b',{"role"')
+    data = after[:edge] + before[edge : edge + SECTOR] + after[edge + SECTOR :]
+    assert json.loads(data)["history"][3]["content"].startswith("half of a p")
+    file_store.close()
+    file.write_bytes(data)
+    assert [content[:11] for content in contents(fresh(folder, notes))] == ["one", "two ü", "x" * 11, "second"]
+    assert b"half of a p" in file.with_suffix(".corrupt").read_bytes()
+
+
+def holed(file: Path, notes: Session, edge: int) -> tuple[bytes, Message]:
+    """A file of which a sector did not come, which held one field of a message and nothing else."""
+    before = file.read_bytes()
+    start = before.rindex(b"\n]") + 1 + len(',{"role":"user","content":"",')
+    message = {
+        "role": "user",
+        "content": "x" * (-start % SECTOR + edge * SECTOR),
+        "lost": "y" * (SECTOR - len('"lost":"",')),
+        "at": "2026-01-01T00:00:00.000000Z",
+    }
+    notes.append(message)
+    after, place = file.read_bytes(), file.read_bytes().index(b'"lost"')
+    assert place % SECTOR == 0
+    assert after[place + SECTOR - 1 : place + SECTOR + 1] == b',"'
+    return after[:place] + before[place : place + SECTOR].ljust(SECTOR, b"\0") + after[place + SECTOR :], message
+
+
+@pytest.mark.parametrize("edge", [0, 1, 4, 5])
+def test_a_message_without_one_of_its_sectors_is_not_taken_for_whole_even_if_it_is_json(
+    folder: Path, file: Path, file_store: FileStore, notes: Session, edge: int
+) -> None:
+    data, message = holed(file, notes, edge)
+    assert "lost" not in json.loads(data)["history"][2]
+    file_store.close()
+    file.write_bytes(data)
+    found = fresh(folder, notes)
+    assert contents(found) == ["one", "two ü"]
+    assert str(message["content"]).encode() in file.with_suffix(".corrupt").read_bytes()
+    found.append(*said("three"))
+    assert contents(fresh(folder, notes)) == ["one", "two ü", "three"]

@@ -1,0 +1,70 @@
+"""The URL of a store: paths in full, passwords never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.errors import UsageError
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.stores.url import local_path, masked, resolved
+
+HOUSE = Path("/house")
+
+
+@pytest.mark.parametrize(
+    ("given", "full"),
+    [
+        ("files:here", "files:/house/here"),
+        ("files:/there/My Notes", "files:/there/My Notes"),
+        ("sqlite:///notes.db", "sqlite:////house/notes.db"),
+        ("sqlite:////there/notes.db", "sqlite:////there/notes.db"),
+        ("files:here/~nobodyatall", "files:/house/here/~nobodyatall"),
+        ("files:", "files:"),
+        ("memory:", "memory:"),
+        ("postgresql://host/notes", "postgresql://host/notes"),
+    ],
+)
+def test_a_relative_path_begins_at_the_environment(given: str, full: str) -> None:
+    assert resolved(given, HOUSE) == full
+
+
+@pytest.mark.parametrize("kind", ["files:", "sqlite:///"])
+def test_a_path_may_begin_at_home(kind: str) -> None:
+    assert resolved(f"{kind}~/x", HOUSE) == f"{kind}{Path.home() / 'x'}"
+    assert local_path(f"{kind}~/x") == Path.home() / "x"
+
+
+@pytest.mark.parametrize("url", ["files:~nobodyatall/x", "sqlite:///~nobodyatall/y.db"])
+def test_the_home_of_nobody_is_refused_and_not_made(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for opening in (lambda: resolved(url, tmp_path), lambda: open_store(url)):
+        with pytest.raises(UsageError, match="the home of a user that there is not"):
+            opening()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["files:a\0b", "files:~a\0/b", "memory:\0", "sqlite:///a\0.db", "postgresql://h/\0"])
+def test_a_url_with_a_character_that_no_path_can_have_names_no_store(url: str) -> None:
+    with pytest.raises(UsageError, match="does not name a store"):
+        open_store(resolved(url, HOUSE))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:s3cret@host/notes", "postgresql://ann:***@host/notes"),
+        ("postgresql://ann:s3:c@ret@host/notes", "postgresql://ann:***@host/notes"),
+        ("postgresql://ann:s3/c?r#t@host:1/x", "postgresql://ann:***@host:1/x"),
+        ("postgresql://ann@corp:s3cret@host/x", "postgresql://ann@corp:***@host/x"),
+        ("postgresql+psycopg://ann:s3cret@host/x", "postgresql+psycopg://ann:***@host/x"),
+        ("postgresql://h:1/x?user=ann&password=s3@cret&a=b", "postgresql://h:1/x?user=ann&password=***&a=b"),
+        ("postgresql://h/x?SSLPassword=s3cret", "postgresql://h/x?SSLPassword=***"),
+        ("postgresql://ann@host/notes", "postgresql://ann@host/notes"),
+        ("postgresql://host:5432/notes", "postgresql://host:5432/notes"),
+        ("files:/a:b@c", "files:/a:b@c"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert masked(url) == shown

@@ -1,0 +1,234 @@
+"""Copying between stores: all of it, verified, again and again, and nothing overwritten."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from prompt_objects.errors import StoreError
+from prompt_objects.sessions.info import ParentCall
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.store_copy import CopyResult, copy_store, digest
+from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.registry import open_store
+from tests.support.store_urls import Opener
+
+pytest_plugins = ["tests.support.store_fixtures"]
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(f"files:{tmp_path / 'target'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def copy(store: Store, target: Store) -> Callable[[], dict[str, CopyResult]]:
+    return lambda: {copied.name: copied for copied in copy_store(store, target, lambda _done, _all: None)}
+
+
+@pytest.fixture
+def sessions(manager: SessionManager) -> dict[str, str]:
+    """Fill the source; return the ids by name."""
+    notes = manager.create("Notes", metadata={"a": [1, {"b": "\u2028"}]})
+    notes.append(*said("one", "\ud800"), {"role": "assistant", "content": "two", "usage": {"prompt_tokens": 3}})
+    child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
+    cold = manager.create("Cold")
+    cold.append(*said("brr"))
+    manager.archive("Cold")
+    gone = manager.create("Gone")
+    gone.append(*said("bye"))
+    manager.delete("Gone")
+    manager.create("Gone")
+    return {"Notes": notes.id, "Child": child.id, "Cold": cold.id}
+
+
+def test_everything_comes_along_and_the_source_stays(
+    store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    before = (store.sessions(), store.trash())
+    copied = copy_store(store, target, lambda _done, _all: None)
+    assert [each.outcome for each in copied] == ["copied"] * 5
+    assert target.sessions() == store.sessions()
+    assert [entry.info for entry in target.trash()] == [entry.info for entry in store.trash()]
+    for info in store.sessions():
+        assert target.load(info.id).metadata == store.load(info.id).metadata
+        assert target.read(info.id, 0, 99) == store.read(info.id, 0, 99)
+    trashed = store.trash()[0].info.id
+    assert target.read_trashed(trashed) == store.read_trashed(trashed)
+    assert (store.sessions(), store.trash()) == before
+
+
+def test_again_it_passes_over_what_is_the_same_and_completes_what_has_grown(
+    manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    copy()
+    assert {each.outcome for each in copy().values()} == {"same"}
+    manager.get("Notes").append(*said("four"))
+    manager.create("Later")
+    assert {name: each.outcome for name, each in copy().items() if each.outcome != "same"} == {
+        "Notes": "completed",
+        "Later": "copied",
+    }
+    assert target.read(sessions["Notes"], 0, 99) == manager.store.read(sessions["Notes"], 0, 99)
+
+
+def test_what_is_different_is_left_and_reported(
+    manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    copy()
+    SessionManager(target, "reader").get("Notes").append(*said("on its own"))
+    manager.get("Notes").append(*said("four"))
+    target.delete(sessions["Cold"])
+    outcomes = {name: each.outcome for name, each in copy().items()}
+    assert outcomes["Notes"] == outcomes["Cold"] == "different"
+    assert target.read(sessions["Notes"], 3, 99)[0]["content"] == "on its own"
+    assert target.trash()[0].info.name == "Cold"
+
+
+def test_a_name_that_is_taken_gets_a_number(
+    target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    SessionManager(target, "reader").create("Notes")
+    assert copy()["Notes"].renamed == "Notes 2"
+    assert target.load(sessions["Notes"]).info.name == "Notes 2"
+    assert copy()["Notes"].outcome == "same"
+
+
+def test_one_that_was_to_go_to_the_trash_when_it_was_interrupted_goes_there(
+    store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    record, messages = store.read_trashed(store.trash()[0].info.id)
+    target.create(record.info, record.metadata, messages)
+    copy()
+    assert [entry.info.id for entry in target.trash()] == [record.info.id]
+
+
+def test_what_an_interrupted_copying_left_unarchived_is_archived_when_it_is_run_again(
+    store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    record = store.load(sessions["Cold"])
+    target.create(replace(record.info, archived=False), record.metadata, store.read(record.info.id, 0, 9))
+    assert copy()["Cold"].outcome == "same"
+    assert target.load(record.info.id).info.archived
+
+
+def test_what_is_archived_in_the_trash_is_so_in_the_target_whenever_it_was_interrupted(
+    manager: SessionManager, store: Store, target: Store, sessions: dict[str, str]
+) -> None:
+    manager.delete("Cold")
+    record, messages = store.read_trashed(sessions["Cold"])
+    target.create(replace(record.info, archived=False), record.metadata, messages)
+    copy_store(store, target, lambda _done, _of: None)
+    assert target.read_trashed(sessions["Cold"])[0].info.archived
+    restored = target.restore(sessions["Cold"])
+    assert (restored.info.archived, restored.info.message_count) == (True, 1)
+
+
+def test_one_that_has_another_name_in_the_target_keeps_it_and_that_is_reported(
+    manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
+) -> None:
+    assert {each.renamed for each in copy().values()} == {None}
+    manager.rename("Notes", "Travel")
+    again = copy()["Travel"]
+    assert (again.outcome, again.renamed) == ("same", "Notes")
+    assert target.load(sessions["Notes"]).info.name == "Notes"
+
+
+def test_a_target_that_refuses_says_so_although_there_is_nothing_to_copy(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("no database at all, but a text that is longer than a header " * 20)
+    for url in (f"sqlite:///{tmp_path / 'notes.db'}", "postgresql://ann@127.0.0.1:1/x"):
+        with closing(open_store(url)) as refusing, pytest.raises(StoreError):
+            copy_store(store, refusing, lambda _done, _of: None)
+
+
+def test_what_was_accepted_once_is_completed_whatever_its_size(
+    manager: SessionManager, open_again: Opener, tmp_path: Path, sessions: dict[str, str]
+) -> None:
+    with closing(open_store(f"files:{tmp_path / 'small'}", StoreOptions(max_session_size=500))) as small:
+        for _ in range(2):
+            manager.get("Notes").append(*said("x" * 1000))
+            copied = copy_store(manager.store, small, lambda _done, _of: None)
+        assert {each.name: each.outcome for each in copied}["Notes"] == "completed"
+
+
+def test_several_copyings_into_one_target_at_once_all_come_to_an_end(
+    manager: SessionManager, store: Store, tmp_path: Path, sessions: dict[str, str]
+) -> None:
+    for number in range(6):
+        manager.create(f"Old {number}").append(*said("one"))
+        manager.archive(f"Old {number}")
+        manager.delete(f"Old {number}")
+        manager.create(f"More {number}").append(*said("two"))
+    urls = [f"{kind}{tmp_path / name}" for kind, name in (("files:", "many"), ("sqlite:///", "many.db"))]
+    for url in urls:
+        with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
+            targets = [stack.enter_context(closing(open_store(url))) for _ in range(4)]
+            runs = list(pool.map(lambda target: copy_store(store, target, lambda _done, _of: None), targets))
+            assert {each.outcome for run in runs for each in run} <= {"copied", "same"}
+            assert {(each.renamed, len(run)) for run in runs for each in run} == {(None, 17)}
+            assert {info.id: info for info in targets[0].sessions()} == {info.id: info for info in store.sessions()}
+            trashed = [{each.info.id: each.info for each in each_store.trash()} for each_store in (targets[0], store)]
+            assert trashed[0] == trashed[1]
+
+
+def test_progress_goes_from_nothing_to_all(store: Store, target: Store, sessions: dict[str, str]) -> None:
+    seen: list[tuple[int, int]] = []
+    copy_store(store, target, lambda done, of: seen.append((done, of)))
+    assert seen == [(number, 5) for number in range(6)]
+
+
+def test_the_digest_tells_any_two_histories_apart() -> None:
+    assert digest(said("a", "b")) == digest(said("a", "b"))
+    assert len({digest(said(*texts)) for texts in (["a", "b"], ["b", "a"], ["ab"], ["a"], [])}) == 5
+
+
+WORKER = """
+import sys
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.store_copy import copy_store
+
+source, target = map(open_store, sys.argv[1:])
+copy_store(source, target, lambda done, of: print(done, flush=True))
+"""
+
+
+def test_it_may_be_killed_at_any_moment_and_run_again(tmp_path: Path, target: Store) -> None:
+    source_url, target_url = (f"files:{tmp_path / name}" for name in ("source", "target"))
+    source = open_store(source_url)
+    manager = SessionManager(source, "reader")
+    for number in range(20):
+        manager.create(f"Notes {number}").append(*said("one", "two"))
+        if number % 3 == 0:
+            manager.delete(f"Notes {number}")
+    pauses = random.Random(5)
+    for number in range(1, 7):
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, source_url, target_url], stdout=subprocess.PIPE)
+        assert worker.stdout
+        while int(worker.stdout.readline()) < 3 * number:
+            pass
+        time.sleep(pauses.uniform(0.0, 0.003))
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
+    outcomes = {each.outcome for each in copy_store(source, target, lambda _done, _of: None)}
+    assert outcomes <= {"copied", "same"}
+    assert target.sessions() == source.sessions()
+    trashed = [{entry.info.id: entry.info for entry in store.trash()} for store in (source, target)]
+    assert trashed[0] == trashed[1]
+    for info in source.sessions():
+        assert target.read(info.id, 0, 9) == source.read(info.id, 0, 9)
+    source.close()

@@ -1,0 +1,88 @@
+"""Has a fault happen at the n-th thing that is asked of the disk while threads make sessions together, for every n.
+
+    faulty_newcomers.py FOLDER FAULT…
+
+Each time a forked child has some threads make a session each, of one name. What a thread was told is made must be
+there, under the name that it was told; of what was refused, or told nobody of, all or nothing is there.
+"""
+
+import os
+import sys
+
+from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+
+import shutil  # isort: skip
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from threading import Barrier
+
+from prompt_objects.errors import StoreError
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.registry import open_store
+from tests.support.campaign.inspection import check_files
+from tests.support.campaign.processes import in_child, outcome_of
+
+_FAULTLESS = 4  # exit code
+_THREADS = 5
+_HELLO = {"role": "user", "content": "Hello"}
+
+
+def one(folder: Path, fault: Fault, at: int) -> bool:
+    """Have one fault in a child, and look at what is left; False where there was none."""
+    told, code = outcome_of(in_child(lambda pipe: do(folder, fault, at, pipe)))
+    killed = not fault.error and code < 0
+    assert code in (0, _FAULTLESS) or killed, f"{fault} at {at}: exit code {code}"
+    made = dict(line.split(" ", 1) for line in told.decode().splitlines())
+    assert code != _FAULTLESS or len(made) == _THREADS
+    with closing(open_store(f"files:{folder}")) as store:
+        manager = SessionManager(store, "reader")
+        there = {info.id: info.name for info in manager.list()}
+        assert made.items() <= there.items(), f"{fault} at {at}: {made} is not in {there}"
+        assert len(set(there.values())) == len(there)
+        for key in there:
+            assert [message["content"] for message in manager.get(key).history] == ["Hello"]
+        store.check(repair=True)
+        assert {info.id: info.name for info in manager.list()} == there
+    check_files(folder)
+    return code != _FAULTLESS
+
+
+def do(folder: Path, fault: Fault, at: int, pipe: int) -> int:
+    """Have threads make sessions with a fault; return the exit code."""
+    manager = SessionManager(open_store(f"files:{folder}"), "reader")
+    manager.list()
+    barrier = Barrier(_THREADS)
+
+    def make(_: int) -> None:
+        draft = manager.draft("New")
+        barrier.wait()
+        try:
+            draft.append(_HELLO)
+        except StoreError:
+            return
+        os.write(pipe, f"{draft.id} {draft.name}\n".encode())
+
+    arm(fault, at)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(make, range(_THREADS)))
+    return 0 if disarm() >= at else _FAULTLESS
+
+
+def main() -> None:
+    """Have each fault everywhere; print the totals."""
+    folder = Path(sys.argv[1])
+    with closing(open_store(f"files:{folder / 'begun'}")) as store:
+        SessionManager(store, "reader").draft("Old").append(_HELLO)
+    for words in sys.argv[2:]:
+        for at in count(1):
+            shutil.rmtree(folder / "data", ignore_errors=True)
+            shutil.copytree(folder / "begun", folder / "data")
+            if not one(folder / "data", Fault.named(words), at):
+                break
+        print(f"{words}: at each of {at - 1} places; nothing lost.", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Has a fault happen at the n-th thing that a turn asks of the disk, for every n.
+
+    faulty_turns.py FOLDER FAULT…
+
+Each time a forked child does a whole turn (a message, a call, its result, an answer) and tells of every message that
+was saved; then all goes well again, and it does another. A fault is in words, such as "ENOSPC lasting".
+"""
+
+import sys
+
+from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+
+import asyncio  # isort: skip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import StoreError
+from prompt_objects.message import Message, request_messages
+from prompt_objects.runtime.events import MessageSaved
+from prompt_objects.sessions.session import Session
+from prompt_objects.testing import ScriptedLLM, calls
+from tests.support.campaign.processes import in_child, outcome_of
+from tests.support.strict_protocol import violations
+
+_FAULTLESS = 4  # the exit code of a child whose turn asked for less than that many things
+
+
+async def turns(folder: Path, session_id: str, telling: int, fault: Fault, at: int) -> int:
+    """Do a turn with a fault and one without, and tell what was saved."""
+    llm = ScriptedLLM([calls(("list_files", {})), "an answer", "another answer", "another answer"])
+    async with Environment.open(folder, llm=llm, environ={}) as env:
+        session = env["scout"].session_manager.get(session_id)
+        arm(fault, at)
+        try:
+            await turn(env, session, telling, "a question")
+        except StoreError as error:
+            if not error.hint:
+                raise  # a person has to be told what to do next
+        asked = disarm()
+        session.refresh()
+        await turn(env, session, telling, "go on")
+    return 0 if asked >= at else _FAULTLESS
+
+
+async def turn(env: Environment, session: Session, telling: int, question: str) -> None:
+    """Do a turn, and tell of each message when it is saved."""
+    async for event in env["scout"].stream(question, env.context(), session):
+        if isinstance(event, MessageSaved):
+            os.write(telling, json.dumps(event.message).encode() + b"\n")
+
+
+def one(folder: Path, fault: Fault, at: int) -> bool:
+    """Have one fault in a turn of a child, and look at what is left; False where there was none."""
+    with Environment.open(folder, environ={}) as env:
+        session = env["scout"].session_manager.create()
+        session.append({"role": "user", "content": "before"}, {"role": "assistant", "content": "before"})
+    told, code = outcome_of(in_child(lambda telling: asyncio.run(turns(folder, session.id, telling, fault, at))))
+    assert code in (0, _FAULTLESS) or (not fault.error and code < 0), f"{fault} at {at}: exit code {code}"
+    with Environment.open(folder, environ={}) as env:
+        check(env["scout"].session_manager.get(session.id), [json.loads(line) for line in told.splitlines()])
+    return code != _FAULTLESS
+
+
+def check(session: Session, saved: list[Message]) -> None:
+    """See that all that was acknowledged is there once and in order, and of the rest at most one message, whole."""
+    history = [_without_time(message) for message in session.history]
+    assert [message["content"] for message in history[:2]] == ["before", "before"]
+    new = history[2:]
+    saved = [_without_time(message) for message in saved]
+    assert [message for message in new if message in saved] == saved, (new, saved)
+    assert len(new) <= len(saved) + 1, (new, saved)
+    assert violations(request_messages("prompt", session.history)) == []
+
+
+def _without_time(message: Message) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key != "at"}
+
+
+def main() -> None:
+    """Have each fault everywhere in a turn, then see what the doctor finds; print the totals."""
+    folder = Path(sys.argv[1])
+    for words in sys.argv[2:]:
+        at = 1
+        while one(folder, Fault.named(words), at):
+            at += 1
+        with Environment.open(folder, environ={}) as env:
+            env.store.check(repair=True)
+            assert env.store.check() == []
+        print(f"{words}: at each of {at - 1} places in a turn; nothing lost.", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Kills programs at work on a store, again and again, and looks each time at what is left.
+
+    killing.py URL PROGRESS KILLS
+
+One or several children at a time do one operation after another, and tell of each before it and after. At random
+moments they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what
+each had begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. Such a run takes for
+granted what it finds: it cannot know what its last children had told.
+"""
+
+import random
+import secrets
+import sys
+import time
+from collections.abc import Set as AbstractSet
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.registry import open_store
+from tests.support.campaign.expectation import Held, State, after, outcomes
+from tests.support.campaign.inspection import check_files, observe
+from tests.support.campaign.operations import Operation, carry_out, messages_of
+from tests.support.campaign.processes import STEP, Life, Plan
+
+__all__ = ["Progress", "look", "run"]
+
+_LONGEST_LIFE = 0.03
+_CREWS = (1, 1, 1, 3)
+_MOST_SHARED = 100
+
+
+class Progress(msgspec.Struct):
+    """How far a run has come, and what is in the store; `shared` is the session to which all children append."""
+
+    seed: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
+    kills: int = 0
+    number: int = 0
+    acknowledged: int = 0
+    messages: int = 0
+    in_midst: int = 0
+    repaired: int = 0
+    operations: dict[str, int] = {}
+    state: State = {}
+    shared: str = ""
+    shared_numbers: tuple[int, ...] = ()
+
+
+def run(url: str, file: Path, kills: int) -> Progress:
+    """Go on until there were so many kills; a store that is open all the time has to see what a new one sees."""
+    progress = msgspec.json.decode(file.read_bytes(), type=Progress) if file.exists() else Progress()
+    _find_or_begin(url, progress)
+    with closing(open_store(url)) as watcher:
+        while progress.kills < kills:
+            _one_round(url, random.Random(f"{progress.seed} {progress.kills}"), progress)
+            shared = observe(watcher).pop(progress.shared)
+            assert shared.numbers == progress.shared_numbers
+            assert observe(watcher) == {**progress.state, progress.shared: shared}
+            _keep(file, progress)
+    return progress
+
+
+def _find_or_begin(url: str, progress: Progress) -> None:
+    with closing(open_store(url)) as store:
+        store.check(repair=True)
+        progress.state = observe(store)
+        if progress.shared not in progress.state:
+            progress.shared = new_id()
+            name = f"Shared {progress.shared}"
+            carry_out(store, Operation("create", progress.shared, name=name))
+            progress.state[progress.shared] = Held(name, (), 0)
+        progress.shared_numbers = progress.state.pop(progress.shared).numbers
+        written = [number for held in progress.state.values() for number in held.numbers]
+        progress.number = max([progress.number, *written, *progress.shared_numbers]) + STEP
+
+
+def _keep(file: Path, progress: Progress) -> None:
+    """Write down how far it has come, in one step: this program may be killed, too."""
+    new = file.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(progress))
+    new.replace(file)
+
+
+def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
+    """Let some children live for a moment, kill them one after the other, and see that nothing is lost."""
+    crew = choose.choice(_CREWS)
+    lives = [Life(url, _plan(choose.random(), which, crew, progress)) for which in range(crew)]
+    for life in lives:
+        life.begin()
+    told = []
+    for life in lives:
+        time.sleep(choose.random() * _LONGEST_LIFE)
+        told.append(life.end())
+    progress.kills += crew
+    progress.number += STEP * crew * (max(len(done) for done, _ in told) + 2)
+    _count(progress, told)
+    state = progress.state
+    for operation in (operation for done, _ in told for operation in done if operation.kind != "share"):
+        state = after(state, operation)
+    pending = [operation for _, operation in told if operation and operation.kind != "share"]
+    _look_round(url, outcomes(state, pending), told, progress)
+
+
+def _plan(seed: float, which: int, crew: int, progress: Progress) -> Plan:
+    own = dict(sorted(progress.state.items())[which::crew])
+    return Plan(seed, own, progress.shared, progress.number + which * STEP, crew * STEP)
+
+
+def _count(progress: Progress, told: list[tuple[list[Operation], Operation | None]]) -> None:
+    for done, pending in told:
+        progress.acknowledged += len(done)
+        progress.messages += sum(len(operation.numbers) for operation in done)
+        for operation in done:
+            progress.operations[operation.kind] = progress.operations.get(operation.kind, 0) + 1
+        progress.in_midst += pending is not None
+
+
+def _look_round(
+    url: str, possible: list[State], told: list[tuple[list[Operation], Operation | None]], progress: Progress
+) -> None:
+    with closing(open_store(url)) as store:
+        found, repaired = look(store, possible, besides={progress.shared})
+        progress.repaired += repaired
+        _check_shared(found.pop(progress.shared).numbers, told, progress)
+        progress.state = found
+        if len(progress.shared_numbers) > _MOST_SHARED:
+            store.truncate(progress.shared, 0)
+            progress.shared_numbers = ()
+    if url.startswith("files:"):
+        check_files(Path(url.partition(":")[2]))
+
+
+def look(
+    store: Store, possible: list[State], *, besides: AbstractSet[str] = frozenset(), examined: bool = True
+) -> tuple[State, int]:
+    """See that a store holds one of what is possible, before anything is repaired and after; count the repairs.
+
+    What is wrong is put right by the examination, or else by opening every session.
+    """
+    trashed = {entry.info.id for entry in store.trash()}
+    there = {info.id for info in store.sessions()}
+    for key in possible[0].keys() & there - trashed:
+        read = store.read(key, 0, sys.maxsize)
+        assert any(key in state and read == messages_of(state[key].numbers) for state in possible), key
+    repaired = _put_right(store, there, examined=examined)
+    found = observe(store, sums=examined)
+    rest = {key: held for key, held in found.items() if key not in besides}
+    assert rest in possible, (rest, possible)
+    return found, repaired
+
+
+def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
+    if examined:
+        repaired = sum(finding.repaired for finding in store.check(repair=True))
+        # a file that a killed write left behind may just have become old enough to be one
+        assert all(finding.place.endswith(".tmp") for finding in store.check())
+        return repaired
+    for session_id in there:
+        store.load(session_id)
+    return 0
+
+
+def _check_shared(
+    found: tuple[int, ...], told: list[tuple[list[Operation], Operation | None]], progress: Progress
+) -> None:
+    """See that in the shared session everyone's messages follow what was there: all, once, each writer's in order."""
+    before = len(progress.shared_numbers)
+    assert found[:before] == progress.shared_numbers
+    accounted = 0
+    for done, pending in told:
+        shares = [operation.numbers[0] for operation in done if operation.kind == "share"]
+        begun = [pending.numbers[0]] if pending and pending.kind == "share" else []
+        own = [number for number in found[before:] if number in {*shares, *begun}]
+        assert own in (shares, shares + begun), (own, shares, begun)
+        accounted += len(own)
+    assert accounted == len(found) - before
+    progress.shared_numbers = found
+
+
+def main() -> None:
+    """Carry out what the command line says, and print the totals."""
+    url, file, kills = sys.argv[1:]
+    progress = run(url, Path(file), int(kills))
+    done = ", ".join(f"{kind} {number:,}" for kind, number in sorted(progress.operations.items()))
+    print(  # noqa: T201 - the totals are what a campaign is for
+        f"{url.partition(':')[0]}: {progress.kills:,} kills, {progress.in_midst:,} in the midst of an operation; "
+        f"{progress.acknowledged:,} operations acknowledged ({done}), {progress.messages:,} messages; "
+        f"{progress.repaired:,} things put right; nothing lost (seed {progress.seed})."
+    )
+
+
+if __name__ == "__main__":
+    main()

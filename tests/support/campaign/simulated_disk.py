@@ -1,0 +1,162 @@
+"""A disk that is acted out: what was asked of it, what it had to keep by then, and what else it may have kept."""
+
+import random
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from tests.support.campaign.torn_states import SECTOR
+
+__all__ = ["ActedDisk", "Created", "Event", "Renamed", "Synced", "SyncedFolder", "Truncated", "Unlinked", "Written"]
+
+
+class Created(Struct, frozen=True):
+    """A new, empty file; files are told by numbers, as names change."""
+
+    path: str
+    file: int
+
+
+class Written(Struct, frozen=True):
+    """Bytes at a place in a file."""
+
+    file: int
+    start: int
+    data: bytes
+
+
+class Truncated(Struct, frozen=True):
+    """A file was made so long."""
+
+    file: int
+    length: int
+
+
+class Synced(Struct, frozen=True):
+    """The content of a file was waited for."""
+
+    file: int
+
+
+class SyncedFolder(Struct, frozen=True):
+    """The names in a folder were waited for."""
+
+    path: str
+
+
+class Renamed(Struct, frozen=True):
+    """A file got another name, and whatever had that has none any more."""
+
+    old: str
+    new: str
+
+
+class Unlinked(Struct, frozen=True):
+    """A file has its name no more."""
+
+    path: str
+
+
+Naming: TypeAlias = Created | Renamed | Unlinked
+Event: TypeAlias = Naming | Written | Truncated | Synced | SyncedFolder
+
+
+class _File(Struct):
+    """What of a file is on the disk for certain, and the changes to it that may be there, wholly or in part."""
+
+    kept: bytes = b""
+    open_changes: list[Written | Truncated] = field(default_factory=list)
+
+
+class ActedDisk:
+    """Takes what is asked of it in order; `after_power_loss` is what one may find when the power failed then."""
+
+    def __init__(self) -> None:
+        self._files: dict[int, _File] = {}
+        self._names: dict[str, int] = {}
+        self._open_names: list[Naming] = []
+
+    def ask(self, event: Event) -> None:
+        """Take in the next event."""
+        match event:
+            case Written() | Truncated():
+                self._files[event.file].open_changes.append(event)
+            case Synced():
+                file = self._files[event.file]
+                file.kept, file.open_changes = _changed(file.kept, file.open_changes), []
+            case SyncedFolder():
+                self._sync_folder(event.path)
+            case _:
+                if isinstance(event, Created):
+                    self._files[event.file] = _File()
+                self._open_names.append(event)
+
+    def _sync_folder(self, folder: str) -> None:
+        """Keep what concerns a folder, and all that came before it: names go through a journal in their order."""
+        concerned = [number for number, event in enumerate(self._open_names) if folder in _folders(event)]
+        count = concerned[-1] + 1 if concerned else 0
+        self._names = _named(self._names, self._open_names[:count])
+        del self._open_names[:count]
+
+    def now(self) -> dict[str, bytes]:
+        """Return what programs see, while the power is on."""
+        names = _named(self._names, self._open_names)
+        return {
+            path: _changed(self._files[file].kept, self._files[file].open_changes) for path, file in names.items()
+        }
+
+    def after_power_loss(self, choose: random.Random) -> dict[str, bytes]:
+        """Return one of the many things that may be on the disk if the power fails now, by path."""
+        names = _named(self._names, self._open_names[: choose.randint(0, len(self._open_names))])
+        kind = choose.choice(("none", "all", "length", "any", "any"))
+        return {path: _torn(self._files[file], kind, choose) for path, file in names.items()}
+
+
+def _folders(event: Naming) -> set[str]:
+    paths = (event.old, event.new) if isinstance(event, Renamed) else (event.path,)
+    return {str(PurePath(path).parent) for path in paths}
+
+
+def _named(names: dict[str, int], events: list[Naming]) -> dict[str, int]:
+    names = dict(names)
+    for event in events:
+        match event:
+            case Created():
+                names[event.path] = event.file
+            case Renamed():
+                names[event.new] = names.pop(event.old)
+            case Unlinked():
+                del names[event.path]
+    return names
+
+
+def _changed(content: bytes, changes: list[Written | Truncated]) -> bytes:
+    for change in changes:
+        match change:
+            case Truncated():
+                content = content[: change.length].ljust(change.length, b"\0")
+            case Written():
+                end = change.start + len(change.data)
+                content = content[: change.start].ljust(change.start, b"\0") + change.data + content[end:]
+    return content
+
+
+def _torn(file: _File, kind: str, choose: random.Random) -> bytes:
+    """Return what a file may hold: any of its changes' sectors, or their length alone, or nothing of them, or all."""
+    whole = _changed(file.kept, file.open_changes)
+    if kind == "none" or not file.open_changes:
+        return file.kept
+    if kind == "all":
+        return whole
+    if kind == "length":
+        return file.kept[: len(whole)].ljust(len(whole), b"\0")
+    return b"".join(_sectors(file.kept, whole, choose))[: choose.choice((len(file.kept), len(whole)))]
+
+
+def _sectors(before: bytes, after: bytes, choose: random.Random) -> Iterator[bytes]:
+    length = max(len(before), len(after))
+    before, after = before.ljust(length, b"\0"), after.ljust(length, b"\0")
+    for start in range(0, length, SECTOR):
+        yield choose.choice((before, after))[start : start + SECTOR]

@@ -1,0 +1,47 @@
+"""Looking at a file store from outside, as another process or a person would."""
+
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prompt_objects.message import Message
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.file.store import FileStore
+
+
+def said(*contents: Any) -> list[Message]:
+    return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
+
+
+def fresh(folder: Path, session: Session) -> Session:
+    store = FileStore(folder)
+    return Session(store, store.load(session.id))
+
+
+def index_of(folder: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads((folder / "sessions" / "index.json").read_bytes())["sessions"]
+    return entries
+
+
+def length_of(file: Path) -> int:
+    """How long a session's file is without the blanks at its end."""
+    return len(file.read_bytes().rstrip(b"\t\n")) + 1
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of all sessions, as a program that starts now finds them."""
+    return sorted(info.name for info in FileStore(folder).sessions())
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Have the system refuse to let any file grow beyond so many bytes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

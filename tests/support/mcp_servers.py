@@ -1,0 +1,102 @@
+"""How the tests use MCP servers: as a turn of a prompt object does."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from prompt_objects.config.definition import Capability
+from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.config.yaml.document import TOP
+from prompt_objects.environment.environment import Environment
+from prompt_objects.mcp.servers import Servers
+from prompt_objects.mcp.trust import trust_servers
+from prompt_objects.runtime.context import Context
+from prompt_objects.runtime.events import EventBus, Notice, Subscription
+from prompt_objects.tools.base import Tool
+from prompt_objects.tools.trust import Trust
+
+SERVER = str(Path(__file__).with_name("mcp_example_server.py"))
+EXAMPLE = ServerConfig(command=sys.executable, args=(SERVER,))
+
+
+class Turn:
+    """What a turn sees of the servers, and what the person is told."""
+
+    def __init__(self, servers: Servers, folder: Path, news: Subscription, bus: EventBus) -> None:
+        self.servers = servers
+        self.context = context_in(folder, bus)
+        self._news = news
+
+    async def tools(self, *globs: str, name: str = "example", taken: Collection[str] = ()) -> dict[str, Tool]:
+        capability = Capability(kind="mcp", name=name, tools=globs, at=TOP)
+        return {tool.name: tool for _, tool in await self.servers.tools([capability], self.context, taken)}
+
+    async def call(self, tool: str, **arguments: object) -> str:
+        return await (await self.tools())[tool].run(arguments, self.context)
+
+    def started(self, tool: str, **arguments: object) -> asyncio.Task[str]:
+        """Begin a call."""
+        return asyncio.create_task(self.call(tool, **arguments))
+
+    def notices(self) -> list[str]:
+        """Return what the person was told since the last look, but for what depends on the speed of the machine."""
+        return [told for told in self.all_notices() if not told.endswith("is still starting.")]
+
+    def all_notices(self) -> list[str]:
+        """Return what the person was told since the last look."""
+        return [event.text for event in self._news.drain() if isinstance(event, Notice)]
+
+
+@asynccontextmanager
+async def using(
+    folder: Path, configs: Mapping[str, ServerConfig] | None = None, *, trusted: bool = True, **environ: str
+) -> AsyncIterator[Turn]:
+    """Offer servers, by default the example, and end them."""
+    configs = {"example": EXAMPLE} if configs is None else configs
+    trust = Trust(folder / "trusted.json")
+    if trusted:
+        trust_servers(folder, configs, trust)
+    servers, bus = Servers(configs, folder, environ, trust), EventBus()
+    with bus.subscribe() as news:
+        try:
+            yield Turn(servers, folder, news, bus)
+        finally:
+            await servers.close()
+
+
+def context_in(folder: Path, bus: EventBus) -> Context:
+    """Make the context of a turn whose news goes to `bus`."""
+    (folder / "objects").mkdir(exist_ok=True)
+    context = Environment.open(folder, store="memory:").context()
+    return replace(context, services=replace(context.services, bus=bus))
+
+
+async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so; fails where it takes longer."""
+    await asyncio.to_thread(wait_until, is_so, seconds)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Say whether a process has ended; one has, too, that only nobody has asked about since."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    if not Path("/proc/self").exists():
+        return False
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True

@@ -1,0 +1,12 @@
+"""Where things are in the repository."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SUPPORT = ROOT / "tests" / "support"
+
+
+def worker_path(name: str) -> str:
+    """The path of a program that tests run in a process of its own."""
+    return str(SUPPORT / "workers" / f"{name}_worker.py")

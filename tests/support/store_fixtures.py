@@ -1,0 +1,69 @@
+"""Fixtures over all stores, each of which has to keep the same promises; test files name this in `pytest_plugins`."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.recent import RecentSessions
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.registry import open_store
+from tests.support.postgres import schema_of_its_own, server_url
+from tests.support.store_urls import URLS, Opener
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL; where there can be none, the tests that want it fail."""
+    with server_url() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_schema(postgres: str) -> Iterator[str]:
+    with schema_of_its_own(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=URLS)
+def url(request: pytest.FixtureRequest) -> str:
+    return URLS[request.param](request)
+
+
+@pytest.fixture
+def open_again(url: str) -> Iterator[Opener]:
+    """Opens the same store once more, as another process would; the one in memory is the same to all."""
+    opened: list[Store] = []
+
+    def opener(options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
+        opened.append(open_store(url, options))
+        return opened[-1]
+
+    yield cache(opener) if url == "memory:" else opener
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_again: Opener) -> Store:
+    return open_again()
+
+
+@pytest.fixture
+def manager(store: Store, tmp_path: Path) -> SessionManager:
+    return SessionManager(store, "reader", last_used=RecentSessions(tmp_path / "data" / "state.json"))
+
+
+@pytest.fixture
+def manager_again(open_again: Opener, tmp_path: Path) -> Callable[[], SessionManager]:
+    """Makes the same manager once more, as another process would."""
+    state = tmp_path / "data" / "state.json"
+    return lambda: SessionManager(open_again(), "reader", last_used=RecentSessions(state))
+
+
+@pytest.fixture
+def session(manager: SessionManager) -> Session:
+    return manager.create("Notes")

@@ -1,0 +1,47 @@
+"""A process that is killed at its n-th write to a place in a file, before it, in its midst or after it.
+
+dying_worker.py FOLDER WHAT N before|amid|after, where WHAT names one of DEEDS; leaves with 0 where it outlives them.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+real_pwrite = os.pwrite
+left: list[str] = []  # one for each write that is still to be outlived, and a last one that says when to die
+
+
+def pwrite(descriptor: int, data: bytes, start: int) -> int:
+    if len(left) == 1:
+        part = {"before": b"", "amid": data[: len(data) // 2], "after": data}[left[0]]
+        real_pwrite(descriptor, part, start)
+        os.kill(os.getpid(), signal.SIGKILL)
+    del left[:1]
+    return real_pwrite(descriptor, data, start)
+
+
+os.pwrite = pwrite  # type: ignore[assignment]  # what the store uses is bound when it is imported
+
+from prompt_objects.sessions.manager import SessionManager  # noqa: E402
+from prompt_objects.sessions.stores.file.store import FileStore  # noqa: E402
+
+DEEDS = {
+    "use the first": lambda manager, infos: manager.get(infos[-1].id).append({"role": "user", "content": "x"}),
+    "use another": lambda manager, infos: manager.get(infos[-9].id).append({"role": "user", "content": "x"}),
+    "delete the first": lambda manager, infos: manager.delete(infos[-1].id),
+    "delete another": lambda manager, infos: manager.delete(infos[-9].id),
+    "create": lambda manager, infos: manager.create("Made", numbered=True),
+    "rename": lambda manager, infos: manager.rename(infos[-9].id, f"Renamed {'x' * 60} {os.getpid()}"),
+}
+
+
+def main(folder: str, what: str, number: str, when: str) -> None:
+    manager = SessionManager(FileStore(Path(folder)), "reader")
+    infos = manager.list()
+    left.extend([""] * int(number) + [when])
+    DEEDS[what](manager, infos)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

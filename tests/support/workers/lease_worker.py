@@ -1,0 +1,28 @@
+"""A process that has a session to itself until it is ended; with `fork`, a child of it lives on.
+
+lease_worker.py FOLDER ID [fork]
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.utils.process import ProcessInfo
+
+
+def main(folder: str, session_id: str, *fork: str) -> None:
+    store = FileStore(Path(folder))
+    lease = store.lease(session_id, ProcessInfo.current("ann"))
+    child = os.fork() if fork else None
+    if child == 0:
+        lease.release()  # it is the parent's, so that this does nothing
+    else:
+        sys.stdout.write(f"{child or os.getpid()}\n")
+        sys.stdout.flush()
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

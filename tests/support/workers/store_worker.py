@@ -1,0 +1,34 @@
+"""A process that does to a store what it is told on its standard input, and says when it is done.
+
+    store_worker.py URL
+
+A line is a JSON list, ["append", ID, MESSAGES, EXPECTED] or ["lease", ID, USER]; the answer to each is a line, too.
+"""
+
+import json
+import sys
+from typing import Any
+
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.utils.process import ProcessInfo
+
+
+def do(store: Store, deed: str, session_id: str, *more: Any) -> None:
+    if deed == "append":
+        messages, expected = more
+        store.append(session_id, messages, expected=expected)
+    else:
+        store.lease(session_id, ProcessInfo.current(*more))
+
+
+def main(url: str) -> None:
+    store = open_store(url)
+    for line in sys.stdin:
+        do(store, *json.loads(line))
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,27 @@
+"""A process that uses sessions in turn, the longest unused first, for as long as it lives: their entries move.
+
+using_worker.py FOLDER
+"""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from prompt_objects.errors import Conflict
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.file.store import FileStore
+
+
+def main(folder: str) -> None:
+    manager = SessionManager(FileStore(Path(folder)), "reader")
+    infos = manager.list()
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
+    while True:
+        for info in reversed(infos):
+            with suppress(Conflict):  # the other one was quicker
+                manager.get(info.id).append({"role": "user", "content": "x"})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

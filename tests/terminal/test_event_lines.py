@@ -1,0 +1,47 @@
+"""`/bus` and `/trace` as a person sees them: the real program in a real terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.openai_server import OpenAIServer, calls, text
+from tests.support.windows import MARK, Open, make_environment, windows
+
+pytestmark = pytest.mark.terminal
+
+
+@pytest.fixture
+def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
+    with windows(make_environment(tmp_path), openai_server) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_everything_that_happens_is_told_until_it_is_switched_off(
+    open_: Open, openai_server: OpenAIServer, kind: str
+) -> None:
+    asking = calls(("reader", {"message": "Read it"}))
+    openai_server.script(asking, text("It is short."), text("The reader says so."), text("Quiet now."))
+    terminal = open_(env={"TERM": kind}, columns=100, rows=60)
+    terminal.send("/bus\r")
+    terminal.wait_for("/bus off stops that.")
+    terminal.send("What is in README.md?\r")
+    terminal.wait_for(" guide: answered")
+    seen = terminal.text()
+    told = [
+        " guide: begins, in ",
+        ' guide: calls reader {"message": "Read it"}',
+        " guide → reader: begins, in ",
+        " guide → reader: saved: assistant: It is short.",
+        " guide → reader: answered",
+        " guide: reader ended in ",
+    ]
+    assert sorted(told, key=seen.index) == told
+    terminal.send("/trace\r")
+    terminal.wait_for(f"│ {MARK} Read it")
+    terminal.send("/bus\r")
+    terminal.wait_for("Not everything that happens is told any more.")
+    terminal.send("Still there?\r")
+    terminal.wait_for("Quiet now.")
+    assert terminal.text().count("guide: answered") == 1

@@ -1,0 +1,395 @@
+"""What http_get brings from the web, whom it does not ask, and what a hostile server cannot do."""
+
+import gzip
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import ToolError
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.approval import ApprovalRequest, Decision
+from prompt_objects.tools.builtin.http import MOST_BYTES, fetched, http_get, shown
+from prompt_objects.tools.url_guard import AddressGuard, is_public
+from tests.support.environments import make_house
+from tests.support.tool_calls import call
+from tests.support.web_server import WebServer, answer, endless, redirect
+
+PAGE = """<html><head><title>Rivers &amp; lakes</title><style>p {}</style></head><body><nav>Home</nav>
+<h1>Rivers</h1><p>The <b>Danube</b>, see <a href="../map?x=1">map</a>.</p><script>alert("x")</script>
+<div style="display:none">unseen</div><ul><li>one<li>two</ul></body></html>"""
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with WebServer() as web:
+        yield web
+
+
+def always(*addresses: str) -> AddressGuard:
+    """Make a gate for which every name has these addresses."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return list(addresses)
+
+    return AddressGuard(resolve=resolve)
+
+
+def allowing(server: WebServer, *more: str) -> AddressGuard:
+    return AddressGuard([f"127.0.0.1:{server.port}", *more])
+
+
+async def got(server: WebServer, path: str = "/", host: str = "127.0.0.1") -> str:
+    gate = allowing(server, f"{host}:{server.port}")
+    return await shown(await fetched(f"http://{host}:{server.port}{path}", gate))
+
+
+# Whom it asks
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a01:203",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "2002:808:808::1",
+        "fc00::1",
+        "fd12:3456::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+async def test_what_is_not_the_public_internet_is_not_asked(address: str) -> None:
+    assert not is_public(address)
+    with pytest.raises(ToolError, match="not on the public internet"):
+        await always(address).addresses("innocent.example", 80)
+    with pytest.raises(ToolError, match="not on the public internet"):
+        await always("8.8.8.8", address).addresses("innocent.example", 80)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "64:ff9b::808:808"])
+async def test_the_public_internet_is_asked(address: str) -> None:
+    assert await always(address).addresses("innocent.example", 80) == [address]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "LOCALHOST.", "127.1", "2130706433", "0x7f.0.0.1", "[::1]", "[::ffff:127.0.0.1]"],
+)
+async def test_this_machine_is_not_asked_however_it_is_written(server: WebServer, host: str) -> None:
+    with pytest.raises(ToolError, match=r"not on the public internet|cannot be looked up"):
+        await fetched(f"http://{host}:{server.port}/", AddressGuard())
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("entry", ["localhost", "LocalHost", "localhost:{port}"])
+async def test_what_a_person_allows_is_asked(server: WebServer, entry: str) -> None:
+    """Also where the first address of the name, such as ::1, does not answer."""
+    server.pages["/"] = answer("Hello")
+    page = await fetched(f"http://localhost:{server.port}/", AddressGuard([entry.format(port=server.port)]))
+    assert page.body == b"Hello"
+    assert server.asked == [(f"localhost:{server.port}", "/")]
+
+
+async def test_what_a_person_allows_is_that_port_of_that_host_and_no_other(server: WebServer) -> None:
+    for entry in ("localhost:1", "127.0.0.1", "ocalhost", "", "*"):
+        with pytest.raises(ToolError, match="not on the public internet"):
+            await fetched(f"http://localhost:{server.port}/", AddressGuard([entry]))
+    assert server.asked == []
+
+
+async def test_a_redirect_is_checked_like_the_first_url(server: WebServer) -> None:
+    with WebServer() as inner:
+        for target in (
+            f"http://127.0.0.1:{inner.port}/secret",
+            f"//localhost:{inner.port}/secret",
+            "http://169.254.169.254/latest/meta-data",
+            "file:///etc/passwd",
+            f"http://user:key@127.0.0.1:{server.port}/",
+            "http://[::1/",
+        ):
+            server.pages["/"] = redirect(target)
+            with pytest.raises(ToolError):
+                await got(server)
+        assert inner.asked == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"), [("allow", "leads to {}"), ("approval: always", "Collected"), ("", "Collected")]
+)
+async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
+    tmp_path: Path, server: WebServer, rule: str, end: str
+) -> None:
+    async def ask(_question: ApprovalRequest) -> Decision:
+        return "once"
+
+    with WebServer() as other:
+        base, elsewhere = f"http://127.0.0.1:{server.port}", f"http://127.0.0.1:{other.port}/collect"
+        server.pages |= {"/out": redirect(elsewhere), "/on": redirect("/end"), "/end": answer("The end")}
+        other.pages["/collect"] = answer("Collected")
+        said = f"allow: {{url: '{base}/*'}}" if rule == "allow" else rule
+        make_house(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {said}}}]\nprompt: Read.\n"})
+        hosts = f"http_allow: ['127.0.0.1:{server.port}', '127.0.0.1:{other.port}']\n"
+        (tmp_path / "environment.yaml").write_text(hosts)
+        pages = calls(*[("http_get", {"url": f"{base}/{name}"}) for name in ("out", "on")])
+        async with Environment.open(tmp_path, llm=ScriptedLLM([pages, "Done."]), environ={}) as env:
+            env.approvals.ask = ask
+            history = (await env["a"].receive("Go")).session.history
+    away, further = [str(message["content"]) for message in history if message["role"] == "tool"]
+    assert end.format(elsewhere) in away
+    assert further.endswith("The end")
+    assert bool(other.asked) == (rule != "allow")
+
+
+async def test_redirects_are_followed_a_few_times(server: WebServer) -> None:
+    for n in range(5):
+        server.pages[f"/{n}"] = redirect(f"{n + 1}", [301, 302, 303, 307, 308][n])
+    server.pages["/5"] = answer("There")
+    assert (await got(server, "/0")).startswith(f"http://127.0.0.1:{server.port}/5 (text/plain)")
+    server.pages["/round"] = redirect("/round")
+    with pytest.raises(ToolError, match="more than 5 times"):
+        await got(server, "/round")
+
+
+async def test_a_name_is_looked_up_once_and_that_very_address_is_asked(server: WebServer) -> None:
+    """A name that means a public server when it is checked, and this machine a moment later, gains nothing."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    server.pages["/"] = answer("Hello")
+    gate = AddressGuard(["no-such-name.invalid"], resolve)
+    assert (await fetched(f"http://no-such-name.invalid:{server.port}/", gate)).body == b"Hello"
+    assert asked == ["no-such-name.invalid"]
+    assert server.asked == [(f"no-such-name.invalid:{server.port}", "/")]
+
+
+async def test_proxies_of_the_environment_are_not_used(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WebServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        server.pages["/"] = answer("Hello")
+        assert (await got(server)).endswith("Hello")
+        assert proxy.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://a.example/", "a.example", "http://", "http:///x", "//a", "", "http://a:99999/"],
+)
+async def test_what_is_no_url_of_the_web_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ToolError, match="URL"):
+        await fetched(url, AddressGuard())
+
+
+async def test_a_name_and_password_are_not_sent(server: WebServer) -> None:
+    with pytest.raises(ToolError, match="name and password"):
+        await fetched(f"http://me:key@127.0.0.1:{server.port}/", allowing(server))
+    assert server.asked == []
+
+
+async def test_nothing_of_the_person_is_sent_and_no_cookie_is_carried_on(server: WebServer) -> None:
+    server.pages["/"] = answer(status=302, location="/next", set_cookie="a=b")
+    server.pages["/next"] = answer("Hello")
+    await got(server)
+    assert [set(sent) for sent in server.headers] == [
+        {"Host", "Accept", "Accept-Encoding", "Connection", "User-Agent"}
+    ] * 2
+
+
+# TLS
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority
+
+
+def secured(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+async def test_a_certificate_must_be_the_hosts_not_the_addresses(authority: trustme.CA) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    names: list[str | None] = []
+    context = secured(authority.issue_cert("river.example"))
+    context.sni_callback = lambda _socket, name, _context: names.append(name)
+    with WebServer(context) as server:
+        server.pages["/"] = answer("Hello")
+        gate = AddressGuard(["river.example", "lake.example", "127.0.0.1"], resolve)
+        page = await fetched(f"https://river.example:{server.port}/", gate)
+        assert (page.body, page.url) == (b"Hello", f"https://river.example:{server.port}/")
+        assert names == ["river.example"]
+        for other in ("lake.example", "127.0.0.1"):
+            with pytest.raises(ToolError, match=r"cannot be connected to.*certificate"):
+                await fetched(f"https://{other}:{server.port}/", gate)
+        assert len(server.asked) == 1
+
+
+async def test_a_certificate_of_nobody_known_is_refused(authority: trustme.CA) -> None:
+    with WebServer(secured(trustme.CA().issue_cert("localhost"))) as server:
+        with pytest.raises(ToolError, match="certificate"):
+            await fetched(f"https://localhost:{server.port}/", AddressGuard(["localhost"]))
+        assert server.asked == []
+
+
+# What it brings
+
+
+async def test_a_page_is_shown_as_people_see_it(server: WebServer) -> None:
+    server.pages["/a/b"] = answer(PAGE, "text/html; charset=utf-8")
+    base = f"http://127.0.0.1:{server.port}"
+    assert await got(server, "/a/b") == (
+        f"{base}/a/b (text/html)\n\n# Rivers & lakes\n\n# Rivers\n\n"
+        f"The **Danube**, see [map]({base}/map?x=1).\n\n- one\n- two"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        ('{"a": 1}', "application/json", '{"a": 1}'),
+        ("a < b", "text/plain", "a < b"),
+        ("Grüße".encode("latin-1"), "text/plain; charset=ISO-8859-1", "Grüße"),
+        ("Grüße".encode("latin-1"), "text/plain", "Gr��e"),
+        ("\ufeffGrüße".encode(), None, "Grüße"),
+        ("x", 'text/plain; charset="no-such-thing"', "x"),
+        ("x", "text/plain; charset=punycode", "x"),
+        ("78", "text/plain; charset=hex", "78"),
+        ('<meta charset="latin-1"><p>Gr\xfc\xdfe'.encode("latin-1"), "text/html", "Grüße"),
+    ],
+)
+async def test_text_is_read_in_its_own_encoding(
+    server: WebServer, body: bytes | str, content_type: str | None, text: str
+) -> None:
+    server.pages["/"] = answer(body, content_type)
+    assert (await got(server)).partition("\n\n")[2] == text
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"\x89PNG\0\0", "text/plain"), (b"%PDF-1.7 \xff\xfe", "application/pdf"), (b"\xff\xfe\xfd", None)],
+)
+async def test_what_is_no_text_is_named_and_not_shown(
+    server: WebServer, body: bytes, content_type: str | None
+) -> None:
+    server.pages["/"] = answer(body, content_type)
+    with pytest.raises(ToolError, match="is not text but"):
+        await got(server)
+
+
+async def test_an_error_says_what_the_server_says(server: WebServer) -> None:
+    server.pages["/"] = answer("<p>Gone <i>fishing</i>" + "x" * 10_000, "text/html", status=410)
+    with pytest.raises(ToolError, match=r"answered 410 Gone\. Gone \*fishing\*") as refused:
+        await got(server)
+    assert len(str(refused.value)) < 1000
+
+
+async def test_nobody_there_is_said_in_words() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ToolError, match="cannot be connected to"):
+            await fetched(f"http://127.0.0.1:{port}/", AddressGuard(["127.0.0.1"]))
+    for name in ("no-such-name.invalid", f"{'a' * 70}.example"):
+        with pytest.raises(ToolError, match="cannot be looked up"):
+            await fetched(f"http://{name}/", AddressGuard())
+
+
+# What a hostile server cannot do
+
+
+async def test_what_has_no_end_is_cut(server: WebServer) -> None:
+    server.pages["/"] = endless("é".encode() * 5000, content_type="text/plain")
+    text = await got(server)
+    assert text.endswith(f"[cut after {MOST_BYTES:,} bytes]")
+    assert len(text.encode()) < MOST_BYTES + 200
+
+
+async def test_a_bomb_is_not_unpacked_further_than_there_is_room(server: WebServer) -> None:
+    import tracemalloc
+
+    bomb = gzip.compress(b"x" * 300_000_000)
+    server.pages["/"] = answer(bomb, content_encoding="gzip")
+    tracemalloc.start()
+    try:
+        page = await fetched(f"http://127.0.0.1:{server.port}/", allowing(server))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert page.was_cut
+    assert page.body == b"x" * MOST_BYTES
+
+
+async def test_packed_answers_are_unpacked_also_in_parts(server: WebServer) -> None:
+    server.pages["/"] = answer(gzip.compress(b"one ") + gzip.compress(b"two"), content_encoding="gzip")
+    assert (await got(server)).endswith("\n\none two")
+    server.pages["/"] = answer(b"no gzip at all", content_encoding="gzip")
+    with pytest.raises(ToolError, match="broke off"):
+        await got(server)
+    server.pages["/"] = answer(b"x", content_encoding="br")
+    with pytest.raises(ToolError, match="nobody asked for"):
+        await got(server)
+
+
+async def test_a_server_that_says_little_is_waited_for_so_long_and_no_longer(server: WebServer) -> None:
+    server.pages["/slow"] = lambda handler: time.sleep(1.5)
+    server.pages["/drip"] = endless(b"x", gap=0.1)
+    start = time.perf_counter()
+    for path in ("/slow", "/drip"):
+        with pytest.raises(ToolError, match="was not there after"):
+            await fetched(f"http://127.0.0.1:{server.port}{path}", allowing(server), seconds=0.5)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("html", ["<div>" * 200_000 + "deep", "<a>" * 100_000, "<table>" * 20_000, "<" * 1_000_000])
+async def test_html_that_is_made_to_hurt_does_not(server: WebServer, html: str) -> None:
+    server.pages["/"] = answer(html, "text/html")
+    start = time.perf_counter()
+    await got(server)
+    assert time.perf_counter() - start < 15
+
+
+def test_the_tool_says_that_it_reaches_out(server: WebServer, tmp_path: Path) -> None:
+    server.pages["/"] = answer("Hello")
+    made = http_get([f"127.0.0.1:{server.port}"])
+    assert (made.name, made.effect) == ("http_get", "network")
+    assert call(made, tmp_path, url=f"http://127.0.0.1:{server.port}/").endswith("Hello")
+    with pytest.raises(ToolError, match="not on the public internet"):
+        call(http_get(), tmp_path, url=f"http://127.0.0.1:{server.port}/")

@@ -1,0 +1,65 @@
+"""A prompt object learns what it may use and whom it gets to, and of nothing else."""
+
+from pathlib import Path
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.builtin.list_capabilities import list_capabilities
+from tests.support.environments import make_house
+from tests.support.tool_calls import call
+
+HOUSE = {
+    "boss": """\
+name: boss
+capabilities: [helper, {tool: write_file, approval: never}, propose_object, list_capabilities]
+prompt: Ask.
+""",
+    "helper": """\
+name: helper
+description: >
+  Helps
+  others
+capabilities: [scout, boss, broken, edit_file]
+prompt: Help.
+""",
+    "scout": "name: scout\ndescription: Looks\ncapabilities: [list_capabilities, http_get]\nprompt: Look.\n",
+    "hermit": "name: hermit\ndescription: Keeps secrets\nprompt: Hide.\n",
+    "broken": "name: [\n",
+}
+
+
+async def told(folder: Path, name: str, *first: object, **options: object) -> str:
+    llm = ScriptedLLM([*first, calls(("list_capabilities", {})), "Done.", "Done.", "Done."])  # type: ignore[list-item]
+    async with Environment.open(make_house(folder, HOUSE), llm=llm, environ={}, **options) as env:  # type: ignore[arg-type]
+        await env[name].receive("Go")
+    return str(llm.requests[len(first) + 1].messages[-1]["content"])
+
+
+async def test_it_says_what_may_be_used_how_and_what_for(tmp_path: Path) -> None:
+    lines = (await told(tmp_path, "boss")).splitlines()
+    assert lines[:2] == ["You may use:", "- helper (prompt object): Helps others"]
+    assert lines[2].startswith("- write_file (tool, write; not allowed here): Write a text file")
+    assert lines[3].startswith("- propose_object (tool, write; a person is asked first): Propose a new")
+    assert lines[4].startswith("- list_capabilities (tool, read): List what you may use")
+
+
+async def test_it_names_those_who_are_reached_through_others_and_nobody_else(tmp_path: Path) -> None:
+    text = await told(tmp_path, "boss")
+    assert text.endswith(
+        "Only through others:\n"
+        "- scout (prompt object, through helper): Looks\n"
+        "- broken (prompt object, through helper): its file is faulty"
+    )
+    assert "hermit" not in text
+    assert "http_get" not in text
+    assert "edit_file" not in text
+
+
+async def test_what_those_on_the_way_forbid_or_allow_counts(tmp_path: Path) -> None:
+    way = calls(("helper", {"message": "Go"})), calls(("scout", {"message": "Go"}))
+    assert "- http_get (tool, network; a person is asked first): " in await told(tmp_path / "a", "boss", *way)
+    assert "- http_get (tool, network): " in await told(tmp_path / "b", "scout", allow=["http_get"])
+
+
+def test_outside_of_a_turn_there_is_nothing(tmp_path: Path) -> None:
+    assert call(list_capabilities, tmp_path) == "You may use:"

@@ -1,0 +1,124 @@
+"""What searching finds, what it passes over, and that nothing makes it go on for ever."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_objects.errors import ToolError
+from prompt_objects.tools.builtin.search import MOST_MATCHES, found, search_files
+from tests.support.tool_calls import call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "env"
+    (root / "src" / "deep").mkdir(parents=True)
+    (root / "README.md").write_text("Needle here\nnothing\nand a needle\r\n")
+    (root / "src" / "a.py").write_text("x = 1  # needle (a+b)\n")
+    (root / "src" / "deep" / "b.py").write_text("needle\n")
+    (root / ".env").write_text("KEY=needle")
+    (root / ".git").mkdir()
+    (root / ".git" / "config").write_text("needle")
+    (root / ".prompt_objects").mkdir()
+    (root / ".prompt_objects" / "index.json").write_text("needle")
+    (root / "b.bin").write_bytes(b"needle\0")
+    (tmp_path / "secret.txt").write_text("needle")
+    (root / "out").symlink_to(tmp_path)
+    (root / "sly.txt").symlink_to(root / ".env")
+    os.mkfifo(root / "pipe")
+    return root
+
+
+def search(folder: Path, pattern: str, **arguments: Any) -> list[str]:
+    return call(search_files, folder, pattern=pattern, **arguments).split("\n")
+
+
+def test_lines_are_found_with_path_and_number_and_nothing_hidden_binary_or_outside(folder: Path) -> None:
+    assert search(folder, "needle") == [
+        "README.md:3: and a needle",
+        "src/a.py:1: x = 1  # needle (a+b)",
+        "src/deep/b.py:1: needle",
+    ]
+    assert search(folder, "NEEDLE", ignore_case=True)[0] == "README.md:1: Needle here"
+
+
+def test_a_pattern_is_plain_text_unless_it_is_said_to_be_more(folder: Path) -> None:
+    assert search(folder, "(a+b)") == ["src/a.py:1: x = 1  # needle (a+b)"]
+    assert search(folder, "^need.e$", regex=True) == ["src/deep/b.py:1: needle"]
+    assert search(folder, "^need.e$") == ["Nothing found in 3 text files."]
+    with pytest.raises(ToolError, match="no regular expression"):
+        search(folder, "(", regex=True)
+
+
+@pytest.mark.parametrize(
+    ("where", "files"),
+    [
+        ({"path": "src"}, ["src/a.py", "src/deep/b.py"]),
+        ({"path": "src/deep"}, ["src/deep/b.py"]),
+        ({"path": "src/a.py"}, ["src/a.py"]),
+        ({"glob": "*.md"}, ["README.md"]),
+        ({"glob": "b.*"}, ["src/deep/b.py"]),
+        ({"glob": "src/**/*.py"}, ["src/a.py", "src/deep/b.py"]),
+        ({"path": "src", "glob": "src/deep/*"}, ["src/deep/b.py"]),
+    ],
+)
+def test_a_folder_a_file_or_a_glob_narrows_it(folder: Path, where: dict[str, str], files: list[str]) -> None:
+    assert [line.partition(":")[0] for line in search(folder, "needle", **where)] == files
+
+
+def test_where_nothing_may_be_looked_for_is_refused_in_words(folder: Path) -> None:
+    for path in ("..", ".git", "out", "sly.txt", ".prompt_objects", "/etc"):
+        with pytest.raises(ToolError):
+            search(folder, "needle", path=path)
+    with pytest.raises(ToolError, match="no file or folder 'nope'"):
+        search(folder, "needle", path="nope")
+
+
+def test_the_environments_own_state_is_passed_over_wherever_it_is(folder: Path) -> None:
+    (folder / "environment.yaml").write_text("data_dir: src/state\n")
+    (folder / "src" / "state").mkdir()
+    (folder / "src" / "state" / "index.json").write_text("needle")
+    assert len(search(folder, "needle", path="src")) == 2
+
+
+def test_many_matches_are_cut_and_long_lines_shown_around_the_match(folder: Path) -> None:
+    (folder / "many.txt").write_text("match\n" * 1000)
+    lines = search(folder, "match")
+    assert len(lines) == MOST_MATCHES + 1
+    assert "more than 200 lines" in lines[-1]
+    (folder / "wide.txt").write_text("x" * 100_000 + "unusual" + "y" * 100_000)
+    (line,) = search(folder, "unusual")
+    assert "unusual" in line
+    assert len(line) < 400
+
+
+async def test_a_pattern_without_end_is_stopped_and_what_was_found_is_kept(folder: Path) -> None:
+    (folder / "src" / "z.txt").write_text("a" * 100 + "b\n")
+    request = {
+        "root": str(folder),
+        "start": [],
+        "private": [],
+        "pattern": "needle|^(a|a)*$",
+        "glob": "",
+        "regex": True,
+        "ignore_case": False,
+        "most": 200,
+    }
+    start = time.perf_counter()
+    lines = (await found(request, 1.0)).split("\n")
+    assert time.perf_counter() - start < 3
+    assert lines[0] == "README.md:3: and a needle"
+    assert "not finished" in lines[-1]
+
+
+def test_names_that_are_no_text_are_shown_and_can_be_kept(folder: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    try:
+        (folder / name).write_text("unusual")
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    (line,) = search(folder, "unusual")
+    assert line.encode() == b"caf?.txt:1: unusual"

@@ -1,0 +1,264 @@
+"""Nothing is written, started or sent without a person's word, and nothing waits unseen."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from prompt_objects.config.definition import Capability, Kind
+from prompt_objects.config.permissions import ApprovalPolicy
+from prompt_objects.config.yaml.document import Position
+from prompt_objects.environment.environment import Environment
+from prompt_objects.runtime.context import Context
+from prompt_objects.runtime.events import Event, ToolCallEnded
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.approval import ApprovalRequest, Approvals, Decision, EditedArguments
+from prompt_objects.tools.base import Tool
+from tests.support.environments import make_house, open_house
+
+WRITE = calls(("write_file", {"path": "notes/a.txt", "content": "Hello\n"}))
+
+
+def house(**more: str) -> dict[str, str]:
+    return {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n", **more}
+
+
+async def written(
+    folder: Path,
+    objects: dict[str, str],
+    answer: Decision | None,
+    *,
+    script: Any = None,
+    start: str = "scribe",
+    **options: Any,
+) -> tuple[list[ApprovalRequest], str | None, list[str]]:
+    """Let an object write; return what was asked, what stands in the file, and the results that the model read."""
+    asked: list[ApprovalRequest] = []
+
+    async def ask(question: ApprovalRequest) -> Decision:
+        asked.append(question)
+        assert answer is not None
+        return answer
+
+    make_house(folder, objects)
+    llm = ScriptedLLM(script or [WRITE, "Done"])
+    async with Environment.open(folder, llm=llm, environ={}, **options) as env:
+        if answer is not None:
+            env.approvals.ask = ask
+        reply = await env[start].receive("Go")
+    file = folder / "notes" / "a.txt"
+    results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    return asked, file.read_text() if file.exists() else None, results
+
+
+async def test_what_writes_is_asked_about_with_its_diff(tmp_path: Path) -> None:
+    asked, text, _ = await written(tmp_path, house(), "once")
+    (question,) = asked
+    assert (question.path, question.tool, question.effect) == (("scribe",), "write_file", "write")
+    assert question.arguments == {"path": "notes/a.txt", "content": "Hello\n"}
+    assert "+Hello" in question.diff
+    assert text == "Hello\n"
+
+
+async def test_where_nobody_can_be_asked_it_is_refused_and_the_model_told(tmp_path: Path) -> None:
+    _, text, (result,) = await written(tmp_path, house(), None)
+    assert text is None
+    assert "needs a person's approval" in result
+
+
+async def test_what_is_allowed_in_advance_runs_unasked(tmp_path: Path) -> None:
+    assert (await written(tmp_path, house(), None, allow=["write_file"]))[1] == "Hello\n"
+
+
+async def test_a_refusal_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    _, text, (result,) = await written(tmp_path, house(), "no")
+    assert text is None
+    assert "did not allow" in result
+
+
+@pytest.mark.parametrize(("answer", "times"), [("once", 2), ("session", 1), ("never", 1)])
+async def test_an_answer_for_the_session_is_remembered(tmp_path: Path, answer: Decision, times: int) -> None:
+    asked, text, _ = await written(tmp_path, house(), answer, script=[WRITE, WRITE, "Done"])
+    assert len(asked) == times
+    assert (text is None) == (answer == "never")
+
+
+async def test_arguments_can_be_edited(tmp_path: Path) -> None:
+    answer = EditedArguments({"path": "notes/a.txt", "content": "Better\n"})
+    assert (await written(tmp_path, house(), answer))[1] == "Better\n"
+
+
+@pytest.mark.parametrize(("said", "text"), [("always", "Hello\n"), ("never", None)])
+async def test_a_definition_may_allow_or_forbid(tmp_path: Path, said: str, text: str | None) -> None:
+    scribe = f"name: scribe\ncapabilities: [{{tool: write_file, approval: {said}}}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None, allow=["write_file"]))[1] == text
+
+
+@pytest.mark.parametrize(("pattern", "text"), [("notes/*", "Hello\n"), ("src/*", None)])
+async def test_arguments_within_a_pattern_run_unasked(tmp_path: Path, pattern: str, text: str | None) -> None:
+    allow = f"{{tool: write_file, allow: {{path: '{pattern}'}}}}"
+    scribe = f"name: scribe\ncapabilities: [{allow}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None))[1] == text
+
+
+async def test_a_link_does_not_lead_past_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "notes").symlink_to(tmp_path / "secret")
+    scribe = "name: scribe\ncapabilities: [{tool: write_file, allow: {path: 'notes/*'}}]\nprompt: Write.\n"
+    assert (await written(tmp_path, {"scribe": scribe}, None))[1] is None
+
+
+async def test_a_grandchild_is_asked_for_with_the_path_by_which_it_was_reached(tmp_path: Path) -> None:
+    objects = house(
+        boss="name: boss\ncapabilities: [helper]\nprompt: Ask.\n",
+        helper="name: helper\ncapabilities: [scribe]\nprompt: Ask.\n",
+    )
+    script = [calls(("helper", {"message": "Write"})), calls(("scribe", {"message": "Write"})), WRITE, "a", "b", "c"]
+    asked, text, _ = await written(tmp_path, objects, "once", script=script, start="boss")
+    assert [question.path for question in asked] == [("boss", "helper", "scribe")]
+    assert text == "Hello\n"
+
+
+async def test_authority_only_shrinks_along_a_delegation(tmp_path: Path) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [scribe, {tool: write_file, approval: never}]\nprompt: Ask.\n",
+        "scribe": "name: scribe\ncapabilities: [{tool: write_file, approval: always}]\nprompt: Write.\n",
+    }
+    script = [calls(("scribe", {"message": "Write"})), WRITE, "a", "b"]
+    assert (await written(tmp_path, objects, "once", script=script, start="boss"))[1] is None
+
+
+ALWAYS, ASKS, NOTES = "approval: always", "approval: ask", "allow: {path: 'notes/*'}"
+
+
+@pytest.mark.parametrize(
+    ("boss", "child", "settings", "allow", "times", "is_written"),
+    [
+        (ASKS, NOTES, "", (), 1, False),
+        ("", ALWAYS, "", (), 1, False),
+        ("", NOTES, "", (), 1, False),
+        ("allow: {path: 'src/*'}", ALWAYS, "", (), 1, False),
+        (NOTES, "", "", (), 1, False),
+        ("", ALWAYS, "approval: {write: always}\n", (), 0, True),
+        (NOTES, ALWAYS, "", (), 0, True),
+        (NOTES, "allow: {path: '*.txt'}", "", (), 0, True),
+        (ALWAYS, ALWAYS, "", (), 0, True),
+        (None, ALWAYS, "", (), 0, True),
+        (None, ASKS, "", (), 1, False),
+        (ASKS, ALWAYS, "", ("write_file",), 0, True),
+        ("approval: never", ALWAYS, "", ("write_file",), 0, False),
+        (None, ALWAYS, "approval: {write: never}\n", ("write_file",), 0, False),
+        ("", ALWAYS, "approval: {write: never}\n", (), 0, False),
+    ],
+)
+async def test_a_call_runs_unasked_only_if_all_on_the_path_that_have_the_tool_would_have_it_so(  # noqa: PLR0913
+    tmp_path: Path,
+    *,
+    boss: str | None,
+    child: str,
+    settings: str,
+    allow: tuple[str, ...],
+    times: int,
+    is_written: bool,
+) -> None:
+    own = "" if boss is None else f", {{tool: write_file, {boss}}}"
+    objects = {
+        "boss": f"name: boss\ncapabilities: [scribe{own}]\nprompt: Ask.\n",
+        "scribe": f"name: scribe\ncapabilities: [{{tool: write_file, {child}}}]\nprompt: Write.\n",
+    }
+    (tmp_path / "environment.yaml").write_text(settings)
+    script = [calls(("scribe", {"message": "Write"})), WRITE, "a", "b"]
+    asked, text, _ = await written(tmp_path, objects, "no", script=script, start="boss", allow=allow)
+    assert (len(asked), text is not None) == (times, is_written)
+
+
+async def test_a_prompt_object_called_like_a_tool_says_nothing_of_the_tool(tmp_path: Path) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [{po: write_file}]\nprompt: Ask.\n",
+        "write_file": "name: write_file\ncapabilities: [{tool: write_file, approval: always}]\nprompt: Write.\n",
+    }
+    script = [calls(("write_file", {"message": "Write"})), WRITE, "a", "b"]
+    assert (await written(tmp_path, objects, None, script=script, start="boss"))[1] == "Hello\n"
+
+
+async def test_the_environment_says_what_holds_for_an_effect(tmp_path: Path) -> None:
+    (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
+    assert (await written(tmp_path, house(), None))[1] == "Hello\n"
+
+
+@pytest.mark.parametrize(("answer", "is_allowed"), [("session", True), ("never", False)])
+async def test_a_call_whose_answer_is_remembered_waits_for_no_other_question(
+    tmp_path: Path, answer: Decision, *, is_allowed: bool
+) -> None:
+    went_on = asyncio.Event()
+    ended_first: list[bool] = []
+
+    async def ask(question: ApprovalRequest) -> Decision:
+        if question.tool == "write_file":
+            return answer
+        with suppress(TimeoutError):
+            await asyncio.wait_for(went_on.wait(), 5)
+        ended_first.append(went_on.is_set())
+        return "no"
+
+    class Listener:
+        def put(self, event: Event) -> None:
+            if isinstance(event, ToolCallEnded) and event.name == "write_file":
+                assert event.failed is not is_allowed
+                went_on.set()
+
+    edit = ("edit_file", {"path": "known.txt", "old_text": "known", "new_text": "new"})
+    write = ("write_file", {"path": "notes/a.txt", "content": "Hello\n"})
+    make_house(tmp_path, {"scribe": "name: scribe\ncapabilities: [write_file, edit_file]\nprompt: Write.\n"})
+    (tmp_path / "known.txt").write_text("known")
+    llm = ScriptedLLM([calls(write), "Done", calls(edit, write), "Done"])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.approvals.ask = ask
+        await env["scribe"].receive("Go")
+        env.bus.add_subscriber(Listener())
+        await env["scribe"].receive("Again")
+    assert ended_first == [True]
+
+
+async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
+    both = calls(("write_file", {"path": "a", "content": "1"}), ("write_file", {"path": "b", "content": "2"}))
+    open_questions = 0
+
+    async def ask(question: ApprovalRequest) -> Decision:
+        nonlocal open_questions
+        open_questions += 1
+        assert open_questions == 1
+        open_questions -= 1
+        return "once"
+
+    make_house(tmp_path, house())
+    async with Environment.open(tmp_path, llm=ScriptedLLM([both, "Done"]), environ={}) as env:
+        env.approvals.ask = ask
+        await env["scribe"].receive("Go")
+    assert (tmp_path / "a").read_text() + (tmp_path / "b").read_text() == "12"
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "rule"),
+    [("tool", ["hub_add"], "always"), ("mcp", ["hub_add"], "ask"), ("mcp", ["add"], "always")],
+    ids=["the environment's own", "a server's, called like the environment's own", "a server's"],
+)
+def test_whose_tool_is_allowed_in_advance_is_known_without_a_look_at_all_definitions(
+    tmp_path: Path, kind: Kind, own: Collection[str], rule: ApprovalPolicy
+) -> None:
+    async def add(arguments: dict[str, Any], context: Context) -> str:
+        return "added"
+
+    def look(drafts: Mapping[Path, str] = {}) -> Any:
+        raise AssertionError("files are read on the event loop")
+
+    tool = Tool("hub_add", "Adds", {"type": "object", "properties": {}}, add, "write")
+    capability = Capability(kind=kind, name="hub_add" if kind == "tool" else "hub", at=Position(1, 1))
+    guarded = Approvals({}, allowed=["hub_add"], tools=lambda: own).wrap(tool, capability)
+    with open_house(tmp_path, ScriptedLLM()) as env:
+        context = env.context()
+        assert guarded.policy(replace(context, services=replace(context.services, take_snapshot=look))) == rule

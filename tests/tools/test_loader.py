@@ -1,0 +1,172 @@
+"""Tools that come from elsewhere are found, a faulty one harms no other, and nothing runs that was not given."""
+
+import json
+import py_compile
+import sys
+from importlib.util import cache_from_source
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+import pytest
+
+from prompt_objects.tools.loader import LoadResult, entry_point_tools, load_tools, read_tool_files
+from tests.support.tool_calls import call
+
+HEAD = "from prompt_objects.tools.decorator import tool\n"
+DICE = (
+    HEAD
+    + '''
+
+@tool
+def dice(sides: int = 6) -> int:
+    """Throw a die."""
+    return sides
+
+
+@tool(effect="write")
+async def cup() -> None:
+    """Shake."""
+'''
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "tools").mkdir()
+    return tmp_path
+
+
+def write(folder: Path, **sources: str) -> LoadResult:
+    for name, source in sources.items():
+        (folder / "tools" / f"{name}.py").write_text(source)
+    files, notices = read_tool_files(folder)
+    assert notices == ()
+    return load_tools(files)
+
+
+def test_every_tool_of_every_file_is_found_and_works(folder: Path) -> None:
+    found = write(folder, dice=DICE, more=DICE.replace("dice", "coin").replace("cup", "hat"))
+    assert list(found.tools) == ["dice", "cup", "coin", "hat"]
+    assert found.notices == ()
+    assert found.tools["cup"].effect == "write"
+    assert call(found.tools["dice"], folder, sides=3) == "3"
+
+
+def test_a_folder_without_tools_is_no_fault(tmp_path: Path) -> None:
+    assert read_tool_files(tmp_path) == ({}, ())
+    assert load_tools({}) == LoadResult({})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\n  y = 2\n", "bad.py:2: IndentationError: unexpected indent"),
+        ("\n\nimport no_such_module\n", "bad.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
+        (HEAD + "\n@tool\ndef f(a):\n    '''Do.'''\n", "bad.py:3: TypeError: f: the parameter a needs a type."),
+        (HEAD + "\ndef f():\n    1 / 0\n\nf()\n", "bad.py:4: ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)", "bad.py:1: It ended the program, which a tool's file must not."),
+        ("x = 1", "bad.py: There is no tool in it. Write @tool above a function."),
+        ("\0", "bad.py: "),
+        ("def f(:\n", "bad.py:1: SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_faulty_file_is_reported_with_its_line_and_the_rest_works(folder: Path, source: str, said: str) -> None:
+    found = write(folder, bad=source, dice=DICE)
+    assert list(found.tools) == ["dice", "cup"]
+    (notice,) = found.notices
+    assert notice.startswith(str(folder / "tools" / said.removesuffix(": ")))
+
+
+def test_a_name_is_given_once(folder: Path) -> None:
+    found = write(folder, a=DICE, b=DICE)
+    assert list(found.tools) == ["dice", "cup"]
+    assert len(found.notices) == 2
+    assert f"{folder / 'tools' / 'b.py'}: There is a tool called 'dice' already" in found.notices[0]
+    files, _ = read_tool_files(folder)
+    assert set(load_tools(files, taken={"dice"}).tools) == {"cup"}
+
+
+def test_reading_runs_nothing_and_what_was_read_is_what_runs(folder: Path) -> None:
+    told = folder / "told"
+    (folder / "tools" / "dice.py").write_text(f"from pathlib import Path\nPath({str(told)!r}).touch()\n{DICE}")
+    files, _ = read_tool_files(folder)
+    assert not told.exists()
+    (folder / "tools" / "dice.py").write_text("raise AssertionError('this was not read')")
+    assert load_tools(files).notices == ()
+    assert told.exists()
+
+
+def test_no_bytecode_is_written_and_none_is_believed(folder: Path) -> None:
+    assert write(folder, dice=DICE).notices == ()
+    assert not (folder / "tools" / "__pycache__").exists()
+    (folder / "other.py").write_text("raise AssertionError('this is not what the file says')")
+    cached = cache_from_source(str(folder / "tools" / "dice.py"))
+    py_compile.compile(str(folder / "other.py"), cached, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    assert write(folder, dice=DICE).notices == ()
+
+
+def test_hidden_and_private_files_folders_and_dead_links_are_passed_over(folder: Path) -> None:
+    for name in ("_helper.py", ".hidden.py", "notes.txt"):
+        (folder / "tools" / name).write_text("raise AssertionError")
+    (folder / "tools" / "folder.py").mkdir()
+    (folder / "tools" / "dead.py").symlink_to(folder / "nowhere")
+    assert read_tool_files(folder) == ({}, ())
+
+
+def test_types_written_as_text_are_understood(folder: Path) -> None:
+    source = f"""from __future__ import annotations
+from dataclasses import dataclass
+from msgspec import Struct
+{HEAD}
+class Place(Struct):
+    city: str
+    near: list[Place] = []
+
+@dataclass
+class Weather:
+    city: str
+
+@tool
+def weather(place: Place) -> Weather:
+    '''Say it.'''
+    return Weather(place.near[0].city)
+"""
+    found = write(folder, weather=source)
+    assert found.notices == ()
+    answer = call(found.tools["weather"], folder, place={"city": "Ulm", "near": [{"city": "Bad Urach"}]})
+    assert json.loads(answer) == {"city": "Bad Urach"}
+
+
+def test_two_environments_may_have_files_of_the_same_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "tools").mkdir(parents=True)
+        source = DICE.replace("return sides", f"return {name!r}")
+        found = write(tmp_path / name, dice=source)
+        assert call(found.tools["dice"], tmp_path / name) == f"{name}"
+
+
+def package(site: Path, name: str, entry_points: str) -> None:
+    """Install a package as pip leaves it behind."""
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[prompt_objects.tools]\n{entry_points}\n")
+
+
+def test_tools_of_installed_packages_are_found_and_a_faulty_one_harms_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gambling.py").write_text(DICE + "\nboth = [dice, cup]\nnumber = 7\n")
+    package(tmp_path, "gambling", "dice = gambling:dice\nall = gambling:both\nnumber = gambling:number")
+    package(tmp_path, "broken", "x = no_such_module:x\ny = gambling:nothing")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    found = entry_point_tools()
+    assert set(found.tools) == {"dice", "cup"}
+    assert sorted(found.notices) == [
+        "The tool 'dice' of the package gambling: There is a tool called 'dice' already; this one is left out.",
+        "The tool 'number' of the package gambling: TypeError: gambling:number is to be a tool, not int",
+        "The tool 'x' of the package broken: ModuleNotFoundError: No module named 'no_such_module'",
+        "The tool 'y' of the package broken: AttributeError: module 'gambling' has no attribute 'nothing'",
+    ]
+    assert set(entry_point_tools(taken={"dice"}).tools) == {"cup"}

@@ -1,0 +1,389 @@
+"""The trace of a session: turns below the calls that began them, with what each took, kept or not."""
+
+import asyncio
+import shutil
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prompt_objects.environment.environment import Environment
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import ParentCall, SessionInfo, new_id
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.workspace import trace_file
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.tools.base import Tool
+from prompt_objects.trace.loader import DEEPEST
+from prompt_objects.trace.model import MessageEvent, NoticeEvent
+from prompt_objects.utils.time import now, timestamp
+from tests.support.environments import each_its_own, make_house, open_house
+from tests.support.traces import COST, TEAM, Priced, all_turns, outline
+
+SCOUTED = ["You are scout. Done."]
+
+
+def scout(message: str) -> list[Any]:
+    return ["scout", message, "", ("list_files", "done"), *SCOUTED]
+
+
+PLAYED = [
+    "boss",
+    "Go",
+    "",
+    ("helper", "done", ["helper", "H", "", ("scout", "done", scout("HS")), "You are helper. Done."]),
+    ("scout", "done", scout("S")),
+    ("read_file", "failed"),
+    "You are boss. Done.",
+]
+
+
+@pytest.fixture
+async def env(tmp_path: Path) -> AsyncIterator[Environment]:
+    async with open_house(tmp_path, Priced(), TEAM) as env:
+        yield env
+
+
+async def played(env: Environment, message: str = "Go") -> Session:
+    return (await env["boss"].receive(message)).session
+
+
+def forget(env: Environment) -> None:
+    """Leave nothing but messages."""
+    env.recorder.flush()
+    shutil.rmtree(env.data_dir / "traces")
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
+async def test_turns_stand_below_the_calls_that_began_them(env: Environment, is_kept: bool) -> None:
+    session = await played(env)
+    if not is_kept:
+        forget(env)
+    trace = env.trace(session.id)
+    assert outline(trace.turns) == [PLAYED]
+    assert {(turn.asker, turn.session.po_name) for turn in all_turns(trace)} == {
+        (None, "boss"),
+        ("boss", "helper"),
+        ("helper", "scout"),
+        ("boss", "scout"),
+    }
+    assert {turn.outcome for turn in all_turns(trace)} == {"answered"}
+    assert all((turn.run is not None) is is_kept for turn in all_turns(trace))
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
+async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Environment, is_kept: bool) -> None:
+    session = await played(env)
+    if not is_kept:
+        forget(env)
+    trace = env.trace(session.id)
+    (boss,) = trace.turns
+    helper, of_boss = (call.turns[0] for call in boss.calls if call.turns)
+    assert [(turn.own.answers, turn.inclusive.answers) for turn in (boss, helper, of_boss)] == [
+        (2, 8),
+        (2, 4),
+        (2, 2),
+    ]
+    assert boss.inclusive.usage.cost == pytest.approx(8 * COST)
+    assert (boss.own.usage.prompt, boss.own.usage.completion, boss.own.usage.cached) == (200, 20, 80)
+    infos = {info.id: info for info in env.store.sessions()}
+    assert trace.own.usage.cost == infos[session.id].cost
+    assert trace.inclusive.usage.prompt == sum(info.prompt_tokens for info in infos.values())
+
+
+async def test_times_are_in_order_and_calls_say_how_long_they_ran(env: Environment) -> None:
+    trace = env.trace((await played(env)).id)
+    for turn in all_turns(trace):
+        assert turn.started_at
+        assert turn.ended_at
+        assert turn.seconds == (turn.ended_at - turn.started_at).total_seconds() > 0
+        for call in turn.calls:
+            assert call.at
+            assert call.started_at
+            assert call.ended_at
+            assert turn.started_at <= call.at <= call.started_at <= call.ended_at <= turn.ended_at
+            assert call.seconds is not None
+            for below in call.turns:
+                assert below.started_at
+                assert call.started_at <= below.started_at
+                assert below.seconds is not None
+                assert below.seconds <= call.seconds + 0.01
+
+
+async def test_each_turn_says_which_run_asked_for_it(env: Environment) -> None:
+    trace = env.trace((await played(env)).id)
+    for turn in all_turns(trace):
+        for call in turn.calls:
+            assert all((below.parent, below.call_id) == (turn.run, call.id) for below in call.turns)
+    assert [turn.parent for turn in trace.turns] == [None]
+
+
+async def test_turns_before_it_was_kept_come_first_also_where_they_said_the_same(env: Environment) -> None:
+    session = await played(env)
+    forget(env)
+    await played(env)
+    trace = env.trace(session.id)
+    assert outline(trace.turns) == [PLAYED, PLAYED]
+    assert [turn.run is None for turn in trace.turns] == [True, False]
+    assert trace.own.answers == 4
+
+
+async def test_a_trace_that_was_torn_anywhere_shows_every_message_once(env: Environment) -> None:
+    session = await played(env)
+    path = trace_file(env.data_dir, session.id)
+    whole = outline(env.trace(session.id).turns)
+    lines = path.read_bytes()
+    for end in range(0, len(lines), 97):
+        path.write_bytes(lines[:end])
+        trace = env.trace(session.id)
+        said = Counter(step.text for turn in trace.turns for step in turn.steps if isinstance(step, MessageEvent))
+        assert said == {"Go": 1, "": 1, "You are boss. Done.": 1}, end
+        assert [call.name for turn in trace.turns for call in turn.calls] == ["helper", "scout", "read_file"]
+        assert trace.inclusive.answers == 8
+    path.write_bytes(lines)
+    assert outline(env.trace(session.id).turns) == whole
+
+
+async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environment) -> None:
+    session = await played(env)
+    helper = next(info for info in env.store.sessions() if info.po_name == "helper")
+    env.session_manager.delete(helper.id)
+    (boss,) = env.trace(session.id).turns
+    assert [(call.name, len(call.turns)) for call in boss.calls] == [("helper", 0), ("scout", 1), ("read_file", 0)]
+    assert boss.inclusive.answers == 4
+
+
+async def test_what_was_cut_off_is_still_counted(env: Environment) -> None:
+    session = await played(env)
+    env.session_manager.truncate(session.id, 1)
+    trace = env.trace(session.id)
+    texts = [step.text for step in trace.turns[0].steps if isinstance(step, MessageEvent)]
+    assert texts == ["Go", None, None]
+    assert trace.own.usage.cost == 2 * COST
+    assert trace.inclusive.answers == 8
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
+async def test_a_session_that_goes_on_stands_below_each_of_its_calls_and_what_a_person_says_there_does_not(
+    tmp_path: Path, is_kept: bool
+) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [{po: scout, context: continue}]\nprompt: You are boss.\n",
+        "scout": "name: scout\nprompt: You are scout.\n",
+    }
+    asking = calls(("scout", {"message": "again"}))
+    llm = each_its_own(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
+    async with open_house(tmp_path, llm, objects) as env:
+        session = (await env["boss"].receive("first")).session
+        (child,) = (info for info in env.store.sessions() if info.parent)
+        await env["scout"].receive("hello", session=env.session_manager.get(child.id))
+        await env["boss"].receive("second")
+        if not is_kept:
+            forget(env)
+        assert outline(env.trace(session.id).turns) == [
+            ["boss", "first", "", ("scout", "done", ["scout", "again", "a"]), "1"],
+            ["boss", "second", "", ("scout", "done", ["scout", "again", "b"]), "2"],
+        ]
+        assert len(env.trace(child.id).turns) == 3
+
+
+async def test_calls_side_by_side_to_one_prompt_object_keep_their_own_turns(tmp_path: Path) -> None:
+    objects = {
+        "boss": "name: boss\ncapabilities: [scout]\nlimits: {parallel: 9}\nprompt: You are boss.\n",
+        "scout": "name: scout\nprompt: You are scout.\n",
+    }
+    many = calls(*(("scout", {"message": str(number)}) for number in range(9)))
+    llm = each_its_own(boss=[many, "Done"], scout=[lambda request: f"to {request.messages[-1]['content']}"] * 9)
+    async with open_house(tmp_path, llm, objects) as env:
+        trace = env.trace((await env["boss"].receive("Go")).session.id)
+        expected = [("scout", "done", ["scout", str(number), f"to {number}"]) for number in range(9)]
+        assert outline(trace.turns) == [["boss", "Go", "", *expected, "Done"]]
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
+async def test_a_turn_that_is_stopped_says_so_and_so_do_its_calls(tmp_path: Path, is_kept: bool) -> None:
+    begun = asyncio.Event()
+
+    async def wait(_arguments: dict[str, Any], _context: object) -> str:
+        begun.set()
+        await asyncio.sleep(60)
+        return ""
+
+    objects = {"boss": "name: boss\ncapabilities: [wait]\nlimits: {parallel: 1}\nprompt: You are boss.\n"}
+    llm = ScriptedLLM([calls(("wait", {}), ("wait", {}))])
+    async with open_house(tmp_path, llm, objects, tools=[Tool("wait", "Wait", {"type": "object"}, wait)]) as env:
+        turn = asyncio.create_task(env["boss"].receive("Go"))
+        await asyncio.wait_for(begun.wait(), 10)
+        running = env.trace(env["boss"].session_manager.current().id).turns[0]
+        assert [running.outcome, running.ended_at, *(call.outcome for call in running.calls)] == [None] * 4
+        turn.cancel()
+        with suppress(asyncio.CancelledError):
+            await turn
+        if not is_kept:
+            forget(env)
+        (stopped,) = env.trace(env["boss"].session_manager.current().id).turns
+        assert stopped.outcome == ("cancelled" if is_kept else None)
+        assert [call.outcome for call in stopped.calls] == ["failed", "failed"]
+
+
+async def test_what_the_person_was_told_is_kept(tmp_path: Path) -> None:
+    objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: You are boss.\n"}
+    llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
+    async with open_house(tmp_path, llm, objects) as env:
+        (turn,) = env.trace((await env["boss"].receive("Go")).session.id).turns
+        told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
+        assert told == ["boss's limit of 1 request is reached. It sums up."]
+
+
+async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:
+    objects = {"boss": "name: boss\nprompt: You are boss.\n"}
+    async with open_house(tmp_path, ScriptedLLM(["old", "new"]), objects) as env:
+        session = (await env["boss"].receive("Go")).session
+        await env["boss"].retry()
+        expected = [["boss", "Go", "old"], ["boss", "new"]]
+        assert outline(env.trace(session.id).turns) == expected
+        forget(env)
+        assert outline(env.trace(session.id).turns) == expected
+
+
+# What nobody of ours wrote
+
+
+def put_session(
+    env: Environment, messages: list[Message], parent: ParentCall | None = None, key: str = ""
+) -> SessionInfo:
+    key = key or new_id()
+    info = SessionInfo(
+        id=key, name=key[-8:], po_name="scout", message_count=0, created_at=now(), updated_at=now(), parent=parent
+    )
+    return env.store.create(info, {}, messages).info
+
+
+def asking(*call_ids: str, **more: Any) -> Message:
+    made = [{"id": key, "type": "function", "function": {"name": "scout", "arguments": "{}"}} for key in call_ids]
+    return {"role": "assistant", "content": "", "tool_calls": made, **more}
+
+
+async def test_messages_without_times_and_with_nonsense_in_them_are_shown_as_far_as_they_go(env: Environment) -> None:
+    nonsense: list[Message] = [
+        {"role": "system", "content": "Be good"},
+        {"role": "user", "content": [{"type": "text", "text": "Hello"}], "at": "yesterday"},
+        {**asking("a"), "usage": {"prompt_tokens": "many", "cost": -1}, "model": 7, "at": "0001-01-01T00:00:00Z"},
+        {"role": "tool", "tool_call_id": "b", "content": "of no call"},
+        {"role": "assistant", "usage": [], "interrupted": True, "tool_calls": "none"},
+    ]
+    info = put_session(env, nonsense)
+    first, second = env.trace(info.id).turns
+    assert outline([first, second]) == [
+        ["scout", "Be good"],
+        ["scout", "Hello", "", ("scout", None), "of no call", ""],
+    ]
+    assert (second.started_at, second.seconds, second.models) == (None, None, [])
+    assert (second.own.answers, second.own.usage.total, second.own.usage.cost) == (2, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"), [({}, "failed"), ({"failed": False}, "done"), ({"failed": True}, "failed")]
+)
+async def test_a_result_counts_as_failed_by_its_text_only_where_it_does_not_say_so_itself(
+    env: Environment, more: dict[str, Any], outcome: str
+) -> None:
+    result = {"role": "tool", "tool_call_id": "a", "content": "Error: is what the file begins with", **more}
+    info = put_session(env, [{"role": "user", "content": "Go"}, asking("a"), result])
+    assert outline(env.trace(info.id).turns) == [["scout", "Go", "", ("scout", outcome)]]
+
+
+async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environment) -> None:
+    info = put_session(env, [{"role": "user", "content": "Hello"}])
+    (path,) = (env.data_dir / "sessions").glob(f"{info.id}.json")
+    deep = b'{"role":"user","content":"Hello","x":' + b"[" * 300 + b"]" * 300
+    path.write_bytes(path.read_bytes().replace(b'{"role":"user","content":"Hello"', deep, 1))
+    assert outline(env.trace(info.id).turns) == [["scout", "Hello"]]
+
+
+async def test_ids_that_a_server_uses_again_belong_to_the_calls_of_their_time(env: Environment) -> None:
+    moments = [now() + timedelta(seconds=number) for number in range(8)]
+    history: list[Message] = []
+    for number in (0, 4):
+        history += [
+            {"role": "user", "content": str(number), "at": timestamp(moments[number])},
+            asking("call_0", at=timestamp(moments[number + 1])),
+            {"role": "tool", "tool_call_id": "call_0", "content": "", "at": timestamp(moments[number + 3])},
+        ]
+    info = put_session(env, history)
+    for number in (2, 6):
+        said = {"role": "user", "content": f"child {number}", "at": timestamp(moments[number])}
+        put_session(env, [said], ParentCall(info.id, "call_0"))
+    assert outline(env.trace(info.id).turns) == [
+        ["scout", "0", "", ("scout", "done", ["scout", "child 2"])],
+        ["scout", "4", "", ("scout", "done", ["scout", "child 6"])],
+    ]
+
+
+async def test_a_chain_of_sessions_without_end_and_one_in_a_circle_are_shown_as_deep_as_can_be(
+    env: Environment,
+) -> None:
+    top = put_session(env, [asking("c")])
+    last = top
+    for _ in range(3 * DEEPEST):
+        last = put_session(env, [asking("c")], ParentCall(last.id, "c"))
+    trace = env.trace(top.id)
+    assert len(list(all_turns(trace))) == DEEPEST + 1
+    assert trace.inclusive.answers == DEEPEST + 1
+    one, two = new_id(), new_id()
+    put_session(env, [asking("c")], ParentCall(two, "c"), one)
+    put_session(env, [asking("c")], ParentCall(one, "c"), two)
+    assert len(list(all_turns(env.trace(one)))) == 2
+
+
+async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environment) -> None:
+    top = put_session(env, [asking(*(f"c{number}" for number in range(1000)))])
+    for number in range(1000):
+        put_session(env, [{"role": "user", "content": str(number)}], ParentCall(top.id, f"c{number}"))
+    start = time.perf_counter()
+    trace = env.trace(top.id)
+    assert time.perf_counter() - start < 5
+    assert [call.turns[0].steps[0].text for call in trace.turns[0].calls] == [str(n) for n in range(1000)]  # type: ignore[union-attr]
+
+
+# What belongs to it
+
+
+async def test_a_trace_goes_with_its_session_and_comes_back(env: Environment) -> None:
+    session = await played(env)
+    before = outline(env.trace(session.id).turns)
+    env.session_manager.delete(session.id)
+    env.session_manager.restore(session.id)
+    trace = env.trace(session.id)
+    assert outline(trace.turns) == before
+    assert trace.turns[0].run
+    copy = env.session_manager.duplicate(session.id)
+    assert [turn.run for turn in env.trace(copy.id).turns] == [None]
+    env.session_manager.delete(session.id)
+    env.session_manager.purge(session.id)
+    assert not list((env.data_dir / "traces").iterdir())
+
+
+async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
+    async with Environment.open(make_house(tmp_path, TEAM), llm=Priced(), store="memory:", environ={}) as env:
+        assert outline(env.trace((await played(env)).id).turns) == [PLAYED]
+        env.recorder.flush()
+        assert not (env.data_dir / "traces").exists()
+
+
+async def test_a_turn_goes_on_where_nothing_can_be_kept_and_the_person_is_told_once(env: Environment) -> None:
+    env.data_dir.mkdir(exist_ok=True)
+    (env.data_dir / "traces").touch()
+    session = await played(env)
+    await played(env)
+    env.recorder.flush()
+    (told,) = env.recorder.notices()
+    assert "could not be written" in told
+    assert len(env.session_manager.get(session.id).history) == 12
+    (env.data_dir / "traces").unlink()
+    assert outline(env.trace(session.id).turns) == [PLAYED, PLAYED]

@@ -1,0 +1,253 @@
+"""What a turn asks of models: answered within limits, and saved, also where an answer breaks off."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.config.environment_schema import Prices
+from prompt_objects.environment.environment import Environment
+from prompt_objects.errors import BrokenStream, RateLimited
+from prompt_objects.llm.base import LLM, Completion, Request, RetryScheduled, TextChunk, Usage
+from prompt_objects.llm.connect import ModelConnection
+from prompt_objects.llm.fallback import FallbackChain
+from prompt_objects.llm.pricing import Pricing, given_pricing, unknown
+from prompt_objects.llm.rehearsal import Rehearsal
+from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
+from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.turns.message_writer import MessageWriter
+from prompt_objects.turns.model_calls import ModelCalls
+from tests.support.environments import open_house
+from tests.support.strict_protocol import violations
+
+
+async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path: Path) -> None:
+    class Breaks:
+        model = "breaks"
+
+        async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+            yield TextChunk("Half an ")
+            raise BrokenStream("it broke off")
+
+        async def close(self) -> None:
+            pass
+
+    async with open_house(tmp_path, Breaks()) as env:
+        with pytest.raises(BrokenStream):
+            await env["scout"].receive("Go")
+        history = env["scout"].session_manager.current().history
+        assert [m["content"] for m in history] == ["Go", "Half an "]
+        assert history[1]["interrupted"] == "error"
+
+
+async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path: Path) -> None:
+    async with open_house(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
+        said = ""
+        async with aclosing(env["scout"].stream("Go")) as events:
+            async for event in events:
+                said += event.text if isinstance(event, TextDelta) else ""
+                if "two" in said:
+                    break
+        history = env["scout"].session_manager.current().history
+        assert history[-1]["interrupted"] == "cancelled"
+        assert history[-1]["content"].startswith("one two")
+        assert "four" not in history[-1]["content"]
+
+
+async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 2}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {})), "That is all I know."])
+    async with open_house(tmp_path, llm, house) as env:
+        reply = await env["scout"].receive("Go")
+        assert reply.text == "That is all I know."
+        assert [len(request.tools) for request in llm.requests] == [1, 1, 0]
+        assert violations(list(llm.requests[-1].messages)) == []
+        assert "limit of 2" in llm.requests[-1].messages[-1]["content"]
+
+
+async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
+    async with open_house(tmp_path, llm, house) as env:
+        reply = await env["scout"].receive("Go")
+        assert "nothing could be called" in reply.text
+        assert "tool_calls" not in reply.session.history[-1]
+
+
+async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {tokens: 3000}\nprompt: Look.\n"}
+    llm = ScriptedLLM([calls(("list_files", {})), "x" * 9000, "unused"])
+    async with open_house(tmp_path, llm, house) as env:
+        spent = [event.amount async for event in env["scout"].stream("Go") if isinstance(event, BudgetUpdated)]
+        first = llm.requests[0].options["max_completion_tokens"]
+        assert 2000 < first < 3000
+        assert [amount.turns for amount in spent] == [1, 2]
+
+
+class Slow:
+    """A model whose answers take 40 seconds by the clock of the loop, which it sets forward."""
+
+    model = "slow"
+
+    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+        if request.tools:
+            yield Completion(calls(("list_files", {})), Usage(3, 2), "tool_calls")
+            return
+        loop, past = asyncio.get_running_loop(), asyncio.get_running_loop().time
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "time", lambda: past() + 40)
+            await asyncio.sleep(0.05)
+        yield TextChunk("That is all.")
+        yield Completion({"role": "assistant", "content": "That is all."}, Usage(3, 2), "stop")
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_last_words_take_as_long_as_they_take_where_no_time_is_limited(tmp_path: Path) -> None:
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    async with open_house(tmp_path, Slow(), house) as env:
+        assert (await env["scout"].receive("Go")).text == "That is all."
+
+
+async def test_last_words_after_a_limit_of_time_are_asked_for_again_where_they_are_refused_once(
+    tmp_path: Path,
+) -> None:
+    class Busy:
+        model = "busy"
+        is_first = True
+
+        async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
+            if self.is_first:
+                self.is_first = False
+                await asyncio.sleep(60)
+            yield RetryScheduled(RateLimited("Too many requests."), 0.1)
+            yield Completion({"role": "assistant", "content": "Summed up."}, Usage(3, 2), "stop")
+
+        async def close(self) -> None:
+            pass
+
+    house = {"scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n"}
+    async with open_house(tmp_path, Busy(), house) as env:
+        assert (await env["scout"].receive("Go")).text == "Summed up."
+
+
+async def test_answers_that_break_off_count_as_much_as_was_heard_of_them(tmp_path: Path) -> None:
+    class Breaks(ScriptedLLM):
+        async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+            if not self.requests:
+                self.requests.append(request)
+                yield TextChunk("word " * 3000)
+                await asyncio.sleep(60)
+            async for part in super().stream(request):
+                yield part
+
+    house = {
+        "boss": "name: boss\nlimits: {tokens: 20000}\ncapabilities: [scout]\nprompt: Ask.\n",
+        "scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n",
+    }
+    async with open_house(tmp_path, Breaks(["Summed up."]), house) as env:
+        context = env.context().enter(env["boss"].definition, env["boss"].session_manager.current())
+        assert (await env["scout"].receive("Go", context.delegate("scout"))).text == "Summed up."
+        assert context.budget is not None
+        heard_again = 15_000 // 4  # as the model counts it, of what it said first
+        assert 5000 < context.budget.spent.tokens - heard_again < 5200
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_told(
+    tmp_path: Path, reason: str
+) -> None:
+    class Short:
+        model = "short"
+
+        async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+            yield TextChunk("Half an")
+            yield Completion({"role": "assistant", "content": "Half an"}, Usage(3, 2), reason)
+
+        async def close(self) -> None:
+            pass
+
+    async with open_house(tmp_path, Short()) as env:
+        told = [event.text async for event in env["scout"].stream("Go") if isinstance(event, Notice)]
+        assert told == [f"The server cut the answer short ({reason})."]
+        last = env["scout"].session_manager.current().history[-1]
+        assert (last["content"], last["interrupted"], last["usage"]["prompt_tokens"]) == ("Half an", reason, 3)
+
+
+async def test_a_limit_of_cost_that_cannot_hold_is_told_once_for_a_message_with_all_its_delegations(
+    tmp_path: Path,
+) -> None:
+    house = {
+        "boss": "name: boss\ncapabilities: [scout]\nlimits: {cost: 1}\nprompt: Ask.\n",
+        "scout": "name: scout\ncapabilities: [list_files]\nlimits: {cost: 1}\nprompt: Look.\n",
+    }
+    ask = calls(("scout", {"message": "Look"}))
+    llm = ScriptedLLM([ask, calls(("list_files", {})), "One", ask, "Two", "Done", "Again"])
+    async with open_house(tmp_path, llm, house) as env:
+        with env.bus.subscribe() as news:
+            await env["boss"].receive("Go")
+            (told,) = [event for event in news.drain() if isinstance(event, Notice)]
+            assert told.path == ("boss",)
+            assert "does not hold for scripted, whose prices are not known" in told.text
+            await env["boss"].receive("Go on")
+            assert [event.path for event in news.drain() if isinstance(event, Notice)] == [("boss",)]
+
+
+class Invoicing:
+    """A model whose server says itself what an answer cost."""
+
+    model = "invoicing"
+
+    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
+        yield Completion({"role": "assistant", "content": "Hi"}, Usage(10, 10, cost=0.1), "stop")
+
+    async def close(self) -> None:
+        pass
+
+
+async def told_of(env: Environment, *connections: ModelConnection) -> list[str]:
+    """Have the scout ask these models, one after the other in one turn; return what the person is told."""
+    po = env["scout"]
+    session = po.session_manager.current()
+    context = env.context().enter(po.definition, session)
+    assert context.budget is not None
+    minutes = MessageWriter(context, session, po.session_manager)
+    exchange = ModelCalls(po.definition, context, session, context.budget, minutes)
+    with env.bus.subscribe() as news:
+        await minutes.save({"role": "user", "content": "Go"})
+        for connection in connections:
+            await exchange.complete(FallbackChain(connection), [])
+        return [event.text for event in news.drain() if isinstance(event, Notice)]
+
+
+async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_do(tmp_path: Path) -> None:
+    large, small = (
+        ModelConnection(ScriptedLLM(["Hi", "Ho"], model=name), "somewhere") for name in ("large", "small")
+    )
+    house = {"scout": "name: scout\nlimits: {cost: 0.5}\nprompt: Look.\n"}
+    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+        first, second = await told_of(env, large, large, small)
+    assert first.startswith("The limit of cost does not hold for large, whose prices are not known.")
+    assert "`prices` under `models` in environment.yaml" in first
+    assert "does not hold for small" in second
+
+
+@pytest.mark.parametrize(
+    ("llm", "pricing", "limits"),
+    [
+        (ScriptedLLM(["Hi"]), unknown, "tokens: 20000"),
+        (Invoicing(), unknown, "cost: 0.5"),
+        (ScriptedLLM(["Hi"]), given_pricing(Prices(1, 2)), "cost: 0.5"),
+        (Rehearsal(), unknown, "cost: 0.5"),
+    ],
+    ids=["no limit of cost", "the server says what it cost", "prices are given", "nothing is to be paid"],
+)
+async def test_nothing_is_told_where_a_limit_of_cost_holds_or_there_is_none(
+    tmp_path: Path, llm: LLM, pricing: Pricing, limits: str
+) -> None:
+    house = {"scout": f"name: scout\nlimits: {{{limits}}}\nprompt: Look.\n"}
+    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+        assert await told_of(env, ModelConnection(llm, "somewhere", pricing)) == []

@@ -1,0 +1,87 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import to_plain_text
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.environment.environment import Environment
+from prompt_objects.testing import ScriptedLLM
+from prompt_objects.ui.line.completer import CommandCompleter
+
+Offer: TypeAlias = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Chat]:
+    (tmp_path / "objects").mkdir()
+    for name in ("guide", "reader"):
+        (tmp_path / "objects" / f"{name}.yaml").write_text(
+            f"name: {name}\ndescription: The {name}\nprompt: You help.\n"
+        )
+    with Environment.open(tmp_path, llm=ScriptedLLM(), environ={}) as environment:
+        po = environment["guide"]
+        yield Chat(environment, po, po.session_manager.create("API notes"))
+
+
+@pytest.fixture
+def complete(chat: Chat) -> Offer:
+    completer = CommandCompleter(chat)
+
+    def offered(text: str) -> dict[str, str]:
+        found = completer.get_completions(Document(text), CompleteEvent(text_inserted=True))
+        return {
+            text[: len(text) + each.start_position] + each.text: to_plain_text(each.display_meta) for each in found
+        }
+
+    return offered
+
+
+def test_commands_are_offered_with_what_they_do(complete: Offer) -> None:
+    offered = complete("/ses")
+    assert {"/session", "/sessions", "/session new "} <= set(offered)
+    assert all(offered.values())
+
+
+def test_ordinary_messages_are_left_alone(complete: Offer) -> None:
+    assert complete("hello /ses") == {}
+    assert complete("") == {}
+    assert complete("/help\n/ses") == {}
+
+
+def test_objects_are_offered_after_an_at_sign(complete: Offer) -> None:
+    assert complete("@re") == {"@reader ": "The reader"}
+    assert complete("@reader and") == {}
+
+
+def test_sessions_are_offered_by_name(complete: Offer, chat: Chat) -> None:
+    chat.manager.create("second")
+    assert "/session switch API notes" in complete("/session switch ap")
+    assert "/session switch second" not in complete("/session switch ap")
+    assert "0 messages, just now" in complete("/session switch ")["/session switch API notes"]
+
+
+def test_what_is_in_the_trash_is_offered_to_be_restored(complete: Offer, chat: Chat) -> None:
+    chat.manager.delete(chat.manager.create("thrown away").id)
+    assert set(complete("/session restore ")) == {"/session restore thrown away"}
+
+
+def test_objects_are_offered_with_their_descriptions(complete: Offer) -> None:
+    assert complete("/po re") == {"/po reader": "The reader"}
+
+
+def test_choices_and_paths_are_offered_in_their_places(complete: Offer, tmp_path: Path) -> None:
+    assert set(complete("/session export ma")) == {"/session export markdown"}
+    assert f"/session export json {tmp_path}/objects" in complete(f"/session export json {tmp_path}/ob")
+
+
+def test_models_and_commands_are_offered(complete: Offer) -> None:
+    assert "/model rehearsal" in complete("/model r")
+    assert "/help sessions" in complete("/help sess")
+
+
+def test_a_longer_command_is_not_taken_for_an_argument_of_a_shorter_one(complete: Offer) -> None:
+    assert set(complete("/session ne")) == {"/session new "}

@@ -1,0 +1,43 @@
+"""What is done in the background of a conversation (ui/upkeep.py)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.environment.environment import Environment
+from prompt_objects.ui.watcher import keep_up
+from tests.support.environments import make_house
+
+
+@pytest.fixture
+async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
+    async with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as env:
+        scout = env["scout"]
+        yield Chat(env, scout, scout.session_manager.current())
+
+
+async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
+    chat.session.append({"role": "user", "content": "Hello"})
+    upkeep = asyncio.create_task(keep_up(chat, print))
+
+    def wait_for_backup() -> None:
+        end = time.monotonic() + 10
+        while not chat.environment.backups.kept(chat.session.id):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    await asyncio.to_thread(wait_for_backup)
+    upkeep.cancel()
+
+
+async def test_what_does_not_succeed_is_told(chat: Chat) -> None:
+    (chat.environment.data_dir / "backups").write_text("in the way")
+    told: asyncio.Queue[str] = asyncio.Queue()
+    upkeep = asyncio.create_task(keep_up(chat, told.put_nowait))
+    async with asyncio.timeout(10):
+        assert (await told.get()).startswith("Backing up or pruning ")
+    upkeep.cancel()
