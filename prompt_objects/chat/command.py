@@ -1,6 +1,7 @@
 """What a slash command is: a function with typed parameters and a docstring, from which all else follows.
 
-A parameter's type is one of the kinds below, or `Annotated[str, (…)]` with the words that may be chosen from.
+A parameter's type is one of the kinds below, or `Annotated[str, choices]`: the allowed words, or a function
+that returns them.
 
 Usage, help, completion and the generated reference come from the declaration; see `sessions.py` for examples.
 """
@@ -49,7 +50,12 @@ class Parameter(Struct, frozen=True):
     name: str
     kind: Kind
     required: bool
-    choices: tuple[str, ...] = ()
+    words: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed words; empty if any is allowed."""
+        return self.words() if callable(self.words) else self.words
 
     @property
     def usage(self) -> str:
@@ -136,6 +142,6 @@ def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
     if get_origin(hint) is not Annotated and NoneType in get_args(hint):
         (hint,) = options  # X | None
     _, kind = get_args(hint)
-    if isinstance(kind, tuple):
+    if isinstance(kind, tuple) or callable(kind):
         return Parameter(declared.name, "choice", required, kind)
     return Parameter(declared.name, kind, required)

@@ -232,7 +232,12 @@ COMMANDS = {
         "sessions:export",
         (
             _KEY,
-            _argument("--format", metavar="FORMAT", default="markdown", help="markdown, by default, or json"),
+            _argument(
+                "--format",
+                metavar="FORMAT",
+                default="markdown",
+                help="markdown (the default), json, or an added format",
+            ),
             _argument("--output", metavar="FILE", help="a new file; by default standard output"),
             _ONE_OBJECT,
         ),

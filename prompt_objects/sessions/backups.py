@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.formats import exporter
+from prompt_objects.sessions.formats.json import export
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import is_id, sanitized_name, valid_name, with_suffix
 from prompt_objects.sessions.session import Session
@@ -99,7 +99,7 @@ class Backups:
 
     def _export(self, session_id: str) -> tuple[Path, str]:
         session = Session(self.store, self.store.load(session_id))
-        return self.folder / _file_name(session.info), exporter("json")(session)
+        return self.folder / _file_name(session.info), export(session)
 
     def _write(self, path: Path, text: str) -> Path:
         try:

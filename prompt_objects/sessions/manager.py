@@ -264,9 +264,9 @@ class SessionManager:
 
     def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002  # the word that people use
         """Write a session as one text. Raises `UsageError` for a format that there is not."""
-        from prompt_objects.sessions.formats import exporter
+        from prompt_objects.sessions.formats import find_format
 
-        return exporter(format)(self.get(key))
+        return find_format(format).export(self.get(key))
 
     # Listing
 

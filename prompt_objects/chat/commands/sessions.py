@@ -7,12 +7,17 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.command import FilePath, FreeText, Number, SessionKey, TrashedKey, command
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.export import export_to
-from prompt_objects.sessions.formats import formats
 from prompt_objects.sessions.session import Session
 from prompt_objects.utils.text import pluralize, time_ago
 
-ExportFormat: TypeAlias = Annotated[str, formats()]
+
+def _format_names() -> tuple[str, ...]:
+    from prompt_objects.sessions.formats import format_names
+
+    return format_names()
+
+
+ExportFormat: TypeAlias = Annotated[str, _format_names]
 
 
 @command("sessions", anytime=True)
@@ -203,6 +208,8 @@ def export(
 
     A file that exists already is not overwritten.
     """
+    from prompt_objects.sessions.formats import export_to
+
     written = export_to(chat.session, kind, _as_path(path) if path else None, chat.environment.data_dir / "exports")
     return Text(f"Wrote {written}")
 

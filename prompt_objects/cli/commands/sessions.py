@@ -10,8 +10,7 @@ from prompt_objects.cli.json_output import session_fields, trashed_fields, undon
 from prompt_objects.cli.streams import confirm, print_err, print_out, put_as_json, put_json
 from prompt_objects.cli.targets import find_session, manager_for, open_environment
 from prompt_objects.environment.environment import Environment
-from prompt_objects.sessions.export import write_new
-from prompt_objects.sessions.formats import exporter
+from prompt_objects.sessions.formats import find_format, write_new
 from prompt_objects.sessions.info import SessionInfo, TrashedSession
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui.render.sanitize import clean, clean_line
@@ -62,7 +61,7 @@ def show(options: Namespace) -> None:
     """Print a session: as Markdown, or with `--json` the whole document."""
     with open_environment(options) as environment:
         session = _find(options, environment)
-        text = exporter("json" if options.json else "markdown")(session)
+        text = find_format("json" if options.json else "markdown").export(session)
         _print_text(text, is_json=options.json)
 
 
@@ -163,9 +162,9 @@ def archive(options: Namespace) -> None:
 
 
 def export(options: Namespace) -> None:
-    """Write a session as Markdown or JSON, to a new file or to standard output."""
+    """Write a session as Markdown, JSON or another format, to a new file or to standard output."""
     with open_environment(options) as environment:
-        text = exporter(options.format)(_find(options, environment))
+        text = find_format(options.format).export(_find(options, environment))
     if options.output:
         print_err(f"Wrote {write_new(Path(options.output), text)}")
     else:

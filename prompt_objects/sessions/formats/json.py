@@ -1,4 +1,4 @@
-"""JSON: the document as it is stored, with all its keys, indented."""
+"""JSON: the stored document with all its keys, indented."""
 
 import json
 
@@ -7,12 +7,15 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.utils.time import timestamp
 
 __all__ = [
+    "SUFFIX",
     "export",
 ]
 
+SUFFIX = ".json"
+
 
 def export(session: Session) -> str:
-    """Write the whole session; text that is no valid Unicode comes out as escapes."""
+    """Return the whole session; text that is not valid Unicode is written as escapes."""
     document = {
         **header_of(session.info, dict(session.metadata)),
         "history": list(session.history),

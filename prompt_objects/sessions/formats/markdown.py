@@ -1,4 +1,4 @@
-"""Markdown: a session to be read by people."""
+"""Markdown: a session for reading."""
 
 import json
 import re
@@ -8,22 +8,24 @@ from prompt_objects.message import Message, calls_of, live_messages, text_of
 from prompt_objects.sessions.session import Session
 
 __all__ = [
+    "SUFFIX",
     "export",
 ]
 
+SUFFIX = ".md"
 _BACKTICKS = re.compile(r"`+")
 
 
 def export(session: Session) -> str:
-    """Write a title, a line about the session, and every message under a heading of its own."""
+    """Return a title, a line about the session, and each message under its own heading."""
     text = "\n\n".join(_parts(session)) + "\n"
-    return text.encode(errors="replace").decode()  # halves of surrogate pairs cannot be written to a file
+    return text.encode(errors="replace").decode()  # a lone surrogate cannot be encoded
 
 
 def _parts(session: Session) -> Iterator[str]:
     yield f"# {session.name}"
     count = f"{session.message_count} messages"
-    yield f"Session `{session.id}` of {session.po_name} · {count} · begun {session.created_at:%Y-%m-%d %H:%M} UTC"
+    yield f"Session `{session.id}` of {session.po_name} · {count} · started {session.created_at:%Y-%m-%d %H:%M} UTC"
     live = {id(message) for message in live_messages(session.history)}
     for message in session.history:
         yield from _message(message, replaced=id(message) not in live)
@@ -42,9 +44,9 @@ def _message(message: Message, *, replaced: bool) -> Iterator[str]:
         yield f"*Interrupted: {message['interrupted']}*"
     for call in calls_of(message):
         function = call.get("function")
-        named = function if isinstance(function, dict) else {}
-        yield f"Calls **{named.get('name', '')}**"
-        yield _fenced(_pretty(named.get("arguments")), "json")
+        fields = function if isinstance(function, dict) else {}
+        yield f"Calls **{fields.get('name', '')}**"
+        yield _fenced(_pretty(fields.get("arguments")), "json")
 
 
 def _pretty(arguments: object) -> str:
@@ -56,7 +58,7 @@ def _pretty(arguments: object) -> str:
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """Fence a text with more backticks than it has anywhere in a row."""
+    """Return a code block whose fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.export import export_to
+from prompt_objects.sessions.formats import export_to
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 
