@@ -29,7 +29,7 @@ __all__ = [
 class CapabilityResolver:
     """Makes of what definitions name the tools that turns call, each behind what must be approved before it runs.
 
-    `given` are a program's own tools; those named in `allowed` run without `person` being asked. `objects` returns
+    `given` are a program's own tools; those named in `allowed` run without the user being asked. `objects` returns
     the names of all prompt objects, `receiver` one of them by its name. Tools are looked for when they are first
     needed; safe to use from several threads.
     """
@@ -40,7 +40,7 @@ class CapabilityResolver:
         config: Config,
         *,
         environ: Mapping[str, str],
-        person: UserInteraction,
+        interaction: UserInteraction,
         objects: "Callable[[], Collection[str]]",
         receiver: "Callable[[str], Receiver]",
         given: Iterable["Tool"] = (),
@@ -49,7 +49,7 @@ class CapabilityResolver:
         self._folder = folder
         self._config = config
         self._environ = environ
-        self._person = person
+        self._interaction = interaction
         self._objects = objects
         self._receiver = receiver
         self._given = tuple(given)
@@ -113,7 +113,7 @@ class CapabilityResolver:
                     self._config.approval,
                     self._allowed,
                     _previews,
-                    self._person,
+                    self._interaction,
                     tools=lambda: self.toolbox.tools,
                 )
             return self._approvals

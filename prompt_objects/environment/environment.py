@@ -76,7 +76,7 @@ class Environment:
             folder,
             config,
             environ=environ,
-            person=self.interaction,
+            interaction=self.interaction,
             objects=self.catalog.names,
             receiver=self.__getitem__,
             given=tools,
@@ -265,7 +265,7 @@ class Environment:
 
     @property
     def approvals(self) -> "Approvals":
-        """What may run, and who is asked: set its `ask` to be asked."""
+        """Which calls may run."""
         return self.capabilities.approvals
 
     # Models

@@ -1,26 +1,59 @@
-"""The person at an environment, who can be asked: one question at a time, whoever has them."""
+"""Requests to the user: approvals of tool calls and questions, one at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from typing import TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
+from prompt_objects.config.permissions import Effect
 from prompt_objects.runtime.budget import Budget
 
 __all__ = [
-    "InputHandler",
+    "ApprovalRequest",
+    "Decision",
+    "EditedArguments",
     "InputRequest",
+    "InteractionHandler",
     "UserInteraction",
 ]
 
 
-class InputRequest(Struct, frozen=True, kw_only=True):
-    """Something that a prompt object wants to know: whose question it is and by whom that one was asked (`path`).
+class ApprovalRequest(Struct, frozen=True, kw_only=True):
+    """A tool call that needs the user's approval.
 
-    `choices` are answers that it suggests; any other may be given.
+    `path` names the prompt objects from the top-level turn to the one that made the call. `diff` is a unified diff of
+    the file that the call would change; `remarks` are sentences about further consequences. If `for_session` is
+    False, the call can only be approved once, not for the rest of the session.
+    """
+
+    path: tuple[str, ...]
+    session_id: str
+    tool: str
+    effect: Effect
+    arguments: Mapping[str, Any]
+    diff: str = ""
+    remarks: tuple[str, ...] = ()
+    for_session: bool = True
+
+
+class EditedArguments(Struct, frozen=True):
+    """The decision to run the call once, with other arguments."""
+
+    arguments: dict[str, Any]
+
+
+Decision: TypeAlias = Literal["once", "session", "no", "never"] | EditedArguments
+"""`session` and `never` are remembered for this prompt object, this tool and the user's session."""
+
+
+class InputRequest(Struct, frozen=True, kw_only=True):
+    """A question of a prompt object to the user.
+
+    `path` names the prompt objects from the top-level turn to the one that asks. `choices` are suggested answers; the
+    user may give any other.
     """
 
     path: tuple[str, ...]
@@ -29,29 +62,35 @@ class InputRequest(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
     def resolve(self, typed: str) -> str:
-        """Return what an answer means: one of the choices, by its number or in other capitals, or what it says."""
-        said = typed.strip()
-        if said.isdecimal() and 1 <= int(said) <= len(self.choices):
-            return self.choices[int(said) - 1]
-        return next((choice for choice in self.choices if choice.casefold() == said.casefold()), said)
+        """Return the answer that was typed: a choice, given by its number or in any case, or the text itself."""
+        text = typed.strip()
+        if text.isdecimal() and 1 <= int(text) <= len(self.choices):
+            return self.choices[int(text) - 1]
+        return next((choice for choice in self.choices if choice.casefold() == text.casefold()), text)
 
 
-InputHandler: TypeAlias = Callable[[InputRequest], Awaitable[str]]
-"""Asks a person, and returns what was typed; nothing where the person does not answer."""
+class InteractionHandler(Protocol):
+    """Presents requests to the user and returns the answers; implemented by user interfaces."""
+
+    async def approve(self, request: ApprovalRequest) -> Decision:
+        """Return the user's decision on a tool call."""
+
+    async def ask(self, request: InputRequest) -> str | None:
+        """Return the text that the user typed; None or an empty text if the user did not answer."""
 
 
 class UserInteraction:
-    """Who can be asked. `ask` asks; None where there is nobody."""
+    """The user of an environment. `handler` is None if no user can be asked."""
 
     def __init__(self) -> None:
-        self.ask: InputHandler | None = None
-        self._attention: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self.handler: InteractionHandler | None = None
+        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     @asynccontextmanager
     async def exclusive(self, budget: Budget | None) -> AsyncIterator[None]:
-        """Have the person to oneself for a block, whose time counts for no limit."""
-        # A lock belongs to the loop in which somebody first had to wait for it, and a person outlives loops.
-        lock = self._attention.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        """Wait until no other request is open; while waiting and in the block, the time limits are paused."""
+        # One lock per event loop: an asyncio.Lock cannot be shared between loops, but this object can.
+        lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         with budget.paused() if budget else nullcontext():
             async with lock:
                 yield

@@ -8,64 +8,33 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.runtime.interaction import UserInteraction
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
 from prompt_objects.tools.base import Preview, Run, Tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import is_saved_result
 
 __all__ = [
-    "ApprovalRequest",
     "Approvals",
-    "Approver",
-    "Decision",
-    "EditedArguments",
     "Previewer",
 ]
 
 
-class ApprovalRequest(Struct, frozen=True, kw_only=True):
-    """A call that a person is asked about: whose it is and by whom that one was asked (`path`), and what it would do.
-
-    `diff` is the change to a file, as a unified diff, where it is one; `remarks` are sentences about what would
-    follow from it. Most tools can be allowed `for_session`; others only once.
-    """
-
-    path: tuple[str, ...]
-    session_id: str
-    tool: str
-    effect: Effect
-    arguments: Mapping[str, Any]
-    diff: str = ""
-    remarks: tuple[str, ...] = ()
-    for_session: bool = True
-
-
-class EditedArguments(Struct, frozen=True):
-    """The answer that the call may run, once, with other arguments."""
-
-    arguments: dict[str, Any]
-
-
-Decision: TypeAlias = Literal["once", "session", "no", "never"] | EditedArguments
-"""`session` and `never` are remembered for this object, this tool and the session that the person is in."""
-Approver: TypeAlias = Callable[[ApprovalRequest], Awaitable[Decision]]
 Previewer: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[str | Preview]]
 
 
 class Approvals:
-    """What may run in an environment. `ask` asks a person; None where there is nobody.
+    """What may run in an environment.
 
     `usual` is what holds for a tool by its effect where a definition says nothing; what it forbids no definition
     allows. `allowed` names tools that run where a person would be asked; `previews` returns what makes, by a tool's
-    name, the diff that a call would cause; `person` is who is asked, of which there is one whatever else is asked of
-    them. `tools` returns the names of the environment's own tools.
+    name, the diff that a call would cause; `interaction` is the user who decides. `tools` returns the names of the
+    environment's own tools.
     """
 
     def __init__(
@@ -73,16 +42,15 @@ class Approvals:
         usual: Mapping[Effect, ApprovalPolicy],
         allowed: Collection[str] = (),
         previews: Callable[[], Mapping[str, Previewer]] = dict,
-        person: UserInteraction | None = None,
+        interaction: UserInteraction | None = None,
         *,
         tools: Callable[[], Collection[str]],
     ) -> None:
-        self.ask: Approver | None = None
         self._usual = {**DEFAULT_POLICIES, **usual}
         self._allowed = frozenset(allowed)
         self._previews = previews
         self._answers: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
-        self._person = person or UserInteraction()
+        self._interaction = interaction or UserInteraction()
         self._tools = tools
 
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
@@ -162,7 +130,7 @@ class Approvals:
         """Return the arguments with which a person lets a call run; an answer that is remembered waits for nobody."""
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
         while key not in self._answers:
-            async with self._person.exclusive(context.budget):
+            async with self._interaction.exclusive(context.budget):
                 if key in self._answers:  # since the question before this one was answered
                     break
                 preview = await self._preview(tool, capability, arguments, context)  # raises what the call would
@@ -186,9 +154,9 @@ class Approvals:
 
     async def _asked(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Decision:
         """Ask a person; what cannot be allowed for a session is allowed once."""
-        if self.ask is None:
+        if self._interaction.handler is None:
             raise ToolError(f"{tool.name} needs a person's approval, and nobody can be asked here.")
-        question = ApprovalRequest(
+        request = ApprovalRequest(
             path=context.path,
             session_id=context.session_id or "",
             tool=tool.name,
@@ -198,7 +166,7 @@ class Approvals:
             remarks=preview.remarks,
             for_session=not tool.always_ask,
         )
-        answer = await self.ask(question)
+        answer = await self._interaction.handler.approve(request)
         return "once" if answer == "session" and tool.always_ask else answer
 
 

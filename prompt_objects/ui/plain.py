@@ -19,8 +19,7 @@ from prompt_objects.runtime.events import (
     TextDelta,
     TurnEnded,
 )
-from prompt_objects.runtime.interaction import InputRequest
-from prompt_objects.tools import approval
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 from prompt_objects.ui.render import questions
 from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.events import headline
@@ -127,8 +126,7 @@ class _Conversation:
         self._tell()
         upkeep = asyncio.create_task(keep_up(self._chat, lambda told: _print(f"\n{told}")))
         if sys.stdin.isatty():  # where nobody types, nobody is asked
-            self._chat.environment.approvals.ask = self._approve
-            self._chat.environment.interaction.ask = self._inquire
+            self._chat.environment.interaction.handler = self
         try:
             await self._converse()
         finally:
@@ -206,19 +204,18 @@ class _Conversation:
             _print("")
             return ""
 
-    async def _approve(self, question: approval.ApprovalRequest) -> approval.Decision:
-        """Ask whether a call may run; arguments are not edited here."""
-        meaning = questions.approval_hint(question, editable=False)
-        await self._begin_asking(questions.approval_lines(question, WIDTH, HEIGHT), meaning)
-        prompt = questions.subject(question, WIDTH // 2) + questions.FREE_PROMPT
+    async def approve(self, request: ApprovalRequest) -> Decision:  # arguments are not edited here
+        meaning = questions.approval_hint(request, editable=False)
+        await self._begin_asking(questions.approval_lines(request, WIDTH, HEIGHT), meaning)
+        prompt = questions.subject(request, WIDTH // 2) + questions.FREE_PROMPT
         while True:
-            answer = questions.answer_for(question, await self._lines.fresh(prompt) or "")
+            answer = questions.answer_for(request, await self._lines.fresh(prompt) or "")
             if answer is not None:
                 return answer
-            _print("One of: y, s, n, never." if question.for_session else "One of: y, n, never.")
+            _print("One of: y, s, n, never." if request.for_session else "One of: y, n, never.")
 
-    async def _inquire(self, inquiry: InputRequest) -> str:
-        await self._begin_asking(questions.input_lines(inquiry, WIDTH, HEIGHT), questions.input_hint(inquiry))
+    async def ask(self, request: InputRequest) -> str:
+        await self._begin_asking(questions.input_lines(request, WIDTH, HEIGHT), questions.input_hint(request))
         return await self._lines.fresh(questions.FREE_PROMPT) or ""
 
     async def _begin_asking(self, lines: list[Line], meaning: str) -> None:

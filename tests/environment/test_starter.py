@@ -8,7 +8,8 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.environment.starter import make_environment
 from prompt_objects.message import request_messages
 from prompt_objects.runtime.events import ToolCallEnded, TurnEnded
-from prompt_objects.tools.approval import ApprovalRequest, Decision
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision
+from tests.support.interaction import Answers
 from tests.support.openai_server import OpenAIServer, calls, text
 from tests.support.strict_protocol import violations
 
@@ -64,7 +65,7 @@ async def test_the_writer_writes_a_file_only_after_the_person_said_yes(
 
     file = folder / "hello.md"
     async with Environment.open(folder, model="rehearsal", environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         await env["coordinator"].receive("ask writer: call write_file path=hello.md content=Hello")
     (question,) = asked
     assert (question.path, question.tool) == (("coordinator", "writer"), "write_file")

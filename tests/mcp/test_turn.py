@@ -13,10 +13,11 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import DefinitionError
 from prompt_objects.mcp.trust import trust_servers
 from prompt_objects.runtime.events import Notice, TurnStarted
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Decision
 from prompt_objects.tools.decorator import tool
 from tests.support.environments import make_house
+from tests.support.interaction import Answers
 from tests.support.mcp_servers import SERVER, is_gone, until
 from tests.support.strict_protocol import violations
 
@@ -71,7 +72,7 @@ async def test_what_a_server_does_is_asked_about_unless_something_else_is_said(
 
     llm = ScriptedLLM([calls(("example_add", {"a": 2, "b": 3})), "Five."])
     async with opened(tmp_path, llm, monkeypatch) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         reply = await env["guest"].receive("Add")
         assert reply.session.history[2]["content"] == "5"
         assert [(question.tool, question.effect, question.path) for question in asked] == [

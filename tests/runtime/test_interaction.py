@@ -8,10 +8,10 @@ import pytest
 from prompt_objects.config.limits import Limits
 from prompt_objects.environment.environment import Environment
 from prompt_objects.runtime.budget import Budget
-from prompt_objects.runtime.interaction import InputRequest, UserInteraction
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest, UserInteraction
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Decision
 from tests.support.environments import make_house
+from tests.support.interaction import Answers
 
 ASKER = "name: asker\ncapabilities: [ask_human, write_file]\nlimits: {seconds: 0.4}\nprompt: Ask.\n"
 BOSS = "name: boss\ncapabilities: [asker]\nlimits: {seconds: 0.5}\nprompt: Ask.\n"
@@ -83,7 +83,7 @@ async def test_the_answer_comes_back_however_long_it_takes_also_to_one_that_was_
     asking = [calls(("asker", {"message": "Ask"}))] if start == "boss" else []
     llm = ScriptedLLM([*asking, question, "By train, then.", "He takes the train."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.interaction.ask = ask
+        env.interaction.handler = Answers(ask=ask)
         reply = await env[start].receive("Go")
     (inquiry,) = asked
     assert inquiry.path == (("boss", "asker") if start == "boss" else ("asker",))
@@ -108,7 +108,7 @@ async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tm
     make_house(tmp_path, {"asker": ASKER})
     llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"}), ("ask_human", {"question": " "})), "So be it."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.interaction.ask = ask
+        env.interaction.handler = Answers(ask=ask)
         reply = await env["asker"].receive("Go")
     first, second = [m["content"] for m in reply.session.history if m["role"] == "tool"]
     assert first.startswith("The person did not answer.")
@@ -138,7 +138,7 @@ async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Pat
     written = [("write_file", {"path": f"{n}.txt", "content": "x"}) for n in range(2)]
     llm = ScriptedLLM([calls(*written, *many), "Done."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.interaction.ask, env.approvals.ask = ask, approve
+        env.interaction.handler = Answers(approve=approve, ask=ask)
         reply = await env["asker"].receive("Go")
     results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
     assert results[2:] == ["0", "1", "2"]
@@ -155,7 +155,7 @@ def test_who_was_waited_for_in_one_loop_is_there_in_the_next(tmp_path: Path) -> 
     writing = [calls(*[("write_file", {"path": name, "content": "x"}) for name in two]) for two in names]
     llm = ScriptedLLM([reply for each in writing for reply in (each, "Done.")])
     with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.approvals.ask = approve
+        env.interaction.handler = Answers(approve=approve)
         for _ in range(3):
             assert env["asker"].receive_sync("Go").text == "Done."
     assert len(list(tmp_path.glob("*.txt"))) == 6
@@ -175,12 +175,12 @@ async def test_a_cancelled_question_lets_the_next_one_be_asked(tmp_path: Path) -
     make_house(tmp_path, {"asker": ASKER})
     question = calls(("ask_human", {"question": "Where?"}))
     async with Environment.open(tmp_path, llm=ScriptedLLM([question, question, "Here."]), environ={}) as env:
-        env.interaction.ask = never
+        env.interaction.handler = Answers(ask=never)
         turn = asyncio.create_task(env["asker"].receive("Go"))
         await reached.wait()
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
-        env.interaction.ask = ask
+        env.interaction.handler = Answers(ask=ask)
         reply = await env["asker"].receive("Once more")
     assert reply.text == "Here."

@@ -15,10 +15,12 @@ from prompt_objects.config.yaml.document import Position
 from prompt_objects.environment.environment import Environment
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import Event, ToolCallEnded
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Approvals, Decision, EditedArguments
+from prompt_objects.tools.approval import Approvals
 from prompt_objects.tools.base import Tool
 from tests.support.environments import make_house, open_house
+from tests.support.interaction import Answers
 
 WRITE = calls(("write_file", {"path": "notes/a.txt", "content": "Hello\n"}))
 
@@ -48,7 +50,7 @@ async def written(
     llm = ScriptedLLM(script or [WRITE, "Done"])
     async with Environment.open(folder, llm=llm, environ={}, **options) as env:
         if answer is not None:
-            env.approvals.ask = ask
+            env.interaction.handler = Answers(approve=ask)
         reply = await env[start].receive("Go")
     file = folder / "notes" / "a.txt"
     results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
@@ -217,7 +219,7 @@ async def test_a_call_whose_answer_is_remembered_waits_for_no_other_question(
     (tmp_path / "known.txt").write_text("known")
     llm = ScriptedLLM([calls(write), "Done", calls(edit, write), "Done"])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         await env["scribe"].receive("Go")
         env.bus.add_subscriber(Listener())
         await env["scribe"].receive("Again")
@@ -237,7 +239,7 @@ async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
 
     make_house(tmp_path, house())
     async with Environment.open(tmp_path, llm=ScriptedLLM([both, "Done"]), environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         await env["scribe"].receive("Go")
     assert (tmp_path / "a").read_text() + (tmp_path / "b").read_text() == "12"
 

@@ -11,13 +11,14 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
 from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Decision
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.truncation import HEAD, MOST_CHARACTERS, TAIL
 from tests.support.environments import make_house
+from tests.support.interaction import Answers
 
 LINES = "\n".join(f"line {n} é" for n in range(1, 20_001))
 WIDE = "".join(chr(ord("a") + n % 26) for n in range(300_000))
@@ -172,7 +173,7 @@ async def test_where_reading_is_asked_about_it_is_asked_about_here_too(tmp_path:
     house = {"boss": f"name: boss\ncapabilities: [many, {reader}]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("many", {})), read_on, "Done."])
     async with Environment.open(make_house(tmp_path, house), llm=llm, tools=TOOLS, environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         reply = await env["boss"].receive("Go")
     assert len(asked) == 1
     assert results(reply.session)[1].startswith("line 1")

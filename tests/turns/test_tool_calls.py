@@ -14,11 +14,12 @@ from prompt_objects.llm.base import Request
 from prompt_objects.message import OUTCOME_UNKNOWN
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ToolCallEnded
+from prompt_objects.runtime.interaction import Decision
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import Decision
 from prompt_objects.tools.base import Tool
 from tests.support.environments import each_its_own, open_house
+from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
 
 HOUSE = {
@@ -176,7 +177,7 @@ async def test_an_id_that_comes_again_is_not_taken_for_the_call_that_had_it_firs
     house = {"scout": "name: scout\ncapabilities: [odd, write_file]\nprompt: Look.\n"}
     llm = ScriptedLLM([{"tool_calls": [LOST]}, {"tool_calls": [write]}])
     async with open_house(tmp_path, llm, house, [odd(works)]) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         session = env["scout"].session_manager.current()
         turn = asyncio.create_task(env["scout"].receive("Go", None, session))
         with pytest.raises(asyncio.CancelledError):
@@ -195,7 +196,7 @@ async def test_the_screen_and_the_session_say_the_same_of_a_call_that_was_stoppe
     house = {"scout": "name: scout\ncapabilities: [write_file]\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("write_file", {"path": "a.txt", "content": "a"}))])
     async with open_house(tmp_path, llm, house) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         session = env["scout"].session_manager.current()
         with env.bus.subscribe() as news:
             turn = asyncio.create_task(env["scout"].receive("Go", None, session))

@@ -29,13 +29,14 @@ from prompt_objects.runtime.events import (
     TurnEnded,
     TurnStarted,
 )
+from prompt_objects.runtime.interaction import Decision
 from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
-from prompt_objects.tools.approval import Decision
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.turn import Reply, Turn, TurnResources
 from tests.support.environments import each_its_own, open_house
+from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
 
 
@@ -587,7 +588,7 @@ async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(
     house = {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n"}
     llm = ScriptedLLM([calls(("write_file", {"path": "a.txt", "content": "a"}))])
     async with open_house(tmp_path, llm, house) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         turn = asyncio.create_task(env["scribe"].receive("Go"))
         await asked.wait()
         turn.cancel()

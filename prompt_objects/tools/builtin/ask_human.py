@@ -29,11 +29,12 @@ async def ask_human(
     """Ask the person for whom all this is done, and wait for the answer. Ask what nobody else can know or decide."""
     if not question.strip():
         raise ToolError("The question is empty.")
-    if context.services.interaction.ask is None:
+    handler = context.services.interaction.handler
+    if handler is None:
         raise ToolError("Nobody can be asked here. Go on with what you have, and say what you assumed.")
-    inquiry = InputRequest(
+    request = InputRequest(
         path=context.path, session_id=context.session_id or "", question=question.strip(), choices=choices
     )
     async with context.services.interaction.exclusive(context.budget):
-        typed = await context.services.interaction.ask(inquiry)
-    return inquiry.resolve(typed) or NOT_ANSWERED
+        typed = await handler.ask(request)
+    return request.resolve(typed or "") or NOT_ANSWERED

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
-from prompt_objects.runtime.interaction import InputRequest
-from prompt_objects.tools.approval import ApprovalRequest, Decision, EditedArguments
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
 from prompt_objects.ui.line.application import LineApplication
 from prompt_objects.ui.line.layout import room_to_ask
 from prompt_objects.ui.line.scrollback import Scrollback
@@ -76,14 +75,14 @@ class QuestionDialog:
             return FREE_PROMPT
         return "{…} " if self._is_editing else questions.prompt(self._question, width)
 
-    async def ask(self, question: ApprovalRequest, width: int, height: int) -> Decision:
+    async def approve(self, question: ApprovalRequest, width: int, height: int) -> Decision:
         """Ask whether a call may run, and wait for the answer."""
         legend = drawing.paragraph(questions.approval_hint(question), width, "class:hint")
         shown = questions.approval_lines(question, width, height - len(legend))
         answer: Decision = await self._answered(question, shown, legend)
         return answer
 
-    async def inquire(self, inquiry: InputRequest, width: int, height: int) -> str:
+    async def ask(self, inquiry: InputRequest, width: int, height: int) -> str:
         """Ask what a prompt object wants to know, and wait for the answer, which stays on the screen."""
         legend = drawing.paragraph(questions.input_hint(inquiry), width, "class:hint")
         shown = questions.input_lines(inquiry, width, height - len(legend))
@@ -200,13 +199,11 @@ class DialogPresenter:
         self._scrollback = scrollback
         self._app = app
 
-    async def ask(self, question: ApprovalRequest) -> Decision:
-        """Ask whether a call may run."""
-        return await self._pose(self._asking.ask, question)
+    async def approve(self, request: ApprovalRequest) -> Decision:
+        return await self._pose(self._asking.approve, request)
 
-    async def inquire(self, inquiry: InputRequest) -> str:
-        """Ask what a prompt object wants to know."""
-        return await self._pose(self._asking.inquire, inquiry)
+    async def ask(self, request: InputRequest) -> str:
+        return await self._pose(self._asking.ask, request)
 
     async def _pose(self, ask: Callable[[_Asked, int, int], Awaitable[_Answered]], asked: _Asked) -> _Answered:
         self._scrollback.catch_up()

@@ -88,11 +88,10 @@ class Repl:
         """Have the conversation drawn, the keys work on it, and the person asked in it."""
         view = View(conversation, self._scrollback, self._asking, self._buffer)
         actions = Actions(conversation, self._work, self._asking, self._buffer, self._footer)
-        posing = DialogPresenter(self._asking, self._scrollback, self._app)
         self._app.layout = make_layout(self._buffer, prompt=view.prompt, live=view.live, toolbar=self._footer.line)
         self._app.key_bindings = make_bindings(actions, self._asking, self._edit)
-        self._chat.environment.approvals.ask = posing.ask
-        self._chat.environment.interaction.ask = posing.inquire
+        presenter = DialogPresenter(self._asking, self._scrollback, self._app)
+        self._chat.environment.interaction.handler = presenter
 
     async def run(self) -> None:
         """Show the screen until the person leaves; what is under way then is stopped in good order."""

@@ -10,8 +10,7 @@ from typing import Any
 
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.runtime.interaction import InputRequest
-from prompt_objects.tools.approval import ApprovalRequest, Decision
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line

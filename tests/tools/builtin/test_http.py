@@ -12,11 +12,12 @@ import trustme
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Decision
 from prompt_objects.tools.builtin.http import MOST_BYTES, fetched, http_get, shown
 from prompt_objects.tools.url_guard import AddressGuard, is_public
 from tests.support.environments import make_house
+from tests.support.interaction import Answers
 from tests.support.tool_calls import call
 from tests.support.web_server import WebServer, answer, endless, redirect
 
@@ -161,7 +162,7 @@ async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
         (tmp_path / "environment.yaml").write_text(hosts)
         pages = calls(*[("http_get", {"url": f"{base}/{name}"}) for name in ("out", "on")])
         async with Environment.open(tmp_path, llm=ScriptedLLM([pages, "Done."]), environ={}) as env:
-            env.approvals.ask = ask
+            env.interaction.handler = Answers(approve=ask)
             history = (await env["a"].receive("Go")).session.history
     away, further = [str(message["content"]) for message in history if message["role"] == "tool"]
     assert end.format(elsewhere) in away

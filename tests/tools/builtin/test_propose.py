@@ -10,10 +10,11 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.approval import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.tools.builtin.propose import PREVIEWS, propose_change
 from tests.support.environments import make_house
+from tests.support.interaction import Answers
 
 ARCHITECT = """\
 name: architect
@@ -51,7 +52,7 @@ async def proposed(
     llm = ScriptedLLM([calls((name, {"reason": "It\nhelps.", **arguments})), "Done."])
     async with Environment.open(folder, llm=llm, environ={}, **options) as env:
         if answer is not None:
-            env.approvals.ask = ask
+            env.interaction.handler = Answers(approve=ask)
         await env["architect"].receive("Go")
     return asked, llm.requests[1].messages[-1]["content"]
 
@@ -94,7 +95,7 @@ async def test_a_change_counts_from_the_next_message_on(tmp_path: Path) -> None:
     change = {"name": "reader", "prompt": "You skim.", "reason": "Faster."}
     llm = ScriptedLLM(["Read.", calls(("propose_change", change)), "Done.", "Skimmed."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         await env["reader"].receive("Go")
         await env["architect"].receive("Go")
         await env["reader"].receive("Go")
@@ -163,7 +164,7 @@ async def test_a_yes_for_the_session_is_one_for_this_time(tmp_path: Path) -> Non
         calls(("propose_change", {"name": "reader", "prompt": text, "reason": "Better."})) for text in ("One", "Two")
     ]
     async with Environment.open(tmp_path, llm=ScriptedLLM([*both, "Done."]), environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         await env["architect"].receive("Go")
     assert len(asked) == 2
 
@@ -221,7 +222,7 @@ async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_pat
     one = ("propose_change", {"name": "reader", "prompt": "You skim.", "reason": "Faster."})
     two = ("propose_change", {"name": "reader", "description": "Reads", "reason": "Clearer."})
     async with Environment.open(tmp_path, llm=ScriptedLLM([calls(one, two), "Done."]), environ={}) as env:
-        env.approvals.ask = ask
+        env.interaction.handler = Answers(approve=ask)
         reply = await env["architect"].receive("Go")
     told = [m["content"] for m in reply.session.history if m["role"] == "tool"]
     assert all("is written" in each for each in told)

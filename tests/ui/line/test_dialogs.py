@@ -7,8 +7,7 @@ from msgspec.structs import replace
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
-from prompt_objects.runtime.interaction import InputRequest
-from prompt_objects.tools.approval import ApprovalRequest, Decision, EditedArguments
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
 from prompt_objects.ui.line.dialogs import QuestionDialog
 from prompt_objects.ui.render.style import Line, plain
 
@@ -42,7 +41,7 @@ async def asked(
     """Answer a question; return the answer, what was said of each line typed, what was shown and what is left."""
     buffer, shown = Buffer(document=Document(draft)), list[Line]()
     asking = QuestionDialog(lambda: buffer, shown.extend, at_once)
-    task = asyncio.create_task(asking.ask(question, 60, 50))
+    task = asyncio.create_task(asking.approve(question, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_open
     assert not buffer.text
@@ -104,7 +103,7 @@ async def test_what_follows_from_a_proposal_is_shown_and_a_yes_holds_for_this_ti
 async def test_an_inquiry_is_answered_in_any_words_or_left_alone(key: str, answer: str) -> None:
     buffer, shown = Buffer(document=Document("my next thought")), list[Line]()
     asking = QuestionDialog(lambda: buffer, shown.extend, at_once)
-    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
+    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_open
     assert asking.prompt(60) == "answer: "
@@ -125,7 +124,7 @@ async def test_esc_at_an_approval_is_a_no_also_while_arguments_are_edited() -> N
     buffer = Buffer()
     asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
     for typed in ("perhaps", "e"):
-        task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+        task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
         await asyncio.sleep(0)
         asking.take(typed)
         asking.dismiss()
@@ -139,7 +138,7 @@ async def test_what_is_typed_before_the_keys_rest_is_no_answer_and_stays_in_the_
         await resting.wait()
 
     asking = QuestionDialog(lambda: buffer, shown.extend, rested)
-    task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+    task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_posed
     assert "scribe (asked by boss) wants to use send:" in plain(shown)
@@ -164,7 +163,7 @@ async def test_a_line_begun_after_the_question_came_is_early_until_the_keys_rest
         await resting.wait()
 
     asking = QuestionDialog(lambda: buffer, lambda _: None, rested)
-    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
+    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
     await asyncio.sleep(0)
     assert asking.is_early
     resting.set()
@@ -179,7 +178,7 @@ async def test_a_line_begun_after_the_question_came_is_early_until_the_keys_rest
 async def test_an_answer_that_is_not_given_is_kept_in_the_history(way: str) -> None:
     buffer = Buffer(document=Document("my next thought"))
     asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
-    task = asyncio.create_task(asking.inquire(INQUIRY, 60, 50))
+    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
     await asyncio.sleep(0)
     buffer.insert_text("a long and careful answer")
     match way:
@@ -198,7 +197,7 @@ async def test_arguments_that_nobody_changed_are_not_kept_in_the_history() -> No
     buffer = Buffer()
     asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
     for change in ("", " "):
-        task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+        task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
         await asyncio.sleep(0)
         asking.take("e")
         buffer.insert_text(change)
@@ -212,7 +211,7 @@ async def test_a_question_is_put_once_more_for_as_long_as_it_is_open() -> None:
     asking = QuestionDialog(Buffer, shown.extend, at_once)
     asking.repeat()
     assert shown == []
-    task = asyncio.create_task(asking.ask(QUESTION, 60, 50))
+    task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
     await asyncio.sleep(0)
     first = list(shown)
     asking.repeat()

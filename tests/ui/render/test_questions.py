@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import replace
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.runtime.interaction import InputRequest
-from prompt_objects.tools.approval import ApprovalRequest
+from prompt_objects.runtime.interaction import ApprovalRequest, InputRequest
 from prompt_objects.ui.render import questions
 from prompt_objects.ui.render.style import Line, plain
 
