@@ -60,7 +60,7 @@ async def delegating(base_url: str, rounds: int, store: str | None) -> dict[int,
             model = f"call-{number}-worker@{LATENCY}"
             (objects / f"boss_{number}.yaml").write_text(
                 f"name: boss_{number}\nmodel: {model}\ncapabilities: [worker]\n"
-                "limits: {turns: 1000, parallel: 64}\nprompt: You ask.\n"
+                "limits: {requests: 1000, parallel: 64}\nprompt: You ask.\n"
             )
         async with Environment.open(folder, store=store, environ=environ) as environment:
             for turn in range(rounds + 1):

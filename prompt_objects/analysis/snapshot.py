@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from prompt_objects.analysis.graph import Graph
 from prompt_objects.config.definition import load_definition, parse_definition
-from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import HasEffect
 from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text
 from prompt_objects.errors import DefinitionError, FileError
@@ -54,7 +54,9 @@ class SourcePositions:
     def _document(self, file: Path) -> YamlDocument:
         if file not in self._read:
             try:
-                self._read[file] = parse(_yaml(file, self._drafts.get(file)), file, FileError)
+                document = parse(_yaml(file, self._drafts.get(file)), file, FileError)
+                accept_old_key(document)
+                self._read[file] = document
             except FileError:
                 self._read[file] = YamlDocument(file, FileError, start=TOP)
         return self._read[file]

@@ -46,7 +46,7 @@ def worst_cases(graph: Graph) -> dict[str, WorstCase]:
 
 
 def _most_requests(definition: Definition) -> int:
-    return definition.limits.turns + 1 if definition.capabilities else 1
+    return definition.limits.requests + 1 if definition.capabilities else 1
 
 
 class _TooManySteps(Exception):
@@ -73,7 +73,7 @@ class _Search:
             if self._bounds and len(self._known) >= MOST_STEPS:
                 raise _TooManySteps
             limits = self._graph.definitions[name].limits
-            self._known[key] = min(limits.turns, 1 + limits.parallel * self._most_below(name, depth, path))
+            self._known[key] = min(limits.requests, 1 + limits.parallel * self._most_below(name, depth, path))
         return self._known[key]
 
     def _most_below(self, name: str, depth: int, path: frozenset[str]) -> int:

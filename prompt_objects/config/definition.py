@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from prompt_objects.config.limits import Limits, LimitsConfig
+from prompt_objects.config.limits import Limits, LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import ApprovalPolicy
 from prompt_objects.config.yaml.convert import WORDS, convert, label
 from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text, shown
@@ -63,7 +63,7 @@ class Capability(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """What a prompt object's file says."""
+    """A prompt object's definition, as its file gives it; `notices` are sentences for the author of the file."""
 
     file: Path
     name: str
@@ -73,6 +73,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] = ()
     limits: Limits = Limits()
     templates: Mapping[str, tuple[Message, ...]] = {}
+    notices: tuple[str, ...] = ()
 
     def fault(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
         """Make the error about a part of the file that turned out wrong later: `at` is that part's own."""
@@ -176,6 +177,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
         problem = "`history` is kept in sessions by now."
         hint = "Run: prompt-objects migrate; or take it out, where that left it alone."
         raise document.fault(problem, at, hint=hint)
+    notices = accept_old_key(document)
     form = convert(document, _Form)
     if form.name != file.stem:
         problem = f"`name` is {shown(form.name)}, but the file is called {shown(file.name)}."
@@ -189,6 +191,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
         capabilities=_capabilities(document, form.capabilities or ()),
         limits=Limits.resolve(form.limits or LimitsConfig(), bounds),
         templates=_templates(form),
+        notices=notices,
     )
 
 

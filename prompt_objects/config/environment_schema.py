@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.config.yaml.convert import WORDS, convert, label
@@ -129,11 +129,12 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
         return ConfigForm(), ()
     _expand(document, document.data, (), environ, set())
     _leave_out(document.data)
+    notices = accept_old_key(document)
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
     _check_sizes(document, form)
     _check_servers(document, form)
-    return form, tuple(_notices(document, form))
+    return form, (*notices, *_notices(document, form))
 
 
 def store_options(form: ConfigForm) -> dict[str, Any]:

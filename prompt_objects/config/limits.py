@@ -1,14 +1,18 @@
-"""How far one message may go: turns, tokens, cost, time, depth."""
+"""Limits of what one message may take: requests, tokens, cost, time, depth."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from prompt_objects.config.yaml.document import YamlDocument
 
 __all__ = [
     "PRICES_HINT",
     "Limits",
     "LimitsConfig",
+    "accept_old_key",
 ]
 
 
@@ -19,7 +23,7 @@ def _described(what: str) -> Any:
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Limits as a file gives them; None where it is silent."""
 
-    turns: Annotated[
+    requests: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | None, _described("Requests to the model for one message; 25.")
     ] = None
     tokens: Annotated[
@@ -44,7 +48,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(Struct, frozen=True):
     """Limits in force; None means no limit. Cost is in US dollars."""
 
-    turns: int = 25
+    requests: int = 25
     tokens: int | None = None
     cost: float | None = None
     seconds: float | None = None
@@ -60,6 +64,23 @@ class Limits(Struct, frozen=True):
             if values:
                 chosen[name] = min(values)
         return cls(**chosen)
+
+
+def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
+    """Read `limits.turns`, the earlier name of `limits.requests`; return the notices that say so.
+
+    Raises the document's error if both are given.
+    """
+    limits = document.data.get("limits") if isinstance(document.data, dict) else None
+    if not isinstance(limits, dict) or "turns" not in limits:
+        return ()
+    at = document.position_of("limits", "turns", key=True)
+    if "requests" in limits:
+        problem = "`limits` has both `requests` and its old name `turns`."
+        raise document.fault(problem, at, hint="Remove `turns`.")
+    document.rename("requests", "limits", "turns")
+    notice = "`limits.turns` is called `limits.requests` now. Rename it, or run: prompt-objects migrate"
+    return (f"{document.file}:{at.line}:{at.column}: {notice}",)
 
 
 PRICES_HINT = "Give `prices` under `models` in environment.yaml; the extra `prices` knows those of public models."

@@ -1,6 +1,7 @@
 """The definitions of an environment, each read when it is first needed and again when its file changes."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,14 @@ class Catalog:
             except DefinitionError as error:
                 faults.append(error)
         return faults
+
+    def notices(self) -> list[str]:
+        """Return the notices of all valid definitions."""
+        notices: list[str] = []
+        for name in self.names():
+            with suppress(DefinitionError):
+                notices += self[name].notices
+        return notices
 
     def _files(self) -> dict[str, Path]:
         return find_definitions(self.folder)[0]

@@ -183,7 +183,7 @@ class Environment:
     def problems(self) -> list[str]:
         """Read every definition, and say what is wrong with them and what in them has no effect yet."""
         faults = [f"faulty: {fault}" for fault in self.catalog.errors()]
-        return [*faults, *self.config.notices, *self.capabilities.toolbox.notices]
+        return [*faults, *self.config.notices, *self.catalog.notices(), *self.capabilities.toolbox.notices]
 
     @property
     def current_object(self) -> PromptObject:

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from prompt_objects.config.limits import Limits
 from prompt_objects.errors import LimitReached
@@ -30,12 +30,12 @@ _LAST_WORDS_SECONDS = 30.0
 class Spending(Struct, frozen=True):
     """What requests take: how many there are, their tokens, in and out, and their cost in US dollars."""
 
-    turns: int = 0
+    requests: int = field(default=0, name="turns")  # the name in trace files
     tokens: int = 0
     cost: float = 0.0
 
     def __add__(self, other: "Spending") -> "Spending":
-        return Spending(self.turns + other.turns, self.tokens + other.tokens, self.cost + other.cost)
+        return Spending(self.requests + other.requests, self.tokens + other.tokens, self.cost + other.cost)
 
 
 class Budget:
@@ -213,8 +213,8 @@ class Budget:
         limits = self.limits
         if self._is_lifted:
             return ""
-        if total.turns > limits.turns:
-            return pluralize(limits.turns, "request")
+        if total.requests > limits.requests:
+            return pluralize(limits.requests, "request")
         if limits.tokens is not None and total.tokens > limits.tokens:
             return pluralize(limits.tokens, "token")
         if limits.cost is not None and total.cost > limits.cost:

@@ -48,7 +48,7 @@ class Reservation:
         self._pricing = pricing
         self._is_last = is_last
         self._prompt = 0  # its tokens, where they matter
-        self._reserved = Spending(turns=1)
+        self._reserved = Spending(requests=1)
         self._took: Spending | None = None  # not known yet
 
     async def __aenter__(self) -> Self:

@@ -205,27 +205,34 @@ def test_what_holds_for_a_server_is_what_holds_for_the_most_that_its_tools_may_d
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("limits: {turns: 3}", "3:17: note: limits.turns has no use: a has no capabilities, and answers at once."),
+        (
+            "limits: {requests: 3}",
+            "3:20: note: limits.requests has no use: a has no capabilities, and answers at once.",
+        ),
         ("limits: {depth: 3}", "3:17: note: limits.depth has no use: a asks nobody."),
         ("limits: {tokens: 9}", None),
-        ("capabilities: [look]\nlimits: {depth: 0, turns: 3}", "4:17: note: limits.depth has no use: a asks nobody."),
+        ("limits: {turns: 3}", "3:17: note: limits.requests has no use: a has no capabilities, and answers at once."),
+        (
+            "capabilities: [look]\nlimits: {depth: 0, requests: 3}",
+            "4:17: note: limits.depth has no use: a asks nobody.",
+        ),
         (
             "capabilities: [b]\nlimits: {depth: 0}",
             "4:17: warning: limits.depth is 0, so a can never ask those whom it names: b.",
         ),
         (
-            "capabilities: [b]\nlimits:\n  turns: 31",
-            "5:10: note: limits.turns is 31, and has no use beyond 30, which is the environment's.",
+            "capabilities: [b]\nlimits:\n  requests: 31",
+            "5:13: note: limits.requests is 31, and has no use beyond 30, which is the environment's.",
         ),
         (
             "capabilities: [b]\nlimits: {depth: 5}",
             "4:17: note: limits.depth is 5, and has no use beyond 4, which is the environment's.",
         ),
-        ("capabilities: [b]\nlimits: {turns: 30, depth: 4, cost: 2}", None),
+        ("capabilities: [b]\nlimits: {requests: 30, depth: 4, cost: 2}", None),
     ],
 )
 def test_limits_without_use_are_told(tmp_path: Path, text: str, expected: str | None) -> None:
-    lines = told(tmp_path, {"a": text, "b": ""}, bounds=LimitsConfig(turns=30, cost=2.0))
+    lines = told(tmp_path, {"a": text, "b": ""}, bounds=LimitsConfig(requests=30, cost=2.0))
     assert [line for line in lines if "limits." in line] == ([f"a:{expected}"] if expected else [])
 
 
@@ -240,7 +247,7 @@ def test_a_limit_of_cost_that_does_not_count_some_models_is_a_warning_where_it_s
     objects = {
         "a": "capabilities: [b]\nmodel: {use: dear, fallback: [quick]}\nlimits: {cost: 1}",
         "b": "model: {use: free, fallback: [slow, dear]}",
-        "c": "capabilities: [a]\nlimits: {turns: 3}",
+        "c": "capabilities: [a]\nlimits: {requests: 3}",
     }
     assert told(tmp_path, objects, default_object="c") == []
     (line,) = told(tmp_path, objects, default_object="c", unpriced=["quick", "slow", None])

@@ -35,7 +35,7 @@ def states(graph: Graph, name: str, depth: int, path: tuple[str, ...] = ()) -> s
     found: set[State] = set()
     for chosen in itertools.combinations_with_replacement(sorted(children), limits.parallel):
         requests, turns = (sum(each) for each in zip(*chosen, strict=True))
-        found.update((used, turns + 1) for used in range(requests + 1, limits.turns + 1))
+        found.update((used, turns + 1) for used in range(requests + 1, limits.requests + 1))
     return found
 
 
@@ -52,7 +52,7 @@ def teams(draw: st.DrawFn) -> dict[str, str]:
     return team
 
 
-LIMITS = [("turns", 1, 5), ("depth", 0, 3), ("parallel", 1, 2)]
+LIMITS = [("requests", 1, 5), ("depth", 0, 3), ("parallel", 1, 2)]
 
 
 @given(team=teams())
@@ -95,13 +95,13 @@ class Together(ScriptedLLM):
 @pytest.mark.parametrize(
     ("boss", "helper", "expected"),
     [
-        ("turns: 7, parallel: 2", "turns: 25", 8),  # all come to the boss's limit
+        ("requests: 7, parallel: 2", "requests: 25", 8),  # all come to the boss's limit
         (
-            "turns: 3, parallel: 2",
-            "turns: 1",
+            "requests: 3, parallel: 2",
+            "requests: 1",
             4,
         ),  # the helpers, at their own limits, have no last word beyond the boss's
-        ("turns: 1, parallel: 2", "turns: 1", 2),
+        ("requests: 1, parallel: 2", "requests: 1", 2),
     ],
 )
 async def test_the_real_run_comes_so_far_and_no_further(
@@ -134,7 +134,7 @@ def test_where_there_are_too_many_ways_the_figure_is_never_too_low(tmp_path: Pat
     """Few in the middle, many around them: what is asked next is on the other side, until the few are all met."""
     few, many = [f"f{number}" for number in range(5)], [f"m{number}" for number in range(18)]
     team = {
-        name: f"capabilities: [{', '.join(asked)}]\nlimits: {{turns: 1000, parallel: 1, depth: 12}}"
+        name: f"capabilities: [{', '.join(asked)}]\nlimits: {{requests: 1000, parallel: 1, depth: 12}}"
         for names, asked in ((few, many), (many, few))
         for name in names
     }

@@ -167,6 +167,6 @@ async def test_what_was_spent_is_told_in_the_session_that_it_was_spent_in(chat: 
     assert chat.spent is None
     chat.move("helper")
     assert chat.spent is not None
-    assert chat.spent.amount.turns == 1
+    assert chat.spent.amount.requests == 1
     chat.open(chat.manager.create("Other"))
     assert chat.spent is None

@@ -31,7 +31,7 @@ capabilities:
     approval: ask
   - mcp: github
     tools: ["search_*"]
-limits: {turns: 30, tokens: 200000, cost: 0.50, seconds: 600, depth: 3, parallel: 2}
+limits: {requests: 30, tokens: 200000, cost: 0.50, seconds: 600, depth: 3, parallel: 2}
 templates: {code review: [{role: user, content: "Review this diff: …"}]}
 prompt: |
   You review diffs.
@@ -69,7 +69,7 @@ def test_everything_that_can_be_said_is_understood(write: Write) -> None:
         Capability(kind="mcp", name="github", tools=("search_*",), at=definition.capabilities[3].at),
     )
     assert [capability.at for capability in definition.capabilities] == [(5, 5), (6, 9), (8, 11), (10, 10)]
-    assert definition.limits == Limits(turns=30, tokens=200_000, cost=0.5, seconds=600, depth=3, parallel=2)
+    assert definition.limits == Limits(requests=30, tokens=200_000, cost=0.5, seconds=600, depth=3, parallel=2)
     assert definition.templates == {"code review": ({"role": "user", "content": "Review this diff: …"},)}
 
 
@@ -88,24 +88,33 @@ def test_a_key_without_a_value_counts_as_left_out(write: Write) -> None:
     assert definition == Definition(file=definition.file, name="reviewer", prompt="You review.")
 
 
+def test_the_earlier_name_of_the_limit_of_requests_is_read_with_a_notice(write: Write) -> None:
+    definition = load_definition(write(LEAST + "limits:\n  turns: 3\n"))
+    assert definition.limits == Limits(requests=3)
+    (notice,) = definition.notices
+    assert notice.startswith(f"{definition.file}:4:3: `limits.turns` is called `limits.requests` now.")
+
+
 def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_silent(write: Write) -> None:
-    file = write(LEAST + "limits: {turns: 30, depth: 1}\n")
-    bounds = LimitsConfig(turns=10, depth=2, seconds=60)
-    assert load_definition(file, bounds=bounds).limits == Limits(turns=10, depth=1, seconds=60)
+    file = write(LEAST + "limits: {requests: 30, depth: 1}\n")
+    bounds = LimitsConfig(requests=10, depth=2, seconds=60)
+    assert load_definition(file, bounds=bounds).limits == Limits(requests=10, depth=1, seconds=60)
 
 
 @pytest.mark.parametrize(
     ("line", "column", "problem", "hint"),
     [
-        ("limits: {turns: many}", 17, "`limits.turns` must be a whole number from 1 to 1000, not 'many'", ""),
-        ("limits: {turns: 0}", 17, "from 1 to 1000, not the number 0", ""),
-        ("limits: {turns: 2.5}", 17, "must be a whole number from 1 to 1000, not the number 2.5", ""),
-        ("limits: {turns: yes}", 17, "not the yes/no value yes", ""),
+        ("limits: {requests: many}", 20, "`limits.requests` must be a whole number from 1 to 1000, not 'many'", ""),
+        ("limits: {requests: 0}", 20, "from 1 to 1000, not the number 0", ""),
+        ("limits: {requests: 2.5}", 20, "must be a whole number from 1 to 1000, not the number 2.5", ""),
+        ("limits: {requests: yes}", 20, "not the yes/no value yes", ""),
         ("limits: {depth: 33}", 17, "`limits.depth` must be a whole number from 0 to 32", ""),
         ("limits: {tokens: 0}", 18, "`limits.tokens` must be a whole number of at least 1", ""),
         ("limits: {cost: -1}", 16, "`limits.cost` must be a number above 0, not the number -1", ""),
         ("limits: {cost: .nan}", 16, "not '.nan'", ""),
-        ("limits: {turms: 5}", 10, "Unknown key 'turms' in `limits`", "Did you mean 'turns'?"),
+        ("limits: {requets: 5}", 10, "Unknown key 'requets' in `limits`", "Did you mean 'requests'?"),
+        ("limits: {turns: many}", 17, "`limits.requests` must be a whole number", ""),
+        ("limits: {requests: 2, turns: 3}", 23, "has both `requests` and its old name `turns`", "Remove `turns`."),
         ("limits: 5", 9, "`limits` must be a mapping of keys to values, not the number 5", ""),
         ("capabilites: [a]", 1, "Unknown key 'capabilites'", "Did you mean 'capabilities'?"),
         ("zzz: 1", 1, "Unknown key 'zzz'", "one of: name, prompt, description"),
@@ -267,6 +276,7 @@ _pieces = st.sampled_from(
             "capabilities:",
             "po",
             "limits: ",
+            "requests",
             "turns",
             "templates: ",
             "? ",
@@ -336,12 +346,12 @@ def test_the_schema_describes_every_key_and_admits_no_other() -> None:
 def test_the_schema_and_the_definition_have_the_same_keys() -> None:
     schema = definition_schema()
     form = schema["$ref"].split("/")[-1]
-    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file"}
+    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file", "notices"}
     assert schema["$defs"][form]["required"] == ["name", "prompt"]
     assert _keys(schema, "LimitsConfig") == set(Limits.__struct_fields__)
     defaults = msgspec.structs.asdict(Limits())
     assert {key: value for key, value in defaults.items() if value is not None} == {
-        "turns": 25,
+        "requests": 25,
         "depth": 4,
         "parallel": 4,
     }

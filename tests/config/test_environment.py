@@ -21,7 +21,7 @@ models:
     base_url: http://localhost:8080/v1
     context_window: 32768
   paid: {model: "big-${SIZE}", api_key_env: BIG_KEY, timeout: 90, prices: {prompt: 1.25, completion: 10}}
-limits: {turns: 10, depth: 2}
+limits: {requests: 10, depth: 2}
 user: ${USER}
 editing_mode: vi
 store: postgresql://ann:${SECRET}@db.example.org/notes
@@ -56,7 +56,7 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
                 model="big-2", api_key_env="BIG_KEY", timeout=90, prices=Prices(prompt=1.25, completion=10)
             ),
         },
-        limits=LimitsConfig(turns=10, depth=2),
+        limits=LimitsConfig(requests=10, depth=2),
         user="ada",
         editing_mode="vi",
         store="postgresql://ann:hunter2@db.example.org/notes",
@@ -71,12 +71,21 @@ def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_p
     text = """\
 approval:
 logs: {keep: 30, token: "${NOT_SET}"}
-limits: {turns: 10, cost: 0.5}
+limits: {requests: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
     places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
     assert places == ["2:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
+
+
+def test_the_earlier_name_of_the_limit_of_requests_is_read_with_a_notice(tmp_path: Path) -> None:
+    config = load(tmp_path, "limits: {turns: 3}\n")
+    assert config.limits == LimitsConfig(requests=3)
+    (notice,) = config.notices
+    assert notice.startswith(f"{tmp_path}/environment.yaml:1:10: `limits.turns` is called `limits.requests` now.")
+    with pytest.raises(ConfigError, match=r"environment\.yaml:1:25: `limits` has both"):
+        load(tmp_path, "limits: {requests: 300, turns: 3}\n")
 
 
 def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_default(tmp_path: Path) -> None:
@@ -178,7 +187,7 @@ def test_sizes_are_in_bytes_or_in_words(tmp_path: Path, text: str, size: int) ->
 
 
 def test_a_key_without_a_value_counts_as_left_out_however_deep_it_stands(tmp_path: Path) -> None:
-    text = "prune: {at_start: , empty_days: 2}\nbackups: {hours: }\napproval: {write: }\nlimits: {turns: }\n"
+    text = "prune: {at_start: , empty_days: 2}\nbackups: {hours: }\napproval: {write: }\nlimits: {requests: }\n"
     config = load(tmp_path, text)
     assert (config.prune, config.backups, config.approval) == (PruneSettings(empty_days=2), BackupSettings(), {})
 

@@ -208,9 +208,9 @@ def test_an_environment_without_objects_says_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
-    house = {"a": "name: a\nlimits: {turns: 9}\ncapabilities: [list_files]\nprompt: A.\n"}
+    house = {"a": "name: a\nlimits: {requests: 9}\ncapabilities: [list_files]\nprompt: A.\n"}
     make_house(tmp_path, house)
-    (tmp_path / "environment.yaml").write_text("limits: {turns: 1}\n")
+    (tmp_path / "environment.yaml").write_text("limits: {requests: 1}\n")
     llm = ScriptedLLM([calls(("list_files", {})), "enough"])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         assert (await env["a"].receive("Go")).text == "enough"

@@ -201,12 +201,12 @@ async def test_a_refused_request_takes_nothing_and_an_answer_costs_what_its_mode
 ) -> None:
     servers[0].script(REFUSED)
     servers[1].script(text("Here."))  # 12 tokens in, 3 out
-    scout = SCOUT.replace("capabilities", "limits: {turns: 1, tokens: 20000, cost: 1000}\ncapabilities")
+    scout = SCOUT.replace("capabilities", "limits: {requests: 1, tokens: 20000, cost: 1000}\ncapabilities")
     async with open_team(tmp_path, servers, scout) as env:
         events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
         assert failed is None
         (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
-        assert (spent.amount.turns, spent.amount.tokens) == (1, 15)
+        assert (spent.amount.requests, spent.amount.tokens) == (1, 15)
         assert spent.amount.cost == pytest.approx(0.012)
 
 
@@ -219,7 +219,7 @@ async def test_an_answer_that_broke_off_counts_as_what_it_may_have_taken(
     async with open_team(tmp_path, servers, scout) as env:
         events, _ = await told(env["scout"], "Hello", env["scout"].session_manager.current())
         (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
-        assert spent.amount.turns == 2
+        assert spent.amount.requests == 2
         assert spent.amount.tokens > 15
 
 

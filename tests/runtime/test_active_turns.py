@@ -273,7 +273,7 @@ async def test_a_word_that_comes_while_a_turn_sums_up_is_kept_and_the_person_tol
         live.steer("And why?")
         return "Summed up."
 
-    objects = {"scout": "name: scout\ncapabilities: [dawdle]\nlimits: {turns: 1}\nprompt: You are scout.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [dawdle]\nlimits: {requests: 1}\nprompt: You are scout.\n"}
     dawdle = Dawdle()
     dawdle.ended.set()
     async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), last_words]), objects, [dawdle.tool]) as env:

@@ -18,8 +18,8 @@ def take(budget: Budget, amount: Spending) -> None:
 
 
 def test_what_a_child_takes_its_caller_takes_too() -> None:
-    above = Budget("boss", Limits(turns=10))
-    child = Budget("scout", Limits(turns=5), above)
+    above = Budget("boss", Limits(requests=10))
+    child = Budget("scout", Limits(requests=5), above)
     amount = Spending(1, 100, 0.5)
     child.reserve(amount)
     child.settle(amount, Spending(1, 80, 0.4))
@@ -28,12 +28,12 @@ def test_what_a_child_takes_its_caller_takes_too() -> None:
 
 
 def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
-    above = Budget("boss", Limits(turns=2))
-    children = [Budget("scout", Limits(turns=5), above) for _ in range(2)]
+    above = Budget("boss", Limits(requests=2))
+    children = [Budget("scout", Limits(requests=5), above) for _ in range(2)]
     for child in children:
-        take(child, Spending(turns=1))
+        take(child, Spending(requests=1))
     with pytest.raises(LimitReached, match="boss's limit of 2 requests is reached") as caught:
-        children[0].reserve(Spending(turns=1))
+        children[0].reserve(Spending(requests=1))
     assert caught.value.budget is above
 
 
@@ -48,9 +48,9 @@ def test_cost_is_limited_below_whoever_limits_it_and_what_is_not_counted_is_know
 
 
 def test_a_limit_of_one_is_told_in_the_singular() -> None:
-    budget = Budget("scout", Limits(turns=1))
+    budget = Budget("scout", Limits(requests=1))
     with pytest.raises(LimitReached, match="scout's limit of 1 request is reached"):
-        budget.reserve(Spending(turns=2))
+        budget.reserve(Spending(requests=2))
 
 
 def test_children_side_by_side_cannot_go_over_together() -> None:
@@ -177,8 +177,8 @@ def test_without_limits_nothing_is_refused_but_steps() -> None:
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, 400), st.floats(0, 1)), max_size=60),
 )
 def test_however_children_take_turns_the_limit_holds(limit: int, deeds: list[tuple[int, int, float]]) -> None:
-    above = Budget("boss", Limits(turns=1000, tokens=limit))
-    children = [Budget("scout", Limits(turns=1000), above) for _ in range(4)]
+    above = Budget("boss", Limits(requests=1000, tokens=limit))
+    children = [Budget("scout", Limits(requests=1000), above) for _ in range(4)]
     open_ones: list[tuple[Budget, Spending, Spending]] = []
     for number, tokens, part in deeds:
         amount = Spending(1, tokens)

@@ -168,7 +168,7 @@ async def test_a_session_that_was_cut_is_named(house: Path, openai_server: OpenA
 
 
 async def test_last_words_are_asked_for_without_tools(house: Path, openai_server: OpenAIServer) -> None:
-    (house / "objects" / "scout.yaml").write_text(scout() + "limits: {turns: 1}\n")
+    (house / "objects" / "scout.yaml").write_text(scout() + "limits: {requests: 1}\n")
     openai_server.script(calls(("list_files", {})), text("Enough."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")

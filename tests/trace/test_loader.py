@@ -232,7 +232,7 @@ async def test_a_turn_that_is_stopped_says_so_and_so_do_its_calls(tmp_path: Path
 
 
 async def test_what_the_person_was_told_is_kept(tmp_path: Path) -> None:
-    objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: You are boss.\n"}
+    objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: You are boss.\n"}
     llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
     async with open_house(tmp_path, llm, objects) as env:
         (turn,) = env.trace((await env["boss"].receive("Go")).session.id).turns

@@ -57,7 +57,7 @@ async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path: Path) -> Non
 
 
 async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 2}\nprompt: Look.\n"}
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 2}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {})), "That is all I know."])
     async with open_house(tmp_path, llm, house) as env:
         reply = await env["scout"].receive("Go")
@@ -68,7 +68,7 @@ async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_pat
 
 
 async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
     async with open_house(tmp_path, llm, house) as env:
         reply = await env["scout"].receive("Go")
@@ -83,7 +83,7 @@ async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_pat
         spent = [event.amount async for event in env["scout"].stream("Go") if isinstance(event, BudgetUpdated)]
         first = llm.requests[0].options["max_completion_tokens"]
         assert 2000 < first < 3000
-        assert [amount.turns for amount in spent] == [1, 2]
+        assert [amount.requests for amount in spent] == [1, 2]
 
 
 class Slow:
@@ -107,7 +107,7 @@ class Slow:
 
 
 async def test_last_words_take_as_long_as_they_take_where_no_time_is_limited(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {turns: 1}\nprompt: Look.\n"}
+    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
     async with open_house(tmp_path, Slow(), house) as env:
         assert (await env["scout"].receive("Go")).text == "That is all."
 

@@ -28,7 +28,7 @@ PROMPT = 211  # tokens, as they are reckoned
 
 
 def budget() -> Budget:
-    return Budget("scout", Limits(turns=2, tokens=20_000))
+    return Budget("scout", Limits(requests=2, tokens=20_000))
 
 
 async def test_an_answer_counts_as_what_it_took() -> None:
@@ -51,7 +51,7 @@ async def test_a_request_of_which_nothing_more_is_heard_counts_as_its_prompt() -
     with pytest.raises(KeyError):
         async with Reservation(given, unknown, HELLO):
             raise KeyError
-    assert given.spent.turns == 1
+    assert given.spent.requests == 1
     assert 200 <= given.spent.tokens <= 300
 
 
@@ -120,7 +120,7 @@ async def test_who_cannot_have_enough_whatever_is_given_back_is_refused_at_once(
 
 # Trees of turns
 
-LIMITS = st.builds(Limits, turns=st.integers(1, 12), tokens=st.none() | st.integers(1, 6000))
+LIMITS = st.builds(Limits, requests=st.integers(1, 12), tokens=st.none() | st.integers(1, 6000))
 STEP = st.tuples(
     st.integers(0, 3000), st.floats(0, 1)
 )  # letters that come into the history, and how long the answer is
@@ -146,7 +146,9 @@ class Owner:
                 raise
             before = self.budget.spent
             await self._step(1.0, is_last=True)
-            self.last = Spending(self.budget.spent.turns - before.turns, self.budget.spent.tokens - before.tokens)
+            self.last = Spending(
+                self.budget.spent.requests - before.requests, self.budget.spent.tokens - before.tokens
+            )
 
     async def _asked(self, child: "Owner", steps: list[tuple[int, float]]) -> None:
         with suppress(LimitReached):
@@ -174,8 +176,8 @@ def test_whatever_children_do_nothing_but_the_owners_last_request_goes_beyond_a_
         return [boss, *children]
 
     for owner in asyncio.run(run()):
-        assert owner.budget.spent.turns - owner.last.turns <= owner.budget.limits.turns
-        assert owner.last.turns <= 1
+        assert owner.budget.spent.requests - owner.last.requests <= owner.budget.limits.requests
+        assert owner.last.requests <= 1
         if (most := owner.budget.limits.tokens) is not None:
             assert owner.budget.spent.tokens - owner.last.tokens <= most
 
@@ -228,7 +230,7 @@ async def test_children_sum_up_where_those_above_have_enough(tmp_path: Path) -> 
 
 
 async def test_nobody_is_refused_for_what_others_have_only_set_aside(tmp_path: Path) -> None:
-    house = {"head": head("tokens: 30000, turns: 8"), "scout": SCOUT.format(tokens=20_000)}
+    house = {"head": head("tokens: 30000, requests: 8"), "scout": SCOUT.format(tokens=20_000)}
     ask: Message | str = asks(6)
 
     def answer(request: Request) -> Message | str:

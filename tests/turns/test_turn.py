@@ -455,7 +455,7 @@ async def test_a_retry_keeps_what_another_window_added(tmp_path: Path) -> None:
 
 
 LIMITED = {
-    "boss": "name: boss\ncapabilities: [scout]\nlimits: {turns: 4}\nprompt: You ask.\n",
+    "boss": "name: boss\ncapabilities: [scout]\nlimits: {requests: 4}\nprompt: You ask.\n",
     "scout": "name: scout\ncapabilities: [list_files]\nprompt: You look.\n",
 }
 
@@ -488,7 +488,7 @@ async def test_children_side_by_side_stay_within_the_steps_of_their_caller(tmp_p
             return calls(*[("scout", {"message": f"Look {number}"}) for number in range(8)])
         return calls(("list_files", {}))
 
-    house = {**LIMITED, "boss": LIMITED["boss"].replace("turns: 4", "turns: 9, parallel: 8")}
+    house = {**LIMITED, "boss": LIMITED["boss"].replace("requests: 4", "requests: 9, parallel: 8")}
     llm = ScriptedLLM([answer for _ in range(30)])
     async with open_house(tmp_path, llm, house) as env:
         assert (await env["boss"].receive("Go")).text == "Enough."

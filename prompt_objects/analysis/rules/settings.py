@@ -45,7 +45,7 @@ def _about_limit(
     """Say what there is to say about a limit that a definition gives."""
     name, asked = definition.name, survey.graph.asks(definition.name)
     bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # which counts where environment.yaml is silent
-    if key in {"turns", "parallel"} and not definition.capabilities:
+    if key in {"requests", "parallel"} and not definition.capabilities:
         return "note", f"has no use: {name} has no capabilities, and answers at once."
     if key == "depth" and not asked:
         return "note", f"has no use: {name} asks nobody."

@@ -29,7 +29,7 @@ def list_(options: Namespace) -> int:
                 )
         for clash in clashes:
             print_err(f"faulty: {clash}")
-        for notice in environment.config.notices:
+        for notice in (*environment.config.notices, *environment.catalog.notices()):
             print_err(notice)
         return 1 if clashes or any(po.fault for po in known.values()) else 0
 

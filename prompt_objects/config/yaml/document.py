@@ -98,6 +98,15 @@ class YamlDocument:
         self.data[key] = value
         self._places[id(self.data)][key] = Place(at, at, value)
 
+    def rename(self, new: str, *path: str) -> None:
+        """Rename the key at `path`; its position and its value stay."""
+        container = self.data
+        for step in path[:-1]:
+            container = container[step]
+        places = self._places[id(container)]
+        for entries in (container, places):
+            entries[new] = entries.pop(path[-1])
+
     def remember(self, container: Any, places: Places) -> None:
         """Keep where the entries of a list or mapping stand."""
         self._places[id(container)] = places

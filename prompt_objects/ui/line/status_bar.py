@@ -43,7 +43,7 @@ def fitted(parts: tuple[str, ...], width: int) -> str:
 def _spent(spent: BudgetUpdated) -> tuple[str, ...]:
     """Say what a message has taken of what it may; of what is not limited, only the cost is told."""
     amount, limits = spent.amount, spent.limits
-    parts = [f"{amount.turns}/{limits.turns} requests"]
+    parts = [f"{amount.requests}/{limits.requests} requests"]
     if limits.tokens is not None:
         parts.append(f"{_short(amount.tokens)}/{_short(limits.tokens)} tokens")
     if limits.cost is not None:

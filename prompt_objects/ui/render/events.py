@@ -46,9 +46,8 @@ def _what(event: Event) -> str:
         case Notice():
             what = f"! {event.text}"
         case BudgetUpdated():
-            what = (
-                f"spent so far: {pluralize(event.amount.turns, 'request')}, {pluralize(event.amount.tokens, 'token')}"
-            )
+            requests, tokens = event.amount.requests, event.amount.tokens
+            what = f"spent so far: {pluralize(requests, 'request')}, {pluralize(tokens, 'token')}"
         case TurnEnded():
             what = f"{event.outcome}: {event.error}" if event.error else event.outcome
         case _:

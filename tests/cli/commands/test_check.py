@@ -12,7 +12,7 @@ from tests.support.program import run
 
 SOUND = {
     "boss": "name: boss\ncapabilities: [helper, scout]\nprompt: B.\n",
-    "helper": "name: helper\ncapabilities: [scout]\nlimits: {turns: 3}\nprompt: H.\n",
+    "helper": "name: helper\ncapabilities: [scout]\nlimits: {requests: 3}\nprompt: H.\n",
     "scout": "name: scout\ncapabilities: [list_files]\nprompt: S.\n",
     "crier": "name: crier\nprompt: C.\n",
 }

@@ -25,6 +25,6 @@ for thread in threads: thread.join()
 
 @pytest.mark.parametrize("attempt", range(8))
 def test_many_threads_may_read_their_first_definition_at_once(tmp_path: Path, attempt: int) -> None:
-    (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {turns: 3}\ncapabilities: [x]\n")
+    (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {requests: 3}\ncapabilities: [x]\n")
     result = subprocess.run([sys.executable, "-c", MANY_AT_ONCE], cwd=tmp_path, check=False, timeout=60)
     assert result.returncode == 0

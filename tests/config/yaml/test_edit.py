@@ -27,7 +27,7 @@ prompt: |  # as it is
    Slowly: "always".
 
 
-limits: {turns: 3}  # few
+limits: {requests: 3}  # few
 """
 
 

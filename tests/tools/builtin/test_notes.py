@@ -18,7 +18,7 @@ from prompt_objects.tools.builtin.notes import MOST_CHARACTERS, MOST_NOTES, read
 from tests.support.environments import make_house
 
 HOUSE = {
-    "boss": "name: boss\ncapabilities: [helper, notes]\nlimits: {turns: 300, parallel: 8}\nprompt: Ask.\n",
+    "boss": "name: boss\ncapabilities: [helper, notes]\nlimits: {requests: 300, parallel: 8}\nprompt: Ask.\n",
     "helper": "name: helper\ncapabilities: [notes]\nprompt: Help.\n",
 }
 

@@ -27,7 +27,7 @@ def test_who_else_is_at_the_session_stands_behind_its_name(tmp_path: Path) -> No
 
 
 async def test_what_the_message_takes_of_what_it_may_is_shown(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\nlimits: {turns: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
+    house = {"scout": "name: scout\nlimits: {requests: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
     async with open_house(tmp_path, ScriptedLLM(["Hello"]), house) as env:
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         with env.bus.subscribe() as news:
