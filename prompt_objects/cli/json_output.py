@@ -180,7 +180,9 @@ def undone_fields(undone: "UndoResult") -> dict[str, object]:
 def change_fields(change: "SessionChange") -> "Iterator[dict[str, object]]":
     """Build what is printed of what was seen of a session, line by line."""
     if change.is_new_holder and change.holder:
-        yield {"event": "begun", "holder": {**asdict(change.holder), "since": timestamp(change.holder.since)}}
+        holder = change.holder
+        fields = {"user": holder.user, "process": holder.pid, "host": holder.host, "since": timestamp(holder.since)}
+        yield {"event": "begun", "holder": fields}
     for number, message in enumerate(change.came, change.number):
         yield {"event": "message", "number": number, "message": message}
     if change.is_new_holder and not change.holder:

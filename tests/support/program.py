@@ -7,23 +7,29 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.support.forked import run_forked
+
+_READ_AT_START = ("PYTHON", "LANG", "LC_")  # by the interpreter
 PROGRAM = [sys.executable, "-m", "prompt_objects"]
 
 
 def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the program, with the rehearsal as its model unless told otherwise."""
+    """Run the program, with the rehearsal as its model unless `environ` names another."""
     environ = {"PROMPT_OBJECTS_MODEL": "rehearsal", **environ}
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=cwd,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **environ},
-        check=False,
-    )
+    if any(name.startswith(_READ_AT_START) for name in environ):
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=cwd,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, **environ},
+            check=False,
+        )
+    done = run_forked("prompt_objects", *arguments, cwd=cwd, environ=environ, stdin=(stdin or "").encode())
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def shell(line: str, cwd: Path, *, stdin: bytes | None = None, **environ: Any) -> subprocess.CompletedProcess[bytes]:
