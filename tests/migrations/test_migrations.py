@@ -19,9 +19,11 @@ from prompt_objects.migrations.runner import Migrations
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
+from tests.support.forked import run_forked
 from tests.support.paths import worker_path
 
-WORKER = [sys.executable, worker_path("migrating")]
+MIGRATING = worker_path("migrating")
+WORKER = [sys.executable, MIGRATING]
 
 # A step that changes a.yaml and makes a session, and then asks for what cannot be: b.yaml is not what it says.
 FAILING = '''"""Fails on its way."""
@@ -33,7 +35,7 @@ def migrate(place):
     session = NewSession("a", "Half", [{"role": "user", "content": "x"}], moment, moment, "objects/a.yaml", "1")
     a, b = (read_old(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
     yield ObjectChange("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
-    stale = OldFile(b.path, b"other", b.mode, b.mtime_ns)
+    stale = SourceFile(b.path, b"other", b.mode, b.mtime_ns)
     yield ObjectChange("b", "objects/b.yaml", files=(FileChange(stale, None),))
 '''
 
@@ -189,7 +191,7 @@ def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(
     while (
         tree(tmp_path / "objects").keys() == objects.keys() and (tmp_path / "objects" / "a.yaml").stat().st_size > 99
     ):
-        subprocess.run([*WORKER, tmp_path, str(number)], check=False, capture_output=True, timeout=60)
+        run_forked(MIGRATING, tmp_path, str(number))
         number += 5
     assert record(tmp_path)["under_way"]
     with pytest.raises(MigrationFailed, match="Everything is as it was"):
@@ -326,7 +328,7 @@ def test_killed_before_any_change_on_the_disk_and_run_again_it_ends_in_the_same_
     calm = Ended.of(made(tmp_path / "calm"))
     for number in range(1, 200, 2):
         folder = made(tmp_path / str(number))
-        worker = subprocess.run([*WORKER, folder, str(number)], check=False, capture_output=True, timeout=60)
+        worker = run_forked(MIGRATING, folder, str(number))
         assert Ended.of(folder) == calm
         if worker.returncode == 0:
             break
