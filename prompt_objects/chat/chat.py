@@ -14,7 +14,6 @@ from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, Tu
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.watch import branch_before_pending, poll
 from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.text import NAME, did_you_mean
@@ -106,7 +105,7 @@ class Chat:
     def branch(self) -> None:
         """Go on in a copy of the session; what somebody else is having answered in it is left out."""
         held = self.holder_of(self.session) is not None
-        self.open(branch_before_pending(self.manager, self.session) if held else self.manager.branch(self.session.id))
+        self.open(self.manager.branch_before_pending(self.session) if held else self.manager.branch(self.session.id))
 
     def find(self, key: str) -> Session:
         """Find a session of this prompt object, else of any; the current one is the one that is known here."""
@@ -229,10 +228,10 @@ class Chat:
     def poll(self) -> list[Message]:
         """See who else is at the session, and return what others added; raises what `Session.refresh` raises."""
         session = self.session
-        sight = poll(self.environment.store, session)
+        update = session.poll()
         if session is self.session:
-            self.holder = None if sight.holder is None or sight.holder.is_current else sight.holder
-        return sight.came
+            self.holder = None if update.holder is None or update.holder.is_current else update.holder
+        return update.messages
 
     def keep_up(self) -> list[str]:
         """Do what is due in the background, and say in sentences what did not succeed; may take a while."""

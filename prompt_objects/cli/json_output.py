@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.backups import Backup, BackupReport
     from prompt_objects.sessions.info import SessionInfo, StoreIssue, TrashedSession
     from prompt_objects.sessions.prune import Pruned
+    from prompt_objects.sessions.session import SessionChange
     from prompt_objects.sessions.store_copy import CopyResult
     from prompt_objects.sessions.undo import UndoResult
-    from prompt_objects.sessions.watch import SessionChange
     from prompt_objects.turns.turn import Reply
 
 __all__ = [
@@ -183,7 +183,7 @@ def change_fields(change: "SessionChange") -> "Iterator[dict[str, object]]":
         holder = change.holder
         fields = {"user": holder.user, "process": holder.pid, "host": holder.host, "since": timestamp(holder.since)}
         yield {"event": "begun", "holder": fields}
-    for number, message in enumerate(change.came, change.number):
+    for number, message in enumerate(change.messages, change.number):
         yield {"event": "message", "number": number, "message": message}
     if change.is_new_holder and not change.holder:
         yield {"event": "ended"}

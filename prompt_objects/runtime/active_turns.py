@@ -12,7 +12,7 @@ from prompt_objects.utils.time import now, timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
-    from prompt_objects.sessions.steering import SteeringQueue
+    from prompt_objects.sessions.workspace import SteeringQueue
 
 __all__ = [
     "ActiveTurn",

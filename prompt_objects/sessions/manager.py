@@ -1,23 +1,28 @@
-"""SessionManager: how a person, or a program, gets at sessions by their names."""
+"""`SessionManager`: sessions by their names or ids, and which of them is current."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from prompt_objects.errors import Busy, Conflict, Damaged, NameTaken, NotFound, UsageError
-from prompt_objects.message import Message
+from prompt_objects.errors import Busy, Damaged, NameTaken, NotFound, UsageError
+from prompt_objects.message import Message, calls_of
 from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, TrashedSession, new_id
-from prompt_objects.sessions.lookup import resolve_key
-from prompt_objects.sessions.names import is_id, unique_name, valid_name, with_suffix
+from prompt_objects.sessions.names import is_id, resolve_key, unique_name, valid_name, with_suffix
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.tree import descendants
-from prompt_objects.sessions.undo import Operation, UndoEntry, UndoJournal, UndoResult, copy_to_trash, undo_last
+from prompt_objects.sessions.undo import (
+    UndoEntry,
+    UndoJournal,
+    UndoResult,
+    check_count,
+    truncate_undoably,
+    undo_last,
+)
 from prompt_objects.sessions.workspace import copied_workspace, exists, remove_session_files, workspace_of
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.text import did_you_mean, pluralize
+from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import now, timestamp
 
 __all__ = [
@@ -28,21 +33,19 @@ Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
 TrashList: TypeAlias = list[TrashedSession]
 Templates: TypeAlias = Mapping[str, Sequence[Message]]
 _DEFAULT = "Default"
-_FEWEST_ASKED = 32
+_MIN_LIMIT = 32
 
 
 class SessionManager:
-    """The sessions of one prompt object, or, without `po_name`, of all.
+    """The sessions of one prompt object, or of all if `po_name` is None; with `user_id`, of that user only.
 
-    With `user_id`, those of that user only. `last_used` remembers which one is current and `journal` what can be
-    undone, by default only while this lives; `data_dir` is where what belongs to a session is besides its messages;
-    `templates` returns beginnings that a session may be made from.
-    A key is an id, the beginning of one (4 characters or more), or a name; methods that take one raise `NotFound`,
-    and `Ambiguous` where several sessions answer to it. Methods that take a name raise `InvalidName` and
-    `NameTaken`. Whatever writes may raise `StoreError`.
+    `last_used` and `journal` are in memory by default; `data_dir` holds workspaces, traces and logs; `templates`
+    returns opening messages by name. A key is an id, the beginning of one (at least 4 characters) or a name; methods
+    with a key raise `NotFound` and `Ambiguous`, methods with a name `InvalidName` and `NameTaken`, and methods that
+    write `StoreError`.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
+    def __init__(  # noqa: PLR0913 - all but the first two are keyword arguments
         self,
         store: Store,
         po_name: str | None = None,
@@ -76,25 +79,32 @@ class SessionManager:
     # Finding
 
     def get(self, key: str) -> Session:
-        """Return a session by its id, its name, the beginning of its id, or its name in other capitals."""
-        return Session(self.store, self.store.load(self._find(key).id))
+        """Return the session with this key."""
+        record = self._load_by_id(key)
+        return Session(self.store, record or self.store.load(self._resolve(key).id))
 
     def current(self) -> Session:
-        """Return the session that was last used; where there is none, "Default" is made."""
+        """Return the session used last; without one the latest, without any a new one called "Default"."""
         po_name = self._object()
         last = self.last_used.last_session(po_name)
-        session = self._load_if_there(last) if last else None
-        session = session or self._newest(po_name) or self._default(po_name)
+        record = (self._load_by_id(last) if last else None) or self._latest(po_name)
+        session = Session(self.store, record) if record else self._default(po_name)
         self.last_used.use_session(po_name, session.id)
         return session
 
-    def _newest(self, po_name: str) -> Session | None:
+    def _latest(self, po_name: str) -> SessionRecord | None:
         manager = self.for_object(po_name)
-        for limit in (1, None):  # all of them only where the newest cannot be opened
-            loaded = (self._load_if_there(info.id) for info in manager.list(limit=limit, include_children=False))
-            if session := next(filter(None, loaded), None):
-                return session
+        for limit in (1, None):  # list all only if the latest cannot be loaded
+            loaded = (self._load_by_id(info.id) for info in manager.list(limit=limit, include_children=False))
+            if record := next(filter(None, loaded), None):
+                return record
         return None
+
+    def _default(self, po_name: str) -> Session:
+        try:
+            return Session(self.store, self.store.create(self._new_info(_DEFAULT, po_name), {}))
+        except NameTaken:  # by another process, or by a session that a call started
+            return self.for_object(po_name).get(_DEFAULT)
 
     def switch(self, key: str) -> Session:
         """Make a session the current one of its prompt object."""
@@ -103,18 +113,37 @@ class SessionManager:
         return session
 
     def open_file(self, path: Path) -> Session:
-        """Return the session whose file this is. Raises `UsageError` for a file that is not in the store."""
+        """Return the session in a file. Raises `UsageError` if the file is not in the store."""
         session_id = self.store.locate(path)
         if session_id is None:
             raise UsageError(
                 f"{path} is not a session file of this environment.",
-                hint="Session files are those in its data folder, under sessions/.",
+                hint="Session files are in its data folder, under sessions/.",
             )
         return self.get(session_id)
 
-    # Making and changing
+    def list(self, *, limit: int | None = None, include_children: bool = True) -> Infos:
+        """Return the sessions, last changed first, without reading histories.
 
-    def create(  # noqa: PLR0913 - all but the name are given by their own names
+        Children are the sessions that calls of prompt objects started.
+        """
+        asked = limit and max(limit, _MIN_LIMIT)
+        while True:  # ask for more and more: sessions of others may be among them
+            found = self.store.sessions(limit=asked)
+            infos = [info for info in found if self._is_ours(info) and (include_children or info.parent is None)]
+            if asked is None or len(infos) >= (limit or 0) or len(found) < asked:
+                return infos[:limit]
+            asked *= 2
+
+    def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002 - the word that users know
+        """Return a session as text. Raises `UsageError` for an unknown format."""
+        from prompt_objects.sessions.formats import find_format
+
+        return find_format(format).export(self.get(key))
+
+    # Creating and changing
+
+    def create(  # noqa: PLR0913 - all but the name are keyword arguments
         self,
         name: str | None = None,
         *,
@@ -124,76 +153,86 @@ class SessionManager:
         parent: ParentCall | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Session:
-        """Begin a session; without a name it is called "Session 2" or the like.
+        """Create a session; without a name it is called "Session 2" or similar.
 
-        A name that is taken gets a number where `numbered` allows it. A manager of all sessions has to be told of
-        which prompt object. Raises `UsageError` for a template that there is not.
+        With `numbered`, a name that is taken gets a number. A manager of all sessions needs `po_name`. Raises
+        `UsageError` for an unknown template.
         """
         po_name = self._object(po_name)
         messages = self._template(template)
         if name is None:
             name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
-        info = self._begun(valid_name(name), po_name, parent)
+        info = self._new_info(valid_name(name), po_name, parent)
         return Session(self.store, self.store.create(info, dict(metadata or {}), messages, unique_name=numbered))
 
     def draft(self, name: str, *, parent: ParentCall | None = None) -> Session:
-        """Return a session that is made with its first message, and not at all if none comes.
-
-        A name that is taken gets a number then.
-        """
-        return Session(
-            self.store, SessionRecord(self._begun(valid_name(name), self._object(), parent), {}), is_draft=True
-        )
+        """Return a session that is saved with its first message; a name that is taken gets a number then."""
+        info = self._new_info(valid_name(name), self._object(), parent)
+        return Session(self.store, SessionRecord(info, {}), is_draft=True)
 
     def rename(self, key: str, new_name: str) -> Session:
-        """Give a session another name."""
+        """Change the name of a session."""
         info, name = self._find(key), valid_name(new_name)
         if name == info.name:
-            return Session(self.store, self.store.load(info.id))
-        with self.journal.recording(_deed("rename", info)):
+            return self.get(info.id)
+        with self.journal.recording(UndoEntry.of("rename", info)):
             return Session(self.store, self.store.update(info.id, name=name))
 
     def duplicate(self, key: str, new_name: str | None = None) -> Session:
-        """Copy a session, messages and metadata, under a new name: "Default copy" if none is given."""
+        """Copy a session, messages and metadata, named "Default copy" by default."""
         source = self.get(key)
         return self._copy(source, source.message_count, new_name, "copy", source.metadata)
 
     def branch(self, key: str, at: int | None = None, new_name: str | None = None) -> Session:
-        """Begin a session with the first `at` messages of another one, or all: "Default branch" if no name is given.
+        """Create a session from the first `at` messages of another, by default all; its default name is "… branch".
 
-        Its metadata says `branched_from` which `session`, and `at` how many messages. Raises `UsageError` where
-        there are fewer.
+        Its metadata has `branched_from` with the id of the other `session` and `at`. Raises `UsageError` if the
+        session has fewer messages.
         """
         source = self.get(key)
-        at = source.message_count if at is None else _within(at, source.info)
+        at = source.message_count if at is None else at
+        check_count(at, source.info)
         origin = {"session": source.id, "at": at}
         return self._copy(source, at, new_name, "branch", {**source.metadata, "branched_from": origin})
 
+    def branch_before_pending(self, session: Session) -> Session:
+        """Branch a session before the user message that a turn is answering now, or at its end if there is none."""
+        session.refresh()
+        at = session.message_count
+        last = session.tail(1)
+        if last and (last[0].get("role") != "assistant" or calls_of(last[0])):
+            at = max((n for n, message in enumerate(session.history) if message.get("role") == "user"), default=at)
+        return self.branch(session.id, at)
+
     def clear(self, key: str) -> Session:
-        """Drop all messages of a session, which `undo` brings back; see `truncate`."""
-        return self._cut("clear", key, 0)
+        """Remove all messages of a session; `undo` brings them back. Raises `Busy` if a turn is running in it."""
+        return self._truncate("clear", key, 0)
 
     def truncate(self, key: str, count: int) -> Session:
-        """Keep the first `count` messages of a session; a copy of it as it was goes into the trash.
+        """Keep the first `count` messages of a session; `undo` brings the others back.
 
-        Raises `UsageError` where it has fewer, and `Busy` while a turn is going on in it.
+        Raises `UsageError` if it has fewer messages, and `Busy` if a turn is running in it.
         """
-        return self._cut("truncate", key, count)
+        return self._truncate("truncate", key, count)
+
+    def _truncate(self, operation: Any, key: str, count: int) -> Session:
+        session_id = self._find(key).id
+        record = truncate_undoably(
+            self.store, self.journal, session_id, count, operation=operation, user_id=self.user_id
+        )
+        return Session(self.store, record)
 
     def archive(self, key: str) -> Session:
-        """Keep a session compressed until its next message; it is listed, read and exported as before."""
+        """Store a session compressed until its next message; it is listed, read and exported as before."""
         return Session(self.store, self.store.archive(self._find(key).id))
 
-    # The trash
+    # Trash and undo
 
     def delete(self, key: str) -> SessionInfo:
-        """Move a session, and all that its calls started, to the trash; return what it was.
-
-        `restore` and `undo` bring all of them back.
-        """
+        """Move a session and its descendants to the trash; `restore` and `undo` bring all of them back."""
         info = self._find(key)
         others = tuple(child.id for child in descendants(info.id, self.store.sessions()))
-        with self.journal.recording(_deed("delete", info, others=others)):
+        with self.journal.recording(UndoEntry.of("delete", info, others=others)):
             self.store.delete(info.id)
         for child in others:
             with suppress(NotFound):
@@ -201,11 +240,11 @@ class SessionManager:
         return info
 
     def trash(self) -> TrashList:
-        """Return the deleted sessions, the last deleted first."""
+        """Return the deleted sessions, last deleted first."""
         return [entry for entry in self.store.trash() if self._is_ours(entry.info)]
 
     def find_trashed(self, key: str | None = None) -> TrashedSession:
-        """Return the deleted session that a key means; without one the last deleted, or that with which it went."""
+        """Return the deleted session with this key, by default the one deleted last, or its topmost parent there."""
         ours = self.trash()
         if not ours:
             raise NotFound("The trash is empty.")
@@ -218,9 +257,9 @@ class SessionManager:
         return found
 
     def restore(self, key: str | None = None) -> Session:
-        """Bring a session back, the last deleted without a key; its name may have got a number, if it was taken.
+        """Restore a session from the trash, by default the one deleted last; a name that is taken gets a number.
 
-        What its calls had started comes along, unless it was deleted before.
+        Descendants that were deleted with it, or later, are restored too.
         """
         found = self.find_trashed(key)
         trash = {entry.info.id: entry for entry in self.store.trash()}
@@ -232,63 +271,37 @@ class SessionManager:
         return Session(self.store, record)
 
     def purge(self, key: str | None = None) -> Infos:
-        """Remove a session from the trash for good, with what its calls had started, or all; return what is gone.
+        """Remove a session and its descendants, or all, from the trash for good; return the removed sessions.
 
-        Raises `Busy`, and nothing is removed, where somebody is at one of them: what is answered there would be lost.
+        Raises `Busy`, and removes nothing, if one of them is in use: the running turn could not save its messages.
         """
         trash = [entry.info for entry in self.store.trash()]
         ours = [info for info in trash if self._is_ours(info)]
         roots = ours if key is None else [self.find_trashed(key).info]
-        doomed = {info.id: info for root in roots for info in (root, *descendants(root.id, trash))}
-        for info in doomed.values():
+        targets = {info.id: info for root in roots for info in (root, *descendants(root.id, trash))}
+        for info in targets.values():
             if holder := self.store.holder(info.id):
-                told = f"{info.name} cannot be purged: it is in use by {holder}."
-                raise Busy(told, holder=holder, hint="Purge it when that one is done.")
-        gone = []
-        for info in reversed(doomed.values()):  # what is left, should this be interrupted, has its parent still
+                problem = f"{info.name} cannot be purged: it is in use by {holder}."
+                raise Busy(problem, holder=holder, hint="Try again when it is free.")
+        removed = []
+        for info in reversed(targets.values()):  # children first: if interrupted, the rest has its parent
             with suppress(NotFound):
                 self.store.purge(info.id)
                 if self.data_dir and not exists(self.store, info.id):
                     remove_session_files(self.data_dir, info.id)
-                gone.append(info)
-        return gone[::-1]
+                removed.append(info)
+        return removed[::-1]
 
     def undo(self) -> UndoResult:
-        """Undo what was renamed, cleared, truncated or deleted last; undoing cannot be undone itself.
-
-        Raises `NotFound` where there is nothing to undo, and what `undo_last` raises.
-        """
+        """Undo the last rename, clear, truncate or delete, but no undo. Raises the errors of `undo_last`."""
         return undo_last(self.store, self.journal, po_name=self.po_name, user_id=self.user_id)
 
-    # Reading
-
-    def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002  # the word that people use
-        """Write a session as one text. Raises `UsageError` for a format that there is not."""
-        from prompt_objects.sessions.formats import find_format
-
-        return find_format(format).export(self.get(key))
-
-    # Listing
-
-    def list(self, *, limit: int | None = None, include_children: bool = True) -> Infos:
-        """Return what is known of the sessions, the last changed first; opens no history.
-
-        Children are the sessions that a prompt object's call started.
-        """
-        asked = limit and max(limit, _FEWEST_ASKED)
-        while True:  # more and more, as others' may be among them
-            found = self.store.sessions(limit=asked)
-            infos = [info for info in found if self._is_ours(info) and (include_children or info.parent is None)]
-            if asked is None or len(infos) >= (limit or 0) or len(found) < asked:
-                return infos[:limit]
-            asked *= 2
-
-    # Inside
+    # Helpers
 
     def _object(self, po_name: str | None = None) -> str:
         found = po_name or self.po_name or self.last_used.last_object()
         if found is None:
-            raise UsageError("It is not clear which prompt object is meant.", hint="Give its name, po_name=….")
+            raise UsageError("No prompt object was given.", hint="Give its name, po_name=….")
         if self.po_name not in (None, found):
             raise UsageError(f"These are the sessions of {self.po_name}; {found} has its own.")
         return found
@@ -300,38 +313,35 @@ class SessionManager:
         return [info for info in self.store.sessions() if self._is_ours(info) and po_name in (None, info.po_name)]
 
     def _find(self, key: str) -> SessionInfo:
-        key = key.strip()
-        session = self._load_if_there(key.lower())
-        where = f"of {self.po_name}" if self.po_name else "here"
-        return session.info if session else resolve_key(key, self.list(), where)
+        record = self._load_by_id(key)
+        return record.info if record else self._resolve(key)
 
-    def _load_if_there(self, session_id: str) -> Session | None:
+    def _load_by_id(self, key: str) -> SessionRecord | None:
+        session_id = key.strip().lower()
         if not is_id(session_id):
             return None
         try:
-            session = Session(self.store, self.store.load(session_id))
-        except (NotFound, Damaged):  # a damaged one is no reason to be locked out of the others
+            record = self.store.load(session_id)
+        except (NotFound, Damaged):  # a damaged session must not block the others
             return None
-        return session if self._is_ours(session.info) else None
+        return record if self._is_ours(record.info) else None
 
-    def _default(self, po_name: str) -> Session:
-        try:
-            return Session(self.store, self.store.create(self._begun(_DEFAULT, po_name, None), {}))
-        except NameTaken:  # another process was quicker, or only sessions of calls were there
-            return self.for_object(po_name).get(_DEFAULT)
+    def _resolve(self, key: str) -> SessionInfo:
+        return resolve_key(key.strip(), self.list(), f"of {self.po_name}" if self.po_name else "here")
 
     def _template(self, name: str | None) -> Sequence[Message]:
         if name is None:
             return []
         templates = self._templates()
         if name not in templates:
-            nearest = did_you_mean(name, templates)
-            there = ", ".join(templates) or "none"
-            raise UsageError(f"There is no template {name!r}.", hint=nearest or f"There are: {there}.")
+            known = ", ".join(templates) or "none"
+            raise UsageError(
+                f"There is no template {name!r}.", hint=did_you_mean(name, templates) or f"Templates: {known}."
+            )
         moment = timestamp()
         return [{**message, "at": moment} for message in templates[name]]
 
-    def _begun(self, name: str, po_name: str, parent: ParentCall | None) -> SessionInfo:
+    def _new_info(self, name: str, po_name: str, parent: ParentCall | None = None) -> SessionInfo:
         moment = now()
         return SessionInfo(
             id=new_id(),
@@ -345,61 +355,18 @@ class SessionManager:
         )
 
     def _copy(
-        self, source: Session, count: int, name: str | None, addition: str, metadata: Mapping[str, Any]
+        self, source: Session, count: int, name: str | None, suffix: str, metadata: Mapping[str, Any]
     ) -> Session:
         if name is None:
-            name = unique_name(
-                with_suffix(source.name, addition), {info.name for info in self._infos(source.po_name)}
-            )
-        info = self._begun(valid_name(name), source.po_name, None)
+            taken = {info.name for info in self._infos(source.po_name)}
+            name = unique_name(with_suffix(source.name, suffix), taken)
+        info = self._new_info(valid_name(name), source.po_name)
         with self._workspace_for(info, source):
             return Session(self.store, self.store.create(info, dict(metadata), source.page(0, count)))
 
     def _workspace_for(self, info: SessionInfo, source: Session) -> AbstractContextManager[None]:
-        """Have a copy of what belongs to the conversation there, unless the session is not made after all."""
+        """Copy the workspace of `source` for a new session; the copy is removed if the block fails."""
         if self.data_dir is None:
             return nullcontext()
         folder = self.data_dir / "workspace"
         return copied_workspace(workspace_of(source.info, self.store, folder), folder / info.id)
-
-    def _cut(self, operation: Operation, key: str, count: int) -> Session:
-        session_id = self._find(key).id
-        lease = self.store.lease(session_id, ProcessInfo.current(self.user_id))
-        try:
-            record = self.store.load(session_id)
-            if _within(count, record.info) == record.info.message_count:
-                return Session(self.store, record)
-            deed = _deed(operation, record.info, kept=count, copy=new_id())
-            with self.journal.recording(deed):
-                messages = self.store.read(session_id, 0, record.info.message_count)
-                copy_to_trash(self.store, record, messages, copy_id=deed.copy, kept=count)
-                try:
-                    cut = self.store.truncate(session_id, count, expected=record.info.message_count)
-                except Conflict:
-                    self.store.purge(deed.copy)
-                    raise
-                return Session(self.store, cut)
-        finally:
-            lease.release()
-
-
-def _deed(operation: Operation, info: SessionInfo, **more: Any) -> UndoEntry:
-    return UndoEntry(
-        operation=operation,
-        session=info.id,
-        name=info.name,
-        po_name=info.po_name,
-        user_id=info.user_id,
-        at=now(),
-        **more,
-    )
-
-
-def _within(number: int, info: SessionInfo) -> int:
-    """Return a number of first messages, if the session has so many."""
-    if 0 <= number <= info.message_count:
-        return number
-    raise UsageError(
-        f"{info.name!r} cannot be cut at {number:,}: it has {pluralize(info.message_count, 'message')}.",
-        hint=f"Give a number from 0 to {info.message_count}.",
-    )

@@ -1,91 +1,93 @@
-"""What a session may be called."""
+"""Names of sessions: which are valid, how a free one is found, and which session a key refers to."""
 
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
 
-from prompt_objects.errors import InvalidName
+from prompt_objects.errors import Ambiguous, InvalidName, NotFound
+from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.utils.text import did_you_mean, pluralize, time_ago
 
 __all__ = [
-    "LONGEST_NAME",
+    "MAX_NAME_LENGTH",
     "is_id",
     "numbering_stem",
     "recovered_name",
+    "resolve_key",
     "sanitized_name",
     "unique_name",
     "valid_name",
     "with_suffix",
 ]
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_MOST_DIGITS = 9
-_NUMBERED = re.compile(rf"(.*\S) (\d{{1,{_MOST_DIGITS}}})")
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # what cannot be seen, or bends how its neighbours are shown
+_MAX_DIGITS = 9
+_NUMBERED = re.compile(rf"(.*\S) (\d{{1,{_MAX_DIGITS}}})")
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # Unicode categories; some also reorder the text around them
+_MIN_PREFIX = 4
+_SHORT_ID = 8
 
 
 def is_id(text: str) -> bool:
-    """Say whether this is a whole id, as we write them."""
+    """Return whether this is a complete id, in lower case."""
     return _UUID.fullmatch(text) is not None
 
 
 def valid_name(name: str) -> str:
-    """Return the name as it is kept: trimmed, and composed (NFC). Raises `InvalidName`."""
-    kept = unicodedata.normalize("NFC", name.strip())
-    if not kept:
+    """Return the name as it is stored: stripped and in NFC. Raises `InvalidName`."""
+    stored = unicodedata.normalize("NFC", name.strip())
+    if not stored:
         raise InvalidName("A session's name cannot be empty.")
-    unseen = next(filter(_is_unseen, kept), None)
-    if unseen is not None:
+    invisible = next(filter(_is_invisible, stored), None)
+    if invisible is not None:
         raise InvalidName(
-            f"A session's name cannot hold the character U+{ord(unseen):04X}.",
-            hint="Use one line of characters that can be seen.",
+            f"A session's name cannot contain the character U+{ord(invisible):04X}.",
+            hint="Use one line of visible characters.",
         )
-    if len(kept) > LONGEST_NAME:
-        raise InvalidName(f"A session's name has at most {LONGEST_NAME} characters; this has {len(kept)}.")
-    if is_id(kept.lower()):
+    if len(stored) > MAX_NAME_LENGTH:
+        raise InvalidName(f"A session's name has at most {MAX_NAME_LENGTH} characters; this has {len(stored)}.")
+    if is_id(stored.lower()):
         raise InvalidName("A session's name cannot look like an id.", hint="Add a word to it.")
-    return kept
+    return stored
 
 
-def sanitized_name(name: str, begun: datetime) -> str:
-    """Return a name that is valid, and as near to this one as can be; where nothing can be, one by the time."""
+def sanitized_name(name: str, created_at: datetime) -> str:
+    """Return the valid name nearest to this one, or `recovered_name` if there is none."""
     composed = unicodedata.normalize("NFC", name)
-    seen = " ".join("".join(" " if _is_unseen(c) else c for c in composed).split())
+    visible = " ".join("".join(" " if _is_invisible(c) else c for c in composed).split())
     with suppress(InvalidName):
-        return valid_name(seen[:LONGEST_NAME])
-    return recovered_name(begun)
+        return valid_name(visible[:MAX_NAME_LENGTH])
+    return recovered_name(created_at)
 
 
-def _is_unseen(character: str) -> bool:
-    return unicodedata.category(character) in _UNSEEN or not character.isprintable()
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in _INVISIBLE or not character.isprintable()
 
 
-def with_suffix(name: str, addition: str, *, room: int = 0) -> str:
-    """Return a name with a few more words behind it; what is too long for both is cut off the name.
-
-    Behind them is `room` for so many characters more.
-    """
-    return f"{name[: LONGEST_NAME - len(addition) - 1 - room].rstrip()} {addition}"
+def with_suffix(name: str, suffix: str, *, reserve: int = 0) -> str:
+    """Return a name followed by more words, shortened so that `reserve` more characters fit."""
+    return f"{name[: MAX_NAME_LENGTH - len(suffix) - 1 - reserve].rstrip()} {suffix}"
 
 
 def unique_name(name: str, taken: Container[str]) -> str:
-    """Return the name itself if it is free, or else with the lowest number from 2 on: "API notes 2"."""
+    """Return the name if it is free, or else with the lowest free number from 2 on: "API notes 2"."""
     if name not in taken:
         return name
     stem = _stem(name)
     for number in count(2):
-        candidate = f"{stem[: LONGEST_NAME - len(f' {number}')].rstrip()} {number}"
+        candidate = f"{stem[: MAX_NAME_LENGTH - len(f' {number}')].rstrip()} {number}"
         if candidate not in taken:
             return candidate
     raise AssertionError("there are more numbers than names")
 
 
 def numbering_stem(name: str) -> str:
-    """Return what all that `free_name` may make of a name begins with, as the name itself does."""
-    return _stem(name)[: LONGEST_NAME - _MOST_DIGITS - 1].rstrip()
+    """Return the common prefix of a name and of every name that `unique_name` may return for it."""
+    return _stem(name)[: MAX_NAME_LENGTH - _MAX_DIGITS - 1].rstrip()
 
 
 def _stem(name: str) -> str:
@@ -93,6 +95,45 @@ def _stem(name: str) -> str:
     return numbered[1] if numbered else name
 
 
-def recovered_name(begun: datetime) -> str:
-    """Return what a session is called of which nothing but the time of its beginning is known."""
-    return f"Recovered {begun:%Y-%m-%d %H:%M}"
+def recovered_name(created_at: datetime) -> str:
+    """Return a name for a session of which only the creation time is known."""
+    return f"Recovered {created_at:%Y-%m-%d %H:%M}"
+
+
+def resolve_key(key: str, infos: Sequence[SessionInfo], where: str) -> SessionInfo:
+    """Return the one session that a key refers to: by name or id, prefix of an id, or name in another case.
+
+    Raises `NotFound`, which says `where` it was searched, and `Ambiguous`.
+    """
+    folded = key.casefold()
+    is_prefix = len(key) >= _MIN_PREFIX
+    for found in (
+        [info for info in infos if key in (info.name, info.id)],
+        [info for info in infos if is_prefix and info.id.startswith(key.lower())],
+        [info for info in infos if info.name.casefold() == folded],
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            candidates = [_described(info, _short_id(info, infos)) for info in found]
+            raise Ambiguous(
+                f"{key!r} matches {len(found)} sessions.",
+                candidates=candidates,
+                hint="Use the beginning of an id:\n" + "\n".join(candidates[:10]),
+            )
+    nearest = did_you_mean(key, (info.name for info in infos))
+    raise NotFound(f"There is no session {key!r} {where}.", hint=nearest)
+
+
+def _short_id(info: SessionInfo, infos: Sequence[SessionInfo]) -> str:
+    """Return the shortest unique prefix of an id, of at least 8 characters."""
+    others = [other.id for other in infos if other.id != info.id]
+    length = _SHORT_ID
+    while any(other.startswith(info.id[:length]) for other in others):
+        length += 1
+    return info.id[:length]
+
+
+def _described(info: SessionInfo, short_id: str) -> str:
+    messages = pluralize(info.message_count, "message")
+    return f"{short_id} {info.name} of {info.po_name}, {messages}, {time_ago(info.updated_at)}"

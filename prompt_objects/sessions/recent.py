@@ -1,8 +1,4 @@
-"""Which object and which sessions were used last, so that the next start goes on there.
-
-A convenience: a file that cannot be read counts as empty, and one that cannot be written is left. Within one
-process what was said last counts, whatever other windows do meanwhile.
-"""
+"""The prompt object and the sessions used last, so that the next start continues there."""
 
 import json
 from contextlib import suppress
@@ -10,13 +6,19 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from prompt_objects.utils.filesystem import make_folder, replace_file
+
 __all__ = [
     "RecentSessions",
 ]
 
 
 class RecentSessions:
-    """What was used last, kept in a file, or, without one, for as long as this lives."""
+    """The prompt object and the sessions used last, in a file, or in memory if there is no `path`.
+
+    This is a convenience: a file that cannot be read counts as empty, and errors when writing are ignored. Within a
+    process its own last use counts, not that of other windows.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -25,31 +27,31 @@ class RecentSessions:
         self._sessions: dict[str, str] = {}
 
     def last_object(self) -> str | None:
-        """Return the name of the prompt object that was used last; None where that is not known."""
+        """Return the name of the prompt object used last; None if it is not known."""
         with self._lock:
-            return self._object or self._kept()[0]
+            return self._object or self._read()[0]
 
     def last_session(self, po_name: str) -> str | None:
-        """Return the id of the session of that prompt object that was used last; None where not known."""
+        """Return the id of the session of a prompt object used last; None if it is not known."""
         with self._lock:
-            if po_name not in self._sessions and (kept := self._kept()[1].get(po_name)):
-                self._sessions[po_name] = kept
+            if po_name not in self._sessions and (session_id := self._read()[1].get(po_name)):
+                self._sessions[po_name] = session_id
             return self._sessions.get(po_name)
 
     def use_object(self, name: str) -> None:
-        """Note that this prompt object is the one in use."""
+        """Remember a prompt object as the one used last."""
         with self._lock:
             self._object = name
-            self._keep()
+            self._write()
 
     def use_session(self, po_name: str, session_id: str) -> None:
-        """Note that this session is the one in use of that prompt object."""
+        """Remember a session as the one of its prompt object used last."""
         with self._lock:
             if self._sessions.get(po_name) != session_id:
                 self._sessions[po_name] = session_id
-                self._keep()
+                self._write()
 
-    def _kept(self) -> tuple[str | None, dict[str, str]]:
+    def _read(self) -> tuple[str | None, dict[str, str]]:
         state: Any = None
         if self._path:
             with suppress(OSError, ValueError, RecursionError):
@@ -58,15 +60,12 @@ class RecentSessions:
             return None, {}
         name, sessions = state.get("object"), state.get("sessions")
         pairs = sessions.items() if isinstance(sessions, dict) else ()
-        kept = {po_name: key for po_name, key in pairs if isinstance(key, str)}
-        return (name if isinstance(name, str) else None), kept
+        return (name if isinstance(name, str) else None), {po: key for po, key in pairs if isinstance(key, str)}
 
-    def _keep(self) -> None:
+    def _write(self) -> None:
         if self._path is None:
             return
-        from prompt_objects.utils.filesystem import make_folder, replace_file
-
-        name, sessions = self._kept()
+        name, sessions = self._read()
         state = {"object": self._object or name, "sessions": {**sessions, **self._sessions}}
         with suppress(OSError):
             make_folder(self._path.parent)

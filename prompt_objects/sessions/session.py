@@ -1,24 +1,36 @@
-"""A session: one conversation of one prompt object, to be read and added to."""
+"""`Session`: one conversation of one prompt object, for reading, appending and following."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import datetime
 from threading import RLock
 from types import MappingProxyType
 from typing import Any, overload
 
+from msgspec import Struct
+
 from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.base import Store
+from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import timestamp
 
 __all__ = [
     "Session",
+    "SessionChange",
+    "SessionUpdate",
+    "follow",
+    "poll_forever",
 ]
+
+POLL_SECONDS = 0.25
+_SHOWN_FIRST = 10
 
 
 class History(Sequence[Message]):
-    """The messages of a session, to be read and not written; it grows when the session does."""
+    """A read-only view of a session's messages; it grows with the session."""
 
     def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
@@ -36,17 +48,24 @@ class History(Sequence[Message]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it grows
+    __hash__ = None  # type: ignore[assignment]  # it is mutable
 
     def __repr__(self) -> str:
         return f"History({self._messages!r})"
 
 
-class Session:
-    """A live handle on one session; several may be open on the same one, and threads may share one.
+class SessionUpdate(Struct, frozen=True):
+    """The messages that other writers added since the last poll, and the process that holds the session."""
 
-    What it shows is the session as it was when it was opened, plus what was appended or refreshed here. A draft is
-    in the store from its first message on; its name may get a number then.
+    messages: list[Message]
+    holder: ProcessInfo | None
+
+
+class Session:
+    """A handle on one session. Several may be open on the same session, and threads may share one.
+
+    It shows the session as it was when it was opened, plus everything appended or refreshed here. A draft is saved
+    with its first message; its name may get a number then.
     """
 
     def __init__(self, store: Store, record: SessionRecord, *, is_draft: bool = False) -> None:
@@ -58,61 +77,61 @@ class Session:
 
     @property
     def info(self) -> SessionInfo:
-        """All that is known without the history."""
+        """Everything that is known without reading the history."""
         return self._record.info
 
     @property
     def id(self) -> str:
-        """A UUIDv7, the same for ever."""
-        return self.info.id
+        """A UUIDv7; it never changes."""
+        return self._record.info.id
 
     @property
     def name(self) -> str:
-        """Unique among the sessions of its prompt object."""
-        return self.info.name
+        """The name, unique among the sessions of its prompt object."""
+        return self._record.info.name
 
     @property
     def po_name(self) -> str:
-        """The prompt object that it is a conversation with."""
-        return self.info.po_name
+        """The name of the prompt object."""
+        return self._record.info.po_name
 
     @property
     def user_id(self) -> str | None:
-        """Whose it is, where an environment has several users."""
-        return self.info.user_id
+        """The user it belongs to, in an environment with several users."""
+        return self._record.info.user_id
 
     @property
     def parent(self) -> ParentCall | None:
-        """The call that started it; None where a person did."""
-        return self.info.parent
+        """The call that started the session; None if the user did."""
+        return self._record.info.parent
 
     @property
     def created_at(self) -> datetime:
-        """When it was made, in UTC."""
-        return self.info.created_at
+        """The time of creation, in UTC."""
+        return self._record.info.created_at
 
     @property
     def updated_at(self) -> datetime:
-        """When the last message came, in UTC; when it was made, where none has."""
-        return self.info.updated_at
+        """The time of the last message, or of creation if there is none, in UTC."""
+        return self._record.info.updated_at
 
     @property
     def message_count(self) -> int:
-        """The length of the history."""
-        return self.info.message_count
+        """The number of messages."""
+        return self._record.info.message_count
 
     @property
     def is_draft(self) -> bool:
-        """Whether it is still to be made, with its first message."""
+        """Whether the session is not saved yet."""
         return self._is_draft
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What else was noted about it; changed by `set_metadata`."""
+        """A read-only view of the metadata; change it with `set_metadata`."""
         return MappingProxyType(self._record.metadata)
 
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """Replace the metadata, durably. Raises what `append` raises, but for `Conflict`."""
+        """Replace the metadata, durably. Raises the errors of `append`, except `Conflict`."""
         with self._lock:
             changed = dict(metadata)
             if not self._is_draft:
@@ -121,19 +140,19 @@ class Session:
 
     @property
     def history(self) -> Sequence[Message]:
-        """The messages, oldest first; read from the store when this is first asked for."""
+        """The messages, oldest first; they are read from the store on the first access."""
         with self._lock:
             if self._messages is None:
                 self._messages = [] if self._is_draft else self._store.read(self.id, 0, self.message_count)
             return History(self._messages)
 
     def tail(self, k: int) -> list[Message]:
-        """Return the last `k` messages (fewer where there are fewer) without reading the others."""
+        """Return the last `k` messages, or all if there are fewer, without reading the others."""
         with self._lock:
             return self.page(max(0, self.message_count - k), max(0, k))
 
     def page(self, start: int, limit: int) -> list[Message]:
-        """Return up to `limit` messages from number `start` on, which counts from 0."""
+        """Return up to `limit` messages, the first one with index `start`."""
         with self._lock:
             stop = min(start + limit, self.message_count)
             if self._messages is not None:
@@ -141,12 +160,12 @@ class Session:
             return self._store.read(self.id, start, stop) if start < stop else []
 
     def append(self, *messages: Message) -> None:
-        """Add messages, all or none of them; they are on disk when this returns.
+        """Add messages, all or none; they are on disk when this returns.
 
-        A message without `at` gets the present moment. Raises `Conflict` when another writer added some since
-        this handle last looked, `UsageError` for what JSON cannot say, `NotFound` when the session has been
-        deleted and `StoreError` when the disk refuses; nothing is written then. (Only where the disk took a message
-        and failed while it was waited for is it uncertain; `refresh` shows what became of it.)
+        A message without `at` gets the current time. Raises `Conflict` if another writer has added messages since
+        the last refresh, `UsageError` for values that JSON cannot represent, `NotFound` if the session was deleted,
+        and `StoreError` if writing fails; nothing is written then. (Only if the disk reports an error after it has
+        accepted a message, its state is unknown; `refresh` shows it.)
         """
         if not messages:
             return
@@ -166,7 +185,7 @@ class Session:
                 self._messages.extend(map(_copied, stamped))
 
     def refresh(self) -> list[Message]:
-        """Catch up with other writers; return the messages that they added since this handle last looked."""
+        """Read changes by other writers; return the messages that they added since the last refresh."""
         with self._lock:
             known = self.message_count
             try:
@@ -175,20 +194,25 @@ class Session:
                 if self._is_draft:
                     return []
                 raise
-            self._is_draft = False  # it may be there although the disk failed while its first message was waited for
+            self._is_draft = False  # saving its first message may have succeeded although the disk reported an error
             if self.message_count < known:
                 self._messages = None
-            came = self._store.read(self.id, known, self.message_count) if self.message_count > known else []
+            added = self._store.read(self.id, known, self.message_count) if self.message_count > known else []
             if self._messages is not None:
-                self._messages.extend(came)
-            return came
+                self._messages.extend(added)
+            return added
+
+    def poll(self) -> SessionUpdate:
+        """Refresh, and return the new messages with the current holder. Raises the errors of `refresh`."""
+        holder = self._store.holder(self._record.info.id)  # first: a holder that is gone has written all its messages
+        return SessionUpdate(self.refresh(), holder)
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.name!r} of {self.po_name}, {self.message_count} messages>"
 
 
 def _copied(value: Any) -> Any:
-    """Copy a JSON value through and through; `deepcopy`, which minds all that is no JSON, takes ten times as long."""
+    """Return a deep copy of a JSON value, ten times as fast as `deepcopy`."""
     if isinstance(value, dict):
         return {key: _copied(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -197,10 +221,44 @@ def _copied(value: Any) -> Any:
 
 
 def _stamped(message: Message, moment: str) -> Message:
-    given: object = message  # which may be anything, where no type checker looked
+    given: object = message  # callers without a type checker may pass anything
     if not isinstance(given, dict) or not isinstance(given.get("role"), str):
         raise UsageError(
             f"A message is a JSON object with a role, not {message!r:.80}.",
             hint='Such as {"role": "user", "content": "Hello"}.',
         )
     return message if "at" in message else {**message, "at": moment}
+
+
+class SessionChange(Struct, frozen=True):
+    """New messages, the first of which is number `number` (from 1), and the holder, if it changed."""
+
+    number: int
+    messages: Sequence[Message]
+    is_new_holder: bool
+    holder: ProcessInfo | None
+
+
+async def follow(session: Session) -> AsyncGenerator[list[Message], None]:
+    """Yield new messages of a session for as long as a process holds it."""
+    while True:
+        update = await asyncio.to_thread(session.poll)
+        if update.messages:
+            yield update.messages
+        if update.holder is None:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def poll_forever(session: Session) -> Iterator[SessionChange]:
+    """Yield the last messages of a session, then each change; this never ends by itself."""
+    last = session.tail(_SHOWN_FIRST)
+    yield SessionChange(session.message_count - len(last) + 1, last, is_new_holder=False, holder=None)
+    holder = None
+    while True:
+        update = session.poll()
+        number = session.message_count - len(update.messages) + 1
+        if update.messages or update.holder != holder:
+            yield SessionChange(number, update.messages, update.holder != holder, update.holder)
+        holder = update.holder
+        time.sleep(POLL_SECONDS)

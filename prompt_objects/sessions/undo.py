@@ -1,40 +1,41 @@
-"""Undo: a journal of the last operations on sessions, and how each of them is undone."""
+"""Undo: the journal of the last operations on sessions, and how each one is undone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, SessionFull, UsageError
-from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionRecord
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import now
 
 __all__ = [
     "Operation",
     "UndoEntry",
     "UndoJournal",
     "UndoResult",
-    "copy_to_trash",
+    "check_count",
+    "truncate_undoably",
     "undo_last",
 ]
 
 Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
-_MOST = 10
+_MAX_ENTRIES = 10
 
 
 class UndoEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something done to a session, which was called `name` before, with all that it takes to undo it."""
+    """An operation on a session named `name`, with everything needed to undo it."""
 
     operation: Operation
     session: str
@@ -42,93 +43,126 @@ class UndoEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     po_name: str
     user_id: str | None
     at: datetime
-    others: tuple[str, ...] = ()  # delete: the sessions that went with it
-    kept: int = 0  # clear, truncate: how many messages are left
-    copy: str = ""  # clear, truncate: the copy in the trash
+    others: tuple[str, ...] = ()  # delete: the descendants deleted with it
+    kept: int = 0  # clear, truncate: the number of messages that stay
+    copy: str = ""  # clear, truncate: the id of the copy in the trash
+
+    @classmethod
+    def of(cls, operation: Operation, info: SessionInfo, **details: Any) -> "UndoEntry":
+        """Return the entry of an operation that is about to change a session."""
+        name, po_name, user_id = info.name, info.po_name, info.user_id
+        return cls(
+            operation=operation, session=info.id, name=name, po_name=po_name, user_id=user_id, at=now(), **details
+        )
 
 
 class _Journal(Struct, frozen=True):
-    deeds: list[UndoEntry]
+    entries: list[UndoEntry] = msgspec.field(name="deeds")
 
 
 _DECODE = msgspec.json.Decoder(_Journal).decode
 
 
 class UndoJournal:
-    """The last ten deeds, kept in a file for all windows, or, without one, for as long as this lives.
+    """The last ten operations, in a file shared by all windows, or in memory if there is no `path`.
 
-    A file that cannot be read counts as empty, and is set aside as `.corrupt`. Raises `StoreError` where the disk
-    refuses.
+    A file that cannot be read counts as empty, and is renamed to `.corrupt`. Raises `StoreError` if writing fails.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._mutex = Lock()
-        self._deeds: list[UndoEntry] = []
+        self._entries: list[UndoEntry] = []
 
     @contextmanager
     def locked(self) -> Iterator[list[UndoEntry]]:
-        """Have the deeds to oneself, the oldest first; however this ends, the list is kept as it is then."""
+        """Lock the journal and yield its entries, oldest first; changes to the list are saved, even after errors."""
         with self._mutex:
             if self._path is None:
-                yield self._deeds
+                yield self._entries
                 return
             with disk.locked_file(self._path.with_name(f"{self._path.name}.lock")):
-                before = self._read(self._path)
-                deeds = list(before)
+                before = _read(self._path)
+                entries = list(before)
                 try:
-                    yield deeds
+                    yield entries
                 finally:
-                    if deeds != before:
-                        _write(self._path, deeds)
+                    if entries != before:
+                        _write(self._path, entries)
 
     @contextmanager
-    def recording(self, deed: UndoEntry) -> Iterator[None]:
-        """Note a deed that is about to be done here, and forget it again where it is refused."""
-        with self.locked() as deeds:
-            deeds.append(deed)
-            del deeds[:-_MOST]
+    def recording(self, entry: UndoEntry) -> Iterator[None]:
+        """Record the operation of the block, before it runs; remove the entry if the operation is rejected."""
+        with self.locked() as entries:
+            entries.append(entry)
+            del entries[:-_MAX_ENTRIES]
         try:
             yield
         except (Conflict, NameTaken, NotFound, UsageError):
-            with self.locked() as deeds, suppress(ValueError):
-                deeds.remove(deed)
+            with self.locked() as entries, suppress(ValueError):
+                entries.remove(entry)
             raise
 
-    def _read(self, path: Path) -> list[UndoEntry]:
-        try:
-            return _DECODE(disk.read_file(path)).deeds
-        except FileNotFoundError:
-            return []
-        except (OSError, msgspec.DecodeError, RecursionError):
-            with suppress(OSError):
-                path.replace(path.with_name(f"{path.name}.corrupt"))
-            return []
 
-
-def _write(path: Path, deeds: list[UndoEntry]) -> None:
+def _read(path: Path) -> list[UndoEntry]:
     try:
-        disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(deeds)), indent=1)])
+        return _DECODE(disk.read_file(path)).entries
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.DecodeError, RecursionError):
+        with suppress(OSError):
+            path.replace(path.with_name(f"{path.name}.corrupt"))
+        return []
+
+
+def _write(path: Path, entries: list[UndoEntry]) -> None:
+    try:
+        disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(entries)), indent=1)])
     except OSError as error:
         raise disk.store_error("written", path, error) from error
 
 
-def copy_to_trash(
-    store: Store, record: SessionRecord, messages: Sequence[Message], *, copy_id: str, kept: int
+def check_count(count: int, info: SessionInfo) -> None:
+    """Raise `UsageError` if a session has fewer than `count` messages."""
+    if not 0 <= count <= info.message_count:
+        raise UsageError(
+            f"{info.name!r} cannot be cut at {count:,}: it has {pluralize(info.message_count, 'message')}.",
+            hint=f"Give a number from 0 to {info.message_count}.",
+        )
+
+
+def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
+    store: Store, journal: UndoJournal, session_id: str, count: int, *, operation: Operation, user_id: str | None
 ) -> SessionRecord:
-    """Put a copy of a session into the trash, as it is before all but its first `kept` messages are dropped."""
-    name = with_suffix(record.info.name, f"(before it was cut to {pluralize(kept, 'message')})")
-    info = replace(record.info, id=copy_id, name=name, parent=None)
-    copy = store.create(info, {**record.metadata, "copy_of": record.info.id}, messages, unique_name=True)
-    store.delete(copy_id)
-    return copy
+    """Keep the first `count` messages of a session; a copy of the whole session goes into the trash first."""
+    lease = store.lease(session_id, ProcessInfo.current(user_id))
+    try:
+        record = store.load(session_id)
+        info = record.info
+        check_count(count, info)
+        if count == info.message_count:
+            return record
+        entry = UndoEntry.of(operation, info, kept=count, copy=new_id())
+        with journal.recording(entry):
+            name = with_suffix(info.name, f"(before it was cut to {pluralize(count, 'message')})")
+            copied = replace(info, id=entry.copy, name=name, parent=None)
+            messages = store.read(session_id, 0, info.message_count)
+            store.create(copied, {**record.metadata, "copy_of": session_id}, messages, unique_name=True)
+            store.delete(entry.copy)
+            try:
+                return store.truncate(session_id, count, expected=info.message_count)
+            except Conflict:
+                store.purge(entry.copy)
+                raise
+    finally:
+        lease.release()
 
 
-_PASSED_OVER = "It is not tried again: the next undo is of what was done before."
+_NOT_RETRIED = "It is not tried again: the next undo is of the operation before it."
 
 
 class UndoResult(Struct, frozen=True):
-    """What was undone, and the session as it is again; it was called `name` then, and may have got a number."""
+    """The operation that was undone, the name before it, and the session now; a restored name may have a number."""
 
     operation: Operation
     name: str
@@ -146,90 +180,90 @@ class UndoResult(Struct, frozen=True):
 
 
 def undo_last(store: Store, journal: UndoJournal, *, po_name: str | None, user_id: str | None) -> UndoResult:
-    """Undo the last deed, of one prompt object or user where they are given, and forget it.
+    """Undo the last operation, of one prompt object or user if given, and remove its entry.
 
-    What was noted and never done, or cannot be undone any more since its session is gone, is forgotten, and the one
-    before it is undone. Raises `NotFound` where there is none; `NameTaken`, `UsageError`, `SessionFull` and `Damaged`
-    where something stands in the way, which is said once: the deed is forgotten then; and `Busy` and `StoreError`,
-    after which it can still be undone.
+    Entries of operations that never happened, or whose session is gone, are removed, and the entry before them is
+    undone. Raises `NotFound` if there is no entry; `NameTaken`, `UsageError`, `SessionFull` and `Damaged` if the
+    operation cannot be undone, after which its entry is removed; and `Busy` and `StoreError`, after which undo can
+    be tried again.
     """
-    with journal.locked() as deeds:
-        for deed in deeds[::-1]:
-            if po_name not in (None, deed.po_name) or user_id not in (None, deed.user_id):
+    with journal.locked() as entries:
+        for entry in entries[::-1]:
+            if po_name not in (None, entry.po_name) or user_id not in (None, entry.user_id):
                 continue
             try:
-                record = _HOW[deed.operation](store, deed)
+                record = _UNDO[entry.operation](store, entry)
             except (NameTaken, UsageError, SessionFull, Damaged) as error:
-                deeds.remove(deed)
-                error.hint = f"{error.hint} {_PASSED_OVER}".lstrip()
+                entries.remove(entry)
+                error.hint = f"{error.hint} {_NOT_RETRIED}".lstrip()
                 raise
-            deeds.remove(deed)
+            entries.remove(entry)
             if record:
-                return UndoResult(deed.operation, deed.name, record)
+                return UndoResult(entry.operation, entry.name, record)
     raise NotFound("There is nothing to undo.")
 
 
-def _rename_back(store: Store, deed: UndoEntry) -> SessionRecord | None:
+def _rename_back(store: Store, entry: UndoEntry) -> SessionRecord | None:
     try:
-        record = store.load(deed.session)
-        return None if record.info.name == deed.name else store.update(deed.session, name=deed.name)
+        record = store.load(entry.session)
+        return None if record.info.name == entry.name else store.update(entry.session, name=entry.name)
     except NotFound:
         return None
 
 
-def _restore(store: Store, deed: UndoEntry) -> SessionRecord | None:
-    """Restore what is in the trash of it: all, or, where an undoing was killed, the rest."""
+def _restore(store: Store, entry: UndoEntry) -> SessionRecord | None:
+    """Restore the session and its descendants from the trash, or the rest of them after an interrupted undo."""
     restored: dict[str, SessionRecord] = {}
-    for session_id in (deed.session, *deed.others):
+    for session_id in (entry.session, *entry.others):
         with suppress(NotFound):
             restored[session_id] = store.restore(session_id)
-    return restored.get(deed.session) or next(iter(restored.values()), None)
+    return restored.get(entry.session) or next(iter(restored.values()), None)
 
 
-def _put_back(store: Store, deed: UndoEntry) -> SessionRecord | None:
-    """Put the messages that were cut off back behind those that were kept; the copy is not needed any more then."""
+def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
+    """Append the messages that were cut off, then purge the copy."""
     try:
-        copy, messages = store.read_trashed(deed.copy)
+        copy, messages = store.read_trashed(entry.copy)
     except NotFound:
-        _put_away(store, deed)
+        _delete_unused_copy(store, entry)
         return None
     try:
-        lease = store.lease(deed.session, ProcessInfo.current(deed.user_id))
+        lease = store.lease(entry.session, ProcessInfo.current(entry.user_id))
     except NotFound:
         return None
     try:
-        there = store.read(deed.session, 0, len(messages) + 1)
-        is_new = there != messages
-        if is_new and there != messages[: deed.kept]:
-            raise _in_between(deed, copy)
-        if is_new:
-            store.append(deed.session, messages[deed.kept :], expected=deed.kept, enforce_limit=False)
-        store.purge(deed.copy)
-        return store.load(deed.session) if is_new else None
+        found = store.read(entry.session, 0, len(messages) + 1)
+        is_cut = found != messages
+        if is_cut and found != messages[: entry.kept]:
+            raise _changed_since(entry, copy)
+        if is_cut:
+            store.append(entry.session, messages[entry.kept :], expected=entry.kept, enforce_limit=False)
+        store.purge(entry.copy)
+        return store.load(entry.session) if is_cut else None
     except NotFound:
         return None
     finally:
         lease.release()
 
 
-def _put_away(store: Store, deed: UndoEntry) -> None:
-    """Move the copy to the trash where a kill came before that, and before anything was cut off."""
+def _delete_unused_copy(store: Store, entry: UndoEntry) -> None:
+    """Move the copy to the trash if a crash came before that, and before anything was cut off."""
     with suppress(NotFound):
-        length = store.load(deed.copy).info.message_count
-        if store.read(deed.session, deed.kept, length) == store.read(deed.copy, deed.kept, length):
-            store.delete(deed.copy)
+        length = store.load(entry.copy).info.message_count
+        if store.read(entry.session, entry.kept, length) == store.read(entry.copy, entry.kept, length):
+            store.delete(entry.copy)
 
 
-def _in_between(deed: UndoEntry, copy: SessionRecord) -> UsageError:
+def _changed_since(entry: UndoEntry, copy: SessionRecord) -> UsageError:
     return UsageError(
-        f"{deed.name!r} was changed after it was cut to {pluralize(deed.kept, 'message')}; nothing was undone.",
-        hint=f"Restore the copy of how it was, and have both: it is called {copy.info.name!r}.",
+        f"{entry.name!r} was changed after it was cut to {pluralize(entry.kept, 'message')}; nothing was undone.",
+        hint=f"To have both, restore the copy from before, {copy.info.name!r}.",
     )
 
 
-_HOW: dict[Operation, Callable[[Store, UndoEntry], SessionRecord | None]] = {
+_UNDO: dict[Operation, Callable[[Store, UndoEntry], SessionRecord | None]] = {
     "rename": _rename_back,
     "delete": _restore,
-    "clear": _put_back,
-    "truncate": _put_back,
+    "clear": _append_again,
+    "truncate": _append_again,
 }

@@ -1,16 +1,21 @@
-"""The files of a session besides its messages: its workspace, its trace, its logs."""
+"""The files of a session besides its messages: workspace, steering queue, trace and logs."""
 
-from collections.abc import Iterator
+import json
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.utils import filesystem as disk
 
 __all__ = [
+    "SteeringQueue",
     "copied_workspace",
     "exists",
     "remove_session_files",
@@ -20,31 +25,30 @@ __all__ = [
 
 
 def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
-    """Return the folder, below that of all workspaces, of the tree of sessions that one belongs to; it may not exist.
+    """Return the workspace, in the folder of all workspaces, that a session shares with its parents.
 
-    It is named after the session at the top, with which it goes for good. Blocks where parents have to be looked up;
-    raises `StoreError`.
+    It is named after the topmost session, and may not exist. Reads the parents from the store. Raises `StoreError`.
     """
     seen = {info.id}
     while info.parent and info.parent.session not in seen and is_id(info.parent.session):
         seen.add(info.parent.session)
         try:
             info = store.load(info.parent.session).info
-        except (NotFound, Damaged):  # it was deleted, and this one was not
+        except (NotFound, Damaged):  # the parent was deleted, its child was not
             break
     return folder / info.id
 
 
 @contextmanager
 def copied_workspace(source: Path, target: Path) -> Iterator[None]:
-    """Copy a workspace, if there is one, for what a block makes; where that fails it goes. Raises `StoreError`."""
+    """Copy a workspace, if it exists, for a new session; remove the copy if the block fails. Raises `StoreError`."""
     import shutil
 
     try:
         if source.is_dir():
             disk.make_folder(target.parent)
             shutil.copytree(source, target, symlinks=True)
-    except OSError as error:  # or several in one
+    except OSError as error:
         raise disk.store_error("copied", source, error) from error
     try:
         yield
@@ -53,16 +57,13 @@ def copied_workspace(source: Path, target: Path) -> Iterator[None]:
         raise
 
 
-_FOLDERS = ("logs", "workspace")
-
-
 def trace_file(data_dir: Path, session_id: str) -> Path:
-    """Return the file in which it is kept what happened in a session."""
+    """Return the path of a session's trace."""
     return data_dir / "traces" / f"{session_id}.jsonl"
 
 
 def exists(store: Store, session_id: str) -> bool:
-    """Say whether there is a session of this id, also where one in the trash has the same."""
+    """Return whether a session with this id exists outside the trash."""
     try:
         store.load(session_id)
     except NotFound:
@@ -73,15 +74,66 @@ def exists(store: Store, session_id: str) -> bool:
 
 
 def remove_session_files(data_dir: Path, session_id: str) -> None:
-    """Remove all that belongs to a session that is gone for good. Raises `StoreError`."""
-    for name in _FOLDERS:
-        folder = data_dir / name / session_id
-        try:
-            disk.remove_folder(folder)
-        except OSError as error:
-            raise disk.store_error("removed", folder, error) from error
-    trace = trace_file(data_dir, session_id)
+    """Remove all files of a session that was purged. Raises `StoreError`."""
+    path = data_dir
     try:
-        trace.unlink(missing_ok=True)
+        for path in (data_dir / "logs" / session_id, data_dir / "workspace" / session_id):
+            disk.remove_folder(path)
+        path = trace_file(data_dir, session_id)
+        path.unlink(missing_ok=True)
     except OSError as error:
-        raise disk.store_error("removed", trace, error) from error
+        raise disk.store_error("removed", path, error) from error
+
+
+class SteeringQueue:
+    """The messages to a running turn that it has not read yet, in a file. Safe to use from several threads.
+
+    Each message has a time (`at`), which identifies it. A message stays in the file until it is certainly in the
+    session, so that after a crash it may be in both; `undelivered` compares them.
+    """
+
+    def __init__(self, workspace: Path, session_id: str) -> None:
+        self._file = workspace / session_id / "unread.jsonl"
+        self._lock = threading.Lock()
+
+    def add(self, message: Message) -> None:
+        """Save a message, durably. Raises `StoreError`."""
+        with self._lock:
+            try:
+                disk.make_folder(self._file.parent)
+                disk.append_once(self._file, json.dumps(message).encode() + b"\n")
+            except OSError as error:
+                raise disk.store_error("written", self._file, error) from error
+
+    def undelivered(self, session: Session) -> list[Message]:
+        """Return the messages that a crash kept from the session."""
+        queued = self._read()
+        return [message for message in queued if message not in session.history]
+
+    def remove(self, delivered: Sequence[Message]) -> None:
+        """Remove messages that are in the session now. Raises `StoreError`."""
+        with self._lock:
+            rest = [message for message in self._read() if message not in delivered]
+            try:
+                if rest:
+                    disk.replace_file(self._file, [json.dumps(message).encode() + b"\n" for message in rest])
+                else:
+                    self._file.unlink(missing_ok=True)
+            except OSError as error:
+                raise disk.store_error("written", self._file, error) from error
+
+    def _read(self) -> list[Message]:
+        try:
+            lines = disk.read_file(self._file).splitlines()
+        except OSError:
+            return []
+        return [message for line in lines if (message := _parsed(line))]
+
+
+def _parsed(line: bytes) -> Message | None:
+    """Return the message of a line; None if a crash cut the line short."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None

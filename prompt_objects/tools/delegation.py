@@ -107,5 +107,5 @@ def _beginning(context: Context) -> tuple[str, ParentCall]:
     """Return the name, and the parent, of a session in which a call of `context` is answered."""
     if context.session is None or context.call_id is None:
         raise ToolError("Only a running turn can ask another prompt object.")
-    name = with_suffix(context.session.name, f"({context.path[-1]})", room=_NUMBER)
+    name = with_suffix(context.session.name, f"({context.path[-1]})", reserve=_NUMBER)
     return name, ParentCall(session=context.session.id, call=context.call_id)

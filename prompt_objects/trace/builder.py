@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 
 from prompt_objects.llm.base import Usage
 from prompt_objects.message import Message, calls_of, has_failed, text_of
-from prompt_objects.sessions.info import SessionInfo
-from prompt_objects.sessions.totals import totals_of
+from prompt_objects.sessions.info import SessionInfo, totals_of
 from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, TurnSpan
 from prompt_objects.utils.text import pluralize

@@ -29,7 +29,7 @@ from prompt_objects.runtime.context import Context, notice, publish
 from prompt_objects.runtime.events import TurnEnded, TurnStarted
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.steering import SteeringQueue
+from prompt_objects.sessions.workspace import SteeringQueue
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.message_writer import MessageWriter
 from prompt_objects.turns.model_calls import ModelCalls

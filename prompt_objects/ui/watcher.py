@@ -8,8 +8,7 @@ from typing import TypeAlias
 from prompt_objects.chat.chat import Chat
 from prompt_objects.errors import NotFound, PromptObjectsError
 from prompt_objects.message import Message
-from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.watch import follow
+from prompt_objects.sessions.session import Session, follow
 from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.messages import arrived, drawn
 from prompt_objects.ui.render.recap import recap
@@ -79,7 +78,7 @@ class SessionWatcher:
         """Show a session's messages as they come, until nobody is at it; raises what `Session.refresh` raises."""
         if session is not self._chat.session:
             self._show(await asyncio.to_thread(recap, session.po_name, session, self._width()))
-        async with aclosing(follow(self._chat.environment.store, session)) as coming:
+        async with aclosing(follow(session)) as coming:
             async for messages in coming:
                 self._show(drawn(session.po_name, messages, self._width()))
         self._show([[], *drawing.paragraph(f"{session.name} is free.", self._width(), "class:notice")])

@@ -91,7 +91,7 @@ def test_a_key_of_several_sessions_names_ten_of_them_at_most(house: Path) -> Non
     result = run("sessions", "show", prefix, cwd=house)
     assert result.returncode == 2
     first, *candidates, more = result.stderr.splitlines()
-    assert first == f"error: {prefix!r} may mean any of 12 sessions."
+    assert first == f"error: {prefix!r} matches 12 sessions."
     assert len(candidates) == 10
     assert all("plan" in candidate and "scout" in candidate for candidate in candidates)
     assert more == "  and 2 more"

@@ -15,8 +15,7 @@ from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved
 from prompt_objects.runtime.session_lock import SessionLocks
-from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.watch import branch_before_pending, follow, poll
+from prompt_objects.sessions.session import Session, follow
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import delegation
 from prompt_objects.utils.process import ProcessInfo
@@ -212,17 +211,17 @@ async def test_a_branch_leaves_out_what_is_being_answered_elsewhere(env: Environ
     session.append({"role": "user", "content": "Before"}, {"role": "assistant", "content": "Yes"})
     manager = env["scout"].session_manager
     with elsewhere(env, session) as other:
-        branch = branch_before_pending(manager, session)
+        branch = manager.branch_before_pending(session)
         assert (branch.name, texts(branch)) == ("Notes branch", ["Before", "Yes"])
         other.answer("An answer")
-    assert texts(branch_before_pending(manager, session)) == ["Before", "Yes", "From elsewhere", "An answer"]
+    assert texts(manager.branch_before_pending(session)) == ["Before", "Yes", "From elsewhere", "An answer"]
 
 
 async def test_who_looks_on_sees_each_message_as_it_comes_until_the_session_is_free(
     env: Environment, session: Session
 ) -> None:
     with elsewhere(env, session) as other:
-        coming = follow(env.store, session)
+        coming = follow(session)
         (first,) = await anext(coming)
         assert first["content"] == "From elsewhere"
         other.tell("An answer")
@@ -235,9 +234,9 @@ def test_one_look_tells_what_came_and_who_is_there(tmp_path: Path) -> None:
         session = env["scout"].session_manager.create("Notes")
         env.session_manager.get(session.id).append({"role": "user", "content": "Hello"})
         lease = env.store.lease(session.id, ProcessInfo.current("ann"))
-        sight = poll(env.store, session)
-        assert [message["content"] for message in sight.came] == ["Hello"]
+        sight = session.poll()
+        assert [message["content"] for message in sight.messages] == ["Hello"]
         assert sight.holder
         assert (sight.holder.user, sight.holder.is_current) == ("ann", True)
         lease.release()
-        assert poll(env.store, session) == type(sight)([], None)
+        assert session.poll() == type(sight)([], None)

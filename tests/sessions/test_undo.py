@@ -72,7 +72,7 @@ def test_a_refused_undo_says_why_once_and_bars_no_older_one(manager: SessionMana
     manager.create("Notes")
     with pytest.raises(NameTaken, match="'Notes'") as caught:
         manager.undo()
-    assert caught.value.hint.endswith("the next undo is of what was done before.")
+    assert caught.value.hint.endswith("the next undo is of the operation before it.")
     assert names(manager) == ["Notes", "Other"]
     assert manager.undo().name == "Older"
     refuse_to_undo(manager)

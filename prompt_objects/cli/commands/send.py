@@ -15,7 +15,6 @@ from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import Event, TextDelta
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.watch import branch_before_pending
 from prompt_objects.turns.turn import Reply
 from prompt_objects.ui.render.progress import ProgressLines
 from prompt_objects.ui.render.sanitize import clean
@@ -73,7 +72,7 @@ class _Sender:
         except Busy as busy:
             if not branch:
                 raise _with_hint(busy, session) from None
-            copy = await asyncio.to_thread(branch_before_pending, self._po.session_manager, session)
+            copy = await asyncio.to_thread(self._po.session_manager.branch_before_pending, session)
             self._po.session_manager.switch(copy.id)
             print_err(f"{busy} Going on in: {copy.name}")
             return await self._turn(copy)

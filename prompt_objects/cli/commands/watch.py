@@ -8,7 +8,7 @@ from contextlib import suppress
 from prompt_objects.cli.json_output import change_fields
 from prompt_objects.cli.streams import flush, print_err, print_out, put_json
 from prompt_objects.cli.targets import find_session, open_environment
-from prompt_objects.sessions.watch import SessionChange, poll_forever
+from prompt_objects.sessions.session import SessionChange, poll_forever
 from prompt_objects.ui.render.messages import drawn
 from prompt_objects.ui.render.progress import WIDTH
 from prompt_objects.ui.render.sanitize import clean
@@ -24,7 +24,7 @@ def run(options: Namespace) -> None:
     with open_environment(options) as environment, suppress(KeyboardInterrupt):
         session = find_session(environment, options.object, options.key)
         show = _show_json if options.json else _shower(session.po_name)
-        for change in poll_forever(environment.store, session):
+        for change in poll_forever(session):
             show(change)
             flush()
 
@@ -39,8 +39,8 @@ def _shower(po_name: str) -> Callable[[SessionChange], None]:
         """Print the messages; who is at it is said beside, before or after what came of it."""
         if change.holder and change.is_new_holder:
             print_err(f"In use by {change.holder}.")
-        if change.came:
-            print_out(clean(plain(drawn(po_name, change.came, WIDTH))))
+        if change.messages:
+            print_out(clean(plain(drawn(po_name, change.messages, WIDTH))))
         if not change.holder and change.is_new_holder:
             flush()
             print_err("Free.")

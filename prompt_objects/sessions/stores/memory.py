@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.info import (
+    SessionInfo,
+    SessionRecord,
+    StoreIssue,
+    TrashedSession,
+    add_usage,
+    with_totals,
+)
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.errors import (
@@ -23,7 +30,6 @@ from prompt_objects.sessions.stores.errors import (
     too_few_messages,
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
-from prompt_objects.sessions.totals import add_usage, with_totals
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now

@@ -17,7 +17,7 @@ from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFu
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.names import LONGEST_NAME
+from prompt_objects.sessions.names import MAX_NAME_LENGTH
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store, StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
@@ -215,7 +215,7 @@ class TestNames:
             ("Notes", ["Notes 2", "Notes 3"]),
             ("Notes 7", ["Notes 2", "Notes 3"]),
             ('a "quoted" \\d+ (x) [é“]', ['a "quoted" \\d+ (x) [é“] 2', 'a "quoted" \\d+ (x) [é“] 3']),
-            ("é" * LONGEST_NAME, ["é" * (LONGEST_NAME - 2) + " 2", "é" * (LONGEST_NAME - 2) + " 3"]),
+            ("é" * MAX_NAME_LENGTH, ["é" * (MAX_NAME_LENGTH - 2) + " 2", "é" * (MAX_NAME_LENGTH - 2) + " 3"]),
         ],
     )
     def test_a_taken_name_gets_the_lowest_number_that_is_free(

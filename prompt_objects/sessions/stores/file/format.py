@@ -12,13 +12,12 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, created_at_of, header_of
-from prompt_objects.sessions.names import LONGEST_NAME, recovered_name
+from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, add_usage, created_at_of, header_of
+from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
 from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, blanks, body_of
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
 from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode
-from prompt_objects.sessions.totals import add_usage
 from prompt_objects.utils.time import timestamp
 
 __all__ = [
@@ -98,7 +97,7 @@ def complete_header(path: Path, head: dict[str, Any], updated_at: str, known: Se
     for key, value in head.items():
         if key != "id" and info_of(path, {**whole, key: value}, 0, updated_at):
             whole[key] = value
-    return {**whole, "name": whole["name"][:LONGEST_NAME]}
+    return {**whole, "name": whole["name"][:MAX_NAME_LENGTH]}
 
 
 LIST = b'"history":[\n'

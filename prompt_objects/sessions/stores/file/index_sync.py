@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, add_usage
 from prompt_objects.sessions.names import numbering_stem, unique_name
 from prompt_objects.sessions.stores.errors import conflict, name_taken, too_few_messages
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
@@ -16,7 +16,6 @@ from prompt_objects.sessions.stores.file.format import metadata_of
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order
 from prompt_objects.sessions.stores.file.session_file import SessionFile
-from prompt_objects.sessions.totals import add_usage
 from prompt_objects.utils.time import timestamp
 
 __all__ = [

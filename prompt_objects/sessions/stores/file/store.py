@@ -8,7 +8,7 @@ from typing import Any
 
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession, with_totals
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.errors import check_size, conflict
@@ -23,7 +23,6 @@ from prompt_objects.sessions.stores.file.leases import FileLease, Leases
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
-from prompt_objects.sessions.totals import with_totals
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now, timestamp

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ParentCall, SessionInfo, StoreIssue, created_at_of, new_id
+from prompt_objects.sessions.info import ParentCall, SessionInfo, StoreIssue, created_at_of, new_id, totals_of
 from prompt_objects.sessions.names import recovered_name, unique_name
 from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.sql.database import Database
@@ -24,7 +24,6 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.sessions.totals import totals_of
 from prompt_objects.utils.time import now
 
 __all__ = [

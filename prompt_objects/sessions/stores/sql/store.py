@@ -11,7 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from prompt_objects.errors import PromptObjectsError, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.info import (
+    SessionInfo,
+    SessionRecord,
+    StoreIssue,
+    TrashedSession,
+    totals_of,
+    with_totals,
+)
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.errors import (
@@ -44,7 +51,6 @@ from prompt_objects.sessions.stores.sql.schema import (
     writable,
 )
 from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession
-from prompt_objects.sessions.totals import totals_of, with_totals
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, bindparam
 
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import TOKENS, SessionInfo
+from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.errors import already_exists, conflict, full
@@ -23,7 +23,6 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.sessions.totals import MAX_TOTAL, totals_of
 from prompt_objects.utils.time import now
 
 __all__ = [
