@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from prompt_objects.analysis.graph import Edge
     from prompt_objects.config.definition import Definition
     from prompt_objects.mcp.servers import Servers
-    from prompt_objects.tools.approval import Approvals, Previewer
+    from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
     from prompt_objects.tools.delegation import Receiver
-    from prompt_objects.tools.registry import ToolRegistry
+    from prompt_objects.tools.loader import LoadResult
 
 __all__ = [
     "CapabilityResolver",
@@ -55,7 +55,7 @@ class CapabilityResolver:
         self._given = tuple(given)
         self._allowed = frozenset(allowed)
         self._making = threading.Lock()
-        self._toolbox: ToolRegistry | None = None
+        self._toolbox: LoadResult | None = None
         self._approvals: Approvals | None = None
 
     def local_tools(self, definition: "Definition") -> "dict[str, Tool]":
@@ -93,13 +93,13 @@ class CapabilityResolver:
         return delegate(self._receiver(link.target), link.capability.context)
 
     @property
-    def toolbox(self) -> "ToolRegistry":
+    def toolbox(self) -> "LoadResult":
         """The tools that definitions may name; made once, also for turns side by side."""
         with self._making:
             if self._toolbox is None:
                 from prompt_objects.tools.registry import load_registry
 
-                self._toolbox = load_registry(self._folder, given=self._given, http_allow=self._config.http_allow)
+                self._toolbox = load_registry(self._folder, given=self._given)
             return self._toolbox
 
     @property
@@ -112,9 +112,8 @@ class CapabilityResolver:
                 self._approvals = Approvals(
                     self._config.approval,
                     self._allowed,
-                    _previews,
                     self._interaction,
-                    tools=lambda: self.toolbox.tools,
+                    local_names=lambda: self.toolbox.tools,
                 )
             return self._approvals
 
@@ -137,10 +136,3 @@ class CapabilityResolver:
         """Let go of MCP servers; they are started again when needed."""
         if "_servers" in self.__dict__:  # they were made
             await self._servers.close()
-
-
-def _previews() -> "dict[str, Previewer]":
-    """Return what shows, before a call runs, what it would change; loaded when the first one is to be seen."""
-    from prompt_objects.tools.builtin import edit, propose
-
-    return {**edit.PREVIEWS, **propose.PREVIEWS}

@@ -217,6 +217,7 @@ class Environment:
             take_snapshot=self.snapshot,
             private=self.storage.local_paths(),
             read_only=self.capabilities.read_only(),
+            http_allow=self.config.http_allow,
         )
 
     def snapshot(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "EnvironmentSnapshot":

@@ -45,7 +45,8 @@ class Services(Struct, frozen=True, kw_only=True):
 
     `prefixes` remembers what requests began with. `folder` is the environment's, `data_dir` where it keeps its state,
     `store` where sessions live, and `workspace` the folder of what belongs to them. `look` looks at all definitions.
-    Of what is in the folder, tools reach nothing of `private`, and write nothing of `guarded`.
+    Of what is in the folder, tools reach nothing of `private`, and write nothing of `read_only`. `http_get` may reach
+    the hosts in `http_allow` although they are not public.
     """
 
     bus: EventBus
@@ -59,6 +60,7 @@ class Services(Struct, frozen=True, kw_only=True):
     take_snapshot: TakeSnapshot
     private: tuple[Path, ...]
     read_only: tuple[Path, ...]
+    http_allow: tuple[str, ...] = ()
 
 
 class CapabilityInfo(Protocol):

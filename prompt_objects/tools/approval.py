@@ -1,12 +1,12 @@
-"""Whether a call may run: by what definitions and environment.yaml say, or else by what a person answers.
+"""Decides whether a tool call may run: by definitions and environment.yaml, otherwise by asking the user.
 
-Calls that only read run at once; those that write, start programs or use the network are asked about, unless
-something else is said. Where nobody can be asked, what would be asked about is refused: nothing ever waits unseen.
+Calls that only read run at once. Calls that write, start programs or use the network need approval by default. If
+no user can be asked, calls that need approval are refused, so a turn never waits without anyone seeing it.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -21,47 +21,41 @@ from prompt_objects.tools.truncation import is_saved_result
 
 __all__ = [
     "Approvals",
-    "Previewer",
 ]
 
 
-Previewer: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[str | Preview]]
-
-
 class Approvals:
-    """What may run in an environment.
+    """The approval policies of an environment, and the user's remembered decisions.
 
-    `usual` is what holds for a tool by its effect where a definition says nothing; what it forbids no definition
-    allows. `allowed` names tools that run where a person would be asked; `previews` returns what makes, by a tool's
-    name, the diff that a call would cause; `interaction` is the user who decides. `tools` returns the names of the
-    environment's own tools.
+    `policies` are the environment's, by effect; they apply if a definition sets none, and no definition can allow
+    what they forbid. Tools named in `allowed` run without approval. `interaction` is the user who decides, and
+    `local_names` returns the names of the environment's own tools.
     """
 
     def __init__(
         self,
-        usual: Mapping[Effect, ApprovalPolicy],
+        policies: Mapping[Effect, ApprovalPolicy],
         allowed: Collection[str] = (),
-        previews: Callable[[], Mapping[str, Previewer]] = dict,
         interaction: UserInteraction | None = None,
         *,
-        tools: Callable[[], Collection[str]],
+        local_names: Callable[[], Collection[str]],
     ) -> None:
-        self._usual = {**DEFAULT_POLICIES, **usual}
+        self._policies = {**DEFAULT_POLICIES, **policies}
         self._allowed = frozenset(allowed)
-        self._previews = previews
-        self._answers: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
+        self._remembered: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
         self._interaction = interaction or UserInteraction()
-        self._tools = tools
+        self._local_names = local_names
 
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
-        """Make a tool, as a definition names it, ask before it runs, where that is needed."""
-        return _Guarded(
+        """Return the tool with approval checks, for the definition that has `capability`."""
+        return _GuardedTool(
             tool.name,
             tool.description,
             tool.parameters,
-            self._bound(tool, capability),
+            self._run_with_permit(tool, capability),
             tool.effect,
             tool.always_ask,
+            tool.preview,
             approvals=self,
             capability=capability,
         )
@@ -69,93 +63,80 @@ class Approvals:
     async def approve(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> dict[str, Any]:
-        """Return the arguments with which a call may run. Raises `ToolError`, in words for the model, if none do."""
-        rule = self.policy(tool, capability, context)
-        if rule == "never":
-            raise ToolError(f"{tool.name} may not be used here.")
-        if rule == "always" or self._within(tool, capability, arguments, context):
+        """Return the arguments with which a call may run. Raises `ToolError`, for the model, if it may not run."""
+        policy = self.policy(tool, capability, context)
+        if policy == "never":
+            raise ToolError(f"{tool.name} is not allowed here.")
+        if policy == "always" or self._is_unattended(tool, capability, arguments, context):
             return arguments
-        return await self._answered(tool, capability, arguments, context)
+        return await self._approve_by_user(tool, capability, arguments, context)
 
     def policy(self, tool: Tool, capability: Capability, context: Context) -> ApprovalPolicy:
-        """Say whether a call runs, is asked about, or is refused; arguments may still make a difference.
-
-        It is the strictest of what holds for those on the path that have the capability.
-        """
-        rule: ApprovalPolicy = "ask" if tool.always_ask else "always"
+        """Return the policy before the arguments are considered: the strictest on the path of prompt objects."""
+        policy: ApprovalPolicy = "ask" if tool.always_ask else "always"
         for each in _on_path(capability, context):
-            rule = stricter(rule, self._said(tool, each))
-        is_allowed = rule == "ask" and not tool.always_ask and self._is_allowed(tool, capability)
-        return "always" if is_allowed else rule
+            policy = stricter(policy, self._policy_of(tool, each))
+        is_allowed = policy == "ask" and not tool.always_ask and self._is_allowed(tool, capability)
+        return "always" if is_allowed else policy
 
-    def _said(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
-        """Say what holds for one prompt object by itself."""
-        return effective_policy(capability.approval, self._usual[tool.effect])
+    def _policy_of(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
+        return effective_policy(capability.approval, self._policies[tool.effect])
 
     def _is_allowed(self, tool: Tool, capability: Capability) -> bool:
-        """Say whether a tool was allowed in advance; the name of one of the environment means none of a server."""
-        return tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._tools())
+        # A name in `allowed` that a local tool has does not mean a server's tool of the same name.
+        return tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
 
-    def _within(self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
-        """Say whether all on the path that have the capability let a call run unasked, by its arguments at least."""
+    def _is_unattended(
+        self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context
+    ) -> bool:
+        """Return whether every capability on the path permits these arguments without approval."""
         return not tool.always_ask and all(
-            self._said(tool, each) == "always" or _fits(each, arguments, context)
+            self._policy_of(tool, each) == "always" or _match_allow(each, arguments, context)
             for each in _on_path(capability, context)
         )
 
-    def _bound(self, tool: Tool, capability: Capability) -> Run:
-        """Have a call that runs unasked for its arguments' sake know how far that goes."""
+    def _run_with_permit(self, tool: Tool, capability: Capability) -> Run:
+        """Return a `run` that sets `Context.allows_unattended` if the call was permitted by an `allow` pattern."""
 
         async def run(arguments: dict[str, Any], context: Context) -> str:
-            def permits(others: Mapping[str, Any]) -> bool:
-                return self._within(tool, capability, others, context)
+            def allows(others: Mapping[str, Any]) -> bool:
+                return self._is_unattended(tool, capability, others, context)
 
-            asks = self.policy(tool, capability, context) == "ask"
-            return await tool.run(
-                arguments, replace(context, allows_unattended=permits if asks and permits(arguments) else None)
-            )
+            by_pattern = self.policy(tool, capability, context) == "ask" and allows(arguments)
+            return await tool.run(arguments, replace(context, allows_unattended=allows if by_pattern else None))
 
         return run
 
-    async def _preview(
-        self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
-    ) -> Preview:
-        previewer = self._previews().get(tool.name) if capability.kind != "mcp" else None
-        shown = await previewer(arguments, context) if previewer else ""
-        return Preview(shown) if isinstance(shown, str) else shown
-
-    async def _answered(
+    async def _approve_by_user(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> dict[str, Any]:
-        """Return the arguments with which a person lets a call run; an answer that is remembered waits for nobody."""
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
-        while key not in self._answers:
+        while key not in self._remembered:
             async with self._interaction.exclusive(context.budget):
-                if key in self._answers:  # since the question before this one was answered
+                if key in self._remembered:  # decided while this call waited for its turn to ask
                     break
-                preview = await self._preview(tool, capability, arguments, context)  # raises what the call would
-                answer = await self._asked(tool, arguments, context, preview)
-                if answer == "session" or answer == "never":  # noqa: PLR1714 - arguments that were edited have no hash
-                    self._answers[key] = answer
-            match answer:
+                preview = await _preview(tool, arguments, context)
+                decision = await self._ask(tool, arguments, context, preview)
+                if decision == "session" or decision == "never":  # noqa: PLR1714 - edited arguments have no hash
+                    self._remembered[key] = decision
+            match decision:
                 case EditedArguments() if tool.always_ask:
-                    arguments = answer.arguments  # to be seen once more, with what follows from them
+                    arguments = decision.arguments  # the user must see the new preview too
                 case EditedArguments():
-                    return answer.arguments
-                case "once" if (await self._preview(tool, capability, arguments, context)).diff == preview.diff:
+                    return decision.arguments
+                case "once" if (await _preview(tool, arguments, context)).diff == preview.diff:
                     return preview.arguments or arguments
                 case "once" | "session" | "never":
-                    pass  # the file has changed meanwhile, and is shown anew; or the answer is remembered by now
+                    pass  # remembered, or the file has changed since: ask again with the new diff
                 case _:
                     raise _refused(tool)
-        if self._answers[key] == "never":
+        if self._remembered[key] == "never":
             raise _refused(tool)
         return arguments
 
-    async def _asked(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Decision:
-        """Ask a person; what cannot be allowed for a session is allowed once."""
+    async def _ask(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Decision:
         if self._interaction.handler is None:
-            raise ToolError(f"{tool.name} needs a person's approval, and nobody can be asked here.")
+            raise ToolError(f"{tool.name} needs the user's approval, and no user can be asked here.")
         request = ApprovalRequest(
             path=context.path,
             session_id=context.session_id or "",
@@ -166,13 +147,11 @@ class Approvals:
             remarks=preview.remarks,
             for_session=not tool.always_ask,
         )
-        answer = await self._interaction.handler.approve(request)
-        return "once" if answer == "session" and tool.always_ask else answer
+        decision = await self._interaction.handler.approve(request)
+        return "once" if decision == "session" and tool.always_ask else decision
 
 
-class _Guarded(Tool, frozen=True, kw_only=True):
-    """A tool that is asked about before it runs."""
-
+class _GuardedTool(Tool, frozen=True, kw_only=True):
     approvals: Approvals
     capability: Capability
 
@@ -183,19 +162,22 @@ class _Guarded(Tool, frozen=True, kw_only=True):
         return self.approvals.policy(self, self.capability, context)
 
 
+async def _preview(tool: Tool, arguments: dict[str, Any], context: Context) -> Preview:
+    return await tool.preview(arguments, context) if tool.preview else Preview()
+
+
 def _refused(tool: Tool) -> ToolError:
-    told = "Do not try it again; answer with what you have."
-    return ToolError(f"The person did not allow {tool.name}. {told}")
+    return ToolError(f"The user did not allow {tool.name}. Do not try it again; answer with what you have.")
 
 
 def _on_path(capability: Capability, context: Context) -> Iterator[Capability]:
-    """Yield what each prompt object on the path says of a capability, among them the one that uses it."""
+    """Yield the capability as each prompt object on the path defines it, including the caller."""
     yield capability
     yield from context.approvals.get(capability.key, ())
 
 
-def _fits(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
-    """Say whether the arguments are such as the definition allows unasked; a path counts as what it leads to."""
+def _match_allow(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
+    """Return whether the arguments match the `allow` patterns; a path is matched after links are resolved."""
     if not capability.allow:
         return False
     for name, patterns in capability.allow.items():
@@ -205,7 +187,7 @@ def _fits(capability: Capability, arguments: Mapping[str, Any], context: Context
         if name == "path":
             try:
                 value = PathGuard.of(context).relative(value)
-            except ToolError:  # it may mean something else to that tool; it is asked about
+            except ToolError:  # a path that leads out of the folder: ask the user
                 return False
         if not any(fnmatchcase(value, pattern) for pattern in patterns):
             return False

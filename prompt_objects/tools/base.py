@@ -1,4 +1,4 @@
-"""The `Tool` type: a name, a description, a JSON Schema, and a coroutine to run."""
+"""The `Tool` type: a name, a description, a JSON Schema, and a coroutine function to run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,6 +10,7 @@ from prompt_objects.runtime.context import Context
 
 __all__ = [
     "Effect",
+    "MakePreview",
     "Preview",
     "Run",
     "Tool",
@@ -19,9 +20,10 @@ Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
 
 class Preview(Struct, frozen=True):
-    """What a person is shown of a call before it runs: a change to a file, as a unified diff, and what follows of it.
+    """What the user sees of a call before it runs.
 
-    `arguments`, if there are any, are what it then runs with in place of its own: just what was shown.
+    `diff` is the change to a file, as a unified diff; `remarks` are sentences about consequences. If `arguments` is
+    not empty, an approved call runs with these in place of its own, so that exactly what was shown is done.
     """
 
     diff: str = ""
@@ -29,12 +31,16 @@ class Preview(Struct, frozen=True):
     arguments: dict[str, Any] = {}
 
 
-class Tool(Struct, frozen=True):
-    """A capability as a model sees it, and what carries it out.
+MakePreview = Callable[[dict[str, Any], Context], Awaitable[Preview]]
 
-    `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of
-    the call and returns text for the model; it raises `ToolError`, in words a model can act on, when it cannot.
-    With `each_time` a person sees and approves every single call, whatever is said elsewhere.
+
+class Tool(Struct, frozen=True):
+    """A capability: the description that a model sees, and the coroutine function that runs a call.
+
+    `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of the call,
+    and returns text for the model; it raises `ToolError`, with a message that the model can act on. With
+    `always_ask` the user approves every single call, whatever the settings say. `preview` returns what the user is
+    shown before they approve a call; it raises what the call would raise.
     """
 
     name: str
@@ -43,17 +49,18 @@ class Tool(Struct, frozen=True):
     run: Run
     effect: Effect = "read"
     always_ask: bool = False
+    preview: MakePreview | None = None
 
     async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Return the arguments with which a call may run: these, unless a kind of tool asks somebody first."""
+        """Return the arguments with which the call may run. Raises `ToolError` if it may not run."""
         return arguments
 
     def policy(self, context: Context) -> ApprovalPolicy:  # noqa: ARG002
-        """Say whether a call runs, is asked about, or is refused."""
+        """Return whether a call runs, needs approval, or is refused."""
         return "always"
 
     def as_function(self) -> dict[str, Any]:
-        """Describe the tool in the chat protocol's form."""
+        """Return the tool as a function of the chat protocol."""
         return {
             "type": "function",
             "function": {

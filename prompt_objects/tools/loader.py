@@ -1,20 +1,23 @@
-"""Tools from elsewhere: an environment's own `tools/*.py`, and those that installed packages offer."""
+"""Loads tools: the built-in modules, an environment's own `tools/*.py`, and those of installed packages."""
 
 import hashlib
+import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from msgspec import Struct
 
+from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
 
 __all__ = [
-    "GROUP",
     "LoadResult",
+    "builtin_tools",
     "entry_point_tools",
     "load_tools",
     "read_tool_files",
@@ -22,32 +25,39 @@ __all__ = [
 ]
 
 GROUP = "prompt_objects.tools"
-"""The group of entry points by which a package offers tools: each names a `Tool`, or several in a list or tuple."""
+"""The entry point group for tools: each entry point names a `Tool`, or a list or tuple of tools."""
 
 
 class LoadResult(Struct, frozen=True):
-    """Tools by name, and a sentence for each that could not be had."""
+    """Tools by name, and a sentence for each tool or file that was left out."""
 
     tools: Mapping[str, Tool]
     notices: tuple[str, ...] = ()
 
 
+def builtin_tools() -> dict[str, Tool]:
+    """Import the modules of `tools/builtin/` and return their tools; names that begin with `_` are skipped."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(builtin.__path__))
+    loaded = (import_module(f"{builtin.__name__}.{name}") for name in modules if not name.startswith("_"))
+    return {tool.name: tool for module in loaded for tool in _tools_in(module)}
+
+
 def without_clashes(tools: Iterable[Tool], taken: Collection[str], which: str) -> LoadResult:
-    """Return those whose names are not `taken`, the first of each; notices call one that is left out `which`."""
+    """Return the tools whose names are not `taken`, the first of each name; notices call the others `which`."""
     chosen: dict[str, Tool] = {}
     notices: list[str] = []
     for tool in tools:
         if tool.name in taken or tool.name in chosen:
-            notices.append(f"There is a tool called {tool.name!r} already; {which} is left out.")
+            notices.append(f"There is already a tool called {tool.name!r}; {which} is left out.")
         else:
             chosen[tool.name] = tool
     return LoadResult(chosen, tuple(notices))
 
 
 def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
-    """Return an environment's tool files, in order, with what they hold, and a sentence for each unreadable one.
+    """Return the contents of an environment's tool files, sorted by name, and a sentence for each unreadable file.
 
-    Nothing of it is run. Files that begin with `_` or `.` are passed over.
+    Nothing is run. Files whose names begin with `_` or `.` are skipped.
     """
     files: dict[Path, bytes] = {}
     notices: list[str] = []
@@ -62,56 +72,59 @@ def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
 
 
 def load_tools(files: Mapping[Path, bytes], taken: Collection[str] = ()) -> LoadResult:
-    """Run Python files and return the tools that they make; names in `taken` are not to be had.
+    """Run Python files and return their tools, except those whose names are `taken`.
 
-    This is code that does whatever it likes: give it only what a person trusts. What is run is what is given here,
-    whatever became of the file since it was read.
+    The code can do anything, so the user must trust it. The given contents are run, even if a file has changed since.
     """
-    return _collected(((str(file), _loading(file, source)) for file, source in files.items()), taken)
+    return _collect(((str(file), _file_loader(file, source)) for file, source in files.items()), taken)
 
 
 def entry_point_tools(taken: Collection[str] = ()) -> LoadResult:
-    """Return the tools of installed packages; names in `taken` are not to be had."""
-    offered = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return _collected(((_origin(entry), _loading_entry(entry)) for entry in offered), taken)
+    """Return the tools of installed packages, except those whose names are `taken`."""
+    entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    return _collect(((_origin(entry), _entry_loader(entry)) for entry in entries), taken)
 
 
-def _collected(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Collection[str]) -> LoadResult:
+def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Collection[str]) -> LoadResult:
     tools: dict[str, Tool] = {}
     notices: list[str] = []
     for origin, load in sources:
         try:
             loaded = load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it does wrong, the others are to work
-            notices.append(f"{_place(origin, error)}: {_problem(error)}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a faulty source must not affect the others
+            notices.append(f"{_position(origin, error)}: {_describe(error)}")
             continue
         if not loaded:
             notices.append(f"{origin}: There is no tool in it. Write @tool above a function.")
-        found = without_clashes(loaded, {*taken, *tools}, "this one")
-        tools.update(found.tools)
-        notices += [f"{origin}: {told}" for told in found.notices]
+        result = without_clashes(loaded, {*taken, *tools}, "this one")
+        tools.update(result.tools)
+        notices += [f"{origin}: {text}" for text in result.notices]
     return LoadResult(tools, tuple(notices))
 
 
-def _loading(file: Path, source: bytes) -> Callable[[], list[Tool]]:
+def _file_loader(file: Path, source: bytes) -> Callable[[], list[Tool]]:
     def load() -> list[Tool]:
-        # Compiled here, not imported: a bytecode file beside it might hold something else.
+        # Compiled here instead of imported: a bytecode file in the folder might hold other code.
         code = compile(source, str(file), "exec", dont_inherit=True)
         module = ModuleType(f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}")
         module.__file__ = str(file)
-        sys.modules[module.__name__] = module  # where types that are written as text are looked up
-        exec(code, module.__dict__)  # noqa: S102 - it is what was asked for
-        return [value for value in vars(module).values() if isinstance(value, Tool)]
+        sys.modules[module.__name__] = module  # types written as strings are resolved there
+        exec(code, module.__dict__)  # noqa: S102 - the user trusts it
+        return _tools_in(module)
 
     return load
 
 
-def _loading_entry(entry: EntryPoint) -> Callable[[], list[Tool]]:
+def _tools_in(module: ModuleType) -> list[Tool]:
+    return [value for value in vars(module).values() if isinstance(value, Tool)]
+
+
+def _entry_loader(entry: EntryPoint) -> Callable[[], list[Tool]]:
     def load() -> list[Tool]:
         value = entry.load()
         tools = list(value) if isinstance(value, list | tuple) else [value]
-        if faulty := [type(each).__name__ for each in tools if not isinstance(each, Tool)]:
-            raise TypeError(f"{entry.value} is to be a tool, not {faulty[0]}")
+        if wrong_types := [type(each).__name__ for each in tools if not isinstance(each, Tool)]:
+            raise TypeError(f"{entry.value} must be a tool, not {wrong_types[0]}")
         return tools
 
     return load
@@ -122,16 +135,16 @@ def _origin(entry: EntryPoint) -> str:
     return f"The tool {entry.name!r}{package}"
 
 
-def _place(origin: str, error: BaseException) -> str:
-    """Say where in a file something went wrong, where it is the file's own doing."""
+def _position(origin: str, error: BaseException) -> str:
+    """Return the file, with the line if the error was raised in that file."""
     if isinstance(error, SyntaxError) and error.filename == origin:
         return f"{origin}:{error.lineno or 1}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
     return f"{origin}:{frames[-1].lineno}" if frames else origin
 
 
-def _problem(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
-        return "It ended the program, which a tool's file must not."
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        return "It ended the program, which a tool file must not do."
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -7,7 +7,7 @@ import pytest
 from prompt_objects.analysis.graph import Edge, Graph, Unresolved
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.environment.environment import Environment
-from prompt_objects.tools.builtin.files import FILE_TOOLS
+from prompt_objects.tools.builtin.files import list_files, read_file
 from tests.support.environments import make_house
 from tests.support.teams import graph_of
 
@@ -55,7 +55,7 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
         fault = environment["me"].fault
         assert fault is not None
         definitions = {"me": environment.catalog._definition(tmp_path / "objects" / "me.yaml")}
-    (gap,) = Graph(definitions, objects=objects, tools={tool.name: tool for tool in FILE_TOOLS}).gaps
+    (gap,) = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)}).gaps
     assert isinstance(gap, Unresolved)
     assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
     assert gap.problem == fault.problem

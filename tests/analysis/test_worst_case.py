@@ -16,7 +16,7 @@ from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.llm.base import Completion, Request, TextChunk
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.builtin.files import FILE_TOOLS
+from prompt_objects.tools.builtin.files import list_files, read_file
 from tests.support.environments import open_house
 from tests.support.teams import graph_of
 
@@ -114,7 +114,7 @@ async def test_the_real_run_comes_so_far_and_no_further(
     llm = Together()
     async with open_house(tmp_path, llm, objects) as environment:
         definitions = {name: environment.definition(name) for name in objects}
-        graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in FILE_TOOLS})
+        graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)})
         assert worst_cases(graph)["boss"].requests == expected
         await environment["boss"].receive("Go")
     assert len(llm.requests) == expected

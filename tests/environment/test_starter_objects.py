@@ -2,13 +2,12 @@ import pytest
 
 from prompt_objects.config.definition import load_definition
 from prompt_objects.environment.catalog import find_definitions
-from prompt_objects.tools.builtin.edit import EDIT_TOOLS
-from prompt_objects.tools.builtin.files import FILE_TOOLS
+from prompt_objects.tools.loader import builtin_tools
 from tests.support.paths import ROOT
 
 OBJECTS = ROOT / "objects"
 DEFINITIONS, FAULTS = find_definitions(OBJECTS)
-EFFECTS = {tool.name: tool.effect for tool in (*FILE_TOOLS, *EDIT_TOOLS)}
+EFFECTS = {tool.name: tool.effect for tool in builtin_tools().values()}
 
 
 def test_the_starter_environment_has_its_five_objects() -> None:

@@ -89,7 +89,7 @@ async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
         await env["head"].receive("Add")
         (child,) = env["guest"].session_manager.list()
         history = env.session_manager.get(child.id).history
-        assert history[2]["content"] == "Error: example_add may not be used here."
+        assert history[2]["content"] == "Error: example_add is not allowed here."
 
 
 @pytest.mark.parametrize(("is_one_of_the_environments", "result"), [(True, "nobody can be asked"), (False, "5")])

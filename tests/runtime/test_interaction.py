@@ -98,7 +98,7 @@ async def test_where_nobody_can_be_asked_it_is_said_at_once(tmp_path: Path) -> N
     llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"})), "I assumed it."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         await asyncio.wait_for(env["asker"].receive("Go"), 5)
-    assert "Nobody can be asked here" in llm.requests[1].messages[-1]["content"]
+    assert "No user can be asked here" in llm.requests[1].messages[-1]["content"]
 
 
 async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tm
         env.interaction.handler = Answers(ask=ask)
         reply = await env["asker"].receive("Go")
     first, second = [m["content"] for m in reply.session.history if m["role"] == "tool"]
-    assert first.startswith("The person did not answer.")
+    assert first.startswith("The user did not answer.")
     assert second == "Error: The question is empty."
 
 
@@ -142,7 +142,7 @@ async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Pat
         reply = await env["asker"].receive("Go")
     results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
     assert results[2:] == ["0", "1", "2"]
-    assert all(result.startswith("Made") for result in results[:2])
+    assert all(result.startswith("Created") for result in results[:2])
 
 
 def test_who_was_waited_for_in_one_loop_is_there_in_the_next(tmp_path: Path) -> None:

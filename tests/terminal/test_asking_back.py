@@ -56,7 +56,7 @@ def test_esc_leaves_it_unanswered_and_what_was_typed_comes_back(open_: Open, ope
     terminal.wait_for("answer:")
     terminal.press("escape")
     terminal.wait_for("I chose myself.")
-    assert told(openai_server, 1)[0].startswith("The person did not answer.")
+    assert told(openai_server, 1)[0].startswith("The user did not answer.")
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl-c"])

@@ -117,7 +117,7 @@ def test_ctrl_c_at_the_question_of_another_is_a_no_and_stops_nobody(
     terminal = with_two("prompt: You look.\ncapabilities: [write_file]")
     terminal.wait_for("scout: write_file? [y/s/N/never/e]")
     terminal.press("ctrl-c")
-    terminal.wait_for("Scouted: Error: The person did not allow write_file.")
+    terminal.wait_for("Scouted: Error: The user did not allow write_file.")
     terminal.wait_for(f"reader {MARK}")
     assert not (tmp_path / "s.txt").exists()
     assert "stopped" not in terminal.text()

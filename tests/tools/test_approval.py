@@ -69,7 +69,7 @@ async def test_what_writes_is_asked_about_with_its_diff(tmp_path: Path) -> None:
 async def test_where_nobody_can_be_asked_it_is_refused_and_the_model_told(tmp_path: Path) -> None:
     _, text, (result,) = await written(tmp_path, house(), None)
     assert text is None
-    assert "needs a person's approval" in result
+    assert "needs the user's approval" in result
 
 
 async def test_what_is_allowed_in_advance_runs_unasked(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_whose_tool_is_allowed_in_advance_is_known_without_a_look_at_all_definit
 
     tool = Tool("hub_add", "Adds", {"type": "object", "properties": {}}, add, "write")
     capability = Capability(kind=kind, name="hub_add" if kind == "tool" else "hub", at=Position(1, 1))
-    guarded = Approvals({}, allowed=["hub_add"], tools=lambda: own).wrap(tool, capability)
+    guarded = Approvals({}, allowed=["hub_add"], local_names=lambda: own).wrap(tool, capability)
     with open_house(tmp_path, ScriptedLLM()) as env:
         context = env.context()
         assert guarded.policy(replace(context, services=replace(context.services, take_snapshot=look))) == rule

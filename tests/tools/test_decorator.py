@@ -80,13 +80,13 @@ def test_arguments_become_what_the_types_say_and_the_result_is_json(tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "`place` is missing. Needed: `place`; may be given: `days`, `unit`, `tags`."),
+        ({}, "`place` is missing. Required: `place`; optional: `days`, `unit`, `tags`."),
         ({"place": {}}, "`city` is missing in `place`."),
-        ({"place": {"city": 1}}, "`place.city` does not fit: expected `str`, got `int`."),
-        ({"place": {"city": "Ulm"}, "days": 0}, "`days` does not fit: expected `int` >= 1."),
-        ({"place": {"city": "Ulm"}, "days": "3"}, "`days` does not fit: expected `int`, got `str`."),
-        ({"place": {"city": "Ulm"}, "unit": "K"}, "`unit` does not fit: invalid enum value 'K'."),
-        ({"place": {"city": "Ulm"}, "tags": ["a", 2]}, "`tags[1]` does not fit"),
+        ({"place": {"city": 1}}, "`place.city` is invalid: expected `str`, got `int`."),
+        ({"place": {"city": "Ulm"}, "days": 0}, "`days` is invalid: expected `int` >= 1."),
+        ({"place": {"city": "Ulm"}, "days": "3"}, "`days` is invalid: expected `int`, got `str`."),
+        ({"place": {"city": "Ulm"}, "unit": "K"}, "`unit` is invalid: invalid enum value 'K'."),
+        ({"place": {"city": "Ulm"}, "tags": ["a", 2]}, "`tags[1]` is invalid"),
         ({"place": {"city": "Ulm"}, "when": 1}, "There is no argument 'when'."),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_folder_without_tools_is_no_fault(tmp_path: Path) -> None:
         ("\n\nimport no_such_module\n", "bad.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
         (HEAD + "\n@tool\ndef f(a):\n    '''Do.'''\n", "bad.py:3: TypeError: f: the parameter a needs a type."),
         (HEAD + "\ndef f():\n    1 / 0\n\nf()\n", "bad.py:4: ZeroDivisionError: division by zero"),
-        ("raise SystemExit(3)", "bad.py:1: It ended the program, which a tool's file must not."),
+        ("raise SystemExit(3)", "bad.py:1: It ended the program, which a tool file must not do."),
         ("x = 1", "bad.py: There is no tool in it. Write @tool above a function."),
         ("\0", "bad.py: "),
         ("def f(:\n", "bad.py:1: SyntaxError: invalid syntax"),
@@ -81,7 +81,7 @@ def test_a_name_is_given_once(folder: Path) -> None:
     found = write(folder, a=DICE, b=DICE)
     assert list(found.tools) == ["dice", "cup"]
     assert len(found.notices) == 2
-    assert f"{folder / 'tools' / 'b.py'}: There is a tool called 'dice' already" in found.notices[0]
+    assert f"{folder / 'tools' / 'b.py'}: There is already a tool called 'dice'" in found.notices[0]
     files, _ = read_tool_files(folder)
     assert set(load_tools(files, taken={"dice"}).tools) == {"cup"}
 
@@ -164,8 +164,8 @@ def test_tools_of_installed_packages_are_found_and_a_faulty_one_harms_none(
     found = entry_point_tools()
     assert set(found.tools) == {"dice", "cup"}
     assert sorted(found.notices) == [
-        "The tool 'dice' of the package gambling: There is a tool called 'dice' already; this one is left out.",
-        "The tool 'number' of the package gambling: TypeError: gambling:number is to be a tool, not int",
+        "The tool 'dice' of the package gambling: There is already a tool called 'dice'; this one is left out.",
+        "The tool 'number' of the package gambling: TypeError: gambling:number must be a tool, not int",
         "The tool 'x' of the package broken: ModuleNotFoundError: No module named 'no_such_module'",
         "The tool 'y' of the package broken: AttributeError: module 'gambling' has no attribute 'nothing'",
     ]

@@ -55,7 +55,7 @@ async def test_sessions_in_files_are_neither_read_nor_found_nor_listed_nor_writt
         assert "state, which cannot be read" in read
         assert "objects/" in listed
         assert session_id not in listed
-        assert found.startswith("Nothing found")
+        assert found.startswith("No matches")
         assert "state, which cannot be read" in written
         assert "state, which cannot be read" in beside
     assert (house / file).read_bytes() == before
@@ -75,7 +75,7 @@ async def test_a_database_and_what_sqlite_keeps_beside_it_are_out_of_reach(house
         store="memory:",
     )
     assert all("state, which cannot be read" in answer for answer in answers[:4])
-    assert answers[4].startswith("Nothing found")
+    assert answers[4].startswith("No matches")
     assert answers[5] == "a person's own"
 
 

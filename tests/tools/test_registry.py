@@ -64,6 +64,6 @@ def test_a_name_is_given_once_and_what_is_left_out_is_told(tmp_path: Path) -> No
     assert toolbox.tools["mine"] is own
     assert toolbox.tools["write_file"] is write_file
     assert toolbox.notices == tuple(
-        f"There is a tool called '{name}' already; that of the program is left out."
+        f"There is already a tool called '{name}'; that of the program is left out."
         for name in ("mine", "write_file")
     )

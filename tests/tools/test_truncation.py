@@ -77,8 +77,8 @@ async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: 
     def read_on(_request: Request) -> str | Message:
         result = llm.requests[-1].messages[-1]["content"]
         first = next(m["content"] for m in llm.requests[-1].messages if m["role"] == "tool")
-        more = "go on with" in result or len(llm.requests) == 2
-        return calls(reading(path_in(first), *follow(result.replace("go on with", "with")))) if more else "Read."
+        more = "continue with" in result or len(llm.requests) == 2
+        return calls(reading(path_in(first), *follow(result.replace("continue with", "with")))) if more else "Read."
 
     llm = ScriptedLLM([calls((name, {})), *(read_on for _ in range(10))])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
@@ -91,7 +91,7 @@ async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: 
     assert first.startswith(whole[:HEAD])
     assert first.endswith(whole[-TAIL:])
     assert f"{len(whole) - HEAD - TAIL:,} of {len(whole):,} characters are left out here" in first
-    parts = [re.sub(r"\n\[[^\n]* are left; go on [^\n]*\]$", "", part) for part in others]
+    parts = [re.sub(r"\n\[[^\n]* are left; continue [^\n]*\]$", "", part) for part in others]
     joint = "\n" if name == "many" else ""
     assert whole[:HEAD] + joint.join(parts) == whole
 

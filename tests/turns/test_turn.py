@@ -99,7 +99,7 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
     [
         (("nothing", {}), "There is no capability 'nothing'"),
         (("list_files", {"path": "../.."}), "outside the environment"),
-        (("list_files", {"path": 3}), "`path` does not fit"),
+        (("list_files", {"path": 3}), "`path` is invalid"),
     ],
 )
 async def test_what_a_tool_cannot_do_is_told_to_the_model(

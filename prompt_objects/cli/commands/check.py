@@ -49,7 +49,7 @@ def _look(folder: Path) -> EnvironmentSnapshot:
     from prompt_objects.tools.registry import load_registry
 
     config = load_config(folder, os.environ)
-    tools = load_registry(folder, http_allow=config.http_allow).tools
+    tools = load_registry(folder).tools
     files, clashes = find_definitions(folder / "objects")
     return take_snapshot(
         files,

@@ -1,4 +1,4 @@
-"""`ask_human`: a question to the person, in the middle of the work."""
+"""`ask_human`: asks the user a question during a turn."""
 
 from typing import Annotated
 
@@ -13,28 +13,28 @@ __all__ = [
     "ask_human",
 ]
 
-NOT_ANSWERED = "The person did not answer. Go on with what you have, and say what you assumed."
+NOT_ANSWERED = "The user did not answer. Continue with what you have, and state what you assumed."
 
 
 @tool
 async def ask_human(
-    question: Annotated[str, Meta(min_length=1, max_length=4000, description="One question, complete in itself")],
+    question: Annotated[str, Meta(min_length=1, max_length=4000, description="One complete question")],
     choices: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...],
-        Meta(max_length=20, description="Answers to choose from; the person may still say something else"),
+        Meta(max_length=20, description="Suggested answers; the user may still type another one"),
     ] = (),
     *,
     context: Context,
 ) -> str:
-    """Ask the person for whom all this is done, and wait for the answer. Ask what nobody else can know or decide."""
+    """Ask the user a question and wait for the answer. Ask only what no other source can tell or decide."""
     if not question.strip():
         raise ToolError("The question is empty.")
     handler = context.services.interaction.handler
     if handler is None:
-        raise ToolError("Nobody can be asked here. Go on with what you have, and say what you assumed.")
+        raise ToolError("No user can be asked here. Continue with what you have, and state what you assumed.")
     request = InputRequest(
         path=context.path, session_id=context.session_id or "", question=question.strip(), choices=choices
     )
     async with context.services.interaction.exclusive(context.budget):
-        typed = await handler.ask(request)
-    return request.resolve(typed or "") or NOT_ANSWERED
+        text = await handler.ask(request)
+    return request.resolve(text or "") or NOT_ANSWERED

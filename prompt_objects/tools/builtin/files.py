@@ -1,4 +1,4 @@
-"""Reading the environment's folder: `read_file` and `list_files`, confined to it."""
+"""`read_file` and `list_files`: tools that read the environment's folder."""
 
 import stat
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import FOLDER, is_saved_result, saved_results
 
 __all__ = [
-    "FILE_TOOLS",
     "FilePath",
     "FolderPath",
     "list_files",
@@ -28,7 +27,7 @@ MOST_RESULT_BYTES = 100_000_000
 MOST_ENTRIES = 500
 FilePath: TypeAlias = Annotated[str, Meta(min_length=1, description="Path relative to the environment's folder")]
 FolderPath: TypeAlias = Annotated[
-    str, Meta(min_length=1, description="Folder, relative to the environment's; '.' by default")
+    str, Meta(min_length=1, description="Folder, relative to the environment's folder; '.' by default")
 ]
 
 
@@ -40,34 +39,30 @@ def read_file(
     *,
     context: Context,
 ) -> str:
-    """Read a text file of the environment's folder, or go on with a result that was too long to be shown."""
+    """Read a text file in the environment's folder, or the rest of a tool result that was too long to show."""
     if is_saved_result(path):
-        kept = saved_results(context)
-        return text_from(
-            kept, path.removeprefix(f"{FOLDER}/"), start_line, start_column, most_bytes=MOST_RESULT_BYTES
-        )
-    return text_from(PathGuard.of(context), path, start_line, start_column)
+        guard, path, most_bytes = saved_results(context), path.removeprefix(f"{FOLDER}/"), MOST_RESULT_BYTES
+    else:
+        guard, most_bytes = PathGuard.of(context), MOST_BYTES
+    return read_text(guard, path, start_line, start_column, most_bytes=most_bytes)
 
 
 @tool
 def list_files(
     path: FolderPath = ".",
-    recursive: Annotated[bool, Meta(description="Also list what is in the folders below")] = False,  # noqa: FBT002
+    recursive: Annotated[bool, Meta(description="Include the contents of subfolders")] = False,  # noqa: FBT002
     *,
     context: Context,
 ) -> str:
     """List the files and folders in a folder of the environment."""
-    return listing(PathGuard.of(context), path, recursive=recursive)
+    return list_folder(PathGuard.of(context), path, recursive=recursive)
 
 
-FILE_TOOLS = (read_file, list_files)
-
-
-def text_from(
-    within: PathGuard, path: str, start_line: int = 1, start_column: int = 1, *, most_bytes: int = MOST_BYTES
+def read_text(
+    guard: PathGuard, path: str, start_line: int = 1, start_column: int = 1, *, most_bytes: int = MOST_BYTES
 ) -> str:
-    """Return a text file from a place on, at most `MOST_CHARACTERS`, saying so where there is more."""
-    data = within.read(path, most_bytes)
+    """Return at most `MOST_CHARACTERS` of a file from a position on, and a line that says if there is more."""
+    data = guard.read(path, most_bytes)
     if b"\0" in data[:8192]:
         return f"{path} is a binary file of {len(data):,} bytes; it cannot be shown as text."
     try:
@@ -75,41 +70,43 @@ def text_from(
     except UnicodeDecodeError:
         return f"{path} is not UTF-8 text ({len(data):,} bytes); it cannot be shown."
     if start_line > len(lines):
-        raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is behind its end.")
+        raise ToolError(f"{path} has {len(lines)} lines; start_line {start_line} is past the end.")
     first = lines[start_line - 1]
     if start_column > max(len(first), 1):
         raise ToolError(
-            f"Line {start_line} has {len(first)} characters; start_column {start_column} is behind its end."
+            f"Line {start_line} has {len(first)} characters; start_column {start_column} is past the end."
         )
-    return _that_fits(lines, start_line, start_column) or f"{path} is empty."
+    return _excerpt(lines, start_line, start_column) or f"{path} is empty."
 
 
-def _that_fits(lines: list[str], start_line: int, start_column: int) -> str:
-    """Join the lines that fit; a single line that does not is cut, so that there is always a way on."""
+def _excerpt(lines: list[str], start_line: int, start_column: int) -> str:
+    """Join the lines that fit. A single line that is too long is cut, so that reading can always continue."""
     first = lines[start_line - 1][start_column - 1 :]
     if len(first) > MOST_CHARACTERS:
-        left = f"[{len(first) - MOST_CHARACTERS:,} characters of line {start_line} are left"
-        way = f"start_line {start_line}, start_column {start_column + MOST_CHARACTERS}"
-        return f"{first[:MOST_CHARACTERS]}\n{left}; go on with {way}]"
+        rest = f"[{len(first) - MOST_CHARACTERS:,} characters of line {start_line} are left"
+        position = f"start_line {start_line}, start_column {start_column + MOST_CHARACTERS}"
+        return f"{first[:MOST_CHARACTERS]}\n{rest}; continue with {position}]"
     shown, room = [first], MOST_CHARACTERS - len(first)
     for line in islice(lines, start_line, None):
         if (room := room - len(line) - 1) < 0:
             end = start_line - 1 + len(shown)
-            shown.append(f"[{len(lines) - end:,} of {len(lines):,} lines are left; go on with start_line {end + 1}]")
+            shown.append(
+                f"[{len(lines) - end:,} of {len(lines):,} lines are left; continue with start_line {end + 1}]"
+            )
             break
         shown.append(line)
     return "\n".join(shown)
 
 
-def listing(within: PathGuard, path: str = ".", *, recursive: bool = False) -> str:
-    """Return the names in a folder, one a line: folders end in `/`, files are followed by their size."""
-    target = within.resolve(path)
-    if not target.is_dir():
+def list_folder(guard: PathGuard, path: str = ".", *, recursive: bool = False) -> str:
+    """Return the names in a folder, one per line: folders end in `/`, files are followed by their size."""
+    folder = guard.resolve(path)
+    if not folder.is_dir():
         raise ToolError(f"There is no folder {path!r}.")
-    entries = islice(_walk(target, within.identities()) if recursive else _visible(target), MOST_ENTRIES + 1)
-    lines = [_described(entry, target) for entry in entries]
+    entries = islice(_walk(folder, guard.identities()) if recursive else _visible(folder), MOST_ENTRIES + 1)
+    lines = [_describe(entry, folder) for entry in entries]
     if len(lines) > MOST_ENTRIES:
-        lines[-1] = f"[more than {MOST_ENTRIES} entries; list a folder below]"
+        lines[-1] = f"[more than {MOST_ENTRIES} entries; list a subfolder]"
     return "\n".join(lines) or f"{path} is empty."
 
 
@@ -121,7 +118,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path, private: list[tuple[int, int]]) -> Iterator[Path]:
-    """Yield everything below, a folder before what is in it, which is left out of private ones and behind links."""
+    """Yield everything below a folder, parents first. Links and private folders are yielded but not entered."""
     for entry in _visible(folder):
         yield entry
         if entry.is_dir() and not entry.is_symlink() and _identity(entry) not in private:
@@ -136,7 +133,7 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _described(entry: Path, base: Path) -> str:
+def _describe(entry: Path, base: Path) -> str:
     name = entry.relative_to(base).as_posix()
     try:
         status = entry.lstat()

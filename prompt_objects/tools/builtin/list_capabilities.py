@@ -1,4 +1,4 @@
-"""`list_capabilities`: what a prompt object may use, and whom it gets to through others."""
+"""`list_capabilities`: lists what a prompt object may use, and the objects that it reaches through others."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,36 +12,36 @@ __all__ = [
     "list_capabilities",
 ]
 
-_RULES: Mapping[ApprovalPolicy, str] = {
+_POLICIES: Mapping[ApprovalPolicy, str] = {
     "always": "",
-    "ask": "; a person is asked first",
+    "ask": "; needs the user's approval",
     "never": "; not allowed here",
 }
 
 
 @tool
 def list_capabilities(*, context: Context) -> str:
-    """List what you may use and whom you may ask, with what each is for, and whom these may ask in turn."""
+    """List the tools and prompt objects that you may use, and the prompt objects that these may ask."""
     name = context.path[-1] if context.path else ""
     graph = context.services.take_snapshot().graph
-    asked = set(graph.asks(name)) if name in graph.objects else set()
-    lines = [_described(each, context, is_object=each.name in asked) for each in context.tools.values()]
+    objects = set(graph.asks(name)) if name in graph.objects else set()
+    lines = [_describe(each, context, is_object=each.name in objects) for each in context.tools.values()]
     if name in graph.definitions:
-        lines += _beyond(graph, name)
+        lines += _indirect(graph, name)
     return "\n".join(["You may use:", *lines])
 
 
-def _described(each: CapabilityInfo, context: Context, *, is_object: bool) -> str:
+def _describe(each: CapabilityInfo, context: Context, *, is_object: bool) -> str:
     kind = "prompt object" if is_object else f"tool, {each.effect}"
-    return f"- {each.name} ({kind}{_RULES[each.policy(context)]}): {' '.join(each.description.split())}"
+    return f"- {each.name} ({kind}{_POLICIES[each.policy(context)]}): {' '.join(each.description.split())}"
 
 
-def _beyond(graph: Graph, name: str) -> Iterator[str]:
-    """Name those who are reached only through others; what they may use is their own affair."""
-    beyond = {target: path for target, path in graph.reach(name).items() if len(path) > 2 and target != name}  # noqa: PLR2004 - the two ends
-    if beyond:
+def _indirect(graph: Graph, name: str) -> Iterator[str]:
+    """Yield a line for each object that is reached only through others, but nothing about what these may use."""
+    indirect = {target: path for target, path in graph.reach(name).items() if len(path) > 2 and target != name}  # noqa: PLR2004 - the two ends
+    if indirect:
         yield "Only through others:"
-    for target, path in beyond.items():
+    for target, path in indirect.items():
         definition = graph.definitions.get(target)
-        told = " ".join(definition.description.split()) if definition else "its file is faulty"
-        yield f"- {target} (prompt object, through {arrow_path(path[1:-1])}): {told or 'says nothing of itself'}"
+        text = " ".join(definition.description.split()) if definition else "its file is faulty"
+        yield f"- {target} (prompt object, through {arrow_path(path[1:-1])}): {text or 'no description'}"

@@ -1,4 +1,4 @@
-"""`notes`: small values that all prompt objects at work on one thing share, and who wrote them."""
+"""`notes`: short texts that all turns of one conversation share, including those of delegates."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,12 +25,12 @@ __all__ = [
 
 MOST_NOTES = 100
 MOST_CHARACTERS = 10_000
-_SHOWN = 200  # characters of each in the list of all
+_LISTED_CHARACTERS = 200
 _FILE = "notes.json"
 
 
 class Note(Struct, frozen=True, kw_only=True):
-    """A text under a name, and who wrote it: the last of those on the path, asked by the others."""
+    """A named text. Its writer is the last prompt object on `path`; the others delegated to it."""
 
     name: str
     text: str
@@ -39,25 +39,25 @@ class Note(Struct, frozen=True, kw_only=True):
 
     @property
     def writer(self) -> str:
-        """Who wrote it, and by whom that one was asked."""
+        """The path of the writer, as text."""
         return arrow_path(self.path)
 
 
 @tool
 def notes(
-    name: Annotated[str, Meta(max_length=100, description="Which note; without a name, all are listed")] = "",
-    text: Annotated[str, Meta(description="What it is to say from now on; without a text, it is read")] = "",
-    remove: Annotated[bool, Meta(description="Whether it is to be removed")] = False,  # noqa: FBT002
+    name: Annotated[str, Meta(max_length=100, description="Name of the note; without it, all notes are listed")] = "",
+    text: Annotated[str, Meta(description="New text of the note; without it, the note is read")] = "",
+    remove: Annotated[bool, Meta(description="Remove the note")] = False,  # noqa: FBT002
     *,
     context: Context,
 ) -> str:
-    """Read, write or remove notes. All at work on this conversation, by delegation too, share them, and they stay."""
+    """Read, write or remove notes, which are shared by all prompt objects of this conversation and kept with it."""
     folder = _folder(context)
     name = " ".join(name.split())
     if not text and not remove:
         return _read(name, read_notes(folder))
     if not name or not name.isprintable():
-        raise ToolError("A note needs a name that can be shown.")
+        raise ToolError("A note needs a name of printable characters.")
     if len(text) > MOST_CHARACTERS:
         raise ToolError(f"A note has at most {MOST_CHARACTERS:,} characters; this one has {len(text):,}.")
     if remove:
@@ -66,7 +66,7 @@ def notes(
 
 
 def read_notes(workspace: Path) -> list[Note]:
-    """Return the notes in a workspace, the last written last. Raises `StoreError` for a file that cannot be read."""
+    """Return the notes in a workspace, the latest last. Raises `StoreError` if their file cannot be read."""
     file = workspace / _FILE
     try:
         return msgspec.json.decode(disk.read_file(file), type=list[Note])
@@ -75,55 +75,61 @@ def read_notes(workspace: Path) -> list[Note]:
     except OSError as error:
         raise disk.store_error("read", file, error) from error
     except msgspec.DecodeError as error:
-        raise StoreError(f"{file} holds no notes: {error}", hint="Mend it, or move it away.") from error
+        raise StoreError(f"{file} does not contain notes: {error}", hint="Repair it, or move it away.") from error
 
 
-def _read(name: str, known: Iterable[Note]) -> str:
-    found = {note.name: note for note in known}
+def _read(name: str, saved: Iterable[Note]) -> str:
+    by_name = {note.name: note for note in saved}
     if not name:
-        return "\n".join(map(_listed, found.values())) or "There are no notes yet."
-    if name not in found:
-        raise ToolError(f"There is no note {name!r}. There are: {', '.join(found) or 'none'}.")
-    note = found[name]
+        return "\n".join(map(_summary, by_name.values())) or "There are no notes yet."
+    if name not in by_name:
+        raise _missing(name, by_name)
+    note = by_name[name]
     return f"[written by {note.writer}, {time_ago(note.at)}]\n{note.text}"
 
 
-def _listed(note: Note) -> str:
+def _summary(note: Note) -> str:
     text = " ".join(note.text.split())
-    shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    shown = text if len(text) <= _LISTED_CHARACTERS else f"{text[: _LISTED_CHARACTERS - 1]}…"
     return f"{note.name} ({note.writer}, {time_ago(note.at)}, {pluralize(len(note.text), 'character')}): {shown}"
 
 
 def _write(folder: Path, note: Note) -> str:
-    with _open(folder) as known:
-        before = known.pop(note.name, None)
-        if len(known) >= MOST_NOTES:
-            raise ToolError(f"There are {MOST_NOTES} notes already, which is the most. Remove one that is done with.")
-        known[note.name] = note
-    return f"Wrote {note.name}." + (f" It replaces: {_listed(before)}" if before else "")
+    with _locked_notes(folder) as by_name:
+        previous = by_name.pop(note.name, None)
+        if len(by_name) >= MOST_NOTES:
+            raise ToolError(
+                f"There are already {MOST_NOTES} notes, the maximum. Remove one that is no longer needed."
+            )
+        by_name[note.name] = note
+    return f"Wrote {note.name}." + (f" It replaces: {_summary(previous)}" if previous else "")
 
 
 def _remove(folder: Path, name: str) -> str:
-    with _open(folder) as known:
-        if name not in known:
-            raise ToolError(f"There is no note {name!r}. There are: {', '.join(known) or 'none'}.")
-        before = known.pop(name)
-    return f"Removed: {_listed(before)}"
+    with _locked_notes(folder) as by_name:
+        if name not in by_name:
+            raise _missing(name, by_name)
+        removed = by_name.pop(name)
+    return f"Removed: {_summary(removed)}"
+
+
+def _missing(name: str, known: Iterable[str]) -> ToolError:
+    return ToolError(f"There is no note {name!r}. Existing notes: {', '.join(known) or 'none'}.")
 
 
 @contextmanager
-def _open(folder: Path) -> Iterator[dict[str, Note]]:
-    """Have the notes to oneself, by name, and keep what the block makes of them, whoever else writes some."""
+def _locked_notes(folder: Path) -> Iterator[dict[str, Note]]:
+    """Give the notes by name, under a lock, and save the changes that the block makes to them."""
     with disk.locked_file(folder / f"{_FILE}.lock"):
-        known = {note.name: note for note in read_notes(folder)}
-        yield known
+        by_name = {note.name: note for note in read_notes(folder)}
+        yield by_name
         try:
-            disk.replace_file(folder / _FILE, [msgspec.json.encode(list(known.values()))])
+            disk.replace_file(folder / _FILE, [msgspec.json.encode(list(by_name.values()))])
         except OSError as error:
             raise disk.store_error("written", folder / _FILE, error) from error
 
 
 def _folder(context: Context) -> Path:
     if context.session is None:
-        raise ToolError("There are notes only where a turn is going on.")
+        raise ToolError("Notes exist only during a turn.")
     return workspace_of(context.session.info, context.services.store, context.services.workspace)

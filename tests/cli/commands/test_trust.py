@@ -46,7 +46,7 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> N
 def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(house: Path) -> None:
     refused = run("-p", WRITE, "chat", "scribe", cwd=house)
     assert refused.returncode == 0
-    assert "needs a person's approval" in refused.stdout + refused.stderr
+    assert "needs the user's approval" in refused.stdout + refused.stderr
     assert not (house / "a.txt").exists()
     misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=house)
     assert misspelt.returncode == 2

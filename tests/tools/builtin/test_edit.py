@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_objects.errors import ToolError
-from prompt_objects.tools.builtin.edit import EDIT_TOOLS, PREVIEWS, TextChange, edit_file, write_file
+from prompt_objects.tools.base import Tool
+from prompt_objects.tools.builtin.edit import TextChange, edit_file, write_file
 from prompt_objects.tools.path_guard import PathGuard
 from tests.support.tool_calls import as_coroutine, call, context_of
 
@@ -28,7 +29,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def preview(name: str, folder: Path, **arguments: Any) -> str:
-    return await PREVIEWS[name](arguments, context_of(folder))
+    tool = {"write_file": write_file, "edit_file": edit_file}[name]
+    assert tool.preview
+    return (await tool.preview(arguments, context_of(folder))).diff
 
 
 def left_in(folder: Path) -> set[str]:
@@ -36,32 +39,33 @@ def left_in(folder: Path) -> set[str]:
     return {path.name for path in files if ".prompt_objects" not in path.parts}
 
 
-def test_both_change_the_world_and_each_has_a_preview() -> None:
-    assert {tool.name for tool in EDIT_TOOLS} == set(PREVIEWS) == {"write_file", "edit_file"}
-    assert {tool.effect for tool in EDIT_TOOLS} == {"write"}
+@pytest.mark.parametrize("tool", [write_file, edit_file])
+def test_both_tools_have_the_effect_write_and_a_preview(tool: Tool) -> None:
+    assert tool.effect == "write"
+    assert tool.preview
 
 
 def test_a_file_is_made_with_its_folders(folder: Path) -> None:
     said = call(write_file, folder, path="src/deep/b.py", content="x = 1\n")
-    assert said == "Made src/deep/b.py, 1 line."
+    assert said == "Created src/deep/b.py, 1 line."
     assert (folder / "src/deep/b.py").read_text() == "x = 1\n"
     assert left_in(folder) == {"a.md", "b.py"}
 
 
 def test_a_text_is_replaced_exactly_once_and_nothing_else(folder: Path) -> None:
     said = call(edit_file, folder, path="docs/a.md", old_text="two\n", new_text="2\n2.5\n")
-    assert said == "Changed docs/a.md from line 2 on: 1 line out, 2 lines in."
+    assert said == "Changed docs/a.md from line 2 on: 1 line removed, 2 lines added."
     assert (folder / "docs/a.md").read_text() == "one\n2\n2.5\nthree\n"
 
 
 def test_a_text_that_is_not_there_or_not_alone_changes_nothing(folder: Path) -> None:
     (folder / "twice").write_text("aaa\nb\naaa\n")
     for path, old, words in (
-        ("docs/a.md", "four", "does not stand in docs/a.md"),
+        ("docs/a.md", "four", "docs/a.md does not contain the old text"),
         ("twice", "aaa", r"more than once \(lines 1 and 3\)"),
         ("twice", "aa", r"more than once \(lines 1 and 1\)"),
         ("nope", "x", "no file 'nope'"),
-        ("docs/a.md", "", "`old_text` does not fit"),
+        ("docs/a.md", "", "`old_text` is invalid"),
     ):
         with pytest.raises(ToolError, match=words):
             call(edit_file, folder, path=path, old_text=old, new_text="")
@@ -98,7 +102,7 @@ def test_what_is_no_text_is_left_alone(folder: Path) -> None:
     for path, words in {"b.bin": "not UTF-8", "pipe": "not an ordinary file", "docs": "is a folder"}.items():
         with pytest.raises(ToolError, match=words):
             call(write_file, folder, path=path, content="x")
-    with pytest.raises(ToolError, match="half a character"):
+    with pytest.raises(ToolError, match="lone surrogate"):
         call(write_file, folder, path="half", content="\ud800")
     assert (folder / "b.bin").read_bytes() == b"\x89PNG\0"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.errors import ToolError
-from prompt_objects.tools.builtin.files import MOST_CHARACTERS, listing, text_from
+from prompt_objects.tools.builtin.files import MOST_CHARACTERS, list_folder, read_text
 from prompt_objects.tools.path_guard import PathGuard
 
 
@@ -36,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
-    assert text_from(within(folder), "README.md") == "one\ntwo\nthree"
-    assert text_from(within(folder), "./README.md", 2) == "two\nthree"
-    assert text_from(within(folder), "docs/a.md") == "A"
-    assert text_from(within(folder), "inside") == "one\ntwo\nthree"
+    assert read_text(within(folder), "README.md") == "one\ntwo\nthree"
+    assert read_text(within(folder), "./README.md", 2) == "two\nthree"
+    assert read_text(within(folder), "docs/a.md") == "A"
+    assert read_text(within(folder), "inside") == "one\ntwo\nthree"
     with pytest.raises(ToolError, match="has 3 lines"):
-        text_from(within(folder), "README.md", 4)
+        read_text(within(folder), "README.md", 4)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
 )
 def test_nothing_outside_and_nothing_hidden_is_read(folder: Path, path: str) -> None:
     with pytest.raises(ToolError):
-        text_from(within(folder), path)
+        read_text(within(folder), path)
     with pytest.raises(ToolError):
-        listing(within(folder), path)
+        list_folder(within(folder), path)
 
 
 def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
     seen: list[str] = []
     start = 1
     while True:
-        *shown, last = text_from(within(folder), "long.txt", start).split("\n")
+        *shown, last = read_text(within(folder), "long.txt", start).split("\n")
         seen += shown
         if not last.startswith("["):
             break
@@ -89,13 +89,13 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
 
 def test_a_line_that_is_too_long_is_cut_and_the_next_can_be_reached(folder: Path) -> None:
     (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
-    shown = text_from(within(folder), "wide.txt")
-    assert shown.endswith("go on with start_line 1, start_column 50001]")
-    rest = text_from(within(folder), "wide.txt", 1, MOST_CHARACTERS + 1)
-    assert rest == "x" * MOST_CHARACTERS + "\n[1 of 2 lines are left; go on with start_line 2]"
-    with pytest.raises(ToolError, match="Line 2 has 3 characters; start_column 4 is behind its end"):
-        text_from(within(folder), "wide.txt", 2, 4)
-    assert text_from(within(folder), "wide.txt", 2) == "end"
+    shown = read_text(within(folder), "wide.txt")
+    assert shown.endswith("continue with start_line 1, start_column 50001]")
+    rest = read_text(within(folder), "wide.txt", 1, MOST_CHARACTERS + 1)
+    assert rest == "x" * MOST_CHARACTERS + "\n[1 of 2 lines are left; continue with start_line 2]"
+    with pytest.raises(ToolError, match="Line 2 has 3 characters; start_column 4 is past the end"):
+        read_text(within(folder), "wide.txt", 2, 4)
+    assert read_text(within(folder), "wide.txt", 2) == "end"
 
 
 def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
     try:
         for _ in range(3000):
             with suppress(ToolError):
-                assert text_from(within(folder), "docs/a.md") == "A"
+                assert read_text(within(folder), "docs/a.md") == "A"
     finally:
         stop.set()
         swapper.join()
@@ -127,31 +127,31 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> No
     (folder / "l.txt").write_bytes("Grüße".encode("latin-1"))
     (folder / "bom.txt").write_bytes("\ufeffHi".encode())
     (folder / "empty").write_bytes(b"")
-    assert "binary file of 6 bytes" in text_from(within(folder), "b.bin")
-    assert "not UTF-8" in text_from(within(folder), "l.txt")
-    assert text_from(within(folder), "bom.txt") == "Hi"
-    assert text_from(within(folder), "empty") == "empty is empty."
+    assert "binary file of 6 bytes" in read_text(within(folder), "b.bin")
+    assert "not UTF-8" in read_text(within(folder), "l.txt")
+    assert read_text(within(folder), "bom.txt") == "Hi"
+    assert read_text(within(folder), "empty") == "empty is empty."
 
 
 def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path, words in {"docs": "is a folder", "pipe": "not an ordinary file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
-            text_from(within(folder), path)
+            read_text(within(folder), path)
     with pytest.raises(ToolError, match="no folder"):
-        listing(within(folder), "nope")
+        list_folder(within(folder), "nope")
 
 
 def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
     (folder / "loop").symlink_to(folder / "loop")
     with pytest.raises(ToolError):
-        text_from(within(folder), "loop")
+        read_text(within(folder), "loop")
     with pytest.raises(ToolError):
-        text_from(within(folder), "x" * 5000)
+        read_text(within(folder), "x" * 5000)
 
 
 def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) -> None:
-    assert listing(within(folder)).splitlines() == [
+    assert list_folder(within(folder)).splitlines() == [
         "README.md (14 bytes)",
         "docs/",
         "inside (link)",
@@ -160,13 +160,13 @@ def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) 
         "state/",
         "up (link)",
     ]
-    assert listing(within(folder), "docs") == "a.md (1 bytes)"
-    assert "docs/a.md (1 bytes)" in listing(within(folder), recursive=True).splitlines()
+    assert list_folder(within(folder), "docs") == "a.md (1 bytes)"
+    assert "docs/a.md (1 bytes)" in list_folder(within(folder), recursive=True).splitlines()
 
 
 def test_a_long_listing_is_cut(folder: Path) -> None:
     for n in range(600):
         (folder / "docs" / f"{n}.txt").touch()
-    lines = listing(within(folder), "docs").splitlines()
+    lines = list_folder(within(folder), "docs").splitlines()
     assert len(lines) == 501
     assert "more than 500" in lines[-1]

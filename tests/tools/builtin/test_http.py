@@ -14,7 +14,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.builtin.http import MOST_BYTES, fetched, http_get, shown
+from prompt_objects.tools.builtin.http import MOST_BYTES, fetch, http_get, page_as_text
 from prompt_objects.tools.url_guard import AddressGuard, is_public
 from tests.support.environments import make_house
 from tests.support.interaction import Answers
@@ -47,7 +47,7 @@ def allowing(server: WebServer, *more: str) -> AddressGuard:
 
 async def got(server: WebServer, path: str = "/", host: str = "127.0.0.1") -> str:
     gate = allowing(server, f"{host}:{server.port}")
-    return await shown(await fetched(f"http://{host}:{server.port}{path}", gate))
+    return await page_as_text(await fetch(f"http://{host}:{server.port}{path}", gate))
 
 
 # Whom it asks
@@ -107,7 +107,7 @@ async def test_the_public_internet_is_asked(address: str) -> None:
 )
 async def test_this_machine_is_not_asked_however_it_is_written(server: WebServer, host: str) -> None:
     with pytest.raises(ToolError, match=r"not on the public internet|cannot be looked up"):
-        await fetched(f"http://{host}:{server.port}/", AddressGuard())
+        await fetch(f"http://{host}:{server.port}/", AddressGuard())
     assert server.asked == []
 
 
@@ -115,7 +115,7 @@ async def test_this_machine_is_not_asked_however_it_is_written(server: WebServer
 async def test_what_a_person_allows_is_asked(server: WebServer, entry: str) -> None:
     """Also where the first address of the name, such as ::1, does not answer."""
     server.pages["/"] = answer("Hello")
-    page = await fetched(f"http://localhost:{server.port}/", AddressGuard([entry.format(port=server.port)]))
+    page = await fetch(f"http://localhost:{server.port}/", AddressGuard([entry.format(port=server.port)]))
     assert page.body == b"Hello"
     assert server.asked == [(f"localhost:{server.port}", "/")]
 
@@ -123,7 +123,7 @@ async def test_what_a_person_allows_is_asked(server: WebServer, entry: str) -> N
 async def test_what_a_person_allows_is_that_port_of_that_host_and_no_other(server: WebServer) -> None:
     for entry in ("localhost:1", "127.0.0.1", "ocalhost", "", "*"):
         with pytest.raises(ToolError, match="not on the public internet"):
-            await fetched(f"http://localhost:{server.port}/", AddressGuard([entry]))
+            await fetch(f"http://localhost:{server.port}/", AddressGuard([entry]))
     assert server.asked == []
 
 
@@ -144,7 +144,7 @@ async def test_a_redirect_is_checked_like_the_first_url(server: WebServer) -> No
 
 
 @pytest.mark.parametrize(
-    ("rule", "end"), [("allow", "leads to {}"), ("approval: always", "Collected"), ("", "Collected")]
+    ("rule", "end"), [("allow", "redirects to {}"), ("approval: always", "Collected"), ("", "Collected")]
 )
 async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
     tmp_path: Path, server: WebServer, rule: str, end: str
@@ -190,7 +190,7 @@ async def test_a_name_is_looked_up_once_and_that_very_address_is_asked(server: W
 
     server.pages["/"] = answer("Hello")
     gate = AddressGuard(["no-such-name.invalid"], resolve)
-    assert (await fetched(f"http://no-such-name.invalid:{server.port}/", gate)).body == b"Hello"
+    assert (await fetch(f"http://no-such-name.invalid:{server.port}/", gate)).body == b"Hello"
     assert asked == ["no-such-name.invalid"]
     assert server.asked == [(f"no-such-name.invalid:{server.port}", "/")]
 
@@ -209,12 +209,12 @@ async def test_proxies_of_the_environment_are_not_used(server: WebServer, monkey
 )
 async def test_what_is_no_url_of_the_web_is_refused_in_words(url: str) -> None:
     with pytest.raises(ToolError, match="URL"):
-        await fetched(url, AddressGuard())
+        await fetch(url, AddressGuard())
 
 
 async def test_a_name_and_password_are_not_sent(server: WebServer) -> None:
-    with pytest.raises(ToolError, match="name and password"):
-        await fetched(f"http://me:key@127.0.0.1:{server.port}/", allowing(server))
+    with pytest.raises(ToolError, match="user name or password"):
+        await fetch(f"http://me:key@127.0.0.1:{server.port}/", allowing(server))
     assert server.asked == []
 
 
@@ -254,19 +254,19 @@ async def test_a_certificate_must_be_the_hosts_not_the_addresses(authority: trus
     with WebServer(context) as server:
         server.pages["/"] = answer("Hello")
         gate = AddressGuard(["river.example", "lake.example", "127.0.0.1"], resolve)
-        page = await fetched(f"https://river.example:{server.port}/", gate)
+        page = await fetch(f"https://river.example:{server.port}/", gate)
         assert (page.body, page.url) == (b"Hello", f"https://river.example:{server.port}/")
         assert names == ["river.example"]
         for other in ("lake.example", "127.0.0.1"):
-            with pytest.raises(ToolError, match=r"cannot be connected to.*certificate"):
-                await fetched(f"https://{other}:{server.port}/", gate)
+            with pytest.raises(ToolError, match=r"Cannot connect to.*certificate"):
+                await fetch(f"https://{other}:{server.port}/", gate)
         assert len(server.asked) == 1
 
 
 async def test_a_certificate_of_nobody_known_is_refused(authority: trustme.CA) -> None:
     with WebServer(secured(trustme.CA().issue_cert("localhost"))) as server:
         with pytest.raises(ToolError, match="certificate"):
-            await fetched(f"https://localhost:{server.port}/", AddressGuard(["localhost"]))
+            await fetch(f"https://localhost:{server.port}/", AddressGuard(["localhost"]))
         assert server.asked == []
 
 
@@ -326,11 +326,11 @@ async def test_nobody_there_is_said_in_words() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(ToolError, match="cannot be connected to"):
-            await fetched(f"http://127.0.0.1:{port}/", AddressGuard(["127.0.0.1"]))
+        with pytest.raises(ToolError, match="Cannot connect to"):
+            await fetch(f"http://127.0.0.1:{port}/", AddressGuard(["127.0.0.1"]))
     for name in ("no-such-name.invalid", f"{'a' * 70}.example"):
         with pytest.raises(ToolError, match="cannot be looked up"):
-            await fetched(f"http://{name}/", AddressGuard())
+            await fetch(f"http://{name}/", AddressGuard())
 
 
 # What a hostile server cannot do
@@ -350,7 +350,7 @@ async def test_a_bomb_is_not_unpacked_further_than_there_is_room(server: WebServ
     server.pages["/"] = answer(bomb, content_encoding="gzip")
     tracemalloc.start()
     try:
-        page = await fetched(f"http://127.0.0.1:{server.port}/", allowing(server))
+        page = await fetch(f"http://127.0.0.1:{server.port}/", allowing(server))
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -362,10 +362,10 @@ async def test_packed_answers_are_unpacked_also_in_parts(server: WebServer) -> N
     server.pages["/"] = answer(gzip.compress(b"one ") + gzip.compress(b"two"), content_encoding="gzip")
     assert (await got(server)).endswith("\n\none two")
     server.pages["/"] = answer(b"no gzip at all", content_encoding="gzip")
-    with pytest.raises(ToolError, match="broke off"):
+    with pytest.raises(ToolError, match="was interrupted"):
         await got(server)
     server.pages["/"] = answer(b"x", content_encoding="br")
-    with pytest.raises(ToolError, match="nobody asked for"):
+    with pytest.raises(ToolError, match="was not requested"):
         await got(server)
 
 
@@ -374,8 +374,8 @@ async def test_a_server_that_says_little_is_waited_for_so_long_and_no_longer(ser
     server.pages["/drip"] = endless(b"x", gap=0.1)
     start = time.perf_counter()
     for path in ("/slow", "/drip"):
-        with pytest.raises(ToolError, match="was not there after"):
-            await fetched(f"http://127.0.0.1:{server.port}{path}", allowing(server), seconds=0.5)
+        with pytest.raises(ToolError, match="did not respond within"):
+            await fetch(f"http://127.0.0.1:{server.port}{path}", allowing(server), seconds=0.5)
     assert time.perf_counter() - start < 2
 
 
@@ -389,8 +389,9 @@ async def test_html_that_is_made_to_hurt_does_not(server: WebServer, html: str) 
 
 def test_the_tool_says_that_it_reaches_out(server: WebServer, tmp_path: Path) -> None:
     server.pages["/"] = answer("Hello")
-    made = http_get([f"127.0.0.1:{server.port}"])
-    assert (made.name, made.effect) == ("http_get", "network")
-    assert call(made, tmp_path, url=f"http://127.0.0.1:{server.port}/").endswith("Hello")
+    url = f"http://127.0.0.1:{server.port}/"
+    assert (http_get.name, http_get.effect) == ("http_get", "network")
     with pytest.raises(ToolError, match="not on the public internet"):
-        call(http_get(), tmp_path, url=f"http://127.0.0.1:{server.port}/")
+        call(http_get, tmp_path, url=url)
+    (tmp_path / "environment.yaml").write_text(f"http_allow: ['127.0.0.1:{server.port}']\n")
+    assert call(http_get, tmp_path, url=url).endswith("Hello")

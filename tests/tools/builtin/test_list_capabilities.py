@@ -39,8 +39,8 @@ async def test_it_says_what_may_be_used_how_and_what_for(tmp_path: Path) -> None
     lines = (await told(tmp_path, "boss")).splitlines()
     assert lines[:2] == ["You may use:", "- helper (prompt object): Helps others"]
     assert lines[2].startswith("- write_file (tool, write; not allowed here): Write a text file")
-    assert lines[3].startswith("- propose_object (tool, write; a person is asked first): Propose a new")
-    assert lines[4].startswith("- list_capabilities (tool, read): List what you may use")
+    assert lines[3].startswith("- propose_object (tool, write; needs the user's approval): Propose a new")
+    assert lines[4].startswith("- list_capabilities (tool, read): List the tools and prompt objects that you may use")
 
 
 async def test_it_names_those_who_are_reached_through_others_and_nobody_else(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_it_names_those_who_are_reached_through_others_and_nobody_else(tmp
 
 async def test_what_those_on_the_way_forbid_or_allow_counts(tmp_path: Path) -> None:
     way = calls(("helper", {"message": "Go"})), calls(("scout", {"message": "Go"}))
-    assert "- http_get (tool, network; a person is asked first): " in await told(tmp_path / "a", "boss", *way)
+    assert "- http_get (tool, network; needs the user's approval): " in await told(tmp_path / "a", "boss", *way)
     assert "- http_get (tool, network): " in await told(tmp_path / "b", "scout", allow=["http_get"])
 
 

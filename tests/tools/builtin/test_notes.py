@@ -88,12 +88,12 @@ async def test_they_are_bounded_and_can_be_removed(tmp_path: Path) -> None:
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
     told = results(reply.session)[MOST_NOTES:]
-    assert told[0].startswith("Error: There are 100 notes already")
+    assert told[0].startswith("Error: There are already 100 notes")
     assert told[1].startswith("Wrote n0. It replaces: n0")
     assert told[2] == "Error: A note has at most 10,000 characters; this one has 10,001."
-    assert told[3] == "Error: A note needs a name that can be shown."
+    assert told[3] == "Error: A note needs a name of printable characters."
     assert told[4].startswith("Removed: n2 (boss")
-    assert told[5].startswith("Error: There is no note 'n2'. There are: n")
+    assert told[5].startswith("Error: There is no note 'n2'. Existing notes: n")
     assert told[6].startswith("Error: There is no note 'n2'.")
     assert told[7] == "Wrote more."
 
@@ -105,7 +105,7 @@ async def test_a_file_that_holds_no_notes_is_told_of_and_left_as_it_is(tmp_path:
         file.parent.mkdir(parents=True)
         file.write_text("[{]")
         reply = await env["boss"].receive("Go")
-    assert "notes.json holds no notes" in results(reply.session)[0]
+    assert "notes.json does not contain notes" in results(reply.session)[0]
     assert file.read_text() == "[{]"
 
 

@@ -12,7 +12,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.builtin.propose import PREVIEWS, propose_change
+from prompt_objects.tools.builtin.propose import propose_change
 from tests.support.environments import make_house
 from tests.support.interaction import Answers
 
@@ -149,7 +149,7 @@ async def test_without_a_yes_nothing_is_written_whatever_is_said_elsewhere(
     )
     assert len(asked) == (answer is not None)
     assert not (tmp_path / "objects" / "clerk.yaml").exists()
-    assert ("needs a person's approval" if answer is None else "did not allow") in told
+    assert ("needs the user's approval" if answer is None else "did not allow") in told
 
 
 async def test_a_yes_for_the_session_is_one_for_this_time(tmp_path: Path) -> None:
@@ -196,9 +196,10 @@ async def test_a_file_that_changed_since_it_was_approved_is_left_alone(tmp_path:
     file = tmp_path / "objects" / "reader.yaml"
     async with Environment.open(tmp_path, llm=ScriptedLLM([]), environ={}) as env:
         arguments = {"name": "reader", "prompt": "You skim.", "reason": "Faster."}
-        preview = await PREVIEWS["propose_change"](arguments, env.context())
+        assert propose_change.preview
+        preview = await propose_change.preview(arguments, env.context())
         file.write_text(READER + "# and more\n")
-        with pytest.raises(ToolError, match="was changed after the person saw the proposal"):
+        with pytest.raises(ToolError, match="changed after the user saw the proposal"):
             await propose_change.run(preview.arguments, env.context())
     assert file.read_text() == READER + "# and more\n"
 
@@ -209,7 +210,7 @@ async def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> 
         return "once"
 
     _, told = await proposed(tmp_path, "propose_object", {"definition": CLERK}, meanwhile)
-    assert "There is a prompt object 'clerk' already" in told
+    assert "There is already a prompt object 'clerk'" in told
     assert "Another" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
@@ -240,16 +241,16 @@ async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_pat
         ("name: [\n", "objects/proposed.yaml:2:1: This is not valid YAML"),
         ("name: ../../x\nprompt: x\n", "objects/proposed.yaml:1:7: `name` must be"),
         ("prompt: x\n", "objects/proposed.yaml:1:1: There is no `name`."),
-        ("name: Reader\nprompt: x\n", "There is a prompt object 'reader' already"),
-        ("name: clerk\nprompt: Do it\u202e.\n", "U+202E cannot be seen"),
-        ("name: clerk\nprompt: \U000e0041\n", "U+E0041 cannot be seen"),
-        ("name: clerk\nprompt: Hi\U000e0100\n", "U+E0100 cannot be seen"),
-        ("name: clerk\nprompt: Hi\ufe01\n", "U+FE01 cannot be seen"),
-        ("name: clerk\nprompt: ❤\ufe0f\ufe0f\n", "U+FE0F cannot be seen"),
-        ("name: clerk\nprompt: Hi\u3164\n", "U+3164 cannot be seen"),
-        ("name: clerk\nprompt: Hi\u2800\n", "U+2800 cannot be seen"),
-        ("name: clerk\nprompt: क्\u200c\u200d\u200cष\n", "U+200C cannot be seen"),
-        ("name: clerk\n# me\r# y\rcapabilities: [http_get]\nprompt: Hi\n", "U+000D cannot be seen"),
+        ("name: Reader\nprompt: x\n", "There is already a prompt object 'reader'"),
+        ("name: clerk\nprompt: Do it\u202e.\n", "U+202E is invisible"),
+        ("name: clerk\nprompt: \U000e0041\n", "U+E0041 is invisible"),
+        ("name: clerk\nprompt: Hi\U000e0100\n", "U+E0100 is invisible"),
+        ("name: clerk\nprompt: Hi\ufe01\n", "U+FE01 is invisible"),
+        ("name: clerk\nprompt: ❤\ufe0f\ufe0f\n", "U+FE0F is invisible"),
+        ("name: clerk\nprompt: Hi\u3164\n", "U+3164 is invisible"),
+        ("name: clerk\nprompt: Hi\u2800\n", "U+2800 is invisible"),
+        ("name: clerk\nprompt: क्\u200c\u200d\u200cष\n", "U+200C is invisible"),
+        ("name: clerk\n# me\r# y\rcapabilities: [http_get]\nprompt: Hi\n", "U+000D is invisible"),
         ("name: clerk\nprompt: " + "x" * 1_000_001, "at most 1,000,000 bytes"),
     ],
 )
@@ -266,8 +267,8 @@ async def test_what_is_wrong_is_told_with_its_place_and_nobody_is_asked(
     ("change", "said"),
     [
         ({"name": "reeder", "prompt": "x"}, "There is no prompt object 'reeder'. Did you mean 'reader'?"),
-        ({"name": "reader"}, "That changes nothing"),
-        ({"name": "reader", "prompt": "You read."}, "That changes nothing"),
+        ({"name": "reader"}, "The proposal changes nothing"),
+        ({"name": "reader", "prompt": "You read."}, "The proposal changes nothing"),
         (
             {"name": "reader", "remove_capabilities": ["write_file"]},
             "It has no capability 'write_file'. It has: read",
@@ -278,10 +279,10 @@ async def test_what_is_wrong_is_told_with_its_place_and_nobody_is_asked(
         ),
         ({"name": "reader", "add_capabilities": [{"tool": "x", "aproval": "ask"}]}, "Unknown key 'aproval'"),
         ({"name": "reader", "add_capabilities": ["nobody"]}, "objects/reader.yaml:3:27: Capability 'nobody'"),
-        ({"name": "reader", "prompt": "a\nb\x07"}, "The character U+0007 cannot be seen"),
-        ({"name": "reader", "description": "a\u2028b"}, "The character U+2028 cannot be seen"),
-        ({"name": "broken", "prompt": "x"}, "The file of broken is faulty"),
-        ({"name": "linked", "prompt": "x"}, "The file of linked is not changed by proposals"),
+        ({"name": "reader", "prompt": "a\nb\x07"}, "The character U+0007 is invisible"),
+        ({"name": "reader", "description": "a\u2028b"}, "The character U+2028 is invisible"),
+        ({"name": "broken", "prompt": "x"}, "The file of broken is invalid"),
+        ({"name": "linked", "prompt": "x"}, "The file of linked cannot be read"),
         ({"name": "odd", "prompt": "x"}, "odd cannot be changed by a proposal"),
         ({"name": "reader", "prompts": "x"}, "There is no argument 'prompts'"),
     ],

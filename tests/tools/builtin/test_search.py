@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import ToolError
-from prompt_objects.tools.builtin.search import MOST_MATCHES, found, search_files
+from prompt_objects.tools.builtin.search import MOST_MATCHES, run_search, search_files
 from tests.support.tool_calls import call
 
 
@@ -48,8 +48,8 @@ def test_lines_are_found_with_path_and_number_and_nothing_hidden_binary_or_outsi
 def test_a_pattern_is_plain_text_unless_it_is_said_to_be_more(folder: Path) -> None:
     assert search(folder, "(a+b)") == ["src/a.py:1: x = 1  # needle (a+b)"]
     assert search(folder, "^need.e$", regex=True) == ["src/deep/b.py:1: needle"]
-    assert search(folder, "^need.e$") == ["Nothing found in 3 text files."]
-    with pytest.raises(ToolError, match="no regular expression"):
+    assert search(folder, "^need.e$") == ["No matches in 3 text files."]
+    with pytest.raises(ToolError, match="not a valid regular expression"):
         search(folder, "(", regex=True)
 
 
@@ -108,7 +108,7 @@ async def test_a_pattern_without_end_is_stopped_and_what_was_found_is_kept(folde
         "most": 200,
     }
     start = time.perf_counter()
-    lines = (await found(request, 1.0)).split("\n")
+    lines = (await run_search(request, 1.0)).split("\n")
     assert time.perf_counter() - start < 3
     assert lines[0] == "README.md:3: and a needle"
     assert "not finished" in lines[-1]

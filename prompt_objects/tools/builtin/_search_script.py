@@ -1,6 +1,6 @@
-"""What `search_files` does in a process of its own: go through a folder, and write a line of JSON for every match.
+"""Searches a folder for `search_files`, in a separate process: writes a line of JSON for each match.
 
-It imports nothing but the standard library, since it is started for every search.
+It imports only the standard library, because it starts for every search.
 """
 
 import json
@@ -17,13 +17,13 @@ __all__ = [
 ]
 
 _MOST_BYTES = 10_000_000
-_SHOWN = 300  # characters of a line
-_BEFORE = 100  # of them at most before the match
+_EXCERPT = 300  # characters of a line that are shown
+_BEFORE = 100  # at most this many of them precede the match
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def main() -> None:
-    """Read the request from standard input, and write what is found."""
+    """Read the request from standard input, and write the matches."""
     request = json.load(sys.stdin)
     try:
         pattern = re.compile(
@@ -31,14 +31,14 @@ def main() -> None:
             re.IGNORECASE if request["ignore_case"] else 0,
         )
     except (re.error, OverflowError, RecursionError) as error:
-        _write({"problem": f"The pattern is no regular expression: {error}."})
+        _write({"problem": f"The pattern is not a valid regular expression: {error}."})
         return
-    found, files = 0, 0
+    matches, files = 0, 0
     for path, data in _contents(request):
         files += 1
         for line, text in _matches(pattern, data, whole_first=not request["regex"]):
-            found += 1
-            if found > request["most"]:
+            matches += 1
+            if matches > request["most"]:
                 _write({"more": True})
                 return
             _write({"path": path, "line": line, "text": text})
@@ -47,66 +47,63 @@ def main() -> None:
 
 def _write(line: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()  # it may be killed at any time
+    sys.stdout.flush()  # the process may be killed at any time
 
 
 def _matches(pattern: re.Pattern[str], data: bytes, *, whole_first: bool) -> Iterator[tuple[int, str]]:
-    """Yield the number and an excerpt of each line that matches."""
     text = data.decode("utf-8", "replace")
     if whole_first and not pattern.search(text):
         return
     for number, line in enumerate(text.split("\n"), 1):
         if match := pattern.search(line.removesuffix("\r")):
-            start = max(0, match.start() - _BEFORE) if len(line) > _SHOWN else 0
-            yield number, line[start : start + _SHOWN].rstrip()
+            start = max(0, match.start() - _BEFORE) if len(line) > _EXCERPT else 0
+            yield number, line[start : start + _EXCERPT].rstrip()
 
 
 def _contents(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of the text files that are to be searched."""
     for path, folder, name in _files(request["root"], request["start"], request["private"]):
-        if _is_wanted(path, request["glob"]) and (data := _text(folder, name)) is not None:
+        if _is_selected(path, request["glob"]) and (data := _text(folder, name)) is not None:
             yield path, data
 
 
 def _files(root: str, start: list[str], private: list[list[int]]) -> Iterator[tuple[str, int, str]]:
-    """Yield path, open folder and name of a file, or of all below a folder, without those hidden or private.
+    """Yield path, open folder and name of a file, or of all files below a folder that are not hidden or private.
 
-    One folder is opened after another, and links are not followed, so that nothing leads out of `root`.
+    Folders are opened one by one without following links, so nothing leads out of `root`.
     """
     *above, last = start or ["."]
-    here = os.open(root, os.O_RDONLY | _NO_LINKS)
+    parent = os.open(root, os.O_RDONLY | _NO_LINKS)
     for folder in above:
-        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=here)
-    if not stat.S_ISDIR(os.stat(last, dir_fd=here, follow_symlinks=False).st_mode):
-        yield "/".join(start), here, last
+        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=parent)
+    if not stat.S_ISDIR(os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode):
+        yield "/".join(start), parent, last
         return
-    for below, folders, names, inside in os.fwalk(last, dir_fd=here):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _is(name, inside, private))
+    for below, folders, names, inside in os.fwalk(last, dir_fd=parent):
+        folders[:] = sorted(name for name in folders if _is_visible(name, inside, private))
         prefix = "".join(f"{part}/" for part in (*above, *below.split("/")) if part != ".")
-        for name in sorted(names):
-            if not name.startswith(".") and not _is(name, inside, private):
-                yield prefix + name, inside, name
+        for name in sorted(name for name in names if _is_visible(name, inside, private)):
+            yield prefix + name, inside, name
 
 
-def _is(name: str, here: int, private: list[list[int]]) -> bool:
-    if not private:
-        return False
+def _is_visible(name: str, parent: int, private: list[list[int]]) -> bool:
+    if name.startswith(".") or not private:
+        return not name.startswith(".")
     try:
-        status = os.stat(name, dir_fd=here, follow_symlinks=False)
-    except FileNotFoundError:  # it was taken away meanwhile
-        return False
-    return [status.st_dev, status.st_ino] in private
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:  # removed in the meantime
+        return True
+    return [status.st_dev, status.st_ino] not in private
 
 
-def _is_wanted(path: str, glob: str) -> bool:
-    """Match a glob without `/` against the file's name, any other against its path; `**/` may stand for nothing."""
+def _is_selected(path: str, glob: str) -> bool:
+    """Match a glob without `/` against the file name, any other against the path; `**/` may match nothing."""
     if "/" not in glob:
         return not glob or fnmatchcase(path.rpartition("/")[2], glob)
     return fnmatchcase(path, glob) or fnmatchcase(path, glob.replace("**/", ""))
 
 
 def _text(folder: int, name: str) -> bytes | None:
-    """Return a file's content; None for what is no file, cannot be read, is too large, or is binary."""
+    """Return the content of a file; None if it is unreadable, too large, binary, or not a regular file."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS, dir_fd=folder)
     except OSError:

@@ -1,4 +1,4 @@
-"""What becomes of a web page in a process of its own: HTML from strangers in, Markdown out."""
+"""Converts a web page to Markdown. It runs in a separate process, as the HTML may be hostile."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ __all__ = [
     "main",
 ]
 
-_HEAD = 20_000  # characters within which a page says its title
+_HEAD = 20_000  # characters that are searched for the title
 
 
 def main() -> None:
