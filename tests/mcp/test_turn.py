@@ -92,7 +92,7 @@ async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
         assert history[2]["content"] == "Error: example_add is not allowed here."
 
 
-@pytest.mark.parametrize(("is_one_of_the_environments", "result"), [(True, "nobody can be asked"), (False, "5")])
+@pytest.mark.parametrize(("is_one_of_the_environments", "result"), [(True, "no user can be asked"), (False, "5")])
 async def test_to_allow_a_tool_does_not_allow_that_of_a_server_with_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_the_environments: bool, result: str
 ) -> None:
