@@ -2,8 +2,8 @@
 
 Earlier definitions carried their conversation in the file: `history`, a list of messages, in the YAML or in the
 front matter; or it was in `history.json`, by the names of the objects, or in `NAME.history.json`, beside them. Each
-object that has such a history gets a session called "Migrated" that holds it. The key is then taken out of the
-definition, and the JSON files are taken away; the backup has them all.
+object that has such a history gets a session called "Migrated" that holds it. The key is then removed out of the
+definition, and the JSON files are removed away; the backup has them all.
 """
 
 import json
@@ -71,23 +71,24 @@ def _where(path: Path) -> str:
 
 
 def _definition(file: SourceFile) -> Iterator[ObjectChange]:
-    from prompt_objects.migrations.yaml_key import Irremovable, take_list
+    from prompt_objects.config.yaml.edit import Unchangeable
+    from prompt_objects.migrations.yaml_list import remove_list
 
     name, where = file.path.stem, _where(file.path)
     mark = _BOM if file.data.startswith(_BOM) else b""
     try:
         text = file.data.removeprefix(_BOM).decode()
         before, yaml, after = _parted(text) if file.path.suffix == ".md" else ("", text, "")
-        taken = take_list(yaml, "history")
+        removed = remove_list(yaml, "history")
     except UnicodeDecodeError:
         yield ObjectChange(name, where, problem="It is not UTF-8 text.")
         return
-    except Irremovable as reason:
+    except Unchangeable as reason:
         yield ObjectChange(name, where, problem=str(reason))
         return
-    if taken is not None:
-        data = mark + (before + taken.text + after).encode()
-        yield _change(file, name, taken.source, taken.pieces, (FileChange(file, data),))
+    if removed is not None:
+        data = mark + (before + removed.text + after).encode()
+        yield _change(file, name, removed.source, removed.pieces, (FileChange(file, data),))
 
 
 def _parted(text: str) -> tuple[str, str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
+from msgspec.structs import replace
+
 from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
 from prompt_objects.config.limits import Limits, LimitsConfig
 from prompt_objects.environment.capabilities import CapabilityResolver
@@ -118,6 +120,7 @@ class Environment:
         environment = cls(path, config, environ=environ, model=model, llm=llm, store=store, tools=tools, allow=allow)
         if is_due:
             environment.notices = migrations.at_opening(environment.session_manager)
+            environment.config = replace(config, notices=load_config(path, environ).notices)  # of the migrated file
         return environment
 
     def __enter__(self) -> Self:

@@ -41,12 +41,15 @@ class StepResult(Struct, frozen=True):
     def told(self) -> Iterator[str]:
         """Say in sentences what was done; nothing, where nothing was."""
         if self.backup:
-            sessions = counted(sum(row.sessions for row in self.rows), "session")
-            messages = counted(sum(row.messages for row in self.rows), "message")
-            aside = sum(row.set_aside for row in self.rows)
+            sessions, messages, set_aside, changed = (
+                sum(getattr(row, name) for row in self.rows)
+                for name in ("sessions", "messages", "set_aside", "changed")
+            )
+            moved = f"{counted(messages, 'message')} in {counted(sessions, 'session')}"
             yield (
-                f"This environment was brought up to date ({self.step.name}): {messages} in {sessions}"
-                f"{f', {aside:,} set aside that could not be read' if aside else ''}. "
+                f"This environment was brought up to date ({self.step.name}): "
+                f"{moved if sessions else counted(changed, 'file') + ' changed'}"
+                f"{f', {set_aside:,} set aside that could not be read' if set_aside else ''}. "
                 f"The files as they were: {self.backup}"
             )
         for row in self.rows:

@@ -89,7 +89,7 @@ def run(folder: Path, steps: list[Step] | None = None) -> list[Any]:
 def test_a_new_environment_is_up_to_date_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     assert open_(tmp_path) == []
-    assert [step["name"] for step in record(tmp_path)["applied"]] == ["history_in_objects"]
+    assert [step["name"] for step in record(tmp_path)["applied"]] == ["history_in_objects", "limits_requests"]
     assert not (tmp_path / ".prompt_objects" / "backups").exists()
 
 
@@ -98,7 +98,7 @@ def test_what_was_done_is_told_once_and_noted(tmp_path: Path) -> None:
     (told,) = open_(tmp_path)
     assert "2 messages in 1 session, 1 set aside" in told
     assert open_(tmp_path) == []
-    (step,) = record(tmp_path)["applied"]
+    step, _ = record(tmp_path)["applied"]
     assert step["rows"] == [
         {
             "object": "a",
@@ -245,7 +245,7 @@ def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> 
 
 def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
     before = tree(make(tmp_path, 2))
-    (taken,) = Migrations(tmp_path, tmp_path / ".prompt_objects").preview()
+    taken, _ = Migrations(tmp_path, tmp_path / ".prompt_objects").preview()
     assert [(row.object, row.messages, row.set_aside, row.changed) for row in taken.rows] == [
         ("a", 2, 1, True),
         ("b", 2, 1, True),

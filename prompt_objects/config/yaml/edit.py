@@ -1,194 +1,374 @@
-"""Changes to one key of a YAML text that people write: every byte that is not part of the change stays as it was.
+"""Changes to single keys of a YAML text that a person wrote; every byte outside the change stays as it was.
 
-What is changed is found by the parser's own marks. Whoever calls this reads the result once more: where a text is too
-unusual for it (aliases, several entries in a line), it may come out wrong, or `Unchangeable` is raised.
+Positions come from the parser's events. `without_key` and `rename_key` check that the rest of the text has kept its
+meaning. Callers of the other functions read the result again: unusual texts (several items in a line) may come out
+wrong.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 __all__ = [
     "Unchangeable",
+    "rename_key",
     "with_items",
     "with_text",
     "without_item",
+    "without_key",
+    "yaml_loaders",
 ]
 
+_DEEPEST = 200
+_SHORT = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 _BLOCK_HEAD = re.compile(r"[|>][-+0-9]*([ \t]+#[^\r\n]*)?(?=\r?\n)")
-_SHORT = 100
+_BREAK = r"(?:\r\n|\r|\n)"
+_REST_OF_LINE = re.compile(rf"[^\r\n]*{_BREAK}?")
+_BEFORE_KEY = re.compile(r"[ ]*(?:\?[ \t]+)?")
+_BLANK_OR_INDENTED = re.compile(rf"(?:[ \t]*{_BREAK}|[ \t]+#[^\r\n]*{_BREAK}?)*")
+_TO_COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*,")
 
 
 class Unchangeable(Exception):
-    """The text cannot be changed here; says why, in a sentence."""
+    """The text cannot be changed here; the message gives the reason in a sentence."""
 
 
 class _Entry(NamedTuple):
-    """A key of the top mapping: where it begins, where its colon stands, and its value with where that ends."""
+    """A key of a mapping, or an item of a list, as indices of events: its first one, its value's, and the next."""
 
-    start: int
-    colon: int
-    value: Any
-    end: int
+    first: int
+    value: int
+    after: int
+
+
+class _Events:
+    """The parser's events of one text, with the entries of its top mapping; raises yaml's errors."""
+
+    def __init__(self, text: str, loader: Any = None) -> None:
+        import yaml
+
+        self.text = text
+        self.all: list[Any] = list(yaml.parse(text, Loader=loader or yaml_loaders()[0]))
+        self._steps = [
+            isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            for event in self.all
+        ]
+        root = 2  # after the start of the stream and of the document
+        self.top = self.entries(root) if self.is_a("MappingStart", root) else []
+        self.is_flow = bool(self.top and self.all[root].flow_style)
+
+    def is_a(self, kind: str, index: int) -> bool:
+        return index < len(self.all) and type(self.all[index]).__name__ == f"{kind}Event"
+
+    def entries(self, index: int) -> list[_Entry]:
+        """Return the entries of the mapping or list that starts at an event; empty for a scalar."""
+        found: list[_Entry] = []
+        is_mapping = self.is_a("MappingStart", index)
+        if is_mapping or self.is_a("SequenceStart", index):
+            index += 1
+            while self._steps[index] >= 0:
+                value = self._after(index) if is_mapping else index
+                found.append(_Entry(index, value, self._after(value)))
+                index = found[-1].after
+        return found
+
+    def named(self, key: str, entries: Iterable[_Entry] | None = None) -> _Entry | None:
+        """Return the entry under a key; raises `Unchangeable` if it is there but the text must stay as it is."""
+        entries = self.top if entries is None else entries
+        entry = next((entry for entry in entries if self.name(entry) == key), None)
+        if entry and (problem := self._problem()):
+            raise Unchangeable(problem)
+        return entry
+
+    def name(self, entry: _Entry) -> str | None:
+        return getattr(self.all[entry.first], "value", None)
+
+    def start(self, index: int) -> int:
+        return int(self.all[index].start_mark.index)
+
+    def end(self, index: int) -> int:
+        """Return the end of the last visible thing among the events before `index`."""
+        return next(int(event.end_mark.index) for event in self.all[index - 1 :: -1] if _is_visible(event))
+
+    def meaning(self, outside: _Entry | None = None) -> list[tuple[object, ...]]:
+        """Return the events without their positions, and without those of one entry."""
+        events = self.all[: outside.first] + self.all[outside.after :] if outside else self.all
+        names = ("anchor", "tag", "implicit", "value")
+        return [(type(event), *(getattr(event, name, None) for name in names)) for event in events]
+
+    def check_aliases(self, key: str, entry: _Entry) -> None:
+        """Raise `Unchangeable` if an alias elsewhere repeats part of the entry."""
+        inner: set[str] = set()
+        for index, event in enumerate(self.all):
+            anchor = getattr(event, "anchor", None)
+            is_inside = entry.first <= index < entry.after
+            if not self.is_a("Alias", index):
+                (inner.add if is_inside else inner.discard)(anchor or "")
+            elif anchor in inner and not is_inside:
+                raise Unchangeable(f"*{anchor} repeats something in `{key}`.")
+
+    def _after(self, index: int) -> int:
+        """Return the index of the event after the value that starts at `index`."""
+        depth = self._steps[index]
+        while depth:
+            index += 1
+            depth += self._steps[index]
+        return index + 1
+
+    def _problem(self) -> str:
+        depth = deepest = 0
+        for step in self._steps:
+            depth += step
+            deepest = max(deepest, depth)
+        if deepest > _DEEPEST:
+            return f"It is nested more than {_DEEPEST} deep."
+        names = Counter(map(self.name, self.top))
+        if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
+            return f"The key `{twice}` is given twice."
+        documents = sum(self.is_a("DocumentStart", index) for index in range(len(self.all)))
+        return "It holds more than one YAML document." if documents > 1 else ""
+
+
+def yaml_loaders() -> tuple[Any, ...]:
+    """Return yaml's loaders, the fast one first; the other one also reads some escapes that the first refuses."""
+    import yaml
+
+    return (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
+
+
+def _is_visible(event: Any) -> bool:
+    return type(event).__name__ in {"ScalarEvent", "AliasEvent"} or event.end_mark.index > event.start_mark.index
+
+
+# Removing and renaming a key
+
+
+def without_key(text: str, key: str, loader: Any = None) -> tuple[str, str] | None:
+    """Return the text without a key of the top mapping, and the removed value; None if there is no such key.
+
+    Raises `Unchangeable`, and yaml's errors.
+    """
+    events = _Events(text, loader)
+    entry = events.named(key)
+    if entry is None:
+        return None
+    events.check_aliases(key, entry)
+    rest = events.meaning(outside=entry)
+    shorter = next((each for each in _without(events, entry) if _means(each, rest, loader)), None)
+    if shorter is None:
+        raise Unchangeable(f"`{key}` cannot be taken out without changing what the rest means.")
+    return shorter, text[events.all[entry.first].end_mark.index : events.end(entry.after)].lstrip(": \t\r\n")
+
+
+def rename_key(text: str, parent: str, old: str, new: str) -> str:
+    """Return the text with a key of the mapping under `parent` renamed; unchanged if there is no such key."""
+    events = _parsed(text)
+    outer = events.named(parent)
+    if outer and events.is_a("Alias", outer.value):
+        raise Unchangeable(f"`{parent}` is an alias.")
+    inner = events.entries(outer.value) if outer else []
+    entry = events.named(old, inner)
+    if entry is None:
+        return text
+    if events.named(new, inner):
+        raise Unchangeable(f"`{parent}` has both `{new}` and `{old}`.")
+    end = events.all[entry.first].end_mark.index
+    end -= text[end - 1] in "\"'"
+    wanted = events.meaning()
+    wanted[entry.first] = (*wanted[entry.first][:-1], new)
+    after = text[: end - len(old)] + new + text[end:]
+    if not _means(after, wanted, None):
+        raise Unchangeable(f"`{old}` cannot be renamed without changing what the rest means.")
+    return after
+
+
+def _without(events: _Events, entry: _Entry) -> Iterator[str]:
+    """Yield the text without the lines of the key, then also without blank lines and indented comments after it."""
+    text, key = events.text, events.start(entry.first)
+    end = len(text[: events.end(entry.after)].rstrip(" \t\r\n"))
+    if events.is_flow:
+        yield _without_flow(text, key, end, events.end(entry.first))
+        return
+    start = _line_start(text, key)
+    if not _BEFORE_KEY.fullmatch(text, start, key):
+        return
+    end = _matched(_REST_OF_LINE, text, end)
+    yield text[:start] + text[end:]
+    yield text[:start] + text[_matched(_BLANK_OR_INDENTED, text, end) :]
+
+
+def _without_flow(text: str, start: int, end: int, before_end: int) -> str:
+    """Remove the comma after the entry, or if it is the last one the comma before it."""
+    if comma := _TO_COMMA.match(text, end):
+        end = comma.end()
+        while text[end : end + 1] in {" ", "\t"}:
+            end += 1
+        line = _line_start(text, start)
+        if text[end : end + 1] in {"\r", "\n"} and not text[line:start].strip():
+            start, end = line, _matched(_REST_OF_LINE, text, end)
+    elif comma := _TO_COMMA.match(text, before_end):
+        start = comma.end() - 1
+    return text[:start] + text[end:]
+
+
+def _means(text: str, wanted: list[tuple[object, ...]], loader: Any) -> bool:
+    import yaml
+
+    try:
+        return _Events(text, loader).meaning() == wanted
+    except yaml.YAMLError:
+        return False
+
+
+def _matched(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
+# Setting a text, adding and removing items of a list
 
 
 def with_text(text: str, key: str, value: str, *, before: str) -> str:
-    """Return the text with `value`, a text, under `key`; a key that is not there yet comes ahead of `before`."""
-    top = _top(text)
-    entry = _entry(text, top, key)
+    """Return the text with the text `value` under `key`; a new key is inserted ahead of the key `before`."""
+    events = _parsed(text)
+    entry = events.named(key)
     if entry is None:
-        return _with_key(text, key, _scalar(value) if top.flow_style else _block(text, value, 2), before)
-    if top.flow_style:
+        return _with_key(events, key, _scalar(value) if events.is_flow else _block(text, value), before)
+    start, end, style = events.start(entry.value), _end(events, entry), events.all[entry.value]
+    if events.is_flow:
         written = _scalar(value)
-    elif entry.value.style in ("|", ">"):
-        head = _BLOCK_HEAD.match(text, entry.value.start_mark.index)
-        written = _literal(text, value, _indentation(text, entry), (head and head[1]) or "")
+    elif getattr(style, "style", None) in ("|", ">"):
+        head = _BLOCK_HEAD.match(text, start)
+        written = _literal(text, value, _indentation(text[start:end]), (head and head[1]) or "")
     else:
-        written = _block(text, value, 2)
-    start = entry.value.start_mark.index if _source(text, entry) else entry.colon + 1
-    return text[:start] + _spaced(text, start, written) + text[entry.end :]
+        written = _block(text, value)
+    start = start if end > start else _colon(events, entry) + 1
+    return text[:start] + _spaced(text, start, written) + text[end:]
 
 
 def with_items(text: str, key: str, items: Sequence[Any], *, before: str) -> str:
     """Return the text with more items, texts and mappings, at the end of the list under `key`; see `with_text`."""
-    top, written = _top(text), [_flow(item) for item in items]
-    entry = _entry(text, top, key)
+    events, written = _parsed(text), [_flow(item) for item in items]
+    entry = events.named(key)
+    in_a_row = f"[{', '.join(written)}]"
     if entry is None:
-        in_a_row = f"[{', '.join(written)}]"
-        return _with_key(text, key, in_a_row if top.flow_style else _lines(text, written, "  "), before)
-    if not isinstance(entry.value.value, list):
-        if _source(text, entry):
+        return _with_key(events, key, in_a_row if events.is_flow else _lines(text, written, "  "), before)
+    start, end, listed = events.start(entry.value), _end(events, entry), events.entries(entry.value)
+    if not events.is_a("SequenceStart", entry.value):
+        if end > start:
             raise Unchangeable(f"`{key}` is no list.")
-        start = entry.colon + 1
-        listed = f" [{', '.join(written)}]" if top.flow_style else _lines(text, written, "  ")
-        return text[:start] + listed + text[start:]
-    if not entry.value.value:
-        return f"{text[: entry.value.start_mark.index]}[{', '.join(written)}]{text[entry.end :]}"
-    if entry.value.flow_style:
-        end = _end(text, entry.value.value[-1])
+        start = _colon(events, entry) + 1
+        return text[:start] + (f" {in_a_row}" if events.is_flow else _lines(text, written, "  ")) + text[start:]
+    if not listed:
+        return f"{text[:start]}{in_a_row}{text[end:]}"
+    if events.all[entry.value].flow_style:
+        end = _end(events, listed[-1])
         return text[:end] + "".join(f", {item}" for item in written) + text[end:]
-    last = len(entry.value.value) - 1
-    dash, end = _dash(text, entry, last), _line_end(text, entry.end)
+    dash, end = _dash(events, entry, listed, len(listed) - 1), _line_end(text, end)
     return text[:end] + _lines(text, written, text[_line_start(text, dash) : dash]) + text[end:]
 
 
 def without_item(text: str, key: str, index: int) -> str:
     """Return the text without one item of the list under `key`."""
-    entry = _entry(text, _top(text), key)
-    if entry is None or not isinstance(entry.value.value, list):
+    events = _parsed(text)
+    entry = events.named(key)
+    listed = events.entries(entry.value) if entry and events.is_a("SequenceStart", entry.value) else []
+    if entry is None or not listed:
         raise Unchangeable(f"`{key}` is no list.")
-    items = entry.value.value
-    if len(items) == 1:
-        return text[: entry.colon + 1] + " []" + text[entry.end :]
-    if entry.value.flow_style:
-        if index + 1 < len(items):
-            return text[: items[index].start_mark.index] + text[items[index + 1].start_mark.index :]
-        return text[: _end(text, items[index - 1])] + text[_end(text, items[index]) :]
-    start = _line_start(text, _dash(text, entry, index))
-    end = _line_end(text, _end(text, items[index]))
+    if len(listed) == 1:
+        return text[: _colon(events, entry) + 1] + " []" + text[_end(events, entry) :]
+    if events.all[entry.value].flow_style:
+        if index + 1 < len(listed):
+            return text[: events.start(listed[index].first)] + text[events.start(listed[index + 1].first) :]
+        return text[: _end(events, listed[index - 1])] + text[_end(events, listed[index]) :]
+    start = _line_start(text, _dash(events, entry, listed, index))
+    end = _line_end(text, _end(events, listed[index]))
     return text[:start] + text[end:].removeprefix("\r").removeprefix("\n")
 
 
-# Finding
-
-
-def _top(text: str) -> Any:
+def _parsed(text: str) -> _Events:
     import yaml
 
     try:
-        top = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        events = _Events(text)
     except yaml.YAMLError as error:
-        raise Unchangeable("The text is no YAML.") from error
-    if not isinstance(top, yaml.MappingNode) or not top.value:
-        raise Unchangeable("The text has no keys.")
-    return top
+        raise Unchangeable("It is not valid YAML.") from error
+    if not events.top:
+        raise Unchangeable("It has no keys.")
+    return events
 
 
-def _entry(text: str, top: Any, key: str) -> _Entry | None:
-    for name, value in top.value:
-        if name.value == key:
-            colon = text.index(":", name.end_mark.index)
-            return _Entry(name.start_mark.index, colon, value, max(_end(text, value), colon + 1))
-    return None
+def _end(events: _Events, entry: _Entry) -> int:
+    """Return the end of a value, without the line breaks after a block of text."""
+    last = next(event for event in reversed(events.all[: entry.after]) if _is_visible(event))
+    end: int = last.end_mark.index
+    if getattr(last, "style", None) in ("|", ">"):
+        end = len(events.text[:end].rstrip())
+    return end if entry.first == entry.value else max(end, _colon(events, entry) + 1)
 
 
-def _end(text: str, node: Any) -> int:
-    """Return where a value ends: of a block, where the last thing in it does that can be seen."""
-    if isinstance(node.value, list) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(text, last[1] if isinstance(last, tuple) else last)
-    end: int = node.end_mark.index
-    return len(text[:end].rstrip()) if getattr(node, "style", None) in ("|", ">") else end
+def _colon(events: _Events, entry: _Entry) -> int:
+    return events.text.index(":", events.all[entry.first].end_mark.index)
 
 
-def _source(text: str, entry: _Entry) -> str:
-    return text[entry.value.start_mark.index : entry.end] if entry.end > entry.value.start_mark.index else ""
-
-
-def _dash(text: str, entry: _Entry, index: int) -> int:
-    items = entry.value.value
-    after = _end(text, items[index - 1]) if index else entry.colon
-    dash = text.rfind("-", after, items[index].start_mark.index)
+def _dash(events: _Events, entry: _Entry, listed: Sequence[_Entry], index: int) -> int:
+    text, after = events.text, _end(events, listed[index - 1]) if index else _colon(events, entry)
+    dash = text.rfind("-", after, events.start(listed[index].first))
     if dash < 0 or text[_line_start(text, dash) : dash].strip():
         raise Unchangeable("The list is not one item a line.")
     return dash
 
 
 def _line_start(text: str, position: int) -> int:
-    return text.rfind("\n", 0, position) + 1
+    return max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1
 
 
 def _line_end(text: str, position: int) -> int:
-    """Return where the line ends, without its line break."""
+    """Return the end of the line, before its line break."""
     end = text.find("\n", position)
     return len(text) if end < 0 else end - (text[end - 1 : end] == "\r")
 
 
-def _indentation(text: str, entry: _Entry) -> int:
-    """Return how far the lines of a block of text are indented."""
-    lines = text[entry.value.start_mark.index : entry.end].splitlines()[1:]
+def _indentation(block: str) -> int:
+    lines = block.splitlines()[1:]
     return next((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), 2) or 2
 
 
-# Writing
-
-
-def _with_key(text: str, key: str, written: str, before: str) -> str:
-    """Put a new key behind the one that stands before `before`, or at the end."""
-    top = _top(text)
-    names = [name.value for name, _ in top.value]
+def _with_key(events: _Events, key: str, written: str, before: str) -> str:
+    """Insert a new key ahead of the key `before`, or at the end."""
+    text, names = events.text, [events.name(entry) for entry in events.top]
     index = names.index(before) if before in names else len(names)
-    if top.flow_style:
+    if events.is_flow:
         if index < len(names):
-            start = top.value[index][0].start_mark.index
+            start = events.start(events.top[index].first)
             return f"{text[:start]}{key}: {written}, {text[start:]}"
-        end = _end(text, top.value[-1][1])
+        end = _end(events, events.top[-1])
         return f"{text[:end]}, {key}: {written}{text[end:]}"
     new = f"{key}:{_spaced('', 0, written)}"
     if index == 0:
-        start = _line_start(text, top.value[0][0].start_mark.index)
+        start = _line_start(text, events.start(events.top[0].first))
         return f"{text[:start]}{new}{_break(text)}{text[start:]}"
-    behind = _entry(text, top, names[index - 1])
-    end = _line_end(text, behind.end if behind else len(text))
+    end = _line_end(text, _end(events, events.top[index - 1]))
     return f"{text[:end]}{_break(text)}{new}{text[end:]}"
 
 
 def _spaced(text: str, start: int, written: str) -> str:
-    """Set a value off from the colon, unless something does so already."""
+    """Separate a value from the colon, unless something does so already."""
     is_apart = written.startswith(("\r", "\n")) or text[start - 1 : start].isspace()
     return written if is_apart else f" {written}"
 
 
-def _block(text: str, value: str, indentation: int) -> str:
+def _block(text: str, value: str) -> str:
     is_short = "\n" not in value and len(value) <= _SHORT
-    return _scalar(value) if is_short else _literal(text, value, indentation, "")
+    return _scalar(value) if is_short else _literal(text, value, 2, "")
 
 
 def _literal(text: str, value: str, indentation: int, comment: str) -> str:
-    """Write a text as it is, line by line, behind a `|`."""
+    """Write a text as it is, line by line, after a `|`."""
     lines = (f"{' ' * indentation}{line}" if line else "" for line in value.split("\n"))
     return _break(text).join([f"|{comment}", *lines])
 
@@ -202,7 +382,7 @@ def _break(text: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    """Write a text in one line: as it is where that is safe, and else in quotes."""
+    """Write a text in one line, quoted unless it is safe without quotes."""
     if _PLAIN.fullmatch(value) and not _WORDS.fullmatch(value) and value.isascii():
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -31,7 +31,7 @@ def test_migrating_reports_and_finds_nothing_the_next_time(tmp_path: Path) -> No
     done = run("migrate", "--json", cwd=make(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
-    (step,) = report["steps"]
+    step, _ = report["steps"]
     assert (report["dry_run"], step["number"], step["name"]) == (False, 1, "history_in_objects")
     assert step["changes"] == [
         {

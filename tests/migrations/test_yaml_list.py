@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prompt_objects.config.yaml.edit import Unchangeable
 from prompt_objects.migrations.change import Fragment
-from prompt_objects.migrations.yaml_key import Irremovable, _take, take_list
+from prompt_objects.migrations.yaml_list import _remove, remove_list
 
 FIXTURES = Path(__file__).parent / "0001"
 TEXTS = [path.read_text(encoding="utf-8") for path in sorted(FIXTURES.glob("*/before/objects/*.y*ml"))]
@@ -25,8 +26,8 @@ def test_both_readers_agree(text: str) -> None:
 
 def outcome(text: str, loader: object) -> tuple[str, list[Fragment]] | str | None:
     try:
-        taken = _take(text, "history", loader)
-    except Irremovable as error:
+        taken = _remove(text, "history", loader)
+    except Unchangeable as error:
         return str(error)
     except yaml.YAMLError:
         return "no YAML"
@@ -34,19 +35,19 @@ def outcome(text: str, loader: object) -> tuple[str, list[Fragment]] | str | Non
 
 
 def test_what_only_the_slower_reader_takes_is_read_by_it() -> None:
-    taken = take_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
+    taken = remove_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
     assert taken
     assert (taken.text, taken.pieces[0].value) == ("a: 1\n", "\ud83d\ude00")
 
 
 def test_a_text_without_the_key_is_not_touched() -> None:
-    assert take_list("a:\n  history: []\n", "history") is None
-    assert take_list("- history: []\n", "history") is None
-    assert take_list("", "history") is None
+    assert remove_list("a:\n  history: []\n", "history") is None
+    assert remove_list("- history: []\n", "history") is None
+    assert remove_list("", "history") is None
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: "])
 def test_what_is_nested_too_deep_is_left_alone(opening: str) -> None:
     closing = "]" if opening == "[" else "}"
-    with pytest.raises(Irremovable, match="nested more than 200 deep"):
-        take_list(f"history: {opening * 5000}{closing * 5000}\n", "history")
+    with pytest.raises(Unchangeable, match="nested more than 200 deep"):
+        remove_list(f"history: {opening * 5000}{closing * 5000}\n", "history")

@@ -1,0 +1,61 @@
+"""`limits.turns` becomes `limits.requests`.
+
+The limit counts requests to models. The key is renamed in environment.yaml and in definitions: YAML files, and the
+front matter of Markdown files. Every other byte stays as it was.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from prompt_objects.migrations.change import FileChange, ObjectChange, Target, read_old
+
+_SUFFIXES = {".yaml", ".yml", ".md"}
+_BOM = b"\xef\xbb\xbf"
+_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+
+
+def migrate(target: Target) -> Iterator[ObjectChange]:
+    """Yield the change of each file that has the key: environment.yaml, then the definitions by name."""
+    objects = target.folder / "objects"
+    definitions = [
+        path
+        for path in sorted(objects.iterdir() if objects.is_dir() else ())
+        if path.suffix in _SUFFIXES and not path.name.startswith(".")
+    ]
+    yield from _change(target.folder / "environment.yaml", "", "environment.yaml")
+    for path in definitions:
+        yield from _change(path, path.stem, f"objects/{path.name}")
+
+
+def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
+    from prompt_objects.config.yaml.edit import Unchangeable
+
+    try:
+        if not path.is_file() or not all(word in path.read_bytes() for word in (b"limits", b"turns")):
+            return
+        file = read_old(path)
+        after = _renamed(file.data, is_markdown=path.suffix == ".md")
+    except OSError as error:
+        yield ObjectChange(name, place, problem=f"It cannot be read: {error.strerror or error}.")
+    except UnicodeDecodeError:
+        yield ObjectChange(name, place, problem="It is not UTF-8 text.")
+    except Unchangeable as error:
+        yield ObjectChange(name, place, problem=str(error))
+    else:
+        if after != file.data:
+            yield ObjectChange(name, place, files=(FileChange(file, after),))
+
+
+def _renamed(data: bytes, *, is_markdown: bool) -> bytes:
+    from prompt_objects.config.yaml.edit import rename_key
+
+    mark = _BOM if data.startswith(_BOM) else b""
+    text = data.removeprefix(mark).decode()
+    start, end = 0, len(text)
+    if is_markdown:
+        start, end = found.span(1) if (found := _FRONT_MATTER.match(text)) else (0, 0)
+    if not text[start:end].strip():
+        return data
+    after = rename_key(text[start:end], "limits", "turns", "requests")
+    return mark + (text[:start] + after + text[end:]).encode()
