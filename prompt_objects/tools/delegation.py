@@ -1,4 +1,4 @@
-"""A prompt object as a capability of another: a message in, its reply out, in a session of its own."""
+"""Makes a prompt object a tool of another one: a call sends a message, in a child session, and returns the reply."""
 
 import asyncio
 from typing import Any, Literal, Protocol
@@ -16,31 +16,31 @@ __all__ = [
     "delegate",
 ]
 
-PATIENCE_SECONDS = 60.0
-"""How long a prompt object is waited for that another process asks in the same session."""
+BUSY_TIMEOUT_SECONDS = 60.0
+"""How long a call waits if another process has a turn in the same child session."""
 _PARAMETERS = {
     "type": "object",
     "properties": {
         "message": {
             "type": "string",
-            "description": "What you want, with everything needed to do it: it sees only this",
+            "description": "The request, with all needed details: the prompt object sees nothing else",
         }
     },
     "required": ["message"],
     "additionalProperties": False,
 }
-_NUMBER = 5  # characters, for what makes one of many names of calls its own
+_ROOM = 5  # characters that a number in the session name may need
 
 
-class Answer(Protocol):
-    """What comes back: a text."""
+class ReplyText(Protocol):
+    """The reply of a receiver."""
 
     @property
     def text(self) -> str: ...
 
 
 class Receiver(Protocol):
-    """What can be asked: a prompt object."""
+    """A prompt object, as far as delegation needs it."""
 
     @property
     def name(self) -> str: ...
@@ -56,36 +56,36 @@ class Receiver(Protocol):
         session: Session | None = None,
         *,
         wait: float | None = 0,
-    ) -> Answer: ...
+    ) -> ReplyText: ...
 
 
 def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:
-    """Make the tool by which a prompt object asks `receiver`.
+    """Return the tool that delegates to `receiver`.
 
-    Each call gets a session of its own that names the session and the call it came from; with the mode `continue`
-    all calls from one session go on in the same one.
+    Each call gets a new child session, linked to the calling session and the call; with the mode `continue`, all
+    calls from one session use the same child session.
     """
-    finding = asyncio.Lock()
+    lock = asyncio.Lock()
 
     async def run(arguments: dict[str, Any], context: Context) -> str:
         message = arguments.get("message")
         if not isinstance(message, str) or not message.strip():
-            raise ToolError(f"{receiver.name} needs a 'message': a text that says what you want.")
+            raise ToolError(f"{receiver.name} needs a 'message': a text with your request.")
         child = context.delegate(receiver.name)
         if mode == "fresh":
-            name, parent = _beginning(context)
+            name, parent = _name_and_parent(context)
             session = receiver.session_manager.draft(name, parent=parent)
         else:
-            async with finding:  # calls side by side are to find the same one
+            async with lock:  # calls that run side by side must get the same session
                 session = await asyncio.to_thread(_session_to_continue, receiver.session_manager, context)
         try:
-            answer = await receiver.receive(message, child, session, wait=PATIENCE_SECONDS)
+            reply = await receiver.receive(message, child, session, wait=BUSY_TIMEOUT_SECONDS)
         except Busy as busy:
             raise ToolError(
-                f"{receiver.name} could not be asked, also after {PATIENCE_SECONDS:.0f} seconds: {busy} "
+                f"{receiver.name} was still busy after {BUSY_TIMEOUT_SECONDS:.0f} seconds: {busy} "
                 "Answer with what you have."
             ) from busy
-        return answer.text
+        return reply.text
 
     return Tool(
         name=receiver.name,
@@ -96,16 +96,15 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
 
 
 def _session_to_continue(manager: SessionManager, context: Context) -> Session:
-    name, parent = _beginning(context)
+    name, parent = _name_and_parent(context)
     for info in manager.list():
         if info.parent and info.parent.session == parent.session:
             return manager.get(info.id)
-    return manager.create(name, numbered=True, parent=parent)  # at once: calls side by side are to find it
+    return manager.create(name, numbered=True, parent=parent)  # saved now, so that the next call finds it
 
 
-def _beginning(context: Context) -> tuple[str, ParentCall]:
-    """Return the name, and the parent, of a session in which a call of `context` is answered."""
+def _name_and_parent(context: Context) -> tuple[str, ParentCall]:
     if context.session is None or context.call_id is None:
-        raise ToolError("Only a running turn can ask another prompt object.")
-    name = with_suffix(context.session.name, f"({context.path[-1]})", reserve=_NUMBER)
+        raise ToolError("A prompt object can be asked only during a turn.")
+    name = with_suffix(context.session.name, f"({context.path[-1]})", reserve=_ROOM)
     return name, ParentCall(session=context.session.id, call=context.call_id)

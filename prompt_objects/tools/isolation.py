@@ -1,4 +1,4 @@
-"""Work on what strangers wrote, done in a process of its own: it can be stopped, whatever it is doing."""
+"""Runs scripts on untrusted input in a separate process, which can always be killed."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ __all__ = [
 ]
 
 _MOST_MEMORY = 2_000_000_000
-# The limits hold also where nobody is left to kill it. Not every system has them.
-_BEGIN = """
+# The limits end the process even if its parent is gone. Not every system supports them.
+_BOOTSTRAP = """
 import runpy, sys
 script, seconds, memory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 try:
@@ -28,10 +28,9 @@ runpy.run_path(script, run_name="__main__")
 
 
 async def run_isolated(script: Path, request: bytes, *, seconds: float, most_bytes: int) -> tuple[bytes, bool]:
-    """Run a script with `request` as its input; return what it wrote, and whether it came to its end in good order.
+    """Run a script with `request` as its input; return its output, and whether it finished successfully.
 
-    After so many seconds, or with more than so many bytes of output, it is killed, and what it wrote until then is
-    returned; it is killed also when this is cancelled.
+    The process is killed after `seconds`, if it writes more than `most_bytes`, and if this coroutine is cancelled.
     """
     async with _started(script, seconds, most_bytes) as (transport, worker):
         stdin = transport.get_pipe_transport(0)
@@ -41,25 +40,25 @@ async def run_isolated(script: Path, request: bytes, *, seconds: float, most_byt
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await worker.done.wait()
-    return bytes(worker.written), worker.is_finished and transport.get_returncode() == 0
+    return bytes(worker.output), worker.is_finished and transport.get_returncode() == 0
 
 
 class _Worker(asyncio.SubprocessProtocol):
-    """Takes what a process writes.
+    """Collects the output of a process.
 
-    It is no `asyncio.subprocess.Process`, whose `wait` may wait for ever for one that was killed while it wrote.
+    `asyncio.subprocess.Process` is not used: its `wait` may never return if the process was killed while it wrote.
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self.written = bytearray()
-        self.is_finished = False  # it ended, and all it wrote was taken
-        self.done = asyncio.Event()  # finished, or it wrote too much
+        self.output = bytearray()
+        self.is_finished = False  # it ended, and all its output was read
+        self.done = asyncio.Event()  # finished, or the output is too long
         self.exited = asyncio.Event()
         self._most_bytes = most_bytes
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
-        self.written += data
-        if len(self.written) > self._most_bytes:
+        self.output += data
+        if len(self.output) > self._most_bytes:
             self.done.set()
 
     def process_exited(self) -> None:
@@ -74,13 +73,13 @@ class _Worker(asyncio.SubprocessProtocol):
 async def _started(
     script: Path, seconds: float, most_bytes: int
 ) -> AsyncIterator[tuple[asyncio.SubprocessTransport, _Worker]]:
-    """Start a script with this interpreter and what it can import, but not what lies beside the script."""
+    """Start a script with this interpreter and its import path, without the script's own folder."""
     transport, worker = await asyncio.get_running_loop().subprocess_exec(
         lambda: _Worker(most_bytes),
-        *(sys.executable, "-P", "-c", _BEGIN, str(script), str(int(seconds) + 1), str(_MOST_MEMORY)),
+        *(sys.executable, "-P", "-c", _BOOTSTRAP, str(script), str(int(seconds) + 1), str(_MOST_MEMORY)),
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,  # Ctrl-C is for the program, which ends this
+        start_new_session=True,  # Ctrl-C must reach only the main program
     )
     try:
         yield transport, worker
@@ -93,10 +92,10 @@ async def _started(
 if sys.platform == "win32":
 
     def _kill(process: int) -> None:
-        """Do nothing: closing the transport kills the process itself, and groups there are none."""
+        """Do nothing: closing the transport kills the process, and Windows has no process groups."""
 else:
 
     def _kill(process: int) -> None:
-        """Kill a process that leads a group, with all that it started; also where it has ended before them."""
+        """Kill the process group that `process` leads, even if `process` itself has ended."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The part of the disk that tools may reach: the environment's folder, without what is hidden or private in it."""
+"""The part of the disk that tools may reach: the environment's folder without hidden and private files."""
 
 import os
 import secrets
@@ -21,14 +21,14 @@ __all__ = [
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MOST_NEW_FOLDERS = 50
 _SET_UP = ("objects", "tools", CONFIG_FILE)
-"""What decides what prompt objects may do, and is therefore not theirs to write."""
+"""Files and folders that decide what prompt objects may do; tools cannot write them."""
 
 
 class PathGuard(Struct, frozen=True):
-    """Everything below `folder` but hidden files and folders, where people keep their keys, and what is `private`.
+    """Access to the files below `folder`, except hidden and `private` ones; `read_only` ones cannot be written.
 
-    What is `guarded` can be read and not written. Paths are those that a model names, relative to `folder`; methods
-    raise `ToolError`, in words for the model.
+    Hidden files and folders often hold keys. Paths come from a model and are relative to `folder`; all methods raise
+    `ToolError`, with a message for the model.
     """
 
     folder: Path
@@ -37,42 +37,42 @@ class PathGuard(Struct, frozen=True):
 
     @classmethod
     def of(cls, context: Context) -> "PathGuard":
-        """Return what a call may reach."""
+        """Return the guard for a call."""
         return cls(context.folder, context.services.private, context.services.read_only)
 
     def resolve(self, path: str) -> Path:
-        """Follow a path to what it means; refuse an absolute one, `..`, and links that lead out."""
+        """Resolve a path and its links; refuse absolute paths, `..`, and links that lead out of the folder."""
         parts = PurePosixPath(path.replace("\\", "/")).parts
         if "\0" in path or path.startswith(("/", "~")) or ".." in parts or ":" in (parts or ("",))[0]:
             raise ToolError(f"{path!r} is outside the environment. Give a path relative to its folder.")
         root = self.folder.resolve()
         try:
             target = root.joinpath(*parts).resolve()
-        except (OSError, RuntimeError) as error:  # too long a name, or a loop of links
-            raise ToolError(f"{path!r} cannot be followed.") from error
+        except (OSError, RuntimeError) as error:  # the name is too long, or links form a loop
+            raise ToolError(f"{path!r} cannot be resolved.") from error
         inside = target.relative_to(root).parts if target.is_relative_to(root) else (".",)
         if any(part.startswith(".") for part in (*parts, *inside)):
-            raise ToolError(f"{path!r} is hidden, or leads out of what may be read.")
+            raise ToolError(f"{path!r} is hidden, or leads out of the environment.")
         if any(_is_within(target, place.resolve()) for place in self.private):
             raise ToolError(f"{path!r} belongs to the environment's own state, which cannot be read.")
         return target
 
     def relative(self, path: str) -> str:
-        """Write what a path means, links followed, from the folder on: the form that patterns are matched against."""
+        """Return the resolved path relative to the folder: the form that `allow` patterns are matched against."""
         return self.resolve(path).relative_to(self.folder.resolve()).as_posix()
 
     def read(self, path: str, most_bytes: int) -> bytes:
-        """Return a file's content; refuse what is no ordinary file, or larger than `most_bytes`."""
+        """Return the content of a regular file of at most `most_bytes`."""
         data = self.find(path, most_bytes)
         if data is None:
-            raise ToolError(f"There is no file {path!r}. list_files shows what there is.")
+            raise ToolError(f"There is no file {path!r}. Use list_files to see what exists.")
         return data
 
     def find(self, path: str, most_bytes: int) -> bytes | None:
-        """Return what `read` does, or None where there is no such file."""
+        """Return what `read` returns, or None if the file does not exist."""
         try:
-            with self._parent(path) as (folder, name):
-                # Without waiting: opening a pipe would wait for somebody to write to it.
+            with self._open_parent(path) as (folder, name):
+                # O_NONBLOCK: opening a pipe would otherwise wait for a writer.
                 descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS, dir_fd=folder)
         except FileNotFoundError:
             return None
@@ -81,9 +81,9 @@ class PathGuard(Struct, frozen=True):
         try:
             status = os.fstat(descriptor)
             if stat.S_ISDIR(status.st_mode):
-                raise ToolError(f"{path!r} is a folder; list_files shows what is in it.")
+                raise ToolError(f"{path!r} is a folder. Use list_files to see its contents.")
             if not stat.S_ISREG(status.st_mode):
-                raise ToolError(f"{path!r} is not an ordinary file.")
+                raise ToolError(f"{path!r} is not a regular file.")
             if status.st_size > most_bytes:
                 raise ToolError(f"{path!r} has {status.st_size:,} bytes; at most {most_bytes:,} can be read.")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -92,18 +92,18 @@ class PathGuard(Struct, frozen=True):
             os.close(descriptor)
 
     def writable(self, path: str) -> str:
-        """Return `relative(path)`; refuse what may be read and not written: whatever sets up the environment."""
+        """Return `relative(path)`; refuse read-only files, and those that configure the environment."""
         target, root = self.resolve(path), self.folder.resolve()
         if target == root:
             raise ToolError(f"{path!r} is the environment's folder. Give the path of a file.")
         if any(_is_within(target, root / name) for name in _SET_UP):
-            raise ToolError(f"{path!r} belongs to the set-up of the environment, which tools do not write.")
+            raise ToolError(f"{path!r} is part of the configuration of the environment, which tools cannot write.")
         if any(_is_within(target, place) for place in self.read_only):
-            raise ToolError(f"{path!r} is part of what MCP servers run, which tools do not write.")
+            raise ToolError(f"{path!r} is part of a program that an MCP server runs, which tools cannot write.")
         return self.relative(path)
 
     def identities(self) -> list[tuple[int, int]]:
-        """Return what private files and folders are recognised by, wherever they are met."""
+        """Return device and inode numbers, by which private files and folders are recognized."""
         found = []
         for place in self.private:
             with suppress(OSError):
@@ -112,46 +112,44 @@ class PathGuard(Struct, frozen=True):
         return found
 
     def write(self, path: str, data: bytes) -> None:
-        """Make a file, with the folders above it, or replace its content; its permissions stay as they are.
-
-        Whoever reads it meanwhile, or after a crash, sees the old content or the new one, whole.
-        """
+        """Create a file and its folders, or replace its content atomically; its permissions are kept."""
         self.writable(path)
         try:
-            with self._parent(path, make=True) as (folder, name):
+            with self._open_parent(path, make=True) as (folder, name):
                 _replace(folder, name, data)
         except OSError as error:
             raise ToolError(f"{path!r} cannot be written: {error.strerror}.") from error
 
     @contextmanager
-    def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder that `path` means a name in, and give both; raises `OSError`.
+    def _open_parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """Open the folder of a path; yield its descriptor and the file name. Raises `OSError`.
 
-        One folder is opened after another, so that no link put there meanwhile leads out. Missing ones are made where
-        that is asked for, a sensible number at once.
+        Folders are opened one by one without following links, so that a link created in the meantime leads nowhere.
         """
         root = self.folder.resolve()
         *folders, name = self.resolve(path).relative_to(root).parts or (".",)
         if make and len(folders) > _MOST_NEW_FOLDERS:
             missing = sum(not os.path.lexists(root.joinpath(*folders[:end])) for end in range(1, len(folders) + 1))
             if missing > _MOST_NEW_FOLDERS:
-                raise ToolError(f"At most {_MOST_NEW_FOLDERS} folders are made at once; {missing:,} are missing.")
-        here = os.open(root, os.O_RDONLY | _NO_LINKS)
+                raise ToolError(
+                    f"At most {_MOST_NEW_FOLDERS} folders can be created for a file; {missing:,} are missing."
+                )
+        parent = os.open(root, os.O_RDONLY | _NO_LINKS)
         try:
             for folder in folders:
                 if make:
                     with suppress(FileExistsError):
-                        os.mkdir(folder, dir_fd=here)
-                below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=here)
-                os.close(here)
-                here = below
-            yield here, name
+                        os.mkdir(folder, dir_fd=parent)
+                child = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=parent)
+                os.close(parent)
+                parent = child
+            yield parent, name
         finally:
-            os.close(here)
+            os.close(parent)
 
 
 def _is_within(target: Path, folder: Path) -> bool:
-    """Say whether `target` is `folder` or below it, also where it is spelled otherwise, as some disks allow."""
+    """Return whether `target` is `folder` or below it, on case-insensitive disks too."""
     for ancestor in (target, *target.parents):
         if str(ancestor).casefold() == str(folder).casefold():
             return True
@@ -162,9 +160,9 @@ def _is_within(target: Path, folder: Path) -> bool:
 
 
 def _replace(folder: int, name: str, data: bytes) -> None:
-    """Put a file with `data` in the place of `name` in an open folder, in one step."""
+    """Replace a file in an open folder atomically."""
     temporary = f".{secrets.token_hex(8)}.tmp"
-    mode = _mode(folder, name)
+    mode = _permissions(folder, name)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666, dir_fd=folder)
     try:
         try:
@@ -182,14 +180,14 @@ def _replace(folder: int, name: str, data: bytes) -> None:
     os.fsync(folder)
 
 
-def _mode(folder: int, name: str) -> int | None:
-    """Return the permissions of a file that is to be replaced, None where there is none yet."""
+def _permissions(folder: int, name: str) -> int | None:
+    """Return the permissions of a file; None if it does not exist. Raises `ToolError` if it cannot be replaced."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise ToolError(f"{name!r} is not an ordinary file, and is left as it is.")
+        raise ToolError(f"{name!r} is not a regular file; it is left unchanged.")
     if not os.access(name, os.W_OK, dir_fd=folder):
         raise ToolError(f"{name!r} is write-protected.")
     return stat.S_IMODE(status.st_mode) & 0o777

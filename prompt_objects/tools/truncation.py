@@ -1,4 +1,4 @@
-"""Results that are longer than a model should read at once: cut for the model, and kept whole to be read on."""
+"""Truncates long tool results for the model, and saves the whole results so that `read_file` can read them."""
 
 import asyncio
 import re
@@ -19,53 +19,53 @@ __all__ = [
     "truncate",
 ]
 
-MOST_CHARACTERS = 60_000  # more than read_file returns, so that what is read on is not cut once more
+MOST_CHARACTERS = 60_000  # more than read_file returns, so that its results are never truncated
 HEAD, TAIL = 40_000, 10_000
 FOLDER = ".results"
-"""By what name models know the folder of whole results; it is hidden, so that no folder of a person's is meant."""
-_NO_LETTERS = re.compile(r"[^A-Za-z0-9_-]")
+"""The folder name that models use for saved results; hidden, so it cannot be one of the user's folders."""
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 async def truncate(result: str, tool: str, context: Context) -> str:
-    """Return a tool's result, or its beginning and end with a word on what is missing and where the whole is."""
+    """Return a tool's result; if it is too long, only its start and end, and how to read the rest."""
     if len(result) <= MOST_CHARACTERS:
         return result
-    missing = f"{len(result) - HEAD - TAIL:,} of {len(result):,} characters are left out here"
+    missing = f"{len(result) - HEAD - TAIL:,} of {len(result):,} characters are omitted here"
     try:
-        name = await asyncio.to_thread(_keep, result, tool, context)
+        name = await asyncio.to_thread(_save, result, tool, context)
     except (StoreError, ToolError) as error:
-        told = f"{missing}; they could not be kept: {error}"
+        note = f"{missing}; they could not be saved: {error}"
     else:
         line = result.count("\n", 0, HEAD) + 1
         column = HEAD - (result.rfind("\n", 0, HEAD) + 1) + 1
-        where = f"start_line {line}" + (f", start_column {column}" if column > 1 else "")
-        reader = "read_file" if "read_file" in context.tools else "whoever has read_file"
-        told = f"{missing}. The whole is in {FOLDER}/{name}, where {reader} reads on with {where}"
-    return f"{result[:HEAD]}\n[… {told} …]\n{result[-TAIL:]}"
+        position = f"start_line {line}" + (f", start_column {column}" if column > 1 else "")
+        reader = "read_file" if "read_file" in context.tools else "a prompt object that has read_file"
+        note = f"{missing}. The whole result is in {FOLDER}/{name}; {reader} can continue with {position}"
+    return f"{result[:HEAD]}\n[… {note} …]\n{result[-TAIL:]}"
 
 
 def is_saved_result(path: str) -> bool:
-    """Say whether a path that a model names means a whole result."""
+    """Return whether a path from a model means a saved result."""
     return path.startswith(f"{FOLDER}/")
 
 
 def saved_results(context: Context) -> PathGuard:
-    """Return where whole results of this conversation are, with all its delegations, and of no other one.
+    """Return access to the saved results of this conversation and its delegations, and no others.
 
-    Raises `ToolError` outside of a turn.
+    Raises `ToolError` outside a turn.
     """
     return PathGuard(_folder(context))
 
 
 def _folder(context: Context) -> Path:
     if context.session is None:
-        raise ToolError("There are whole results only where a turn is going on.")
+        raise ToolError("Saved results exist only during a turn.")
     return workspace_of(context.session.info, context.services.store, context.services.workspace) / "results"
 
 
-def _keep(result: str, tool: str, context: Context) -> str:
+def _save(result: str, tool: str, context: Context) -> str:
     folder = _folder(context)
-    file = folder / f"{_NO_LETTERS.sub('_', tool)[:64]}-{secrets.token_hex(4)}.txt"
+    file = folder / f"{_UNSAFE.sub('_', tool)[:64]}-{secrets.token_hex(4)}.txt"
     try:
         disk.make_folder(folder)
         disk.replace_file(file, [result.encode(errors="replace")])

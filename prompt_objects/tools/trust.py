@@ -1,7 +1,7 @@
-"""What a person trusted: code in an environment's folder that runs as soon as it is loaded.
+"""Which code in environment folders the user trusts.
 
-A folder that came from elsewhere may hold such code. It is run only after the person said so, for just the bytes that
-were there then: where they change, it is asked for again.
+A folder may come from another person. Its code runs only after the user trusted exactly these bytes; if they change,
+trust must be given again.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ __all__ = [
 
 
 def digest_of(files: Mapping[Path, bytes]) -> str:
-    """Return what stands for these files with just these contents."""
+    """Return a digest of the names and contents of files."""
     digest = hashlib.sha256()
     for file, content in sorted(files.items()):
         digest.update(f"{file.name}\0{len(content)}\0".encode())
@@ -28,24 +28,24 @@ def digest_of(files: Mapping[Path, bytes]) -> str:
 
 
 class Trust:
-    """The digests that a person trusted, by folder, in a file outside of all environments."""
+    """The digests that the user trusts, by folder, in a file outside all environments."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     @classmethod
     def of_user(cls) -> "Trust":
-        """Return what the person who runs the program trusts."""
+        """Return the trust of the current user."""
         from platformdirs import user_state_path
 
         return cls(user_state_path("prompt_objects", appauthor=False) / "trusted.json")
 
     def holds(self, folder: Path, digest: str) -> bool:
-        """Say whether what the digest stands for was trusted; a file that cannot be read trusts nothing."""
+        """Return whether the digest is trusted; False if the trust file cannot be read."""
         return self._known().get(str(folder.resolve())) == digest
 
     def add(self, folder: Path, digest: str) -> None:
-        """Trust it from now on, in place of what was trusted there before. Raises `StoreError`."""
+        """Trust a digest, in place of the one trusted before. Raises `StoreError`."""
         known = {**self._known(), str(folder.resolve()): digest}
         try:
             disk.make_folder(self._file.parent)

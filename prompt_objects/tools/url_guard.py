@@ -1,4 +1,4 @@
-"""Which servers may be reached: those on the public internet, and those that a person allowed by name."""
+"""Which servers tools may reach: those on the public internet, and hosts that the user allowed."""
 
 import asyncio
 import socket
@@ -18,49 +18,49 @@ __all__ = [
 ]
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""From a host and a port to the addresses that it has; raises `OSError`."""
+"""Looks up the addresses of a host and a port; raises `OSError`."""
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-_NAT64 = IPv6Network("64:ff9b::/96")  # how a network without IPv4 reaches the IPv4 address in the last 32 bits
+_NAT64 = IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """Ask the system for the addresses of a host, in the order of its preference."""
+    """Return the addresses of a host, in the system's order of preference."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def is_public(address: str) -> bool:
-    """Say whether an address is a server's on the public internet, and not one that means another."""
+    """Return whether an address is on the public internet and does not embed another address."""
     ip = ip_address(address)
     if isinstance(ip, IPv6Address):
         if ip in _NAT64:
             return is_public(str(IPv4Address(int(ip) & 0xFFFF_FFFF)))
-        means_another = ip.sixtofour or ip.teredo or ip.ipv4_mapped
-        return ip in _GLOBAL_UNICAST and ip.is_global and not means_another
+        embeds_another = ip.sixtofour or ip.teredo or ip.ipv4_mapped
+        return ip in _GLOBAL_UNICAST and ip.is_global and not embeds_another
     return ip.is_global and not ip.is_multicast
 
 
 class AddressGuard(Struct, frozen=True):
-    """Lets through what is public, and the hosts in `allowed`: `wiki.example`, or with a port, `localhost:8080`."""
+    """Permits public addresses, and the hosts in `allowed`: `wiki.example`, or with a port, `localhost:8080`."""
 
     allowed: Collection[str] = ()
     resolve: Resolve = look_up
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses to connect to; raises `ToolError`.
+        """Return the addresses to connect to. Raises `ToolError`.
 
-        A name may mean something else when it is looked up again: connect to these, not to the name.
+        Connect to these addresses, not to the name: a second lookup may give others.
         """
         try:
             found = await self.resolve(host, port)
-        except (OSError, UnicodeError) as error:  # names that no name can be are UnicodeErrors
-            raise ToolError(f"There is no server {host}: its name cannot be looked up.") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
+            raise ToolError(f"The host name {host} cannot be resolved.") from error
         if not self._is_allowed(host, port):
             for address in found:
                 if not is_public(address):
                     raise ToolError(
-                        f"{host} is not on the public internet ({address}), and is not asked. "
-                        "Only the person can allow that, in environment.yaml."
+                        f"{host} is not on the public internet ({address}). "
+                        "Only the user can allow it, by http_allow in environment.yaml."
                     )
         return found
 

@@ -1,5 +1,5 @@
-"""What happened in a session: kept as it happens, and put together when somebody wants to see it.
+"""What happened in a session: events are recorded to a file per session, and shown as a trace.
 
-What is kept is a file for each session, with events and without the contents of messages; those are in the session.
-It may be missing, torn or deleted: a trace is made of messages alone then, with what is unknown left out.
+The file holds no message contents; these are in the session. If the file is missing or damaged, the trace is built
+from the messages alone, without what they do not tell.
 """

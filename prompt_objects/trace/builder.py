@@ -1,18 +1,17 @@
-"""The turns of one session, put together from what was kept of it and from its messages."""
+"""Builds the turns of one session from its trace records and its messages."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from operator import itemgetter
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from prompt_objects.llm.base import Usage
 from prompt_objects.message import Message, calls_of, has_failed, text_of
 from prompt_objects.sessions.info import SessionInfo, totals_of
 from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, TurnSpan
-from prompt_objects.utils.text import pluralize
 
 __all__ = [
     "turns_of",
@@ -22,46 +21,41 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
 
 
-def turns_of(info: SessionInfo, entries: Sequence[TraceRecord], history: Sequence[Message]) -> list[TurnSpan]:
-    """Return the turns in the order in which they began; those that were not kept are made of messages alone."""
+def turns_of(info: SessionInfo, records: Sequence[TraceRecord], history: Sequence[Message]) -> list[TurnSpan]:
+    """Return the turns in order of their start; turns that were not recorded are built from messages alone."""
     references = [MessageRef.to(message) for message in history]
-    texts = {reference.digest: message for reference, message in zip(references, history, strict=True)}
-    builder = _Builder(info, texts)
+    messages = {reference.digest: message for reference, message in zip(references, history, strict=True)}
+    builder = _Builder(info, messages)
     runs: defaultdict[str, list[TraceRecord]] = defaultdict(list)
-    for entry in entries:
-        runs[entry.run].append(entry)
-    moments = list(map(moment_of, history))
-    guesses = [
-        (
-            moments[span[0]] or _LONG_AGO,
-            partial(builder.guess, [(moments[index], references[index]) for index in span]),
-        )
-        for span in _unkept(entries, references, history)
-    ]
-    followed = [(run[0].at, partial(builder.follow, run)) for run in runs.values()]
-    for _, build in sorted([*guesses, *followed], key=itemgetter(0)):
-        build()
+    for record in records:
+        runs[record.run].append(record)
+    steps = [(run[0].at, partial(builder.add_recorded, run)) for run in runs.values()]
+    for span in _unrecorded(records, references, history):
+        timed = [(moment_of(history[index]), references[index]) for index in span]
+        steps.append((timed[0][0] or _LONG_AGO, partial(builder.add_unrecorded, timed)))
+    for _, add in sorted(steps, key=itemgetter(0)):
+        add()
     return builder.turns
 
 
-def _unkept(
-    entries: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
+def _unrecorded(
+    records: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
 ) -> Iterator[list[int]]:
-    """Yield the numbers of messages that nothing kept tells of, turn by turn.
+    """Yield, turn by turn, the numbers of messages that no record refers to.
 
-    Of messages that say the same, those that came last are taken for the kept ones.
+    Of equal messages, the last ones count as recorded.
     """
-    kept = Counter(entry.message.digest for entry in entries if entry.message)
-    unkept = []
+    recorded = Counter(record.message.digest for record in records if record.message)
+    unrecorded = []
     for index in reversed(range(len(history))):
-        if kept[references[index].digest]:
-            kept[references[index].digest] -= 1
+        if recorded[references[index].digest]:
+            recorded[references[index].digest] -= 1
         else:
-            unkept.append(index)
+            unrecorded.append(index)
     span: list[int] = []
-    for index in reversed(unkept):
-        begins = history[index].get("role") == "user" or "replaces" in history[index]
-        if span and (begins or index != span[-1] + 1):
+    for index in reversed(unrecorded):
+        starts_turn = history[index].get("role") == "user" or "replaces" in history[index]
+        if span and (starts_turn or index != span[-1] + 1):
             yield span
             span = []
         span.append(index)
@@ -70,71 +64,72 @@ def _unkept(
 
 
 class _Builder:
-    """Makes turns of entries and of messages; `texts` has the messages of the session by their digests."""
+    """Builds turns from records and messages; `messages` are those of the session, by their digests."""
 
-    def __init__(self, info: SessionInfo, texts: Mapping[str, Message]) -> None:
+    def __init__(self, info: SessionInfo, messages: Mapping[str, Message]) -> None:
         self.turns: list[TurnSpan] = []
         self._info = info
-        self._texts = texts
-        self._calls: dict[str, CallSpan] = {}  # of several with one id, the last
+        self._messages = messages
+        self._calls: dict[str, CallSpan] = {}  # if several calls have the same id, the last
 
-    def follow(self, run: Sequence[TraceRecord]) -> None:
-        """Make a turn of what was kept of it."""
-        turn = self._begin(run[0])
-        for entry in run:
-            self._take(turn, entry)
+    def add_recorded(self, run: Sequence[TraceRecord]) -> None:
+        """Add a turn from its records."""
+        turn = self._start(run[0])
+        for record in run:
+            self._add_record(turn, record)
 
-    def _take(self, turn: TurnSpan, entry: TraceRecord) -> None:
-        match entry.event:  # of kinds that tell nothing of a turn's course there may be more
-            case "MessageSaved" if entry.message:
-                self._add(turn, entry.at, entry.message)
+    def _add_record(self, turn: TurnSpan, record: TraceRecord) -> None:
+        match record.event:  # other kinds of events are not part of a turn's course
+            case "MessageSaved" if record.message:
+                self._add_message(turn, record.at, record.message)
             case "MessagesArrived":
-                told = f"From elsewhere: {pluralize(len(entry.messages), 'message')}."
-                turn.steps.append(NoticeEvent(entry.at, told))
+                turn.steps.append(
+                    NoticeEvent(record.at, f"New messages from another window: {len(record.messages)}.")
+                )
             case "CallStarted":
-                self._call(turn, entry).started_at = entry.at
+                self._call(turn, record).started_at = record.at
             case "CallEnded":
-                call = self._call(turn, entry)
-                call.ended_at, call.seconds, call.size = entry.at, entry.seconds, entry.size
-                call.outcome = "failed" if entry.failed else "done"
+                call = self._call(turn, record)
+                call.ended_at, call.seconds, call.size = record.at, record.seconds, record.size
+                call.outcome = "failed" if record.failed else "done"
             case "Notice":
-                turn.steps.append(NoticeEvent(entry.at, entry.text))
+                turn.steps.append(NoticeEvent(record.at, record.text))
             case "TurnEnded":
-                turn.ended_at, turn.error = entry.at, entry.error
-                turn.outcome = _outcome(entry.outcome)
+                turn.ended_at, turn.error = record.at, record.error
+                turn.outcome = _outcome(record.outcome)
 
-    def guess(self, messages: Sequence[tuple[datetime | None, MessageRef]]) -> None:
-        """Make a turn of messages, of which nothing else is known."""
-        (started, _), *_ = messages
-        ended, last = messages[-1]
-        turn = TurnSpan(session=self._info, started_at=started, ended_at=ended)
+    def add_unrecorded(self, messages: Sequence[tuple[datetime | None, MessageRef]]) -> None:
+        """Add a turn of which only the messages are known."""
+        (started_at, _), *_ = messages
+        ended_at, last = messages[-1]
+        turn = TurnSpan(session=self._info, started_at=started_at, ended_at=ended_at)
         if last.role == "assistant" and not last.calls:
             turn.outcome = _outcome(_OUTCOMES.get(last.interrupted, "failed"))
         for at, reference in messages:
-            self._add(turn, at, reference)
-        if turn.steps:  # else these are results of calls that stand in the turn before
+            self._add_message(turn, at, reference)
+        if turn.steps:  # otherwise all messages are results of calls in an earlier turn
             self.turns.append(turn)
 
-    def _begin(self, entry: TraceRecord) -> TurnSpan:
-        turn = TurnSpan(session=self._info, run=entry.run, started_at=entry.at)
-        turn.parent = entry.parent
-        turn.call_id = entry.call_id if entry.parent else None
-        turn.asker = entry.path[-2] if len(entry.path) > 1 else None
+    def _start(self, record: TraceRecord) -> TurnSpan:
+        turn = TurnSpan(session=self._info, run=record.run, started_at=record.at)
+        turn.parent = record.parent
+        turn.call_id = record.call_id if record.parent else None
+        turn.asker = record.path[-2] if len(record.path) > 1 else None
         self.turns.append(turn)
         return turn
 
-    def _call(self, turn: TurnSpan, entry: TraceRecord) -> CallSpan:
-        """Return the call that an entry tells of, also where the message with it was not kept."""
-        call_id = str(entry.call_id)
+    def _call(self, turn: TurnSpan, record: TraceRecord) -> CallSpan:
+        """Return the call of a record; add it to the turn if the message that requested it was not recorded."""
+        call_id = str(record.call_id)
         if call_id not in self._calls:
-            self._calls[call_id] = CallSpan(id=call_id, name=entry.name, at=entry.at)
+            self._calls[call_id] = CallSpan(id=call_id, name=record.name, at=record.at)
             turn.steps.append(self._calls[call_id])
         return self._calls[call_id]
 
-    def _add(self, turn: TurnSpan, at: datetime | None, reference: MessageRef) -> None:
-        message = self._texts.get(reference.digest)
+    def _add_message(self, turn: TurnSpan, at: datetime | None, reference: MessageRef) -> None:
+        message = self._messages.get(reference.digest)
         if reference.tool_call_id in self._calls:
-            self._answer(self._calls[reference.tool_call_id], at, reference.size, message)
+            self._add_result(self._calls[reference.tool_call_id], at, reference.size, message)
             return
         turn.steps.append(
             MessageEvent(
@@ -144,33 +139,31 @@ class _Builder:
                 size=reference.size,
                 model=reference.model,
                 interrupted=reference.interrupted,
-                took=_took(reference) if reference.role == "assistant" else None,
+                took=_totals(reference) if reference.role == "assistant" else None,
             )
         )
-        written = {call["id"]: call["function"].get("arguments") for call in calls_of(message or {})}
+        arguments_by_id = {call["id"]: call["function"].get("arguments") for call in calls_of(message or {})}
         for each in reference.calls:
-            arguments = written.get(each.id)
-            call = CallSpan(id=each.id, name=each.name, at=at, arguments=_as_text(arguments))
-            self._calls[each.id] = call
-            turn.steps.append(call)
+            arguments = arguments_by_id.get(each.id)
+            text = arguments if isinstance(arguments, str) else None
+            self._calls[each.id] = CallSpan(id=each.id, name=each.name, at=at, arguments=text)
+            turn.steps.append(self._calls[each.id])
 
-    def _answer(self, call: CallSpan, at: datetime | None, size: int, message: Message | None) -> None:
-        call.result, call.size = None if message is None else text_of(message), size
-        call.ended_at = call.ended_at or at
-        failed = None if message is None else has_failed(message)
+    def _add_result(self, call: CallSpan, at: datetime | None, size: int, message: Message | None) -> None:
+        call.size, call.ended_at = size, call.ended_at or at
+        if message is None:
+            return
+        call.result = text_of(message)
+        failed = has_failed(message)
         if call.outcome is None and failed is not None:
             call.outcome = "failed" if failed else "done"
 
 
-def _as_text(arguments: Any) -> str | None:
-    return arguments if isinstance(arguments, str) else None
-
-
-def _took(reference: MessageRef) -> Totals:
+def _totals(reference: MessageRef) -> Totals:
     sums = totals_of([{"usage": reference.usage}])
     return Totals(1, Usage(sums["prompt_tokens"], sums["completion_tokens"], sums["cached_tokens"], sums["cost"]))
 
 
 def _outcome(word: str | None) -> Literal["answered", "cancelled", "failed"] | None:
-    known = word in {"answered", "cancelled", "failed"}
-    return cast("Literal['answered', 'cancelled', 'failed']", word) if known else None
+    is_known = word in {"answered", "cancelled", "failed"}
+    return cast("Literal['answered', 'cancelled', 'failed']", word) if is_known else None

@@ -1,4 +1,4 @@
-"""The trace of a session: its turns, and, under their calls, those of the sessions that these began."""
+"""Loads the trace of a session, with the traces of the child sessions that its calls started."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,74 +12,73 @@ from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.tree import descendants
 from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.trace.builder import turns_of
-from prompt_objects.trace.log import read_entries
+from prompt_objects.trace.log import read_records
 from prompt_objects.trace.model import CallSpan, Trace, TurnSpan
 
 __all__ = [
     "load_trace",
 ]
 
-_Place: TypeAlias = tuple[TurnSpan, CallSpan]
+_TurnAndCall: TypeAlias = tuple[TurnSpan, CallSpan]
 DEEPEST = 50
-"""How many delegations deep is looked: further than any limit lets one go, and no further than can be shown."""
+"""The most levels of delegation that are loaded; `limits.depth` allows fewer."""
 
 
 def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
-    """Put together what happened in a session; raises `NotFound`, `Damaged` and `StoreError`.
+    """Load the trace of a session. Raises `NotFound`, `Damaged` and `StoreError`.
 
-    A session that its calls began, and that is gone or cannot be read, is left out.
+    Child sessions that are deleted or cannot be read are left out.
     """
     info = store.load(session_id).info
     turns = _turns(store, data_dir, info)
-    above = {session_id: _Calls(turns)}
+    calls = {session_id: _Calls(turns)}
     depths = {session_id: 0}
     for child in descendants(session_id, store.sessions()):
         origin = child.parent
         if origin and depths.get(origin.session, DEEPEST) < DEEPEST:
             with suppress(NotFound, Damaged):
-                begun = _turns(store, data_dir, child)
-                above[origin.session].nest(begun, origin.call)
-                above[child.id], depths[child.id] = _Calls(begun), depths[origin.session] + 1
+                child_turns = _turns(store, data_dir, child)
+                calls[origin.session].nest(child_turns, origin.call)
+                calls[child.id], depths[child.id] = _Calls(child_turns), depths[origin.session] + 1
     return Trace(info, turns)
 
 
 def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
-    entries = list(read_entries(trace_file(data_dir, info.id)))
-    return turns_of(info, entries, store.read(info.id, 0, info.message_count))
+    records = list(read_records(trace_file(data_dir, info.id)))
+    return turns_of(info, records, store.read(info.id, 0, info.message_count))
 
 
 class _Calls:
-    """The calls in the turns of one session, with the turn of each."""
+    """The tool calls of one session, each with its turn."""
 
     def __init__(self, turns: Iterable[TurnSpan]) -> None:
-        self._by_id: defaultdict[str | None, list[_Place]] = defaultdict(list)
-        self._by_name: defaultdict[str, list[_Place]] = defaultdict(list)
+        self._by_id: defaultdict[str | None, list[_TurnAndCall]] = defaultdict(list)
+        self._by_name: defaultdict[str, list[_TurnAndCall]] = defaultdict(list)
         for turn in turns:
             for call in turn.calls:
                 self._by_id[call.id].append((turn, call))
                 self._by_name[call.name].append((turn, call))
 
     def nest(self, turns: Iterable[TurnSpan], origin: str) -> None:
-        """Put turns of another session below the calls which they answer; `origin` is the one that began it."""
+        """Attach turns of a child session to the calls that started them; `origin` is the child's first call."""
         for number, turn in enumerate(turns):
-            is_asked = turn.run is None or turn.parent is not None
-            found = self._find(turn, None if number else origin) if is_asked else None
-            if found:
-                asker, call = found
+            is_delegated = turn.run is None or turn.parent is not None
+            if is_delegated and (match := self._find(turn, None if number else origin)):
+                asker, call = match
                 turn.asker = turn.asker or asker.session.po_name
                 call.turns.append(turn)
 
-    def _find(self, turn: TurnSpan, origin: str | None) -> "_Place | None":
-        """Find the call that a turn answers: by what was kept of it, else by its origin, else by time."""
-        kept = [place for place in self._by_id[turn.call_id] if turn.parent and place[0].run == turn.parent]
-        places = kept or self._by_id[origin]
-        if not places and turn.run is None:
-            places = [place for place in self._by_name[turn.session.po_name] if _is_during(turn, place[1])]
-        begun = [place for place in places if _is_begun(turn, place[1])]  # some servers use an id again
-        return next(reversed(begun or places), None)
+    def _find(self, turn: TurnSpan, origin: str | None) -> "_TurnAndCall | None":
+        """Find the call that started a turn: by the recorded ids, otherwise by `origin`, otherwise by time."""
+        recorded = [each for each in self._by_id[turn.call_id] if turn.parent and each[0].run == turn.parent]
+        candidates = recorded or self._by_id[origin]
+        if not candidates and turn.run is None:
+            candidates = [each for each in self._by_name[turn.session.po_name] if _is_during(turn, each[1])]
+        earlier = [each for each in candidates if _is_earlier(each[1], turn)]  # some servers reuse call ids
+        return next(reversed(earlier or candidates), None)
 
 
-def _is_begun(turn: TurnSpan, call: CallSpan) -> bool:
+def _is_earlier(call: CallSpan, turn: TurnSpan) -> bool:
     return turn.started_at is None or call.at is None or call.at <= turn.started_at
 
 

@@ -1,4 +1,4 @@
-"""The lines of a trace's file: an event each, as JSON; a message is told by what identifies it in the session."""
+"""The trace file: one event per line, as JSON. Messages are stored as references to the session."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -30,21 +30,21 @@ __all__ = [
     "add_lines",
     "line_of",
     "moment_of",
-    "read_entries",
+    "read_records",
 ]
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class CallName(Struct, frozen=True):
-    """A call in a message."""
+    """A tool call in a message."""
 
     id: str
     name: str
 
 
 class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message, without its content: by `digest` it is found in the session, `size` is that of its text in bytes."""
+    """A message without its content. `digest` identifies it in the session; `size` is that of its text in bytes."""
 
     role: str
     digest: str
@@ -57,7 +57,7 @@ class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def to(cls, message: Message) -> "MessageRef":
-        """Make the reference to a message; whatever in it is not as it should be is left out."""
+        """Return the reference to a message; invalid fields are left out."""
         usage = message.get("usage")
         return cls(
             role=str(message.get("role")),
@@ -77,18 +77,18 @@ def _text(message: Message, key: str) -> str | None:
 
 
 def _digest(message: Message) -> str:
-    """Identify a message by what it says; the time is added only when it is saved."""
+    """Return a digest of a message without its time, which is added only when it is saved."""
     from hashlib import blake2b
 
     try:
-        written = encode({key: value for key, value in message.items() if key != "at"})
-    except UsageError:  # in a file that others wrote: we save no such message
+        data = encode({key: value for key, value in message.items() if key != "at"})
+    except UsageError:  # only in a file that another program wrote
         return ""
-    return blake2b(written, digest_size=12).hexdigest()
+    return blake2b(data, digest_size=12).hexdigest()
 
 
 class TraceRecord(Struct, frozen=True, kw_only=True):
-    """A line, with all that is known of any kind of event; `event` is the name of its class in bus.py."""
+    """A line of the file, with the fields of all kinds of events; `event` is the stored name of the kind."""
 
     event: str
     at: Moment
@@ -107,7 +107,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True):
     messages: tuple[MessageRef, ...] = ()
 
 
-_STORED_NAMES: Mapping[type[Event], str] = {  # as trace files have called these events from the beginning
+_STORED_NAMES: Mapping[type[Event], str] = {  # names of classes that were renamed since
     BudgetUpdated: "Spent",
     ExternalMessages: "MessagesArrived",
     ToolCallEnded: "CallEnded",
@@ -116,7 +116,7 @@ _STORED_NAMES: Mapping[type[Event], str] = {  # as trace files have called these
 
 
 def line_of(event: Event) -> bytes:
-    """Write an event. Raises `UsageError` for one that JSON cannot say."""
+    """Encode an event as a line. Raises `UsageError` if it cannot be written as JSON."""
     fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "session_id"}
     match event:
         case MessageSaved():
@@ -127,14 +127,8 @@ def line_of(event: Event) -> bytes:
             fields["size"] = _size(fields.pop("arguments"))
         case ToolCallEnded():
             fields["size"] = _size(fields.pop("result"))
-    return (
-        encode(
-            msgspec.to_builtins(
-                {"event": _STORED_NAMES.get(type(event), type(event).__name__), **fields}, enc_hook=str
-            )
-        )
-        + b"\n"
-    )
+    name = _STORED_NAMES.get(type(event), type(event).__name__)
+    return encode(msgspec.to_builtins({"event": name, **fields}, enc_hook=str)) + b"\n"
 
 
 def _size(text: str) -> int:
@@ -142,12 +136,12 @@ def _size(text: str) -> int:
 
 
 def add_lines(path: Path, lines: bytes) -> None:
-    """Add lines to a file, below one that a killed program may have left without its end. Raises `OSError`."""
+    """Append lines to a file, after ending an incomplete last line. Raises `OSError`."""
     descriptor = disk.open_in_folder(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         size = os.fstat(descriptor).st_size
-        is_torn = size > 0 and disk.pread(descriptor, 1, size - 1) != b"\n"
-        disk.write_all(descriptor, b"\n" + lines if is_torn else lines)
+        is_incomplete = size > 0 and disk.pread(descriptor, 1, size - 1) != b"\n"
+        disk.write_all(descriptor, b"\n" + lines if is_incomplete else lines)
     finally:
         os.close(descriptor)
 
@@ -155,8 +149,8 @@ def add_lines(path: Path, lines: bytes) -> None:
 _decode = msgspec.json.Decoder(TraceRecord).decode
 
 
-def read_entries(path: Path) -> Iterator[TraceRecord]:
-    """Read a file, passing over what is no entry; one that is not there has none. Raises `StoreError`."""
+def read_records(path: Path) -> Iterator[TraceRecord]:
+    """Yield the records of a file, without invalid lines; none if the file does not exist. Raises `StoreError`."""
     try:
         data = disk.read_file(path)
     except FileNotFoundError:
@@ -165,20 +159,19 @@ def read_entries(path: Path) -> Iterator[TraceRecord]:
         raise disk.store_error("read", path, error) from error
     for line in data.split(b"\n"):
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            entry = _decode(line)
-            if _is_sane(entry.at):
-                yield entry
+            record = _decode(line)
+            if _is_in_range(record.at):
+                yield record
 
 
 def moment_of(message: Message) -> datetime | None:
-    """Return when a message was saved, where it says so."""
+    """Return the time at which a message was saved, if it is known."""
     try:
         moment = msgspec.convert(message.get("at"), Moment)
     except msgspec.ValidationError:
         return None
-    return moment if _is_sane(moment) else None
+    return moment if _is_in_range(moment) else None
 
 
-def _is_sane(moment: datetime) -> bool:
-    """Keep off the ends of the calendar, where another time zone would be beyond it."""
-    return MINYEAR < moment.year < MAXYEAR
+def _is_in_range(moment: datetime) -> bool:
+    return MINYEAR < moment.year < MAXYEAR  # converting to another time zone must not overflow

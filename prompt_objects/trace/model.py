@@ -1,4 +1,4 @@
-"""What a trace is: turns, in them messages and calls, and under the calls the turns that these began."""
+"""The trace of a session: turns with messages and tool calls, and below each call the turns that it started."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class Totals(Struct, frozen=True):
-    """What something took: answers of models, and the tokens and the cost of these."""
+    """The number of model responses, and their tokens and cost."""
 
     answers: int = 0
     usage: Usage = Usage()
@@ -31,9 +31,9 @@ class Totals(Struct, frozen=True):
 
 
 class MessageEvent(Struct, frozen=True, kw_only=True):
-    """A message of a person, a prompt object or a model; `text` is None where it is not in the session any more.
+    """A message of the user, a prompt object or a model. `text` is None if it is no longer in the session.
 
-    `took` is what an answer took, None for all else; `size` is in bytes.
+    `took` is set for responses of models; `size` is in bytes.
     """
 
     at: datetime | None
@@ -46,9 +46,9 @@ class MessageEvent(Struct, frozen=True, kw_only=True):
 
 
 class CallSpan(Struct, kw_only=True, eq=False):
-    """A call, from when the model wanted it (`at`) to when its result was there; None is what is not known.
+    """A tool call, from the response that requested it (`at`) to its result. Unknown values are None.
 
-    `seconds` is how long it ran; a result that is not known to have failed is `done`.
+    `seconds` is its running time. `outcome` is `done` unless the call is known to have failed.
     """
 
     id: str
@@ -65,7 +65,7 @@ class CallSpan(Struct, kw_only=True, eq=False):
 
 
 class NoticeEvent(Struct, frozen=True):
-    """What the person was told while it went on."""
+    """A notice to the user during the turn."""
 
     at: datetime | None
     text: str
@@ -75,10 +75,10 @@ TracedStep: TypeAlias = MessageEvent | CallSpan | NoticeEvent
 
 
 class TurnSpan(Struct, kw_only=True, eq=False):
-    """A turn, from a message to its answer; `run` is None where it was not kept, and messages are all that is known.
+    """A turn, from a message to its reply. `run` is None if the turn was not recorded, only its messages are known.
 
-    `parent` is the run that asked for it by the call `call_id`, `asker` its prompt object; None where a person asked.
-    `outcome` is None where it did not come to an end, or not yet.
+    For a delegation, `parent` is the calling run, `call_id` the tool call and `asker` the calling prompt object; for
+    a turn of the user they are None. `outcome` is None if the turn has not ended.
     """
 
     session: SessionInfo
@@ -94,47 +94,47 @@ class TurnSpan(Struct, kw_only=True, eq=False):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None where that is not known."""
+        """The duration; None if it is unknown."""
         if self.started_at is None or self.ended_at is None:
             return None
         return max(0.0, (self.ended_at - self.started_at).total_seconds())
 
     @property
     def calls(self) -> Iterator[CallSpan]:
-        """The calls among the steps."""
+        """The tool calls of the turn."""
         return (step for step in self.steps if isinstance(step, CallSpan))
 
     @property
     def models(self) -> list[str]:
-        """The models that answered, each once."""
+        """The models that responded, each once."""
         answers = (step for step in self.steps if isinstance(step, MessageEvent))
         return list(dict.fromkeys(answer.model for answer in answers if answer.model))
 
     @property
     def own(self) -> Totals:
-        """What it took itself."""
+        """The totals of the turn, without delegates."""
         return _sum(step.took for step in self.steps if isinstance(step, MessageEvent) and step.took)
 
     @property
     def inclusive(self) -> Totals:
-        """What it took with all turns below it."""
+        """The totals of the turn, including delegates."""
         return self.own + _sum(turn.inclusive for call in self.calls for turn in call.turns)
 
 
 class Trace(Struct, frozen=True):
-    """All that happened in a session, as far as it is known."""
+    """The turns of a session."""
 
     session: SessionInfo
     turns: list[TurnSpan]
 
     @property
     def own(self) -> Totals:
-        """What the session's own turns took."""
+        """The totals of the session, without delegates."""
         return _sum(turn.own for turn in self.turns)
 
     @property
     def inclusive(self) -> Totals:
-        """What they took with all turns below them."""
+        """The totals of the session, including delegates."""
         return _sum(turn.inclusive for turn in self.turns)
 
 

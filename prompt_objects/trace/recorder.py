@@ -1,4 +1,4 @@
-"""Keeping what happens, beside the turns that it happens in: none waits for it, and none fails of it."""
+"""Records events to trace files in the background; turns neither wait for it nor fail because of it."""
 
 import atexit
 import threading
@@ -18,73 +18,72 @@ __all__ = [
 ]
 
 MOST_WAITING = 10_000
-"""Events that may wait for the disk; what happens beyond them is not kept."""
+"""Events that may wait for the disk; further events are dropped."""
 GATHER_SECONDS = 0.05
-"""So long what happens is gathered, to be written together."""
+"""How long events are collected before they are written together."""
 LINGER_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
 
 
 class Recorder:
-    """Writes every event that it is given, but text deltas, to the trace of its session, in a thread of its own.
+    """Writes events, except text deltas, to the trace files of their sessions, in a thread.
 
-    The thread is there only while there is something to write, and a second longer. Nothing is synced: the store is
-    the truth, and what a crash of the machine takes away here is only news.
+    The thread ends one second after the last event. The files are not synced: a power failure may lose events, but
+    never messages, which are in the store.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._begin()
-        disk.after_fork_in_child(self._begin)
+        self._reset()
+        disk.after_fork_in_child(self._reset)
 
-    def _begin(self) -> None:
-        """Have nothing to write, as in a forked child, where what waits is the parent's, and there is no thread."""
+    def _reset(self) -> None:
+        """Start empty. In a forked child, the waiting events are the parent's and the thread does not exist."""
         self._changed = threading.Condition()
         self._waiting: list[Event] = []
-        self._is_awaited = False
+        self._is_flushing = False
         self._thread: threading.Thread | None = None
         self._notices: list[str] = []
-        self._has_told = False
+        self._has_notice = False
 
     def put(self, event: Event) -> None:
-        """Take an event to be written; neither waits for the disk nor raises."""
+        """Queue an event to be written; never waits for the disk or raises."""
         if isinstance(event, TextDelta):
             return
         with self._changed:
             if len(self._waiting) >= MOST_WAITING:
-                self._tell("Some of what happened is missing in traces: the disk is too slow for it.")
+                self._add_notice("Some events are missing in traces: the disk is too slow.")
                 return
             self._waiting.append(event)
             if self._thread is None:
                 self._start()
-            elif len(self._waiting) == 1:  # for more it is awake, or would wake only to wait on
+            elif len(self._waiting) == 1:  # otherwise the thread is awake, or collecting
                 self._changed.notify_all()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._write, name="trace", daemon=True)
-        with suppress(RuntimeError):  # no more threads are to be had: perhaps for the next event
+        with suppress(RuntimeError):  # no thread can be started now; the next event tries again
             thread.start()
             self._thread = thread
-            atexit.register(self.flush)  # a program need not close its environment
+            atexit.register(self.flush)  # the program may not close its environment
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Wait until what happened so far is written, but no longer than so many seconds."""
+        """Wait until all events so far are written, at most `seconds`."""
         with self._changed:
-            self._is_awaited = True
+            self._is_flushing = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting, seconds)
-            self._is_awaited = False
+            self._is_flushing = False
 
     def notices(self) -> list[str]:
-        """Return, once, what a person should know: that what happens cannot be kept."""
+        """Return problems for the user to know, each once."""
         with self._changed:
-            told, self._notices = self._notices, []
-        return told
+            notices, self._notices = self._notices, []
+        return notices
 
-    def _tell(self, notice: str) -> None:
-        """Say it once: a full disk refuses again and again."""
-        if not self._has_told:
-            self._has_told = True
+    def _add_notice(self, notice: str) -> None:  # only the first: a full disk fails again and again
+        if not self._has_notice:
+            self._has_notice = True
             self._notices.append(notice)
 
     def _write(self) -> None:
@@ -99,8 +98,8 @@ class Recorder:
             if not self._changed.wait_for(lambda: self._waiting, LINGER_SECONDS):
                 self._thread = None
                 atexit.unregister(self.flush)
-            elif not self._is_awaited:
-                self._changed.wait_for(lambda: self._is_awaited, GATHER_SECONDS)
+            elif not self._is_flushing:
+                self._changed.wait_for(lambda: self._is_flushing, GATHER_SECONDS)
             return self._waiting[:]
 
     def _save(self, batch: Sequence[Event]) -> None:
@@ -109,15 +108,15 @@ class Recorder:
         lines: defaultdict[str, bytearray] = defaultdict(bytearray)
         for event in batch:
             if is_id(event.session_id):
-                with suppress(UsageError):  # not even JSON can say it
+                with suppress(UsageError):  # it cannot be written as JSON
                     lines[event.session_id] += line_of(event)
         for session_id, added in lines.items():
             path = trace_file(self._data_dir, session_id)
             try:
                 add_lines(path, bytes(added))
             except OSError as error:
-                self._tell_of(disk.store_error("written", path, error))
+                self._report(disk.store_error("written", path, error))
 
-    def _tell_of(self, failure: StoreError) -> None:
+    def _report(self, failure: StoreError) -> None:
         with self._changed:
-            self._tell(f"What happens is not kept for traces: {failure} {failure.hint}")
+            self._add_notice(f"Traces are not recorded: {failure} {failure.hint}")

@@ -223,7 +223,7 @@ def test_where_a_program_may_run_anything_of_the_folder_all_of_it_is_trusted_as_
 ) -> None:
     trust = Trust(tmp_path / "t.json")
     trust_servers(folder, launched, trust)
-    with pytest.raises(ToolError, match="part of what MCP servers run"):
+    with pytest.raises(ToolError, match="part of a program that an MCP server runs"):
         PathGuard(folder, read_only=guarded(folder, launched)).write(file, b"evil")
     assert is_trusted(folder, launched, trust)
     (folder / file).parent.mkdir(exist_ok=True)
@@ -264,7 +264,7 @@ def test_tools_do_not_write_what_servers_run(folder: Path) -> None:
     servers = {"a": ServerConfig(command="python3", args=("-m", "servers.x")), **SERVERS}
     within = PathGuard(folder, read_only=guarded(folder, servers))
     for path in ("servers/x.py", "servers/json.py", "servers/deep/new.py", "server.py"):
-        with pytest.raises(ToolError, match="part of what MCP servers run"):
+        with pytest.raises(ToolError, match="part of a program that an MCP server runs"):
             within.write(path, b"evil")
     within.write("notes.md", b"fine")
     assert not (folder / "servers" / "json.py").exists()

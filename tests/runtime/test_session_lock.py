@@ -193,7 +193,7 @@ async def test_what_is_added_in_the_middle_of_a_turn_is_shown(
 async def test_a_prompt_object_that_is_asked_elsewhere_is_waited_for_and_then_given_up_in_words(
     env: Environment, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delegation, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(delegation, "BUSY_TIMEOUT_SECONDS", 0.1)
     asked = calls(("scout", {"message": "Look"}))
     script(llm, asked, "seen", "one", asked, "two")
     await env["asker"].receive("First")
@@ -202,7 +202,7 @@ async def test_a_prompt_object_that_is_asked_elsewhere_is_waited_for_and_then_gi
         reply = await env["asker"].receive("Second")
         other.answer("An answer")
     result = reply.session.history[-2]["content"]
-    assert result.startswith("Error: scout could not be asked")
+    assert result.startswith("Error: scout was still busy")
     assert f"process {other.pid}" in result
     assert reply.text == "two"
 

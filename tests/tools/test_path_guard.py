@@ -14,6 +14,6 @@ def test_a_file_is_written_below_folders_that_are_made_for_it(tmp_path: Path) ->
 
 
 def test_a_path_with_very_many_new_folders_is_refused_and_none_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"At most 50 folders are made at once; 1,100 are missing\."):
+    with pytest.raises(ToolError, match=r"At most 50 folders can be created for a file; 1,100 are missing\."):
         PathGuard(tmp_path).write("a/" * 1_100 + "file", b"text")
     assert list(tmp_path.iterdir()) == []

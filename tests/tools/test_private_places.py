@@ -86,6 +86,6 @@ async def test_an_object_that_may_write_cannot_change_what_a_server_runs(house: 
     answers = await said(
         house, *(("write_file", {"path": f"servers/{name}", "content": "evil"}) for name in ("x.py", "json.py"))
     )
-    assert all("part of what MCP servers run" in answer for answer in answers)
+    assert all("part of a program that an MCP server runs" in answer for answer in answers)
     assert [path.name for path in (house / "servers").iterdir()] == ["x.py"]
     assert (house / "servers" / "x.py").read_text() == "good"

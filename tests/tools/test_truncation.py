@@ -55,7 +55,7 @@ def results(session: Session) -> list[str]:
 
 
 def path_in(result: str) -> str:
-    found = re.search(r"The whole is in (\.results/[\w-]+\.txt)", result)
+    found = re.search(r"The whole result is in (\.results/[\w-]+\.txt)", result)
     assert found
     return found[1]
 
@@ -90,7 +90,7 @@ async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: 
     assert len(first) <= HEAD + TAIL + 300
     assert first.startswith(whole[:HEAD])
     assert first.endswith(whole[-TAIL:])
-    assert f"{len(whole) - HEAD - TAIL:,} of {len(whole):,} characters are left out here" in first
+    assert f"{len(whole) - HEAD - TAIL:,} of {len(whole):,} characters are omitted here" in first
     parts = [re.sub(r"\n\[[^\n]* are left; continue [^\n]*\]$", "", part) for part in others]
     joint = "\n" if name == "many" else ""
     assert whole[:HEAD] + joint.join(parts) == whole
@@ -126,7 +126,7 @@ async def test_only_those_who_work_on_the_same_conversation_can_read_it(tmp_path
         return calls(reading(path_in(llm.requests[-1].messages[-1]["content"]), 2))
 
     def say(_request: Request) -> str:
-        return f"The whole is in {path_in(llm.requests[-1].messages[-1]['content'])}"
+        return f"The whole result is in {path_in(llm.requests[-1].messages[-1]['content'])}"
 
     llm = ScriptedLLM([calls(("helper", {"message": "Go"})), calls(("many", {})), say, pass_on, "Done."])
 
@@ -202,5 +202,5 @@ async def test_where_it_cannot_be_kept_that_is_said_and_the_rest_is_read(tmp_pat
         reply = await env["boss"].receive("Go")
     (result,) = results(reply.session)
     assert result.startswith("line 1 é\n")
-    assert "they could not be kept" in result
+    assert "they could not be saved" in result
     assert reply.text == "Done."

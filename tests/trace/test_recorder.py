@@ -26,7 +26,7 @@ from prompt_objects.runtime.events import (
 )
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.workspace import trace_file
-from prompt_objects.trace.log import read_entries
+from prompt_objects.trace.log import read_records
 from prompt_objects.trace.recorder import MOST_WAITING, Recorder
 from tests.support.paths import ROOT
 from tests.support.traces import notice
@@ -40,7 +40,7 @@ def kept(folder: Path, key: str = KEY) -> list[dict[str, Any]]:
 
 
 def texts(folder: Path, key: str = KEY) -> list[str]:
-    return [entry.text for entry in read_entries(trace_file(folder, key))]
+    return [entry.text for entry in read_records(trace_file(folder, key))]
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_full_disk_is_told_once_and_what_comes_later_is_kept_again(recorder: R
     recorder.put(notice(KEY, "later"))
     recorder.flush()
     (told,) = recorder.notices()
-    assert told.startswith("What happens is not kept for traces: ")
+    assert told.startswith("Traces are not recorded: ")
     assert recorder.notices() == []
     assert texts(tmp_path)[:3] == ["0", "1", "2"]
     assert texts(tmp_path)[-1] == "later"
@@ -189,7 +189,7 @@ def test_a_disk_that_takes_for_ever_holds_up_nobody(recorder: Recorder, tmp_path
     start = time.perf_counter()
     recorder.flush(0.1)
     assert 0.1 <= time.perf_counter() - start < 5
-    assert recorder.notices() == ["Some of what happened is missing in traces: the disk is too slow for it."]
+    assert recorder.notices() == ["Some events are missing in traces: the disk is too slow."]
     _drain(path, recorder)
 
 

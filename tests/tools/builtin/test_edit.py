@@ -99,7 +99,7 @@ def test_line_ends_and_byte_order_mark_stay(folder: Path) -> None:
 def test_what_is_no_text_is_left_alone(folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"\x89PNG\0")
     os.mkfifo(folder / "pipe")
-    for path, words in {"b.bin": "not UTF-8", "pipe": "not an ordinary file", "docs": "is a folder"}.items():
+    for path, words in {"b.bin": "not UTF-8", "pipe": "not a regular file", "docs": "is a folder"}.items():
         with pytest.raises(ToolError, match=words):
             call(write_file, folder, path=path, content="x")
     with pytest.raises(ToolError, match="lone surrogate"):
@@ -219,7 +219,7 @@ async def test_the_diff_shows_what_would_be_done_and_does_nothing(folder: Path) 
         "--- /dev/null\n+++ b/new\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\n"
     )
     assert await preview("write_file", folder, path="docs/a.md", content="one\ntwo\nthree\n") == ""
-    with pytest.raises(ToolError, match="set-up"):
+    with pytest.raises(ToolError, match="configuration of the environment"):
         await preview("write_file", folder, path="objects/me.yaml", content="")
     with pytest.raises(ToolError, match="`content` is missing"):
         await preview("write_file", folder, path="new")

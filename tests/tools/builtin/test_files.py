@@ -135,7 +135,7 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> No
 
 def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    for path, words in {"docs": "is a folder", "pipe": "not an ordinary file", "nope": "no file"}.items():
+    for path, words in {"docs": "is a folder", "pipe": "not a regular file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
             read_text(within(folder), path)
     with pytest.raises(ToolError, match="no folder"):
