@@ -1,1 +1,1 @@
-"""Sessions in a database, SQLite or PostgreSQL, by SQLAlchemy Core: the same statements for both."""
+"""The SQL store: sessions in SQLite or PostgreSQL, through the same SQLAlchemy Core statements."""

@@ -1,4 +1,4 @@
-"""Transactions of a database, which outlive a connection that is lost."""
+"""`Database`: transactions that survive a lost connection, and the creation of the tables."""
 
 import random
 import time
@@ -9,49 +9,61 @@ from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table
+from sqlalchemy import ColumnElement, Connection, Engine, Table, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from prompt_objects.errors import StoreError
-from prompt_objects.sessions.stores.sql.errors import RETRYABLE, state_of
-from prompt_objects.sessions.stores.sql.schema_version import ensure_tables
+from prompt_objects.errors import NewerEnvironment, StoreError
+from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
 from prompt_objects.utils.concurrency import may_wait
 
 __all__ = [
+    "CONNECTION_LOST",
     "RECONNECT_TIMEOUT",
     "Database",
     "Upsert",
+    "state_of",
 ]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
-RECONNECT_TIMEOUT = 30.0  # seconds in which a server is to be back: longer than a restart takes
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 2.0
+RECONNECT_TIMEOUT = 30.0  # seconds; longer than the restart of a server takes
+_FIRST_PAUSE, _MAX_PAUSE = 0.02, 2.0
+_TABLE_ATTEMPTS, _TABLE_PAUSE = 20, 0.1
+
+# PostgreSQL error codes
+RETRYABLE = {"40001", "40P01"}  # serialization failure, deadlock
+CONNECTION_LOST = {"40003", "53300", "57P01", "57P02", "57P03"}  # outcome unknown; too many; stopped; starting
+CONCURRENT_DDL = {"23505", "42P07", "42710"}  # another process creates the same table
+
+
+def state_of(error: SQLAlchemyError) -> str:
+    """Return the PostgreSQL error code; the empty string for an error without one."""
+    return getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
 
 
 class Idempotent(Protocol[T_co]):
-    """Work that must not be done twice: `again`, it has to look whether it was done before, after all."""
+    """A transaction that is safe to retry: with `is_retry` it first checks whether an earlier attempt committed."""
 
-    def __call__(self, connection: Connection, /, *, again: bool) -> T_co:
-        """Do it."""
+    def __call__(self, connection: Connection, /, *, is_retry: bool) -> T_co:
+        """Run the transaction."""
 
 
 class Database(ABC):
-    """A database of sessions, `shown` to people by that; its tables are made when it is first used.
+    """A database of sessions, called `label` in messages; its tables are created on first use.
 
-    Its transactions raise `StoreError` where the database refuses, `NewerEnvironment` where a newer version of the
-    program made the tables, and let an `IntegrityError` through. Where a server that answered before is gone, they
-    wait for it, up to half a minute, unless they are done without patience.
+    Transactions raise `StoreError` if the database fails, `NewerEnvironment` if a newer version of the program
+    created the tables, and `IntegrityError`. If a server that answered before is lost, they wait up to 30 seconds for
+    it, unless `utils.concurrency.fail_fast` is active.
     """
 
-    clock: ColumnElement[int]  # milliseconds since 1970, as the database counts them
+    clock: ColumnElement[int]  # milliseconds since 1970, by the clock of the database
 
-    def __init__(self, engine: Engine, reader: Engine, shown: str) -> None:
-        self.label = shown
+    def __init__(self, engine: Engine, reader: Engine, label: str) -> None:
+        self.label = label
         self._engine = engine
-        self._reader = reader  # the same, but each statement is a transaction of its own
+        self._reader = reader  # the same engine, in autocommit mode
         self._mutex = Lock()
         self._is_ready = False
         self._inherited: list[object] = []
@@ -59,43 +71,41 @@ class Database(ABC):
 
     @abstractmethod
     def insert(self, table: Table) -> Upsert:
-        """Begin a statement that inserts, or updates what is there."""
+        """Return an INSERT statement that supports ON CONFLICT."""
 
     @abstractmethod
     def problems(self) -> list[str]:
-        """Return what is wrong with the database as such."""
+        """Return problems of the database file itself."""
 
     @abstractmethod
     def is_lost(self, error: SQLAlchemyError) -> bool:
-        """Say whether an error means that the server has gone, and may come back."""
+        """Return whether an error means that the server is gone and may come back."""
 
     @abstractmethod
     def hint(self, error: SQLAlchemyError) -> str:
-        """Say what a person may do about an error."""
-
-    # Transactions
+        """Return the next step for the user after an error."""
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Do `work`, of which each statement stands for itself."""
+        """Run `work` in autocommit mode: each statement is its own transaction."""
         return self._persist(partial(_in_connection, self._reader, work))
 
     def write(self, work: Callable[[Connection], T], *, patient: bool = True) -> T:
-        """Do `work` in one transaction, which is durable when this returns.
+        """Run `work` in one transaction, which is durable when this returns.
 
-        Where the connection is lost it is done again: what it does twice must be as if it were done once. With
-        `patient=False` it is tried once.
+        It is retried after a lost connection, so running it twice must have the effect of running it once. With
+        `patient=False` it runs once.
         """
         return self._persist(partial(_in_transaction, self._engine, work), patient=patient)
 
     def write_once(self, work: Idempotent[T]) -> T:
-        """Do `work` in one transaction, too; after a lost connection with `again`, as it may have been committed."""
-        first, after_loss = partial(work, again=False), partial(work, again=True)
+        """Run `work` in one transaction; after a lost connection retry it with `is_retry`: it may have committed."""
+        first, retry = partial(work, is_retry=False), partial(work, is_retry=True)
         return self._persist(
-            partial(_in_transaction, self._engine, first), partial(_in_transaction, self._engine, after_loss)
+            partial(_in_transaction, self._engine, first), partial(_in_transaction, self._engine, retry)
         )
 
     def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
-        """Try, and try again where that may help; where a connection was lost, `after_loss` from then on."""
+        """Run `attempt` until it succeeds or cannot; once a connection was lost, run `retry` instead, if given."""
         pause, deadline = _FIRST_PAUSE, time.monotonic() + RECONNECT_TIMEOUT
         while True:
             try:
@@ -105,36 +115,35 @@ class Database(ABC):
                 raise
             except SQLAlchemyError as error:
                 is_lost = self.is_lost(error)
-                may_pass = self._is_ready and patient and may_wait() and (is_lost or state_of(error) in RETRYABLE)
-                if not may_pass or time.monotonic() + pause > deadline:
-                    raise self._refusal(error) from error
+                is_transient = is_lost or state_of(error) in RETRYABLE
+                may_retry = self._is_ready and patient and may_wait() and is_transient
+                if not may_retry or time.monotonic() + pause > deadline:
+                    raise self._store_error(error) from error
                 if is_lost and retry:
                     attempt = retry
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - it keeps no secret, only others at a distance
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - not for cryptography
+            pause = min(2 * pause, _MAX_PAUSE)
 
     def _prepare(self) -> None:
-        """See to the tables, the first time."""
         with self._mutex:
             if not self._is_ready:
-                ensure_tables(self._engine, self.label)
+                _ensure_tables(self._engine, self.label)
                 self._is_ready = True
 
-    def _refusal(self, error: SQLAlchemyError) -> StoreError:
-        """Say in a person's words what the database refused."""
+    def _store_error(self, error: SQLAlchemyError) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        what = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+        reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
         if password := self._engine.url.password:
-            what = what.replace(str(password), "***")
-        return StoreError(f"{self.label} could not be used: {what.rstrip('.')}.", hint=self.hint(error))
+            reason = reason.replace(str(password), "***")
+        return StoreError(f"{self.label} could not be used: {reason.rstrip('.')}.", hint=self.hint(error))
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
     def after_fork(self) -> None:
-        """In a forked child, leave the connections to the parent, and open others."""
-        self._inherited.append(self._engine.pool)  # kept, as a connection that is collected is closed
+        """In a forked child, leave the connections to the parent and open new ones."""
+        self._inherited.append(self._engine.pool)  # a garbage-collected connection would be closed
         self._engine.dispose(close=False)
         self._mutex = Lock()
 
@@ -147,3 +156,45 @@ def _in_connection(engine: Engine, work: Callable[[Connection], T]) -> T:
 def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return work(connection)
+
+
+def _ensure_tables(engine: Engine, label: str) -> None:
+    """Create the tables if there are none, also if other processes do so at the same time.
+
+    Raises `NewerEnvironment` if a newer version created them, and `StoreError` if another program did.
+    """
+    for _ in range(_TABLE_ATTEMPTS):
+        try:
+            with engine.begin() as connection:
+                is_ours = _check_or_create(connection, label)
+        except DBAPIError as error:
+            if state_of(error) not in CONCURRENT_DDL | RETRYABLE:
+                raise
+        else:
+            if is_ours:
+                return
+        time.sleep(_TABLE_PAUSE)
+    raise StoreError(
+        f"{label} has tables of another program.", hint="Give sessions their own database or their own schema."
+    )
+
+
+def _check_or_create(connection: Connection, label: str) -> bool:
+    """Return whether the tables are ours; without a version, another process may be creating them just now."""
+    inspector = inspect(connection)
+    if not inspector.has_table(META.name):
+        if not TABLES.tables.keys().isdisjoint(inspector.get_table_names()):
+            return False
+        TABLES.create_all(connection, checkfirst=False)
+        connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
+        return True
+    columns = connection.execute(select(text("*")).select_from(META).limit(0)).keys()
+    if not {"name", "value"} <= set(columns):
+        return False
+    found = connection.scalar(select(META.c.value).where(META.c.name == "schema_version"))
+    if isinstance(found, str) and found.isdecimal() and int(found) > VERSION:
+        raise NewerEnvironment(
+            f"{label} has sessions of a newer version of prompt_objects (schema {found}, here {VERSION}).",
+            hint="Use that version; nothing was changed.",
+        )
+    return found == str(VERSION)

@@ -1,4 +1,4 @@
-"""Who has a session to itself: a row for each such session, which is worth nothing once its time is over."""
+"""Leases in a database: one row a session, with an expiry time that the holder renews."""
 
 import os
 import secrets
@@ -25,50 +25,49 @@ __all__ = [
     "SqlLease",
 ]
 
-_LASTS = 30_000  # milliseconds, by the clock of the database
-_RENEWED = 10.0  # seconds, by ours
-_ATTEMPTS, _PAUSE = 4, 0.005  # for one that is released while we look who has it
+_LIFETIME = 30_000  # milliseconds, by the clock of the database
+_RENEWAL_INTERVAL = 10.0  # seconds, by our clock
+_ATTEMPTS, _PAUSE = 4, 0.005  # for a lease that is released while its holder is read
 _DECODE = msgspec.json.Decoder(ProcessInfo).decode
 
 
 class SqlLease:
-    """A session that one turn has to itself."""
+    """A lease in a database. If the server is gone on release, the lease expires."""
 
-    def __init__(self, held: "Leases", token: str) -> None:
-        self._leases = held
+    def __init__(self, leases: "Leases", token: str) -> None:
+        self._leases = leases
         self._token = token
 
     def release(self) -> None:
-        """Let the next one have it; where the server is gone it is free when its time is over."""
-        self._leases.give_up([self._token])
+        self._leases.release([self._token])
 
 
 class Leases:
-    """The leases in a database; those that were taken here are renewed until they are released."""
+    """The leases in a database; a thread renews those taken here until they are released."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tokens: set[str] = set()
-        self._begin()
+        self._reset()
         self._closing = weakref.finalize(self, _delete, database, self._tokens)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._mutex = Lock()
         self._stop = Event()
-        self._renewing: Thread | None = None
+        self._thread: Thread | None = None
 
     def after_fork(self) -> None:
-        """In a forked child, hold nothing."""
+        """In a forked child, forget the leases of the parent."""
         self._tokens.clear()
-        self._begin()
+        self._reset()
 
-    def take(self, session_id: str, holder: ProcessInfo) -> SqlLease:
-        """Have a session to oneself. Raises `Busy`, `NotFound` for what cannot be an id, and `StoreError`."""
+    def acquire(self, session_id: str, holder: ProcessInfo) -> SqlLease:
+        """Lock a session. Raises `Busy`, `NotFound` for an invalid id, and `StoreError`."""
         require_id(session_id)
         token, dead = secrets.token_hex(16), ""
         for attempt in range(_ATTEMPTS):
-            if self._try(session_id, holder, token, dead):
-                self._keep(token)
+            if self._insert(session_id, holder, token, dead):
+                self._start_renewal(token)
                 return SqlLease(self, token)
             row = self._find(session_id)
             if row is None:
@@ -80,13 +79,13 @@ class Leases:
         raise busy(session_id, None, None)
 
     def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return who has a session, if anybody has."""
+        """Return the holder of a session; None if it is free."""
         require_id(session_id)
         row = self._find(session_id)
         return None if row is None or _is_dead(row) else _holder_of(row) or unknown_holder()
 
-    def give_up(self, tokens: list[str]) -> None:
-        """Release leases; those that are not ours any more stay as they are."""
+    def release(self, tokens: list[str]) -> None:
+        """Release leases, except those that are not ours any more."""
         with self._mutex:
             ours = self._tokens.intersection(tokens)
             self._tokens -= ours
@@ -94,17 +93,17 @@ class Leases:
 
     def close(self) -> None:
         """Release all leases, and stop renewing."""
-        self.give_up(list(self._tokens))
+        self.release(list(self._tokens))
         self._stop.set()
 
-    def _try(self, session_id: str, holder: ProcessInfo, token: str, dead: str) -> bool:
-        """Write the lease down, unless there is one that is good."""
+    def _insert(self, session_id: str, holder: ProcessInfo, token: str, dead: str) -> bool:
+        """Insert a lease unless there is a valid one; return whether it was inserted."""
         values: dict[str, Any] = {
             "token": token,
             "holder": encode(msgspec.to_builtins(holder)).decode(),
             "process": os.getpid(),
             "place": _place(),
-            "expires_at": self._database.clock + _LASTS,
+            "expires_at": self._database.clock + _LIFETIME,
         }
         is_free = or_(LEASES.c.expires_at < self._database.clock, LEASES.c.token.in_([token, dead]))
         statement = (
@@ -116,7 +115,7 @@ class Leases:
         return bool(self._database.write(lambda connection: connection.scalar(statement)) == token)
 
     def _find(self, session_id: str) -> Any:
-        """Return the row of the lease on a session that is good by its time, with the session's name."""
+        """Return the row of the lease on a session that has not expired, with the session's name."""
         query = (
             select(LEASES, SESSIONS.c.name)
             .select_from(LEASES.outerjoin(SESSIONS, SESSIONS.c.id == LEASES.c.session_id))
@@ -124,37 +123,35 @@ class Leases:
         )
         return self._database.read(lambda connection: connection.execute(query).one_or_none())
 
-    # Renewing
-
-    def _keep(self, token: str) -> None:
+    def _start_renewal(self, token: str) -> None:
         with self._mutex:
             self._tokens.add(token)
-            if self._renewing is None or not self._renewing.is_alive():
+            if self._thread is None or not self._thread.is_alive():
                 self._stop = Event()
-                self._renewing = Thread(
-                    target=_renew_for_good, args=(weakref.ref(self), self._stop), name="leases", daemon=True
+                self._thread = Thread(
+                    target=_renew_forever, args=(weakref.ref(self), self._stop), name="leases", daemon=True
                 )
-                self._renewing.start()
+                self._thread.start()
 
     def renew(self) -> bool:
-        """Prolong what is held; False, for good, where that is nothing."""
+        """Renew the leases held here; return False, and end the thread, if there are none."""
         with self._mutex:
             tokens = list(self._tokens)
             if not tokens:
-                self._renewing = None
+                self._thread = None
                 return False
-        renewal = update(LEASES).where(LEASES.c.token.in_(tokens)).values(expires_at=self._database.clock + _LASTS)
-        with suppress(StoreError):  # it may be back before they run out
+        renewal = update(LEASES).where(LEASES.c.token.in_(tokens)).values(expires_at=self._database.clock + _LIFETIME)
+        with suppress(StoreError):  # the server may be back before the leases expire
             self._database.write(lambda connection: connection.execute(renewal), patient=False)
         return True
 
 
-def _renew_for_good(reference: "weakref.ref[Leases]", stop: Event) -> None:
-    while not stop.wait(_RENEWED):
-        held = reference()
-        if held is None or not held.renew():
+def _renew_forever(reference: "weakref.ref[Leases]", stop: Event) -> None:
+    while not stop.wait(_RENEWAL_INTERVAL):
+        leases = reference()
+        if leases is None or not leases.renew():
             return
-        del held
+        del leases
 
 
 def _delete(database: Database, tokens: set[str]) -> None:
@@ -171,17 +168,17 @@ def _holder_of(row: Any) -> ProcessInfo | None:
 
 
 def _place() -> str:
-    """Return what tells apart machines, their starts, and containers: within it, a process is known by its number."""
+    """Return the machine, its boot and the PID namespace: within these a PID identifies a process."""
     import socket
 
     namespace = ""
     with suppress(OSError):
-        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - it leads to no file
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - its target is not a file
     return f"{socket.gethostname()} {boot_id()} {namespace}"
 
 
 def _is_dead(row: Any) -> bool:
-    """Say whether a lease is of a process here that has ended; of others it cannot be known."""
+    """Return whether the holder was a process of this machine that has ended."""
     if sys.platform == "win32" or row.place != _place():
         return False
     try:

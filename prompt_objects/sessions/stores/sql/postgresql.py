@@ -1,4 +1,4 @@
-"""A database on a server."""
+"""PostgreSQL: a database on a server."""
 
 from contextlib import suppress
 
@@ -7,8 +7,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
-from prompt_objects.sessions.stores.sql.errors import CONNECTION_LOST, state_of
+from prompt_objects.sessions.stores.sql.database import CONNECTION_LOST, RECONNECT_TIMEOUT, Database, Upsert, state_of
 from prompt_objects.sessions.stores.url import masked
 
 __all__ = [
@@ -18,17 +17,17 @@ __all__ = [
 _CONNECTION = {
     "application_name": "prompt_objects",
     "connect_timeout": "10",  # seconds
-    "tcp_user_timeout": "20000",  # milliseconds until a network that swallows everything counts as lost
+    "tcp_user_timeout": "20000",  # milliseconds without an acknowledgement until the connection counts as lost
 }
 
 
 def _parsed(url: str) -> URL:
-    """Take an address apart. Raises `UsageError`, also where an @ of the password would end it before its time."""
+    """Parse a URL. Raises `UsageError`, also for an unescaped @ in the password."""
     with suppress(ArgumentError, ValueError):
         if url.count("@") <= 1:
             return make_url(url).set(drivername="postgresql+psycopg")
     raise UsageError(
-        f"{masked(url)!r} is no address of a database.",
+        f"{masked(url)!r} is not a valid database URL.",
         hint="It looks like postgresql://USER:PASSWORD@HOST/DATABASE; in each of these, @ is %40, / is %2F.",
     )
 
@@ -52,15 +51,12 @@ class PostgreSQL(Database):
         super().__init__(engine, reader, f"The database {parsed.database or parsed.username} on {host}")
 
     def insert(self, table: Table) -> Upsert:
-        """Begin a statement."""
         return postgresql.insert(table)
 
     def problems(self) -> list[str]:
-        """Return nothing: the server looks after its files."""
-        return []
+        return []  # the server checks its files
 
     def is_lost(self, error: SQLAlchemyError) -> bool:
-        """Say whether there is no connection any more, or cannot be one yet."""
         if not isinstance(error, DBAPIError):
             return False
         state = state_of(error)
@@ -68,7 +64,6 @@ class PostgreSQL(Database):
         return error.connection_invalidated or is_of_connection or state in CONNECTION_LOST or state.startswith("08")
 
     def hint(self, error: SQLAlchemyError) -> str:
-        """Say what a person may do."""
         if self.is_lost(error):
-            return "See that the server runs, and that its address and password are right."
+            return "Check that the server runs, and that its address and password are right."
         return "What was saved before is safe."

@@ -1,4 +1,4 @@
-"""What every operation on a database of sessions begins with: finding a session's row, and its messages."""
+"""Queries that every operation needs: the row of a session, its messages, the names in use."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ IS_TRASHED = SESSIONS.c.deleted_at.is_not(None)
 
 
 def find(connection: Connection, session_id: str, *, trashed: bool = False, lock: bool = False) -> AnyRow:
-    """Return the row of a session, with `lock` for nobody else to change until the transaction ends."""
+    """Return the row of a session; `lock` it until the transaction ends. Raises `NotFound`."""
     require_id(session_id)
     query = select(SESSIONS).where(SESSIONS.c.id == session_id, IS_TRASHED if trashed else IS_LIVE)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
@@ -35,28 +35,28 @@ def find(connection: Connection, session_id: str, *, trashed: bool = False, lock
 
 
 def change(connection: Connection, session_id: str, values: dict[str, Any], *, trashed: bool = False) -> AnyRow:
-    """Change a session that is there, and return its row."""
+    """Update a session and return its row. Raises `NotFound`."""
     require_id(session_id)
-    which = (SESSIONS.c.id == session_id, IS_TRASHED if trashed else IS_LIVE)
-    row = connection.execute(update(SESSIONS).where(*which).values(values).returning(SESSIONS)).one_or_none()
+    matches = (SESSIONS.c.id == session_id, IS_TRASHED if trashed else IS_LIVE)
+    row = connection.execute(update(SESSIONS).where(*matches).values(values).returning(SESSIONS)).one_or_none()
     if row is None:
         raise not_found(session_id, trashed=trashed)
     return row
 
 
 def bodies(session_id: str) -> Select[Any]:
-    """Return the query of all messages of a session, in order."""
+    """Return a query for all messages of a session, in order."""
     columns = (MESSAGES.c.n, MESSAGES.c.body, MESSAGES.c.packed)
     return select(*columns).where(MESSAGES.c.session_id == session_id).order_by(MESSAGES.c.n)
 
 
 def live_names(connection: Connection, po_name: str) -> set[str]:
-    """Return the names that sessions of a prompt object have."""
+    """Return the names of a prompt object's sessions, without the trash."""
     return set(connection.scalars(select(SESSIONS.c.name).where(SESSIONS.c.po_name == po_name, IS_LIVE)))
 
 
 def decoded(session_id: str, rows: Iterable[AnyRow]) -> list[Message]:
-    """Return the messages in rows. Raises `Damaged`."""
+    """Return the messages of rows. Raises `Damaged`."""
     try:
         return [decode(line_of(row)) for row in rows]
     except ValueError as error:

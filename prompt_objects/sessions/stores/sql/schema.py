@@ -1,7 +1,7 @@
-"""The tables of a database of sessions, and what their rows mean.
+"""The tables of a database of sessions, and the conversion of their rows.
 
-Times are microseconds since 1970, in UTC. The database itself sees to it that names are unique: `live_name` is the
-name for as long as a session is not in the trash, and nothing while it is.
+Times are microseconds since 1970, in UTC. A constraint on `live_name` keeps names unique: it is the name of a session
+outside the trash, and NULL for a session in it.
 """
 
 import json
@@ -72,14 +72,14 @@ SESSIONS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("user_id", Text),
-    Column("parent", Text),  # JSON, as are the next but one and metadata
+    Column("parent", Text),  # JSON, like tags and metadata
     Column("tags", Text),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("cost", Double),
     Column("archived", Boolean(create_constraint=False), nullable=False),
-    Column("bytes", BigInteger, nullable=False),  # of all messages, as JSON, before they are compressed
+    Column("bytes", BigInteger, nullable=False),  # of all messages as JSON, uncompressed
     Column("deleted_at", BigInteger),
     Column("metadata", Text, nullable=False),
     UniqueConstraint("po_name", "live_name", name="sessions_have_names_of_their_own"),
@@ -95,18 +95,18 @@ MESSAGES = Table(
     TABLES,
     Column("session_id", Text, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
-    Column("body", Text),  # JSON; or else
-    Column("packed", LargeBinary),  # the same, compressed by zlib
+    Column("body", Text),  # JSON, or NULL if `packed` is set
+    Column("packed", LargeBinary),  # the same JSON, compressed with zlib
     CheckConstraint("(body IS NULL) <> (packed IS NULL)", name="messages_have_one_form"),
 )
 LEASES = Table(
     "leases",
     TABLES,
     Column("session_id", Text, primary_key=True),
-    Column("token", Text, nullable=False),  # of this one lease
+    Column("token", Text, nullable=False),  # identifies this lease
     Column("holder", Text, nullable=False),  # JSON
     Column("process", BigInteger, nullable=False),
-    Column("place", Text, nullable=False),  # where that number means that process
+    Column("place", Text, nullable=False),  # the machine and PID namespace of `process`
     Column("expires_at", BigInteger, nullable=False),  # milliseconds since 1970, by the clock of the database
 )
 CORRUPT = Table(
@@ -119,25 +119,22 @@ CORRUPT = Table(
     Column("packed", LargeBinary),
     Column("found_at", BigInteger, nullable=False),
 )
-INFO = tuple(column for column in SESSIONS.c if column.name != "metadata")  # what a listing needs
+INFO = tuple(column for column in SESSIONS.c if column.name != "metadata")  # the columns of a listing
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(moment: datetime) -> int:
-    """Return a moment as it is kept."""
+    """Return a time as it is stored."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def moment_of(kept: int) -> datetime:
-    """Return the moment that is kept as this."""
-    return _EPOCH + timedelta(microseconds=kept)
-
-
-# Sessions
+def moment_of(stored: int) -> datetime:
+    """Return the time that is stored as this number."""
+    return _EPOCH + timedelta(microseconds=stored)
 
 
 def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return the row of a session whose messages have `size` bytes. Raises `UsageError` for odd characters."""
+    """Return the row of a session whose messages have `size` bytes. Raises `UsageError` as `writable` does."""
     return {
         **{key: getattr(info, key) for key in ("id", *DERIVED_FIELDS)},
         "po_name": writable(info.po_name),
@@ -154,7 +151,7 @@ def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[
 
 
 def info_of(row: AnyRow) -> SessionInfo:
-    """Return what a row of `sessions` says. Raises `Damaged`."""
+    """Return the info in a row of `sessions`. Raises `Damaged`."""
     try:
         return SessionInfo(
             id=row.id,
@@ -172,7 +169,7 @@ def info_of(row: AnyRow) -> SessionInfo:
 
 
 def record_of(row: AnyRow) -> SessionRecord:
-    """Return what a whole row of `sessions` says. Raises `Damaged`."""
+    """Return the record in a row of `sessions` with all columns. Raises `Damaged`."""
     try:
         metadata = decode(row.metadata.encode())
     except ValueError as error:
@@ -181,37 +178,34 @@ def record_of(row: AnyRow) -> SessionRecord:
 
 
 def damaged(session_id: str, why: object) -> Damaged:
-    """Say that something of a session makes no sense."""
+    """Return the error for a session with invalid data."""
     return Damaged(
-        f"The session {session_id} has something in the database that cannot be read: {why}.",
-        hint="Have it put right with: prompt-objects doctor --repair",
+        f"The session {session_id} has data that cannot be read: {why}.",
+        hint="Repair it with: prompt-objects doctor --repair",
     )
 
 
 def writable(text: str) -> str:
-    """Return the text if databases can keep it. Raises `UsageError`."""
+    """Return the text if a database can store it. Raises `UsageError` for NUL and lone surrogates."""
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise UsageError(f"A database cannot keep {text!r:.80}: it is no plain text.")
+        raise UsageError(f"A database cannot store {text!r:.80}: it contains NUL or invalid Unicode.")
     return text
 
 
-# Messages
-
-
 def body_row(session_id: str, n: int, line: bytes, compress: int | None) -> dict[str, Any]:
-    """Return the row of a message, compressed if it has `compress` bytes or more and that makes it shorter."""
+    """Return the row of a message, compressed if it has at least `compress` bytes and gets shorter."""
     short = packed(line) if compress is not None and len(line) >= compress else None
     return {"session_id": session_id, "n": n, "body": None if short else line.decode(), "packed": short}
 
 
 def packed(line: bytes) -> bytes | None:
-    """Return a line compressed; None where that does not make it shorter."""
+    """Return a line compressed; None if that is not shorter."""
     short = zlib.compress(line)
     return short if len(short) < len(line) else None
 
 
 def line_of(row: AnyRow) -> bytes:
-    """Return a message's line of JSON. Raises `ValueError` where it cannot be unpacked."""
+    """Return the JSON line of a message. Raises `ValueError` if it cannot be decompressed."""
     if row.packed is None:
         return bytes(row.body.encode())
     try:

@@ -1,4 +1,4 @@
-"""A database in a file."""
+"""SQLite: a database in a file."""
 
 import errno
 import os
@@ -20,8 +20,8 @@ __all__ = [
     "SQLite",
 ]
 
-_HINTS = {  # by the numbers that SQLite gives to errors
-    5: "Another program has it to itself; try again when that is done.",
+_HINTS = {  # by SQLite result code
+    5: "Another program has locked it; try again when that is done.",
     8: "Check who owns the file and its folder, and their permissions.",
     11: "Make a copy of the file, then bring back a backup, or try `sqlite3 FILE .recover`.",
     13: "The disk is full: free some space, then try again.",
@@ -29,7 +29,7 @@ _HINTS = {  # by the numbers that SQLite gives to errors
     26: "Give the store a file of its own.",
 }
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1")
-_MAKING = Lock()
+_CREATING = Lock()
 _BUSY_PAUSE = 0.02  # seconds
 
 
@@ -42,10 +42,7 @@ class SQLite(Database):
         self._path = path
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
-            connect_args={
-                "timeout": RECONNECT_TIMEOUT,
-                "isolation_level": None,
-            },  # transactions begin where we say it
+            connect_args={"timeout": RECONNECT_TIMEOUT, "isolation_level": None},  # `_begin` starts transactions
             max_overflow=-1,
             hide_parameters=True,
         )
@@ -54,22 +51,18 @@ class SQLite(Database):
         super().__init__(engine, engine.execution_options(reading=True), str(path))
 
     def insert(self, table: Table) -> Upsert:
-        """Begin a statement."""
         return sqlite.insert(table)
 
     def problems(self) -> list[str]:
-        """Return what SQLite finds wrong with its file."""
         found = self.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(10)").scalars().all())
         return [str(problem) for problem in found if problem != "ok"]
 
-    def is_lost(self, error: SQLAlchemyError) -> bool:  # noqa: ARG002 - there is nothing between us and the file
-        """Say no."""
+    def is_lost(self, error: SQLAlchemyError) -> bool:  # noqa: ARG002 - there is no connection to lose
         return False
 
     def hint(self, error: SQLAlchemyError) -> str:
-        """Say what a person may do."""
         cause = error.orig if isinstance(error, DBAPIError) else None
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits goes into detail
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without the extended bits
         return _HINTS.get(code, "What was saved before is safe.")
 
     def _prepare(self) -> None:
@@ -83,12 +76,12 @@ class SQLite(Database):
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, if it is not there, for its owner only; -wal and -shm, which SQLite makes, are like it.
+    """Create the file, if it does not exist, for its owner only; SQLite gives -wal and -shm the same permissions.
 
-    To close a file is to lose all locks that the process has on it: it is made and closed before any connection of
-    this process opens it, and one that is there is not opened here.
+    Closing a file releases all locks that the process has on it, so the file is created and closed before any
+    connection of this process opens it, and an existing file is not opened here.
     """
-    with _MAKING:
+    with _CREATING:
         if path.is_symlink():
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         with suppress(FileExistsError):
@@ -99,7 +92,7 @@ def _set_up(connection: Any, _record: object) -> None:
     deadline = time.monotonic() + RECONNECT_TIMEOUT
     for pragma in _PRAGMAS:
         while not _is_set(connection, pragma) and time.monotonic() < deadline:
-            time.sleep(_BUSY_PAUSE)  # to change the journal it does not wait for others by itself
+            time.sleep(_BUSY_PAUSE)  # changing the journal mode ignores the timeout
 
 
 def _is_set(connection: Any, pragma: str) -> bool:

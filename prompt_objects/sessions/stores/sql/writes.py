@@ -1,17 +1,30 @@
-"""Appending messages and creating sessions, idempotent when retried after a lost connection."""
+"""Transactions that append messages, create and truncate sessions; they are safe to retry."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.base import StoreOptions
-from prompt_objects.sessions.stores.errors import already_exists, conflict, full
-from prompt_objects.sessions.stores.sql.queries import IS_LIVE, bodies, find, live_names
+from prompt_objects.sessions.stores.errors import already_exists, conflict, full, too_few_messages
+from prompt_objects.sessions.stores.sql.queries import IS_LIVE, bodies, change, decoded, find, live_names
 from prompt_objects.sessions.stores.sql.schema import (
     INFO,
     MESSAGES,
@@ -28,18 +41,18 @@ from prompt_objects.utils.time import now
 __all__ = [
     "AppendMessages",
     "CreateSession",
-    "insert_lines",
+    "TruncateSession",
 ]
 
 _NO_LIMIT = 2**63 - 1
 
 
-def _increased(column: ColumnElement[int], added: ColumnElement[int]) -> ColumnElement[int]:
+def _capped_sum(column: ColumnElement[int], added: ColumnElement[int]) -> ColumnElement[int]:
     return case((column > MAX_TOTAL - added, MAX_TOTAL), else_=column + added)
 
 
-# Counts messages in, if the session is as it was expected to be; until the transaction ends nobody else adds any.
-_COUNT_IN = (
+# Updates count and totals if the session has the expected messages; the row stays locked until the transaction ends.
+_ADD_TOTALS = (
     update(SESSIONS)
     .where(
         SESSIONS.c.id == bindparam("key"),
@@ -56,14 +69,14 @@ _COUNT_IN = (
             (bindparam("has_cost", type_=Boolean), func.coalesce(SESSIONS.c.cost, 0.0) + bindparam("added_cost")),
             else_=SESSIONS.c.cost,
         ),
-        **{name: _increased(SESSIONS.c[name], bindparam(f"added_{name}", type_=BigInteger)) for name in TOKENS},
+        **{name: _capped_sum(SESSIONS.c[name], bindparam(f"added_{name}", type_=BigInteger)) for name in TOKENS},
     )
     .returning(*INFO)
 )
 
 
 class AppendMessages(NamedTuple):
-    """Messages that are to be added to a session of `expected` messages, as they were given and as lines."""
+    """Appends messages to a session that has `expected` messages; `lines` are the same messages, encoded."""
 
     session_id: str
     messages: Sequence[Message]
@@ -71,24 +84,23 @@ class AppendMessages(NamedTuple):
     expected: int
     options: StoreOptions
 
-    def add(self, connection: Connection, *, again: bool) -> SessionInfo:
-        """Add them; where that was tried before, and nothing is known of the outcome, look whether they are there."""
-        if again and self.lines and (row := self._find_done(connection)):
+    def __call__(self, connection: Connection, *, is_retry: bool) -> SessionInfo:
+        if is_retry and self.lines and (row := self._find_committed(connection)):
             return info_of(row)
-        row = connection.execute(_COUNT_IN, self._figures()).one_or_none()
+        row = connection.execute(_ADD_TOTALS, self._parameters()).one_or_none()
         if row is None:
-            raise self._refusal(connection)
+            raise self._error(connection)
         insert_lines(connection, self.session_id, self.expected, self.lines, self.options.compress)
         return info_of(row)
 
-    def _find_done(self, connection: Connection) -> AnyRow | None:
-        """Return the session if the messages stand where they were to stand, byte for byte."""
+    def _find_committed(self, connection: Connection) -> AnyRow | None:
+        """Return the session if exactly these messages are in place already."""
         row = find(connection, self.session_id, lock=True)
         within = (MESSAGES.c.n >= self.expected, MESSAGES.c.n < self.expected + len(self.lines))
-        there = connection.execute(bodies(self.session_id).where(*within))
-        return row if [line_of(body) for body in there] == self.lines else None
+        found = connection.execute(bodies(self.session_id).where(*within))
+        return row if [line_of(body) for body in found] == self.lines else None
 
-    def _figures(self) -> dict[str, Any]:
+    def _parameters(self) -> dict[str, Any]:
         added = totals_of(self.messages)
         limit = self.options.max_session_size
         is_limited = limit is not None and any(message.get("role") == "user" for message in self.messages)
@@ -104,8 +116,7 @@ class AppendMessages(NamedTuple):
             "added_cost": added["cost"] or 0.0,
         }
 
-    def _refusal(self, connection: Connection) -> PromptObjectsError:
-        """Say why they could not be counted in."""
+    def _error(self, connection: Connection) -> PromptObjectsError:
         row, limit = find(connection, self.session_id), self.options.max_session_size
         if row.message_count != self.expected or limit is None:
             return conflict(row.name, row.message_count, self.expected)
@@ -115,16 +126,16 @@ class AppendMessages(NamedTuple):
 def insert_lines(
     connection: Connection, session_id: str, start: int, lines: Sequence[bytes], compress: int | None
 ) -> None:
-    """Put down messages, the first as number `start`; those of `compress` bytes or more compressed."""
+    """Insert messages, the first one with number `start`; compress those of at least `compress` bytes."""
     if lines:
         rows = [body_row(session_id, n, line, compress) for n, line in enumerate(lines, start)]
         connection.execute(insert(MESSAGES), rows)
 
 
 class CreateSession:
-    """A session that is to be made of encoded messages; if `numbered` its name may get a number.
+    """Creates a session from encoded messages, compressing those of at least `compress` bytes.
 
-    Messages of `compress` bytes or more are kept compressed. Raises `UsageError` for odd characters.
+    With `numbered`, a name that is taken gets a number. Raises `UsageError` for characters that cannot be stored.
     """
 
     def __init__(
@@ -142,9 +153,9 @@ class CreateSession:
         self._compress = compress
         self._numbered = numbered
 
-    def make(self, connection: Connection, *, again: bool) -> str:
-        """Make it; return its name. Raises `StoreError` where its id is taken, and `IntegrityError` as well."""
-        if name := self._name_if_made(connection, again=again):
+    def __call__(self, connection: Connection, *, is_retry: bool) -> str:
+        """Return the name. Raises `StoreError` or `IntegrityError` if the id is taken."""
+        if name := self._committed_name(connection, is_retry=is_retry):
             return name
         name = self._info.name
         if self._numbered:
@@ -153,13 +164,49 @@ class CreateSession:
         insert_lines(connection, self._info.id, 0, self._lines, self._compress)
         return name
 
-    def _name_if_made(self, connection: Connection, *, again: bool) -> str | None:
-        """Return the name that it got before; raises `StoreError` where another has its id."""
-        if not (again or self._numbered):
+    def _committed_name(self, connection: Connection, *, is_retry: bool) -> str | None:
+        """Return the name if an earlier attempt committed. Raises `StoreError` if another session has the id."""
+        if not (is_retry or self._numbered):
             return None
-        there = connection.execute(select(SESSIONS).where(SESSIONS.c.id == self._info.id)).one_or_none()
-        if there is None:
+        found = connection.execute(select(SESSIONS).where(SESSIONS.c.id == self._info.id)).one_or_none()
+        if found is None:
             return None
-        if again and (there.po_name, there.created_at) == (self._row["po_name"], self._row["created_at"]):
-            return str(there.name)
+        if is_retry and (found.po_name, found.created_at) == (self._row["po_name"], self._row["created_at"]):
+            return str(found.name)
         raise already_exists(self._info.id)
+
+
+class TruncateSession:
+    """Truncates a session; a retry must not remove messages that another writer has added since."""
+
+    def __init__(self, session_id: str, count: int, expected: int | None) -> None:
+        self._session_id = session_id
+        self._count = count
+        self._expected = expected
+        self._moment = microseconds(now())
+        self._previous: tuple[int, int] | None = None
+
+    def __call__(self, connection: Connection, *, is_retry: bool) -> AnyRow:
+        row = find(connection, self._session_id, lock=True)
+        state = (row.message_count, row.updated_at)
+        if is_retry and state == (self._count, self._moment):
+            return row
+        if is_retry and self._previous and self._previous != state:
+            raise conflict(row.name, row.message_count, self._previous[0])
+        self._previous = state
+        if self._expected is not None and self._expected != row.message_count:
+            raise conflict(row.name, row.message_count, self._expected)
+        if not 0 <= self._count <= row.message_count:
+            raise too_few_messages(row.name, row.message_count, self._count)
+        return row if self._count == row.message_count else self._truncate(connection)
+
+    def _truncate(self, connection: Connection) -> AnyRow:
+        beyond = and_(MESSAGES.c.session_id == self._session_id, MESSAGES.c.n >= self._count)
+        connection.execute(delete(MESSAGES).where(beyond))
+        kept = connection.execute(bodies(self._session_id)).all()
+        values = {
+            **totals_of(decoded(self._session_id, kept)),
+            "bytes": sum(len(line_of(body)) for body in kept),
+            "updated_at": self._moment,
+        }
+        return change(connection, self._session_id, values)
