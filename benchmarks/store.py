@@ -64,7 +64,7 @@ def write_files(folder: Path, sessions: int) -> None:
         (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(pad_to_block(chunks)))
     (folder / "sessions" / "index.json").write_bytes(b"".join(index_document(infos)))
     with closing(open_store(f"files:{folder}")) as store:
-        store.sessions()  # index and folder are seen to agree
+        store.list()  # index and folder are seen to agree
 
 
 def fill(url: str, sessions: int) -> None:
@@ -315,11 +315,11 @@ import filelock, uuid_utils
 def ms(work):
     start = time.perf_counter(); work(); return (time.perf_counter() - start) * 1000
 store = open_store("files:" + sys.argv[1])
-newest = ms(lambda: store.sessions(limit=50))
+newest = ms(lambda: store.list(limit=50))
 pages = int(open("/proc/self/statm").read().split()[1]) if sys.platform == "linux" else 0
 used = pages * resource.getpagesize() / 1e6
 other = open_store("files:" + sys.argv[1])
-print(ms(other.sessions), ms(other.sessions), newest, used)
+print(ms(other.list), ms(other.list), newest, used)
 """
 
 

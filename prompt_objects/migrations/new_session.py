@@ -8,7 +8,7 @@ from prompt_objects.message import Message
 from prompt_objects.migrations.change import NewSession
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import SessionFilter, Store
 
 __all__ = [
     "bring_over",
@@ -40,7 +40,7 @@ def take_away(session_id: str, store: Store) -> None:
 def _made_before(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:
     with suppress(NotFound):
         return store.load(session_id).info
-    alike = (info for info in store.sessions() if info.po_name == session.po_name)
+    alike = store.list(SessionFilter(po_name=session.po_name))
     named = (info for info in alike if info.name.startswith(session.name))
     return next((info for info in named if _begins_alike(info, session, store)), None)
 

@@ -121,7 +121,7 @@ class Backups:
     def _changed(self, failures: list[str]) -> Iterator[tuple[Path, str]]:
         """Export what has no backup yet; one session that cannot be read does not keep the others from it."""
         there = {backup.path.name for backup in self.kept()}
-        for info in self.store.sessions():
+        for info in self.store.list():
             if info.message_count and _file_name(info) not in there:
                 try:
                     yield self._export(info.id)
@@ -202,7 +202,7 @@ class Backups:
         for backup in self.kept():
             by_session[backup.session_id].append(backup)
         # what a session is now stays, whatever a clock that was wrong made of the times of others
-        current = {_file_name(info) for info in self.store.sessions()}
+        current = {_file_name(info) for info in self.store.list()}
         for session_id, backups in by_session.items():
             for number, backup in enumerate(backups):
                 is_old = _time_of(backup.path) < oldest

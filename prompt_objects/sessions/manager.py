@@ -11,8 +11,8 @@ from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord,
 from prompt_objects.sessions.names import is_id, resolve_key, unique_name, valid_name, with_suffix
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.tree import descendants
+from prompt_objects.sessions.stores.base import SessionFilter, Store
+from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import (
     UndoEntry,
     UndoJournal,
@@ -33,7 +33,6 @@ Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
 TrashList: TypeAlias = list[TrashedSession]
 Templates: TypeAlias = Mapping[str, Sequence[Message]]
 _DEFAULT = "Default"
-_MIN_LIMIT = 32
 
 
 class SessionManager:
@@ -127,13 +126,8 @@ class SessionManager:
 
         Children are the sessions that calls of prompt objects started.
         """
-        asked = limit and max(limit, _MIN_LIMIT)
-        while True:  # ask for more and more: sessions of others may be among them
-            found = self.store.sessions(limit=asked)
-            infos = [info for info in found if self._is_ours(info) and (include_children or info.parent is None)]
-            if asked is None or len(infos) >= (limit or 0) or len(found) < asked:
-                return infos[:limit]
-            asked *= 2
+        where = SessionFilter(po_name=self.po_name, user_id=self.user_id, top_level=not include_children)
+        return self.store.list(where, limit=limit)
 
     def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002 - the word that users know
         """Return a session as text. Raises `UsageError` for an unknown format."""
@@ -231,7 +225,7 @@ class SessionManager:
     def delete(self, key: str) -> SessionInfo:
         """Move a session and its descendants to the trash; `restore` and `undo` bring all of them back."""
         info = self._find(key)
-        others = tuple(child.id for child in descendants(info.id, self.store.sessions()))
+        others = tuple(child.id for child in stored_descendants(info.id, self.store))
         with self.journal.recording(UndoEntry.of("delete", info, others=others)):
             self.store.delete(info.id)
         for child in others:
@@ -310,7 +304,7 @@ class SessionManager:
         return self.po_name in (None, info.po_name) and self.user_id in (None, info.user_id)
 
     def _infos(self, po_name: str | None) -> Infos:
-        return [info for info in self.store.sessions() if self._is_ours(info) and po_name in (None, info.po_name)]
+        return self.store.list(SessionFilter(po_name=po_name or self.po_name, user_id=self.user_id))
 
     def _find(self, key: str) -> SessionInfo:
         record = self._load_by_id(key)

@@ -64,7 +64,7 @@ def _old_trash(store: Store, before: datetime) -> list[TrashedSession]:
 def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> list[SessionInfo]:
     return [
         info
-        for info in store.sessions()
+        for info in store.list()
         if info.message_count == 0
         and info.updated_at < before
         and last_used.last_session(info.po_name) != info.id

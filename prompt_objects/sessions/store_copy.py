@@ -73,9 +73,9 @@ def copy_store(source: Store, target: Store, progress: Callable[[int, int], None
     as in the source; the moment of a deletion is that of the copying. Raises `StoreError` where a store refuses, or
     what was written is not what is read back.
     """
-    target.sessions(limit=1)  # a target that refuses says so, even where there is nothing to copy
+    target.list(limit=1)  # a target that refuses says so, even where there is nothing to copy
     trash = [entry.info for entry in reversed(source.trash())]
-    live = source.sessions()[::-1]
+    live = source.list()[::-1]
     copied = []
     for number, info in enumerate((*trash, *live)):
         progress(number, len(trash) + len(live))

@@ -4,10 +4,28 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.stores.base import SessionFilter, Store
 
 __all__ = [
     "descendants",
+    "stored_descendants",
 ]
+
+
+_MOST_PARENTS = 500  # in one query: databases have a limit
+
+
+def stored_descendants(session_id: str, store: Store) -> list[SessionInfo]:
+    """Return the sessions of a store that came of one, parents before their children."""
+    found: dict[str, SessionInfo] = {}
+    parents = [session_id]
+    while parents:
+        some, parents = parents[:_MOST_PARENTS], parents[_MOST_PARENTS:]
+        children = store.list(SessionFilter(parents=frozenset(some)))
+        new = {info.id: info for info in children if info.id not in found and info.id != session_id}
+        found |= new
+        parents += new
+    return list(found.values())
 
 
 def descendants(session_id: str, among: Iterable[SessionInfo]) -> list[SessionInfo]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.tree import descendants
+from prompt_objects.sessions.tree import stored_descendants
 from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.trace.builder import turns_of
 from prompt_objects.trace.log import read_records
@@ -33,7 +33,7 @@ def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
     turns = _turns(store, data_dir, info)
     calls = {session_id: _Calls(turns)}
     depths = {session_id: 0}
-    for child in descendants(session_id, store.sessions()):
+    for child in stored_descendants(session_id, store):
         origin = child.parent
         if origin and depths.get(origin.session, DEEPEST) < DEEPEST:
             with suppress(NotFound, Damaged):

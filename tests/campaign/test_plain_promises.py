@@ -42,7 +42,7 @@ sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "
 from prompt_objects.sessions.stores.file.store import FileStore
 from pathlib import Path
 store = FileStore(Path({str(tmp_path)!r}))
-assert len(store.sessions()) == 20 and len(store.sessions(limit=5)) == 5
+assert len(store.list()) == 20 and len(store.list(limit=5)) == 5
 print([path for path in opened if {str(tmp_path)!r} in path])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -64,13 +64,13 @@ store = FileStore(Path({str(tmp_path)!r}))
 sessions = [SessionManager(store, "reader").create(f"Notes {{number}}") for number in range(8)]
 for number in range(80):
     sessions[number % 8].append({{"role": "user", "content": str(number)}})
-    assert store.sessions(limit=3) == store.sessions()[:3]
+    assert store.list(limit=3) == store.list()[:3]
 """
     subprocess.run([sys.executable, "-c", script], check=True)
     with closing(FileStore(tmp_path)) as store:
-        infos = store.sessions()
+        infos = store.list()
         assert len(infos) == 8
-        assert store.sessions(limit=3) == infos[:3]
+        assert store.list(limit=3) == infos[:3]
         for info in infos:
             contents = [int(message["content"]) for message in store.read(info.id, 0, 99)]
             assert contents == sorted(contents)

@@ -86,7 +86,7 @@ def test_an_index_of_any_age_after_a_power_failure_is_put_right(
     note = path.with_name("index.json.lock")
     note.write_bytes(note.read_bytes().replace(b'"boot":"', b'"boot":"another '))  # the machine was started anew
     with closing(FileStore(tmp_path)) as store:
-        assert {info.id for info in store.sessions()} == {first.id, second.id}
+        assert {info.id for info in store.list()} == {first.id, second.id}
         assert store.load(first.id).info.name == "Renamed"
         store.check(repair=True)
         assert store.check() == []

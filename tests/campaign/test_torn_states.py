@@ -70,7 +70,7 @@ class Torn:
             if by_examining:
                 store.check(repair=True)
                 assert store.check() == []
-            (info,) = store.sessions()
+            (info,) = store.list()
             messages = store.read(info.id, 0, 10)
             assert store.load(info.id).info.message_count == len(messages)
             assert messages[-2:] == store.read(info.id, len(messages) - 2, len(messages))
@@ -78,7 +78,7 @@ class Torn:
 
     def _go_on(self, kept: list[Message]) -> None:
         with closing(FileStore(self.folder)) as store:
-            (info,) = store.sessions()
+            (info,) = store.list()
             store.append(info.id, [message(9, 10)], expected=len(kept))
             assert store.read(info.id, 0, 10) == [*kept, message(9, 10)]
         read_session(self.path)

@@ -236,7 +236,7 @@ from prompt_objects.config.maintenance import BackupSettings
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
-store.sessions()
+store.list()
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 try:
     Backups(Path(sys.argv[2]), store, BackupSettings()).run()

@@ -59,17 +59,17 @@ def sessions(manager: SessionManager) -> dict[str, str]:
 def test_everything_comes_along_and_the_source_stays(
     store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
-    before = (store.sessions(), store.trash())
+    before = (store.list(), store.trash())
     copied = copy_store(store, target, lambda _done, _all: None)
     assert [each.outcome for each in copied] == ["copied"] * 5
-    assert target.sessions() == store.sessions()
+    assert target.list() == store.list()
     assert [entry.info for entry in target.trash()] == [entry.info for entry in store.trash()]
-    for info in store.sessions():
+    for info in store.list():
         assert target.load(info.id).metadata == store.load(info.id).metadata
         assert target.read(info.id, 0, 99) == store.read(info.id, 0, 99)
     trashed = store.trash()[0].info.id
     assert target.read_trashed(trashed) == store.read_trashed(trashed)
-    assert (store.sessions(), store.trash()) == before
+    assert (store.list(), store.trash()) == before
 
 
 def test_again_it_passes_over_what_is_the_same_and_completes_what_has_grown(
@@ -180,7 +180,7 @@ def test_several_copyings_into_one_target_at_once_all_come_to_an_end(
             runs = list(pool.map(lambda target: copy_store(store, target, lambda _done, _of: None), targets))
             assert {each.outcome for run in runs for each in run} <= {"copied", "same"}
             assert {(each.renamed, len(run)) for run in runs for each in run} == {(None, 17)}
-            assert {info.id: info for info in targets[0].sessions()} == {info.id: info for info in store.sessions()}
+            assert {info.id: info for info in targets[0].list()} == {info.id: info for info in store.list()}
             trashed = [{each.info.id: each.info for each in each_store.trash()} for each_store in (targets[0], store)]
             assert trashed[0] == trashed[1]
 
@@ -226,9 +226,9 @@ def test_it_may_be_killed_at_any_moment_and_run_again(tmp_path: Path, target: St
         worker.stdout.close()
     outcomes = {each.outcome for each in copy_store(source, target, lambda _done, _of: None)}
     assert outcomes <= {"copied", "same"}
-    assert target.sessions() == source.sessions()
+    assert target.list() == source.list()
     trashed = [{entry.info.id: entry.info for entry in store.trash()} for store in (source, target)]
     assert trashed[0] == trashed[1]
-    for info in source.sessions():
+    for info in source.list():
         assert target.read(info.id, 0, 9) == source.read(info.id, 0, 9)
     source.close()

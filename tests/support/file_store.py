@@ -33,7 +33,7 @@ def length_of(file: Path) -> int:
 
 def names_in(folder: Path) -> list[str]:
     """The names of all sessions, as a program that starts now finds them."""
-    return sorted(info.name for info in FileStore(folder).sessions())
+    return sorted(info.name for info in FileStore(folder).list())
 
 
 @contextmanager

@@ -91,7 +91,7 @@ async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Enviro
     ]
     assert boss.inclusive.usage.cost == pytest.approx(8 * COST)
     assert (boss.own.usage.prompt, boss.own.usage.completion, boss.own.usage.cached) == (200, 20, 80)
-    infos = {info.id: info for info in env.store.sessions()}
+    infos = {info.id: info for info in env.store.list()}
     assert trace.own.usage.cost == infos[session.id].cost
     assert trace.inclusive.usage.prompt == sum(info.prompt_tokens for info in infos.values())
 
@@ -151,7 +151,7 @@ async def test_a_trace_that_was_torn_anywhere_shows_every_message_once(env: Envi
 
 async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environment) -> None:
     session = await played(env)
-    helper = next(info for info in env.store.sessions() if info.po_name == "helper")
+    helper = next(info for info in env.store.list() if info.po_name == "helper")
     env.session_manager.delete(helper.id)
     (boss,) = env.trace(session.id).turns
     assert [(call.name, len(call.turns)) for call in boss.calls] == [("helper", 0), ("scout", 1), ("read_file", 0)]
@@ -180,7 +180,7 @@ async def test_a_session_that_goes_on_stands_below_each_of_its_calls_and_what_a_
     llm = each_its_own(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
     async with open_house(tmp_path, llm, objects) as env:
         session = (await env["boss"].receive("first")).session
-        (child,) = (info for info in env.store.sessions() if info.parent)
+        (child,) = (info for info in env.store.list() if info.parent)
         await env["scout"].receive("hello", session=env.session_manager.get(child.id))
         await env["boss"].receive("second")
         if not is_kept:

@@ -19,7 +19,7 @@ def run(options: Namespace) -> int:
     """Look through the sessions and the definitions, or put right what is wrong; 1 where something wrong remains."""
     with open_environment(options) as environment:
         findings = environment.store.check(repair=options.repair)
-        sessions = len(environment.store.sessions()) if options.repair or not findings else None
+        sessions = len(environment.store.list()) if options.repair or not findings else None
         faults = [str(fault) for fault in environment.catalog.errors()]
         for notice in environment.store.notices():
             print_err(notice)

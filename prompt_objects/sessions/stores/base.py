@@ -1,6 +1,6 @@
 """The `Store` protocol: what every kind of store provides."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +11,9 @@ from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue,
 from prompt_objects.utils.process import ProcessInfo
 
 __all__ = [
+    "ALL_SESSIONS",
     "Lease",
+    "SessionFilter",
     "Store",
     "StoreOptions",
 ]
@@ -27,6 +29,33 @@ class StoreOptions(Struct, frozen=True, kw_only=True):
     max_session_size: int | None = None
     compress: int | None = 16 * 1024
     pool_size: int = 5
+
+
+class SessionFilter(Struct, frozen=True, kw_only=True):
+    """Selects sessions by the fields that are set: all of them must match.
+
+    `parents` are ids of sessions: it selects the sessions that were started by a call in one of them. `top_level`
+    leaves out all sessions that were started by a call.
+    """
+
+    po_name: str | None = None
+    user_id: str | None = None
+    parents: Collection[str] | None = None
+    top_level: bool = False
+
+    def select(self, infos: Iterable[SessionInfo]) -> list[SessionInfo]:
+        """Return those of the sessions that match, in the same order."""
+        po_name, user_id, parents = self.po_name, self.user_id, self.parents
+        if po_name is not None:  # one pass a field: much faster than a call for each session
+            infos = [info for info in infos if info.po_name == po_name]
+        if user_id is not None:
+            infos = [info for info in infos if info.user_id == user_id]
+        if parents is not None:
+            infos = [info for info in infos if info.parent and info.parent.session in parents]
+        return [info for info in infos if not info.parent] if self.top_level else list(infos)
+
+
+ALL_SESSIONS = SessionFilter()
 
 
 class Lease(Protocol):
@@ -95,12 +124,6 @@ class Store(Protocol):
     def archive(self, session_id: str) -> SessionRecord:
         """Keep a session compressed until its next message; in all else it is as before."""
 
-    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
-        """Return what is known of every session, the last changed first, or of the first `limit` of them.
-
-        Reads no history, and for a few of very many not what is known of the others either.
-        """
-
     def delete(self, session_id: str) -> None:
         """Move a session to the trash."""
 
@@ -136,3 +159,10 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; the store opens them again if it is used again."""
+
+    # The last method: below it, `list[...]` in an annotation would mean this one.
+    def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
+        """Return the sessions that `where` selects, or the first `limit` of them, the last changed first.
+
+        Reads no history. If `limit` is small, the cost does not depend on the number of sessions.
+        """

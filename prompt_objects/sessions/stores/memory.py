@@ -18,7 +18,7 @@ from prompt_objects.sessions.info import (
     with_totals,
 )
 from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import (
     already_exists,
     busy,
@@ -181,12 +181,6 @@ class MemoryStore:
                 kept.pack()
             return kept.record()
 
-    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
-        """Return what is known of every session, the last changed first."""
-        with self._mutex:
-            infos = [kept.info for kept in self._sessions.values() if kept.deleted_at is None]
-        return sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)[:limit]
-
     def delete(self, session_id: str) -> None:
         """Move a session to the trash."""
         with self._mutex:
@@ -250,6 +244,12 @@ class MemoryStore:
 
     def close(self) -> None:
         """Keep everything: the store may be used again."""
+
+    def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
+        with self._mutex:
+            infos = [kept.info for kept in self._sessions.values() if kept.deleted_at is None]
+        found = sorted(where.select(infos), key=lambda info: (info.updated_at, info.id), reverse=True)
+        return found[:limit]
 
     def _live(self, session_id: str) -> _Kept:
         return self._found(session_id, trashed=False)

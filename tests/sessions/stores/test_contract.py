@@ -19,7 +19,7 @@ from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord,
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.names import MAX_NAME_LENGTH
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.base import SessionFilter, Store, StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now
@@ -162,7 +162,7 @@ class TestAppending:
         reopened().append(
             {"role": "assistant", "content": "", "usage": {**usage, "prompt_tokens": "many", "cost": -1}}
         )
-        (info,) = store.sessions()
+        (info,) = store.list()
         assert (info.prompt_tokens, info.completion_tokens, info.cached_tokens, info.cost) == (10, 8, 4, 0.5)
 
 
@@ -287,7 +287,7 @@ class TestTrash:
     ) -> None:
         session.append(*said(1, 2))
         store.delete(session.id)
-        assert store.sessions() == []
+        assert store.list() == []
         with pytest.raises(NotFound):
             session.append(*said(3))
         (entry,) = store.trash()
@@ -367,7 +367,7 @@ class TestMaking:
         assert (info.tags, info.user_id, info.parent, info.archived) == (("a", "b"), "ann", parent, False)
         assert (info.created_at, info.updated_at) == (wrong.created_at, wrong.updated_at)
         assert store.load(info.id) == SessionRecord(info, {"note": [1]})
-        assert store.sessions() == [info]
+        assert store.list() == [info]
         assert store.read(info.id, 0, 9) == messages
 
     def test_an_id_is_taken_once(self, store: Store) -> None:
@@ -378,13 +378,13 @@ class TestMaking:
         store.delete(info.id)
         with pytest.raises(StoreError, match=info.id):
             store.create(replace(info, name="Other"), {})
-        assert store.sessions() == []
+        assert store.list() == []
 
     def test_what_json_cannot_say_makes_no_session(self, store: Store) -> None:
         for metadata, messages in (({"x": {1}}, []), ({}, said(b"bytes"))):
             with pytest.raises(UsageError):
                 store.create(begun(), metadata, messages)
-        assert store.sessions() == []
+        assert store.list() == []
 
     def test_many_messages_are_made_and_added_at_once(self, store: Store) -> None:
         info = store.create(begun(), {}, said(*range(3000))).info
@@ -401,16 +401,45 @@ class TestListing:
             for number in range(12)
         ]
         ordered = sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
-        assert store.sessions() == ordered
+        assert store.list() == ordered
         for limit in (0, 1, 5, 12, 99):
-            assert store.sessions(limit=limit) == ordered[:limit]
+            assert store.list(limit=limit) == ordered[:limit]
         changed = store.append(ordered[-1].id, said(1), expected=0)
-        assert store.sessions(limit=2) == [changed, ordered[0]]
+        assert store.list(limit=2) == [changed, ordered[0]]
+
+    def test_a_filter_selects_by_object_user_and_parent(self, store: Store) -> None:
+        root = store.create(begun(user_id="ann"), {}).info
+        other = store.create(begun(po_name='a "quoted" ü', user_id="bob"), {}).info
+        children = [
+            store.create(begun(po_name=po_name, parent=ParentCall(parent, "call_1")), {}).info
+            for po_name, parent in (("reader", root.id), ("helper", root.id), ("helper", other.id))
+        ]
+        store.delete(store.create(begun(parent=ParentCall(root.id, "call_2")), {}).info.id)
+        everything = [*reversed(children), other, root]
+        for where, expected in (
+            (SessionFilter(), everything),
+            (SessionFilter(po_name="helper"), [children[2], children[1]]),
+            (SessionFilter(po_name=other.po_name), [other]),
+            (SessionFilter(po_name="help"), []),
+            (SessionFilter(user_id="ann"), [root]),
+            (SessionFilter(parents=[root.id]), [children[1], children[0]]),
+            (SessionFilter(parents=[root.id, other.id]), [*reversed(children)]),
+            (SessionFilter(parents=[]), []),
+            (SessionFilter(parents=[UNKNOWN]), []),
+            (SessionFilter(parents=["no id"]), []),
+            (SessionFilter(top_level=True), [other, root]),
+            (SessionFilter(po_name="reader", top_level=True), [root]),
+            (SessionFilter(po_name="helper", parents=[root.id]), [children[1]]),
+            (SessionFilter(parents=[root.id], top_level=True), []),
+        ):
+            assert store.list(where) == expected == where.select(everything)
+            for limit in (0, 1, 2, 9):
+                assert store.list(where, limit=limit) == expected[:limit]
 
     def test_a_rename_does_not_change_the_order(self, store: Store) -> None:
         first, second = (store.create(begun(name), {}).info for name in ("One", "Two"))
         store.update(first.id, name="Other", metadata={"x": 1})
-        assert [info.id for info in store.sessions()] == [second.id, first.id]
+        assert [info.id for info in store.list()] == [second.id, first.id]
 
     def test_a_sound_store_has_nothing_to_find(self, store: Store, session: Session) -> None:
         session.append(*said(*range(5)))
@@ -467,7 +496,7 @@ class TestArchive:
         archived = store.archive(session.id)
         assert archived == SessionRecord(replace(before.info, archived=True), {"note": 1})
         assert store.archive(session.id) == archived == store.load(session.id)
-        assert store.sessions() == [archived.info]
+        assert store.list() == [archived.info]
         assert store.read(session.id, 1, 3) == said(2, 3)
         assert store.update(session.id, name="Other").info.archived
         assert store.truncate(session.id, 2).info.archived

@@ -24,7 +24,7 @@ def test_it_is_opened_by_its_url_and_each_time_a_new_one() -> None:
     store = open_store("memory:")
     store.create(info(), {})
     assert isinstance(store, MemoryStore)
-    assert open_store("memory:").sessions() == []
+    assert open_store("memory:").list() == []
     with pytest.raises(UsageError, match="memory:notes"):
         open_store("memory:notes")
 
@@ -83,7 +83,7 @@ def test_a_forked_child_holds_nothing() -> None:
     lease = store.lease(key, ProcessInfo.current("ann"))
     child = os.fork()
     if child == 0:
-        os._exit(0 if store.holder(key) is None and store.sessions() == [] else 1)
+        os._exit(0 if store.holder(key) is None and store.list() == [] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert store.holder(key)
     lease.release()

@@ -254,10 +254,10 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def the_list_is_true(self) -> None:
         for store in self.stores:
-            listed = [info for info in store.sessions() if info.po_name == self.po_name]
+            listed = [info for info in store.list() if info.po_name == self.po_name]
             expected = [held.info for held in self.model.values() if not held.trashed]
             assert listed == sorted(expected, key=lambda info: (info.updated_at, info.id), reverse=True)
-            assert store.sessions(limit=2) == store.sessions()[:2]
+            assert store.list(limit=2) == store.list()[:2]
 
     @invariant()
     def the_trash_is_true(self) -> None:

@@ -86,7 +86,7 @@ def do(folder: Path, state: State, operation: Operation, fault: Fault, at: int) 
     """Do it with a fault, on a store that was in use before where the number is even; return the exit code."""
     store = open_store(f"files:{folder}")
     if at % 2 == 0:
-        store.sessions()
+        store.list()
     arm(fault, at)
     try:
         carry_out(store, operation, state.get(operation.id))

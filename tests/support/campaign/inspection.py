@@ -25,9 +25,9 @@ def observe(store: Store, *, sums: bool = True) -> State:
 
     Without `sums` the tokens may be counted wrongly, which nothing but an examination of a file store sees.
     """
-    infos = store.sessions()
+    infos = store.list()
     assert infos == sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
-    assert infos[:2] == store.sessions(limit=2)
+    assert infos[:2] == store.list(limit=2)
     assert len({info.name for info in infos}) == len(infos)
     state: State = {}
     for info in infos:

@@ -141,7 +141,7 @@ def look(
     What is wrong is put right by the examination, or else by opening every session.
     """
     trashed = {entry.info.id for entry in store.trash()}
-    there = {info.id for info in store.sessions()}
+    there = {info.id for info in store.list()}
     for key in possible[0].keys() & there - trashed:
         read = store.read(key, 0, sys.maxsize)
         assert any(key in state and read == messages_of(state[key].numbers) for state in possible), key

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.file.index_file import (
     DECODE_ERRORS,
     IndexFile,
@@ -110,27 +111,27 @@ class Index:
 
     # Reading
 
-    def entries(self) -> list[SessionInfo]:
-        """Return all entries, the last changed first."""
+    def entries(self, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
+        """Return the entries that a filter selects, the last changed first."""
         self._ensure_current()
         try:
-            read = list(self._open().entries())
+            read = list(self._open().entries(where))
         except DECODE_ERRORS:
             self._reconcile()
-            read = list(self._open().entries())
+            read = list(self._open().entries(where))
         infos = in_order(read)
-        if not self._agreement.ordered or self._is_mostly_blank():
+        if where == ALL_SESSIONS and (not self._agreement.ordered or self._is_mostly_blank()):
             with suppress(OSError):  # it only saves time
                 self._put_in_order(infos, is_so=infos == read)
         return infos
 
-    def newest(self, limit: int) -> list[SessionInfo]:
-        """Return the first `limit` of all entries, without reading the others where they stand in order of use."""
+    def newest(self, limit: int, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
+        """Return the first `limit` of the selected entries; if the index is in order of use, read only its end."""
         self._ensure_current()
         if self._agreement.ordered:
             with suppress(*DECODE_ERRORS):
-                return self._open().newest(limit)
-        return self.entries()[:limit]
+                return self._open().newest(limit, where)
+        return where.select(self.entries())[:limit]  # which puts it in order
 
     def find(self, session_id: str) -> SessionInfo | None:
         """Return the entry of a session, if it has one."""

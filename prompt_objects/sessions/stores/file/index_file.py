@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.file.line_document import LineDocument, body_of
 
 __all__ = [
@@ -65,6 +66,26 @@ def _entries(lines: bytes) -> list[SessionInfo]:
     return _DECODE_ALL(b"[%s]" % lines.strip().removeprefix(b","))
 
 
+def _selected(lines: bytes, where: SessionFilter) -> list[SessionInfo]:
+    """Decode the entries that a filter selects; a search for bytes leaves out most of the others undecoded."""
+    if where == ALL_SESSIONS:
+        return _entries(lines)
+    part = _part_of_all(where)
+    if 2 * lines.count(part) < lines.count(b"\n"):
+        lines = b"\n".join(line for line in lines.split(b"\n") if part in line)
+    return where.select(_entries(lines))
+
+
+def _part_of_all(where: SessionFilter) -> bytes:
+    """Return bytes that are in the line of each entry that a filter selects."""
+    if where.parents is not None:
+        single = len(where.parents) == 1
+        return b'"parent":{"session":%s' % encoded(next(iter(where.parents))) if single else b'"parent":'
+    if where.po_name is not None:
+        return b'"po_name":%s' % encoded(where.po_name)
+    return b"" if where.user_id is None else b'"user_id":%s' % encoded(where.user_id)
+
+
 def _id_part(session_id: str) -> bytes:
     return b'{"id":"%s",' % session_id.encode()
 
@@ -109,13 +130,15 @@ class IndexFile(LineDocument):
             yield start + cut, lines[cut:]
             stop, rest = start, lines[:cut]
 
-    def entries(self) -> Iterator[SessionInfo]:
-        """Yield all entries, the last one first."""
+    def entries(self, where: SessionFilter = ALL_SESSIONS) -> Iterator[SessionInfo]:
+        """Yield the entries that a filter selects, the last one first."""
         for _, lines in self._runs():
-            yield from reversed(_entries(lines))
+            yield from reversed(_selected(lines, where))
 
-    def newest(self, limit: int, stop: int | None = None) -> list[SessionInfo]:
-        """Return the `limit` entries that were changed last, the last one first.
+    def newest(
+        self, limit: int, where: SessionFilter = ALL_SESSIONS, *, stop: int | None = None
+    ) -> list[SessionInfo]:
+        """Return the `limit` selected entries that were changed last, the last one first.
 
         They may stand anywhere among as many entries from the end and what is less than `_FAR` ahead of those: what
         stands further ahead was changed before all of these.
@@ -123,7 +146,7 @@ class IndexFile(LineDocument):
         found: list[SessionInfo] = []
         enough: int | None = None
         for start, lines in self._runs(stop):
-            found += _entries(lines)
+            found += _selected(lines, where)
             if enough is None and len(found) >= limit:
                 enough = start
             if enough is not None and start <= enough - _FAR:
@@ -211,7 +234,7 @@ class IndexFile(LineDocument):
         if self.size - bound > _FAR:  # near the end they change; only what is ahead of that stays as it is
             bound = self._line_end(self.size - _NEAR)
             try:
-                newest = self.newest(1, bound)
+                newest = self.newest(1, stop=bound)
             except DECODE_ERRORS:
                 return False
             last = key_of(newest[0]) if newest else None

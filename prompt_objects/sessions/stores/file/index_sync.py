@@ -10,6 +10,7 @@ from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, add_usage
 from prompt_objects.sessions.names import numbering_stem, unique_name
+from prompt_objects.sessions.stores.base import SessionFilter
 from prompt_objects.sessions.stores.errors import conflict, name_taken, too_few_messages
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import metadata_of
@@ -36,13 +37,13 @@ class SessionIndex:
     def _survey(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (info for info, _ in self._folder.infos(ids))
 
-    def newest(self, limit: int | None) -> list[SessionInfo]:
-        """Return the first entries, or all, the last changed first; without a sound index, from the files."""
+    def list(self, where: SessionFilter, limit: int | None) -> list[SessionInfo]:
+        """Return the selected entries, the last changed first; if the index cannot be used, read the files."""
         try:
             with self.index:
-                return self.index.entries() if limit is None else self.index.newest(limit)
+                return self.index.entries(where) if limit is None else self.index.newest(limit, where)
         except StoreError:
-            return in_order(self._survey(self._folder.ids()))[:limit]
+            return in_order(where.select(self._survey(self._folder.ids())))[:limit]
 
     # Names
 

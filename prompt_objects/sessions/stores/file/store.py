@@ -10,7 +10,7 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession, with_totals
 from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.check import Repairer, StoreCheck
@@ -80,10 +80,6 @@ class FileStore:
             lambda file: file.read(start, stop),
             lambda packed: self._archives.read(packed, start, stop),
         )
-
-    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
-        """Return what is known of the sessions; from their files, where the index cannot be put right."""
-        return self._entries.newest(limit)
 
     def notices(self) -> list[str]:
         """Return, once, what a person should be told."""
@@ -240,6 +236,8 @@ class FileStore:
         return entry.name if entry else None
 
     def close(self) -> None:
-        """Close all files."""
         self._files.close()
         self._index.close()
+
+    def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
+        return self._entries.list(where, limit)

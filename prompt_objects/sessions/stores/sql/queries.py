@@ -1,20 +1,24 @@
 """Queries that every operation needs: the row of a session, its messages, the names in use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from prompt_objects.message import Message
+from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.stores.base import SessionFilter
 from prompt_objects.sessions.stores.errors import not_found, require_id
 from prompt_objects.sessions.stores.json_lines import decode
-from prompt_objects.sessions.stores.sql.schema import MESSAGES, SESSIONS, AnyRow, damaged, line_of
+from prompt_objects.sessions.stores.sql.schema import MESSAGES, SESSIONS, AnyRow, damaged, line_of, parent_prefix
 
 __all__ = [
     "IS_LIVE",
     "IS_TRASHED",
     "bodies",
     "change",
+    "conditions",
     "decoded",
     "find",
     "live_names",
@@ -42,6 +46,21 @@ def change(connection: Connection, session_id: str, values: dict[str, Any], *, t
     if row is None:
         raise not_found(session_id, trashed=trashed)
     return row
+
+
+def conditions(where: SessionFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on a row of `sessions` that select what a filter does."""
+    yield IS_LIVE
+    if where.po_name is not None:
+        yield SESSIONS.c.po_name == where.po_name
+    if where.user_id is not None:
+        yield SESSIONS.c.user_id == where.user_id
+    if where.parents is not None:
+        ids = [parent for parent in where.parents if is_id(parent)]
+        length = len(parent_prefix(new_id()))
+        yield func.substr(SESSIONS.c.parent, 1, length).in_(map(parent_prefix, ids))
+    if where.top_level:
+        yield SESSIONS.c.parent.is_(None)
 
 
 def bodies(session_id: str) -> Select[Any]:

@@ -47,6 +47,7 @@ __all__ = [
     "microseconds",
     "moment_of",
     "packed",
+    "parent_prefix",
     "record_of",
     "session_row",
     "writable",
@@ -148,6 +149,11 @@ def session_row(info: SessionInfo, metadata: dict[str, Any], size: int) -> dict[
         "bytes": size,
         "metadata": encode(metadata).decode(),
     }
+
+
+def parent_prefix(session_id: str) -> str:
+    """Return how the column `parent` begins if a call in this session started the row's session."""
+    return json.dumps({"session": session_id})[:-1] + ","
 
 
 def info_of(row: AnyRow) -> SessionInfo:

@@ -19,7 +19,7 @@ from prompt_objects.sessions.info import (
     with_totals,
 )
 from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import (
     already_exists,
     check_size,
@@ -31,7 +31,16 @@ from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
-from prompt_objects.sessions.stores.sql.queries import IS_LIVE, IS_TRASHED, bodies, change, decoded, find, live_names
+from prompt_objects.sessions.stores.sql.queries import (
+    IS_LIVE,
+    IS_TRASHED,
+    bodies,
+    change,
+    conditions,
+    decoded,
+    find,
+    live_names,
+)
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
     INFO,
@@ -90,11 +99,6 @@ class SqlStore:
         if not rows:
             raise not_found(session_id)
         return decoded(session_id, [row for row in rows if row.n is not None])
-
-    def sessions(self, *, limit: int | None = None) -> list[SessionInfo]:
-        query = select(*INFO).where(IS_LIVE).order_by(SESSIONS.c.updated_at.desc(), SESSIONS.c.id.desc())
-        rows = self._database.read(lambda connection: connection.execute(query.limit(limit)).all())
-        return [info_of(row) for row in rows]
 
     def locate(self, path: Path) -> None:
         """Return None: sessions have no files of their own."""
@@ -215,6 +219,12 @@ class SqlStore:
     def close(self) -> None:
         self._leases.close()
         self._database.close()
+
+    def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
+        query = select(*INFO).where(*conditions(where))
+        query = query.order_by(SESSIONS.c.updated_at.desc(), SESSIONS.c.id.desc()).limit(limit)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return [info_of(row) for row in rows]
 
     def _with_free_name(self, work: Callable[..., T]) -> T:
         """Run a transaction that uses a free name, again if another writer takes that name first."""

@@ -54,7 +54,7 @@ def test_it_lists_loads_and_reads_as_before_also_after_the_index_was_lost(
         if is_lost:
             (folder / "sessions" / "index.json").unlink()
         store = FileStore(folder)
-        (info,) = store.sessions()
+        (info,) = store.list()
         assert (info.id, info.name, info.message_count, info.archived) == (notes.id, "Notes", 2, True)
         assert store.load(notes.id).info == info
         assert (info.created_at, info.updated_at) == (notes.created_at, notes.updated_at)
@@ -109,7 +109,7 @@ def test_it_goes_to_the_trash_and_comes_back_as_it_is(
     folder: Path, file_store: FileStore, notes: Session, packed: Path
 ) -> None:
     file_store.delete(notes.id)
-    assert file_store.sessions() == []
+    assert file_store.list() == []
     with pytest.raises(NotFound):
         file_store.append(notes.id, said("x"), expected=2)
     (entry,) = FileStore(folder).trash()
@@ -162,7 +162,7 @@ def test_an_archive_beside_a_file_does_not_come_back_when_that_is_deleted(
     packed.write_bytes(old)
     file_store.delete(notes.id)
     assert not packed.exists()
-    assert FileStore(folder).sessions() == []
+    assert FileStore(folder).list() == []
 
 
 def test_many_that_write_and_archive_at_once_lose_nothing(folder: Path, notes: Session) -> None:
@@ -200,8 +200,8 @@ def test_a_kill_at_any_moment_of_archiving_and_coming_back_loses_nothing(folder:
             acknowledged += process.stdout.readlines()
         last = max(int(line) for line in acknowledged if line.endswith("\n"))
         store = FileStore(folder)
-        assert [info.id for info in store.sessions()] == [notes.id]
-        assert store.load(notes.id).info == store.sessions()[0]  # a killed append is counted when it is opened
+        assert [info.id for info in store.list()] == [notes.id]
+        assert store.load(notes.id).info == store.list()[0]  # a killed append is counted when it is opened
         history = store.read(notes.id, 0, 10_000)
         assert [message["content"] for message in history[2:]] == list(range(2, len(history)))
         assert last + 1 <= len(history) <= last + 2

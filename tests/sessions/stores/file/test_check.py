@@ -122,7 +122,7 @@ def test_every_damage_is_met_at_opening_and_told_in_a_sentence(
 ) -> None:
     file.write_bytes(spoil(file.read_bytes()))
     store = FileStore(folder)
-    assert [info.id for info in store.sessions()] == [notes.id]
+    assert [info.id for info in store.list()] == [notes.id]
     session = Session(store, store.load(notes.id))
     assert [message["content"] for message in session.history] == kept
     assert session.name == "Notes"  # which the index knows, if nobody else
@@ -136,7 +136,7 @@ def test_every_damage_is_met_at_opening_and_told_in_a_sentence(
 def test_without_index_and_head_a_session_is_listed_as_recovered(folder: Path, notes: Session, file: Path) -> None:
     file.write_bytes(file.read_bytes().partition(b"\n")[2])
     (folder / "sessions" / "index.json").unlink()
-    (info,) = FileStore(folder).sessions()
+    (info,) = FileStore(folder).list()
     assert (info.id, info.po_name, info.message_count) == (notes.id, "unknown", 3)
     assert info.name.startswith("Recovered 20")
     assert abs((info.created_at - notes.created_at).total_seconds()) < 2  # which the id tells
@@ -159,7 +159,7 @@ def test_a_file_copied_by_hand_becomes_a_session_of_its_own(folder: Path, notes:
     assert {finding.session_id for finding in found} == {copy.stem}
     assert all(finding.repaired for finding in examine(folder, repair=True))
     assert examine(folder) == []
-    assert {(info.id, info.name) for info in FileStore(folder).sessions()} == {
+    assert {(info.id, info.name) for info in FileStore(folder).list()} == {
         (notes.id, "Notes"),
         (copy.stem, "Notes 2"),
     }
@@ -179,7 +179,7 @@ def test_the_original_of_a_file_copied_by_hand_keeps_its_name_whatever_the_ids(
     assert (named.session_id, named.remedy) == (copy_id, "This one is called 'Notes 3'.")
     assert all(finding.repaired for finding in examine(folder, repair=True))
     assert examine(folder) == []
-    names = {info.id: info.name for info in FileStore(folder).sessions()}
+    names = {info.id: info.name for info in FileStore(folder).list()}
     assert (names[notes.id], names[copy_id]) == ("Notes", "Notes 3")
 
 

@@ -110,11 +110,11 @@ def test_of_a_process_that_is_killed_at_it_none_is_lost_that_it_told_of(tmp_path
         process.kill()
         told = (first + process.stdout.read()).decode().splitlines()
     with closing(FileStore(tmp_path)) as store:
-        infos = {info.id: info for info in store.sessions()}
+        infos = {info.id: info for info in store.list()}
         assert [info.message_count for info in infos.values()] == [1] * len(infos)
         assert len({info.name for info in infos.values()}) == len(infos)
         for session_id, name in (line.split(" ", 1) for line in told):
             assert infos[session_id].name == name
         left = store.check(repair=True)
         assert all(finding.place.endswith(".tmp") for finding in left)
-        assert {info.id for info in store.sessions()} == set(infos)
+        assert {info.id for info in store.list()} == set(infos)

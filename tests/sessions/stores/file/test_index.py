@@ -61,12 +61,12 @@ def test_an_index_that_is_lost_or_garbled_is_rebuilt(
     SessionManager(store, "writer").create("Other", metadata={"a": 1})
     usage = {"prompt_tokens": 7, "completion_tokens": 1}
     session.append({"role": "assistant", "content": "x", "usage": usage})
-    before = sorted(store.sessions(), key=lambda info: info.id)
+    before = sorted(store.list(), key=lambda info: info.id)
     index = folder / "sessions" / "index.json"
     data = spoil(index.read_bytes())
     index.unlink() if data is None else index.write_bytes(data)
     for again in (FileStore(folder), store):
-        assert sorted(again.sessions(), key=lambda info: info.id) == before
+        assert sorted(again.list(), key=lambda info: info.id) == before
     session.append(*said("goes on"))
     assert {entry["name"]: entry["message_count"] for entry in index_of(folder)} == {"Notes": 4, "Other": 0}
 
@@ -130,7 +130,7 @@ def test_what_the_disk_refuses_is_told_in_words_and_reading_goes_on(
     for use in (lambda: store.update(session.id, name="Other"), lambda: store.delete(session.id)):
         with pytest.raises(StoreError, match="index"):
             use()
-    assert store.sessions() == [session.info] == [store.load(session.id).info]
+    assert store.list() == [session.info] == [store.load(session.id).info]
 
 
 def test_what_stands_in_the_place_of_the_index_is_put_aside(folder: Path, session: Session, index: Path) -> None:
@@ -176,7 +176,7 @@ def test_an_older_index_put_in_the_place_of_an_open_one_hides_no_session(
     SessionManager(store, "reader").create("Later")
     (folder / "older").write_bytes(older)
     (folder / "older").rename(index)
-    assert {info.name for info in store.sessions()} == {"Notes", "Later"}
+    assert {info.name for info in store.list()} == {"Notes", "Later"}
 
 
 def test_files_that_come_and_go_while_the_index_cannot_be_written_are_entered_later(
@@ -190,11 +190,11 @@ def test_files_that_come_and_go_while_the_index_cannot_be_written_are_entered_la
     before = set(names_in(folder))
     with no_file_beyond(index.stat().st_size + 10):
         store.restore(other.id)
-        assert {info.name for info in store.sessions()} == before | {"Other"}
+        assert {info.name for info in store.list()} == before | {"Other"}
         assert set(names_in(folder)) == before | {"Other"}
     victim = manager.create("Victim")
     assert store.load(other.id).info.name == "Other"
-    assert set(names_in(folder)) == before | {"Other", "Victim"} == {info.name for info in store.sessions()}
+    assert set(names_in(folder)) == before | {"Other", "Victim"} == {info.name for info in store.list()}
     with no_file_beyond(1000):
         manager.delete(victim.id)
         assert [entry.info.id for entry in store.trash()] == [victim.id]
@@ -238,7 +238,7 @@ def test_ten_thousand_files_are_compared_in_a_moment(folder: Path, session: Sess
         lines.append(msgspec.json.encode(info))
     index.write_bytes(index.read_bytes().replace(b"\n]}", b"\n,%s\n]}" % b"\n,".join(lines)))
     began = time.perf_counter()
-    assert len(FileStore(folder).sessions()) == 10_001  # none of the empty files was opened
+    assert len(FileStore(folder).list()) == 10_001  # none of the empty files was opened
     assert time.perf_counter() - began < 1
 
 

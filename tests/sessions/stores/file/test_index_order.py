@@ -63,12 +63,12 @@ def fill(folder: Path, count: int) -> list[SessionInfo]:
 def check(folder: Path) -> list[SessionInfo]:
     """Every session that has a file is listed once, by everybody, in order, and once it was met as its file says."""
     with closing(FileStore(folder)) as store:
-        for info in store.sessions():
+        for info in store.list():
             store.load(info.id)
-        infos = store.sessions()
+        infos = store.list()
         assert infos == in_order(infos)
         for limit in (0, 1, 10, len(infos) + 1):
-            assert store.sessions(limit=limit) == infos[:limit]
+            assert store.list(limit=limit) == infos[:limit]
     files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
     said = {info.id: (info.name, info.message_count) for info in infos}
     assert said == {key: (file["name"], len(file["history"])) for key, file in files.items()}
@@ -258,7 +258,7 @@ class TestTrust:
         with closing(FileStore(tmp_path)) as store:
             manager = SessionManager(store, "reader")
             for work in (
-                store.sessions,
+                store.list,
                 lambda: manager.create("Made"),
                 lambda: manager.get("Made").append({"role": "user", "content": "x"}),
                 lambda: manager.rename("Made", "Made again " + "x" * 60),
@@ -275,10 +275,10 @@ class TestTrust:
         infos = fill(tmp_path / "from", 3)
         fill(tmp_path / "to", 3)
         with closing(FileStore(tmp_path / "to")) as store:
-            assert len(store.sessions()) == 3
+            assert len(store.list()) == 3
             time.sleep(0.02)  # the folder's time goes by ticks
             shutil.copy(tmp_path / "from" / "sessions" / f"{infos[0].id}.json", tmp_path / "to" / "sessions")
-            assert infos[0] in store.sessions()
+            assert infos[0] in store.list()
         assert infos[0] in check(tmp_path / "to")
 
     def test_after_another_start_of_the_machine_everything_is_compared(self, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ class TestTrust:
         fill(tmp_path / "to", 3)
         folder = tmp_path / "to" / "sessions"
         with closing(FileStore(tmp_path / "to")) as store:
-            kept = store.sessions()[0]
+            kept = store.list()[0]
             time.sleep(0.02)
             shutil.copy(tmp_path / "from" / "sessions" / f"{infos[0].id}.json", folder)
             store.delete(kept.id)
@@ -328,7 +328,7 @@ class TestTrust:
         (tmp_path / "sessions" / f"{new_id()}.json").mkdir()
         for _ in range(2):
             with closing(FileStore(tmp_path)) as store:
-                assert len(store.sessions()) == len(store.sessions()) == 2
+                assert len(store.list()) == len(store.list()) == 2
                 assert len(store.notices()) == 1
 
 
@@ -337,7 +337,7 @@ def folders_read_by_listing(folder: Path) -> int:
         "import sys; from pathlib import Path; from prompt_objects.sessions.stores.file.store import FileStore\n"
         "store, read = FileStore(Path(sys.argv[1])), []\n"
         "sys.addaudithook(lambda event, args: read.append(event) if event == 'os.scandir' else None)\n"
-        "assert store.sessions(limit=2) == store.sessions()[:2]\n"
+        "assert store.list(limit=2) == store.list()[:2]\n"
         "print(len(read))"
     )
     result = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
@@ -353,7 +353,7 @@ class TestKilled:
             for number, when in product(range(9), ("amid", "after")):
                 command = [sys.executable, DYING, str(tmp_path), what, str(number), when]
                 is_dead = subprocess.run(command, check=False).returncode != 0
-                assert check(tmp_path) == store.sessions()
+                assert check(tmp_path) == store.list()
                 if not is_dead:
                     break
             assert not is_dead
@@ -375,7 +375,7 @@ class TestKilled:
                 for worker in workers:
                     worker.kill()
                     worker.communicate()
-                assert check(tmp_path)[:20] == store.sessions(limit=20)
+                assert check(tmp_path)[:20] == store.list(limit=20)
                 json.loads((tmp_path / "sessions" / "index.json").read_bytes())
 
 

@@ -34,7 +34,7 @@ def said_in(folder: Path, name: str) -> list[str]:
 
 def infos_in(folder: Path) -> list[SessionInfo]:
     with closing(FileStore(folder)) as store:
-        return store.sessions()
+        return store.list()
 
 
 def check_json(folder: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_reader_never_takes_another_s_write_for_damage(tmp_path: Path) -> None
     session = SessionManager(store, "reader").get("Notes")
     while worker.poll() is None:
         session.refresh()
-        assert store.sessions()[0].name == "Notes"
+        assert store.list()[0].name == "Notes"
     worker.communicate()
     session.refresh()
     assert session.message_count == 400

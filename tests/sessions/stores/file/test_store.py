@@ -240,7 +240,7 @@ class TestDamage:
         spoil(bad)
         (folder / "sessions" / "index.json").unlink()
         store = FileStore(folder)
-        found = [entry.info for entry in store.trash()] if trashed else store.sessions()
+        found = [entry.info for entry in store.trash()] if trashed else store.list()
         assert [info.name for info in found] == ["Notes"]
         assert SessionManager(store, "reader").create("New").name == "New"
         assert [bad.name in notice for notice in store.notices()] == [True]
@@ -253,7 +253,7 @@ class TestDamage:
         path = folder / "sessions" / f"{new_id()}.json"
         write_document(path, **wrong)
         store = FileStore(folder)
-        assert {info.id for info in store.sessions()} == {notes.id, path.stem}
+        assert {info.id for info in store.list()} == {notes.id, path.stem}
         Session(store, store.load(path.stem)).append(*said("x"))
         assert json.loads(path.read_bytes())["history"] == said("x")
         (key,) = wrong
@@ -283,7 +283,7 @@ class TestDamage:
         assert found.updated_at.year == 9999
         found.append(*said("three"))
         assert found.updated_at.year < 9999
-        assert fresh(folder, session).info == found.info == FileStore(folder).sessions()[0]
+        assert fresh(folder, session).info == found.info == FileStore(folder).list()[0]
         assert fresh(folder, session).tail(1) == said("three")
 
 
@@ -388,7 +388,7 @@ class TestCutting:
         info = store.truncate(session.id, 3).info
         assert (info.message_count, info.prompt_tokens, info.cost) == (3, 7, 0.5)
         assert info.updated_at > session.updated_at
-        assert info == fresh(folder, session).info == FileStore(folder).sessions()[0]
+        assert info == fresh(folder, session).info == FileStore(folder).list()[0]
         assert [message["content"] for message in json.loads(file.read_bytes())["history"]] == ["one", "two ü", "x"]
         session.refresh()
         session.append(*said("three"))
@@ -449,7 +449,7 @@ class TestSize:
 
 def test_looking_into_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "data")
-    assert (store.sessions(), store.trash(), store.holder(new_id())) == ([], [], None)
+    assert (store.list(), store.trash(), store.holder(new_id())) == ([], [], None)
     with pytest.raises(NotFound):
         store.load(new_id())
     assert list(tmp_path.iterdir()) == []

@@ -67,7 +67,7 @@ def ask(store: Store) -> Ask:
             result = connection.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
-    store.sessions()  # which makes the tables
+    store.list()  # which makes the tables
     return asking
 
 
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_is_named_at_once_and_without_the_password() 
     with closing(open_store("postgresql://ann:s3cret@127.0.0.1:1/notes")) as store:
         begun = time.monotonic()
         with pytest.raises(StoreError, match=r"^The database notes on 127\.0\.0\.1 could not be used") as caught:
-            store.sessions()
+            store.list()
     assert time.monotonic() - begun < 5
     assert "s3cret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
@@ -127,10 +127,10 @@ def test_tables_of_a_newer_version_are_refused_and_left_alone(open_again: Opener
 def test_tables_of_another_program_are_refused_and_left_alone(open_again: Opener, ask: Ask) -> None:
     ask("DELETE FROM meta")
     with pytest.raises(StoreError, match="another program"):
-        open_again().sessions()
+        open_again().list()
     ask("DROP TABLE meta")
     with pytest.raises(StoreError, match="another program"):
-        open_again().sessions()
+        open_again().list()
     assert ask("SELECT count(*) FROM sessions") == [(0,)]
 
 
@@ -141,7 +141,7 @@ def test_a_table_that_another_program_calls_as_we_do_is_left_alone(open_again: O
         ask(f"DROP TABLE {ours}")
     ask(f"CREATE TABLE {table} (track text)")
     with pytest.raises(StoreError, match="has tables of another program"):
-        open_again().sessions()
+        open_again().list()
     assert ask(f"SELECT * FROM {table}") == []
 
 
@@ -160,7 +160,7 @@ def test_a_password_with_an_at_sign_is_refused_instead_of_shown_as_a_host(url: s
 def test_the_tables_are_made_once_whoever_comes_first(open_again: Opener) -> None:
     stores = [open_again() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda store: store.sessions(), stores)) == [[]] * 8
+        assert list(pool.map(lambda store: store.list(), stores)) == [[]] * 8
 
 
 @sqlite_only
@@ -184,7 +184,7 @@ def test_sqlite_keeps_a_log_and_waits_for_the_disk(store: Store, ask: Ask) -> No
 def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere.db")
     with closing(open_store(f"sqlite:///{tmp_path / 'link.db'}")) as store, pytest.raises(StoreError, match="link"):
-        store.sessions()
+        store.list()
     assert not (tmp_path / "elsewhere.db").exists()
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("My notes, and no database at all. " * 100)
     with closing(open_store(f"sqlite:///{file}")) as store, pytest.raises(StoreError, match="not a database"):
-        store.sessions()
+        store.list()
     assert file.read_text() == "My notes, and no database at all. " * 100
 
 
@@ -307,8 +307,7 @@ def trashed(store: Store) -> str:
 def everything(store: Store) -> Any:
     """All that a store holds, but for ids and moments."""
     live = [
-        (info.name, info.archived, store.load(info.id).metadata, store.read(info.id, 0, 9))
-        for info in store.sessions()
+        (info.name, info.archived, store.load(info.id).metadata, store.read(info.id, 0, 9)) for info in store.list()
     ]
     return sorted(live, key=str), [(entry.info.name, store.read_trashed(entry.info.id)[1]) for entry in store.trash()]
 
@@ -326,7 +325,7 @@ def test_a_commit_of_which_nothing_is_heard_is_done_once(proxy: CuttingProxy, de
             assert proxy.cuts == 0
             outcomes.append(everything(store))
             assert store.check() == []
-            for each in store.sessions():
+            for each in store.list():
                 store.delete(each.id)
             for entry in store.trash():
                 store.purge(entry.info.id)
@@ -444,7 +443,7 @@ def check(store: Store, acknowledged: dict[str, list[str]]) -> None:
 def test_a_pool_is_no_larger_than_it_may_be(url: str, ask: Ask) -> None:
     with closing(open_store(f"{url}&application_name=pooled", StoreOptions(pool_size=2))) as store:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda _: store.sessions(), range(64)))
+            list(pool.map(lambda _: store.list(), range(64)))
         count = ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pooled'")
         assert 1 <= count[0][0] <= 2
 
@@ -466,7 +465,7 @@ def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: Stor
             os._exit(status)
     write_forty(store, session.id)  # at the same time
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert [len(store.read(info.id, 0, 99)) for info in store.sessions()] == [40, 40]
+    assert [len(store.read(info.id, 0, 99)) for info in store.list()] == [40, 40]
     assert store.holder(session.id)
     lease.release()
 
@@ -591,12 +590,12 @@ def test_messages_of_no_session_become_one(store: Store, ask: Ask) -> None:
         store.create(begun(f"Notes {number}", id=key), {}, said(number))
     assert isinstance(store, SqlStore)
     lose_sessions(store)
-    assert store.sessions() == []
+    assert store.list() == []
     assert {finding.session_id for finding in store.check()} == set(keys)
     store.check(repair=True)
     assert store.check() == []
-    assert {info.id for info in store.sessions()} == set(keys)
-    names = sorted(info.name for info in store.sessions())
+    assert {info.id for info in store.list()} == set(keys)
+    names = sorted(info.name for info in store.list())
     assert names == ["Recovered 2025-08-31 12:00", "Recovered 2025-08-31 12:00 2"]
     assert store.read(keys[1], 0, 9) == said(1)
 
