@@ -1,157 +1,160 @@
-"""Drawing without moving the cursor: a whole conversation on a dumb terminal, and notes beside a shell's output."""
+"""The plain interface, which never moves the cursor: a whole conversation on a dumb terminal."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
-from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
-from prompt_objects.errors import PromptObjectsError
-from prompt_objects.runtime.events import (
-    Event,
-    MessageSaved,
-    Subscription,
-    TextDelta,
-    TurnEnded,
-)
-from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
-from prompt_objects.ui.render import questions
-from prompt_objects.ui.render import text as drawing
-from prompt_objects.ui.render.events import headline
-from prompt_objects.ui.render.progress import WIDTH
+from prompt_objects.runtime.events import Event, MessageSaved, Subscription, TextDelta, TurnEnded
+from prompt_objects.ui.controller import Controller
+from prompt_objects.ui.question import Question
+from prompt_objects.ui.render.events import WIDTH, headline
 from prompt_objects.ui.render.questions import REST_SECONDS
-from prompt_objects.ui.render.recap import recap
-from prompt_objects.ui.render.results import draw
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line, plain
+from prompt_objects.ui.render.text import paragraph
 from prompt_objects.ui.render.transcript import Transcript
-from prompt_objects.ui.watcher import SessionWatcher, keep_up
+from prompt_objects.ui.tasks import BackgroundTasks
+from prompt_objects.ui.watcher import run_maintenance
 
-__all__ = [
-    "run_plain",
-]
+__all__ = ["run_plain"]
 
 HEIGHT = 22
 
 
 async def run_plain(chat: Chat) -> None:
-    """Chat line by line until the person leaves; what comes of a reply is written as it comes."""
-    with chat.environment.bus.subscribe() as news, _Lines() as lines:
-        await _Conversation(chat, news, lines).run()
+    """Chat line by line until the user leaves; replies are written as they stream."""
+    with chat.environment.bus.subscribe() as events, _Lines() as lines:
+        await _PlainInterface(chat, events, lines).run()
 
 
 class _Interrupted(Exception):
-    """Ctrl-C was pressed instead of a line."""
+    """The user pressed Ctrl-C instead of typing a line."""
 
 
 class _Lines:
-    """The lines that are typed, read without holding up the event loop.
+    """Reads the typed lines without blocking the event loop.
 
-    Ctrl-C calls `stop` where there is something to stop; else it interrupts the line.
+    Ctrl-C interrupts reading a line, except during an `interrupting` block.
     """
 
     def __init__(self) -> None:
+        self._stop = self._interrupt_line
         self._loop = asyncio.get_running_loop()
         self._typed = b""
-        self._ended = False
+        self._is_at_end = False
+        self._is_interrupted = False
         self._arrived = asyncio.Event()
-        self._interrupted = False
-        self.stop: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         self._loop.add_reader(sys.stdin.fileno(), self._read)
-        self._loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        self._loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.remove_signal_handler(signal.SIGINT)
         self._loop.remove_reader(sys.stdin.fileno())
 
-    def _interrupt(self) -> None:
-        if self.stop:
-            self.stop()
-        else:
-            self._interrupted = True
-            self._arrived.set()
+    @contextmanager
+    def interrupting(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Call `stop` on Ctrl-C during the block."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = self._interrupt_line
+
+    def _on_interrupt(self) -> None:
+        self._stop()
+
+    def _interrupt_line(self) -> None:
+        self._is_interrupted = True
+        self._arrived.set()
 
     def _read(self) -> None:
-        piece = os.read(sys.stdin.fileno(), 65536)
-        self._typed += piece
-        if not piece:
-            self._ended = True
+        data = os.read(sys.stdin.fileno(), 65536)
+        self._typed += data
+        if not data:
+            self._is_at_end = True
             self._loop.remove_reader(sys.stdin.fileno())
         self._arrived.set()
 
-    async def fresh(self, prompt: str) -> str | None:
-        """Return what is typed from now on; lines that were typed before it was asked for are left for later."""
+    async def next_typed_from_now(self, prompt: str) -> str:
+        """Return the next line typed from now on; lines typed before stay for later."""
         _write(prompt)
         earlier, self._typed = self._typed, b""
         try:
-            return await self.next()
+            return await self.next() or ""
         finally:
             self._typed = earlier + self._typed
 
     async def next(self) -> str | None:
-        """Return the next line, None once there are no more; raises `_Interrupted`."""
-        self._interrupted = False
-        while b"\n" not in self._typed and not self._ended:
+        """Return the next line, None at the end of the input; raises `_Interrupted`."""
+        self._is_interrupted = False
+        while b"\n" not in self._typed and not self._is_at_end:
             self._arrived.clear()
             await self._arrived.wait()
-            if self._interrupted:
+            if self._is_interrupted:
                 raise _Interrupted
         line, _, self._typed = self._typed.partition(b"\n")
-        return line.decode("utf-8", errors="replace") if line or not self._ended else None
+        return line.decode("utf-8", errors="replace") if line or not self._is_at_end else None
 
 
-class _Conversation:
-    """A chat without a screen."""
+class _PlainInterface:
+    """A `View` that only appends text."""
 
-    def __init__(self, chat: Chat, news: Subscription, lines: _Lines) -> None:
+    can_edit = False
+    width = WIDTH
+
+    def __init__(self, chat: Chat, events: Subscription, lines: _Lines) -> None:
         self._chat = chat
-        self._news = news
+        self._events = events
         self._lines = lines
         self._transcript = Transcript(lambda: chat.po.name)
-        self._onlooker = SessionWatcher(chat, self._show_lines, lambda: WIDTH)
-        self._speaking = False
-        self._done = False
+        self._is_streaming = False
+        self._is_closed = False
+        self._defect: BaseException | None = None
+        self._tasks = BackgroundTasks(self._fail)
+        self._controller = Controller(chat, self, self._tasks)
 
     async def run(self) -> None:
-        """Take line after line."""
-        self._recall()
-        self._tell()
-        upkeep = asyncio.create_task(keep_up(self._chat, lambda told: _print(f"\n{told}")))
-        if sys.stdin.isatty():  # where nobody types, nobody is asked
-            self._chat.environment.interaction.handler = self
+        """Read and handle line after line."""
+        await self._controller.show_recap()
+        self._controller.show_notices()
+        for work in (self._follow(), run_maintenance(self._chat, self.note)):
+            self._tasks.spawn(work)
+        if sys.stdin.isatty():  # without a terminal there is no user to ask
+            self._chat.environment.interaction.handler = self._controller
         try:
-            await self._converse()
+            while not self._is_closed:
+                await self._controller.watcher.poll()
+                await self._handle_line()
         finally:
-            upkeep.cancel()
+            await self._tasks.cancel()
 
-    async def _converse(self) -> None:
-        while not self._done:
-            await self._onlooker.look()
-            try:
-                text = await self._ask(drawing.prompt(self._chat.po.name, WIDTH))
-            except _Interrupted:
-                _print("\nCtrl-D leaves.")
-                continue
+    async def _handle_line(self) -> None:
+        try:
+            text = await self._read_message(self._controller.prompt(WIDTH))
+        except _Interrupted:
+            _print("")
+            self._controller.interrupt()
+        else:
             if text is None:
                 _print("")
-                return
-            is_command, meant = commands.parse_input(text)
-            if is_command:
-                await self._carry_out(partial(commands.run, self._chat, meant))
-            elif meant.strip():
-                await self._turn(self._chat.send(meant))
-            self._tell()
+                self._controller.leave()
+            else:
+                self._controller.submit(text)
+        with self._lines.interrupting(self._controller.interrupt):
+            await self._controller.task.wait()
+        if self._defect:
+            raise self._defect
 
-    async def _ask(self, prompt: str) -> str | None:
-        """Read a message, or None at the end; a line that ends in a backslash goes on in the next one."""
+    async def _read_message(self, prompt: str) -> str | None:
+        """Return a message, None at the end of the input; a backslash at the end of a line continues it."""
         parts: list[str] = []
         while True:
             _write(prompt)
@@ -161,115 +164,72 @@ class _Conversation:
             parts.append(line[:-1])
             prompt = "… "
 
-    async def _turn(self, work: Awaitable[object]) -> None:
-        turn = asyncio.ensure_future(work)
-        self._lines.stop = turn.cancel
-        following = asyncio.create_task(self._follow())
-        try:
-            await asyncio.wait([turn])
-        finally:
-            self._lines.stop = None
-            turn.cancel()
-            following.cancel()
-            await asyncio.gather(turn, following, return_exceptions=True)
-            self._catch_up()
-        if not turn.cancelled() and (error := turn.exception()):
-            self._fail(error)
+    def _fail(self, defect: BaseException) -> None:
+        self._defect = defect
 
-    async def _carry_out(self, command: Callable[[], CommandResult]) -> None:
-        try:
-            outcome = await asyncio.to_thread(command)
-        except PromptObjectsError as error:
-            self._fail(error)
-            return
-        self._show_lines(draw(outcome, WIDTH))
-        match outcome:
-            case Confirm():
-                await self._carry_out(partial(commands.confirm, outcome, await self._agreement()))
-            case Switched():
-                self._recall()
-            case Send():
-                await self._turn(self._chat.send(outcome.message, wait=None))
-            case Watch():
-                await self._turn(self._onlooker.watch(outcome.session))
-            case Retry():
-                await self._turn(self._chat.retry() if outcome.anew else self._chat.resume())
-            case Quit():
-                self._done = True
-
-    async def _agreement(self) -> str:
-        try:
-            return await self._ask("[y/N] ") or ""
-        except _Interrupted:
-            _print("")
-            return ""
-
-    async def approve(self, request: ApprovalRequest) -> Decision:  # arguments are not edited here
-        meaning = questions.approval_hint(request, editable=False)
-        await self._begin_asking(questions.approval_lines(request, WIDTH, HEIGHT), meaning)
-        prompt = questions.subject(request, WIDTH // 2) + questions.FREE_PROMPT
-        while True:
-            answer = questions.answer_for(request, await self._lines.fresh(prompt) or "")
-            if answer is not None:
-                return answer
-            _print("One of: y, s, n, never." if request.for_session else "One of: y, n, never.")
-
-    async def ask(self, request: InputRequest) -> str:
-        await self._begin_asking(questions.input_lines(request, WIDTH, HEIGHT), questions.input_hint(request))
-        return await self._lines.fresh(questions.FREE_PROMPT) or ""
-
-    async def _begin_asking(self, lines: list[Line], meaning: str) -> None:
-        """Show a question, and let a line that is just being sent go where it was meant to go."""
-        self._catch_up()
-        if self._speaking:
-            self._speaking = False
-            _print("")
-        self._show_lines(lines)
-        await asyncio.sleep(REST_SECONDS)
-        self._show_lines(drawing.paragraph(meaning, WIDTH))
-
-    def _fail(self, error: BaseException) -> None:
-        if not isinstance(error, PromptObjectsError):
-            raise error
-        self._show_lines(drawing.error(str(error), error.hint, WIDTH))
-
-    def _tell(self) -> None:
-        for notice in self._chat.notices():
-            self._show_lines(drawing.paragraph(notice, WIDTH))
-
-    def _recall(self) -> None:
-        self._show_lines(recap(self._chat.po.name, self._chat.session, WIDTH))
-
-    async def _follow(self) -> None:
-        async for event in self._news:
-            self._show(event)
-
-    def _catch_up(self) -> None:
-        for event in self._news.drain():
-            self._show(event)
-
-    def _show(self, event: Event) -> None:
-        """Write the answer as it comes, and all else in whole blocks."""
-        self._chat.handle(event)
-        if event.depth == 0 and isinstance(event, TextDelta):
-            if not self._speaking and event.po_name != self._chat.po.name:
-                self._show_lines([[("class:speaker", event.po_name)]])
-            _write(event.text)
-            self._speaking = True
-            return
-        is_end = isinstance(event, (MessageSaved, TurnEnded)) and event.depth == 0
-        if self._speaking and (is_end or self._chat.news):
-            self._speaking = False
-            _print("")
-        if self._chat.news:
-            self._show_lines(headline(event, WIDTH))
-        if event.depth == 0 and isinstance(event, MessageSaved):
-            return
-        self._show_lines(self._transcript.take(event, WIDTH))
-
-    def _show_lines(self, lines: list[Line]) -> None:
+    def show(self, lines: Sequence[Line]) -> None:
+        self._end_streaming()
         if lines:
             _print(plain(lines))
+
+    def note(self, text: str) -> None:
+        self.show(paragraph(text, WIDTH))
+
+    def hint(self, text: str) -> None:
+        if text:
+            self.note(text)
+
+    def echo(self, text: str, prompt: str = "", *, once_saved: bool = False) -> None:
+        """Do nothing: the terminal has echoed the line."""
+
+    def catch_up(self) -> None:
+        for event in self._events.drain():
+            self._show_event(event)
+
+    def draft(self) -> str:
+        return ""
+
+    def set_draft(self, text: str, *, remember: bool = False) -> None:
+        """Do nothing: the terminal has the input."""
+
+    async def pose(self, question: Question) -> None:
+        shown, hint = question.lines(WIDTH, HEIGHT)
+        self.show(shown)
+        await asyncio.sleep(REST_SECONDS)  # a line that is being sent now is a message
+        self.show(hint)
+        question.is_open = True
+        while not question.answer.done():
+            problem = question.take(await self._lines.next_typed_from_now(question.prompt(WIDTH)))
+            self.hint(problem)
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    async def _follow(self) -> None:
+        async for event in self._events:
+            self._show_event(event)
+
+    def _show_event(self, event: Event) -> None:
+        """Write a reply as it streams, and everything else in whole blocks."""
+        self._chat.handle(event)
+        if event.depth == 0 and isinstance(event, TextDelta):
+            if not self._is_streaming and event.po_name != self._chat.po.name:
+                self.show([[("class:speaker", event.po_name)]])
+            _write(event.text)
+            self._is_streaming = True
+            return
+        if self._chat.news:
+            self.show(headline(event, WIDTH))
+        is_end = event.depth == 0 and isinstance(event, (MessageSaved, TurnEnded))
+        if is_end:
+            self._end_streaming()
+        if not (is_end and isinstance(event, MessageSaved)):
+            self.show(self._transcript.take(event, WIDTH))
+
+    def _end_streaming(self) -> None:
+        if self._is_streaming:
+            self._is_streaming = False
+            _print("")
 
 
 def _print(text: str) -> None:

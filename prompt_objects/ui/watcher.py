@@ -1,4 +1,4 @@
-"""What goes on beside a conversation: changes by other processes, backups and pruning."""
+"""Background work of a conversation: watching for changes by other processes, backups and pruning."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,87 +9,85 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.errors import NotFound, PromptObjectsError
 from prompt_objects.message import Message
 from prompt_objects.sessions.session import Session, follow
-from prompt_objects.ui.render import text as drawing
-from prompt_objects.ui.render.messages import arrived, drawn
-from prompt_objects.ui.render.recap import recap
+from prompt_objects.ui.render import text as render_text
+from prompt_objects.ui.render.messages import draw_external, draw_messages, recap
 from prompt_objects.ui.render.style import Line
 from prompt_objects.utils.concurrency import beside, fail_fast
 
-__all__ = [
-    "SessionWatcher",
-    "keep_up",
-]
+__all__ = ["SessionWatcher", "run_maintenance"]
 
-_Looking: TypeAlias = tuple[Session, asyncio.Future[list[Message]]]
-PATIENCE_SECONDS = 2.0
-"""After which a look that has not come back counts as a failed one; it is not given up, and no other is begun."""
+_Poll: TypeAlias = tuple[Session, asyncio.Future[list[Message]]]
+POLL_TIMEOUT = 2.0
+"""Seconds after which a poll without an answer counts as failed. It still runs, and no other one is started."""
 DELETED = "in the trash"
 
 
 class SessionWatcher:
-    """Has `show` draw what others do, at the present `width`; `trouble` is why that cannot be seen, if it cannot."""
+    """Shows what other processes do in a session; `problem` is the reason why that cannot be seen, if any."""
 
     def __init__(self, chat: Chat, show: Callable[[list[Line]], None], width: Callable[[], int]) -> None:
         self.problem = ""
         self._chat = chat
         self._show = show
         self._width = width
-        self._looking: _Looking | None = None
+        self._running: _Poll | None = None
 
-    async def look(self) -> None:
-        """Show what others added to the current session since the last look, or that one of them deleted it.
+    async def poll(self) -> None:
+        """Show what others added to the current session since the last poll, or that one of them deleted it.
 
-        A store that does not answer holds up nobody: neither who looks, nor who leaves.
+        A store that does not answer blocks neither the caller nor the end of the program.
         """
-        session, looking = self._looking = self._looking or (self._chat.session, beside(self._glance))
-        await asyncio.wait([looking], timeout=PATIENCE_SECONDS)
-        if not looking.done():
-            self.problem = self._out_of_reach()
+        session, poll = self._running = self._running or (self._chat.session, beside(self._poll))
+        await asyncio.wait([poll], timeout=POLL_TIMEOUT)
+        if not poll.done():
+            self.problem = self._unreachable()
             return
-        self._looking, before, self.problem = None, self.problem, ""
+        self._running, before, self.problem = None, self.problem, ""
         try:
-            came = looking.result()
+            messages = poll.result()
         except NotFound:
-            self._miss(session, is_known=before == DELETED)
-        except PromptObjectsError:  # whoever sends something is told more
-            self.problem = self._out_of_reach()
+            self._report_deleted(session, is_known=before == DELETED)
+        except PromptObjectsError:  # sending a message shows the details
+            self.problem = self._unreachable()
         else:
-            if came and session is self._chat.session:
-                self._show([[], *arrived(session.po_name, came, self._width())])
+            if messages and session is self._chat.session:
+                self._show([[], *draw_external(session.po_name, messages, self._width())])
 
-    def _glance(self) -> list[Message]:
+    def _poll(self) -> list[Message]:
         with fail_fast():
             return self._chat.poll()
 
-    def _miss(self, session: Session, *, is_known: bool) -> None:
-        """Say, once, that a session is not there any more, unless the person has left it."""
+    def _report_deleted(self, session: Session, *, is_known: bool) -> None:
         if session is not self._chat.session:
             return
         self.problem = DELETED
         if not is_known:
-            told = f"{session.name} was deleted meanwhile; /session restore {session.name} brings it back."
-            self._show([[], *drawing.paragraph(told, self._width(), "class:notice", "! ")])
+            text = f"{session.name} was deleted by another process; /session restore {session.name} brings it back."
+            self._show([[], *render_text.paragraph(text, self._width(), "class:notice", "! ")])
 
-    def _out_of_reach(self) -> str:
+    def _unreachable(self) -> str:
         is_database = "sql" in self._chat.environment.store_url.partition(":")[0]
         return "the database cannot be reached" if is_database else "the sessions cannot be read"
 
     async def watch(self, session: Session) -> None:
-        """Show a session's messages as they come, until nobody is at it; raises what `Session.refresh` raises."""
+        """Show the messages of a session as they come, until no other process uses it.
+
+        Raises the errors of `Session.refresh`.
+        """
         if session is not self._chat.session:
             self._show(await asyncio.to_thread(recap, session.po_name, session, self._width()))
-        async with aclosing(follow(session)) as coming:
-            async for messages in coming:
-                self._show(drawn(session.po_name, messages, self._width()))
-        self._show([[], *drawing.paragraph(f"{session.name} is free.", self._width(), "class:notice")])
+        async with aclosing(follow(session)) as updates:
+            async for messages in updates:
+                self._show(draw_messages(session.po_name, messages, self._width()))
+        self._show([[], *render_text.paragraph(f"{session.name} is free.", self._width(), "class:notice")])
 
 
-EVERY_SECONDS = 3600.0
+MAINTENANCE_SECONDS = 3600.0
 
 
-async def keep_up(chat: Chat, tell: Callable[[str], None]) -> None:
-    """Back up and prune for as long as this is not cancelled, and tell what did not succeed."""
+async def run_maintenance(chat: Chat, report: Callable[[str], None]) -> None:
+    """Back up and prune every hour until cancelled; `report` gets the error messages."""
     while True:
-        for told in await beside(chat.keep_up):
-            tell(told)
-        await asyncio.sleep(EVERY_SECONDS)
+        for problem in await beside(chat.keep_up):
+            report(problem)
+        await asyncio.sleep(MAINTENANCE_SECONDS)

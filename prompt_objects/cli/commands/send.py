@@ -16,7 +16,7 @@ from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import Event, TextDelta
 from prompt_objects.sessions.session import Session
 from prompt_objects.turns.turn import Reply
-from prompt_objects.ui.render.progress import ProgressLines
+from prompt_objects.ui.render.events import ProgressLines
 from prompt_objects.ui.render.sanitize import clean
 
 __all__ = [

@@ -9,10 +9,10 @@ from prompt_objects.cli.json_output import session_fields
 from prompt_objects.cli.streams import print_out, put_as_json
 from prompt_objects.cli.targets import find_session, open_environment
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TracedStep, TurnSpan
-from prompt_objects.ui.render.progress import WIDTH
+from prompt_objects.ui.render.events import WIDTH
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import plain
-from prompt_objects.ui.render.trace import traced
+from prompt_objects.ui.render.trace import draw_trace
 from prompt_objects.utils.time import timestamp
 
 __all__ = [
@@ -30,7 +30,7 @@ def run(options: Namespace) -> None:
         put_as_json(trace_fields(trace))
     else:
         columns, _ = shutil.get_terminal_size((WIDTH + 1, 0))
-        print_out(clean(plain(traced(trace, columns - 1))))
+        print_out(clean(plain(draw_trace(trace, columns - 1))))
 
 
 def trace_fields(trace: Trace) -> dict[str, object]:

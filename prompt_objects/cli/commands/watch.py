@@ -9,8 +9,8 @@ from prompt_objects.cli.json_output import change_fields
 from prompt_objects.cli.streams import flush, print_err, print_out, put_json
 from prompt_objects.cli.targets import find_session, open_environment
 from prompt_objects.sessions.session import SessionChange, poll_forever
-from prompt_objects.ui.render.messages import drawn
-from prompt_objects.ui.render.progress import WIDTH
+from prompt_objects.ui.render.events import WIDTH
+from prompt_objects.ui.render.messages import draw_messages
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import plain
 
@@ -40,7 +40,7 @@ def _shower(po_name: str) -> Callable[[SessionChange], None]:
         if change.holder and change.is_new_holder:
             print_err(f"In use by {change.holder}.")
         if change.messages:
-            print_out(clean(plain(drawn(po_name, change.messages, WIDTH))))
+            print_out(clean(plain(draw_messages(po_name, change.messages, WIDTH))))
         if not change.holder and change.is_new_holder:
             flush()
             print_err("Free.")

@@ -1,28 +1,27 @@
-"""prompt_toolkit's application as the line interface needs it: its patience, its resizing, its silence."""
+"""prompt_toolkit's application for the line interface, and printing above it."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 
 from prompt_toolkit.application import Application, get_app_session
 from prompt_toolkit.data_structures import Point
 from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.output import Output
+from prompt_toolkit.renderer import print_formatted_text
 
-from prompt_objects.ui.render.style import STYLE
+from prompt_objects.ui.controller import REDRAW_SECONDS
+from prompt_objects.ui.render.style import STYLE, Line
 
-__all__ = [
-    "REDRAW_SECONDS",
-    "LineApplication",
-    "reflows",
-    "rows_above",
-]
+__all__ = ["LineApplication", "Printer", "reflows", "rows_above"]
 
-REDRAW_SECONDS = 1 / 30
 ESCAPE_SECONDS = 0.05
-"""How long a key that begins with Escape, such as an arrow, may take to arrive."""
+"""How long the rest of a key that begins with Escape, such as an arrow, may take to arrive."""
 PREFIX_SECONDS = 1.0
 _MODES = {"emacs": EditingMode.EMACS, "vi": EditingMode.VI}
 _REFLOWING = (
@@ -32,7 +31,7 @@ _REFLOWING = (
 
 
 class LineApplication(Application[None]):
-    """Draws the lower end of the screen, and reads the keys; `layout` and `key_bindings` are to be set."""
+    """Draws the lower end of the screen and reads the keys; set `layout` and `key_bindings` before running it."""
 
     def __init__(self, *, editing_mode: Literal["emacs", "vi"]) -> None:
         super().__init__(
@@ -42,21 +41,21 @@ class LineApplication(Application[None]):
             min_redraw_interval=REDRAW_SECONDS,
             erase_when_done=True,
             reverse_vi_search_direction=True,
-            output=_silent_output(),
+            output=_output_without_queries(),
         )
         self.ttimeoutlen = ESCAPE_SECONDS
-        self.key_processor.after_key_press += lambda _: self._set_patience()
+        self.key_processor.after_key_press += lambda _: self._set_timeout()
 
-    def _set_patience(self) -> None:
-        """Wait for a second key only briefly where the first is Escape, which may be meant by itself."""
+    def _set_timeout(self) -> None:
+        """Wait for a second key only briefly if the first is Escape, which has a meaning of its own."""
         waiting = self.key_processor.key_buffer
         escape = bool(waiting) and waiting[0].key == Keys.Escape
         self.timeoutlen = ESCAPE_SECONDS if escape else PREFIX_SECONDS
 
-    def give_way(self) -> None:
-        """Erase what is drawn, also where the terminal has folded it into more rows meanwhile.
+    def erase(self) -> None:
+        """Erase the drawing, also if the terminal has wrapped it into more rows since.
 
-        What is drawn next is asked for anew: at the count of the last drawing, prompt_toolkit would use that again.
+        prompt_toolkit reuses text drawn with the same render counter, so the counter goes on.
         """
         self.render_counter += 1
         drawn = self.renderer.last_rendered_screen
@@ -70,35 +69,92 @@ class LineApplication(Application[None]):
         self.renderer.erase(leave_alternate_screen=False)
 
     def _blank(self, above: int, height: int) -> None:
-        """Blank the rows one by one: tmux keeps in its history what is erased at once from the top of the screen."""
+        """Blank row by row: tmux moves text into its history if it is erased all together from the top row."""
         self.output.write_raw("\x1b7\r")
         self.output.cursor_up(above)
         self.output.write_raw("\x1b[2K\x1b[B" * height + "\x1b8")
 
     def _on_resize(self) -> None:
-        self.give_way()
+        self.erase()
         super()._on_resize()
 
 
 def reflows(environ: Mapping[str, str]) -> bool:
-    """Whether this is a terminal that is known to fold its lines anew when it becomes narrower.
+    """Return whether the terminal is known to wrap its lines again when it becomes narrower.
 
-    No terminal says so itself. One that is not known is taken for one that cuts its lines off, as xterm does: a
-    copy of some lines may stay then, where the opposite mistake would erase lines.
+    Terminals do not tell. An unknown one is assumed to cut lines off, as xterm does: if that is wrong, some lines are
+    left twice, while the opposite mistake would erase lines.
     """
     return "STY" not in environ and any(environ.get(name) for name in _REFLOWING)
 
 
 def rows_above(drawn: Screen, cursor: Point, columns: int) -> int:
-    """Return how many rows are above the cursor once all is folded to so many columns."""
+    """Return how many rows are above the cursor after wrapping the drawing to a number of columns."""
     rows = (drawn.data_buffer[number] for number in range(cursor.y))
     lasts = [max((column for column, cell in row.items() if cell.char.strip()), default=0) for row in rows]
     return cursor.y + sum(last // columns for last in (*lasts, cursor.x))
 
 
-def _silent_output() -> Output:
-    """Return the terminal, not to be asked where its cursor is: each answer would cost a round trip."""
+def _output_without_queries() -> Output:
+    """Return the terminal without asking it for cursor positions: each answer costs a round trip."""
     output = get_app_session().output
     if hasattr(output, "enable_cpr"):
         output.enable_cpr = False
     return output
+
+
+MAX_LINES = 1000
+"""Lines printed before the keys are read again: a terminal may take long over many."""
+_BEGIN_UPDATE, _END_UPDATE = "\x1b[?2026h", "\x1b[?2026l"
+
+
+class Printer:
+    """Prints lines above the application; they belong to the terminal from then on."""
+
+    def __init__(self, app: LineApplication) -> None:
+        self._app = app
+        self._waiting: list[Line] = []
+        self._is_paused = False
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        return self._app.output.get_size().columns
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Add lines to those that wait for `flush`."""
+        self._waiting += lines
+
+    def flush(self) -> None:
+        """Print the waiting lines, unless printing is paused; of very many, the rest follows soon."""
+        if self._is_paused or not self._waiting or not self._app.is_running:
+            return
+        lines, self._waiting = self._waiting[:MAX_LINES], self._waiting[MAX_LINES:]
+        if self._waiting:
+            asyncio.get_running_loop().call_later(0, self.flush)
+        self._print(lines)
+
+    def finish(self) -> None:
+        """Print all waiting lines."""
+        while self._waiting and self._app.is_running and not self._is_paused:
+            self.flush()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Print nothing during the block, so that another program can use the terminal."""
+        self._is_paused = True
+        try:
+            yield
+        finally:
+            self._is_paused = False
+            self.flush()
+
+    def _print(self, lines: list[Line]) -> None:
+        with_breaks = [piece for line in lines for piece in (*line, ("", "\n"))]
+        renderer, output = self._app.renderer, self._app.output
+        output.write_raw(_BEGIN_UPDATE)
+        self._app.erase()
+        print_formatted_text(output, FormattedText(with_breaks), renderer.style, color_depth=self._app.color_depth)
+        renderer.render(self._app, self._app.layout)
+        output.write_raw(_END_UPDATE)
+        output.flush()

@@ -1,4 +1,4 @@
-"""What the keys do, beyond what prompt_toolkit's Emacs and vi modes do by themselves."""
+"""Key bindings in addition to those of prompt_toolkit's Emacs and vi modes."""
 
 from collections.abc import Callable
 
@@ -8,36 +8,32 @@ from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_f
 from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.utils import suspend_to_background_supported
 
-from prompt_objects.ui.line.actions import Actions
-from prompt_objects.ui.line.dialogs import QuestionDialog
+from prompt_objects.ui.controller import Controller
 
-__all__ = [
-    "make_bindings",
-]
+__all__ = ["make_bindings"]
 
 _TYPING = has_focus(DEFAULT_BUFFER)
 _EMPTY = Condition(lambda: not get_app().current_buffer.text)
 
 
-def make_bindings(actions: Actions, asking: QuestionDialog, edit: Callable[[], None]) -> KeyBindingsBase:
-    """Bind the keys to what they do; `edit` opens the line in the person's editor."""
-    return merge_key_bindings([_line_bindings(actions, edit), _action_bindings(actions, asking)])
+def make_bindings(controller: Controller, edit: Callable[[], None]) -> KeyBindingsBase:
+    """Make the key bindings; `edit` opens the input in the user's editor."""
+    return merge_key_bindings([_input_bindings(controller, edit), _controller_bindings(controller)])
 
 
-def _line_bindings(actions: Actions, edit: Callable[[], None]) -> KeyBindings:
-    """Bind the keys that work on the line."""
+def _input_bindings(controller: Controller, edit: Callable[[], None]) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add("enter", filter=_TYPING)
     def _enter(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.complete_state and buffer.complete_state.current_completion:
-            buffer.complete_state = None  # it stands in the line already; Enter again sends
+            buffer.complete_state = None  # it is in the input already; Enter again sends
         elif buffer.document.text_before_cursor.endswith("\\"):
             buffer.delete_before_cursor()
             buffer.insert_text("\n")
         else:
-            actions.enter()
+            controller.submit(buffer.text)
 
     @bindings.add("escape", "enter", filter=_TYPING)
     @bindings.add("c-j", filter=_TYPING)
@@ -64,22 +60,22 @@ def _line_bindings(actions: Actions, edit: Callable[[], None]) -> KeyBindings:
     return bindings
 
 
-def _action_bindings(actions: Actions, asking: QuestionDialog) -> KeyBindings:
-    """Bind the keys that work on the conversation and the program."""
+def _controller_bindings(controller: Controller) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add("c-c", filter=_TYPING)
     @bindings.add("<sigint>")
     def _interrupt(_event: KeyPressEvent) -> None:
-        actions.interrupt()
+        controller.interrupt()
 
     @bindings.add("c-d", filter=_TYPING & _EMPTY)
     def _leave(_event: KeyPressEvent) -> None:
-        actions.leave()
+        controller.leave()
 
-    @bindings.add("escape", filter=_TYPING & emacs_mode & Condition(lambda: asking.is_open))
+    @bindings.add("escape", filter=_TYPING & emacs_mode & Condition(lambda: controller.open_question is not None))
     def _dismiss(_event: KeyPressEvent) -> None:
-        asking.dismiss()
+        if question := controller.open_question:
+            question.dismiss()
 
     @bindings.add("c-z", filter=Condition(suspend_to_background_supported))
     def _suspend(event: KeyPressEvent) -> None:

@@ -1,4 +1,4 @@
-"""How the lower end of the screen is put together: what is live, the input, the menu or the toolbar."""
+"""The layout of the lower end of the screen: live text, the input, the menu or the status bar."""
 
 from collections.abc import Callable
 
@@ -30,24 +30,36 @@ from prompt_toolkit.widgets import SearchToolbar
 from prompt_objects.ui.render.sanitize import visible
 from prompt_objects.ui.render.style import Line
 
-__all__ = [
-    "entry_height",
-    "make_layout",
-    "room_to_ask",
-    "screen_size",
-]
+__all__ = ["live_height", "make_layout", "question_height", "screen_size"]
 
 MENU_LINES = 8
+LIVE_SHARE = 2
+LIVE_SHARE_WHILE_ASKING = 4
+"""The live text takes at most a half of the screen, and a fourth while a question is to be read."""
+_OTHER_ROWS = 3
+"""A blank line above the input, the status bar below, the row that scrolls in."""
 
 
 def screen_size() -> tuple[int, int]:
-    """Return columns and rows."""
+    """Return the columns and rows of the terminal."""
     size = get_app().output.get_size()
     return size.columns, size.rows
 
 
-def entry_height(text: str, prompt: str) -> int:
-    """Return the rows that the input takes: half the screen at most."""
+def live_height(text: str, prompt: str, *, is_asking: bool) -> int:
+    """Return the rows for the live text above an input with that text; rows pushed out of the screen would stay."""
+    _, rows = screen_size()
+    share = LIVE_SHARE_WHILE_ASKING if is_asking else LIVE_SHARE
+    return min(rows - _input_height(text, prompt) - _OTHER_ROWS, rows // share)
+
+
+def question_height(rows: int) -> int:
+    """Return the rows for a question, so that it is on the screen as a whole, together with the live text."""
+    return rows - rows // LIVE_SHARE_WHILE_ASKING - _OTHER_ROWS
+
+
+def _input_height(text: str, prompt: str) -> int:
+    """Return the rows of the input: half the screen at most."""
     columns, rows = screen_size()
     most, width = max(rows // 2, 1), max(columns - get_cwidth(prompt), 2)
     height = 0
@@ -61,14 +73,14 @@ def make_layout(
     *,
     prompt: Callable[[], str],
     live: Callable[[], list[Line]],
-    toolbar: Callable[[], Line],
+    status_bar: Callable[[], Line],
 ) -> Layout:
-    """Build the layout; `prompt`, `live` and `toolbar` are asked at each drawing.
+    """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing.
 
-    The menu takes the place of the toolbar while there is something to choose from.
+    The completion menu takes the place of the status bar.
     """
     search = SearchToolbar(ignore_case=True)
-    entry = Window(
+    input_window = Window(
         BufferControl(
             buffer,
             search_buffer_control=search.control,
@@ -76,7 +88,7 @@ def make_layout(
             include_default_input_processors=False,
             preview_search=True,
         ),
-        height=lambda: Dimension(min=1, max=entry_height(buffer.text, prompt())),
+        height=lambda: Dimension(min=1, max=_input_height(buffer.text, prompt())),
         get_line_prefix=lambda line, wrap: _prefix(prompt(), line, wrap),
         wrap_lines=True,
         dont_extend_height=True,
@@ -85,21 +97,21 @@ def make_layout(
         HSplit(
             [
                 _text_window(lambda: _joined(live())),
-                entry,
+                input_window,
                 search,
                 CompletionsMenu(max_height=MENU_LINES, scroll_offset=1),
                 ConditionalContainer(
-                    _text_window(lambda: _joined([toolbar()]), "class:toolbar"), ~has_completions & ~is_searching
+                    _text_window(lambda: _joined([status_bar()]), "class:toolbar"), ~has_completions & ~is_searching
                 ),
             ],
             align=VerticalAlign.TOP,
         ),
-        focused_element=entry,
+        focused_element=input_window,
     )
 
 
 class _Visible(Processor):
-    """Shows what would be hidden, or would rearrange the line; the text itself stays as it was typed."""
+    """Makes hidden and reordering characters visible; the text itself is unchanged."""
 
     def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
         return Transformation([(style, visible(text)) for style, text, *_ in transformation_input.fragments])
@@ -117,14 +129,3 @@ def _prefix(prompt: str, line: int, wrap: int) -> FormattedText:
 
 def _joined(lines: list[Line]) -> FormattedText:
     return FormattedText([piece for line in lines for piece in (*line, ("", "\n"))][:-1])
-
-
-LIVE_WHILE_ASKING = 4
-"""What part of the screen what is live may take while a question is to be read: a fourth."""
-_AROUND = 3
-"""A blank line above the input, the toolbar below, the row that is scrolled in."""
-
-
-def room_to_ask(rows: int) -> int:
-    """Return the rows that a question may take so that all of it is on the screen together with what is live."""
-    return rows - rows // LIVE_WHILE_ASKING - _AROUND

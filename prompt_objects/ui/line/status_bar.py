@@ -12,47 +12,43 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "StatusBar",
-    "fitted",
-    "status_items",
-]
+__all__ = ["StatusBar", "fit_items", "status_items"]
 
 _SEPARATOR = " · "
 _KILO = 1000
 
 
-def status_items(chat: Chat, trouble: str = "") -> tuple[str, ...]:
-    """Return object, session, what is wrong with it, who else is at it, and so on: the most telling first."""
+def status_items(chat: Chat, problem: str = "") -> tuple[str, ...]:
+    """Return the facts about a conversation, the most important first."""
     info = chat.session.info
-    tokens = info.prompt_tokens + info.completion_tokens
-    other = f"in use by {chat.holder.user}" if chat.holder else ""
-    spent = _spent(chat.spent) if chat.spent else ()
+    holder = f"in use by {chat.holder.user}" if chat.holder else ""
+    spending = _spending(chat.spent) if chat.spent else ()
     messages = pluralize(info.message_count, "message")
-    parts = (chat.po.name, info.name, trouble, other, messages, chat.model, _tokens(tokens), *spent)
-    return tuple(clean_line(part) for part in parts if part)
+    tokens = _tokens(info.prompt_tokens + info.completion_tokens)
+    items = (chat.po.name, info.name, problem, holder, messages, chat.model, tokens, *spending)
+    return tuple(clean_line(item) for item in items if item)
 
 
-def fitted(parts: tuple[str, ...], width: int) -> str:
-    """Put the parts on one line of `width` cells, leaving out the last ones where there is no room."""
-    while len(parts) > 1 and get_cwidth(_SEPARATOR.join(parts)) > width:
-        parts = parts[:-1]
-    return fit(_SEPARATOR.join(parts), width)
+def fit_items(items: tuple[str, ...], width: int) -> str:
+    """Join the items on one line of `width` cells, without the last ones if there is no room for them."""
+    while len(items) > 1 and get_cwidth(_SEPARATOR.join(items)) > width:
+        items = items[:-1]
+    return fit(_SEPARATOR.join(items), width)
 
 
-def _spent(spent: BudgetUpdated) -> tuple[str, ...]:
-    """Say what a message has taken of what it may; of what is not limited, only the cost is told."""
+def _spending(spent: BudgetUpdated) -> tuple[str, ...]:
+    """Return what the last message has used of each limit; without a limit, only requests and cost."""
     amount, limits = spent.amount, spent.limits
-    parts = [f"{amount.requests}/{limits.requests} requests"]
+    items = [f"{amount.requests}/{limits.requests} requests"]
     if limits.tokens is not None:
-        parts.append(f"{_short(amount.tokens)}/{_short(limits.tokens)} tokens")
+        items.append(f"{_short(amount.tokens)}/{_short(limits.tokens)} tokens")
     if limits.cost is not None:
-        parts.append(f"${amount.cost:.2f}/${limits.cost:.2f}")
+        items.append(f"${amount.cost:.2f}/${limits.cost:.2f}")
     elif amount.cost:
-        parts.append(f"${amount.cost:.2f}")
+        items.append(f"${amount.cost:.2f}")
     if limits.seconds is not None:
-        parts.append(f"{spent.seconds:.0f}/{limits.seconds:g} s")
-    return tuple(parts)
+        items.append(f"{spent.seconds:.0f}/{limits.seconds:g} s")
+    return tuple(items)
 
 
 def _short(number: int) -> str:
@@ -66,30 +62,30 @@ def _tokens(number: int) -> str:
 
 
 class StatusBar:
-    """The facts of a conversation as they were last looked at, and the hint that stands in their place, if any."""
+    """The facts about the conversation as of the last `refresh`, or a hint in their place."""
 
     def __init__(self, chat: Chat, redraw: Callable[[], None]) -> None:
         self._chat = chat
         self._redraw = redraw
         self._hint = ""
-        self._trouble = ""
-        self._facts = status_items(chat)
+        self._problem = ""
+        self._items = status_items(chat)
 
     def line(self) -> Line:
-        """Draw it."""
+        """Draw the status bar."""
         columns, _ = screen_size()
         if self._hint:
             return [("class:toolbar.hint", fit(self._hint, columns))]
-        return [("", fitted(self._facts, columns))]
+        return [("", fit_items(self._items, columns))]
 
-    def say(self, hint: str) -> None:
-        """Give a hint, until there is another one; an empty one makes room for the facts."""
+    def set_hint(self, hint: str) -> None:
+        """Show a hint until the next one; an empty hint shows the facts again."""
         self._hint = hint
         self._redraw()
 
-    def refresh(self, trouble: str | None = None) -> None:
-        """Say what is so now; `trouble` is what is wrong with the session, None where that is as it was."""
-        self._trouble = self._trouble if trouble is None else trouble
-        before, self._facts = self._facts, status_items(self._chat, self._trouble)
-        if self._facts != before:
+    def refresh(self, problem: str | None = None) -> None:
+        """Update the facts; `problem` is what is wrong with the session, None if that has not changed."""
+        self._problem = self._problem if problem is None else problem
+        before, self._items = self._items, status_items(self._chat, self._problem)
+        if self._items != before:
             self._redraw()

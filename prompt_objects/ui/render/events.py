@@ -1,4 +1,7 @@
-"""What happens, told in one line an event."""
+"""Events as single lines, for output without a screen and for `/bus`."""
+
+from contextlib import suppress
+from typing import TextIO
 
 from prompt_objects.message import text_of
 from prompt_objects.runtime.events import (
@@ -13,43 +16,79 @@ from prompt_objects.runtime.events import (
     TurnEnded,
     TurnStarted,
 )
-from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.render.text import call_line, fit, format_duration, result_line
 from prompt_objects.utils.text import arrow_path, pluralize
 
-__all__ = [
-    "headline",
-]
+__all__ = ["WIDTH", "ProgressLines", "external_heading", "headline"]
+
+WIDTH = 79
+"""Columns of output without a screen."""
 
 
 def headline(event: Event, width: int) -> list[Line]:
-    """Tell when it happened, to whom, by whom these were asked, and what; of text that streams, nothing."""
+    """Draw an event as one line with its time and its path; nothing for streamed text."""
     if isinstance(event, TextDelta):
         return []
-    line = f"{event.at.astimezone():%H:%M:%S} {arrow_path(event.path)}: {_what(event)}"
-    return [[("class:hint", drawing.fit(line, width))]]
+    line = f"{event.at.astimezone():%H:%M:%S} {arrow_path(event.path)}: {_describe(event)}"
+    return [[("class:hint", fit(line, width))]]
 
 
-def _what(event: Event) -> str:
+def external_heading(count: int) -> str:
+    """Return the heading of messages that another process added to the session."""
+    return f"{pluralize(count, 'new message')} from another window"
+
+
+def _describe(event: Event) -> str:
     match event:
         case TurnStarted():
-            what = f"begins, in {event.session_id}"
+            text = f"started in {event.session_id}"
         case MessageSaved():
-            what = f"saved: {event.message.get('role')}: {text_of(event.message)}"
+            text = f"saved: {event.message.get('role')}: {text_of(event.message)}"
         case ExternalMessages():
-            what = f"from elsewhere: {pluralize(len(event.messages), 'message')}"
+            text = external_heading(len(event.messages))
         case ToolCallStarted():
-            what = f"calls {event.name} {event.arguments}"
+            text = f"calls {event.name} {event.arguments}"
         case ToolCallEnded():
-            how = "failed" if event.failed else "ended"
-            what = f"{event.name} {how} in {drawing.duration(event.seconds)}: {event.result}"
+            verb = "failed" if event.failed else "ended"
+            text = f"{event.name} {verb} in {format_duration(event.seconds)}: {event.result}"
         case Notice():
-            what = f"! {event.text}"
+            text = f"! {event.text}"
         case BudgetUpdated():
-            requests, tokens = event.amount.requests, event.amount.tokens
-            what = f"spent so far: {pluralize(requests, 'request')}, {pluralize(tokens, 'token')}"
+            requests, tokens = pluralize(event.amount.requests, "request"), pluralize(event.amount.tokens, "token")
+            text = f"used so far: {requests}, {tokens}"
         case TurnEnded():
-            what = f"{event.outcome}: {event.error}" if event.error else event.outcome
+            text = f"{event.outcome}: {event.error}" if event.error else event.outcome
         case _:
-            what = type(event).__name__
-    return what
+            text = type(event).__name__
+    return text
+
+
+class ProgressLines:
+    """Writes one line for each tool call and notice to a file, for a user who waits for the answer."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+
+    def show(self, event: Event) -> None:
+        """Write the line of an event, if it has one and the file can be written."""
+        if self._file and (line := _progress_line(event)):
+            with suppress(OSError, ValueError):  # full, broken or closed
+                self._file.write(f"{line}\n")
+                self._file.flush()
+
+
+def _progress_line(event: Event) -> str:
+    match event:
+        case ToolCallStarted():
+            (_, text), *_ = call_line(event.name, event.arguments, WIDTH - len(event.po_name))
+            return f"{event.po_name} {text}"
+        case ToolCallEnded():
+            (_, text), *_ = result_line(event.result, event.seconds, WIDTH, failed=event.failed)
+            return fit(f"  {text[:1]} {fit(event.name, WIDTH // 2)}: {text[2:]}", WIDTH)
+        case ExternalMessages():
+            return f"! {external_heading(len(event.messages))}"
+        case Notice():
+            return fit(f"! {event.text}", WIDTH)
+        case _:
+            return ""

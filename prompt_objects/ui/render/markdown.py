@@ -1,4 +1,4 @@
-"""Markdown as styled lines. rich and markdown-it are imported at the first use, not before."""
+"""Markdown as styled lines. rich and markdown-it are imported at the first use."""
 
 import re
 from functools import cache
@@ -17,19 +17,13 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
-__all__ = [
-    "LARGE",
-    "block_starts",
-    "ending",
-    "render",
-    "warm_up",
-]
+__all__ = ["MAX_BLOCK", "block_starts", "last_lines", "render", "warm_up"]
 
 MIN_WIDTH = 8
-LARGE = 20_000
-"""Characters of one block beyond which it is drawn as it is written: to draw it as Markdown would take too long."""
-HIGHLIGHTED = 10_000
-"""The same for colours in code, which take longer still."""
+MAX_BLOCK = 20_000
+"""Characters of a block; a longer one is shown as plain text, since Markdown would take too long."""
+MAX_HIGHLIGHTED = 10_000
+"""Characters of a block; code in a longer one has no colours, which take even longer."""
 LONG_LINE = 300
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
@@ -51,28 +45,28 @@ _LOOKS = {
 
 
 def render(text: str, width: int) -> list[Line]:
-    """Draw Markdown in lines of at most `width` cells; nothing in it can do more than be shown.
+    """Draw Markdown in lines of at most `width` cells.
 
-    Links show their address behind them. HTML is shown as it is written, and so is a text that is `LARGE`.
+    The address of a link follows its text. HTML is shown as text, and so is a text longer than `MAX_BLOCK`.
     """
-    if len(text) > LARGE:
+    if len(text) > MAX_BLOCK:
         return [[("", line)] if line else [] for line in hard_wrap(text.strip("\n"), max(width, MIN_WIDTH))]
-    tokens = _plainer(_parser().parse(clean(text)), highlight=len(text) <= HIGHLIGHTED)
+    tokens = _simplify(_parser().parse(clean(text)), highlight=len(text) <= MAX_HIGHLIGHTED)
     lines: list[Line] = []
     for block in _blocks(tokens):
-        drawn = _drawn(block, max(width, MIN_WIDTH))
-        lines += [[], *drawn] if lines and drawn else drawn
+        block_lines = _draw_block(block, max(width, MIN_WIDTH))
+        lines += [[], *block_lines] if lines and block_lines else block_lines
     return lines
 
 
 def block_starts(text: str) -> list[int]:
-    """Return the numbers of the lines, counted from 0, at which the top-level blocks of a text begin."""
+    """Return the line numbers, from 0, at which the top-level blocks of a text begin."""
     tokens = _block_parser().parse(text)
     return [token.map[0] for token in tokens if token.level == 0 and token.map and token.nesting >= 0]
 
 
-def ending(text: str, lines: int) -> str:
-    """Return the last lines of one block, in a form that still looks like its end."""
+def last_lines(text: str, lines: int) -> str:
+    """Return the last lines of one block; of fenced code, with its opening fence."""
     if text.count("\n") < lines and len(text) <= lines * LONG_LINE:
         return text
     opening, _, _ = text.partition("\n")
@@ -81,7 +75,7 @@ def ending(text: str, lines: int) -> str:
 
 
 def warm_up() -> None:
-    """Import and set up what the first message needs, which takes about 0.1 s; for a background thread."""
+    """Import and set up the libraries, which takes about 0.1 s, in a background thread."""
     render("`one` **two**\n\n```python\nthree\n```", 40)
 
 
@@ -99,7 +93,7 @@ def _console() -> "Console":
 
 @cache
 def _parser() -> "MarkdownIt":
-    """Make a parser that leaves no text out: HTML and link definitions stay in sight."""
+    """Make a parser that hides no text: HTML and link definitions are shown."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
@@ -108,7 +102,7 @@ def _parser() -> "MarkdownIt":
 
 @cache
 def _block_parser() -> "MarkdownIt":
-    """Make the same parser, to find blocks only."""
+    """Make the same parser for finding blocks only."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -118,7 +112,6 @@ def _block_parser() -> "MarkdownIt":
 
 
 def _blocks(tokens: "Sequence[Token]") -> "Iterator[list[Token]]":
-    """Group the tokens by top-level blocks."""
     block: list[Token] = []
     for token in tokens:
         block.append(token)
@@ -127,7 +120,7 @@ def _blocks(tokens: "Sequence[Token]") -> "Iterator[list[Token]]":
             block = []
 
 
-def _drawn(block: "list[Token]", width: int) -> list[Line]:
+def _draw_block(block: "list[Token]", width: int) -> list[Line]:
     from rich.markdown import Markdown
     from rich.segment import Segment
 
@@ -137,8 +130,8 @@ def _drawn(block: "list[Token]", width: int) -> list[Line]:
     return _trimmed([_as_line(line) for line in Segment.split_lines(_console().render(document, options))])
 
 
-def _plainer(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
-    """Clean what entities and escapes were decoded to, and turn links and images into text."""
+def _simplify(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
+    """Clean the decoded entities and escapes, and turn links and images into text."""
     for token in tokens:
         token.content = clean(token.content)
         if token.tag == "h1":
@@ -146,32 +139,32 @@ def _plainer(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
         if token.type == "fence" and not highlight:
             token.info = "text"
         if token.children:
-            token.children = _plainer_inline(token.children)
+            token.children = _simplify_inline(token.children)
     return list(tokens)
 
 
-def _plainer_inline(children: "Sequence[Token]") -> "list[Token]":
+def _simplify_inline(children: "Sequence[Token]") -> "list[Token]":
     from markdown_it.token import Token
 
-    plainer: list[Token] = []
+    simple: list[Token] = []
     addresses: list[str] = []
 
     def add(text: str) -> None:
-        plainer.append(Token("text", "", 0, content=clean_line(text if plainer else text.lstrip())))
+        simple.append(Token("text", "", 0, content=clean_line(text if simple else text.lstrip())))
 
     for token in children:
         if token.type == "link_open":
             addresses.append("" if token.markup == "autolink" else str(token.attrs.get("href", "")))
         elif token.type == "link_close":
             address = addresses.pop()
-            if address and not (plainer and plainer[-1].content == address):
+            if address and not (simple and simple[-1].content == address):
                 add(f" ({address})")
         elif token.type == "image":
             add(f"{token.content} ({token.attrs.get('src', '')})")
         else:
             token.content = clean_line(token.content)
-            plainer.append(token)
-    return plainer
+            simple.append(token)
+    return simple
 
 
 def _as_line(segments: "Sequence[Segment]") -> Line:
@@ -180,7 +173,7 @@ def _as_line(segments: "Sequence[Segment]") -> Line:
 
 @cache
 def _style_string(style: "Style | None") -> str:
-    """Translate a style of rich's into prompt_toolkit's words."""
+    """Translate a style of rich into one of prompt_toolkit."""
     if style is None:
         return ""
     words = [word for word in ("bold", "dim", "italic", "underline", "strike", "reverse") if getattr(style, word)]
@@ -194,8 +187,8 @@ def _style_string(style: "Style | None") -> str:
 
 
 def _trimmed(lines: list[Line]) -> list[Line]:
-    """Drop blank lines around, and the spaces that fill a line up, so that copying copies the text."""
-    lines = [_without_filling(line) for line in lines]
+    """Remove blank lines around the block, and trailing spaces, so that copying copies the text only."""
+    lines = [_without_trailing_spaces(line) for line in lines]
     while lines and not lines[0]:
         lines.pop(0)
     while lines and not lines[-1]:
@@ -203,7 +196,7 @@ def _trimmed(lines: list[Line]) -> list[Line]:
     return lines
 
 
-def _without_filling(line: Line) -> Line:
+def _without_trailing_spaces(line: Line) -> Line:
     line = list(line)
     while line:
         style, text = line.pop()

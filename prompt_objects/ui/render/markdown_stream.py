@@ -1,11 +1,9 @@
-"""Cutting a streaming reply into Markdown blocks that are finished and the one that is not yet."""
+"""Cut a streaming reply into finished Markdown blocks and an unfinished rest."""
 
 import re
 from itertools import pairwise
 
-__all__ = [
-    "BlockStream",
-]
+__all__ = ["BlockStream"]
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
 _BLANK = re.compile(r"^[ \t\r]*\n", re.MULTILINE)
@@ -15,41 +13,41 @@ _GROWTH = 1.25
 
 
 class BlockStream:
-    """Takes a text piece by piece; all blocks that it gave, and `rest`, are together the text that it took.
+    """Takes a text in pieces and returns its blocks; all returned blocks and `rest` together are the text.
 
-    A block is given once nothing that follows can change it: when a line behind it begins another. A long block
-    is looked at again only when it has grown by a quarter, so that the work stays in proportion to the text.
+    A block is finished when a later line begins another block, since nothing can change it then. A long block is
+    parsed again only after it has grown by a quarter, so that the work stays proportional to the text.
     """
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._size = 0
-        self._look_again = 0.0
+        self._parse_at = 0.0
 
     @property
     def rest(self) -> str:
-        """What is not finished."""
+        """The unfinished text."""
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
 
     def feed(self, text: str) -> list[str]:
-        """Take some more text, and return the blocks that are finished now."""
+        """Add text, and return the blocks that it finishes."""
         self._pieces.append(text)
         self._size += len(text)
-        if "\n" not in text or self._size < self._look_again:
+        if "\n" not in text or self._size < self._parse_at:
             return []
         blocks = _finished_blocks(self.rest)
         self._keep(self.rest[sum(map(len, blocks)) :])
-        self._look_again = 0.0 if blocks or self._size < _LONG else self._size * _GROWTH
+        self._parse_at = 0.0 if blocks or self._size < _LONG else self._size * _GROWTH
         return blocks
 
     def finish(self) -> list[str]:
-        """Return what is left, as blocks, and begin anew."""
+        """Return the rest as blocks, and begin a new text."""
         blocks = _finished_blocks(self.rest)
         last = self.rest[sum(map(len, blocks)) :]
         self._keep("")
-        self._look_again = 0.0
+        self._parse_at = 0.0
         return [*blocks, last] if last else blocks
 
     def _keep(self, rest: str) -> None:
@@ -57,17 +55,17 @@ class BlockStream:
 
 
 def _finished_blocks(text: str) -> list[str]:
-    """Return all blocks but the last of those that the whole lines of a text hold, parsing no more than it must."""
-    from prompt_objects.ui.render.markdown import LARGE
+    """Return all blocks of the complete lines but the last block, parsing as little as possible."""
+    from prompt_objects.ui.render.markdown import MAX_BLOCK
 
     whole = text[: text.rfind("\n") + 1]
     blocks: list[str] = []
     begin = 0
     while True:
-        window = whole[begin : whole.rfind("\n", begin, begin + LARGE) + 1]
+        window = whole[begin : whole.rfind("\n", begin, begin + MAX_BLOCK) + 1]
         found = _all_but_last(window)
-        if not found and len(whole) - begin > LARGE:
-            found = _large_block(whole, begin, LARGE)
+        if not found and len(whole) - begin > MAX_BLOCK:
+            found = _large_block(whole, begin, MAX_BLOCK)
         if not found:
             return blocks
         blocks += found
@@ -78,7 +76,7 @@ def _all_but_last(whole: str) -> list[str]:
     from prompt_objects.ui.render.markdown import block_starts
 
     starts = block_starts(whole)
-    if len(starts) < 2:  # noqa: PLR2004 - one block has none behind it
+    if len(starts) < 2:  # noqa: PLR2004 - a single block is unfinished
         return []
     offsets = [0, *(line.end() for line in _LINES.finditer(whole))]
     cuts = [0, *(offsets[line] for line in starts[1:])]
@@ -86,9 +84,9 @@ def _all_but_last(whole: str) -> list[str]:
 
 
 def _large_block(whole: str, begin: int, size: int) -> list[str]:
-    """Return the block of more than `size` characters that begins there, if it has an end.
+    """Return the block of more than `size` characters from `begin`, if it has an end.
 
-    It is not parsed, since it is not drawn as Markdown: code ends with its fence, all else at the next blank line.
+    It is not parsed, since it is shown as plain text: code ends with its fence, other text at the next blank line.
     """
     if fence := _FENCE.match(whole, begin):
         closing = re.compile(rf"^ {{0,3}}{fence[1]}{fence[1][0]}*[ \t\r]*\n", re.MULTILINE)

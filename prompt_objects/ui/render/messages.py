@@ -1,56 +1,85 @@
-"""Messages that stand in a history, drawn one below the other."""
+"""Messages of a history, drawn one below the other."""
 
 from collections.abc import Sequence
 
-from prompt_objects.message import Message, calls_of, has_failed, text_of
-from prompt_objects.ui.render import text as drawing
+from prompt_objects.errors import PromptObjectsError
+from prompt_objects.message import Message, calls_of, has_failed, live_messages, text_of
+from prompt_objects.sessions.session import Session
+from prompt_objects.ui.render.events import external_heading
 from prompt_objects.ui.render.style import Line
-from prompt_objects.utils.text import pluralize
+from prompt_objects.ui.render.text import (
+    call_line,
+    error_lines,
+    object_prompt,
+    paragraph,
+    result_line,
+    user_message,
+)
 
-__all__ = [
-    "arrived",
-    "drawn",
-]
+__all__ = ["draw_external", "draw_last_exchange", "draw_messages", "recap"]
 
-MOST_ARRIVED = 50
-"""Messages of others that are shown at once; all of them are in the session."""
+MAX_EXTERNAL = 50
+"""Messages of other processes that are shown together; all of them are in the session."""
+RECAP_MESSAGES = 40
+"""The last messages, in which the last exchange is searched."""
+RECAP_LINES = 12
 
 
-def drawn(po_name: str, messages: Sequence[Message], width: int, *, most_lines: int | None = None) -> list[Line]:
-    """Draw messages as they were drawn when they were said; of a long one, the last `most_lines`."""
+def draw_messages(
+    po_name: str, messages: Sequence[Message], width: int, *, max_lines: int | None = None
+) -> list[Line]:
+    """Draw messages as in a conversation; of a longer message, only the last `max_lines`."""
     lines: list[Line] = []
     for message in messages:
         if message.get("role") == "user":
-            said = drawing.user_message(drawing.prompt(po_name, width), text_of(message), width)
-            lines += [[], *_shortened(said, most_lines)]
+            lines += [[], *_shorten(user_message(object_prompt(po_name, width), text_of(message), width), max_lines)]
         elif message.get("role") == "assistant":
-            lines += _answer(message, width, most_lines)
+            lines += _draw_answer(message, width, max_lines)
         elif message.get("role") == "tool":
-            lines.append(drawing.result(text_of(message), None, width, failed=has_failed(message) is True))
+            lines.append(result_line(text_of(message), None, width, failed=has_failed(message) is True))
     return lines
 
 
-def arrived(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
-    """Draw what others added to a session, and say so; of very many messages, the last."""
-    told = f"From elsewhere: {pluralize(len(messages), 'message')}"
-    if len(messages) > MOST_ARRIVED:
-        told += f", of which the last {MOST_ARRIVED} are"
-    heading = drawing.paragraph(f"{told}:", width, "class:notice", "! ")
-    return [*heading, *drawn(po_name, messages[-MOST_ARRIVED:], width)]
+def draw_external(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
+    """Draw messages that other processes added to a session, below a heading; of very many messages, the last."""
+    heading = external_heading(len(messages))
+    if len(messages) > MAX_EXTERNAL:
+        heading += f", the last {MAX_EXTERNAL} of them"
+    lines = paragraph(f"{heading}:", width, "class:notice", "! ")
+    return [*lines, *draw_messages(po_name, messages[-MAX_EXTERNAL:], width)]
 
 
-def _answer(message: Message, width: int, most_lines: int | None) -> list[Line]:
+def recap(po_name: str, session: Session, width: int) -> list[Line]:
+    """Draw the last exchange of a session, or the reason why it cannot be drawn."""
+    try:
+        messages = session.tail(RECAP_MESSAGES)
+        live = live_messages(messages, first=session.message_count - len(messages))
+        return draw_last_exchange(po_name, live, width)
+    except PromptObjectsError as error:
+        return error_lines(str(error), error.hint, width)
+    except Exception as error:  # noqa: BLE001 - runs at each start, so a defect would make the session unusable
+        return paragraph(f"The last exchange cannot be shown: {error!r}", width, "class:hint")
+
+
+def draw_last_exchange(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
+    """Draw the last message of the user and the answer to it; of a long answer, the end."""
+    starts = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    lines = draw_messages(po_name, messages[starts[-1] if starts else 0 :], width, max_lines=RECAP_LINES)
+    return lines[1:] if lines[:1] == [[]] else lines
+
+
+def _draw_answer(message: Message, width: int, max_lines: int | None) -> list[Line]:
     from prompt_objects.ui.render.markdown import render
 
     lines: list[Line] = []
     if text_of(message).strip():
-        lines += [[], *_shortened(render(text_of(message), width), most_lines)]
+        lines += [[], *_shorten(render(text_of(message), width), max_lines)]
     functions = [call["function"] for call in calls_of(message)]
-    return lines + [drawing.call(str(f.get("name")), str(f.get("arguments") or ""), width) for f in functions]
+    return lines + [call_line(str(f.get("name")), str(f.get("arguments") or ""), width) for f in functions]
 
 
-def _shortened(lines: list[Line], most: int | None) -> list[Line]:
-    if most is None or len(lines) <= most:
+def _shorten(lines: list[Line], max_lines: int | None) -> list[Line]:
+    if max_lines is None or len(lines) <= max_lines:
         return lines
-    left_out = f"… {len(lines) - most + 1} lines …"
-    return [[("class:hint", left_out)], *lines[1 - most :]]
+    omitted = f"… {len(lines) - max_lines + 1} lines …"
+    return [[("class:hint", omitted)], *lines[1 - max_lines :]]

@@ -1,7 +1,7 @@
-"""How a question to the person is drawn: who asks, what, and by whom that one was asked.
+"""Questions to the user, drawn: which prompt object asks, who asked it, and what it asks.
 
-What a model wrote may be meant to mislead. It never begins a line, so that it cannot pass for a question of its own;
-and where it is long, the question stands once more in short beneath it, whole on the screen.
+A model's text may try to mislead. It never begins a line, so it cannot look like another question. If it is long, a
+short form of the question follows that is on the screen as a whole.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
-from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.render.text import fit, hard_wrap, paragraph
 from prompt_objects.utils.text import arrow_path, pluralize
 
 __all__ = [
@@ -22,112 +22,19 @@ __all__ = [
     "answer_for",
     "approval_hint",
     "approval_lines",
+    "approval_prompt",
     "input_hint",
     "input_lines",
-    "prompt",
-    "subject",
 ]
 
-MOST_ROWS = 10
-"""Rows of one value, or of one remark, in a question that is drawn in short."""
-_BREAK = "\N{SYMBOL FOR LINE FEED}"
-_TYPED = 8
-"""Cells that the prompt leaves for the answer."""
-
-
-def approval_lines(question: ApprovalRequest, width: int, height: int) -> list[Line]:
-    """Draw who wants to do what, by whom it was asked, and the change to a file that it would make.
-
-    What takes more rows than `height` is followed by the same in short, which does not.
-    """
-    if question.diff:
-        blocks = [[line for row in question.diff.removesuffix("\n").split("\n") for line in _changed(row, width)]]
-    else:
-        blocks = [_argument(key, value, width) for key, value in question.arguments.items()]
-    blocks += [
-        drawing.paragraph(_on_one_line(remark), width, "class:notice", lead="  ") for remark in question.remarks
-    ]
-    return _fitted(question.path, f"wants to use {_on_one_line(question.tool)}", blocks, width, height)
-
-
-def input_lines(inquiry: InputRequest, width: int, height: int) -> list[Line]:
-    """Draw who wants to know what, and by whom it was asked; in short as well if it takes more rows than `height`."""
-    asked = [line for row in inquiry.question.splitlines() for line in drawing.paragraph(row, width, lead="  ")]
-    choices = [
-        drawing.paragraph(choice, width, lead=f"  {number}: ") for number, choice in enumerate(inquiry.choices, 1)
-    ]
-    return _fitted(inquiry.path, "asks you", [asked, *choices], width, height)
-
-
-def approval_hint(question: ApprovalRequest, *, editable: bool = True) -> str:
-    """Say what can be answered to a question of approval."""
-    lasting = "s: for this session · " if question.for_session else ""
-    editing = " · e: edit what it is called with" if editable else ""
-    return f"y: once · {lasting}n: no · never: not in this session{editing}"
-
-
-def input_hint(inquiry: InputRequest) -> str:
-    """Say what can be answered to a prompt object's own question."""
-    words = "A number, or your own words" if inquiry.choices else "Your own words"
-    return f"{words}; nothing, or Esc, leaves it unanswered."
-
-
-def prompt(question: ApprovalRequest, width: int) -> str:
-    """Write what stands before the answer, and stays on the screen: who wants to use what, and the answers."""
-    keys = "[y/s/N/never/e] " if question.for_session else "[y/N/never/e] "
-    return subject(question, width - get_cwidth(keys) - _TYPED) + keys
-
-
-def subject(question: ApprovalRequest, width: int) -> str:
-    """Say in about so many cells who wants to use what; of both some is left however long they are."""
-    name = drawing.fit(question.path[-1], max(width // 2, 4))
-    return f"{name}: {drawing.fit(question.tool, max(width - get_cwidth(name) - 4, 4))}? "
-
-
-def _fitted(path: Sequence[str], does: str, blocks: Sequence[list[Line]], width: int, height: int) -> list[Line]:
-    whole = [[], *_headed(path, f"{does}:", width), *(line for block in blocks for line in block)]
-    if len(whole) <= height:
-        return whole
-    head: list[Line] = [[], *_headed(path, f"{does}; in short:", width)]
-    room = max(height - len(head), 3)
-    each = max(min(MOST_ROWS, room // len(blocks)), 3) if len(blocks) > 1 else room
-    return [*whole, *head, *_ends([line for block in blocks for line in _ends(block, each)], room)]
-
-
-def _headed(path: Sequence[str], does: str, width: int) -> list[Line]:
-    *askers, name = path
-    by = f" (asked by {arrow_path(askers)})" if askers else ""
-    return drawing.paragraph(f"{name}{by} {does}", width, "class:notice")
-
-
-def _ends(lines: list[Line], most: int) -> list[Line]:
-    """Return the first and the last of the lines, and between them how many are missing."""
-    if len(lines) <= most:
-        return lines
-    first, last = most // 2, (most - 1) // 2
-    told: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'row')} more, above …")]
-    return [*lines[:first], told, *lines[len(lines) - last :]]
-
-
-def _argument(key: str, value: Any, width: int) -> list[Line]:
-    written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return drawing.paragraph(_on_one_line(f"{key}: {written}"), width, lead="  ")
-
-
-def _changed(row: str, width: int) -> list[Line]:
-    """Draw a line of a diff; what does not fit stands below, marked as no line of its own."""
-    style = {"+": "class:added", "-": "class:removed"}.get(row[:1], "class:call")
-    text = _on_one_line(row.removesuffix("\r"))
-    first, *more = drawing.hard_wrap(text, width - 1)
-    return [[(style, first)], *([(style, f"…{rest}")] for rest in more)]
-
-
-def _on_one_line(text: str) -> str:
-    """Return the text cleaned, with signs for its line breaks."""
-    return clean(text).replace("\n", _BREAK)
-
-
+MAX_ROWS = 10
+"""Rows of one argument, or of one remark, in the short form of a question."""
+REST_SECONDS = 0.7
+"""Longer than the pauses of a user who is typing, and about the time it takes to notice a question."""
 FREE_PROMPT = "answer: "
+_BREAK = "\N{SYMBOL FOR LINE FEED}"
+_ANSWER_WIDTH = 8
+"""Cells that the prompt leaves for the answer."""
 _ANSWERS: dict[str, Decision] = {
     "y": "once",
     "yes": "once",
@@ -140,11 +47,93 @@ _ANSWERS: dict[str, Decision] = {
 }
 
 
-def answer_for(question: ApprovalRequest, typed: str) -> Decision | None:
-    """Return what a word means as an answer to a question; None where it is none."""
-    answer = _ANSWERS.get(typed.strip().casefold())
-    return None if answer == "session" and not question.for_session else answer
+def approval_lines(request: ApprovalRequest, width: int, height: int) -> list[Line]:
+    """Draw a tool call that needs approval, with the change to a file that it would make.
+
+    If that takes more rows than `height`, a short form that fits follows.
+    """
+    if request.diff:
+        blocks = [[line for row in request.diff.removesuffix("\n").split("\n") for line in _diff_row(row, width)]]
+    else:
+        blocks = [_argument(key, value, width) for key, value in request.arguments.items()]
+    blocks += [paragraph(_on_one_line(remark), width, "class:notice", lead="  ") for remark in request.remarks]
+    return _fitted(request.path, f"wants to use {_on_one_line(request.tool)}", blocks, width, height)
 
 
-REST_SECONDS = 0.7
-"""Longer than the pauses of somebody who types, and about as long as it takes to see that something is asked."""
+def input_lines(request: InputRequest, width: int, height: int) -> list[Line]:
+    """Draw a question of a prompt object; if it takes more rows than `height`, a short form follows."""
+    question = [line for row in request.question.splitlines() for line in paragraph(row, width, lead="  ")]
+    choices = [paragraph(choice, width, lead=f"  {number}: ") for number, choice in enumerate(request.choices, 1)]
+    return _fitted(request.path, "asks you", [question, *choices], width, height)
+
+
+def approval_hint(request: ApprovalRequest, *, editable: bool = True) -> str:
+    """Return the possible answers to a request for approval."""
+    session = "s: for this session · " if request.for_session else ""
+    edit = " · e: edit arguments" if editable else ""
+    return f"y: once · {session}n: no · never: not in this session{edit}"
+
+
+def input_hint(request: InputRequest) -> str:
+    """Return the possible answers to a question of a prompt object."""
+    answers = "A number, or your own words" if request.choices else "Your own words"
+    return f"{answers}; an empty answer, or Esc, leaves it unanswered."
+
+
+def approval_prompt(request: ApprovalRequest, width: int, *, editable: bool = True) -> str:
+    """Return the prompt before the answer, which stays on the screen: the prompt object, the tool, the answers.
+
+    Of a long name and of a long tool, a part is always shown.
+    """
+    keys = f"[y/{'s/' if request.for_session else ''}N/never{'/e' if editable else ''}] "
+    room = width - get_cwidth(keys) - _ANSWER_WIDTH
+    name = fit(request.path[-1], max(room // 2, 4))
+    return f"{name}: {fit(request.tool, max(room - get_cwidth(name) - 4, 4))}? {keys}"
+
+
+def answer_for(request: ApprovalRequest, typed: str) -> Decision | None:
+    """Return the decision that a typed answer stands for; None if it is no answer."""
+    decision = _ANSWERS.get(typed.strip().casefold())
+    return None if decision == "session" and not request.for_session else decision
+
+
+def _fitted(path: Sequence[str], verb: str, blocks: Sequence[list[Line]], width: int, height: int) -> list[Line]:
+    whole = [[], *_heading(path, f"{verb}:", width), *(line for block in blocks for line in block)]
+    if len(whole) <= height:
+        return whole
+    head: list[Line] = [[], *_heading(path, f"{verb}; in short:", width)]
+    room = max(height - len(head), 3)
+    each = max(min(MAX_ROWS, room // len(blocks)), 3) if len(blocks) > 1 else room
+    return [*whole, *head, *_ends([line for block in blocks for line in _ends(block, each)], room)]
+
+
+def _heading(path: Sequence[str], verb: str, width: int) -> list[Line]:
+    *askers, name = path
+    by = f" (asked by {arrow_path(askers)})" if askers else ""
+    return paragraph(f"{name}{by} {verb}", width, "class:notice")
+
+
+def _ends(lines: list[Line], most: int) -> list[Line]:
+    """Return the first and the last lines, and between them the number of the missing ones."""
+    if len(lines) <= most:
+        return lines
+    first, last = most // 2, (most - 1) // 2
+    omitted: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'row')} more, above …")]
+    return [*lines[:first], omitted, *lines[len(lines) - last :]]
+
+
+def _argument(key: str, value: Any, width: int) -> list[Line]:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return paragraph(_on_one_line(f"{key}: {text}"), width, lead="  ")
+
+
+def _diff_row(row: str, width: int) -> list[Line]:
+    """Draw a row of a diff; the rest of a long one follows with a mark, so that it is not taken for another row."""
+    style = {"+": "class:added", "-": "class:removed"}.get(row[:1], "class:call")
+    first, *more = hard_wrap(_on_one_line(row.removesuffix("\r")), width - 1)
+    return [[(style, first)], *([(style, f"…{rest}")] for rest in more)]
+
+
+def _on_one_line(text: str) -> str:
+    """Return the cleaned text with signs for its line breaks."""
+    return clean(text).replace("\n", _BREAK)

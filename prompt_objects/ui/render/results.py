@@ -1,4 +1,4 @@
-"""What a command resulted in, drawn."""
+"""Results of commands, drawn."""
 
 from prompt_toolkit.utils import get_cwidth
 
@@ -13,38 +13,36 @@ from prompt_objects.chat.results import (
     Text,
     Watch,
 )
-from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.render.text import fit, paragraph
 
-__all__ = [
-    "draw",
-]
+__all__ = ["draw_result"]
 
 _GAP = "  "
 
 
-def draw(outcome: CommandResult, width: int) -> list[Line]:
-    """Draw an outcome; those that are only something to do have no lines."""
-    match outcome:
+def draw_result(result: CommandResult, width: int) -> list[Line]:
+    """Draw the result of a command; one that is only an action has no lines."""
+    match result:
         case Text() | Switched() | Confirm() | Send() | Watch():
-            return drawing.paragraph(outcome.text, width)
+            return paragraph(result.text, width)
         case Table():
-            return _table(outcome, width)
+            return _table(result, width)
         case Document():
             from prompt_objects.ui.render.markdown import render
 
-            return render(outcome.markdown, width)
+            return render(result.markdown, width)
         case ShowTrace():
-            from prompt_objects.ui.render.trace import traced
+            from prompt_objects.ui.render.trace import draw_trace
 
-            return traced(outcome.trace, width)
+            return draw_trace(result.trace, width)
         case _:
             return []
 
 
 def _table(table: Table, width: int) -> list[Line]:
-    """Draw a table whose columns are as wide as they need, the widest ones cut where the screen is too narrow."""
+    """Draw a table; on a narrow screen the widest columns are cut."""
     cells = [[clean_line(cell) for cell in row] for row in table.rows]
     heads = [clean_line(column) for column in table.columns]
     rows = [heads, *cells] if any(heads) else cells
@@ -62,11 +60,11 @@ def _table(table: Table, width: int) -> list[Line]:
 
 
 def _fitted(widths: list[int], room: int) -> list[int]:
-    """Take cells from the widest column until all fit; where even that is too much, leave out the last ones."""
-    smallest = 6
+    """Reduce the widest column until all fit; if that is not enough, drop the last columns."""
+    minimum = 6
     while sum(widths) + len(_GAP) * (sum(w > 0 for w in widths) - 1) > room:
         widest = max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] > smallest:
+        if widths[widest] > minimum:
             widths[widest] -= 1
             continue
         shown = [index for index, column in enumerate(widths) if column > 0]
@@ -77,5 +75,5 @@ def _fitted(widths: list[int], room: int) -> list[int]:
 
 
 def _padded(text: str, width: int) -> str:
-    text = drawing.fit(text, width)
+    text = fit(text, width)
     return text + " " * (width - get_cwidth(text))

@@ -1,17 +1,13 @@
-"""Making text safe to show: whatever it holds, it cannot move the cursor or pass for something else.
+"""Make text safe to display: it cannot move the cursor or look like something else.
 
-It is for showing only; what is stored stays as it came.
+This is for display only; stored text is unchanged.
 """
 
 import re
 
-__all__ = [
-    "clean",
-    "clean_line",
-    "visible",
-]
+__all__ = ["clean", "clean_line", "visible"]
 
-# Whole sequences go without a trace; what is left of broken ones is made visible below.
+# Whole sequences are removed; the rest of broken ones is made visible below.
 _SEQUENCES = re.compile(
     r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard
     r"|\x1b[P_^X][^\x1b\n]*\x1b\\"  # DCS and the like
@@ -38,16 +34,16 @@ _TABLE: dict[int, str] = {
     **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT),
     **dict.fromkeys(_INVISIBLE, ""),
 }
-# In a text that is being edited nothing is left out: what is hidden or breaks the line shows where it is.
+# In text that is being edited nothing is removed: each hidden character is replaced by a sign.
 _VISIBLE = {code: sign or _REPLACEMENT for code, sign in _TABLE.items() if code != ord("\t")}
 _VISIBLE |= dict.fromkeys((0x2028, 0x2029), _REPLACEMENT)
 
 
 def clean(text: str) -> str:
-    """Return the text without anything that a terminal, or a reader's eye, takes for an instruction.
+    """Return the text without anything that could control the terminal or mislead the reader.
 
-    Lines stay lines and tabs become spaces. Control characters are shown as pictures such as ␛, and what
-    reorders or hides text as � or not at all.
+    Line breaks stay, tabs become spaces. Control characters become pictures such as ␛; characters that reorder or
+    hide text become � or are removed.
     """
     text = text.expandtabs(4)
     if not _SUSPECT.search(text) and not _NEWLINES.search(text):
@@ -57,12 +53,12 @@ def clean(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """Return the text cleaned, and on one line."""
+    """Return the cleaned text on one line."""
     return clean(text).replace("\n", " ")
 
 
 def visible(line: str) -> str:
-    """Return a line of which every character can be seen, and is one character still."""
+    """Return a line with every hidden character replaced by a visible one; its length is unchanged."""
     if not _SUSPECT.search(line) and not _NEWLINES.search(line):
         return line
     return _LONE_JOINERS.sub(_REPLACEMENT, line.translate(_VISIBLE))

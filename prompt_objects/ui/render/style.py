@@ -1,22 +1,19 @@
-"""How everything on the screen looks, by its role; nothing is told by colour alone."""
+"""The styles of everything on the screen, by role; no meaning depends on colour alone."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from prompt_toolkit.styles import Style
 
-__all__ = [
-    "STYLE",
-    "Line",
-    "plain",
-]
+__all__ = ["STYLE", "Line", "plain"]
 
 Line: TypeAlias = list[tuple[str, str]]
-"""One line on the screen: pieces of text, each with its style before it; no line breaks."""
+"""One line on the screen: pairs of a style and a text without line breaks."""
 STYLE = Style.from_dict(
     {
         "prompt": "bold",
-        "said": "bold",  # what the person said
-        "speaker": "bold ansicyan",  # the heading of what passes between prompt objects
+        "said": "bold",  # the user's messages
+        "speaker": "bold ansicyan",  # the heading of messages between prompt objects
         "bar": "ansicyan",
         "call": "ansibrightblack",
         "done": "ansibrightblack",
@@ -41,6 +38,6 @@ STYLE = Style.from_dict(
 )
 
 
-def plain(lines: list[Line]) -> str:
-    """Return the lines as text, for a terminal that knows no styles."""
+def plain(lines: Sequence[Line]) -> str:
+    """Return the lines as text without styles."""
     return "\n".join("".join(text for _, text in line).rstrip() for line in lines)

@@ -1,4 +1,4 @@
-"""The small things a conversation is drawn from, each a pure function from data to lines."""
+"""The small parts of a drawn conversation: pure functions from data to lines."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,26 +9,24 @@ from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
 
 __all__ = [
-    "call",
-    "code",
-    "duration",
-    "error",
+    "call_line",
+    "error_lines",
     "fit",
+    "format_bytes",
+    "format_duration",
     "hard_wrap",
-    "in_bytes",
     "indent_by_depth",
+    "object_prompt",
     "paragraph",
-    "prompt",
-    "result",
-    "size",
+    "result_line",
     "user_message",
     "word_wrap",
 ]
 
 BAR = "│ "
-MOST_SAID = 40
-"""Rows of one message that are shown again once it is sent: it was seen while it was typed."""
-_ASKED = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
+MAX_ROWS = 40
+"""Rows of a message that are shown again after it is sent; the user has seen it in the input."""
+_PROMPT_MARK = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 _AS_EMOJI = "\N{VARIATION SELECTOR-16}"
 
@@ -42,12 +40,12 @@ def fit(text: str, width: int) -> str:
 
 
 def word_wrap(text: str, width: int) -> list[str]:
-    """Break the text into lines of at most `width` cells, at spaces; a word is broken only where it is longer."""
+    """Break the text into lines of at most `width` cells, at spaces; only a longer word is broken."""
     return [row for line in clean(text).split("\n") for row in _rows(line, max(width, 2), at_spaces=True)]
 
 
 def hard_wrap(text: str, width: int) -> list[str]:
-    """Break the text into lines of at most `width` cells, each as full as can be, which keeps code in its columns."""
+    """Break the text into lines of at most `width` cells, each as full as possible: code keeps its columns."""
     return [row for line in clean(text).split("\n") for row in _rows(line, max(width, 2), at_spaces=False)]
 
 
@@ -66,7 +64,7 @@ def _rows(line: str, width: int, *, at_spaces: bool) -> Iterator[str]:
 
 
 def _end_of_words(line: str, start: int, full: int, width: int) -> int:
-    """Return where the last whole word ends in a row that is full there, unless what follows fits into no row."""
+    """Return the end of the last whole word in a row that is full at `full`, unless the next word fits in no row."""
     space = line.rfind(" ", start, full + 1)
     if space == full or space < 0 or not line[start:space].strip():
         return full
@@ -76,7 +74,7 @@ def _end_of_words(line: str, start: int, full: int, width: int) -> int:
 
 
 def _end_of_row(line: str, start: int, width: int) -> int:
-    """Return where a row that starts there is full."""
+    """Return the index at which a row from `start` is full."""
     if line.isascii():  # one cell each: much faster
         return min(start + max(width, 0), len(line))
     used = 0
@@ -88,58 +86,56 @@ def _end_of_row(line: str, start: int, width: int) -> int:
 
 
 def _cells(line: str, index: int) -> int:
-    """Return how many cells a character adds; the sign that makes a narrow one an emoji widens it."""
+    """Return the cells that a character adds; the emoji variation selector widens a narrow one."""
     if line[index] == _AS_EMOJI:
         return int(index > 0 and get_cwidth(line[index - 1]) == 1)
     return get_cwidth(line[index])
 
 
-def prompt(po_name: str, width: int) -> str:
-    """Write the prompt at which a prompt object is spoken to: its name, of which a narrow screen cuts some off."""
-    return fit(po_name, max(width // 3, 4)) + _ASKED
+def object_prompt(po_name: str, width: int) -> str:
+    """Return the input prompt for messages to a prompt object: its name, cut on a narrow screen."""
+    return fit(po_name, max(width // 3, 4)) + _PROMPT_MARK
 
 
-def user_message(at: str, text: str, width: int) -> list[Line]:
-    """Draw what the person said, behind the prompt that it was said at: of much of it, the beginning and the end."""
-    lead = fit(at, max(width // 2, 2))
+def user_message(prompt: str, text: str, width: int) -> list[Line]:
+    """Draw a message of the user after its prompt; of a long one, the beginning and the end."""
+    lead = fit(prompt, max(width // 2, 2))
     indent = ("", " " * get_cwidth(lead))
     rows = word_wrap(text, width - get_cwidth(lead))
-    lines: list[Line] = [[indent, ("class:said", row)] for row in _ends(rows)]
+    half = MAX_ROWS // 2
+    shown = rows if len(rows) <= MAX_ROWS else rows[:half] + rows[-half:]
+    lines: list[Line] = [[indent, ("class:said", row)] for row in shown]
     lines[0][0] = ("class:prompt", lead)
-    if len(rows) > MOST_SAID:
-        lines.insert(MOST_SAID // 2, [indent, ("class:hint", f"… {len(rows) - MOST_SAID} lines …")])
+    if len(rows) > MAX_ROWS:
+        lines.insert(half, [indent, ("class:hint", f"… {len(rows) - MAX_ROWS} lines …")])
     return lines
 
 
 def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
-    """Draw plain words, wrapped; the second line and all others begin below the first word after the `lead`."""
+    """Draw wrapped text after a `lead`; further lines are indented by the width of the lead."""
     rows = word_wrap(text, width - get_cwidth(lead))
     indent = " " * get_cwidth(lead)
     return [[(style, f"{indent if number else lead}{row}")] for number, row in enumerate(rows)]
 
 
-def code(text: str, width: int, style: str = "") -> list[Line]:
-    """Draw a text of which every column counts."""
-    return [[(style, row)] for row in hard_wrap(text, width)]
-
-
-def error(message: str, hint: str, width: int) -> list[Line]:
-    """Draw what went wrong and what to do about it."""
+def error_lines(message: str, hint: str, width: int) -> list[Line]:
+    """Draw an error message, and below it the hint."""
     lines = paragraph(message, width, "class:failed", "✗ ")
     return lines + paragraph(hint, width, "class:hint", "  ") if hint else lines
 
 
-def call(name: str, arguments: str, width: int) -> Line:
-    """Draw a call on one line."""
+def call_line(name: str, arguments: str, width: int) -> Line:
+    """Draw a tool call on one line."""
     return [("class:call", fit(f"→ {name} {_arguments(arguments)}", width).rstrip())]
 
 
-def result(text: str, seconds: float | None, width: int, *, failed: bool) -> Line:
-    """Draw how a call ended, on one line, and how long it took where that is known."""
+def result_line(text: str, seconds: float | None, width: int, *, failed: bool) -> Line:
+    """Draw the result of a tool call on one line, with its duration if that is known."""
     if failed:
         return [("class:failed", fit(f"✗ {text.removeprefix('Error: ')}", width))]
-    took = "" if seconds is None else f", {duration(seconds)}"
-    return [("class:done", fit(f"✓ {size(text)}{took}", width))]
+    size = format_bytes(len(text.encode("utf-8", errors="replace")))
+    duration = "" if seconds is None else f", {format_duration(seconds)}"
+    return [("class:done", fit(f"✓ {size}{duration}", width))]
 
 
 def indent_by_depth(lines: Iterable[Line], depth: int) -> list[Line]:
@@ -147,36 +143,26 @@ def indent_by_depth(lines: Iterable[Line], depth: int) -> list[Line]:
     return [[("class:bar", BAR * depth), *line] for line in lines] if depth else list(lines)
 
 
-def size(text: str) -> str:
-    """Say how long a text is, in bytes."""
-    return in_bytes(len(text.encode("utf-8", errors="replace")))
-
-
-def in_bytes(number: int) -> str:
-    """Write a number of bytes: `512 B`, `1.2 kB`."""
+def format_bytes(number: int) -> str:
+    """Format a number of bytes: `512 B`, `1.2 kB`."""
     if number < _KILO:
         return f"{number} B"
     return f"{number / _KILO:.1f} kB" if number < _KILO**2 else f"{number / _KILO**2:.1f} MB"
 
 
-def duration(seconds: float) -> str:
-    """Say how long something took: `3 ms`, `2.4 s`, `75 s`."""
+def format_duration(seconds: float) -> str:
+    """Format a duration: `3 ms`, `2.4 s`, `75 s`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - digits that tell
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - significant digits
 
 
-def _ends(rows: list[str]) -> list[str]:
-    half = MOST_SAID // 2
-    return rows if len(rows) <= MOST_SAID else rows[:half] + rows[-half:]
-
-
-def _arguments(written: str) -> str:
-    """Write a call's arguments as `key="value"` pairs; what is not a JSON object as it is."""
+def _arguments(text: str) -> str:
+    """Format the arguments of a call as `key="value"` pairs; text that is not a JSON object is unchanged."""
     try:
-        arguments = json.loads(written)
+        arguments = json.loads(text)
     except (ValueError, RecursionError):
-        return written
+        return text
     if not isinstance(arguments, dict):
-        return written
+        return text
     return " ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in arguments.items())

@@ -1,33 +1,29 @@
-"""Background tasks, and the one foreground task of the person."""
+"""Background tasks, and the one foreground task of the user."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any
 
-__all__ = [
-    "BackgroundTasks",
-    "ForegroundTask",
-    "TaskKind",
-]
+__all__ = ["BackgroundTasks", "ForegroundTask", "TaskKind"]
 
 
 class BackgroundTasks:
-    """All that goes on at this moment; `fail` is told of a defect in any of it, which would pass unseen else."""
+    """The running tasks of a user interface; `fail` gets each unexpected exception, which would be lost otherwise."""
 
     def __init__(self, fail: Callable[[BaseException], None]) -> None:
         self._fail = fail
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let something go on from now on."""
+        """Start a task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._end)
         return task
 
     async def cancel(self) -> None:
-        """Stop all of it, and wait until it has stopped."""
+        """Cancel all tasks, and wait until they have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -39,7 +35,7 @@ class BackgroundTasks:
 
 
 class TaskKind(Enum):
-    """What can be under way."""
+    """The kinds of foreground tasks."""
 
     COMMAND = auto()
     MESSAGE = auto()
@@ -47,18 +43,18 @@ class TaskKind(Enum):
     ANSWER = auto()
     """A message that was sent before is answered."""
     WATCH = auto()
-    """Somebody else's answer is watched, by one whose message has to wait."""
+    """The answer of another process is watched, while the user's message has to wait."""
 
     @property
     def gives_back(self) -> bool:
-        """Say whether a message that is not sent when this ends comes back into the line."""
+        """Whether a message that was not sent goes back into the input when the task ends."""
         return self in {TaskKind.MESSAGE, TaskKind.WATCH}
 
 
 class ForegroundTask:
-    """Whether something is under way, of what kind it is or was, and whether the person leaves after it.
+    """The one task that the user waits for; `kind` is that of the running task, else of the last one.
 
-    `ended` is called each time that something has ended, and then `leave` if the person is to leave.
+    `ended` is called after each task, and then `leave` if the user wants to leave.
     """
 
     def __init__(self, tasks: BackgroundTasks, ended: Callable[[], None], leave: Callable[[], None]) -> None:
@@ -68,58 +64,59 @@ class ForegroundTask:
         self._leave = leave
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
-        self._is_unwanted = False
+        self._stops_after_command = False
         self._is_leaving = False
 
     @property
-    def is_under_way(self) -> bool:
-        """Say whether anything is."""
+    def is_running(self) -> bool:
+        """Whether a task is running."""
         return self._task is not None
 
     @property
     def is_answering(self) -> bool:
-        """Say whether it is something that can be stopped, and was not: anything but a command."""
-        return self.is_under_way and self.kind is not TaskKind.COMMAND and not self._is_stopped
+        """Whether a task is running that can be stopped and was not stopped yet: anything but a command."""
+        return self.is_running and self.kind is not TaskKind.COMMAND and not self._is_stopped
 
     @property
     def is_watching(self) -> bool:
-        """Say whether somebody else's answer is watched."""
-        return self.is_under_way and self.kind is TaskKind.WATCH
+        """Whether the answer of another process is being watched."""
+        return self.is_running and self.kind is TaskKind.WATCH
 
     def start(self, work: Coroutine[Any, Any, None], kind: TaskKind) -> None:
-        """Let something begin, while nothing is under way."""
+        """Start a task, while none is running."""
         self.kind = kind
         self._task = self._tasks.spawn(work)
         self._task.add_done_callback(lambda _: self._end())
 
     def become(self, kind: TaskKind) -> None:
-        """Have a command turn out to be of another kind; it stops here where it was to be stopped already."""
+        """Continue a command as a task of another kind; it stops now if `stop` was called during the command."""
         self.kind = kind
-        if self._is_unwanted:
+        if self._stops_after_command:
             self.stop()
 
-    def aside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let something go on that is none of this, and that nothing waits for."""
-        self._tasks.spawn(work)
-
     def stop(self) -> None:
-        """Stop an answer, once; a command would be left half done: only the answer that may follow it is stopped."""
+        """Cancel an answer, once. A command runs to its end; only the answer that may follow it is cancelled."""
         if self._task and self.is_answering:
             self._is_stopped = True
             self._task.cancel()
         elif self.kind is TaskKind.COMMAND:
-            self._is_unwanted = self.is_under_way
+            self._stops_after_command = self.is_running
 
     def leave(self) -> None:
-        """Have the person leave once what is under way has stopped."""
+        """Stop the running task, if any, and then leave."""
         if self._task:
             self._is_leaving = True
             self.stop()
         else:
             self._leave()
 
+    async def wait(self) -> None:
+        """Wait until no task is running."""
+        while self._task:
+            await asyncio.wait([self._task])
+
     def _end(self) -> None:
-        self._task, self._is_stopped, self._is_unwanted = None, False, False
+        self._task, self._is_stopped, self._stops_after_command = None, False, False
         self._ended()
         if self._is_leaving:
             self._leave()

@@ -1,0 +1,349 @@
+"""One conversation, as every user interface drives it: input, the foreground task, command results, questions."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+from prompt_objects.chat import commands
+from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
+from prompt_objects.errors import Busy, NotFound, PromptObjectsError, Stopped, UsageError
+from prompt_objects.runtime.active_turns import ActiveTurn, ActiveTurns
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
+from prompt_objects.ui.question import Question
+from prompt_objects.ui.render import text as render_text
+from prompt_objects.ui.render.messages import recap
+from prompt_objects.ui.render.results import draw_result
+from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
+from prompt_objects.ui.watcher import SessionWatcher
+from prompt_objects.utils.concurrency import beside
+
+__all__ = ["Controller", "View"]
+
+STILL_ANSWERING = "still answering: Ctrl-C stops it"
+CONFIRM_PROMPT = "[y/N] "
+REDRAW_SECONDS = 1 / 30
+
+
+class View(Protocol):
+    """A user interface, as the controller uses it: plain output, the line interface, the full screen."""
+
+    can_edit: bool
+    """Whether the view has an input whose text can be replaced."""
+
+    @property
+    def width(self) -> int:
+        """The columns of the terminal."""
+        ...
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show lines below everything shown so far."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show a notice, if a question is open after its answer."""
+        ...
+
+    def hint(self, text: str) -> None:
+        """Show a short hint in place of the previous one; an empty text removes it."""
+        ...
+
+    def echo(self, text: str, prompt: str = "", *, once_saved: bool = False) -> None:
+        """Show what the user typed at a prompt; `once_saved`, a message as soon as it is in the session."""
+        ...
+
+    def catch_up(self) -> None:
+        """Show all events up to now, and the present state of the session."""
+        ...
+
+    def draft(self) -> str:
+        """Return the text in the input."""
+        ...
+
+    def set_draft(self, text: str, *, remember: bool = False) -> None:
+        """Replace the text in the input; `remember` keeps the old text in the history."""
+        ...
+
+    async def pose(self, question: Question) -> None:
+        """Show a question, open it once the user can have seen it, and wait until it is answered."""
+        ...
+
+    def close(self) -> None:
+        """End the user interface."""
+        ...
+
+
+class Controller:
+    """Handles what the user types, one foreground task at a time; nothing that was typed may be lost.
+
+    `confirmation` is the open question of a command, `question` the open question of a prompt object.
+    """
+
+    def __init__(self, chat: Chat, view: View, tasks: BackgroundTasks) -> None:
+        self.chat = chat
+        self.confirmation: Confirm | None = None
+        self.question: Question | None = None
+        self.watcher = SessionWatcher(chat, view.show, lambda: view.width)
+        self.task = ForegroundTask(tasks, self._task_ended, view.close)
+        self._view = view
+        self._tasks = tasks
+        self._last_stop = LastStop()
+
+    @property
+    def open_question(self) -> Question | None:
+        """The question that the input answers now."""
+        return self.question if self.question and self.question.is_open else None
+
+    def prompt(self, width: int) -> str:
+        """Return the prompt of the input."""
+        if question := self.open_question:
+            return question.prompt(width)
+        return CONFIRM_PROMPT if self.confirmation else render_text.object_prompt(self.chat.po.name, width)
+
+    # Input
+
+    def submit(self, text: str) -> None:
+        """Answer the open question, run a command, or send a message."""
+        text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+        question = None if _is_command(text) else self.question
+        if question and question.is_early:
+            self._view.hint("A question has just appeared: read it first.")
+        elif question and question.is_open:
+            self._answer(question, text)
+        elif self.task.is_watching:
+            self.task.stop()
+        elif self.task.is_running:
+            self._submit_meanwhile(text)
+        elif self.confirmation:
+            self._view.set_draft("")
+            self._confirm(text)
+        elif text.strip():
+            self._view.set_draft("", remember=True)
+            self._start(text)
+
+    def interrupt(self) -> None:
+        """Stop the answer; else clear the input; else say how to leave."""
+        if self.task.is_running:
+            if not self._interrupt_one():
+                self.task.stop()
+        elif self.confirmation:
+            self._confirm("")
+        elif self._view.draft():
+            self._view.set_draft("", remember=True)
+        else:
+            self._view.hint("Ctrl-D leaves")
+
+    def leave(self) -> None:
+        """Leave after stopping the foreground task; a confirmation is answered with no first."""
+        if self.confirmation:
+            self._confirm("")
+        else:
+            self.task.leave()
+
+    def _start(self, text: str) -> None:
+        self._view.echo(text)
+        is_command, text = commands.parse_input(text)
+        if is_command:
+            self.task.start(self._run_command(partial(commands.run, self.chat, text)), TaskKind.COMMAND)
+        else:
+            self.chat.pending = text  # now, since Ctrl-C may come before the task begins
+            self.task.start(self._run_turn(partial(self.chat.send, text)), TaskKind.MESSAGE)
+
+    def _submit_meanwhile(self, text: str) -> None:
+        """Steer the running turn, or run a command that is allowed during a turn."""
+        if not self.task.is_answering or not text.strip():
+            self._view.hint(STILL_ANSWERING if self.task.is_answering else "still busy")
+            return
+        is_command, text = commands.parse_input(text)
+        try:
+            if not is_command:
+                self.chat.steer(text)
+            elif not commands.find(text)[0].anytime:
+                raise UsageError(f"Not now: {STILL_ANSWERING}.")
+        except PromptObjectsError as error:
+            self._view.hint(f"{error} {error.hint}".rstrip())
+            return
+        self._view.set_draft("", remember=True)
+        if is_command:
+            self._view.echo(text)
+            self._tasks.spawn(self._run_meanwhile(text))
+
+    def _interrupt_one(self) -> bool:
+        """In a delegate's session, stop that turn only, or deny the question of another one; else return False."""
+        turn = next((turn for turn in self.chat.turns() if len(turn.path) > 1), None)
+        active_turns = self.chat.environment.active_turns
+        question = self.open_question
+        if turn and question and not works_for(active_turns, question.request.session_id, turn):
+            question.dismiss()
+        elif not turn or not self._last_stop.stop(turn):
+            if not self._last_stop.was_meant(self.chat.session.id, is_ending=turn is not None):
+                return False
+            self._view.hint("Ctrl-C again stops all")
+        return True
+
+    # Commands and turns
+
+    async def _run_meanwhile(self, line: str) -> None:
+        if isinstance(await self._result_of(partial(commands.run, self.chat, line)), Switched):
+            await self.show_recap()
+        await asyncio.sleep(REDRAW_SECONDS)  # the question of a turn that the command stopped disappears
+        if self.question:
+            self._view.show(self.question.shown)
+        self._view.catch_up()
+
+    async def _run_command(self, command: Callable[[], CommandResult]) -> None:
+        match result := await self._result_of(command):
+            case Confirm():
+                self.confirmation = result
+            case Switched():
+                await self.show_recap()
+            case Retry():
+                await self._continue_as(TaskKind.ANSWER, self.chat.retry if result.anew else self.chat.resume)
+            case Send():
+                self.chat.pending = result.message
+                self._view.echo(result.message, once_saved=True)
+                await self._continue_as(TaskKind.MESSAGE, partial(self.chat.send, result.message, wait=None))
+            case Watch():
+                await self._continue_as(TaskKind.WATCH, partial(self.watcher.watch, result.session))
+            case Quit():
+                self.task.leave()
+
+    async def _result_of(self, command: Callable[[], CommandResult]) -> CommandResult | None:
+        """Run a command and show its result; return None if it failed."""
+        try:
+            result = await asyncio.to_thread(command)
+        except PromptObjectsError as error:
+            self._view.show(render_text.error_lines(str(error), error.hint, self._view.width))
+            return None
+        self._view.show(draw_result(result, self._view.width))
+        return result
+
+    async def _continue_as(self, kind: TaskKind, turn: Callable[[], Awaitable[object]]) -> None:
+        """Continue a command as a turn, unless the user has stopped it in the meantime."""
+        self.task.become(kind)
+        await asyncio.sleep(0)  # a stopped task ends here, before the turn begins
+        await self._run_turn(turn)
+
+    async def _run_turn(self, turn: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await turn()
+        except Stopped:
+            pass  # the view has shown it
+        except PromptObjectsError as error:
+            self._view.catch_up()
+            hint = error.hint
+            if isinstance(error, Busy) and self.task.kind.gives_back and self._view.can_edit:
+                hint += "\nYour message is back in the input; Ctrl-C clears it."
+            self._view.show([[], *render_text.error_lines(str(error), hint, self._view.width)])
+
+    def _confirm(self, text: str) -> None:
+        confirmation, self.confirmation = self.confirmation, None
+        if confirmation:
+            self._view.echo(text, CONFIRM_PROMPT)
+            self.task.start(self._run_command(partial(commands.confirm, confirmation, text)), TaskKind.COMMAND)
+
+    def _task_ended(self) -> None:
+        """Show what is left to show, and give back a message that was not sent."""
+        self._view.hint("")
+        self._view.catch_up()
+        self._view.echo("", once_saved=True)
+        self.show_notices()
+        if self.task.kind.gives_back and self._view.can_edit:
+            if not self._view.draft():
+                self._view.set_draft(commands.escape(self.chat.pending))
+            elif self.chat.pending:
+                self._view.note("Your last message was not sent; Up brings it back.")
+        self._view.catch_up()
+
+    def show_notices(self) -> None:
+        """Show, once, what has happened to the sessions and the user should know."""
+        for notice in self.chat.notices():
+            self._view.note(notice)
+
+    async def show_recap(self) -> None:
+        """Show the last exchange of the session, unless the session has changed in the meantime."""
+        session = self.chat.session
+        count = session.message_count
+        lines = await beside(partial(recap, self.chat.po.name, session, self._view.width))
+        is_idle = not self.chat.is_pending_here and not self.chat.turns()
+        if lines and self.chat.session is session and session.message_count == count and is_idle:
+            self._view.show([[], *lines])
+            if await beside(self.chat.is_interrupted):
+                self._view.note(
+                    "The last turn was interrupted: /continue resumes it, /retry answers the message again."
+                )
+
+    # The interaction handler
+
+    async def approve(self, request: ApprovalRequest) -> Decision:
+        decision: Decision = await self._pose(request)
+        return decision
+
+    async def ask(self, request: InputRequest) -> str:
+        text: str = await self._pose(request)
+        return text
+
+    async def _pose(self, request: ApprovalRequest | InputRequest) -> Any:
+        self.question = Question(request, editable=self._view.can_edit)
+        self._view.catch_up()
+        try:
+            await self._view.pose(self.question)
+            return self.question.answer.result()
+        finally:
+            self.question = None
+
+    def _answer(self, question: Question, text: str) -> None:
+        was_editing = question.is_editing
+        self._view.hint(question.take(commands.parse_input(text)[1]))
+        if question.answer.done() or question.is_editing is not was_editing:
+            self._view.set_draft(question.draft if not question.answer.done() else "")
+
+
+def _is_command(text: str) -> bool:
+    """Whether a line names an existing command; any other text that begins with a slash may be a path."""
+    is_command, text = commands.parse_input(text)
+    try:
+        commands.find(text)
+    except NotFound:
+        return False
+    return is_command
+
+
+AGAIN_SECONDS = 1.0
+"""How long after the end of a stopped turn Ctrl-C may still be meant for that turn."""
+
+
+class LastStop:
+    """The delegate's turn that the user last stopped on its own."""
+
+    def __init__(self) -> None:
+        self._turn: ActiveTurn | None = None
+        self._at = 0.0
+        self._is_reported = False
+
+    def stop(self, turn: ActiveTurn) -> bool:
+        """Stop one turn; return False if it was stopped before."""
+        if turn is self._turn:
+            return False
+        turn.stop()
+        self._turn, self._at, self._is_reported = turn, monotonic(), False
+        return True
+
+    def was_meant(self, session_id: str, *, is_ending: bool) -> bool:
+        """Return, once, whether a Ctrl-C in a session may be meant for the turn that was stopped there."""
+        if self._turn is None or self._turn.session.id != session_id or self._is_reported:
+            return False
+        self._is_reported = is_ending or monotonic() - self._at < AGAIN_SECONDS
+        return self._is_reported
+
+
+def works_for(active_turns: ActiveTurns, session_id: str, turn: ActiveTurn) -> bool:
+    """Return whether the active turn of a session is `turn`, or was started by it, directly or through others."""
+    active = active_turns.in_session(session_id)
+    for _ in range(len(active.path) - len(turn.path) if active else 0):
+        parent = active.session.parent if active else None
+        active = active_turns.in_session(parent.session) if parent else None
+    return active is turn
