@@ -165,7 +165,7 @@ def test_what_others_say_meanwhile_waits_below_a_question_and_a_command_has_it_p
         terminal = open_()
         terminal.send("Go\r")
         terminal.wait_for("scout: write_file? [")
-        terminal.wait_for("lines to come after your answer")
+        terminal.wait_for("lines to follow after your answer")
         terminal.wait_gone("reader is")
         assert "+Hello there" in terminal.lines()
         assert "harmless line 39" not in terminal.text()

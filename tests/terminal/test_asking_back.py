@@ -133,9 +133,9 @@ def test_a_terminal_without_a_cursor_asks_as_well_and_takes_nothing_typed_before
         terminal.wait_for("wants to use write_file:")
         terminal.wait_for("+Hello")
         terminal.send("This too\r")  # too soon for an answer
-        terminal.wait_for("scout: write_file? answer:")
+        terminal.wait_for("scout: write_file? [y/s/N/never]")
         terminal.send("maybe\r")
-        terminal.wait_for("One of: y, s, n, never.")
+        terminal.wait_for("y: once")
         terminal.send("y\r")
         terminal.wait_for("And up.")
     assert told(openai_server, 2) == ["right"]

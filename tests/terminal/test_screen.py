@@ -394,7 +394,7 @@ def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_agrees_to_nothing(
     terminal.send("delete everything\\\n")
     terminal.wait_for("…")
     terminal.press("ctrl-c")
-    terminal.wait_for("Ctrl-D leaves.")
+    terminal.wait_for("Ctrl-D leaves")
     terminal.send("Hello\n")
     terminal.wait_for("Fine.")
     assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"

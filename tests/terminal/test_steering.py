@@ -168,7 +168,7 @@ def test_an_interrupted_session_offers_to_go_on(open_: Open, openai_server: Open
     terminal.process.kill(signal.SIGKILL)
     terminal.process.wait()
     again = open_()
-    again.wait_for("/continue goes on from there")
+    again.wait_for("/continue resumes it")
     again.send("/continue\r")
     again.wait_for("It says: read me.")
     assert "whether it took effect is unknown" in contents(openai_server)[-1]

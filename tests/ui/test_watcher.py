@@ -1,4 +1,4 @@
-"""What others do to the session is seen: what they add, and that they delete it (ui/onlooker.py)."""
+"""Changes of a session by other processes are shown: new messages, and its deletion."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,52 +33,52 @@ def shown() -> list[Line]:
 
 
 @pytest.fixture
-def onlooker(chat: Chat, shown: list[Line]) -> SessionWatcher:
+def watcher(chat: Chat, shown: list[Line]) -> SessionWatcher:
     return SessionWatcher(chat, shown.extend, lambda: 60)
 
 
-async def test_what_others_added_is_shown_once(
-    onlooker: SessionWatcher, others: SessionManager, shown: list[Line]
+async def test_new_messages_are_shown_once(
+    watcher: SessionWatcher, others: SessionManager, shown: list[Line]
 ) -> None:
     others.get("Default").append({"role": "user", "content": "Hello"})
-    await onlooker.look()
-    await onlooker.look()
+    await watcher.poll()
+    await watcher.poll()
     assert plain(shown).count("Hello") == 1
-    assert onlooker.problem == ""
+    assert watcher.problem == ""
 
 
-async def test_a_session_that_others_delete_is_told_once_for_as_long_as_it_is_gone(
-    chat: Chat, onlooker: SessionWatcher, others: SessionManager, shown: list[Line]
+async def test_a_deleted_session_is_reported_once_per_deletion(
+    chat: Chat, watcher: SessionWatcher, others: SessionManager, shown: list[Line]
 ) -> None:
     for _ in range(2):
         others.delete("Default")
         for _ in range(3):
-            await onlooker.look()
-            assert onlooker.problem == "in the trash"
+            await watcher.poll()
+            assert watcher.problem == "in the trash"
         others.restore("Default")
-        await onlooker.look()
-        assert onlooker.problem == ""
+        await watcher.poll()
+        assert watcher.problem == ""
     told = " ".join(plain(shown).split())
-    assert told.count("! Default was deleted meanwhile; /session restore Default brings it back.") == 2
+    assert told.count("! Default was deleted by another process; /session restore Default brings it back.") == 2
     others.delete("Default")
-    await onlooker.look()
+    await watcher.poll()
     chat.open(chat.manager.create("Another"))
-    await onlooker.look()
-    assert onlooker.problem == ""
+    await watcher.poll()
+    assert watcher.problem == ""
 
 
-async def test_sessions_that_cannot_be_read_are_told_until_they_can_be(
-    chat: Chat, onlooker: SessionWatcher, others: SessionManager, shown: list[Line]
+async def test_unreadable_sessions_are_a_problem_until_they_can_be_read(
+    chat: Chat, watcher: SessionWatcher, others: SessionManager, shown: list[Line]
 ) -> None:
     session_file = chat.environment.data_dir / "sessions" / f"{chat.session.id}.json"
     others.get("Default").append({"role": "user", "content": "Hello"})
     aside = session_file.rename(session_file.with_name("aside"))
     session_file.mkdir()
-    await onlooker.look()
-    assert onlooker.problem == "the sessions cannot be read"
+    await watcher.poll()
+    assert watcher.problem == "the sessions cannot be read"
     assert shown == []
     session_file.rmdir()
     aside.rename(session_file)
-    await onlooker.look()
-    assert onlooker.problem == ""
+    await watcher.poll()
+    assert watcher.problem == ""
     assert "Hello" in plain(shown)

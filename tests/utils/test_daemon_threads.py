@@ -9,7 +9,7 @@ import pytest
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
-from prompt_objects.ui.watcher import keep_up
+from prompt_objects.ui.watcher import run_maintenance
 from tests.support.environments import make_house
 
 
@@ -22,7 +22,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 
 async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
     chat.session.append({"role": "user", "content": "Hello"})
-    upkeep = asyncio.create_task(keep_up(chat, print))
+    upkeep = asyncio.create_task(run_maintenance(chat, print))
 
     def wait_for_backup() -> None:
         end = time.monotonic() + 10
@@ -37,7 +37,7 @@ async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
 async def test_what_does_not_succeed_is_told(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
     told: asyncio.Queue[str] = asyncio.Queue()
-    upkeep = asyncio.create_task(keep_up(chat, told.put_nowait))
+    upkeep = asyncio.create_task(run_maintenance(chat, told.put_nowait))
     async with asyncio.timeout(10):
         assert (await told.get()).startswith("Backing up or pruning ")
     upkeep.cancel()

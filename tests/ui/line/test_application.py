@@ -17,12 +17,12 @@ def drawn(*rows: str) -> Screen:
     ("columns", "above"),
     [(40, 3), (20, 3), (19, 4), (10, 4), (5, 7), (4, 10)],
 )
-def test_rows_are_counted_as_a_narrower_terminal_folds_them(columns: int, above: int) -> None:
+def test_rows_are_counted_as_a_narrower_terminal_wraps_them(columns: int, above: int) -> None:
     screen = drawn("x" * 20, "", "x" * 10 + " " * 20, "prompt")
     assert rows_above(screen, Point(x=4, y=3), columns) == above
 
 
-def test_only_terminals_that_are_known_to_fold_anew_are_taken_for_such() -> None:
+def test_only_known_terminals_are_assumed_to_wrap_lines_again() -> None:
     assert reflows({"TERM_PROGRAM": "iTerm.app"})
     assert reflows({"TMUX": "/tmp/tmux"})
     assert not reflows({"TERM": "xterm"})

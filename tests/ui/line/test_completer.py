@@ -40,13 +40,13 @@ def complete(chat: Chat) -> Offer:
     return offered
 
 
-def test_commands_are_offered_with_what_they_do(complete: Offer) -> None:
+def test_commands_are_offered_with_their_summary(complete: Offer) -> None:
     offered = complete("/ses")
     assert {"/session", "/sessions", "/session new "} <= set(offered)
     assert all(offered.values())
 
 
-def test_ordinary_messages_are_left_alone(complete: Offer) -> None:
+def test_ordinary_messages_are_not_completed(complete: Offer) -> None:
     assert complete("hello /ses") == {}
     assert complete("") == {}
     assert complete("/help\n/ses") == {}
@@ -64,7 +64,7 @@ def test_sessions_are_offered_by_name(complete: Offer, chat: Chat) -> None:
     assert "0 messages, just now" in complete("/session switch ")["/session switch API notes"]
 
 
-def test_what_is_in_the_trash_is_offered_to_be_restored(complete: Offer, chat: Chat) -> None:
+def test_deleted_sessions_are_offered_for_restoring(complete: Offer, chat: Chat) -> None:
     chat.manager.delete(chat.manager.create("thrown away").id)
     assert set(complete("/session restore ")) == {"/session restore thrown away"}
 
@@ -73,7 +73,7 @@ def test_objects_are_offered_with_their_descriptions(complete: Offer) -> None:
     assert complete("/po re") == {"/po reader": "The reader"}
 
 
-def test_choices_and_paths_are_offered_in_their_places(complete: Offer, tmp_path: Path) -> None:
+def test_choices_and_paths_are_offered_for_their_parameters(complete: Offer, tmp_path: Path) -> None:
     assert set(complete("/session export ma")) == {"/session export markdown"}
     assert f"/session export json {tmp_path}/objects" in complete(f"/session export json {tmp_path}/ob")
 
@@ -83,5 +83,5 @@ def test_models_and_commands_are_offered(complete: Offer) -> None:
     assert "/help sessions" in complete("/help sess")
 
 
-def test_a_longer_command_is_not_taken_for_an_argument_of_a_shorter_one(complete: Offer) -> None:
+def test_a_longer_command_is_not_an_argument_of_a_shorter_one(complete: Offer) -> None:
     assert set(complete("/session ne")) == {"/session new "}

@@ -1,6 +1,7 @@
-"""A question interrupts what is being typed, and gives it back."""
+"""A question takes over the input line, and gives the draft back."""
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -8,8 +9,12 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
-from prompt_objects.ui.line.dialogs import QuestionDialog
-from prompt_objects.ui.render.style import Line, plain
+from prompt_objects.ui.line import dialogs
+from prompt_objects.ui.question import Question
+from prompt_objects.ui.render.style import plain
+
+if TYPE_CHECKING:
+    from prompt_objects.ui.render.style import Line
 
 QUESTION = ApprovalRequest(
     path=("boss", "scribe"), session_id="", tool="send", effect="network", arguments={"to": "ann\x1b[2J", "times": 2}
@@ -26,197 +31,192 @@ PROPOSAL = ApprovalRequest(
     remarks=("It says: \x1b[31mtrust me", "scribe could use write_file, which changes files."),
     for_session=False,
 )
-INQUIRY = InputRequest(
+QUESTION_OF_OBJECT = InputRequest(
     path=("boss", "scribe"), session_id="", question="Which colour?\n\x1b[2JSay.", choices=("red", "blue\x1b[0m")
 )
 
 
-async def at_once() -> None:
-    """Rest for no time."""
+class Dialog:
+    """A question, the input in which it is answered, and the lines shown."""
+
+    def __init__(self, request: ApprovalRequest | InputRequest, draft: str = "", *, is_resting: bool = True) -> None:
+        self.buffer = Buffer(document=Document(draft))
+        self.shown: list[Line] = []
+        self.question = Question(request)
+        self.rested = asyncio.Event()
+        if is_resting:
+            self.rested.set()
+        self.task = asyncio.create_task(self._pose())
+
+    async def _pose(self) -> Any:
+        async def rested() -> None:
+            await self.rested.wait()
+
+        await dialogs.pose(self.question, self.buffer, self.shown.extend, (60, 50), rested)
+        return self.question.answer.result()
+
+    @property
+    def text(self) -> str:
+        return plain(self.shown)
+
+    def type(self, text: str) -> str:
+        """Send a text as the answer; return the error message."""
+        problem = self.question.take(text)
+        if self.question.answer.done():
+            self.buffer.document = Document()
+        return problem
 
 
-async def asked(
-    *typed: str, draft: str = "", question: ApprovalRequest = QUESTION
-) -> tuple[Decision, list[str], str, str]:
-    """Answer a question; return the answer, what was said of each line typed, what was shown and what is left."""
-    buffer, shown = Buffer(document=Document(draft)), list[Line]()
-    asking = QuestionDialog(lambda: buffer, shown.extend, at_once)
-    task = asyncio.create_task(asking.approve(question, 60, 50))
+async def open_dialog(request: ApprovalRequest | InputRequest, draft: str = "") -> Dialog:
+    dialog = Dialog(request, draft)
     await asyncio.sleep(0)
-    assert asking.is_open
-    assert not buffer.text
-    said = [asking.take(text) for text in typed]
-    return await task, said, plain(shown), buffer.text
+    assert dialog.question.is_open
+    assert not dialog.buffer.text
+    return dialog
 
 
-async def test_it_says_who_asks_and_by_whom_that_was_asked_and_nothing_hostile() -> None:
-    answer, _, shown, _ = await asked("y")
-    assert answer == "once"
+async def answer(
+    *typed: str, draft: str = "", request: ApprovalRequest = QUESTION
+) -> tuple[Decision, list[str], str, str]:
+    """Answer a question; return the decision, the error message of each text, the shown text and the draft."""
+    dialog = await open_dialog(request, draft)
+    problems = [dialog.type(text) for text in typed]
+    return await dialog.task, problems, dialog.text, dialog.buffer.text
+
+
+async def test_the_question_names_the_object_and_its_caller_and_is_cleaned() -> None:
+    decision, _, shown, _ = await answer("y")
+    assert decision == "once"
     assert "scribe (asked by boss) wants to use send:" in shown
     assert "\x1b" not in shown
     assert "times: 2" in shown
 
 
-async def test_what_was_being_typed_comes_back() -> None:
-    assert (await asked("n", draft="my next thought"))[3] == "my next thought"
+async def test_the_draft_comes_back() -> None:
+    assert (await answer("n", draft="my next thought"))[3] == "my next thought"
 
 
-async def test_what_is_no_answer_is_not_taken_for_one() -> None:
-    answer, said, _, _ = await asked("perhaps", "S ")
-    assert "y: once" in said[0]
-    assert answer == "session"
+async def test_other_words_are_no_answer() -> None:
+    decision, problems, _, _ = await answer("perhaps", "S ")
+    assert "y: once" in problems[0]
+    assert decision == "session"
 
 
-async def test_words_are_wrapped_at_spaces_and_the_lines_of_a_diff_are_not() -> None:
+async def test_text_is_wrapped_at_spaces_and_the_rows_of_a_diff_are_not() -> None:
     long = "word " * 30
     arguments = {"to": long, "number": 7}
-    _, _, shown, _ = await asked("n", question=replace(QUESTION, arguments=arguments))
+    _, _, shown, _ = await answer("n", request=replace(QUESTION, arguments=arguments))
     assert f"  to: {'word ' * 10}word\n  word" in shown
-    _, _, shown, _ = await asked("n", question=replace(PROPOSAL, diff=f"+{long}", remarks=(long,)))
+    _, _, shown, _ = await answer("n", request=replace(PROPOSAL, diff=f"+{long}", remarks=(long,)))
     assert f"+{'word ' * 11}wor\n…d word" in shown
     assert f"\n  {'word ' * 10}word\n  word" in shown
 
 
 async def test_an_empty_line_is_a_no() -> None:
-    assert (await asked(""))[0] == "no"
+    assert (await answer(""))[0] == "no"
 
 
 async def test_arguments_are_edited_as_json() -> None:
-    answer, said, _, left = await asked("e", "{", "[1]", '{"to": "bob"}', draft="later")
-    assert answer == EditedArguments({"to": "bob"})
-    assert "no JSON" in said[1]
-    assert "no JSON object" in said[2]
-    assert left == "later"
+    decision, problems, _, draft = await answer("e", "{", "[1]", '{"to": "bob"}', draft="later")
+    assert decision == EditedArguments({"to": "bob"})
+    assert "not JSON" in problems[1]
+    assert "not a JSON object" in problems[2]
+    assert draft == "later"
 
 
-async def test_what_follows_from_a_proposal_is_shown_and_a_yes_holds_for_this_time_only() -> None:
-    answer, said, shown, _ = await asked("s", "y", question=PROPOSAL)
-    assert answer == "once"
-    assert "for this session" not in said[0]
+async def test_remarks_are_shown_and_a_call_may_be_approved_only_once() -> None:
+    decision, problems, shown, _ = await answer("s", "y", request=PROPOSAL)
+    assert decision == "once"
+    assert "for this session" not in problems[0]
     assert "for this session" not in shown
     assert "It says: trust me" in shown
     assert "scribe could use write_file, which changes files." in shown
     assert "\x1b" not in shown
 
 
-@pytest.mark.parametrize(("key", "answer"), [("a line", " Blue, \n please"), ("nothing", ""), ("Esc", "")])
-async def test_an_inquiry_is_answered_in_any_words_or_left_alone(key: str, answer: str) -> None:
-    buffer, shown = Buffer(document=Document("my next thought")), list[Line]()
-    asking = QuestionDialog(lambda: buffer, shown.extend, at_once)
-    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
-    await asyncio.sleep(0)
-    assert asking.is_open
-    assert asking.prompt(60) == "answer: "
+@pytest.mark.parametrize(("key", "text"), [("a line", " Blue, \n please"), ("nothing", ""), ("Esc", "")])
+async def test_a_question_of_an_object_is_answered_in_any_words_or_not(key: str, text: str) -> None:
+    dialog = await open_dialog(QUESTION_OF_OBJECT, "my next thought")
+    assert dialog.question.prompt(60) == "answer: "
     if key == "Esc":
-        asking.dismiss()
-        asking.dismiss()
+        dialog.question.dismiss()
+        dialog.question.dismiss()
     else:
-        assert asking.take(answer) == ""
-    assert await task == answer
-    assert not asking.is_open
-    assert buffer.text == "my next thought"
-    assert "\x1b" not in plain(shown)
+        assert dialog.type(text) == ""
+    assert await dialog.task == text
+    assert not dialog.question.is_open
+    assert dialog.buffer.text == "my next thought"
+    assert "\x1b" not in dialog.text
     for part in ("scribe (asked by boss) asks you:", "Which colour?", "1: red", "2: blue", "answer:"):
-        assert part in plain(shown)
+        assert part in dialog.text
 
 
-async def test_esc_at_an_approval_is_a_no_also_while_arguments_are_edited() -> None:
-    buffer = Buffer()
-    asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
+async def test_esc_at_an_approval_is_a_no_even_while_arguments_are_edited() -> None:
     for typed in ("perhaps", "e"):
-        task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
-        await asyncio.sleep(0)
-        asking.take(typed)
-        asking.dismiss()
-        assert await task == "no"
+        dialog = await open_dialog(QUESTION)
+        dialog.type(typed)
+        dialog.question.dismiss()
+        assert await dialog.task == "no"
 
 
-async def test_what_is_typed_before_the_keys_rest_is_no_answer_and_stays_in_the_line() -> None:
-    buffer, shown, resting = Buffer(document=Document("look in the librar")), list[Line](), asyncio.Event()
-
-    async def rested() -> None:
-        await resting.wait()
-
-    asking = QuestionDialog(lambda: buffer, shown.extend, rested)
-    task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
+async def test_text_typed_before_the_pause_is_no_answer_and_stays_in_the_draft() -> None:
+    dialog = Dialog(QUESTION, "look in the librar", is_resting=False)
     await asyncio.sleep(0)
-    assert asking.is_posed
-    assert "scribe (asked by boss) wants to use send:" in plain(shown)
-    assert not asking.is_open
-    assert not asking.is_early  # what stands in the line was begun before
-    buffer.insert_text("y")
-    asking.take("y")
-    asking.dismiss()
-    resting.set()
+    assert "scribe (asked by boss) wants to use send:" in dialog.text
+    assert not dialog.question.is_open
+    assert not dialog.question.is_early  # the draft was begun before
+    dialog.buffer.insert_text("y")
+    dialog.type("y")
+    dialog.question.dismiss()
+    dialog.rested.set()
     await asyncio.sleep(0.01)
-    assert asking.is_open
-    assert not buffer.text
-    asking.take("n")
-    assert await task == "no"
-    assert buffer.text == "look in the library"
+    assert dialog.question.is_open
+    assert not dialog.buffer.text
+    dialog.type("n")
+    assert await dialog.task == "no"
+    assert dialog.buffer.text == "look in the library"
 
 
-async def test_a_line_begun_after_the_question_came_is_early_until_the_keys_rest() -> None:
-    buffer, resting = Buffer(), asyncio.Event()
-
-    async def rested() -> None:
-        await resting.wait()
-
-    asking = QuestionDialog(lambda: buffer, lambda _: None, rested)
-    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
+async def test_a_line_begun_after_the_question_appeared_is_early_until_the_pause() -> None:
+    dialog = Dialog(QUESTION_OF_OBJECT, is_resting=False)
     await asyncio.sleep(0)
-    assert asking.is_early
-    resting.set()
+    assert dialog.question.is_early
+    dialog.rested.set()
     await asyncio.sleep(0.01)
-    assert not asking.is_early
-    asking.dismiss()
-    await task
-    assert not asking.is_posed
+    assert not dialog.question.is_early
+    dialog.question.dismiss()
+    await dialog.task
 
 
 @pytest.mark.parametrize("way", ["Esc", "Ctrl-C", "given"])
-async def test_an_answer_that_is_not_given_is_kept_in_the_history(way: str) -> None:
-    buffer = Buffer(document=Document("my next thought"))
-    asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
-    task = asyncio.create_task(asking.ask(INQUIRY, 60, 50))
-    await asyncio.sleep(0)
-    buffer.insert_text("a long and careful answer")
+async def test_a_typed_answer_that_was_not_given_is_kept_in_the_history(way: str) -> None:
+    dialog = await open_dialog(QUESTION_OF_OBJECT, "my next thought")
+    dialog.buffer.insert_text("a long and careful answer")
     match way:
         case "Esc":
-            asking.dismiss()
+            dialog.question.dismiss()
         case "Ctrl-C":
-            task.cancel()
+            dialog.task.cancel()
         case _:
-            asking.take(buffer.text)
-    await asyncio.gather(task, return_exceptions=True)
-    assert buffer.text == "my next thought"
-    assert buffer.history.get_strings() == ([] if way == "given" else ["a long and careful answer"])
+            dialog.type(dialog.buffer.text)
+    await asyncio.gather(dialog.task, return_exceptions=True)
+    assert dialog.buffer.text == "my next thought"
+    assert dialog.buffer.history.get_strings() == ([] if way == "given" else ["a long and careful answer"])
 
 
-async def test_arguments_that_nobody_changed_are_not_kept_in_the_history() -> None:
-    buffer = Buffer()
-    asking = QuestionDialog(lambda: buffer, lambda _: None, at_once)
+async def test_unchanged_arguments_are_not_kept_in_the_history() -> None:
     for change in ("", " "):
-        task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
-        await asyncio.sleep(0)
-        asking.take("e")
-        buffer.insert_text(change)
-        asking.dismiss()
-        await task
-        assert len(buffer.history.get_strings()) == len(change)
+        dialog = await open_dialog(QUESTION)
+        dialog.type("e")
+        dialog.buffer.document = Document(dialog.question.draft)
+        dialog.buffer.insert_text(change)
+        dialog.question.dismiss()
+        await dialog.task
+        assert len(dialog.buffer.history.get_strings()) == len(change)
 
 
-async def test_a_question_is_put_once_more_for_as_long_as_it_is_open() -> None:
-    shown = list[Line]()
-    asking = QuestionDialog(Buffer, shown.extend, at_once)
-    asking.repeat()
-    assert shown == []
-    task = asyncio.create_task(asking.approve(QUESTION, 60, 50))
-    await asyncio.sleep(0)
-    first = list(shown)
-    asking.repeat()
-    assert shown == first * 2
-    asking.take("n")
-    await task
-    asking.repeat()
-    assert shown == first * 2
+async def test_the_shown_lines_of_a_question_are_known() -> None:
+    dialog = await open_dialog(QUESTION)
+    assert dialog.question.shown == dialog.shown != []
+    dialog.type("n")
+    await dialog.task

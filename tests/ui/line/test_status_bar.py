@@ -1,4 +1,4 @@
-"""The line at the bottom says what is so, or what the person should know at once (ui/footer.py)."""
+"""The status bar shows facts, or a hint in their place."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,39 +25,37 @@ def redrawn() -> list[str]:
 
 
 @pytest.fixture
-def footer(chat: Chat, redrawn: list[str]) -> StatusBar:
+def status_bar(chat: Chat, redrawn: list[str]) -> StatusBar:
     return StatusBar(chat, lambda: redrawn.append("again"))
 
 
-def shown(footer: StatusBar) -> str:
-    return plain([footer.line()])
+def shown(status_bar: StatusBar) -> str:
+    return plain([status_bar.line()])
 
 
-async def test_a_hint_stands_in_the_place_of_the_facts_until_it_is_taken_back(footer: StatusBar) -> None:
-    facts = shown(footer)
+async def test_a_hint_replaces_the_facts_until_it_is_removed(status_bar: StatusBar) -> None:
+    facts = shown(status_bar)
     assert facts.startswith("scout · Default")
-    footer.say("Ctrl-D\x1b[2J leaves")
-    assert shown(footer) == "Ctrl-D leaves"
-    footer.say("")
-    assert shown(footer) == facts
+    status_bar.set_hint("Ctrl-D\x1b[2J leaves")
+    assert shown(status_bar) == "Ctrl-D leaves"
+    status_bar.set_hint("")
+    assert shown(status_bar) == facts
 
 
-async def test_facts_are_looked_at_when_told_and_drawn_again_only_where_they_have_changed(
-    chat: Chat, footer: StatusBar, redrawn: list[str]
-) -> None:
-    footer.refresh()
+async def test_a_refresh_redraws_only_changed_facts(chat: Chat, status_bar: StatusBar, redrawn: list[str]) -> None:
+    status_bar.refresh()
     assert redrawn == []
     chat.open(chat.manager.create("Travels"))
-    assert shown(footer).startswith("scout · Default")
-    footer.refresh()
-    assert shown(footer).startswith("scout · Travels")
+    assert shown(status_bar).startswith("scout · Default")
+    status_bar.refresh()
+    assert shown(status_bar).startswith("scout · Travels")
     assert redrawn == ["again"]
 
 
-async def test_what_is_wrong_is_said_until_it_is_right_again(footer: StatusBar) -> None:
-    footer.refresh("in the trash")
-    assert "in the trash" in shown(footer)
-    footer.refresh()
-    assert "in the trash" in shown(footer)
-    footer.refresh("")
-    assert "in the trash" not in shown(footer)
+async def test_a_problem_is_shown_until_it_is_solved(status_bar: StatusBar) -> None:
+    status_bar.refresh("in the trash")
+    assert "in the trash" in shown(status_bar)
+    status_bar.refresh()
+    assert "in the trash" in shown(status_bar)
+    status_bar.refresh("")
+    assert "in the trash" not in shown(status_bar)

@@ -2,23 +2,23 @@ from pathlib import Path
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.testing import ScriptedLLM
-from prompt_objects.ui.line.status_bar import fitted, status_items
+from prompt_objects.ui.line.status_bar import fit_items, status_items
 from prompt_objects.utils.process import ProcessInfo
 from tests.support.environments import open_house
 
 PARTS = ("coordinator", "A session", "12 messages", "gpt-5", "1.2k tokens")
 
 
-def test_all_is_shown_where_there_is_room() -> None:
-    assert fitted(PARTS, 80) == "coordinator · A session · 12 messages · gpt-5 · 1.2k tokens"
+def test_all_items_are_shown_if_they_fit() -> None:
+    assert fit_items(PARTS, 80) == "coordinator · A session · 12 messages · gpt-5 · 1.2k tokens"
 
 
-def test_parts_are_dropped_from_the_right() -> None:
-    assert fitted(PARTS, 40) == "coordinator · A session · 12 messages"
-    assert fitted(PARTS, 8) == "coordin…"
+def test_items_are_dropped_from_the_right() -> None:
+    assert fit_items(PARTS, 40) == "coordinator · A session · 12 messages"
+    assert fit_items(PARTS, 8) == "coordin…"
 
 
-def test_who_else_is_at_the_session_stands_behind_its_name(tmp_path: Path) -> None:
+def test_the_holder_and_a_problem_follow_the_session_name(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM()) as env:
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         chat.holder = ProcessInfo.current("ann\x1b[2J")
@@ -26,7 +26,7 @@ def test_who_else_is_at_the_session_stands_behind_its_name(tmp_path: Path) -> No
         assert status_items(chat, "gone")[:3] == ("scout", "Default", "gone")
 
 
-async def test_what_the_message_takes_of_what_it_may_is_shown(tmp_path: Path) -> None:
+async def test_the_use_of_limits_is_shown(tmp_path: Path) -> None:
     house = {"scout": "name: scout\nlimits: {requests: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
     async with open_house(tmp_path, ScriptedLLM(["Hello"]), house) as env:
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())

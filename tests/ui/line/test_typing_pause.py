@@ -5,18 +5,18 @@ from prompt_objects.ui.line.dialogs import TypingPause
 from prompt_objects.ui.render.questions import REST_SECONDS
 
 
-async def test_each_key_begins_the_rest_anew() -> None:
-    rest, begun = TypingPause(), monotonic()
-    task = asyncio.create_task(rest.taken())
+async def test_each_key_restarts_the_pause() -> None:
+    pause, start = TypingPause(), monotonic()
+    task = asyncio.create_task(pause.taken())
     await asyncio.sleep(REST_SECONDS / 2)
-    rest.touch()
+    pause.touch()
     await task
-    assert monotonic() - begun >= 1.5 * REST_SECONDS
+    assert monotonic() - start >= 1.5 * REST_SECONDS
 
 
-async def test_a_rest_before_the_question_does_not_count() -> None:
-    rest = TypingPause()
+async def test_a_pause_before_the_question_does_not_count() -> None:
+    pause = TypingPause()
     await asyncio.sleep(REST_SECONDS / 2)
-    begun = monotonic()
-    await rest.taken()
-    assert monotonic() - begun >= REST_SECONDS - 0.01
+    start = monotonic()
+    await pause.taken()
+    assert monotonic() - start >= REST_SECONDS - 0.01

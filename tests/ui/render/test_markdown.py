@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.ui.render.markdown import ending, render
+from prompt_objects.ui.render.markdown import last_lines, render
 from prompt_objects.ui.render.style import STYLE, plain
 
 PIECES = st.sampled_from(
@@ -59,7 +59,7 @@ def shown(text: str, width: int = 60) -> str:
 
 
 @given(ANYTHING, st.integers(8, 50))
-def test_any_text_can_be_drawn_and_controls_nothing(text: str, width: int) -> None:
+def test_any_text_can_be_drawn_and_is_cleaned(text: str, width: int) -> None:
     for line in render(text, width):
         for style, piece in line:
             assert all(unicodedata.category(char) not in {"Cc", "Cs"} for char in piece)
@@ -95,7 +95,7 @@ def test_no_escape_sequence_gets_through(text: str) -> None:
     assert [char for char in drawn if unicodedata.category(char) in {"Cc", "Cf"}] == []
 
 
-def test_links_and_images_show_where_they_lead() -> None:
+def test_links_and_images_show_their_address() -> None:
     assert shown("See [the *page*](http://a.b/c).") == "See the page (http://a.b/c)."
     assert shown("![cat](cat.png)") == "cat (cat.png)"
     assert shown("<http://a.b>") == "http://a.b"
@@ -103,19 +103,19 @@ def test_links_and_images_show_where_they_lead() -> None:
     assert shown("[![badge](b.svg)](http://a.b)") == "badge (b.svg) (http://a.b)"
 
 
-def test_no_text_is_left_out() -> None:
+def test_no_text_is_hidden() -> None:
     assert shown("a Vec<String> b") == "a Vec<String> b"
     assert shown("<div>\nhello\n</div>") == "<div> hello </div>"
     assert "http://b" in shown("[a]: http://b")
 
 
-def test_lines_carry_no_filling_so_that_copying_copies_the_text() -> None:
+def test_lines_have_no_trailing_spaces() -> None:
     drawn = render("# Title\n\ntext\n\n```python\nx = 1\n```", 60)
     assert plain(drawn) == "Title\n\ntext\n\n x = 1"
     assert all(line[-1][1] == line[-1][1].rstrip() for line in drawn if line)
 
 
-def test_what_is_marked_is_styled_in_words_that_the_screen_knows() -> None:
+def test_styles_are_translated_for_prompt_toolkit() -> None:
     styles = {
         piece.strip(): style
         for line in render("**bold** `code`\n\n```python\nif x: pass\n```", 60)
@@ -127,14 +127,14 @@ def test_what_is_marked_is_styled_in_words_that_the_screen_knows() -> None:
         STYLE.get_attrs_for_style_str(style)
 
 
-def test_the_end_of_a_long_block_still_looks_like_its_end() -> None:
+def test_the_last_lines_of_a_code_block_keep_its_fence() -> None:
     fence = "```python\n" + "\n".join(f"x = {n}" for n in range(100))
-    assert ending(fence, 3) == "```python\nx = 97\nx = 98\nx = 99"
-    assert ending("a\nb\nc", 2) == "b\nc"
-    assert ending("a\nb", 2) == "a\nb"
+    assert last_lines(fence, 3) == "```python\nx = 97\nx = 98\nx = 99"
+    assert last_lines("a\nb\nc", 2) == "b\nc"
+    assert last_lines("a\nb", 2) == "a\nb"
 
 
-def test_a_link_without_words_shows_where_it_leads() -> None:
+def test_a_link_without_text_shows_its_address() -> None:
     assert shown("[](http://x)") == "(http://x)"
     assert shown("[![](b.svg)](http://x)") == "(b.svg) (http://x)"
 
@@ -144,7 +144,7 @@ def test_a_link_without_words_shows_where_it_leads() -> None:
     ["```python\n" + "x = 1\n" * 60_000, "word " * 240_000, "- item **x**\n" * 20_000],
     ids=["code", "line", "list"],
 )
-def test_a_large_text_is_drawn_as_it_is_written_and_at_once(text: str) -> None:
+def test_a_large_text_is_drawn_as_plain_text_and_fast(text: str) -> None:
     start = time.perf_counter()
     lines = render(text, 80)
     assert time.perf_counter() - start < 5

@@ -48,7 +48,7 @@ def test_the_blocks_and_the_rest_are_the_text(text: str, size: int) -> None:
 
 
 @given(MARKDOWN, st.integers(1, 9))
-def test_where_the_text_is_cut_does_not_change_what_the_blocks_are(text: str, size: int) -> None:
+def test_the_blocks_do_not_depend_on_how_the_text_is_split(text: str, size: int) -> None:
     blocks, stream = streamed(text, size)
     whole = BlockStream()
     assert blocks + stream.finish() == whole.feed(text) + whole.finish()
@@ -64,13 +64,13 @@ def test_where_the_text_is_cut_does_not_change_what_the_blocks_are(text: str, si
         "words\nwords\n\n2",
     ],
 )
-def test_a_block_that_may_go_on_is_not_given(text: str) -> None:
+def test_a_block_that_may_continue_is_not_returned(text: str) -> None:
     blocks, stream = streamed(text, 3)
     assert blocks == []
     assert stream.rest == text
 
 
-def test_a_block_is_given_when_the_next_one_has_begun() -> None:
+def test_a_block_is_returned_when_the_next_one_begins() -> None:
     stream = BlockStream()
     assert stream.feed("# Title\n\nSome words.\n") == ["# Title\n\n"]
     assert stream.feed("\n- a") == []
@@ -79,7 +79,7 @@ def test_a_block_is_given_when_the_next_one_has_begun() -> None:
 
 
 @pytest.mark.parametrize("line", ["    x = value + {}  # and so on\n", "- item {}\n", "| {} | b |\n"])
-def test_one_block_of_ten_thousand_lines_is_taken_in_reasonable_time(line: str) -> None:
+def test_a_block_of_ten_thousand_lines_is_fast(line: str) -> None:
     opening = {" ": "```python\n", "|": "| a | b |\n|---|---|\n"}.get(line[0], "")
     stream = BlockStream()
     start = time.perf_counter()
@@ -95,7 +95,7 @@ def test_one_block_of_ten_thousand_lines_is_taken_in_reasonable_time(line: str) 
     [("```python\n", "x = 1\n", "```\n"), ("", "- item **x**\n", "\n"), ("~~~~\n", "\n# no title\n", "~~~~\n")],
     ids=["code", "list", "blank lines in code"],
 )
-def test_a_large_block_is_taken_at_once_and_ends_where_it_ends(opening: str, line: str, closing: str) -> None:
+def test_a_large_block_is_fast_and_ends_correctly(opening: str, line: str, closing: str) -> None:
     large = opening + line * 60_000 + closing
     stream = BlockStream()
     start = time.perf_counter()
@@ -107,7 +107,7 @@ def test_a_large_block_is_taken_at_once_and_ends_where_it_ends(opening: str, lin
 
 @given(MARKDOWN, st.sampled_from(["", "```\n", "- "]))
 @settings(max_examples=20, deadline=None)
-def test_of_a_large_text_nothing_is_lost(text: str, opening: str) -> None:
+def test_a_large_text_is_complete(text: str, opening: str) -> None:
     large = opening + text * (50_000 // (len(text) + 1))
     stream = BlockStream()
     assert "".join(stream.feed(large) + stream.finish()) == large

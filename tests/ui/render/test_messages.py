@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-from prompt_objects.ui.render.messages import MOST_ARRIVED, arrived, drawn
+from prompt_objects.ui.render.messages import MAX_EXTERNAL, draw_external, draw_messages
 from prompt_objects.ui.render.style import plain
 
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ MARK = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 CALL = {"id": "1", "function": {"name": "read_file", "arguments": '{"path": "a"}'}}
 
 
-def test_messages_are_drawn_as_they_were_when_they_were_said() -> None:
+def test_messages_are_drawn_as_in_a_conversation() -> None:
     messages: list[Message] = [
         {"role": "user", "content": "What is there?"},
         {"role": "assistant", "content": "I *look*.", "tool_calls": [CALL]},
@@ -20,7 +20,7 @@ def test_messages_are_drawn_as_they_were_when_they_were_said() -> None:
         {"role": "tool", "tool_call_id": "4", "content": "Cancelled before it ended", "failed": True},
         {"role": "assistant", "content": "A tree."},
     ]
-    assert plain(drawn("guide", messages, 60)).splitlines() == [
+    assert plain(draw_messages("guide", messages, 60)).splitlines() == [
         "",
         f"guide {MARK} What is there?",
         "",
@@ -35,15 +35,15 @@ def test_messages_are_drawn_as_they_were_when_they_were_said() -> None:
     ]
 
 
-def test_what_arrives_is_said_to_come_from_elsewhere_and_bounded() -> None:
+def test_external_messages_have_a_heading_and_are_limited() -> None:
     messages: list[Message] = [{"role": "user", "content": f"number {n}."} for n in range(1000)]
-    lines = plain(arrived("guide", messages, 78)).splitlines()
-    assert lines[0] == f"! From elsewhere: 1,000 messages, of which the last {MOST_ARRIVED} are:"
-    assert sum("number" in line for line in lines) == MOST_ARRIVED
+    lines = plain(draw_external("guide", messages, 78)).splitlines()
+    assert lines[0] == f"! 1,000 new messages from another window, the last {MAX_EXTERNAL} of them:"
+    assert sum("number" in line for line in lines) == MAX_EXTERNAL
     assert lines[-1].endswith("number 999.")
-    assert plain(arrived("guide", messages[:1], 78)).startswith("! From elsewhere: 1 message:\n")
+    assert plain(draw_external("guide", messages[:1], 78)).startswith("! 1 new message from another window:\n")
 
 
-def test_what_arrives_cannot_drive_the_terminal() -> None:
+def test_external_messages_cannot_control_the_terminal() -> None:
     hostile: list[Message] = [{"role": role, "content": "\x1b[2J\x9b2Jx"} for role in ("user", "assistant", "tool")]
-    assert not set(plain(arrived("guide", hostile, 60))) & set("\x1b\x9b")
+    assert not set(plain(draw_external("guide", hostile, 60))) & set("\x1b\x9b")

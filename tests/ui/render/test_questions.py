@@ -1,4 +1,4 @@
-"""A question cannot be pushed off the screen, nor forged by what stands in it."""
+"""A question cannot be pushed off the screen, nor forged by its content."""
 
 import pytest
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ def last_screen(lines: list[Line], height: int) -> str:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_that_a_model_wrote_begins_a_line(text: str) -> None:
+def test_text_of_a_model_never_begins_a_line(text: str) -> None:
     asked = [
         replace(QUESTION, arguments={"command": "rm", "why": text, text: 1}),
         replace(QUESTION, diff=f"-a\n+{text}\n b\n".replace("\n" * 40, ""), remarks=(f"It says: {text}",)),
@@ -41,12 +41,12 @@ def test_nothing_that_a_model_wrote_begins_a_line(text: str) -> None:
     assert f"\n{FORGED}" not in plain(questions.input_lines(asked_back, 60, 8))
 
 
-def test_line_breaks_in_a_value_are_shown_by_signs() -> None:
+def test_line_breaks_in_an_argument_are_shown_as_signs() -> None:
     shown = plain(questions.approval_lines(replace(QUESTION, arguments={"command": "cd\nrm\r\nls"}), 60, 20))
     assert "command: cd␊rm␊ls" in shown
 
 
-def test_a_long_value_leaves_who_wants_what_and_all_other_values_on_the_screen() -> None:
+def test_a_long_argument_leaves_the_heading_and_all_other_arguments_on_the_screen() -> None:
     question = replace(QUESTION, arguments={"command": "rm -rf ~", "why": LONG, "then": "last words"})
     lines = questions.approval_lines(question, 60, 16)
     on_screen = last_screen(lines, 16)
@@ -58,7 +58,7 @@ def test_a_long_value_leaves_who_wants_what_and_all_other_values_on_the_screen()
 
 
 @pytest.mark.parametrize("number", [1, 3, 100])
-def test_of_many_values_as_many_are_shown_as_there_is_room_for(number: int) -> None:
+def test_of_many_arguments_as_many_are_shown_as_fit(number: int) -> None:
     question = replace(QUESTION, arguments={f"key{each}": LONG for each in range(number)})
     on_screen = last_screen(questions.approval_lines(question, 60, 14), 14)
     assert "guide wants to use shell; in short:" in on_screen
@@ -66,7 +66,7 @@ def test_of_many_values_as_many_are_shown_as_there_is_room_for(number: int) -> N
     assert "1999" in on_screen
 
 
-def test_what_fits_is_shown_whole_and_once() -> None:
+def test_a_question_that_fits_is_shown_once() -> None:
     shown = plain(
         questions.approval_lines(replace(QUESTION, diff="".join(f"+{each}\n" for each in range(12))), 60, 14)
     )
@@ -74,7 +74,7 @@ def test_what_fits_is_shown_whole_and_once() -> None:
     assert shown.count("+11") == 1
 
 
-def test_of_a_long_diff_the_first_and_the_last_rows_are_on_the_screen_and_all_above() -> None:
+def test_a_long_diff_is_shown_whole_and_its_ends_stay_on_the_screen() -> None:
     question = replace(QUESTION, diff="".join(f"+line {each}\n" for each in range(100)), remarks=("Take care.",))
     lines = questions.approval_lines(question, 60, 16)
     on_screen = last_screen(lines, 16)
@@ -84,7 +84,7 @@ def test_of_a_long_diff_the_first_and_the_last_rows_are_on_the_screen_and_all_ab
     assert all(f"+line {each}" in above for each in range(100))
 
 
-def test_a_long_question_of_a_prompt_object_is_bounded_as_well() -> None:
+def test_a_long_question_of_a_prompt_object_has_a_short_form() -> None:
     inquiry = InputRequest(path=("boss", "scout"), session_id="", question="Which?\n" * 30, choices=(LONG,) * 9)
     on_screen = last_screen(questions.input_lines(inquiry, 60, 14), 14)
     assert "scout (asked by boss) asks you; in short:" in on_screen
@@ -92,8 +92,8 @@ def test_a_long_question_of_a_prompt_object_is_bounded_as_well() -> None:
 
 @pytest.mark.parametrize("width", [30, 60, 120])
 @pytest.mark.parametrize(("name", "tool"), [("guide", "shell"), ("g" * 64, "shell"), ("g" * 64, "s" * 64)])
-def test_who_wants_what_stands_beside_the_answer_and_fits(width: int, name: str, tool: str) -> None:
-    prompt = questions.prompt(replace(QUESTION, path=("boss", name), tool=tool), width)
+def test_the_prompt_names_object_and_tool_and_fits(width: int, name: str, tool: str) -> None:
+    prompt = questions.approval_prompt(replace(QUESTION, path=("boss", name), tool=tool), width)
     assert prompt.startswith(name[:1])
     assert f": {tool[:2]}" in prompt
     assert prompt.endswith("? [y/s/N/never/e] ")

@@ -5,7 +5,7 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM
-from prompt_objects.ui.render.recap import last_exchange, recap
+from prompt_objects.ui.render.messages import draw_last_exchange, recap
 from prompt_objects.ui.render.style import plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def session(tmp_path: Path) -> "Iterator[Session]":
         yield environment["guide"].session_manager.create("API notes")
 
 
-def test_the_last_exchange_is_recalled_and_bounded() -> None:
+def test_the_recap_is_the_end_of_the_last_exchange() -> None:
     messages: list[Message] = [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "old"},
@@ -36,15 +36,15 @@ def test_the_last_exchange_is_recalled_and_bounded() -> None:
         {"role": "tool", "tool_call_id": "1", "content": "…"},
         {"role": "assistant", "content": "\n\n".join(f"line {n}" for n in range(100))},
     ]
-    drawn = plain(last_exchange("guide", messages, 60)).splitlines()
+    drawn = plain(draw_last_exchange("guide", messages, 60)).splitlines()
     assert drawn[0].endswith("second")
     assert drawn[1] == '→ read_file path="a"'
     assert drawn[-1] == "line 99"
     assert len(drawn) < 20
-    assert last_exchange("guide", [], 60) == []
+    assert draw_last_exchange("guide", [], 60) == []
 
 
-def test_an_answer_that_a_retry_replaced_is_not_recalled(session: "Session") -> None:
+def test_a_replaced_answer_is_not_in_the_recap(session: "Session") -> None:
     session.append(*({"role": "user", "content": f"earlier {n}"} for n in range(60)))
     session.append({"role": "user", "content": "the question"}, {"role": "assistant", "content": "old answer"})
     session.append({"role": "assistant", "content": "new answer", "replaces": [61, 62]})
@@ -55,12 +55,12 @@ def test_an_answer_that_a_retry_replaced_is_not_recalled(session: "Session") -> 
 
 
 @pytest.mark.parametrize("content", [None, 5, {"a": 1}, [1, 2], [{"type": "image_url"}], "[](http://x)"])
-def test_odd_content_is_recalled_or_not_and_never_fails(session: "Session", content: Any) -> None:
+def test_malformed_content_never_makes_the_recap_fail(session: "Session", content: Any) -> None:
     session.append({"role": "user", "content": "asked"}, {"role": "assistant", "content": content, "tool_calls": 5})
     assert "asked" in plain(recap("guide", session, 60))
 
 
-def test_a_session_that_is_gone_is_told_of_and_nothing_else(session: "Session", tmp_path: Path) -> None:
+def test_a_missing_session_is_an_error_in_the_recap(session: "Session", tmp_path: Path) -> None:
     session.append({"role": "user", "content": "asked"})
     for file in (tmp_path / ".prompt_objects" / "sessions").glob("0*.json"):
         file.unlink()

@@ -17,7 +17,7 @@ HOSTILE = st.lists(
 
 
 @given(ANY | HOSTILE)
-def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
+def test_no_control_character_remains(text: str) -> None:
     kept = clean(text)
     assert [char for char in kept if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} and char != "\n"] == []
     assert not set(kept) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
@@ -25,12 +25,12 @@ def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
 
 
 @given(ANY | HOSTILE)
-def test_cleaning_twice_changes_nothing_more(text: str) -> None:
+def test_cleaning_is_idempotent(text: str) -> None:
     assert clean(clean(text)) == clean(text)
 
 
 @given(st.text(alphabet=st.characters(categories=("L", "N", "P", "Zs")), max_size=60))
-def test_ordinary_text_of_any_script_is_kept_as_it_is(text: str) -> None:
+def test_ordinary_text_of_any_script_is_unchanged(text: str) -> None:
     assert clean(text) == text
 
 
@@ -57,11 +57,11 @@ def test_ordinary_text_of_any_script_is_kept_as_it_is(text: str) -> None:
         ("क्\u200cष", "क्\u200cष"),
     ],
 )
-def test_what_is_shown_of(text: str, shown: str) -> None:
+def test_text_is_cleaned_to(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
-def test_a_long_hostile_text_takes_no_long_time() -> None:
+def test_a_long_hostile_text_is_fast() -> None:
     start = time.perf_counter()
     clean("\x1b]" * 200_000)
     clean("\x1b[" * 200_000)
@@ -70,12 +70,12 @@ def test_a_long_hostile_text_takes_no_long_time() -> None:
 
 
 @given(ANY | HOSTILE)
-def test_in_a_line_that_is_edited_every_character_is_one_that_can_be_seen(text: str) -> None:
+def test_every_character_of_an_edited_line_is_visible(text: str) -> None:
     shown = visible(text)
     assert len(shown) == len(text)
     assert not set(shown) & set("\u202e\u2066\u200b\u200e\ufeff\u2028\u2029\x1b\x9b\xad")
 
 
-def test_ordinary_letters_are_edited_as_they_are() -> None:
+def test_ordinary_letters_of_an_edited_line_are_unchanged() -> None:
     assert visible("né 漢字 👩\u200d💻\tx") == "né 漢字 👩\u200d💻\tx"
     assert visible("a\u202eb\u200bc\x1bd\u2028e") == "a\ufffdb\ufffdc␛d\ufffde"

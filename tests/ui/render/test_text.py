@@ -5,25 +5,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
-from prompt_objects.ui.render import text as drawing
 from prompt_objects.ui.render.style import plain
+from prompt_objects.ui.render.text import (
+    error_lines,
+    fit,
+    format_bytes,
+    format_duration,
+    hard_wrap,
+    paragraph,
+    user_message,
+    word_wrap,
+)
 
 
 @given(st.text(max_size=60), st.integers(1, 40))
-def test_a_text_that_is_cut_fits(text: str, width: int) -> None:
-    assert get_cwidth(drawing.fit(text, width)) <= width
+def test_fitted_text_is_never_wider_than_the_width(text: str, width: int) -> None:
+    assert get_cwidth(fit(text, width)) <= width
 
 
 @given(st.text(alphabet="ab 漢é\n", max_size=60), st.integers(2, 20))
-def test_folding_keeps_every_letter_and_the_width(text: str, width: int) -> None:
-    lines = drawing.hard_wrap(text, width)
+def test_hard_wrapping_keeps_every_letter_and_the_width(text: str, width: int) -> None:
+    lines = hard_wrap(text, width)
     assert "".join(lines) == text.replace("\n", "")
     assert all(get_cwidth(line) <= width for line in lines)
 
 
 @given(st.text(alphabet="ab 漢é❤\ufe0f\n", max_size=60), st.integers(2, 20))
-def test_wrapping_keeps_every_word_and_the_width_and_breaks_only_longer_words(text: str, width: int) -> None:
-    lines = drawing.word_wrap(text, width)
+def test_word_wrapping_keeps_every_word_and_the_width(text: str, width: int) -> None:
+    lines = word_wrap(text, width)
     assert "".join(lines).replace(" ", "") == text.replace("\n", "").replace(" ", "")
     assert all(get_cwidth(line) <= width for line in lines)
     if all(2 * len(word) <= width for word in text.split()):
@@ -47,20 +56,20 @@ def test_wrapping_keeps_every_word_and_the_width_and_breaks_only_longer_words(te
         ("            ", [""]),
     ],
 )
-def test_a_text_is_wrapped_at_spaces_by_its_cells(text: str, lines: list[str]) -> None:
-    assert drawing.word_wrap(text, 10) == lines
+def test_text_is_wrapped_at_spaces_by_cells(text: str, lines: list[str]) -> None:
+    assert word_wrap(text, 10) == lines
 
 
-def test_what_follows_a_lead_stands_below_the_first_word() -> None:
-    assert plain(drawing.paragraph("one two three", 9, lead="! ")) == "! one two\n  three"
+def test_further_lines_are_indented_by_the_lead() -> None:
+    assert plain(paragraph("one two three", 9, lead="! ")) == "! one two\n  three"
 
 
-def test_what_was_said_stands_behind_its_prompt() -> None:
-    assert plain(drawing.user_message("po> ", "one\ntwo", 60)) == "po> one\n    two"
+def test_a_user_message_follows_its_prompt() -> None:
+    assert plain(user_message("po> ", "one\ntwo", 60)) == "po> one\n    two"
 
 
-def test_of_a_huge_message_the_beginning_and_the_end_are_shown_again() -> None:
-    lines = plain(drawing.user_message("po> ", "\n".join(f"line {n}" for n in range(1000)), 60)).splitlines()
+def test_a_huge_message_shows_its_beginning_and_its_end() -> None:
+    lines = plain(user_message("po> ", "\n".join(f"line {n}" for n in range(1000)), 60)).splitlines()
     assert lines[0] == "po> line 0"
     assert lines[20] == "    … 960 lines …"
     assert lines[-1] == "    line 999"
@@ -70,17 +79,17 @@ def test_of_a_huge_message_the_beginning_and_the_end_are_shown_again() -> None:
 @pytest.mark.parametrize(
     "text", ["x = 1\n" * 170_000, "word " * 200_000, "漢字" * 160_000], ids=["lines", "line", "wide"]
 )
-def test_folding_a_megabyte_takes_no_time_to_speak_of(text: str) -> None:
+def test_wrapping_a_megabyte_is_fast(text: str) -> None:
     start = time.perf_counter()
-    drawing.hard_wrap(text, 80)
-    drawing.word_wrap(text, 80)
+    hard_wrap(text, 80)
+    word_wrap(text, 80)
     assert time.perf_counter() - start < 5
 
 
-def test_errors_say_what_to_do() -> None:
-    assert plain(drawing.error("It broke.", "Mend it.", 60)) == "✗ It broke.\n  Mend it."
+def test_an_error_has_its_hint_below() -> None:
+    assert plain(error_lines("It broke.", "Repair it.", 60)) == "✗ It broke.\n  Repair it."
 
 
-def test_sizes_and_times_are_put_into_words() -> None:
-    assert [drawing.size("x" * n) for n in (0, 999, 1200, 2_500_000)] == ["0 B", "999 B", "1.2 kB", "2.5 MB"]
-    assert [drawing.duration(s) for s in (0.0031, 2.44, 75.2)] == ["3 ms", "2.4 s", "75 s"]
+def test_sizes_and_durations_are_formatted() -> None:
+    assert [format_bytes(n) for n in (0, 999, 1200, 2_500_000)] == ["0 B", "999 B", "1.2 kB", "2.5 MB"]
+    assert [format_duration(s) for s in (0.0031, 2.44, 75.2)] == ["3 ms", "2.4 s", "75 s"]

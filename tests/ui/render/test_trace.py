@@ -11,7 +11,7 @@ from prompt_objects.llm.base import Usage
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 from prompt_objects.ui.render.style import plain
-from prompt_objects.ui.render.trace import WIDE, clock, traced
+from prompt_objects.ui.render.trace import WIDE, draw_trace, format_time
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOOK = Totals(1, Usage(1234, 56, 1000, 0.0012))
@@ -35,7 +35,7 @@ def turn(*steps: Any, **more: Any) -> TurnSpan:
 
 
 def drawn(*turns: TurnSpan, width: int = 80) -> list[str]:
-    return plain(traced(Trace(session(), list(turns)), width)).splitlines()
+    return plain(draw_trace(Trace(session(), list(turns)), width)).splitlines()
 
 
 @pytest.fixture
@@ -61,19 +61,19 @@ def asking() -> TurnSpan:
     return turn(said("user", "Go"), answer, call, failed, NoticeEvent(START, "Take care."))
 
 
-def test_a_turn_is_drawn_with_what_it_took_and_those_below_it_behind_a_bar(asking: TurnSpan) -> None:
+def test_a_turn_is_drawn_with_its_totals_and_its_delegates_are_indented(asking: TurnSpan) -> None:
     assert drawn(asking) == [
         "Notes · of boss · 0197 · 1 turn",
         "  1,234 tokens in (1,000 cached), 56 out, $0.0012",
-        "  with all below: 2,468 tokens in (2,000 cached), 112 out, $0.0024",
+        "  including delegates: 2,468 tokens in (2,000 cached), 112 out, $0.0024",
         "",
-        f"{clock(START, '%Y-%m-%d %H:%M:%S')} · boss · 4.2 s · large",
+        f"{format_time(START, '%Y-%m-%d %H:%M:%S')} · boss · 4.2 s · large",
         "  1,234 tokens in (1,000 cached), 56 out, $0.0012",
-        "  with all below: 2,468 tokens in (2,000 cached), 112 out, $0.0024",
+        "  including delegates: 2,468 tokens in (2,000 cached), 112 out, $0.0024",
         "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} Go",
         "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK} Done indeed",
         "→ scout  ✓ 4 B, 2.1 s",
-        f"│ {clock(START)} · boss → scout · 2.0 s · small",
+        f"│ {format_time(START)} · boss → scout · 2.0 s · small",
         "│   1,234 tokens in (1,000 cached), 56 out, $0.0012",
         "│ \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} Look",
         "│ \N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK} Seen",
@@ -83,37 +83,37 @@ def test_a_turn_is_drawn_with_what_it_took_and_those_below_it_behind_a_bar(askin
     ]
 
 
-def test_a_wide_screen_tells_more_of_each_answer_and_needs_fewer_lines(asking: TurnSpan) -> None:
+def test_a_wide_screen_shows_more_of_each_answer(asking: TurnSpan) -> None:
     narrow, wide = drawn(asking), drawn(asking, width=200)
     assert len(wide) < len(narrow)
     (answer,) = (line for line in wide if "Done indeed" in line)
-    assert answer.endswith(f"Done indeed  {clock(START)} · large · 1,234 tokens in (1,000 cached), 56 out")
+    assert answer.endswith(f"Done indeed  {format_time(START)} · large · 1,234 tokens in (1,000 cached), 56 out")
 
 
-def test_what_is_not_known_is_left_out_and_what_has_no_end_says_so() -> None:
+def test_unknown_facts_are_left_out_and_an_unknown_end_is_marked() -> None:
     call = CallSpan(id="1", name="look", at=None)
     lines = drawn(turn(said("user", "Go"), call, started_at=None, ended_at=None, outcome=None))
     assert lines[0] == "Notes · of boss · 0197 · 1 turn"
-    assert lines[2] == "boss · no end known"
-    assert lines[4] == "→ look  ? no end known"
+    assert lines[2] == "boss · end unknown"
+    assert lines[4] == "→ look  ? end unknown"
     assert "None" not in "".join(lines)
 
 
-def test_how_a_turn_ended_is_told_where_it_was_not_with_an_answer() -> None:
+def test_the_outcome_of_a_turn_without_an_answer_is_shown() -> None:
     lines = drawn(turn(outcome="failed", error="The server is gone."), turn(outcome="cancelled"))
     assert lines[2].endswith("boss · 4.2 s · failed")
     assert lines[3] == "✗ The server is gone."
     assert lines[5].endswith("boss · 4.2 s · cancelled")
 
 
-def test_an_answer_that_only_calls_takes_a_line_only_where_there_is_something_to_tell() -> None:
+def test_an_answer_that_only_calls_tools_has_a_line_only_on_a_wide_screen() -> None:
     calling = turn(said("assistant", "", took=TOOK), said("assistant", "", took=TOOK, interrupted="limit"))
     mark = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
     assert [line for line in drawn(calling) if line.startswith(mark)] == [f"{mark} [limit]"]
     assert sum(line.startswith(mark) for line in drawn(calling, width=WIDE)) == 2
 
 
-def test_what_was_cut_off_the_session_says_so() -> None:
+def test_messages_removed_from_the_session_are_marked() -> None:
     cut = MessageEvent(at=START, role="user", text=None, size=1200)
     assert drawn(turn(cut))[-1].endswith(" (1.2 kB, no longer in the session)")
 
@@ -142,14 +142,14 @@ def hostile() -> TurnSpan:
 
 
 @pytest.mark.parametrize("width", [40, 79, 80, WIDE, 200])
-def test_nothing_in_a_trace_moves_the_cursor_or_breaks_out_of_its_line(width: int) -> None:
+def test_text_in_a_trace_is_cleaned_and_stays_on_its_line(width: int) -> None:
     lines = drawn(hostile(), width=width)
     text = "\n".join(lines)
     assert not set(text) & set("\x1b\x07\r\u202e\ud800")
     assert max(map(get_cwidth, lines)) <= width
 
 
-def test_fifty_delegations_deep_there_is_still_something_to_read() -> None:
+def test_fifty_nested_delegations_are_still_readable() -> None:
     top = turn(said("user", "bottom"))
     for _ in range(50):
         top = turn(CallSpan(id="1", name="again", at=START, outcome="done", turns=[top]))

@@ -61,7 +61,7 @@ def story() -> Story:
     return Story()
 
 
-def test_what_is_finished_is_drawn_once_and_the_rest_is_live(story: Story) -> None:
+def test_finished_text_is_drawn_once_and_the_rest_is_live(story: Story) -> None:
     story.starts("guide")
     story.streams("guide", text="# Title\n\nFirst **words**.\n\nSecond\n")
     assert story.text == "\nTitle\n\nFirst words."
@@ -73,7 +73,7 @@ def test_what_is_finished_is_drawn_once_and_the_rest_is_live(story: Story) -> No
     assert not story.transcript.busy
 
 
-def test_an_answer_that_did_not_stream_is_drawn_all_the_same(story: Story) -> None:
+def test_an_answer_without_streaming_is_drawn(story: Story) -> None:
     story.starts("guide")
     story.saves("guide", text="All at once.")
     assert story.text.strip() == "All at once."
@@ -103,7 +103,7 @@ def test_a_delegation_shows_the_message_and_the_reply_in_full_under_both_names(s
     ]
 
 
-def test_what_goes_on_below_its_own_beginning_has_no_second_heading(story: Story) -> None:
+def test_continued_text_has_no_second_heading(story: Story) -> None:
     story.starts("guide")
     story.starts("guide", "reader", call_id="c1")
     story.streams("guide", "reader", text="First.")
@@ -115,7 +115,7 @@ def test_what_goes_on_below_its_own_beginning_has_no_second_heading(story: Story
     assert story.live().splitlines()[:3] == ["", "reader → guide", "│ Second."]
 
 
-def test_several_at_once_never_mix_within_a_block(story: Story) -> None:
+def test_concurrent_answers_never_mix_within_a_block(story: Story) -> None:
     story.starts("guide")
     for name, line in [("a", "alpha one\n"), ("b", "beta one\n"), ("a", "alpha two"), ("b", "beta two")]:
         story.streams("guide", name, text=line)
@@ -157,7 +157,7 @@ def test_a_failed_call_says_why(story: Story) -> None:
     assert story.text == "\n→ read_file not json\n✗ no such file"
 
 
-def test_a_delegation_that_never_began_is_drawn_as_a_failed_call(story: Story) -> None:
+def test_a_delegation_that_never_started_is_drawn_as_a_failed_call(story: Story) -> None:
     story.starts("guide")
     story.happens(ToolCallStarted, "guide", call_id="c", name="guide", arguments='{"message": "x"}')
     story.happens(ToolCallEnded, "guide", call_id="c", name="guide", result="Error: a cycle", failed=True, seconds=0)
@@ -172,13 +172,13 @@ def test_a_stopped_reply_is_kept_and_marked(story: Story) -> None:
     assert story.text == "\nHalf a sent\n\n■ stopped"
 
 
-def test_a_child_that_failed_says_so_under_its_name(story: Story) -> None:
+def test_the_error_of_a_delegate_is_shown_under_its_name(story: Story) -> None:
     story.starts("guide", "reader")
     story.happens(TurnEnded, "guide", "reader", outcome="failed", error="The server said no.")
     assert story.text == "\nreader\n│ ✗ The server said no."
 
 
-def test_notices_are_told(story: Story) -> None:
+def test_notices_are_shown(story: Story) -> None:
     story.happens(Notice, "guide", text="2 messages were added.")
     assert story.text == "\n! 2 messages were added."
 
@@ -192,7 +192,7 @@ def test_the_live_part_keeps_to_its_height_and_shows_the_end(story: Story) -> No
     assert live[-1] == "guide is writing… 0 s"
 
 
-def test_the_status_names_whoever_works_and_nobody_who_waits(story: Story) -> None:
+def test_the_status_names_working_objects_and_no_waiting_ones(story: Story) -> None:
     story.starts("guide")
     assert story.live() == "guide is thinking… 0 s"
     story.happens(ToolCallStarted, "guide", call_id="c", name="reader", arguments="{}")
@@ -223,18 +223,18 @@ def test_everything_can_be_drawn_on_a_very_narrow_screen() -> None:
     assert transcript.live(5, 1)
 
 
-def test_what_others_added_stands_before_the_answer() -> None:
+def test_external_messages_come_before_the_answer() -> None:
     story = Story()
     story.starts("guide")
     messages = [{"role": "user", "content": "Me first"}, {"role": "assistant", "content": "As you like."}]
     story.happens(ExternalMessages, "guide", messages=messages)
     story.says("guide", text="Your answer.")
     seen = plain(story.drawn)
-    assert seen.index("From elsewhere: 2 messages") < seen.index("Me first") < seen.index("As you like.")
+    assert seen.index("2 new messages from another window") < seen.index("Me first") < seen.index("As you like.")
     assert seen.index("As you like.") < seen.index("Your answer.")
 
 
-def test_late_news_of_a_turn_that_has_ended_is_told_and_does_not_begin_it_again(story: Story) -> None:
+def test_a_late_event_of_an_ended_turn_is_shown_and_does_not_start_it_again(story: Story) -> None:
     story.starts("guide")
     story.happens(ToolCallStarted, "guide", call_id="c", name="stubborn", arguments='{"by": 7}')
     story.happens(TurnEnded, "guide", outcome="cancelled")
@@ -245,7 +245,7 @@ def test_late_news_of_a_turn_that_has_ended_is_told_and_does_not_begin_it_again(
     assert story.live() == ""
 
 
-def test_late_news_of_one_that_was_asked_leaves_the_next_turn_alone(story: Story) -> None:
+def test_a_late_event_of_a_delegate_does_not_affect_the_next_turn(story: Story) -> None:
     story.starts("guide", run="1")
     story.starts("guide", "reader", call_id="c")
     story.happens(TurnEnded, "guide", "reader", outcome="cancelled")
@@ -257,7 +257,7 @@ def test_late_news_of_one_that_was_asked_leaves_the_next_turn_alone(story: Story
     assert not story.transcript.busy
 
 
-def test_whoever_answers_and_is_not_talked_to_does_so_under_a_name(story: Story) -> None:
+def test_an_answer_of_another_object_has_its_name_above(story: Story) -> None:
     story.starts("reader")
     story.streams("reader", text="I read.\n\nStill\n")
     assert story.text == "\nreader\nI read."
@@ -271,7 +271,7 @@ def test_whoever_answers_and_is_not_talked_to_does_so_under_a_name(story: Story)
     assert story.live().splitlines()[:3] == ["", "guide", "Done"]
 
 
-def test_what_is_live_has_a_heading_where_it_stands_apart(story: Story) -> None:
+def test_live_text_has_a_heading_if_it_is_apart(story: Story) -> None:
     story.starts("guide", "reader")
     story.streams("guide", "reader", text="First.\n\nSecond.\n")
     assert plain(story.transcript.live(WIDTH, 20)).splitlines()[:2] == ["│", "│ Second."]

@@ -12,14 +12,14 @@ from prompt_objects.runtime.events import (
     ToolCallStarted,
     TurnStarted,
 )
-from prompt_objects.ui.render.progress import WIDTH, ProgressLines
+from prompt_objects.ui.render.events import WIDTH, ProgressLines
 
 ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
 
 
-def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
+def test_calls_and_notices_have_one_line_each_and_other_events_none() -> None:
     file = io.StringIO()
-    notes = ProgressLines(file)
+    lines = ProgressLines(file)
     for event in [
         TurnStarted(**ABOUT),
         ExternalMessages(**ABOUT, messages=[{"role": "user", "content": "Hello"}]),
@@ -30,9 +30,9 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
         ToolCallEnded(**ABOUT, call_id="2", name="read_file", result="Error: none\nsuch", failed=True, seconds=0),
         Notice(**ABOUT, text="Take care."),
     ]:
-        notes.show(event)
+        lines.show(event)
     assert file.getvalue().splitlines() == [
-        "! From elsewhere: 1 message",
+        "! 1 new message from another window",
         'guide → reader message="What\\nis it?"',
         "  ✓ reader: 1.2 kB, 2.0 s",
         "guide → read_file",
@@ -41,7 +41,7 @@ def test_calls_and_notices_are_one_line_each_and_nothing_else_is() -> None:
     ]
 
 
-def test_the_name_of_a_call_is_as_harmless_as_its_result() -> None:
+def test_the_name_of_a_call_is_cleaned_and_cut() -> None:
     file = io.StringIO()
     ProgressLines(file).show(
         ToolCallEnded(
@@ -59,7 +59,7 @@ def test_the_name_of_a_call_is_as_harmless_as_its_result() -> None:
     assert len(line) <= WIDTH
 
 
-def test_without_a_place_to_write_to_nothing_is_written_anywhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_usable_file_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     closed = io.StringIO()
     closed.close()
     for file in (None, closed):
@@ -68,7 +68,7 @@ def test_without_a_place_to_write_to_nothing_is_written_anywhere(capsys: pytest.
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_full_place_to_write_to_is_no_failure() -> None:
+def test_a_full_device_is_ignored() -> None:
     full = open("/dev/full", "w", buffering=1)  # noqa: PTH123, SIM115 - closing it fails, as it should
     ProgressLines(full).show(Notice(**ABOUT, text="Take care."))
     with pytest.raises(OSError, match="No space"):

@@ -1,8 +1,8 @@
-"""Nothing that goes on beside the screen fails unseen (ui/tasks.py)."""
+"""An exception in a background task never stays unseen."""
 
 import asyncio
 
-from prompt_objects.ui.line.tasks import BackgroundTasks
+from prompt_objects.ui.tasks import BackgroundTasks
 
 
 async def forever() -> None:
@@ -13,17 +13,17 @@ async def broken() -> None:
     raise ZeroDivisionError
 
 
-async def test_a_defect_is_told_and_neither_an_end_nor_a_cancellation_is() -> None:
-    told: list[BaseException] = []
-    tasks = BackgroundTasks(told.append)
+async def test_only_unexpected_exceptions_are_reported() -> None:
+    reported: list[BaseException] = []
+    tasks = BackgroundTasks(reported.append)
     fine, cancelled, defect = (tasks.spawn(work) for work in (asyncio.sleep(0), forever(), broken()))
     cancelled.cancel()
     await asyncio.wait([fine, cancelled, defect])
     await asyncio.sleep(0)
-    assert [type(error) for error in told] == [ZeroDivisionError]
+    assert [type(error) for error in reported] == [ZeroDivisionError]
 
 
-async def test_all_of_it_has_stopped_when_it_is_cancelled_also_what_takes_a_moment_to_clean_up() -> None:
+async def test_cancelling_waits_until_all_tasks_have_cleaned_up() -> None:
     done: list[str] = []
 
     async def slow_to_stop() -> None:

@@ -1,0 +1,195 @@
+"""The controller, driven through a view of lists: the smallest possible user interface."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from prompt_objects.chat.chat import Chat
+from prompt_objects.environment.environment import Environment
+from prompt_objects.runtime.interaction import ApprovalRequest, InputRequest
+from prompt_objects.testing import ScriptedLLM
+from prompt_objects.ui.controller import Controller
+from prompt_objects.ui.question import Question
+from prompt_objects.ui.render.style import Line, plain
+from prompt_objects.ui.tasks import BackgroundTasks
+from tests.support.environments import make_house
+from tests.support.other_process import Elsewhere
+
+APPROVAL = ApprovalRequest(path=("scout",), session_id="", tool="send", effect="network", arguments={"to": "ann"})
+QUESTION = InputRequest(path=("scout",), session_id="", question="Which way?", choices=("left", "right"))
+
+
+class ListView:
+    """A view that keeps everything in lists."""
+
+    can_edit = True
+    width = 78
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.hints: list[str] = []
+        self.remembered: list[str] = []
+        self.input = ""
+        self.is_closed = False
+
+    @property
+    def text(self) -> str:
+        return plain(self.lines)
+
+    def show(self, lines: Sequence[Line]) -> None:
+        self.lines += lines
+
+    def note(self, text: str) -> None:
+        self.lines.append([("", text)])
+
+    def hint(self, text: str) -> None:
+        self.hints.append(text)
+
+    def echo(self, text: str, prompt: str = "> ", *, once_saved: bool = False) -> None:
+        if not once_saved:
+            self.lines.append([("", f"{prompt}{text}")])
+
+    def catch_up(self) -> None:
+        pass
+
+    def draft(self) -> str:
+        return self.input
+
+    def set_draft(self, text: str, *, remember: bool = False) -> None:
+        if remember:
+            self.remembered.append(self.input)
+        self.input = text
+
+    async def pose(self, question: Question) -> None:
+        self.show(question.lines(self.width, 20)[0])
+        question.is_open = True
+        await question.answer
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+async def environment(tmp_path: Path) -> AsyncIterator[Environment]:
+    async with Environment.open(make_house(tmp_path), llm=ScriptedLLM(["Yes.", "Again."]), environ={}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def chat(environment: Environment) -> Chat:
+    return Chat(environment, environment["scout"], environment["scout"].session_manager.current())
+
+
+@pytest.fixture
+def view() -> ListView:
+    return ListView()
+
+
+@pytest.fixture
+async def controller(chat: Chat, view: ListView) -> AsyncIterator[Controller]:
+    defects: list[BaseException] = []
+    tasks = BackgroundTasks(defects.append)
+    with chat.environment.bus.subscribe() as events:
+        controller = Controller(chat, view, tasks)
+
+        async def follow() -> None:
+            async for event in events:
+                chat.handle(event)
+
+        tasks.spawn(follow())
+        yield controller
+        await tasks.cancel()
+    assert defects == []
+
+
+async def type_(controller: Controller, view: ListView, text: str) -> None:
+    """Type a line, send it, and wait until it has been handled."""
+    view.input = text
+    controller.submit(text)
+    await controller.task.wait()
+
+
+async def test_a_message_is_sent_and_remembered(controller: Controller, view: ListView, chat: Chat) -> None:
+    await type_(controller, view, "Hello")
+    assert [message["content"] for message in chat.session.history] == ["Hello", "Yes."]
+    assert (view.input, view.remembered) == ("", ["Hello"])
+
+
+async def test_a_message_with_two_slashes_begins_with_one(controller: Controller, view: ListView, chat: Chat) -> None:
+    await type_(controller, view, "//help")
+    assert chat.session.history[0]["content"] == "/help"
+
+
+async def test_a_command_is_run_and_its_result_shown(controller: Controller, view: ListView, chat: Chat) -> None:
+    await type_(controller, view, "/session rename Travels")
+    assert chat.session.name == "Travels"
+    assert "is now called Travels" in view.text
+    await type_(controller, view, "/sesions")
+    assert "Did you mean" in view.text
+
+
+async def test_a_confirmation_is_answered_by_the_next_line(
+    controller: Controller, view: ListView, chat: Chat
+) -> None:
+    for answer, deleted in (("", []), ("y", ["Default"])):
+        await type_(controller, view, "/session delete")
+        assert controller.prompt(view.width) == "[y/N] "
+        await type_(controller, view, answer)
+        assert [info.name for info in chat.trash()] == deleted
+    assert controller.confirmation is None
+
+
+async def test_retry_answers_the_last_message_again(controller: Controller, view: ListView, chat: Chat) -> None:
+    await type_(controller, view, "Hello")
+    await type_(controller, view, "/retry")
+    assert chat.session.history[-1]["content"] == "Again."
+
+
+async def test_quit_closes_the_view(controller: Controller, view: ListView) -> None:
+    await type_(controller, view, "/quit")
+    assert view.is_closed
+
+
+async def test_a_refused_message_is_given_back(controller: Controller, view: ListView, chat: Chat) -> None:
+    with Elsewhere(chat.environment.folder, chat.session.id):
+        await type_(controller, view, "/" + "/slash")
+        assert view.input == "//slash"
+        assert "/wait" in view.text
+    await type_(controller, view, view.input)
+    assert chat.session.history[-1]["content"] == "Yes."
+
+
+async def test_an_approval_is_answered_in_the_input(controller: Controller, view: ListView) -> None:
+    request = asyncio.create_task(controller.approve(APPROVAL))
+    await asyncio.sleep(0)
+    assert "scout wants to use send:" in view.text
+    controller.submit("perhaps")
+    assert "y: once" in view.hints[-1]
+    controller.submit("e")
+    assert "ann" in view.input
+    controller.submit('{"to": "bob"}')
+    decision = await request
+    assert getattr(decision, "arguments", None) == {"to": "bob"}
+    assert (view.input, controller.question) == ("", None)
+
+
+async def test_a_path_answers_a_question_and_a_command_does_not(controller: Controller, view: ListView) -> None:
+    request = asyncio.create_task(controller.ask(QUESTION))
+    await asyncio.sleep(0)
+    controller.submit("/objects")
+    await controller.task.wait()
+    assert "Prompt objects" in view.text
+    controller.submit("/etc/hosts")
+    assert await request == "/etc/hosts"
+
+
+async def test_ctrl_c_clears_the_input_and_then_says_how_to_leave(controller: Controller, view: ListView) -> None:
+    view.input = "half a thought"
+    controller.interrupt()
+    assert (view.input, view.remembered) == ("", ["half a thought"])
+    controller.interrupt()
+    assert view.hints[-1] == "Ctrl-D leaves"
+    controller.leave()
+    assert view.is_closed
