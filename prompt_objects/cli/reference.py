@@ -46,7 +46,7 @@ _JSON = """
 
 What `--json` prints is valid JSON, whatever the terminal's encoding. These keys stay; others may be added behind
 them. `sessions list`, `trash`, `purge`, `backups` and `objects list` print a list of such objects, `sessions show`
-the session's whole file as [sessions.md](sessions.md) describes it, and the other commands one object.
+the session's whole file as [session-files.md](session-files.md) describes it, and the other commands one object.
 """
 
 
