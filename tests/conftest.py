@@ -40,7 +40,7 @@ def nothing_personal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("HOME", str(home))
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(home / name.lower()))
-        patch.setattr("prompt_objects.llm.local_servers.USUAL_PORTS", {})
+        patch.setattr("prompt_objects.llm.local_servers.DEFAULT_PORTS", {})
         yield
 
 

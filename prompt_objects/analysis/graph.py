@@ -109,17 +109,17 @@ class Graph:
             for name, definition in sorted(definitions.items())
             for capability in definition.capabilities
         ]
-        self.links = [each for each in resolved if isinstance(each, Edge)]
-        self.gaps = [each for each in resolved if isinstance(each, Unresolved)]
+        self.edges = [each for each in resolved if isinstance(each, Edge)]
+        self.unresolved = [each for each in resolved if isinstance(each, Unresolved)]
         self._asked: dict[str, dict[str, Edge]] = {name: {} for name in objects}
         self._used: dict[str, list[Edge]] = {name: [] for name in objects}
-        for link in self.links:
+        for link in self.edges:
             if link.kind == "object":
                 self._asked[link.owner][link.target] = link
             else:
                 self._used[link.owner].append(link)
 
-    def asks(self, name: str) -> Mapping[str, Edge]:
+    def delegates(self, name: str) -> Mapping[str, Edge]:
         """Return whom an object may ask, by name, in the order of its definition."""
         return self._asked[name]
 
@@ -142,7 +142,7 @@ class Graph:
         waiting: deque[tuple[EdgePath, int]] = deque([((start,), best[start])])
         while waiting:
             path, left = waiting.popleft()
-            for target in self.asks(path[-1]) if left > 0 else ():
+            for target in self.delegates(path[-1]) if left > 0 else ():
                 deeper = self.depth_at(target, left - 1)
                 if deeper > best.get(target, -1):  # a longer way may go further, past those with narrow limits
                     best[target] = deeper
@@ -165,7 +165,7 @@ class Graph:
         """
         found: dict[EdgePath, None] = {}
         for owner in self.objects:
-            for target in self.asks(owner):
+            for target in self.delegates(owner):
                 back = self.path(target, owner)
                 if back:
                     first = back.index(min(back))
@@ -178,7 +178,7 @@ class Graph:
         waiting: deque[EdgePath] = deque([(start,)])
         while waiting:
             path = waiting.popleft()
-            for target in self.asks(path[-1]):
+            for target in self.delegates(path[-1]):
                 if target not in seen:
                     seen.add(target)
                     yield (*path, target)

@@ -36,9 +36,9 @@ class _Drawing:
     def lines(self) -> Iterator[str]:
         for name in self._graph.objects:
             yield self._node("object", name)
-        for link in self._graph.links:
+        for link in self._graph.edges:
             yield from self._edge(link.owner, link.kind, link.target)
-        for gap in self._graph.gaps:
+        for gap in self._graph.unresolved:
             yield from self._edge(gap.owner, "gap", gap.capability.name)
 
     def _edge(self, owner: str, kind: str, target: str) -> Iterator[str]:

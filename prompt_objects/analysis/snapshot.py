@@ -47,7 +47,7 @@ class SourcePositions:
         value = self.value(file, *path)
         return list(value) if isinstance(value, dict) else []
 
-    def of(self, file: Path, *path: str | int, key: bool = False) -> Position:
+    def position(self, file: Path, *path: str | int, key: bool = False) -> Position:
         """Return where the value at a path stands, or its key; of what is not there, where it belongs."""
         return self._document(file).position_of(*path, key=key)
 
@@ -87,8 +87,8 @@ class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     root: str | None
     bounds: LimitsConfig
     faults: tuple[DefinitionError, ...]
-    places: SourcePositions
-    may_be_priced: Callable[[str | None], bool]
+    positions: SourcePositions
+    has_known_price: Callable[[str | None], bool]
 
     def file(self, name: str) -> Path:
         """Return the file of an object whose definition can be read."""
@@ -132,6 +132,6 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
         root=default_object if default_object in files else min(files, default=None),
         bounds=bounds,
         faults=tuple(broken),
-        places=places,
-        may_be_priced=may_be_priced,
+        positions=places,
+        has_known_price=may_be_priced,
     )

@@ -12,7 +12,7 @@ __all__ = [
     "worst_cases",
 ]
 
-MOST_STEPS = 20_000
+MAX_STEPS = 20_000
 
 
 class WorstCase(Struct, frozen=True):
@@ -70,7 +70,7 @@ class _Search:
         path &= self._below[name]  # those who cannot be met again make no difference
         key = (name, depth, path)
         if key not in self._known:
-            if self._bounds and len(self._known) >= MOST_STEPS:
+            if self._bounds and len(self._known) >= MAX_STEPS:
                 raise _TooManySteps
             limits = self._graph.definitions[name].limits
             self._known[key] = min(limits.requests, 1 + limits.parallel * self._most_below(name, depth, path))
@@ -79,7 +79,7 @@ class _Search:
     def _most_below(self, name: str, depth: int, path: frozenset[str]) -> int:
         most = 0
         path = path | {name} if self._bounds else path
-        for target in self._graph.asks(name) if depth > 0 else ():
+        for target in self._graph.delegates(name) if depth > 0 else ():
             if target not in self._graph.definitions or target in path:
                 continue
             left = self._graph.depth_at(target, depth - 1)

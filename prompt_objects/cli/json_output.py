@@ -256,7 +256,7 @@ def check_fields(
         {
             "name": name,
             "file": str(graph.definitions[name].file) if name in graph.definitions else None,
-            "asks": list(graph.asks(name)),
+            "asks": list(graph.delegates(name)),
             "tools": [link.target for link in graph.uses(name) if link.kind == "tool"],
             "servers": [link.target for link in graph.uses(name) if link.kind == "server"],
             "requests": costs[name].requests if name in costs else None,
@@ -269,7 +269,7 @@ def check_fields(
         {
             "name": name,
             "effect": graph.tools[name].effect,
-            "used_by": [link.owner for link in graph.links if (link.kind, link.target) == ("tool", name)],
+            "used_by": [link.owner for link in graph.edges if (link.kind, link.target) == ("tool", name)],
         }
         for name in sorted(graph.tools)
     ]

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from prompt_objects.config.limits import Limits, LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import ApprovalPolicy
 from prompt_objects.config.yaml.convert import WORDS, convert, label
-from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text, shown
+from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, quoted, read_text
 from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
 from prompt_objects.utils.text import NAME
@@ -180,7 +180,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
     notices = accept_old_key(document)
     form = convert(document, _Form)
     if form.name != file.stem:
-        problem = f"`name` is {shown(form.name)}, but the file is called {shown(file.name)}."
+        problem = f"`name` is {quoted(form.name)}, but the file is called {quoted(file.name)}."
         raise document.fault(problem, document.position_of("name"), hint="Make them the same.")
     return Definition(
         file=file,
@@ -281,7 +281,7 @@ def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]
         key = capability.key
         if key in capabilities:
             first = capabilities[key].at.line
-            problem = f"The capability {shown(capability.name)} is given twice; first in line {first}."
+            problem = f"The capability {quoted(capability.name)} is given twice; first in line {first}."
             raise document.fault(problem, capability.at, hint="Take one out.")
         capabilities[key] = capability
     return tuple(capabilities.values())

@@ -60,7 +60,7 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
 
     Raises `ConfigError`, with line and column, where the file is wrong, and `UsageError` where a variable is.
     """
-    given = _given(folder / CONFIG_FILE, environ)
+    given = _read_file(folder / CONFIG_FILE, environ)
     if "default" in given.get("models", {}):
         given.setdefault("model", "default")
     if model := environ.get("PROMPT_OBJECTS_MODEL"):
@@ -70,7 +70,7 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
     return Config(**{**given, "data_dir": folder / given.get("data_dir", DATA_DIR)})
 
 
-def _given(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+def _read_file(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return what the file gives, by key; a file of nothing but comments costs no YAML reader."""
     if not file.exists() and not file.is_symlink():
         return {}

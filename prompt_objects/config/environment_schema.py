@@ -15,7 +15,7 @@ from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.config.yaml.convert import WORDS, convert, label
-from prompt_objects.config.yaml.document import YamlDocument, parse, read_text, shown
+from prompt_objects.config.yaml.document import YamlDocument, parse, quoted, read_text
 from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME
 
@@ -114,8 +114,8 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     logs: Any = None
 
 
-_FOR_LATER = ("logs",)
-_FILLED_IN_LATER = ("mcp_servers", "logs")  # an unset variable troubles only those who use them
+_UNUSED_KEYS = ("logs",)
+_EXPANDED_LATER = ("mcp_servers", "logs")  # an unset variable troubles only those who use them
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
@@ -128,7 +128,7 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
     if document.data is None:
         return ConfigForm(), ()
     _expand(document, document.data, (), environ, set())
-    _leave_out(document.data)
+    _drop_empty_keys(document.data)
     notices = accept_old_key(document)
     form = convert(document, ConfigForm)
     _check_data_dir(document, form)
@@ -159,16 +159,16 @@ def _bytes(size: int | str) -> int:
 
 def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
     """Say which of the given keys nothing heeds yet."""
-    for path in _unheeded(form):
+    for path in _unused_keys(form):
         line, column = document.position_of(*path, key=True)
         yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
 
 
-def _unheeded(form: ConfigForm) -> Iterator[tuple[str, ...]]:
+def _unused_keys(form: ConfigForm) -> Iterator[tuple[str, ...]]:
     for name, model in (form.models or {}).items():
         if model.context_window is not None:
             yield ("models", name, "context_window")
-    for key in _FOR_LATER:
+    for key in _UNUSED_KEYS:
         if getattr(form, key) is not None:
             yield (key,)
 
@@ -190,7 +190,7 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
     for name, server in (form.mcp_servers or {}).items():
         path = ("mcp_servers", name)
         if not re.fullmatch(SERVER_NAME, name):
-            problem = f"{shown(name)} cannot be the name of an MCP server."
+            problem = f"{quoted(name)} cannot be the name of an MCP server."
             hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
             raise document.fault(problem, document.position_of(*path, key=True), hint=hint)
         if (server.command is None) == (server.url is None):
@@ -210,13 +210,13 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
         return
     given = Path(form.data_dir)
     if "\0" in form.data_dir or (not given.is_absolute() and (".." in given.parts or not given.parts)):
-        source = shown(document.source_of("data_dir"))
+        source = quoted(document.source_of("data_dir"))
         problem = f"`data_dir` is {source}, which is not below the environment's folder."
         hint = "Give a path below it, or an absolute one."
         raise document.fault(problem, document.position_of("data_dir"), hint=hint)
 
 
-def _leave_out(data: Any) -> None:
+def _drop_empty_keys(data: Any) -> None:
     """Take keys without a value out of the mappings whose keys have defaults of their own."""
     for key in _WITH_DEFAULTS if isinstance(data, dict) else ():
         if isinstance(data.get(key), dict):
@@ -232,7 +232,7 @@ def _expand(
         return
     done.add(id(data))
     for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
-        if not path and key in _FILLED_IN_LATER:
+        if not path and key in _EXPANDED_LATER:
             continue
         if isinstance(value, str):
             data[key] = _expanded(document, value, (*path, key), environ)

@@ -116,10 +116,10 @@ class Environment:
         path = require_environment(Path(folder).expanduser().absolute())
         config = load_config(path, environ)
         migrations = Migrations(path, config.data_dir)
-        is_due = migrations.due()  # raises before anything is touched
+        is_due = migrations.is_due()  # raises before anything is touched
         environment = cls(path, config, environ=environ, model=model, llm=llm, store=store, tools=tools, allow=allow)
         if is_due:
-            environment.notices = migrations.at_opening(environment.session_manager)
+            environment.notices = migrations.run_at_opening(environment.session_manager)
             environment.config = replace(config, notices=load_config(path, environ).notices)  # of the migrated file
         return environment
 

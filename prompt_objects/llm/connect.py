@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from prompt_objects.errors import UsageError
 from prompt_objects.llm.base import LLM, Usage
 from prompt_objects.llm.local_servers import LocalServer, find_local_server, list_models
-from prompt_objects.llm.pricing import Pricing, given_pricing, known_pricing, unknown
+from prompt_objects.llm.pricing import Pricing, given_pricing, known_pricing, unknown_price
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from prompt_objects.config.environment_schema import ModelConfig
 
 __all__ = [
-    "USUAL_MODEL",
+    "DEFAULT_MODEL",
     "ModelConnection",
     "connect",
     "has_known_price",
 ]
 
-USUAL_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
+DEFAULT_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
 _Find = Callable[[], LocalServer | None]
 
 
@@ -32,7 +32,7 @@ class ModelConnection:
 
     llm: LLM
     origin: str
-    pricing: Pricing = unknown
+    pricing: Pricing = unknown_price
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
@@ -44,7 +44,7 @@ class ModelConnection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Server:
     """An endpoint, as far as the environment variables tell; without `base_url` it is OpenAI's."""
 
     base_url: str | None = None
@@ -56,7 +56,7 @@ class _Place:
         import openai  # noqa: F401 - half a second, spent here rather than in the first request
 
         from prompt_objects.llm.failures import shown_url
-        from prompt_objects.llm.openai import OPENAI_URL, USUAL_TIMEOUT, OpenAILLM
+        from prompt_objects.llm.openai import DEFAULT_TIMEOUT, OPENAI_URL, OpenAILLM
 
         if self.base_url and not _is_url(self.base_url):
             raise UsageError(
@@ -68,12 +68,12 @@ class _Place:
             base_url=self.base_url,
             api_key=self.api_key,
             key_name=self.key_name,
-            timeout=self.timeout or USUAL_TIMEOUT,
+            timeout=self.timeout or DEFAULT_TIMEOUT,
         )
         url = shown_url(self.base_url or OPENAI_URL)
         name = name or ("" if self.base_url else "OpenAI")
         origin = f"{name} at {url}" if name else url
-        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown))
+        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown_price))
 
 
 def connect(
@@ -84,7 +84,7 @@ def connect(
     A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
     is no name. What is wrong with a server or a key shows only when a turn begins.
     """
-    name = _meant(name, config, environ)
+    name = _chosen_name(name, config, environ)
     if name in config.models:
         return _configured(config.models[name], environ)
     if name == "rehearsal":
@@ -100,18 +100,18 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
     Where only a server knows which model it is, and where a key is missing, prices may be known. Not for the event
     loop: public prices may have to be loaded.
     """
-    name = _meant(name, config, environ)
+    name = _chosen_name(name, config, environ)
     if name in config.models:
         model = config.models[name]
-        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not unknown
+        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not unknown_price
         return model.prices is not None or is_public
-    usual = _usual_place(environ)
+    usual = _default_server(environ)
     if not name and usual.api_key and not usual.base_url:
-        name = USUAL_MODEL
-    return name in {"", "rehearsal"} or known_pricing(name) is not unknown
+        name = DEFAULT_MODEL
+    return name in {"", "rehearsal"} or known_pricing(name) is not unknown_price
 
 
-def _meant(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
+def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
     """Return the name of the model that is chosen, by `name` or else for all; empty where none is."""
     if not name or (name == "default" and name not in config.models):
         name = config.model or environ.get("OPENAI_MODEL") or ""
@@ -120,43 +120,43 @@ def _meant(name: str | None, config: "Config", environ: Mapping[str, str]) -> st
 
 def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
     """Connect to an entry of the config; OpenAI's key goes nowhere but where the environment means it to go."""
-    usual = _usual_place(environ)
+    usual = _default_server(environ)
     if model.api_key_env:
         base_url = model.base_url or usual.base_url
-        place = _Place(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
+        place = _Server(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
     elif model.base_url:
-        place = _Place(model.base_url, timeout=model.timeout)
+        place = _Server(model.base_url, timeout=model.timeout)
     else:
-        place = _Place(usual.base_url, usual.api_key, usual.key_name, model.timeout)
+        place = _Server(usual.base_url, usual.api_key, usual.key_name, model.timeout)
     return place.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
 
 
 def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
-    place = _usual_place(environ)
+    place = _default_server(environ)
     if not place.base_url and not place.api_key:
         server = find_local()
         if server and model in server.models:
-            return _Place(server.base_url).connection(model, server.name)
+            return _Server(server.base_url).connection(model, server.name)
     return place.connection(model)
 
 
 def _first_available(environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
-    place = _usual_place(environ)
+    place = _default_server(environ)
     if place.base_url:
         models = list_models(place.base_url, api_key=place.api_key)
-        return place.connection(models[0] if models else USUAL_MODEL)
+        return place.connection(models[0] if models else DEFAULT_MODEL)
     if place.api_key:
-        return place.connection(USUAL_MODEL)
+        return place.connection(DEFAULT_MODEL)
     server = find_local()
     if server:
-        return _Place(server.base_url).connection(server.models[0], server.name)
+        return _Server(server.base_url).connection(server.models[0], server.name)
     return ModelConnection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
 
 
-def _usual_place(environ: Mapping[str, str]) -> _Place:
+def _default_server(environ: Mapping[str, str]) -> _Server:
     base_url = environ.get("OPENAI_BASE_URL", "").strip() or None
     api_key = environ.get("OPENAI_API_KEY", "").strip() or None
-    return _Place(base_url, api_key, None if base_url and not api_key else "OPENAI_API_KEY")
+    return _Server(base_url, api_key, None if base_url and not api_key else "OPENAI_API_KEY")
 
 
 def _is_url(text: str) -> bool:

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import openai
 
 __all__ = [
-    "LONGEST_PAUSE",
-    "USUAL_RETRIES",
+    "DEFAULT_RETRIES",
+    "MAX_RETRY_DELAY",
     "Endpoint",
     "cause_chain",
-    "pause_after",
     "retry_after",
+    "retry_delay",
     "shown_url",
 ]
 
@@ -99,7 +99,7 @@ class Endpoint:
         if response is not None and "location" in response.headers:
             return self._redirected(response.headers["location"])
         wait = retry_after(response.headers) if response is not None else None
-        said = self.cleaned(_words(error))
+        said = self.cleaned(_server_message(error))
         kind = f"{error.code or ''} {error.type or ''} {said}"
         return self._classified(status, kind, said, wait)
 
@@ -171,7 +171,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _words(error: "openai.APIError") -> str:
+def _server_message(error: "openai.APIError") -> str:
     """Find the server's own sentence in an error; of a page of HTML, only that it is one."""
     body: Any = error.body
     if isinstance(body, dict):
@@ -207,36 +207,38 @@ def _why_unreachable(error: BaseException) -> str:
     return "no connection could be made" if "ConnectError" in names else "it hung up without an answer"
 
 
-USUAL_RETRIES = 3
-LONGEST_PAUSE = 30.0  # seconds; a server that asks for more is not waited for: the person is told
-_FIRST_PAUSE = 0.5
+DEFAULT_RETRIES = 3
+MAX_RETRY_DELAY = 30.0  # seconds; a server that asks for more is not waited for: the person is told
+_FIRST_DELAY = 0.5
 _JITTER = 0.25  # at most so much longer, lest those who were refused together come back together
-_CUTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"}  # httpx2's
-_PASSING_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as openai's own client sees it
+_DISCONNECTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"}  # httpx2's
+_TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as openai's own client sees it
 
 
-def pause_after(error: LLMError, retry: int) -> float | None:
+def retry_delay(error: LLMError, retry: int) -> float | None:
     """Return the seconds to wait before the retry of that number, counted from 0; None where it would be in vain.
 
     What a server asks for is obeyed, and without that each pause is twice the one before. Who waited in silence until
     the time was up is not made to wait again.
     """
     response = _response(error)
-    if not _is_passing(error, response):
+    if not _is_temporary(error, response):
         return None
     asked = retry_after(response.headers) if response is not None else None
-    if asked is not None and asked > LONGEST_PAUSE:
+    if asked is not None and asked > MAX_RETRY_DELAY:
         return None
-    pause = _FIRST_PAUSE * 2**retry if asked is None else asked
-    return min(LONGEST_PAUSE, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - nobody gains by guessing it
+    pause = _FIRST_DELAY * 2**retry if asked is None else asked
+    return min(MAX_RETRY_DELAY, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - nobody gains by guessing it
 
 
-def _is_passing(error: LLMError, response: Any) -> bool:
+def _is_temporary(error: LLMError, response: Any) -> bool:
     if response is not None and (word := response.headers.get("x-should-retry")) in {"true", "false"}:
         return bool(word == "true")
-    if response is not None and response.status_code in _PASSING_STATUS:
+    if response is not None and response.status_code in _TEMPORARY_STATUS:
         return True
-    return isinstance(error, RateLimited | ServerFailed) or (isinstance(error, Unreachable) and _was_cut(error))
+    if isinstance(error, Unreachable):
+        return any(type(cause).__name__ in _DISCONNECTS for cause in cause_chain(error))
+    return isinstance(error, RateLimited | ServerFailed)
 
 
 def _response(error: LLMError) -> Any:
@@ -244,7 +246,3 @@ def _response(error: LLMError) -> Any:
     return next(
         (found for cause in cause_chain(error) if (found := getattr(cause, "response", None)) is not None), None
     )
-
-
-def _was_cut(error: Unreachable) -> bool:
-    return any(type(cause).__name__ in _CUTS for cause in cause_chain(error))

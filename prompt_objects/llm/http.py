@@ -24,8 +24,8 @@ __all__ = [
 _CONNECT_SECONDS = 5.0
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # a lane has few
 _WITHOUT_PROXY = ""  # a pattern for addresses: those that no other is for
-_MOST_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
-_OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
+_MAX_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
+_BODY_HEADERS = {"content-encoding", "content-length", "transfer-encoding"}
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -44,7 +44,7 @@ class HardenedClient(DefaultAsyncHttpxClient):
         try:
             async with asyncio.timeout(limits["connect"] + limits["read"]):
                 response = await super().send(request, stream=True, **options)
-                return response if stream and response.is_success else await _whole(response)
+                return response if stream and response.is_success else await _read_body(response)
         except TimeoutError as error:
             raise APITimeoutError(request) from error
 
@@ -64,29 +64,29 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
             headers={"Accept-Encoding": "identity"},  # a few compressed bytes can be gigabytes
         )
     except OSError as error:
-        hint = f"Check {_set_among(_CERTIFICATES)}."
+        hint = f"Check {_variables_set(_CERTIFICATES)}."
         raise endpoint.cannot_send("the certificates to trust cannot be read", hint) from error
     except ImportError as error:
-        hint = f"Check {_set_among(_PROXIES)}: an HTTP proxy would do, as in http://host:port."
+        hint = f"Check {_variables_set(_PROXIES)}: an HTTP proxy would do, as in http://host:port."
         raise endpoint.cannot_send("SOCKS proxies need the package socksio, which is not installed", hint) from error
     except (ValueError, httpx2.InvalidURL) as error:
-        hint = f"Check {_set_among(_PROXIES)}: a proxy is written as in http://host:port."
+        hint = f"Check {_variables_set(_PROXIES)}: a proxy is written as in http://host:port."
         raise endpoint.cannot_send("the proxy that is set up is none", hint) from error
 
 
-async def _whole(response: httpx2.Response) -> httpx2.Response:
+async def _read_body(response: httpx2.Response) -> httpx2.Response:
     """Return the response with the beginning of its body, and its connection given back."""
     body = bytearray()
     try:
         if not is_compressed(response):
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > _MOST_BYTES:
+                if len(body) > _MAX_BYTES:
                     break
     finally:
         await response.aclose()
-    headers = {name: value for name, value in response.headers.items() if name not in _OF_THE_BODY}
-    content = bytes(body[:_MOST_BYTES])
+    headers = {name: value for name, value in response.headers.items() if name not in _BODY_HEADERS}
+    content = bytes(body[:_MAX_BYTES])
     return httpx2.Response(response.status_code, headers=headers, content=content, request=response.request)
 
 
@@ -99,7 +99,7 @@ def _is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
-def _set_among(names: tuple[str, ...]) -> str:
+def _variables_set(names: tuple[str, ...]) -> str:
     """Name the variables that are set, which come in both cases."""
     found = [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
     return " and ".join(found or names)

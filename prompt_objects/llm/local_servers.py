@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 __all__ = [
-    "USUAL_PORTS",
+    "DEFAULT_PORTS",
     "LocalServer",
     "find_local_server",
     "list_models",
 ]
 
-USUAL_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
-_MOST_BYTES = 4_000_000
+DEFAULT_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
+_MAX_BYTES = 4_000_000
 _PIECE = 65536
-_LONGEST_NAME = 200
+_MAX_NAME = 200
 _NO_CHAT = re.compile(r"(?i)embed|rerank|whisper|\btts\b|moderation|dall-e")
 
 
@@ -37,7 +37,8 @@ def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float 
 
     All are asked side by side, and after `seconds` nobody is waited for.
     """
-    names = {f"http://127.0.0.1:{port}/v1": name for port, name in (USUAL_PORTS if ports is None else ports).items()}
+    ports = DEFAULT_PORTS if ports is None else ports
+    names = {f"http://127.0.0.1:{port}/v1": name for port, name in ports.items()}
     found = _models_of(names, None, seconds)
     return next((LocalServer(names[url], url, found[url]) for url in names if found.get(url)), None)
 
@@ -82,7 +83,7 @@ def _get(url: str, api_key: str | None, deadline: float) -> bytes:
         response = connection.getresponse()
         while piece := response.read1(_PIECE):
             body += piece
-            if len(body) > _MOST_BYTES or time.monotonic() > deadline:
+            if len(body) > _MAX_BYTES or time.monotonic() > deadline:
                 raise ValueError("too much, or too slow")
     finally:
         connection.close()
@@ -99,4 +100,4 @@ def _chat_models(listing: object) -> tuple[str, ...]:
 
 
 def _is_sane(name: str) -> bool:
-    return 0 < len(name) <= _LONGEST_NAME and name.isprintable()
+    return 0 < len(name) <= _MAX_NAME and name.isprintable()

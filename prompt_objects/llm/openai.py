@@ -16,7 +16,7 @@ import msgspec
 
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.failures import USUAL_RETRIES, Endpoint, pause_after
+from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
 from prompt_objects.llm.sse import Event, IdleTimeout, SSEDecoder, drain
 from prompt_objects.utils.concurrency import uninterrupted
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI
 
 __all__ = [
+    "DEFAULT_TIMEOUT",
     "OPENAI_URL",
-    "USUAL_TIMEOUT",
     "OpenAILLM",
 ]
 
 OPENAI_URL = "https://api.openai.com/v1"
-USUAL_TIMEOUT = 300.0  # seconds; models that think first can be silent for minutes
+DEFAULT_TIMEOUT = 300.0  # seconds; models that think first can be silent for minutes
 _MODELS_SECONDS = 3.0  # how long an error message may wait for the list of models
 _MODELS_SHOWN = 8
 
@@ -54,8 +54,8 @@ class OpenAILLM:
         base_url: str | None = None,
         api_key: str | None = None,
         key_name: str | None = None,
-        timeout: float = USUAL_TIMEOUT,
-        max_retries: int = USUAL_RETRIES,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_RETRIES,
     ) -> None:
         self.model = model
         key_name = key_name or ("" if base_url else "OPENAI_API_KEY")
@@ -64,7 +64,7 @@ class OpenAILLM:
         self._max_retries = max_retries
         self._asks_for_usage = True
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
-        self._making: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._client_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
@@ -80,7 +80,7 @@ class OpenAILLM:
                         yield part
                     return
             except LLMError as error:
-                pause = None if said or retry >= self._max_retries else pause_after(error, retry)
+                pause = None if said or retry >= self._max_retries else retry_delay(error, retry)
                 if pause is None:
                     raise
                 yield RetryScheduled(error, pause)
@@ -91,7 +91,7 @@ class OpenAILLM:
         try:
             async with aclosing(self._chunks(request)) as pieces:
                 async for chunks in pieces:
-                    text, error = _added(answer, chunks)
+                    text, error = _add_chunks(answer, chunks)
                     if text:
                         yield TextChunk(text)
                     if error:
@@ -117,15 +117,15 @@ class OpenAILLM:
         response = await self._open(client, request)
         patience, events = IdleTimeout(self._timeout), SSEDecoder()
         try:
-            async with aclosing(patience.with_each(response.aiter_raw())) as pieces:
+            async with aclosing(patience.iterate(response.aiter_raw())) as pieces:
                 async for piece in pieces:
                     found = list(events.feed(piece))
                     yield (self._chunk(event, response) for event in found)
-                    if events.is_over:
+                    if events.is_done:
                         await drain(pieces)
                         return
                     if found:  # now that they are gone through: silence is the server's, not the reader's
-                        patience.renew()
+                        patience.restart()
                 yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.interrupted(error) from error
@@ -135,7 +135,7 @@ class OpenAILLM:
     def _chunk(self, event: Event, response: "httpx2.Response") -> object:
         from openai import APIError
 
-        chunk = _decoded(event.data)
+        chunk = _decode(event.data)
         told = _error_in(event.name, chunk)
         if told:
             raise self._endpoint.refusal(APIError("it did not say why", response.request, body=told))
@@ -146,7 +146,7 @@ class OpenAILLM:
         from openai import APIConnectionError, APIError, AsyncStream
 
         asks_for_usage = self._asks_for_usage
-        body = _encoded(self.model, request, asks_for_usage=asks_for_usage)
+        body = _encode_request(self.model, request, asks_for_usage=asks_for_usage)
         try:
             stream = await client.post(
                 "/chat/completions", content=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
@@ -154,7 +154,7 @@ class OpenAILLM:
         except APIConnectionError as error:
             raise self._endpoint.no_connection(error) from error
         except APIError as error:
-            if asks_for_usage and _refuses_to_count(error):
+            if asks_for_usage and _rejects_usage_option(error):
                 self._asks_for_usage = False
                 return await self._open(client, request)
             raise await self._refusal(client, error) from error
@@ -178,10 +178,10 @@ class OpenAILLM:
     async def _refusal(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
         failure = self._endpoint.refusal(error)
         if isinstance(failure, UnknownModel):
-            failure.hint = await self._what_there_is(client)
+            failure.hint = await self._known_models_hint(client)
         return failure
 
-    async def _what_there_is(self, client: "AsyncOpenAI") -> str:
+    async def _known_models_hint(self, client: "AsyncOpenAI") -> str:
         """Say which models the server has, and which of them may have been meant."""
         from openai import OpenAIError
 
@@ -206,7 +206,7 @@ class OpenAILLM:
             raise self._endpoint.bad_key()
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            async with self._making.setdefault(loop, asyncio.Lock()):  # one is enough for a thousand turns
+            async with self._client_locks.setdefault(loop, asyncio.Lock()):  # one is enough for a thousand turns
                 if loop not in self._clients:
                     self._clients[loop] = await asyncio.to_thread(self._make_client)  # half a second, to import
         return self._clients[loop]
@@ -230,7 +230,7 @@ class OpenAILLM:
             raise self._endpoint.cannot_send("its address is not a URL", "Check base_url.") from error
 
 
-def _added(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
+def _add_chunks(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
     """Add chunks to an answer; return the text that they add, and what is wrong with the next one, if anything is."""
     said: list[str] = []
     try:
@@ -241,7 +241,7 @@ def _added(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLME
     return "".join(said), None
 
 
-def _decoded(data: bytes) -> object:
+def _decode(data: bytes) -> object:
     with suppress(ValueError, RecursionError):
         return msgspec.json.decode(data)
     try:
@@ -258,7 +258,7 @@ def _error_in(name: str, chunk: object) -> object:
     return chunk.get("error") or (chunk if is_bare or name == "error" else None)
 
 
-def _encoded(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
+def _encode_request(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
     body: dict[str, Any] = {
         **request.options,
         "model": model,
@@ -273,6 +273,6 @@ def _encoded(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _refuses_to_count(error: "APIError") -> bool:
+def _rejects_usage_option(error: "APIError") -> bool:
     words = f"{error.message} {error.body}"
     return "stream_options" in words or "include_usage" in words

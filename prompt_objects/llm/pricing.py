@@ -12,7 +12,7 @@ __all__ = [
     "Pricing",
     "given_pricing",
     "known_pricing",
-    "unknown",
+    "unknown_price",
 ]
 
 Pricing: TypeAlias = Callable[[Usage], float | None]
@@ -20,7 +20,7 @@ Pricing: TypeAlias = Callable[[Usage], float | None]
 _MILLION = 1_000_000
 
 
-def unknown(_: Usage) -> None:
+def unknown_price(_: Usage) -> None:
     """Know nothing of prices."""
     return
 
@@ -44,7 +44,7 @@ def known_pricing(model: str) -> Pricing:
     try:
         import genai_prices
     except ImportError:
-        return unknown
+        return unknown_price
 
     def cost(usage: Usage) -> float | None:
         counted = genai_prices.Usage(
@@ -55,4 +55,4 @@ def known_pricing(model: str) -> Pricing:
         except (LookupError, ValueError):  # also where a program's own LLM tells of tokens that make no sense
             return None
 
-    return cost if cost(Usage(1, 1)) is not None else unknown
+    return cost if cost(Usage(1, 1)) is not None else unknown_price

@@ -29,7 +29,7 @@ _INTRODUCTION = (
     "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
     "and a model will answer instead."
 )
-_ORDER = re.compile(r"\s*(?:(?i:call)\s+(?P<tool>[\w-]+)(?P<rest>.*)|(?i:ask)\s+(?P<po>[\w-]+)\s*:(?P<text>.*))")
+_COMMAND = re.compile(r"\s*(?:(?i:call)\s+(?P<tool>[\w-]+)(?P<rest>.*)|(?i:ask)\s+(?P<po>[\w-]+)\s*:(?P<text>.*))")
 _QUOTED_CHARS = 400
 _QUOTED_LINES = 8
 
@@ -40,7 +40,7 @@ def words(text: str) -> list[str]:
 
 
 @dataclass(slots=True)
-class _Orders:
+class _Commands:
     """What a message asks to be called, and what is wrong with the rest."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -71,12 +71,12 @@ class Rehearsal:
 def _answer(request: Request) -> Message:
     results = _fresh_results(request.messages)
     if results:
-        return _said(_summary(results))
+        return _assistant_message(_summary(results))
     asked = next((text_of(m) for m in reversed(request.messages) if m.get("role") == "user"), "")
-    orders = _orders(asked, {_name(tool): tool["function"] for tool in request.tools})
+    orders = _commands_in(asked, {_name(tool): tool["function"] for tool in request.tools})
     if not orders.calls and not orders.problems:
-        return _said(_plain(asked, request))
-    message = _said("\n".join(orders.problems))
+        return _assistant_message(_introduction(asked, request))
+    message = _assistant_message("\n".join(orders.problems))
     if orders.calls:
         made = sum(len(calls_of(earlier)) for earlier in request.messages)
         message["tool_calls"] = [
@@ -86,11 +86,11 @@ def _answer(request: Request) -> Message:
     return message
 
 
-def _said(text: str) -> Message:
+def _assistant_message(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
-def _plain(asked: str, request: Request) -> str:
+def _introduction(asked: str, request: Request) -> str:
     prompt = next((text_of(message) for message in request.messages if message.get("role") == "system"), "")
     parts = [_INTRODUCTION, f"You said:\n\n{_quoted(asked)}"]
     if prompt.strip():
@@ -104,9 +104,9 @@ def _plain(asked: str, request: Request) -> str:
 # What is asked for
 
 
-def _orders(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Orders:
-    orders = _Orders()
-    for order in filter(None, map(_ORDER.fullmatch, asked.splitlines())):
+def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Commands:
+    orders = _Commands()
+    for order in filter(None, map(_COMMAND.fullmatch, asked.splitlines())):
         name = order["tool"] or order["po"]
         if name not in tools:
             there_are = ", ".join(f"`{known}`" for known in tools) or "none"

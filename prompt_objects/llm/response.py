@@ -20,8 +20,8 @@ __all__ = [
     "ResponseBuilder",
 ]
 
-_MOST_CHARS = 10_000_000  # of text and arguments together
-_MOST_TOKENS = 2**53  # what JSON holds exactly
+_MAX_CHARS = 10_000_000  # of text and arguments together
+_MAX_TOKENS = 2**53  # what JSON holds exactly
 
 
 class MalformedResponse(ValueError):
@@ -35,7 +35,7 @@ class _Call:
     name: str = ""
     arguments: str = ""
 
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         try:
             json.loads(self.arguments)
         except ValueError:
@@ -89,14 +89,14 @@ class ResponseBuilder:
 
     def _count(self, text: str) -> None:
         self._chars += len(text)
-        if self._chars > _MOST_CHARS:
+        if self._chars > _MAX_CHARS:
             raise MalformedResponse("went on for longer than any answer does")
 
     def _call_of(self, index: object, call_id: str, name: str) -> _Call:
         """Find the call that a piece belongs to, or begin one."""
         same_index = (call for call in reversed(self._calls) if index is None or call.index == index)
         call = next(same_index, None)
-        if call is None or _begins_another(call, index, call_id, name):
+        if call is None or _starts_new_call(call, index, call_id, name):
             call = _Call(index)
             self._calls.append(call)
         return call
@@ -134,13 +134,13 @@ def _new_id() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
 
 
-def _begins_another(call: _Call, index: object, call_id: str, name: str) -> bool:
+def _starts_new_call(call: _Call, index: object, call_id: str, name: str) -> bool:
     """Tell whether a piece with a name starts a new call, though its index, if any, is that of `call`."""
     if not name or not call.name:
         return False
     if call_id and call.id:
         return call_id != call.id
-    return index is None or call.is_whole()
+    return index is None or call.is_complete()
 
 
 def _first(choices: object) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _usage(usage: dict[str, Any]) -> Usage:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and 0 < value < _MOST_TOKENS else 0
+    return value if isinstance(value, int) and 0 < value < _MAX_TOKENS else 0
 
 
 def _why_empty(finish_reason: str) -> str:

@@ -15,8 +15,8 @@ __all__ = [
 ]
 
 _LAST = b"[DONE]"
-_MOST_OF_EVENT = 10_000_000  # bytes
-_MOST_OF_ANSWER = 100_000_000  # bytes; each word comes wrapped in a few hundred
+_MAX_EVENT = 10_000_000  # bytes
+_MAX_RESPONSE = 100_000_000  # bytes; each word comes wrapped in a few hundred
 _LAST_BYTES_SECONDS = 0.1  # for what follows the end of an answer
 
 
@@ -32,13 +32,13 @@ class IdleTimeout:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.renew()
+        self.restart()
 
-    def renew(self) -> None:
+    def restart(self) -> None:
         """Begin to wait, for the first or the next event."""
         self._until = asyncio.get_running_loop().time() + self._seconds
 
-    async def with_each(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def iterate(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a body; raises `TimeoutError`."""
         while True:
             async with asyncio.timeout_at(self._until):
@@ -55,7 +55,7 @@ class SSEDecoder:
     """
 
     def __init__(self) -> None:
-        self.is_over = False
+        self.is_done = False
         self._total = 0
         self._line = bytearray()  # one that has no end yet
         self._name = ""
@@ -65,17 +65,17 @@ class SSEDecoder:
     def feed(self, piece: bytes) -> Iterator[Event]:
         """Yield the events that end in a piece."""
         self._total += len(piece)
-        if self._total > _MOST_OF_ANSWER:
+        if self._total > _MAX_RESPONSE:
             raise MalformedResponse("went on for longer than any answer does")
         for part in piece.splitlines(keepends=True):
             self._line += part
-            if len(self._line) + len(self._data) > _MOST_OF_EVENT:
+            if len(self._line) + len(self._data) > _MAX_EVENT:
                 raise MalformedResponse("sent more at once than any answer holds")
             if part.endswith(b"\n"):
                 event = self._take_line()
                 if event:
                     yield event
-                if self.is_over:
+                if self.is_done:
                     return
 
     def end(self) -> Iterator[Event]:
@@ -103,8 +103,8 @@ class SSEDecoder:
         name, data = self._name, bytes(self._data)
         self._name = ""
         self._data.clear()
-        self.is_over = data.startswith(_LAST)
-        return Event(name, data) if data and not self.is_over else None
+        self.is_done = data.startswith(_LAST)
+        return Event(name, data) if data and not self.is_done else None
 
 
 async def drain(pieces: AsyncIterator[bytes]) -> None:

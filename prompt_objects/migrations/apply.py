@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from prompt_objects._version import __version__
 from prompt_objects.errors import MigrationFailed, PromptObjectsError, StoreError
-from prompt_objects.migrations.backup import Originals
+from prompt_objects.migrations.backup import OriginalFiles
 from prompt_objects.migrations.change import FileChange, NewSession, ObjectChange, Target
-from prompt_objects.migrations.new_session import bring_over, take_away
-from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, UnderWay, row_of
+from prompt_objects.migrations.new_session import ensure_session, remove_session
+from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, StartedStep, row_of
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
@@ -38,7 +38,7 @@ class StepResult(Struct, frozen=True):
     rows: tuple[Row, ...]
     backup: Path | None = None
 
-    def told(self) -> Iterator[str]:
+    def notices(self) -> Iterator[str]:
         """Say in sentences what was done; nothing, where nothing was."""
         if self.backup:
             sessions, messages, set_aside, changed = (
@@ -63,7 +63,7 @@ def preview(step: Step, place: Target) -> StepResult:
         summary, migrate = step.load()
         return StepResult(step, summary, tuple(map(row_of, migrate(place))))
     except Exception as error:  # of whatever kind: it is the same to whoever asked
-        raise MigrationFailed(_what_failed(step, error)) from error
+        raise MigrationFailed(_failure(step, error)) from error
 
 
 class Application:
@@ -71,42 +71,42 @@ class Application:
 
     def __init__(self, step: Step, place: Target, progress: ProgressFile, sessions: SessionManager) -> None:
         self._step = step
-        self._place = place
+        self._target = place
         self._progress = progress
         self._sessions = sessions
-        self._begun: UnderWay | None = None
+        self._started: StartedStep | None = None
 
-    def take(self) -> StepResult:
+    def apply(self) -> StepResult:
         """Take the step; where that fails, put everything back and raise `MigrationFailed`."""
         try:
             summary, migrate = self._step.load()
-            return self._carry_out(summary, list(migrate(self._place)))
+            return self._apply(summary, list(migrate(self._target)))
         except Exception as error:  # whatever a step stumbles on, the environment is put back, and opens
-            raise self._undone(error) from error
+            raise self._rolled_back(error) from error
 
-    def _carry_out(self, summary: str, changes: list[ObjectChange]) -> StepResult:
+    def _apply(self, summary: str, changes: list[ObjectChange]) -> StepResult:
         progress = self._progress.read() or Progress()
         files = [file for change in changes for file in change.files]
         if not files and progress.under_way is None:
             rows = [row_of(change) for change in changes]
             self._finish(progress, rows, None)
             return StepResult(self._step, summary, tuple(rows))
-        begun = self._begun = self._begin(progress, changes, files)
+        begun = self._started = self._start(progress, changes, files)
         backup = self._backup(begun)
-        backup.keep(files, begun.files)
+        backup.copy_files(files, begun.files)
         backup.set_aside(piece for change in changes for piece in change.aside)
         for change in changes:
             for session in change.sessions:
-                bring_over(session, begun.sessions[_key(session)], self._sessions)
+                ensure_session(session, begun.sessions[_key(session)], self._sessions)
             for file in change.files:
                 _write(file)
-        backup.settle(begun.files)
+        backup.clean_up(begun.files)
         self._finish(progress, begun.rows, begun.backup)
         return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
 
-    def _begin(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> UnderWay:
+    def _start(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> StartedStep:
         """Note what is about to be done, beside what a run that was interrupted had noted."""
-        before = progress.under_way or UnderWay(step=self._step.number, backup=self._new_backup())
+        before = progress.under_way or StartedStep(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
         rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
         begun = replace(
@@ -135,38 +135,38 @@ class Application:
         others = [step for step in progress.applied if step.number != number]
         self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
 
-    def _undone(self, error: Exception) -> MigrationFailed:
+    def _rolled_back(self, error: Exception) -> MigrationFailed:
         """Put everything back, and say what went wrong."""
-        failed = _what_failed(self._step, error)
-        if self._begun is None:
+        failed = _failure(self._step, error)
+        if self._started is None:
             return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
-        hint = f"The files as they were are in {self._backup(self._begun).folder}. {_TRY_AGAIN}"
+        hint = f"The files as they were are in {self._backup(self._started).folder}. {_TRY_AGAIN}"
         try:
-            self._undo(self._begun)
+            self._roll_back(self._started)
         except (OSError, PromptObjectsError) as refused:
             return MigrationFailed(f"{failed} Putting everything back failed, too: {refused}", hint=hint)
         return MigrationFailed(f"{failed} Everything is as it was before.", hint=hint)
 
-    def _undo(self, begun: UnderWay) -> None:
+    def _roll_back(self, begun: StartedStep) -> None:
         backup = self._backup(begun)
-        backup.put_back(begun.files)
-        backup.settle(begun.files)
+        backup.restore(begun.files)
+        backup.clean_up(begun.files)
         for session_id in begun.sessions.values():
-            take_away(session_id, self._sessions.store)
+            remove_session(session_id, self._sessions.store)
         with suppress(StoreError):  # what is noted as begun, and was undone, is merely done again
             progress = self._progress.read() or Progress()
-            self._progress.write(replace(progress, under_way=UnderWay(step=begun.step, backup=begun.backup)))
+            self._progress.write(replace(progress, under_way=StartedStep(step=begun.step, backup=begun.backup)))
 
-    def _backup(self, begun: UnderWay) -> Originals:
-        return Originals(self._place.data_dir / "backups" / begun.backup, self._place.folder)
+    def _backup(self, begun: StartedStep) -> OriginalFiles:
+        return OriginalFiles(self._target.data_dir / "backups" / begun.backup, self._target.folder)
 
     def _new_backup(self) -> str:
         stem = f"migration-{now():%Y%m%dT%H%M%SZ}"
         names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-        return next(name for name in names if not (self._place.data_dir / "backups" / name).exists())
+        return next(name for name in names if not (self._target.data_dir / "backups" / name).exists())
 
 
-def _what_failed(step: Step, error: Exception) -> str:
+def _failure(step: Step, error: Exception) -> str:
     cause = str(error) if isinstance(error, PromptObjectsError | OSError) else f"{type(error).__name__}: {error}"
     return f"Step {step.number:04} of the migrations ({step.name}) failed: {cause.rstrip('.')}."
 

@@ -11,22 +11,22 @@ from typing import Any
 from msgspec.structs import asdict
 
 from prompt_objects.migrations.change import FileChange, Skipped
-from prompt_objects.migrations.progress import Kept
+from prompt_objects.migrations.progress import OriginalFile
 from prompt_objects.utils import filesystem as disk
 
 __all__ = [
-    "Originals",
+    "OriginalFiles",
 ]
 
 
-class Originals:
+class OriginalFiles:
     """A folder for copies, made when the first one is kept; methods raise `OSError`."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self._root = root
 
-    def plan(self, changes: Iterable[FileChange], begun: Mapping[str, Kept]) -> dict[str, Kept]:
+    def plan(self, changes: Iterable[FileChange], begun: Mapping[str, OriginalFile]) -> dict[str, OriginalFile]:
         """Say where the copy of each file is, by the file's path; `begun` is what an interrupted run had planned."""
         plan = dict(begun)
         for change in changes:
@@ -34,16 +34,16 @@ class Originals:
             plan[relative] = self._kept(relative, change, begun.get(relative))
         return plan
 
-    def _kept(self, relative: str, change: FileChange, begun: Kept | None) -> Kept:
+    def _kept(self, relative: str, change: FileChange, begun: OriginalFile | None) -> OriginalFile:
         after = None if change.after is None else sha256(change.after).hexdigest()
         if begun and sha256(change.before.data).hexdigest() == begun.after:
-            return Kept(begun.copy, begun.mode, after)  # the copy is of what it was at first
+            return OriginalFile(begun.copy, begun.mode, after)  # the copy is of what it was at first
         copy, number = f"files/{relative}", 2
         while self._holds_another(copy, change.before.data):  # a person changed the file after an interruption
             copy, number = f"files/{relative}.{number}", number + 1
-        return Kept(copy, change.before.mode, after)
+        return OriginalFile(copy, change.before.mode, after)
 
-    def keep(self, changes: Iterable[FileChange], plan: Mapping[str, Kept]) -> None:
+    def copy_files(self, changes: Iterable[FileChange], plan: Mapping[str, OriginalFile]) -> None:
         """Copy the files, as they were read, durably and as old as they are."""
         for change in changes:
             copy = self.folder / plan[self._relative(change.before.path)].copy
@@ -62,7 +62,7 @@ class Originals:
             disk.make_folder(self.folder)
             disk.replace_file(path, [json.dumps([*kept, *new], indent=1).encode(), b"\n"])
 
-    def put_back(self, files: Mapping[str, Kept]) -> None:
+    def restore(self, files: Mapping[str, OriginalFile]) -> None:
         """Make files what they were; one that is not as the migration left it was changed since, and stays."""
         for relative, kept in files.items():
             path = self._root / relative
@@ -73,7 +73,7 @@ class Originals:
                 moment = copy.stat().st_mtime_ns
                 os.utime(path, ns=(moment, moment))
 
-    def settle(self, files: Mapping[str, Kept]) -> None:
+    def clean_up(self, files: Mapping[str, OriginalFile]) -> None:
         """Give changed files their permissions, and take away what a killed migration left half-written."""
         for relative, kept in files.items():
             path = self._root / relative

@@ -11,41 +11,41 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.base import SessionFilter, Store
 
 __all__ = [
-    "bring_over",
-    "take_away",
+    "ensure_session",
+    "remove_session",
 ]
 
 
-def bring_over(session: NewSession, session_id: str, sessions: SessionManager) -> None:
+def ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
     """See to it that the session is there, whole, if need be under a numbered name.
 
     Where a run that was interrupted made it, or an earlier one of the same history, it is completed, not doubled.
     """
     store = sessions.store
-    found = _made_before(session, session_id, store)
+    found = _find_existing(session, session_id, store)
     if found is None:
         _create(session, session_id, sessions)
     elif found.message_count < len(session.messages):
         store.append(found.id, session.messages[found.message_count :], expected=found.message_count)
 
 
-def take_away(session_id: str, store: Store) -> None:
-    """Undo `bring_over`, for good; nothing is done where there is no such session."""
+def remove_session(session_id: str, store: Store) -> None:
+    """Undo `ensure_session`, for good; nothing is done where there is no such session."""
     with suppress(NotFound):
         store.delete(session_id)
     with suppress(NotFound):
         store.purge(session_id)
 
 
-def _made_before(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:
+def _find_existing(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:
     with suppress(NotFound):
         return store.load(session_id).info
     alike = store.list(SessionFilter(po_name=session.po_name))
     named = (info for info in alike if info.name.startswith(session.name))
-    return next((info for info in named if _begins_alike(info, session, store)), None)
+    return next((info for info in named if _is_same_history(info, session, store)), None)
 
 
-def _begins_alike(info: SessionInfo, session: NewSession, store: Store) -> bool:
+def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bool:
     """Tell whether a session was made of the same history and, where it went on or was cut since, begins with it."""
     try:
         origin = store.load(info.id).metadata.get("migrated_from")

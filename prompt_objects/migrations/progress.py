@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Applied",
-    "Kept",
+    "OriginalFile",
     "Progress",
     "ProgressFile",
     "Row",
-    "UnderWay",
+    "StartedStep",
     "row_of",
 ]
 
@@ -48,7 +48,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     rows: list[Row] = []
 
 
-class Kept(Struct, frozen=True):
+class OriginalFile(Struct, frozen=True):
     """A file that a step changes: its copy in the backup, its permissions, the hash of what it becomes, if any."""
 
     copy: str
@@ -56,7 +56,7 @@ class Kept(Struct, frozen=True):
     after: str | None
 
 
-class UnderWay(Struct, frozen=True, kw_only=True):
+class StartedStep(Struct, frozen=True, kw_only=True):
     """A step that was begun, so that whoever goes on after an interruption knows what there is to finish or undo.
 
     `sessions` are the ids of those to be made, by what they are made from; `files` are by their paths.
@@ -65,7 +65,7 @@ class UnderWay(Struct, frozen=True, kw_only=True):
     step: int
     backup: str
     sessions: dict[str, str] = {}
-    files: dict[str, Kept] = {}
+    files: dict[str, OriginalFile] = {}
     rows: list[Row] = []
 
 
@@ -73,7 +73,7 @@ class Progress(Struct, frozen=True):
     """The steps that were taken, and the one that was begun, if any."""
 
     applied: list[Applied] = []
-    under_way: UnderWay | None = None
+    under_way: StartedStep | None = None
 
     def numbers(self) -> set[int]:
         """Return the numbers of the steps that were taken."""
@@ -119,7 +119,7 @@ class ProgressFile:
         except OSError as error:
             raise disk.store_error("written", self._path, error) from error
 
-    def begin_anew(self) -> Progress:
+    def quarantine(self) -> Progress:
         """Keep a file that cannot be understood beside its place; the steps that it had find nothing to do."""
         corrupt = self._path.with_name(f"{self._path.name}.corrupt-{now():%Y%m%dT%H%M%S%fZ}")
         try:

@@ -31,7 +31,7 @@ class Migrations:
         self._steps = shipped_steps() if steps is None else steps
         self._progress = ProgressFile(data_dir, {step.number for step in self._steps})
 
-    def due(self) -> bool:
+    def is_due(self) -> bool:
         """Tell whether a step is to be taken; costs the reading of one small file."""
         progress = self._progress.read()
         return progress is None or progress.under_way is not None or len(progress.numbers()) < len(self._steps)
@@ -41,7 +41,7 @@ class Migrations:
         from prompt_objects.migrations.apply import preview
 
         self._progress.read()
-        return [preview(step, self._place()) for step in self._steps]
+        return [preview(step, self._target()) for step in self._steps]
 
     def run(self, sessions: SessionManager, *, again: bool = False) -> "list[StepResult]":
         """Take the steps that were not taken yet; with `again` all, for what came into the environment since.
@@ -51,21 +51,21 @@ class Migrations:
         from prompt_objects.migrations.apply import Application
 
         with disk.locked_file(self._data_dir / "migrations.lock"):
-            progress = self._progress.read() or self._progress.begin_anew()
+            progress = self._progress.read() or self._progress.quarantine()
             begun = progress.under_way.step if progress.under_way else None
             done = progress.numbers() - {begun}
             steps = [step for step in self._steps if again or step.number not in done]
             steps.sort(key=lambda step: step.number != begun)  # what was begun is finished first
-            return [Application(step, self._place(), self._progress, sessions).take() for step in steps]
+            return [Application(step, self._target(), self._progress, sessions).apply() for step in steps]
 
-    def at_opening(self, sessions: SessionManager) -> list[str]:
+    def run_at_opening(self, sessions: SessionManager) -> list[str]:
         """Do `run`, and return what a person should be told; a failure is told, too, and hinders nobody.
 
         Where the environment may only be read, it stays as it is, which is told if there was anything to do.
         """
         try:
             try:
-                return [told for taken in self.run(sessions) for told in taken.told()]
+                return [told for taken in self.run(sessions) for told in taken.notices()]
             except StoreError as error:
                 if not any(taken.rows for taken in self.preview()):
                     return []
@@ -73,7 +73,7 @@ class Migrations:
         except MigrationFailed as error:
             return [f"{error} {error.hint}".rstrip()]
 
-    def _place(self) -> "Target":
+    def _target(self) -> "Target":
         from prompt_objects.migrations.change import Target
 
         return Target(self._folder, self._data_dir)

@@ -19,16 +19,16 @@ def asks(*names: str) -> str:
 def test_each_capability_comes_to_an_object_a_tool_or_a_server(tmp_path: Path) -> None:
     text = "capabilities: [b, look, {tool: write}, {po: c}]"
     graph = graph_of(tmp_path, {"a": text, "b": "", "c": asks("send")})
-    assert list(graph.asks("a")) == ["b", "c"]
+    assert list(graph.delegates("a")) == ["b", "c"]
     assert [(link.target, link.kind) for link in graph.uses("a")] == [("look", "tool"), ("write", "tool")]
-    assert [(link.owner, link.target) for link in graph.links] == [
+    assert [(link.owner, link.target) for link in graph.edges] == [
         ("a", "b"),
         ("a", "look"),
         ("a", "write"),
         ("a", "c"),
         ("c", "send"),
     ]
-    assert graph.gaps == []
+    assert graph.unresolved == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,8 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
         fault = environment["me"].fault
         assert fault is not None
         definitions = {"me": environment.catalog._definition(tmp_path / "objects" / "me.yaml")}
-    (gap,) = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)}).gaps
+    tools = {tool.name: tool for tool in (read_file, list_files)}
+    (gap,) = Graph(definitions, objects=objects, tools=tools).unresolved
     assert isinstance(gap, Unresolved)
     assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
     assert gap.problem == fault.problem
@@ -64,8 +65,8 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
 
 def test_a_tool_may_share_a_name_with_an_object_that_is_spelled_out(tmp_path: Path) -> None:
     graph = graph_of(tmp_path, {"a": "capabilities: [{tool: look}]", "b": "capabilities: [{po: look}]", "look": ""})
-    assert [(link.owner, link.kind) for link in graph.links] == [("a", "tool"), ("b", "object")]
-    assert graph.gaps == []
+    assert [(link.owner, link.kind) for link in graph.edges] == [("a", "tool"), ("b", "object")]
+    assert graph.unresolved == []
 
 
 def test_a_message_gets_as_far_as_depth_allows(tmp_path: Path) -> None:
@@ -102,6 +103,6 @@ def test_many_who_all_ask_each_other_are_told_in_pairs(tmp_path: Path) -> None:
 
 
 def test_a_link_is_what_a_capability_comes_to(tmp_path: Path) -> None:
-    (link,) = graph_of(tmp_path, {"a": asks("b"), "b": ""}).links
+    (link,) = graph_of(tmp_path, {"a": asks("b"), "b": ""}).edges
     assert isinstance(link, Edge)
     assert link.capability.at == (3, 16)

@@ -304,7 +304,7 @@ def test_places_in_markdown_are_those_of_the_whole_file(tmp_path: Path) -> None:
     file.write_text("---\nname: m\nlimits:\n  depth: 3\n---\nlimits: {depth: 9}\n---\n")
     places = SourcePositions()
     assert places.value(file, "limits", "depth") == 3
-    assert places.of(file, "limits", "depth") == (4, 10)
+    assert places.position(file, "limits", "depth") == (4, 10)
     assert places.keys(file, "limits") == ["depth"]
 
 
@@ -314,5 +314,5 @@ def test_what_cannot_be_read_holds_nothing(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         assert places.value(tmp_path / name, "a", "b") is None
         assert places.keys(tmp_path / name) == []
-        assert places.of(tmp_path / name, "a") == (1, 1)
+        assert places.position(tmp_path / name, "a") == (1, 1)
     assert places.keys(tmp_path / "none.yaml") == []

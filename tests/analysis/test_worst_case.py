@@ -30,7 +30,7 @@ def states(graph: Graph, name: str, depth: int, path: tuple[str, ...] = ()) -> s
         return {(1, 1)}
     limits = definition.limits
     path = (*path, name)
-    asked = [target for target in graph.asks(name) if target not in path] if depth > 0 else []
+    asked = [target for target in graph.delegates(name) if target not in path] if depth > 0 else []
     children = {(0, 0)}.union(*(states(graph, target, graph.depth_at(target, depth - 1), path) for target in asked))
     found: set[State] = set()
     for chosen in itertools.combinations_with_replacement(sorted(children), limits.parallel):

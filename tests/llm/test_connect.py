@@ -9,7 +9,7 @@ from prompt_objects.config.environment import Config
 from prompt_objects.config.environment_schema import ModelConfig, Prices
 from prompt_objects.errors import Unauthorized, UsageError
 from prompt_objects.llm.base import LLM, Completion, Request
-from prompt_objects.llm.connect import USUAL_MODEL, connect, has_known_price
+from prompt_objects.llm.connect import DEFAULT_MODEL, connect, has_known_price
 from prompt_objects.llm.local_servers import find_local_server
 from prompt_objects.llm.rehearsal import Rehearsal
 from tests.support.openai_server import OpenAIServer, text
@@ -62,7 +62,7 @@ def test_a_model_of_a_local_server_is_had_by_its_name(openai_server: OpenAIServe
 
 def test_a_key_of_openais_leads_there() -> None:
     found = connect(None, NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
-    assert (found.llm.model, found.origin) == (USUAL_MODEL, "OpenAI at https://api.openai.com")
+    assert (found.llm.model, found.origin) == (DEFAULT_MODEL, "OpenAI at https://api.openai.com")
 
 
 def test_a_base_url_leads_to_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
@@ -74,7 +74,7 @@ def test_a_base_url_leads_to_the_first_chat_model_of_its_server(openai_server: O
 
 def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
     environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
-    assert connect(None, NOTHING, environ, find_local=no_search).llm.model == USUAL_MODEL
+    assert connect(None, NOTHING, environ, find_local=no_search).llm.model == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
         (None, config("configured"), {"OPENAI_MODEL": "variable"}, "configured"),
         (None, config(), {"OPENAI_MODEL": "variable"}, "variable"),
         ("default", config("configured"), {}, "configured"),
-        ("default", config(), {}, USUAL_MODEL),
+        ("default", config(), {}, DEFAULT_MODEL),
         ("default", config("other", default=ModelConfig("written")), {}, "written"),
         (None, config("default", default=ModelConfig("written")), {"OPENAI_MODEL": "variable"}, "written"),
-        (None, config("default"), {}, USUAL_MODEL),
+        (None, config("default"), {}, DEFAULT_MODEL),
         (None, config("other", default=ModelConfig("written")), {}, "other"),
         ("fast", config(fast=ModelConfig("written")), {}, "written"),
         (None, config("fast", fast=ModelConfig("written")), {}, "written"),

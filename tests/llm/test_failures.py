@@ -11,7 +11,7 @@ import pytest
 
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed, Unreachable
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.failures import LONGEST_PAUSE, pause_after
+from prompt_objects.llm.failures import MAX_RETRY_DELAY, retry_delay
 from prompt_objects.llm.openai import OpenAILLM
 from tests.support.openai_server import OpenAIServer, chunk, error, hang, status, stream, text
 
@@ -36,10 +36,10 @@ async def heard(llm: OpenAILLM, parts: list[TextChunk | RetryScheduled | Complet
 def test_pauses_double_and_are_never_the_same_for_all() -> None:
     failed = ServerFailed("No.")
     for retry, least in ((0, 0.5), (1, 1), (2, 2)):
-        pauses = {pause_after(failed, retry) for _ in range(50)}
+        pauses = {retry_delay(failed, retry) for _ in range(50)}
         assert len(pauses) > 10
         assert all(pause is not None and least <= pause <= 1.25 * least for pause in pauses)
-    assert pause_after(failed, 60) == LONGEST_PAUSE
+    assert retry_delay(failed, 60) == MAX_RETRY_DELAY
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def found_in(*pieces: bytes) -> tuple[list[Event], bool]:
     found: list[Event] = []
     for piece in pieces:
         found += events.feed(piece)
-        if events.is_over:
+        if events.is_done:
             return found, True
     return [*found, *events.end()], False
 

@@ -13,7 +13,7 @@ from prompt_objects.errors import BrokenStream, RateLimited
 from prompt_objects.llm.base import LLM, Completion, Request, RetryScheduled, TextChunk, Usage
 from prompt_objects.llm.connect import ModelConnection
 from prompt_objects.llm.fallback import FallbackChain
-from prompt_objects.llm.pricing import Pricing, given_pricing, unknown
+from prompt_objects.llm.pricing import Pricing, given_pricing, unknown_price
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls
@@ -238,10 +238,10 @@ async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_d
 @pytest.mark.parametrize(
     ("llm", "pricing", "limits"),
     [
-        (ScriptedLLM(["Hi"]), unknown, "tokens: 20000"),
-        (Invoicing(), unknown, "cost: 0.5"),
+        (ScriptedLLM(["Hi"]), unknown_price, "tokens: 20000"),
+        (Invoicing(), unknown_price, "cost: 0.5"),
         (ScriptedLLM(["Hi"]), given_pricing(Prices(1, 2)), "cost: 0.5"),
-        (Rehearsal(), unknown, "cost: 0.5"),
+        (Rehearsal(), unknown_price, "cost: 0.5"),
     ],
     ids=["no limit of cost", "the server says what it cost", "prices are given", "nothing is to be paid"],
 )

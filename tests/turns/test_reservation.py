@@ -14,7 +14,7 @@ from prompt_objects.config.limits import Limits
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import LimitReached
 from prompt_objects.llm.base import Completion, Request, Usage
-from prompt_objects.llm.pricing import given_pricing, unknown
+from prompt_objects.llm.pricing import given_pricing, unknown_price
 from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.events import BudgetUpdated
@@ -33,7 +33,7 @@ def budget() -> Budget:
 
 async def test_an_answer_counts_as_what_it_took() -> None:
     given = budget()
-    async with Reservation(given, unknown, HELLO) as purchase:
+    async with Reservation(given, unknown_price, HELLO) as purchase:
         purchase.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(200, 10)))
     assert given.spent == Spending(1, 210)
 
@@ -41,7 +41,7 @@ async def test_an_answer_counts_as_what_it_took() -> None:
 async def test_a_refused_request_counts_for_nothing_not_even_as_one() -> None:
     given = budget()
     for _ in range(5):
-        async with Reservation(given, unknown, HELLO) as purchase:
+        async with Reservation(given, unknown_price, HELLO) as purchase:
             purchase.cancel()
     assert given.spent == Spending()
 
@@ -49,7 +49,7 @@ async def test_a_refused_request_counts_for_nothing_not_even_as_one() -> None:
 async def test_a_request_of_which_nothing_more_is_heard_counts_as_its_prompt() -> None:
     given = budget()
     with pytest.raises(KeyError):
-        async with Reservation(given, unknown, HELLO):
+        async with Reservation(given, unknown_price, HELLO):
             raise KeyError
     assert given.spent.requests == 1
     assert 200 <= given.spent.tokens <= 300
@@ -70,7 +70,7 @@ async def test_half_of_a_surrogate_pair_can_be_reckoned_with() -> None:
     given = Budget("scout", Limits(tokens=100))
     odd = Request([{"role": "user", "content": "\udcff" * 1000}])
     with pytest.raises(LimitReached):
-        await Reservation(given, unknown, odd).__aenter__()
+        await Reservation(given, unknown_price, odd).__aenter__()
 
 
 async def test_an_answer_may_be_as_long_as_there_is_room_for() -> None:
@@ -86,7 +86,7 @@ async def test_an_answer_may_be_as_long_as_there_is_room_for() -> None:
 
 async def test_who_finds_everything_set_aside_waits_and_has_all_that_was_given_back() -> None:
     above = Budget("boss", Limits(tokens=1000))
-    first, second = (Reservation(Budget("scout", Limits(), above), unknown, HELLO) for _ in range(2))
+    first, second = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(2))
     async with first:
         waiting = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0.01)
@@ -98,7 +98,7 @@ async def test_who_finds_everything_set_aside_waits_and_has_all_that_was_given_b
 
 async def test_a_wait_can_be_cancelled_and_leaves_nothing_set_aside() -> None:
     above = Budget("boss", Limits(tokens=1000))
-    first, second, third = (Reservation(Budget("scout", Limits(), above), unknown, HELLO) for _ in range(3))
+    first, second, third = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(3))
     async with first:
         waiting = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0)
@@ -112,10 +112,10 @@ async def test_a_wait_can_be_cancelled_and_leaves_nothing_set_aside() -> None:
 
 async def test_who_cannot_have_enough_whatever_is_given_back_is_refused_at_once() -> None:
     above = Budget("boss", Limits(tokens=PROMPT + 100))
-    async with Reservation(Budget("scout", Limits(), above), unknown, HELLO) as first:
+    async with Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) as first:
         first.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(PROMPT, 100)))
     with pytest.raises(LimitReached, match="boss"):
-        await Reservation(Budget("scout", Limits(), above), unknown, HELLO).__aenter__()
+        await Reservation(Budget("scout", Limits(), above), unknown_price, HELLO).__aenter__()
 
 
 # Trees of turns
@@ -156,7 +156,7 @@ class Owner:
 
     async def _step(self, part: float, *, is_last: bool = False) -> None:
         request = Request([{"role": "user", "content": self._text}])
-        async with Reservation(self.budget, unknown, request, is_last=is_last) as purchase:
+        async with Reservation(self.budget, unknown_price, request, is_last=is_last) as purchase:
             await asyncio.sleep(0)
             longest = purchase.request.options.get("max_completion_tokens", 5000)
             usage = Usage(len(self._text) // 4, int(longest * part))

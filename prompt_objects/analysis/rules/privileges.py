@@ -15,7 +15,7 @@ __all__ = [
     "privilege_escalation",
 ]
 
-_DEEDS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
+_EFFECTS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
 
 
 class Access(IntEnum):
@@ -27,7 +27,7 @@ class Access(IntEnum):
     UNASKED = 3
 
 
-_HOW: Mapping[Access, str] = {
+_ACCESS_WORDS: Mapping[Access, str] = {
     Access.ASKED: "",
     Access.WITHIN: ", within patterns without a person being asked",
     Access.UNASKED: ", without a person being asked",
@@ -45,24 +45,24 @@ class _Privileges:
     def __init__(self, survey: EnvironmentSnapshot) -> None:
         self.graph = survey.graph
         self._survey = survey
-        self._said: dict[Key, dict[str, tuple[Edge, Access]]] = {}
-        for link in self.graph.links:
-            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target].effect in _DEEDS):
-                self._said.setdefault(_key(link), {})[link.owner] = (link, self._freedom(link))
+        self._by_key: dict[Key, dict[str, tuple[Edge, Access]]] = {}
+        for link in self.graph.edges:
+            if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target].effect in _EFFECTS):
+                self._by_key.setdefault(_key(link), {})[link.owner] = (link, self._access(link))
         self._open: dict[frozenset[str], Graph] = {}
         self._reached: dict[tuple[frozenset[str], str], list[tuple[str, EdgePath]]] = {}
 
     def own(self, name: str) -> Iterator[tuple[Edge, Access]]:
         """Yield what an object could use itself."""
-        return (by[name] for by in self._said.values() if name in by and by[name][1])
+        return (by[name] for by in self._by_key.values() if name in by and by[name][1])
 
     def borrowed(self, owner: str) -> list[tuple[EdgePath, Edge, Access]]:
         """Find what others can do for `owner` that it cannot itself, each as freely as can be, the nearest first."""
-        found = [each for key in self._said for each in self._through_others(owner, key)]
+        found = [each for key in self._by_key for each in self._through_others(owner, key)]
         return sorted(found, key=lambda each: (len(each[0]), each[0], each[1].capability.at))
 
     def _through_others(self, owner: str, key: Key) -> Iterator[tuple[EdgePath, Edge, Access]]:
-        by = self._said[key]
+        by = self._by_key[key]
         held = [by[owner][0]] if owner in by else []
         for freedom in sorted({freedom for _, freedom in by.values() if freedom}, reverse=True):
             if any(not link.capability.tools for link in held):
@@ -89,9 +89,9 @@ class _Privileges:
             self._reached[barred, owner] = sorted(reached.items(), key=lambda each: len(each[1]))
         return self._reached[barred, owner]
 
-    def _freedom(self, link: Edge) -> Access:
+    def _access(self, link: Edge) -> Access:
         """Say what holds for the object itself, as it is when a call is about to run."""
-        places, settings = self._survey.places, self._survey.settings
+        places, settings = self._survey.positions, self._survey.settings
         if link.kind == "tool":
             effect = self.graph.tools[link.target].effect
         else:
@@ -114,12 +114,13 @@ def privilege_escalation(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     for owner, definition in graph.definitions.items():
         for path, link, freedom in powers.borrowed(owner):
             way = (*path, link.target)
+            how = _ACCESS_WORDS[freedom]
             yield Finding(
                 severity="note" if freedom is Access.ASKED else "warning",
                 kind="authority",
                 file=definition.file,
-                at=graph.asks(owner)[path[1]].capability.at,
-                text=f"{owner} reaches {_named(graph, link)} only through others{_HOW[freedom]}: {arrow_path(way)}.",
+                at=graph.delegates(owner)[path[1]].capability.at,
+                text=f"{owner} reaches {_named(graph, link)} only through others{how}: {arrow_path(way)}.",
                 path=way,
             )
 
@@ -129,7 +130,7 @@ def gained_privileges(before: EnvironmentSnapshot, after: EnvironmentSnapshot, n
     known = list(_Privileges(before).own(name))
     for link, freedom in _Privileges(after).own(name):
         if not any(_includes(own, (link, freedom)) for own in known):
-            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_HOW[freedom]}."
+            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_ACCESS_WORDS[freedom]}."
 
 
 def _includes(known: tuple[Edge, Access], wanted: tuple[Edge, Access]) -> bool:
@@ -147,7 +148,7 @@ def _key(link: Edge) -> Key:
 def _named(graph: Graph, link: Edge) -> str:
     if link.kind == "server":
         return f"the tools of the MCP server {link.target}"
-    return f"{link.target}, which {_DEEDS[graph.tools[link.target].effect]},"
+    return f"{link.target}, which {_EFFECTS[graph.tools[link.target].effect]},"
 
 
 def _covered(link: Edge, held: Iterable[Edge]) -> bool:

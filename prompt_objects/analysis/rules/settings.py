@@ -9,7 +9,7 @@ from prompt_objects.analysis.finding import Finding, Severity
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
-from prompt_objects.config.yaml.document import Position, shown
+from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import did_you_mean
 
 __all__ = [
@@ -25,15 +25,15 @@ _ALWAYS_THERE = ("default", "rehearsal")
 def limits(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find limits that have no effect, and those that take one away from a capability."""
     for definition in survey.graph.definitions.values():
-        for key in survey.places.keys(definition.file, "limits"):
-            value = survey.places.value(definition.file, "limits", key)
+        for key in survey.positions.keys(definition.file, "limits"):
+            value = survey.positions.value(definition.file, "limits", key)
             remark = _about_limit(survey, definition, key, value) if value is not None else None
             if remark:
                 yield Finding(
                     severity=remark[0],
                     kind="limit",
                     file=definition.file,
-                    at=survey.places.of(definition.file, "limits", key),
+                    at=survey.positions.position(definition.file, "limits", key),
                     text=f"limits.{key} {remark[1]}",
                     path=(definition.name,),
                 )
@@ -43,7 +43,7 @@ def _about_limit(
     survey: EnvironmentSnapshot, definition: Definition, key: str, value: float
 ) -> tuple[Severity, str] | None:
     """Say what there is to say about a limit that a definition gives."""
-    name, asked = definition.name, survey.graph.asks(definition.name)
+    name, asked = definition.name, survey.graph.delegates(definition.name)
     bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # which counts where environment.yaml is silent
     if key in {"requests", "parallel"} and not definition.capabilities:
         return "note", f"has no use: {name} has no capabilities, and answers at once."
@@ -60,7 +60,7 @@ def _about_limit(
 def prices(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find limits of cost that do not hold for some of the models below them, as nobody knows what these cost."""
     for name, definition in survey.graph.definitions.items():
-        if survey.places.value(definition.file, "limits", "cost") is not None:
+        if survey.positions.value(definition.file, "limits", "cost") is not None:
             yield from _uncounted(survey, definition.file, (name, *survey.graph.reach(name)))
     if survey.bounds.cost is not None:
         yield from _uncounted(survey, survey.settings, survey.graph.objects)
@@ -74,7 +74,7 @@ def _uncounted(survey: EnvironmentSnapshot, file: Path, names: Sequence[str]) ->
             severity="warning",
             kind="limit",
             file=file,
-            at=survey.places.of(file, "limits", "cost"),
+            at=survey.positions.position(file, "limits", "cost"),
             text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
             f"{PRICES_HINT}",
             path=() if file == survey.settings else tuple(names[:1]),
@@ -87,20 +87,20 @@ def _unpriced(survey: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
     for definition in (survey.graph.definitions[name] for name in names if name in survey.graph.definitions):
         asked[definition.model.use if definition.model else None] = None
         asked |= dict.fromkeys(definition.model.fallback if definition.model else ())
-    return [shown(model) if model else "the default model" for model in asked if not survey.may_be_priced(model)]
+    return [quoted(model) if model else "the default model" for model in asked if not survey.has_known_price(model)]
 
 
 def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find models that nothing asks for, and names that are none of environment.yaml's, where it has any."""
-    known = survey.places.keys(survey.settings, "models")
-    used = {survey.places.value(survey.settings, "model"), *_ALWAYS_THERE}
+    known = survey.positions.keys(survey.settings, "models")
+    used = {survey.positions.value(survey.settings, "model"), *_ALWAYS_THERE}
     for definition in survey.graph.definitions.values() if known else ():
         for place, model in _asked_models(survey, definition):
             used.add(model)
             if model not in {*known, *_ALWAYS_THERE}:
                 near = did_you_mean(model, known)
                 told = (
-                    f"{shown(model)} is none of environment.yaml's models, so a server's own of that name is meant."
+                    f"{quoted(model)} is none of environment.yaml's models, so a server's own of that name is meant."
                 )
                 yield Finding(
                     severity="warning" if near else "note",
@@ -112,7 +112,7 @@ def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
                 )
     for model in known:
         if model not in used:
-            text = f"No prompt object asks for the model {shown(model)}; only a person can choose it."
+            text = f"No prompt object asks for the model {quoted(model)}; only a person can choose it."
             yield _unused(survey, ("models", model), text)
 
 
@@ -122,18 +122,18 @@ def _asked_models(survey: EnvironmentSnapshot, definition: Definition) -> Iterat
     if definition.model.use:
         yield definition.model.at, definition.model.use
     for index, name in enumerate(definition.model.fallback):
-        yield survey.places.of(definition.file, "model", "fallback", index), name
+        yield survey.positions.position(definition.file, "model", "fallback", index), name
 
 
 def servers(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find MCP servers whose tools no prompt object may use."""
-    used = {link.target for link in survey.graph.links if link.kind == "server"}
+    used = {link.target for link in survey.graph.edges if link.kind == "server"}
     for name in survey.graph.servers:
         if name not in used:
-            text = f"No prompt object may use the tools of the MCP server {shown(name)}."
+            text = f"No prompt object may use the tools of the MCP server {quoted(name)}."
             yield _unused(survey, ("mcp_servers", name), text)
 
 
 def _unused(survey: EnvironmentSnapshot, path: tuple[str, ...], text: str) -> Finding:
-    place = survey.places.of(survey.settings, *path, key=True)
+    place = survey.positions.position(survey.settings, *path, key=True)
     return Finding(severity="note", kind="unused", file=survey.settings, at=place, text=text)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from prompt_objects.analysis.finding import Finding
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
-from prompt_objects.config.yaml.document import Position, shown
+from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import arrow_path, did_you_mean
 
 __all__ = [
@@ -30,7 +30,7 @@ def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find capabilities that come to nothing, and a default object that there is not."""
-    for gap in survey.graph.gaps:
+    for gap in survey.graph.unresolved:
         yield Finding(
             severity="error",
             kind="missing",
@@ -46,8 +46,8 @@ def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
             severity="error",
             kind="missing",
             file=survey.settings,
-            at=survey.places.of(survey.settings, "default_object"),
-            text=f"There is no prompt object {shown(named)} to begin with. {hint}".rstrip(),
+            at=survey.positions.position(survey.settings, "default_object"),
+            text=f"There is no prompt object {quoted(named)} to begin with. {hint}".rstrip(),
         )
 
 
@@ -60,7 +60,7 @@ def cycles(survey: EnvironmentSnapshot) -> Iterator[Finding]:
             severity="note",
             kind="cycle",
             file=survey.file(last),
-            at=survey.graph.asks(last)[first].capability.at,
+            at=survey.graph.delegates(last)[first].capability.at,
             text=f"{arrow_path(way)} is a cycle: the call that closes it is refused, and the caller continues.",
             path=way,
         )
@@ -84,7 +84,7 @@ def unreachable(survey: EnvironmentSnapshot) -> Iterator[Finding]:
             severity="note",
             kind="unreachable",
             file=survey.file(name),
-            at=survey.places.of(survey.file(name), "name"),
+            at=survey.positions.position(survey.file(name), "name"),
             text=text,
             path=way or (name,),
         )

@@ -67,7 +67,7 @@ def _lines(graph: Graph, costs: Mapping[str, WorstCase]) -> Iterator[str]:
     shown = {name: clean_line(name) for name in graph.objects}
     width = max(map(len, shown.values()), default=0)
     for name in graph.objects:
-        parts = [f"asks {', '.join(graph.asks(name))}"] if graph.asks(name) else []
+        parts = [f"asks {', '.join(graph.delegates(name))}"] if graph.delegates(name) else []
         parts += [f"uses {', '.join(link.target for link in graph.uses(name))}"] if graph.uses(name) else []
         parts += [_cost(costs[name])] if name in costs else ["broken"]
         yield f"{shown[name]:{width}}  {'; '.join(parts)}"

@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     if options.dry_run:
         steps = migrations.preview()
     else:
-        migrations.due()  # raises before a store is opened
+        migrations.is_due()  # raises before a store is opened
         with Environment(folder, config, environ=os.environ) as environment:
             steps = migrations.run(environment.session_manager, again=True)
     if options.json:

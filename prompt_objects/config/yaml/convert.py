@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from prompt_objects.config.yaml.document import YamlDocument, shown
+from prompt_objects.config.yaml.document import YamlDocument, quoted
 from prompt_objects.errors import FileError
 from prompt_objects.utils.text import did_you_mean
 
@@ -45,7 +45,7 @@ def label(path: Iterable[str | int]) -> str:
 
 
 def _fault(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
-    said, steps = _taken_apart(error)
+    said, steps = _split_error(error)
     path = _without_gaps(document.data, kind, steps)
     value = _at(document.data, path)
     types = list(_types_at(kind, path))
@@ -57,7 +57,7 @@ def _fault(document: YamlDocument, kind: type, error: msgspec.ValidationError) -
     return _wrong_value(document, path, value, types)
 
 
-def _taken_apart(error: msgspec.ValidationError) -> tuple[str, _Steps]:
+def _split_error(error: msgspec.ValidationError) -> tuple[str, _Steps]:
     found = _WHERE.fullmatch(str(error))
     said, where = (found[1], found[2] or "") if found else (str(error), "")
     steps = (step[1] or (int(step[2]) if step[2] else ...) for step in _STEP.finditer(where))
@@ -70,7 +70,7 @@ def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any
     inside = f" in {label(path)}" if path else ""
     hint = did_you_mean(key, known) or f"It may be one of: {', '.join(known)}."
     at = document.position_of(*path, key, key=True)
-    return document.fault(f"Unknown key {shown(key)}{inside}.", at, hint=hint)
+    return document.fault(f"Unknown key {quoted(key)}{inside}.", at, hint=hint)
 
 
 def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
@@ -104,7 +104,7 @@ def _seen(value: Any, source: str) -> str:
             return "a list"
         case dict():
             return "a mapping"
-    return shown(source)  # as it was written: what a variable stands for may be a secret
+    return quoted(source)  # as it was written: what a variable stands for may be a secret
 
 
 def _words(kind: Any) -> str:
@@ -200,7 +200,7 @@ def _fits(data: Any, kind: type, path: tuple[str | int, ...]) -> bool:
     try:
         msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
-        _, steps = _taken_apart(error)
+        _, steps = _split_error(error)
         return len(steps) <= len(path) or any(
             step not in (..., wanted) for step, wanted in zip(steps, path, strict=False)
         )

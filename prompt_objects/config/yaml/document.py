@@ -17,13 +17,13 @@ __all__ = [
     "Position",
     "YamlDocument",
     "parse",
+    "quoted",
     "read_text",
-    "shown",
 ]
 
-MOST_BYTES = 1_000_000
-MOST_VALUES = 100_000  # aliases counted as often as they are used
-DEEPEST = 32
+MAX_BYTES = 1_000_000
+MAX_VALUES = 100_000  # aliases counted as often as they are used
+MAX_DEPTH = 32
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as one
@@ -65,7 +65,7 @@ class Place(NamedTuple):
 Places = dict[str | int, Place]
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """Quote an offending text for a message, cut short where it is long."""
     return repr(text if len(text) <= 60 else text[:59] + "…")  # noqa: PLR2004
 
@@ -130,14 +130,14 @@ def read_text(file: Path, error: type[FileError]) -> str:
         if not stat.S_ISREG(file.stat().st_mode):
             raise error("This is not a file.", file=file)
         with file.open("rb") as stream:
-            raw = stream.read(MOST_BYTES + 1)
+            raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as cause:
         what = "The link leads nowhere." if file.is_symlink() else "There is no such file."
         raise error(what, file=file) from cause
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)
         raise error(f"The file cannot be read: {reason}.", file=file) from cause
-    if len(raw) > MOST_BYTES:
+    if len(raw) > MAX_BYTES:
         raise error("The file is larger than 1 MB.", file=file, hint="Is it the right file?")
     return _decoded(raw, file, error).replace("\r\n", "\n")
 
@@ -214,19 +214,19 @@ class _Composer:
             raise self._fault(event, f"*{event.anchor} refers to nothing above it.", hint)
         value, size, source = self._anchors[event.anchor]
         self._values += size - 1
-        if self._values > MOST_VALUES:
-            raise self._fault(event, f"*{event.anchor} repeats too much: more than {MOST_VALUES} values.")
+        if self._values > MAX_VALUES:
+            raise self._fault(event, f"*{event.anchor} repeats too much: more than {MAX_VALUES} values.")
         return value, source
 
     def _refuse(self, event: Any, depth: int) -> None:
         if event.tag is not None:
             hint = "Take it out; text that starts with ! needs quotes."
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._fault(event, f"The tag {shown(tag)} is not read here.", hint)
-        if depth > DEEPEST:
+            raise self._fault(event, f"The tag {quoted(tag)} is not read here.", hint)
+        if depth > MAX_DEPTH:
             raise self._too_deep(event)
-        if self._values > MOST_VALUES:
-            raise self._fault(event, f"The file has more than {MOST_VALUES} values.")
+        if self._values > MAX_VALUES:
+            raise self._fault(event, f"The file has more than {MAX_VALUES} values.")
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
@@ -259,7 +259,7 @@ class _Composer:
             if key in entries:
                 first = places[key].key.line
                 raise self._fault(
-                    event, f"The key {shown(key)} is given twice; first in line {first}.", "Take one out."
+                    event, f"The key {quoted(key)} is given twice; first in line {first}.", "Take one out."
                 )
             value_event = next(self._events)
             entries[key], source = self._value(value_event, depth + 1)
@@ -270,12 +270,12 @@ class _Composer:
     def _key(self, event: Any, depth: int) -> str:
         key, source = self._value(event, depth + 1)
         if isinstance(key, str) and "`" in key:  # messages quote keys with it
-            raise self._fault(event, f"The key {shown(key)} contains a backtick.", "Take it out.")
+            raise self._fault(event, f"The key {quoted(key)} contains a backtick.", "Take it out.")
         if isinstance(key, str):
             return key
         if isinstance(key, (list, dict)):
             raise self._fault(event, "A list or a mapping cannot be a key.")
-        raise self._fault(event, f"The key {shown(source)} is not text.", f'Quote it: "{source}"')
+        raise self._fault(event, f"The key {quoted(source)} is not text.", f'Quote it: "{source}"')
 
     def _refuse_second_document(self, event: Any) -> None:
         if not isinstance(event, self._yaml.StreamEndEvent):
@@ -295,7 +295,7 @@ class _Composer:
         """Return the error for text nested too deeply before the place that the parser complains about.
 
         The parser reads ahead, and stops at a depth of its own (1,000 in libyaml) before it reports the events that
-        `DEEPEST` is checked against. Without the text from the complaint on, it reports them.
+        `MAX_DEPTH` is checked against. Without the text from the complaint on, it reports them.
         """
         mark = getattr(error, "problem_mark", None)
         depth = 0
@@ -303,14 +303,14 @@ class _Composer:
             for event in self._yaml.parse(self._text[: mark.index] if mark else "", Loader=self._loader):
                 if isinstance(event, self._yaml.CollectionEndEvent):
                     depth -= 1
-                elif depth > DEEPEST:
+                elif depth > MAX_DEPTH:
                     return self._too_deep(event)
                 elif isinstance(event, self._yaml.CollectionStartEvent):
                     depth += 1
         return None
 
     def _too_deep(self, event: Any) -> FileError:
-        return self._fault(event, f"This is nested more than {DEEPEST} deep.")
+        return self._fault(event, f"This is nested more than {MAX_DEPTH} deep.")
 
     def _syntax_fault(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)
@@ -321,7 +321,7 @@ class _Composer:
         indentation = text[: len(text) - len(text.lstrip())]
         if "\t" in indentation and column <= len(indentation):
             at = Position(line + 1, indentation.index("\t") + 1)
-            return self._document.fault(f"A tab indents {shown(text.strip())}.", at, hint="Indent with spaces.")
+            return self._document.fault(f"A tab indents {quoted(text.strip())}.", at, hint="Indent with spaces.")
         opened = getattr(error, "context_mark", None)
         if opened and _NEVER_CLOSED.search(said):
             at = Position(opened.line + 1, opened.column + 1)
@@ -337,7 +337,7 @@ def _start(event: Any) -> Position:
 
 def _plain_words(said: str, text: str, column: int) -> tuple[str, str]:
     """Turn the parser's complaint into a problem and a hint."""
-    where = shown(text.strip()) if text.strip() else "the end"
+    where = quoted(text.strip()) if text.strip() else "the end"
     if "mapping values are not allowed" in said:
         return f"A ': ' too many in {where}.", "Quote text that contains ': ', or check the indentation."
     if "cannot start any token" in said:

@@ -238,6 +238,7 @@ def with_text(text: str, key: str, value: str, *, before: str) -> str:
     entry = events.named(key)
     if entry is None:
         return _with_key(events, key, _scalar(value) if events.is_flow else _block(text, value), before)
+    events.check_aliases(key, entry)
     start, end, style = events.start(entry.value), _end(events, entry), events.all[entry.value]
     if events.is_flow:
         written = _scalar(value)

@@ -13,7 +13,7 @@ from prompt_objects.analysis.check import check
 from prompt_objects.analysis.finding import Finding
 from prompt_objects.analysis.rules.privileges import gained_privileges
 from prompt_objects.config.definition import parse_definition
-from prompt_objects.config.yaml.document import MOST_BYTES, parse
+from prompt_objects.config.yaml.document import MAX_BYTES, parse
 from prompt_objects.config.yaml.edit import Unchangeable, with_items, with_text, without_item
 from prompt_objects.errors import DefinitionError, ToolError
 from prompt_objects.runtime.context import TakeSnapshot
@@ -213,8 +213,8 @@ def _encoded(text: str) -> bytes:
 
 def _validate(draft: Draft, folder: Path) -> Draft:
     """Return the draft if it is a valid definition without invisible characters; raise `ToolError` otherwise."""
-    if len(draft.after) > MOST_BYTES:
-        raise ToolError(f"A definition has at most {MOST_BYTES:,} bytes; this one has {len(draft.after):,}.")
+    if len(draft.after) > MAX_BYTES:
+        raise ToolError(f"A definition has at most {MAX_BYTES:,} bytes; this one has {len(draft.after):,}.")
     _refuse_invisible(draft.after.decode(), (draft.before or b"").decode())
     try:
         parse_definition(draft.text, draft.file)

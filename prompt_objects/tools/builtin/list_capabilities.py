@@ -24,7 +24,7 @@ def list_capabilities(*, context: Context) -> str:
     """List the tools and prompt objects that you may use, and the prompt objects that these may ask."""
     name = context.path[-1] if context.path else ""
     graph = context.services.take_snapshot().graph
-    objects = set(graph.asks(name)) if name in graph.objects else set()
+    objects = set(graph.delegates(name)) if name in graph.objects else set()
     lines = [_describe(each, context, is_object=each.name in objects) for each in context.tools.values()]
     if name in graph.definitions:
         lines += _indirect(graph, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prompt_objects.config.yaml.document import MOST_BYTES, YamlDocument, parse, read_text
+from prompt_objects.config.yaml.document import MAX_BYTES, YamlDocument, parse, read_text
 from prompt_objects.errors import ConfigError
 
 FILE = Path("some.yaml")
@@ -137,9 +137,9 @@ def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
 
 def test_a_file_over_a_megabyte_is_refused_and_one_of_a_megabyte_read(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    file.write_bytes(b"x" * MOST_BYTES)
-    assert len(read_text(file, ConfigError)) == MOST_BYTES
-    file.write_bytes(b"x" * (MOST_BYTES + 1))
+    file.write_bytes(b"x" * MAX_BYTES)
+    assert len(read_text(file, ConfigError)) == MAX_BYTES
+    file.write_bytes(b"x" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="larger than 1 MB"):
         read_text(file, ConfigError)
 

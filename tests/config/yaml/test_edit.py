@@ -101,6 +101,7 @@ def test_a_list_that_is_not_there_comes_where_it_belongs(text: str, after: str) 
         ("t:\nb: 2\n", "t: new\nb: 2\n"),
         ("t: old\n  goes on\nb: 2\n", "t: new\nb: 2\n"),
         ("t:\n  old\nb: 2\n", "t:\n  new\nb: 2\n"),
+        ("b: &d 2\nt: *d # c\n", "b: &d 2\nt: new # c\n"),
         ('{"t": "old", b: 2}\n', '{"t": new, b: 2}\n'),
         ("a: 1\nb: 2\n", "a: 1\nt: new\nb: 2\n"),
         ("t: >-\n    old\n    text\nb: 2\n", "t: |\n    new\nb: 2\n"),
@@ -108,6 +109,11 @@ def test_a_list_that_is_not_there_comes_where_it_belongs(text: str, after: str) 
 )
 def test_a_text_is_replaced_or_comes_where_it_belongs(text: str, after: str) -> None:
     assert with_text(text, "t", "new", before="b") == after
+
+
+def test_a_text_that_an_alias_repeats_is_not_replaced() -> None:
+    with pytest.raises(Unchangeable, match=r"\*d repeats something in `t`"):
+        with_text("t: &d old\nb: *d\n", "t", "new", before="b")
 
 
 @pytest.mark.parametrize("text", ["l: x\n", "- l\n", "l: [x\n", ""])

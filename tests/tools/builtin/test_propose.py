@@ -283,7 +283,7 @@ async def test_what_is_wrong_is_told_with_its_place_and_nobody_is_asked(
         ({"name": "reader", "description": "a\u2028b"}, "The character U+2028 is invisible"),
         ({"name": "broken", "prompt": "x"}, "The file of broken is invalid"),
         ({"name": "linked", "prompt": "x"}, "The file of linked cannot be read"),
-        ({"name": "odd", "prompt": "x"}, "odd cannot be changed by a proposal"),
+        ({"name": "odd", "description": "x"}, "odd cannot be changed by a proposal"),
         ({"name": "reader", "prompts": "x"}, "There is no argument 'prompts'"),
     ],
 )
