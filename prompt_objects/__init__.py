@@ -14,8 +14,7 @@ from prompt_objects._version import __version__
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
-    from prompt_objects.environment.environment import Environment
-    from prompt_objects.environment.prompt_object import PromptObject
+    from prompt_objects.environment.environment import Environment, PromptObject
     from prompt_objects.errors import PromptObjectsError
     from prompt_objects.message import Message
     from prompt_objects.runtime.context import Context
@@ -50,7 +49,7 @@ _HOMES = {
     "Environment": "environment.environment",
     "Event": "runtime.events",
     "Message": "message",
-    "PromptObject": "environment.prompt_object",
+    "PromptObject": "environment.environment",
     "PromptObjectsError": "errors",
     "Reply": "turns.turn",
     "Session": "sessions.session",

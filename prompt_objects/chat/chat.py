@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_objects.environment.environment import Environment
-from prompt_objects.environment.prompt_object import PromptObject
+from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
 from prompt_objects.message import Message, is_unfinished, live_messages
 from prompt_objects.runtime.active_turns import ActiveTurn
@@ -59,7 +58,7 @@ class Chat:
     def model(self) -> str:
         """The name of the model that would answer; empty while it is not known yet."""
         try:
-            return self.environment.known_model(self.po.name)
+            return self.po.connected_model
         except PromptObjectsError:
             return ""
 
@@ -76,7 +75,7 @@ class Chat:
     @property
     def workspace(self) -> Path:
         """Where what belongs to this conversation is kept; raises `StoreError`."""
-        return workspace_of(self.session.info, self.environment.store, self.environment.workspace)
+        return workspace_of(self.session.info, self.environment.storage.store, self.environment.storage.workspace)
 
     def sessions(self) -> list[SessionInfo]:
         """List the sessions of the prompt object, the latest first."""
@@ -88,7 +87,7 @@ class Chat:
 
     def open(self, session: Session) -> None:
         """Go to a session of the prompt object; raises `NotFound`."""
-        self.environment.recent.use_object(self.po.name)
+        self.environment.storage.last_used.use_object(self.po.name)
         is_other = session.id != self.session.id
         self.session = self.manager.switch(session.id)
         if is_other:
@@ -222,7 +221,7 @@ class Chat:
 
     def holder_of(self, session: Session) -> ProcessInfo | None:
         """Return who else is at a session at this moment, if anybody is; raises `StoreError`."""
-        holder = self.environment.store.holder(session.id)
+        holder = self.environment.storage.store.holder(session.id)
         return None if holder is None or holder.is_current else holder
 
     def poll(self) -> list[Message]:
@@ -236,7 +235,7 @@ class Chat:
     def keep_up(self) -> list[str]:
         """Do what is due in the background, and say in sentences what did not succeed; may take a while."""
         try:
-            return self.environment.keep_up()
+            return self.environment.storage.run_maintenance()
         except PromptObjectsError as error:
             return [f"Backing up or pruning did not succeed: {error}"]
         except Exception as error:  # noqa: BLE001 - a defect in the upkeep is no reason to end a conversation
@@ -246,7 +245,7 @@ class Chat:
 
     def describe_model(self) -> str:
         """Find the model that answers here, and say which one it is and where; blocks for a moment."""
-        return str(self.environment.connection_for(self.po.definition))
+        return str(self.environment.models.connection_for(self.po.definition))
 
     def warm_up(self) -> list[str]:
         """Load what the first message will need, and say what a person should know; blocks for half a second."""
@@ -261,4 +260,4 @@ class Chat:
 
     def notices(self) -> list[str]:
         """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""
-        return [*self.environment.store.notices(), *self.environment.recorder.notices()]
+        return [*self.environment.storage.store.notices(), *self.environment.storage.recorder.notices()]

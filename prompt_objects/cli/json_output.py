@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from prompt_objects.analysis.finding import Finding as CheckFinding
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
     from prompt_objects.analysis.worst_case import WorstCase
-    from prompt_objects.environment.prompt_object import PromptObject
+    from prompt_objects.environment.environment import PromptObject
     from prompt_objects.migrations.apply import StepResult
     from prompt_objects.sessions.backups import Backup, BackupReport
     from prompt_objects.sessions.info import SessionInfo, StoreIssue, TrashedSession

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_objects.cli.streams import print_err
-from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.environment.locate import is_environment, locate, personal_folder
-from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.environment.starter import make_environment
 from prompt_objects.errors import Ambiguous, NotFound, UsageError
 from prompt_objects.sessions.manager import SessionManager
@@ -48,7 +47,7 @@ def _check_allowed(environment: Environment, names: Iterable[str]) -> None:
     """Raise `UsageError` where there is no tool of a name; those of MCP servers are known only when they run."""
     servers = tuple(f"{server}_" for server in environment.config.mcp_servers)
     for name in names:
-        toolbox = environment.capabilities.toolbox
+        toolbox = environment.capabilities.tool_registry
         if name not in toolbox.tools and not name.startswith(servers):
             hint = did_you_mean(name, toolbox.tools) or " ".join(toolbox.notices) or "It may have another name."
             raise UsageError(f"--allow {name}: there is no tool of that name.", hint=hint)
@@ -64,7 +63,7 @@ def open_conversation(options: Namespace, environment: Environment) -> tuple[Pro
         session = find_session(environment, named, options.session)
         po = environment[session.po_name]
         po.session_manager.switch(session.id)
-    environment.recent.use_object(po.name)
+    environment.storage.last_used.use_object(po.name)
     return po, session
 
 

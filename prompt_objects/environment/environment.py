@@ -1,8 +1,9 @@
-"""An environment: a folder of prompt objects, made live. It owns their sessions, models and news."""
+"""An environment: a folder of prompt objects with their sessions, models, tools and events."""
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from contextlib import aclosing, suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -12,46 +13,44 @@ from msgspec.structs import replace
 
 from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
 from prompt_objects.config.limits import Limits, LimitsConfig
-from prompt_objects.environment.capabilities import CapabilityResolver
-from prompt_objects.environment.catalog import Catalog, find_definitions
 from prompt_objects.environment.locate import require_environment
-from prompt_objects.environment.models import ModelRegistry
-from prompt_objects.environment.prompt_object import PromptObject
+from prompt_objects.environment.resources import CapabilityResolver, Catalog, DefinitionResources, ModelRegistry
 from prompt_objects.environment.storage import Storage
-from prompt_objects.errors import NotFound
+from prompt_objects.errors import DefinitionError, NotFound, UsageError
+from prompt_objects.message import Message
 from prompt_objects.migrations.runner import Migrations
-from prompt_objects.runtime.active_turns import ActiveTurns
+from prompt_objects.runtime.active_turns import ActiveTurns, SessionLocks
 from prompt_objects.runtime.context import Context, Services
-from prompt_objects.runtime.events import EventBus
+from prompt_objects.runtime.events import Event, EventBus
 from prompt_objects.runtime.interaction import UserInteraction
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
-from prompt_objects.runtime.session_lock import SessionLocks
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import Session
 
 if TYPE_CHECKING:
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
     from prompt_objects.config.definition import Definition
     from prompt_objects.llm.base import LLM
-    from prompt_objects.llm.connect import ModelConnection
-    from prompt_objects.sessions.backups import Backups
-    from prompt_objects.sessions.prune import Pruned
-    from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
-    from prompt_objects.trace.model import Trace
-    from prompt_objects.turns.turn import TurnResources
+    from prompt_objects.turns.turn import Reply, TurnInput
 
 __all__ = [
     "Environment",
+    "PromptObject",
 ]
 
 
 class Environment:
-    """The prompt objects of a folder by name, their sessions, models and news.
+    """The prompt objects of a folder by name, and everything that they share.
 
-    Opening one reads only its `environment.yaml`: a definition is read when it is first needed, and a faulty one
-    troubles nobody but those who use it. Use it as an async context manager, or `close()` it.
+    Opening an environment reads only `environment.yaml`. A definition is read when it is first needed, so an invalid
+    one affects only its own prompt object. Use the environment as an async context manager, or `close()` it.
+
+    `storage` holds the sessions, backups and traces, `models` the connections to models, `capabilities` the tools,
+    `catalog` the definitions. Events are published on `bus`; `interaction.handler` presents questions to the user.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first two are given by their own names
+    def __init__(  # noqa: PLR0913 - all but the first two are keyword arguments
         self,
         folder: Path,
         config: Config,
@@ -67,11 +66,9 @@ class Environment:
         self.config = config
         self.data_dir = config.data_dir
         self.storage = Storage(folder, config, store)
-        self.store_url, self.store = self.storage.url, self.storage.store
-        self.workspace, self.recent = self.storage.workspace, self.storage.last_used
-        self.session_manager, self.recorder = self.storage.session_manager, self.storage.recorder
-        self.session_locks = SessionLocks(self.store, config.user)
-        self.models = ModelRegistry(config, environ, chosen=model, llm=llm)
+        self.session_manager = self.storage.session_manager
+        self.session_locks = SessionLocks(self.storage.store, config.user)
+        self.models = ModelRegistry(config, environ, selected=model, llm=llm)
         self.interaction = UserInteraction()
         self.catalog = Catalog(folder / "objects", lambda: self._tools, config.mcp_servers, config.limits)
         self.capabilities = CapabilityResolver(
@@ -79,21 +76,22 @@ class Environment:
             config,
             environ=environ,
             interaction=self.interaction,
-            objects=self.catalog.names,
+            object_names=self.catalog.names,
             receiver=self.__getitem__,
-            given=tools,
+            given_tools=tools,
             allowed=allow,
         )
         self.bus = EventBus()
         if not self.storage.is_ephemeral:
-            self.bus.add_subscriber(self.recorder)
+            self.bus.add_subscriber(self.storage.recorder)
         self.active_turns = ActiveTurns()
         self.prompt_cache = PromptCacheMonitor()
         self.notices: list[str] = []
-        self._live: dict[str, PromptObject] = {}
+        self._depth = Limits.resolve(LimitsConfig(), config.limits).depth
+        self._objects: dict[str, PromptObject] = {}
 
     @classmethod
-    def open(  # noqa: PLR0913 - all but the folder are given by their own names
+    def open(  # noqa: PLR0913 - all but the folder are keyword arguments
         cls,
         folder: str | os.PathLike[str],
         *,
@@ -104,14 +102,16 @@ class Environment:
         allow: Collection[str] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
-        """Open the environment in `folder`.
+        """Open the environment in `folder`; an environment of an older version is migrated, and `notices` say how.
 
-        `model` (a model's name, or a key of `models` in environment.yaml) is used in place of whatever definitions
-        ask for; `llm` is one to use for everything; `store` is the URL of where sessions live instead of where
-        environment.yaml says, with a relative path from `folder` on. `tools` are a program's own, which definitions
-        may name; those named in `allow` run without a person being asked. What an older version made is brought up
-        to date; `notices` say so. Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` for what a newer
-        version made.
+        - `model`: a model's name, or a key of `models` in environment.yaml, used instead of the definitions' models.
+        - `llm`: the client to use for every prompt object.
+        - `store`: the URL of the session store, instead of the one in environment.yaml; a relative path starts at
+          `folder`.
+        - `tools`: tools of the calling program, which definitions may name.
+        - `allow`: names of tools that run without asking the user.
+
+        Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
         """
         path = require_environment(Path(folder).expanduser().absolute())
         config = load_config(path, environ)
@@ -141,93 +141,49 @@ class Environment:
         self.close()
 
     def close(self) -> None:
-        """Let go of files; what was acknowledged is on the disk already."""
+        """Close all files. Every acknowledged message is already on disk."""
         self.storage.close()
 
-    # What is done now and then
+    async def disconnect(self) -> None:
+        """Close the connections to models and MCP servers; they are opened again when needed."""
+        await self.models.disconnect()
+        await self.capabilities.disconnect()
 
-    @property
-    def backups(self) -> "Backups":
-        """The backups of the sessions."""
-        return self.storage.backups
-
-    def prune(self, *, dry_run: bool = False) -> "Pruned":
-        """Remove what is old, as environment.yaml says, or only look what that would be; raises `StoreError`."""
-        return self.storage.prune(dry_run=dry_run)
-
-    def keep_up(self) -> list[str]:
-        """Do what is due in the background: backups, and, once, pruning where it is to be done at start.
-
-        Returns in sentences which sessions could not be backed up; raises `StoreError`. Costs a look at one file
-        where nothing is due.
-        """
-        return self.storage.run_maintenance()
-
-    def trace(self, session_id: str) -> "Trace":
-        """Put together what happened in a session; raises `NotFound`, `Damaged` and `StoreError`."""
-        return self.storage.trace(session_id)
-
-    # The prompt objects
-
-    def __getitem__(self, name: str) -> PromptObject:
-        """Return a prompt object, whether its definition is sound or not; raises `NotFound`."""
+    def __getitem__(self, name: str) -> "PromptObject":
+        """Return a prompt object, even if its definition is invalid. Raises `NotFound`."""
         if name not in self.catalog:
-            self.catalog[name]  # raises NotFound, with the nearest name
-        if name not in self._live:
-            sessions = self.session_manager.for_object(name, templates=lambda: self.definition(name).templates)
-            self._live[name] = PromptObject(name, self, sessions)
-        return self._live[name]
+            self.catalog[name]  # raises NotFound and suggests a similar name
+        if name not in self._objects:
+            sessions = self.session_manager.for_object(name, templates=lambda: self.catalog[name].templates)
+            self._objects[name] = PromptObject(name, self, sessions)
+        return self._objects[name]
 
     @property
-    def objects(self) -> Mapping[str, PromptObject]:
-        """All prompt objects by name, sound and faulty."""
+    def objects(self) -> Mapping[str, "PromptObject"]:
+        """All prompt objects by name, including those whose definition is invalid."""
         return {name: self[name] for name in self.catalog.names()}
 
-    def problems(self) -> list[str]:
-        """Read every definition, and say what is wrong with them and what in them has no effect yet."""
-        faults = [f"faulty: {fault}" for fault in self.catalog.errors()]
-        return [*faults, *self.config.notices, *self.catalog.notices(), *self.capabilities.toolbox.notices]
-
     @property
-    def current_object(self) -> PromptObject:
-        """The prompt object last used, else the environment's default, else the first; raises `NotFound`."""
+    def current_object(self) -> "PromptObject":
+        """The prompt object last used, else the default of environment.yaml, else the first. Raises `NotFound`."""
         names = self.catalog.names()
-        for name in (self.recent.last_object(), self.config.default_object, *names):
+        for name in (self.storage.last_used.last_object(), self.config.default_object, *names):
             if name in names:
                 return self[name]
         raise NotFound(
             f"There are no prompt objects in {self.catalog.folder}.", hint="Write one: see docs/objects.md."
         )
 
-    # What prompt objects need (the Host of prompt_object.py)
-
-    def context(self) -> Context:
-        """Make the context of a turn that nobody's turn started."""
-        depth = Limits.resolve(LimitsConfig(), self.config.limits).depth
-        return Context.top_level(self._surroundings, depth)
-
-    @cached_property
-    def _surroundings(self) -> Services:
-        return Services(
-            bus=self.bus,
-            active_turns=self.active_turns,
-            interaction=self.interaction,
-            prompt_cache=self.prompt_cache,
-            folder=self.folder,
-            data_dir=self.data_dir,
-            store=self.store,
-            workspace=self.workspace,
-            take_snapshot=self.snapshot,
-            private=self.storage.local_paths(),
-            read_only=self.capabilities.read_only(),
-            http_allow=self.config.http_allow,
-        )
+    def problems(self) -> list[str]:
+        """Read every definition; return the errors, and notices about settings and tools."""
+        errors = [f"faulty: {error}" for error in self.catalog.errors()]
+        return [*errors, *self.config.notices, *self.catalog.notices(), *self.capabilities.tool_registry.notices]
 
     def snapshot(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "EnvironmentSnapshot":
-        """Look at all definitions as their files now stand; `drafts` are texts that stand for those in files."""
+        """Read all definitions for analysis; `drafts` replace the contents of files."""
         from prompt_objects.analysis.snapshot import take_snapshot
 
-        files, clashes = find_definitions(self.catalog.folder)
+        files, duplicates = self.catalog.files()
         return take_snapshot(
             {**files, **{file.stem: file for file in drafts}},
             self.folder / CONFIG_FILE,
@@ -235,63 +191,175 @@ class Environment:
             bounds=self.config.limits,
             may_be_priced=self.models.has_known_price,
             default_object=self.config.default_object,
-            faults=clashes,
+            faults=duplicates,
             drafts=drafts,
         )
 
-    def definition(self, name: str) -> "Definition":
-        """Return a definition as its file now stands; raises `NotFound` and `DefinitionError`."""
-        return self.catalog[name]
+    def context(self) -> Context:
+        """Return the context of a new top-level turn."""
+        return Context.top_level(self._services, self._depth)
 
-    def local_tools(self, definition: "Definition") -> "Mapping[str, Tool]":
-        """Return the capabilities that a definition names, in its order, but those of MCP servers.
-
-        Raises `DefinitionError` where there is no longer what it names.
-        """
-        return self.capabilities.local_tools(definition)
-
-    async def load_resources(
-        self, definition: "Definition", context: Context, own_tools: "Mapping[str, Tool] | None" = None
-    ) -> "TurnResources":
-        """Return the models that a definition asks for, and all capabilities that it names: `own_tools`, and others.
-
-        Raises `UsageError` where no model is set up, and `DefinitionError`.
-        """
-        from prompt_objects.turns.turn import TurnResources
-
-        lineup = await self.models.fallback_chain_for(definition)
-        own_tools = own_tools if own_tools is not None else await asyncio.to_thread(self.local_tools, definition)
-        return TurnResources(lineup, await self.capabilities.all_tools(definition, context, own_tools))
+    @cached_property
+    def _services(self) -> Services:
+        return Services(
+            bus=self.bus,
+            active_turns=self.active_turns,
+            interaction=self.interaction,
+            prompt_cache=self.prompt_cache,
+            folder=self.folder,
+            data_dir=self.data_dir,
+            store=self.storage.store,
+            workspace=self.storage.workspace,
+            take_snapshot=self.snapshot,
+            private=self.storage.local_paths,
+            read_only=self.capabilities.read_only(),
+            http_allow=self.config.http_allow,
+        )
 
     @property
     def _tools(self) -> "Mapping[str, Tool]":
-        return self.capabilities.toolbox.tools
+        return self.capabilities.tool_registry.tools
+
+
+class PromptObject:
+    """One prompt object of an environment. Its definition is read again when its file changes."""
+
+    def __init__(self, name: str, environment: Environment, session_manager: SessionManager) -> None:
+        self.name = name
+        self.session_manager = session_manager
+        self._environment = environment
+
+    def __repr__(self) -> str:
+        return f"<PromptObject {self.name}>"
 
     @property
-    def approvals(self) -> "Approvals":
-        """Which calls may run."""
-        return self.capabilities.approvals
+    def definition(self) -> "Definition":
+        """The definition in its file's current version. Raises `NotFound`, and `DefinitionError` if it is invalid."""
+        return self._environment.catalog[self.name]
 
-    # Models
+    @property
+    def fault(self) -> DefinitionError | None:
+        """The error in the definition; None if it is valid."""
+        try:
+            self._environment.catalog[self.name]
+        except DefinitionError as error:
+            return error
+        return None
 
-    def connection_for(self, definition: "Definition") -> "ModelConnection":
-        """Return the connection that a definition's turns use; each is made once. Raises `UsageError`.
+    @property
+    def description(self) -> str:
+        """The definition's description; empty if it has none or is invalid."""
+        try:
+            return self.definition.description
+        except DefinitionError:
+            return ""
 
-        Looks around for a model where none is set up, which takes a moment.
+    @property
+    def connected_model(self) -> str:
+        """The name of the model that its turns use; empty before the first connection to it."""
+        models = self._environment.models
+        return models.connected_model(self.definition) if models.is_connected else ""  # saves reading the definition
+
+    async def receive(
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
+    ) -> "Reply":
+        """Answer a message, given in the chat form or as its text.
+
+        `session` is by default the one last used; without a `context` the turn is a top-level turn. Every message is
+        saved before anything else happens, and the history is valid however the turn ends. Turns of one session run
+        one after the other; if another process is using the session, `wait` that many seconds (None: no limit), then
+        raise `Busy` without writing anything.
+
+        Raises `UsageError` if the message is invalid, `NotFound` if the definition or the session was deleted,
+        `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` if it is cancelled.
         """
-        return self.models.connection_for(definition)
+        return await self._turn(_as_message(message), context, session, wait)
 
-    def use_model(self, model: str) -> "ModelConnection":
-        """Use a model, by its name or a key of `models`, for every prompt object from now on. Raises `UsageError`."""
-        return self.models.use(model)
+    async def resume(
+        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
+    ) -> "Reply":
+        """Continue an interrupted turn of the session; completed tool calls are not repeated.
 
-    def known_model(self, name: str) -> str:
-        """Return the name of the model that a prompt object's turns use; empty while none was connected to."""
-        if not self.models.is_connected:
-            return ""  # and no definition need be read to know it
-        return self.models.known_for(self.definition(name))
+        Raises `UsageError` if the last message was answered.
+        """
+        return await self._turn("resume", context, session, wait)
 
-    async def disconnect(self) -> None:
-        """Let go of the connections to models and of MCP servers; they are made again when needed."""
-        await self.models.disconnect()
-        await self.capabilities.disconnect()
+    async def retry(
+        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
+    ) -> "Reply":
+        """Answer the last message of the session again; the old answer is kept, but excluded from requests."""
+        return await self._turn("retry", context, session, wait)
+
+    def receive_sync(
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
+    ) -> "Reply":
+        """Call `receive` from code without an event loop; raises `UsageError` inside one."""
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise UsageError("receive_sync cannot be used inside an event loop.", hint="Await receive instead.")
+
+        async def receive_once() -> "Reply":
+            try:
+                return await self.receive(message, context, session, wait=wait)
+            finally:
+                await self._environment.disconnect()
+
+        return asyncio.run(receive_once())
+
+    async def stream(
+        self,
+        message: str | Message,
+        context: Context | None = None,
+        session: Session | None = None,
+        *,
+        wait: float | None = 0,
+    ) -> AsyncGenerator[Event, None]:
+        """Call `receive` and yield the events of its turn and of all delegations. Raises the same errors.
+
+        Closing the generator cancels the turn.
+        """
+        context = context or self._environment.context()
+        turn = asyncio.create_task(self.receive(message, context, session, wait=wait))
+        async with aclosing(context.services.bus.events_of(turn, context.root)) as events:
+            async for event in events:
+                yield event
+        await turn
+
+    async def _turn(
+        self, start: "TurnInput", context: Context | None, session: Session | None, wait: float | None
+    ) -> "Reply":
+        from prompt_objects.turns.turn import Turn
+
+        if session is None:
+            session = await asyncio.to_thread(self.session_manager.current)
+        # The lock comes first: turns run in the order in which they were requested.
+        async with self._environment.session_locks.acquire(session.id, wait):
+            definition, resources = await asyncio.to_thread(self._read, session)
+            context = (context or self._environment.context()).enter(definition, session)
+            return await Turn(definition, context, session, self.session_manager, resources).run(start)
+
+    def _read(self, session: Session) -> "tuple[Definition, DefinitionResources]":
+        definition = self.definition
+        resources = DefinitionResources(definition, self._environment.models, self._environment.capabilities)
+        if session.is_draft:
+            # The message belongs to a tool call and is already saved there, so this may fail before it is saved here.
+            resources.load_local_tools()
+        return definition, resources
+
+
+def _as_message(message: str | Message) -> Message:
+    if isinstance(message, str):
+        return {"role": "user", "content": message}
+    if message.get("role") != "user":
+        raise UsageError(f"A prompt object receives messages of the role 'user', not {message.get('role')!r}.")
+    return message

@@ -1,4 +1,4 @@
-"""Where an environment keeps its sessions, with their backups, traces and workspaces, and which was last used."""
+"""The sessions of an environment, with their backups, traces and workspaces."""
 
 from functools import cached_property
 from pathlib import Path
@@ -24,68 +24,57 @@ __all__ = [
     "Storage",
 ]
 
-_MEMORY = "memory:"  # where sessions leave nothing behind
+_MEMORY = "memory:"
 
 
 class Storage:
-    """The store of an environment's sessions, and the folders beside it; `close()` it.
+    """The store of an environment's sessions, and the files that belong to it; `close()` it.
 
-    `url` is where sessions live instead of where environment.yaml says; a relative path begins at `folder`.
+    `url` replaces the store of environment.yaml; a relative path starts at `folder`. `is_ephemeral` says whether the
+    sessions are lost at the end of the program. `local_paths` are all paths with data on this disk, including the
+    store of environment.yaml if another one replaces it. `last_used` remembers the sessions used last.
     """
 
     def __init__(self, folder: Path, config: Config, url: str | None = None) -> None:
-        self._folder = folder
         self._config = config
-        self._data_dir = config.data_dir
-        self._usual_url = resolved(config.store or f"files:{self._data_dir}", folder)
-        self.url = resolved(url, folder) if url else self._usual_url
+        configured_url = resolved(config.store or f"files:{config.data_dir}", folder)
+        self.url = resolved(url, folder) if url else configured_url
         self.store = open_store(self.url, StoreOptions(**config.store_options))
-        self._belongings = _passing_folder() if self.is_ephemeral else self._data_dir
-        self.workspace = self._belongings / "workspace"
-        self.last_used = RecentSessions(self._data_dir / "state.json")
+        self.is_ephemeral = self.url == _MEMORY
+        paths = [path for each in {configured_url, self.url} for path in places(each, outside=folder)]
+        self.local_paths = (config.data_dir, *paths)
+        self._session_files = _temporary_folder() if self.is_ephemeral else config.data_dir
+        # The files of a store that replaces the configured one are kept apart.
+        self._store_files = config.data_dir if self.url == configured_url else beside(config.data_dir, self.url)
+        self.workspace = self._session_files / "workspace"
+        self.last_used = RecentSessions(config.data_dir / "state.json")
         self.session_manager = SessionManager(
             self.store,
             user_id=config.user,
             last_used=self.last_used,
-            journal=UndoJournal(self._beside / "undo.json"),
-            data_dir=self._belongings,
+            journal=UndoJournal(self._store_files / "undo.json"),
+            data_dir=self._session_files,
         )
-        self.recorder = Recorder(self._data_dir)
+        self.recorder = Recorder(config.data_dir)
         self._prune_at_start = config.prune.at_start
-
-    @property
-    def is_ephemeral(self) -> bool:
-        """Say whether all of it goes with the program."""
-        return self.url == _MEMORY
-
-    @property
-    def _beside(self) -> Path:
-        """The folder of what belongs to the store itself; one that stands in for the usual one has its own."""
-        return self._data_dir if self.url == self._usual_url else beside(self._data_dir, self.url)
-
-    def local_paths(self) -> tuple[Path, ...]:
-        """Return all that is kept on this disk, also the sessions of a store that another one stands in for."""
-        urls = {self._usual_url, self.url}
-        return (self._data_dir, *(place for url in urls for place in places(url, outside=self._folder)))
 
     @cached_property
     def backups(self) -> "Backups":
         """The backups of the sessions."""
         from prompt_objects.sessions.backups import Backups
 
-        return Backups(self._beside / "backups" / "sessions", self.store, self._config.backups)
+        return Backups(self._store_files / "backups" / "sessions", self.store, self._config.backups)
 
     def prune(self, *, dry_run: bool = False) -> "Pruned":
-        """Remove what is old, as environment.yaml says, or only look what that would be; raises `StoreError`."""
+        """Delete old data as environment.yaml says, or with `dry_run` only report it. Raises `StoreError`."""
         from prompt_objects.sessions.prune import prune
 
-        return prune(self.backups, self.last_used, self._data_dir, self._config.prune, dry_run=dry_run)
+        return prune(self.backups, self.last_used, self._config.data_dir, self._config.prune, dry_run=dry_run)
 
     def run_maintenance(self) -> list[str]:
-        """Make backups where they are due, and, once, prune where that is to be done at start.
+        """Make backups if they are due and, once, prune if environment.yaml says so; return the failures.
 
-        Returns in sentences which sessions could not be backed up; raises `StoreError`. Costs a look at one file
-        where nothing is due.
+        Raises `StoreError`. Reads one file if nothing is due.
         """
         report = self.backups.run_if_due()
         if self._prune_at_start:
@@ -94,22 +83,21 @@ class Storage:
         return list(report.failures) if report else []
 
     def trace(self, session_id: str) -> "Trace":
-        """Put together what happened in a session; raises `NotFound`, `Damaged` and `StoreError`."""
+        """Return the trace of a session. Raises `NotFound`, `Damaged` and `StoreError`."""
         from prompt_objects.trace.loader import load_trace
 
         self.recorder.flush()
-        return load_trace(self.store, self._data_dir, session_id)
+        return load_trace(self.store, self._config.data_dir, session_id)
 
     def close(self) -> None:
-        """Let go of files; what was acknowledged is on the disk already."""
+        """Close all files. Every acknowledged message is already on disk."""
         self.recorder.flush()
         self.store.close()
-        if self._belongings != self._data_dir:
-            remove_folder(self._belongings)
+        if self.is_ephemeral:
+            remove_folder(self._session_files)
 
 
-def _passing_folder() -> Path:
-    """Name a folder for what belongs to sessions that live in memory, and goes with them; it is made when needed."""
+def _temporary_folder() -> Path:
     from tempfile import gettempdir
 
     return Path(gettempdir()) / f"prompt-objects-{new_id()}"

@@ -14,7 +14,7 @@ from prompt_objects.mcp.incoming import MOST_TOOLS, MalformedMessage, encoded
 from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import connect
 from prompt_objects.mcp.variables import Variables
-from prompt_objects.runtime.context import Context, notice
+from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Server:
         )
         if len(tools) > MOST_TOOLS:
             more = f"offers more than {MOST_TOOLS} tools; those after them are left out."
-            notice(context, f"The MCP server {self.name} {more}")
+            context.notify(f"The MCP server {self.name} {more}")
         return {tool.name: self._tool(tool) for tool in sorted(tools[:MOST_TOOLS], key=lambda tool: tool.name)}
 
     async def close(self) -> None:
@@ -146,7 +146,7 @@ class Server:
             raise ToolError(f"{self.name} sent an answer that cannot be read{unknown}.") from error
         finally:
             for news in connection.untold():
-                notice(context, self._filling.redact(f"The MCP server {self.name} {news}"))
+                context.notify(self._filling.redact(f"The MCP server {self.name} {news}"))
 
     def _has_forgotten(self, error: "MCPError") -> bool:
         return self._config.url is not None and error.message == _FORGOTTEN
@@ -174,7 +174,7 @@ class Server:
         news = (
             f"Still waiting for {tool!r} of the MCP server {self.name}; a call may take {self._config.timeout:g} s."
         )
-        waiting = asyncio.get_running_loop().call_later(patience, notice, context, news)
+        waiting = asyncio.get_running_loop().call_later(patience, context.notify, news)
         try:
             yield
         finally:
@@ -192,7 +192,7 @@ class Server:
             await self._gone()  # what the one before left behind may hold what the next one needs
         connection = self._connection = self._connection or self._started()
         news = f"The MCP server {self.name} is still starting."
-        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, notice, context, news)
+        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, context.notify, news)
         try:
             return connection, await connection.session()
         except ToolError as error:
@@ -232,7 +232,7 @@ class Server:
             what = "ended unexpectedly" if self._config.url is None else "was lost"
             then = "It is started again when it is needed." if self._may_start else "It is not started again."
             reason = self._filling.redact(connection.reason).rstrip(".")
-            notice(context, f"The MCP server {self.name} {what}: {reason}. {then}")
+            context.notify(f"The MCP server {self.name} {what}: {reason}. {then}")
 
     def _forget(self, connection: Connection) -> bool:
         if self._connection is not connection:

@@ -12,7 +12,7 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.server import Server
 from prompt_objects.mcp.trust import is_trusted
-from prompt_objects.runtime.context import Context, notice
+from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.loader import without_clashes
 from prompt_objects.tools.trust import Trust
@@ -57,7 +57,7 @@ class Servers:
             found = without_clashes(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
             chosen |= {name: (capability, tool) for name, tool in found.tools.items()}
             for told in found.notices:
-                notice(context, told)
+                context.notify(told)
         return list(chosen.values())
 
     async def close(self) -> None:
@@ -68,15 +68,15 @@ class Servers:
         server = self._servers.get(capability.name)
         if server is None:
             hint = did_you_mean(capability.name, self._servers)
-            notice(context, f"There is no MCP server {capability.name!r} in environment.yaml. {hint}".rstrip())
+            context.notify(f"There is no MCP server {capability.name!r} in environment.yaml. {hint}".rstrip())
             return []
         try:
             tools = await server.tools(context)
         except ToolError as error:
-            notice(context, str(error))
+            context.notify(str(error))
             return []
         for pattern in capability.tools:
             if not any(fnmatchcase(name, pattern) for name in tools):
-                notice(context, f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
+                context.notify(f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
         patterns = capability.tools or ("*",)
         return [tool for name, tool in tools.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -1,13 +1,19 @@
-"""The turns that are under way in this process, and what a person may do to one of them: add a word, or stop it."""
+"""The running turns of this process, and the locks that let a session have one turn at a time."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from math import inf
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-from prompt_objects.errors import Stopped
+from prompt_objects.errors import Busy, Stopped
 from prompt_objects.message import Message
+from prompt_objects.sessions.stores.base import Lease, Store
+from prompt_objects.utils.concurrency import uninterrupted
+from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now, timestamp
 
 if TYPE_CHECKING:
@@ -17,115 +23,166 @@ if TYPE_CHECKING:
 __all__ = [
     "ActiveTurn",
     "ActiveTurns",
+    "SessionLocks",
 ]
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
 
 class ActiveTurn:
-    """A turn that is under way, made in the task that carries it out; it may be used from every thread.
+    """A running turn, created in its own task. Thread-safe.
 
-    `path` names the prompt objects from the one that the person talks to down to the one whose turn it is.
+    `path` names the prompt objects from the top-level turn to this one.
     """
 
-    def __init__(self, path: tuple[str, ...], session: "Session", unread: "SteeringQueue") -> None:
+    def __init__(self, path: tuple[str, ...], session: "Session", steering: "SteeringQueue") -> None:
         self.path = path
         self.session = session
-        self._unread = unread
         self.since = now()
+        self._steering = steering
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         self._cancelling = self._task.cancelling() if self._task else 0
-        self._words: list[Message] = []
-        self._is_open = True
-        self._is_going_on = True
+        self._messages: list[Message] = []
+        self._accepts_messages = True
+        self._can_be_stopped = True
         self._is_stopped = False
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def po_name(self) -> str:
-        """The prompt object whose turn it is."""
+        """The name of the prompt object."""
         return self.path[-1]
 
     @property
     def waiting(self) -> list[str]:
-        """The texts that it has not read yet."""
-        return [message["content"] for message in self._words]
+        """The texts of the steering messages that it has not read yet."""
+        return [message["content"] for message in self._messages]
 
     def steer(self, text: str) -> bool:
-        """Have it read a message before it goes on; False where nobody would: it has just ended, or not quite begun.
+        """Add a message that the turn reads before its next request; return False if the turn does not take it.
 
-        The message is kept durably until it stands in the session. Raises `StoreError`, and it is not read.
+        The message is kept durably until it is in the session. A turn takes no messages while its session is not
+        saved yet, and after its end. Raises `StoreError`; then the turn does not read the message.
         """
-        with self._changing:
-            is_there = self._is_open and not self.session.is_draft  # what is kept for a draft might outlive it
-            if is_there:
+        with self._lock:
+            accepted = self._accepts_messages and not self.session.is_draft  # a draft may never be saved
+            if accepted:
                 message = {"role": "user", "content": text, "at": timestamp(), "steers": True}
-                self._unread.add(message)
-                self._words.append(message)
-            return is_there
+                self._steering.add(message)
+                self._messages.append(message)
+            return accepted
 
     def stop(self) -> None:
-        """Stop this turn alone, with all that it asked: whoever asked it is told so, and goes on."""
+        """Stop this turn and its delegations; its caller gets an error and continues."""
         self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
-        if self._is_open and self._is_going_on and not self._is_stopped and self._task:
+        if self._accepts_messages and self._can_be_stopped and not self._is_stopped and self._task:
             self._is_stopped = True
             self._task.cancel()
 
-    # What the turn itself does
+    # Called by the turn itself
 
     def take_steering(self) -> list[Message]:
-        """Take the messages that came since the last look."""
-        with self._changing:
-            words, self._words = self._words, []
-        return words
+        """Return the steering messages that came since the last call."""
+        with self._lock:
+            messages, self._messages = self._messages, []
+        return messages
 
     def try_finish(self) -> bool:
-        """Take no more messages, unless there is one that was not read yet."""
-        with self._changing:
-            self._is_open = bool(self._words)
-            return not self._is_open
+        """Accept no more messages, unless there is an unread one; return whether the turn may end."""
+        with self._lock:
+            self._accepts_messages = bool(self._messages)
+            return not self._accepts_messages
 
     def close(self) -> None:
-        """Go on no more: a stop has nothing left to do, and would only get in the way of what is tidied up."""
-        self._is_going_on = False
+        """Ignore `stop` from now on, so that it does not interrupt the completion of the history."""
+        self._can_be_stopped = False
 
     def end(self) -> list[Message]:
-        """Take no more messages, and return those that were not read."""
-        with self._changing:
-            self._is_open = False
+        """Accept no more messages; return the unread ones."""
+        with self._lock:
+            self._accepts_messages = False
         return self.take_steering()
 
     def check_stopped(self, cancelled: asyncio.CancelledError) -> None:
-        """Raise `Stopped` where a cancellation came of `stop`, and of nothing else; as `asyncio.timeout` does it."""
+        """Raise `Stopped` if only `stop` has cancelled the task, in the way of `asyncio.timeout`."""
         if self._is_stopped and self._task and self._task.uncancel() <= self._cancelling:
-            told = f"The person stopped {self.po_name} before it answered."
-            raise Stopped(f"{told} Go on without it; do not ask it the same again.") from cancelled
+            raise Stopped(
+                f"The user stopped {self.po_name} before it answered. Go on without it; do not ask it the same again."
+            ) from cancelled
 
 
 class ActiveTurns:
-    """All turns that are under way in an environment, in this process."""
+    """All running turns of an environment in this process, the oldest first."""
 
     def __init__(self) -> None:
         self._turns: list[ActiveTurn] = []
 
     def __iter__(self) -> Iterator[ActiveTurn]:
-        """Yield them, the first that began first."""
         return iter(tuple(self._turns))
 
     def in_session(self, session_id: str) -> ActiveTurn | None:
-        """Return the turn that is under way in a session, if one is."""
+        """Return the running turn of a session, if any."""
         return next((turn for turn in self if turn.session.id == session_id), None)
 
     def of(self, po_name: str) -> list[ActiveTurn]:
-        """Return the turns of a prompt object."""
+        """Return the running turns of a prompt object."""
         return [turn for turn in self if turn.po_name == po_name]
 
     @contextmanager
     def registered(self, turn: ActiveTurn) -> Iterator[None]:
-        """List a turn for the length of a `with` block."""
+        """Include a turn for the length of a `with` block."""
         self._turns.append(turn)
         try:
             yield
         finally:
             self._turns.remove(turn)
+
+
+class SessionLocks:
+    """Locks by which the sessions of a store have one turn at a time, in all processes.
+
+    In one event loop, turns run in the order in which they were requested; between processes there is no order.
+    `user` is the name that other processes see.
+    """
+
+    def __init__(self, store: Store, user: str | None = None) -> None:
+        self._store = store
+        self._user = user
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def acquire(self, session_id: str, wait: float | None = 0) -> AsyncIterator[None]:
+        """Lock a session for the length of an `async with` block, after the earlier turns of this event loop.
+
+        If another process or event loop has it, wait up to `wait` seconds (None: no limit), then raise `Busy`.
+        """
+        key = (id(asyncio.get_running_loop()), session_id)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            leases: list[Lease] = []
+            try:
+                await self._take_lease(session_id, wait, leases)
+                yield
+            finally:
+                for lease in leases:
+                    await uninterrupted(asyncio.to_thread(lease.release))
+
+    async def _take_lease(self, session_id: str, wait: float | None, leases: list[Lease]) -> None:
+        """Add the lease to `leases`, where the caller finds it even if this was cancelled just then."""
+
+        def attempt() -> None:
+            leases.append(self._store.lease(session_id, ProcessInfo.current(self._user)))
+
+        end = inf if wait is None else time.monotonic() + wait
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await uninterrupted(asyncio.to_thread(attempt))
+            except Busy:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, LONGEST_PAUSE)

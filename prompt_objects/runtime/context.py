@@ -1,4 +1,4 @@
-"""What a running turn may reach: the services of its environment, its session, its caller, its budget."""
+"""The context of a running turn: the services of its environment, its session, its caller, its budget."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,25 +28,22 @@ __all__ = [
     "Context",
     "Services",
     "TakeSnapshot",
-    "notice",
-    "publish",
 ]
 
 
 class TakeSnapshot(Protocol):
-    """What looks at all definitions of an environment."""
+    """Reads all definitions of an environment for analysis."""
 
     def __call__(self, drafts: Mapping[Path, str] = ...) -> "EnvironmentSnapshot":
-        """Look at them, which blocks for a moment; `drafts` are texts that stand for those in files."""
+        """Read all definitions, which blocks for a moment; `drafts` replace the contents of files."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """What is the same for every turn: where news goes, which turns there are, and who can be asked.
+    """The services that all turns of an environment share.
 
-    `prefixes` remembers what requests began with. `folder` is the environment's, `data_dir` where it keeps its state,
-    `store` where sessions live, and `workspace` the folder of what belongs to them. `look` looks at all definitions.
-    Of what is in the folder, tools reach nothing of `private`, and write nothing of `read_only`. `http_get` may reach
-    the hosts in `http_allow` although they are not public.
+    `folder` is the environment's folder, `data_dir` the folder of its state, `workspace` the parent of the sessions'
+    workspaces. In the folder, tools cannot access the paths in `private`, and cannot write those in `read_only`.
+    `http_get` may access the hosts in `http_allow` although they are not public.
     """
 
     bus: EventBus
@@ -64,22 +61,17 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class CapabilityInfo(Protocol):
-    """A capability, as far as others need to know it."""
+    """The public facts about a capability."""
 
     @property
-    def name(self) -> str:
-        """By what it is called."""
-
+    def name(self) -> str: ...
     @property
-    def description(self) -> str:
-        """What it is for."""
-
+    def description(self) -> str: ...
     @property
-    def effect(self) -> Effect:
-        """What it does to the world."""
+    def effect(self) -> Effect: ...
 
     def policy(self, context: "Context") -> ApprovalPolicy:
-        """Say whether a call runs, is asked about, or is refused."""
+        """Return whether a call runs, needs the user's approval, or is refused."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -115,14 +107,9 @@ class Context(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def top_level(cls, services: Services, depth: int) -> "Context":
-        """Make the context of a turn that nobody's turn started."""
+        """Return the context of a top-level turn."""
         run = new_id()
         return cls(services=services, depth=depth, run=run, root=run)
-
-    @property
-    def bus(self) -> EventBus:
-        """Where news goes."""
-        return self.services.bus
 
     @property
     def folder(self) -> Path:
@@ -131,16 +118,16 @@ class Context(Struct, frozen=True, kw_only=True):
 
     @property
     def data_dir(self) -> Path:
-        """Where the environment keeps its state."""
+        """The folder of the environment's state."""
         return self.services.data_dir
 
     @property
     def session_id(self) -> str | None:
-        """The id of the session that the turn is in."""
+        """The id of the turn's session."""
         return self.session.id if self.session else None
 
     def enter(self, definition: "Definition", session: "Session") -> "Context":
-        """Begin a turn of a prompt object in `session`."""
+        """Return the context of a turn of a prompt object in `session`."""
         limits = definition.limits
         return replace(
             self,
@@ -153,20 +140,20 @@ class Context(Struct, frozen=True, kw_only=True):
         )
 
     def _with_approvals(self, definition: "Definition") -> "dict[str, tuple[Capability, ...]]":
-        said = dict(self.approvals)
-        for each in definition.capabilities:
-            if each.kind != "po":
-                said[each.key] = (*said.get(each.key, ()), each)
-        return said
+        approvals = dict(self.approvals)
+        for capability in definition.capabilities:
+            if capability.kind != "po":
+                approvals[capability.key] = (*approvals.get(capability.key, ()), capability)
+        return approvals
 
     def for_call(self, call_id: str, tools: Mapping[str, CapabilityInfo] | None = None) -> "Context":
-        """Say which call is being carried out, and what else may be called."""
+        """Return the context of a tool call; `tools` are the tools of the turn."""
         return replace(self, call_id=call_id, tools=tools or {})
 
     def delegate(self, po_name: str) -> "Context":
-        """Make the context in which `po_name` is asked by this turn.
+        """Return the context of a delegation to `po_name`.
 
-        Raises `ToolError`, before anything runs, where that would close a cycle or go too deep.
+        Raises `ToolError` if `po_name` is already on the path, or the depth limit is reached.
         """
         if po_name in self.path:
             raise ToolError(
@@ -180,20 +167,18 @@ class Context(Struct, frozen=True, kw_only=True):
             )
         return replace(self, run=new_id(), parent=self.run, depth=self.depth - 1)
 
+    def publish(self, kind: type[Event], **details: Any) -> None:
+        """Publish an event of this turn."""
+        event = kind(
+            run=self.run,
+            root=self.root,
+            parent=self.parent,
+            path=self.path,
+            session_id=self.session_id or "",
+            **details,
+        )
+        self.services.bus.publish(event)
 
-def publish(context: Context, kind: type[Event], **details: Any) -> None:
-    """Tell what happened in the turn whose context it is: an event of that kind, with its details."""
-    event = kind(
-        run=context.run,
-        root=context.root,
-        parent=context.parent,
-        path=context.path,
-        session_id=context.session_id or "",
-        **details,
-    )
-    context.bus.publish(event)
-
-
-def notice(context: Context, text: str) -> None:
-    """Tell the person something."""
-    publish(context, Notice, text=text)
+    def notify(self, text: str) -> None:
+        """Publish a notice to the user."""
+        self.publish(Notice, text=text)

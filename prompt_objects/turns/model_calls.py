@@ -1,9 +1,15 @@
-"""A turn's exchange with models: requests, each answered by the first of a lineup that does, within the budget."""
+"""Requests of a turn to its models, within the budget: an amount is reserved before each and settled after it."""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec.structs import replace
 
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
@@ -11,65 +17,76 @@ from prompt_objects.errors import BrokenStream, LimitReached, LLMError
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, Usage
 from prompt_objects.llm.connect import ModelConnection
 from prompt_objects.llm.fallback import FallbackChain
+from prompt_objects.llm.pricing import Pricing
 from prompt_objects.message import Message, request_messages, text_of
-from prompt_objects.runtime.budget import Budget
-from prompt_objects.runtime.context import Context, notice, publish
+from prompt_objects.runtime.budget import Budget, Spending
+from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, TextDelta
 from prompt_objects.runtime.prompt_cache import RequestFingerprint
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
-from prompt_objects.turns.message_writer import MessageWriter
-from prompt_objects.turns.reservation import Reservation
 
 __all__ = [
     "ModelCalls",
+    "Reservation",
 ]
 
-_FEW_MESSAGES = 100  # put together, whatever their length, before a thread would have begun
-_TOLD_SECONDS = 1.0  # of what is shorter nobody is told
+_FEW_MESSAGES = 100  # so many are processed faster than a thread starts
+_SHORT_WAIT = 1.0  # seconds; the user is not notified of shorter ones
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
+_BYTES_PER_TOKEN = 3  # a low estimate: English has more, few other languages have less
+_LONGEST_ANSWER = 8192  # tokens to reserve for an answer, if the budget has as many
+_LAST_ANSWER = 1024
+_SHORTEST_ANSWER = 64  # a request is not worth sending with fewer
 
 
 class ModelCalls:
-    """Has the requests of one turn answered, and saves what comes, also where it breaks off.
+    """Sends the requests of one turn and saves the responses, including interrupted ones, with `save`.
 
-    `usage` is what the answers took.
+    `usage` is the usage of all responses. `replaces` is the range of messages (from, to) that the next response
+    replaces; requests leave them out.
     """
 
     def __init__(
-        self, definition: Definition, context: Context, session: Session, budget: Budget, minutes: MessageWriter
+        self,
+        definition: Definition,
+        context: Context,
+        session: Session,
+        budget: Budget,
+        save: Callable[[Message], Awaitable[None]],
     ) -> None:
         self.usage = Usage()
+        self.replaces: tuple[int, int] | None = None
         self._definition = definition
         self._context = context
         self._session = session
         self._budget = budget
-        self._minutes = minutes
+        self._save = save
 
     async def complete(
-        self, lineup: FallbackChain, tools: Sequence[Tool], limit: LimitReached | None = None
+        self, models: FallbackChain, tools: Sequence[Tool], limit: LimitReached | None = None
     ) -> Message:
-        """Have what the session holds answered by the first model that does, and return the answer, saved.
+        """Send the history to the first model that answers; save and return the answer.
 
-        With a `limit` that was reached, it is the last time. Raises `LLMError` where no model answers, `LimitReached`
-        and `StoreError`.
+        With a `limit` that was reached, ask for a final answer. Raises `LLMError` if no model answers,
+        `LimitReached` and `StoreError`.
         """
         while True:
             request = await self._request(tools, limit)
-            said: list[str] = []
+            received: list[str] = []
             try:
-                completion = await self._listen(lineup.connection, request, said, is_last=limit is not None)
+                completion = await self._send(models.connection, request, received, is_last=limit is not None)
             except (LLMError, LimitReached, asyncio.CancelledError) as error:
-                await self._save_broken(said, lineup.connection.llm.model, error)
+                await self._save_interrupted(received, models.connection.llm.model, error)
                 if not isinstance(error, LLMError):
                     raise
-                for told in await asyncio.to_thread(lineup.advance, error):
-                    notice(self._context, told)
-                if said:  # kept, and no longer counts: the next model is not to go on with it
-                    self._minutes.replaces = (self._session.message_count - 1, self._session.message_count)
+                for note in await asyncio.to_thread(models.advance, error):
+                    self._context.notify(note)
+                if received:  # the next model starts over
+                    self.replaces = (self._session.message_count - 1, self._session.message_count)
             else:
-                return await self._save_answer(completion, lineup.connection.llm.model, may_call=bool(tools))
+                return await self._save_response(completion, models.connection.llm.model, may_call=bool(tools))
 
     async def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         if self._session.message_count <= _FEW_MESSAGES:
@@ -77,92 +94,182 @@ class ModelCalls:
         return await asyncio.to_thread(self._build_request, tools, limit)
 
     def _build_request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
-        messages = request_messages(self._definition.prompt, self._session.history, without=self._minutes.replaces)
+        messages = request_messages(self._definition.prompt, self._session.history, without=self.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
-        return Request(messages, [tool.as_function() for tool in tools], self._options())
+        model = self._definition.model
+        options = {} if model is None or model.temperature is None else {"temperature": model.temperature}
+        return Request(messages, [tool.as_function() for tool in tools], options)
 
-    def _options(self) -> dict[str, Any]:
-        choice = self._definition.model
-        return {} if choice is None or choice.temperature is None else {"temperature": choice.temperature}
-
-    # What comes
-
-    async def _listen(
-        self, connection: ModelConnection, request: Request, said: list[str], *, is_last: bool
+    async def _send(
+        self, connection: ModelConnection, request: Request, received: list[str], *, is_last: bool
     ) -> Completion:
-        """Have a request answered within the budget; raises `LimitReached`, before it is sent or when time is up."""
-        async with Reservation(self._budget, connection.pricing, request, said, is_last=is_last) as purchase:
-            # Meanwhile, in a thread: of a long history it takes some milliseconds, in which no turn would move.
-            prefix = asyncio.get_running_loop().run_in_executor(None, self._prefix, connection, request)
+        """Send a request and return the response, with its text also in `received`. Raises `LimitReached`."""
+        async with Reservation(self._budget, connection.pricing, request, received, is_last=is_last) as reservation:
+            # In a thread beside the request: for a long history it takes some milliseconds.
+            fingerprint = asyncio.get_running_loop().run_in_executor(None, self._fingerprint, connection, request)
             try:
                 async with self._budget.timeout():
-                    completion = await self._stream(connection, purchase.request, said)
+                    completion = await self._stream(connection, reservation.request, received)
             except TimeoutError as error:
                 self._budget.check_time()
                 raise BrokenStream(f"{connection.llm.model} did not end its answer in time.") from error
             except LLMError as error:
-                if not said and not isinstance(error, BrokenStream):
-                    purchase.cancel()
+                if not received and not isinstance(error, BrokenStream):
+                    reservation.cancel()
                 raise
-            completion = purchase.settle(completion)
+            completion = reservation.settle(completion)
         root, usage = self._budget.root, completion.usage
-        publish(self._context, BudgetUpdated, amount=root.spent, seconds=root.seconds, limits=root.limits)
-        self._tell_uncounted(connection, usage)
-        prefixes = self._context.services.prompt_cache
-        prefixes.add(self._session.id, self._definition.name, await prefix, usage.prompt, usage.cached)
+        self._context.publish(BudgetUpdated, amount=root.spent, seconds=root.seconds, limits=root.limits)
+        if usage.cost is None:
+            self._notify_if_unpriced(connection)
+        prompt_cache = self._context.services.prompt_cache
+        prompt_cache.add(self._session.id, self._definition.name, await fingerprint, usage.prompt, usage.cached)
         return completion
 
-    async def _stream(self, connection: ModelConnection, request: Request, said: list[str]) -> Completion:
+    async def _stream(self, connection: ModelConnection, request: Request, received: list[str]) -> Completion:
         async with aclosing(connection.llm.stream(request)) as stream:
             async for part in stream:
                 if isinstance(part, Completion):
                     return part
                 if isinstance(part, RetryScheduled):
-                    self._wait(part)
+                    self._check_retry(part)
                     continue
-                said.append(part.text)
-                publish(self._context, TextDelta, text=part.text)
+                received.append(part.text)
+                self._context.publish(TextDelta, text=part.text)
         raise AssertionError("an LLM must end with a Completion or raise LLMError")
 
-    def _wait(self, waiting: RetryScheduled) -> None:
-        """Let a model be waited for, or raise why, where it would take longer than there is time."""
+    def _check_retry(self, retry: RetryScheduled) -> None:
+        """Notify the user of a retry; raise its error if there is no time left for it."""
         left = self._budget.seconds_left
-        if left is not None and waiting.seconds >= left:
-            raise waiting.error
-        if waiting.seconds >= _TOLD_SECONDS:
-            notice(self._context, f"Asking again in {waiting.seconds:.0f} s: {waiting.error}")
+        if left is not None and retry.seconds >= left:
+            raise retry.error
+        if retry.seconds >= _SHORT_WAIT:
+            self._context.notify(f"Retrying in {retry.seconds:.0f} s: {retry.error}")
 
-    def _tell_uncounted(self, connection: ModelConnection, usage: Usage) -> None:
-        """Tell, once a model for the whole of a person's message, where a limit of cost does not hold for it."""
-        model, uncounted = connection.llm.model, self._budget.unpriced_models
-        is_counted = usage.cost is not None or connection.has_price
-        if self._budget.limits_cost and not is_counted and model not in uncounted:
-            uncounted.add(model)
-            notice(
-                self._context,
-                f"The limit of cost does not hold for {model}, whose prices are not known. {PRICES_HINT}",
-            )
+    def _notify_if_unpriced(self, connection: ModelConnection) -> None:
+        """Notify the user, once per model and message, if a cost limit cannot be applied to a model."""
+        model, unpriced = connection.llm.model, self._budget.unpriced_models
+        if self._budget.limits_cost and not connection.has_price and model not in unpriced:
+            unpriced.add(model)
+            self._context.notify(f"The cost limit does not apply to {model}: its prices are unknown. {PRICES_HINT}")
 
-    def _prefix(self, connection: ModelConnection, request: Request) -> RequestFingerprint:
-        history, replaces = self._session.history, self._minutes.replaces is not None
-        return RequestFingerprint.of(str(connection), request.messages, request.tools, history, replaces=replaces)
+    def _fingerprint(self, connection: ModelConnection, request: Request) -> RequestFingerprint:
+        replaces = self.replaces is not None
+        return RequestFingerprint.of(
+            str(connection), request.messages, request.tools, self._session.history, replaces=replaces
+        )
 
-    # What is saved of it
-
-    async def _save_answer(self, completion: Completion, model: str, *, may_call: bool) -> Message:
+    async def _save_response(self, completion: Completion, model: str, *, may_call: bool) -> Message:
         self.usage += completion.usage
         message = {**completion.message, "model": model, "usage": completion.usage.as_json()}
         if not may_call and message.pop("tool_calls", None) and not text_of(message):
-            message["content"] = "(No answer: it wanted to call something, and nothing could be called any more.)"
+            message["content"] = "(No answer: the model wanted to call a tool, and no more calls were possible.)"
         if completion.finish_reason in {"length", "content_filter"}:
             message["interrupted"] = completion.finish_reason
-            notice(self._context, f"The server cut the answer short ({completion.finish_reason}).")
-        await self._minutes.save(message)
+            self._context.notify(f"The server cut the answer short ({completion.finish_reason}).")
+        return await self._save_with_replaces(message)
+
+    async def _save_interrupted(self, received: list[str], model: str, error: BaseException) -> None:
+        if received:
+            interrupted = _INTERRUPTED.get(type(error), "error")
+            content = "".join(received)
+            await self._save_with_replaces(
+                {"role": "assistant", "content": content, "model": model, "interrupted": interrupted}
+            )
+
+    async def _save_with_replaces(self, message: Message) -> Message:
+        saved = message if self.replaces is None else {**message, "replaces": list(self.replaces)}
+        self.replaces = None
+        await self._save(saved)
         return message
 
-    async def _save_broken(self, said: list[str], model: str, error: BaseException) -> None:
-        if said:
-            interrupted = _INTERRUPTED.get(type(error), "error")
-            broken = {"role": "assistant", "content": "".join(said), "model": model, "interrupted": interrupted}
-            await self._minutes.save(broken)
+
+class Reservation:
+    """Reserves budget for one request, for the length of an `async with` block, and settles it at the end.
+
+    Entering waits while other requests may still free enough of the budget, and raises `LimitReached` if they cannot.
+    `request` is the request to send: if tokens or cost are limited, it limits the answer to the reserved tokens. The
+    final request of a turn (`is_last`) ignores the turn's own limits, but not those of turns above it. `received` is
+    the text received so far, which counts if the response is interrupted.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        pricing: Pricing,
+        request: Request,
+        received: Sequence[str] = (),
+        *,
+        is_last: bool = False,
+    ) -> None:
+        self.request = request
+        self._received = received
+        self._budget = budget
+        self._pricing = pricing
+        self._is_last = is_last
+        self._prompt_tokens = 0  # counted only if tokens or cost are limited
+        self._reserved = Spending(requests=1)
+        self._spent: Spending | None = None  # None until known
+
+    async def __aenter__(self) -> Self:
+        if self._is_last:
+            self._budget.allow_final_request()
+        is_limited = self._budget.limits_tokens_or_cost
+        if is_limited:  # in a thread: for a long history it takes some milliseconds
+            self._prompt_tokens = await asyncio.to_thread(_tokens, [self.request.messages, self.request.tools])
+            self._estimate()
+        while not self._budget.reserve(self._reserved):
+            await self._budget.wait_for_settlement()
+            if is_limited:
+                self._estimate()
+        return self
+
+    def _estimate(self) -> None:
+        answer = self._longest_answer()
+        self._reserved = self._amount(Usage(self._prompt_tokens, answer))
+        options = {**self.request.options, "max_completion_tokens": answer}
+        self.request = replace(self.request, options=options)
+
+    def _longest_answer(self) -> int:
+        """Return how many tokens of an answer the budget allows, up to a maximum, ignoring other reservations."""
+        lengths = range(_SHORTEST_ANSWER, (_LAST_ANSWER if self._is_last else _LONGEST_ANSWER) + 1)
+        fitting = bisect_left(lengths, x=True, key=self._is_too_long)
+        return lengths[max(0, fitting - 1)]
+
+    def _is_too_long(self, answer: int) -> bool:
+        return not self._budget.allows(self._amount(Usage(self._prompt_tokens, answer)))
+
+    def settle(self, completion: Completion) -> Completion:
+        """Record the usage of a response and return it with its cost; without usage, the estimate counts."""
+        usage = completion.usage
+        if not usage.total:
+            self._spent = self._reserved
+            return completion
+        if usage.cost is None:
+            usage = replace(usage, cost=self._pricing(usage))
+        self._spent = Spending(1, usage.total, usage.cost or 0.0)
+        return replace(completion, usage=usage)
+
+    def cancel(self) -> None:
+        """Record that nothing was spent, because no response began."""
+        self._spent = Spending()
+
+    def _amount(self, usage: Usage) -> Spending:
+        return Spending(1, usage.total, self._pricing(usage) or 0.0)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._spent is None:  # interrupted: count the prompt and the text received
+            self._spent = self._amount(Usage(self._prompt_tokens, _tokens("".join(self._received))))
+        self._budget.settle(self._reserved, self._spent)
+
+
+def _tokens(content: object) -> int:
+    """Estimate the number of tokens of something that is sent or received."""
+    try:
+        size = len(msgspec.json.encode(content))
+    except UnicodeEncodeError:  # an unpaired surrogate, as in file names
+        size = len(json.dumps(content))
+    return size // _BYTES_PER_TOKEN

@@ -1,4 +1,4 @@
-"""The calls of an answer: carried out side by side, their results saved in call order."""
+"""The tool calls of a response: run in parallel, their results returned in call order."""
 
 import asyncio
 import time
@@ -7,86 +7,85 @@ from itertools import takewhile
 from typing import Any
 
 from prompt_objects.errors import PromptObjectsError, ToolError
-from prompt_objects.message import OUTCOME_UNKNOWN, Message, call_arguments, result_of
+from prompt_objects.message import Message, call_arguments, result_of
 from prompt_objects.runtime.budget import Budget
-from prompt_objects.runtime.context import Context, publish
+from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ToolCallEnded, ToolCallStarted
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.truncation import truncate
-from prompt_objects.turns.message_writer import MessageWriter
 
 __all__ = [
+    "NOT_RUN",
     "ToolCalls",
 ]
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
-_NOT_RUN = "Cancelled before it began; it had no effect."
-_PATIENCE_SECONDS = 5.0
+NOT_RUN = "Cancelled before it began; it had no effect."
+_STOP_TIMEOUT = 5.0
 
 
 class ToolCalls:
-    """Carries out what the answers of one turn call, within its budget, so many at once; `tools` are by name."""
+    """The tool calls of one response, up to `parallel` of them running at the same time. They start immediately."""
 
-    tools: Mapping[str, Tool]
-
-    def __init__(self, context: Context, budget: Budget, minutes: MessageWriter, parallel: int) -> None:
-        self.tools = {}
+    def __init__(
+        self,
+        calls: Sequence[dict[str, Any]],
+        context: Context,
+        budget: Budget,
+        tools: Mapping[str, Tool],
+        parallel: int,
+    ) -> None:
         self._context = context
         self._budget = budget
-        self._minutes = minutes
-        self._parallel = parallel
-        self._running: dict[str, asyncio.Task[Message]] = {}
-        self._begun: set[str] = set()
+        self._tools = tools
+        self._semaphore = asyncio.Semaphore(parallel)
+        self._pending = list(calls)  # calls whose result was not returned yet
+        self._started: set[str] = set()
+        self._tasks = {call["id"]: asyncio.create_task(self._call(call)) for call in calls}
 
-    async def run(self, calls: Sequence[dict[str, Any]]) -> None:
-        """Run the calls of one answer, and save the results as they end, in call order."""
-        gate = asyncio.Semaphore(self._parallel)
-        self._running = {call["id"]: asyncio.create_task(self._call(call, gate)) for call in calls}
-        waiting = list(calls)
-        while waiting:
-            await asyncio.shield(self._running[waiting[0]["id"]])
-            ended = list(takewhile(lambda call: self._running[call["id"]].done(), waiting))
-            await self._minutes.save(*(self._running[call["id"]].result() for call in ended))
-            del waiting[: len(ended)]
-        self._running, self._begun = {}, set()  # some models number their calls anew in each answer
+    async def next_results(self) -> list[Message]:
+        """Wait for the next call, in call order; return its result and those after it that are ready.
+
+        Returns an empty list after the last call.
+        """
+        if not self._pending:
+            return []
+        await asyncio.shield(self._tasks[self._pending[0]["id"]])
+        ended = list(takewhile(lambda call: self._tasks[call["id"]].done(), self._pending))
+        del self._pending[: len(ended)]
+        return [self._tasks[call["id"]].result() for call in ended]
 
     async def stop(self) -> None:
-        """Stop what still runs.
-
-        A tool that will not stop is left behind after a while; it cannot hold up the person.
-        """
-        for task in self._running.values():
+        """Cancel the running calls and wait for them; a tool that ignores the cancellation is abandoned after 5 s."""
+        for task in self._tasks.values():
             task.cancel()
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=_PATIENCE_SECONDS)
+        await asyncio.wait(self._tasks.values(), timeout=_STOP_TIMEOUT)
 
     def result_so_far(self, call: dict[str, Any]) -> Message:
-        """Return the result of a call in a session whose turn was stopped, as far as it is known."""
-        if call not in self._minutes.calls:  # a turn before this one left it
-            return result_of(call, OUTCOME_UNKNOWN, failed=None)
-        task = self._running.get(call["id"])
-        ended_well = task is not None and task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if task and ended_well else result_of(call, self._cut_off(call), failed=True)
+        """Return the result of a call after `stop`: its own, or that it was cancelled."""
+        task = self._tasks.get(call["id"])
+        succeeded = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if task and succeeded else result_of(call, self._cancelled(call), failed=True)
 
-    def _cut_off(self, call: dict[str, Any]) -> str:
-        return _CANCELLED if call["id"] in self._begun else _NOT_RUN
+    def _cancelled(self, call: dict[str, Any]) -> str:
+        return _CANCELLED if call["id"] in self._started else NOT_RUN
 
-    async def _call(self, call: dict[str, Any], gate: asyncio.Semaphore) -> Message:
+    async def _call(self, call: dict[str, Any]) -> Message:
         function = call.get("function", {})
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
-        async with gate:
-            publish(self._context, ToolCallStarted, **about, arguments=str(function.get("arguments") or "{}"))
-            start, ending = time.perf_counter(), None
+        async with self._semaphore:
+            self._context.publish(ToolCallStarted, **about, arguments=str(function.get("arguments") or "{}"))
+            start, outcome = time.perf_counter(), None
             try:
-                ending = await self._attempt(call, about["name"])
+                outcome = await self._attempt(call, about["name"])
             finally:
                 seconds = time.perf_counter() - start
-                result, failed = ending or (self._cut_off(call), True)
-                publish(self._context, ToolCallEnded, **about, result=result, failed=failed, seconds=seconds)
+                result, failed = outcome or (self._cancelled(call), True)
+                self._context.publish(ToolCallEnded, **about, result=result, failed=failed, seconds=seconds)
         return result_of(call, result, failed=failed)
 
     async def _attempt(self, call: dict[str, Any], name: str) -> tuple[str, bool]:
-        """Run a tool; return its result, as much as a model is to read at once, and whether it failed."""
+        """Run a tool; return its result, shortened for the model, and whether it failed."""
         failed = True
         try:
             result = await self._run_tool(call, name)
@@ -96,25 +95,25 @@ class ToolCalls:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            result = f"Error: {name} gave up."  # a cancellation of the tool's own making
-        except Exception as error:  # noqa: BLE001 - whatever a tool does wrong is the model's to read
-            result = f"Error: {name} failed: {_in_words(error)}"
-        return await truncate(result, name, self._context.for_call(call["id"], self.tools)), failed
+            result = f"Error: {name} gave up."  # the tool raised it, nobody cancelled the call
+        except Exception as error:  # noqa: BLE001 - all errors of a tool go to the model
+            result = f"Error: {name} failed: {_description(error)}"
+        return await truncate(result, name, self._context.for_call(call["id"], self._tools)), failed
 
     async def _run_tool(self, call: dict[str, Any], name: str) -> str:
-        tool = self.tools.get(name)
+        tool = self._tools.get(name)
         if tool is None:
-            raise ToolError(f"There is no capability {name!r}. There are: {', '.join(self.tools) or 'none'}.")
+            raise ToolError(f"There is no capability {name!r}. There are: {', '.join(self._tools) or 'none'}.")
         try:
             arguments = call_arguments(call)
         except ValueError as error:
             raise ToolError(str(error)) from error
         self._budget.check_time()
-        context = self._context.for_call(call["id"], self.tools)
-        arguments = await tool.approve(arguments, context)  # a person takes as long as it takes
+        context = self._context.for_call(call["id"], self._tools)
+        arguments = await tool.approve(arguments, context)  # outside the timeout: the user may take any time
         try:
-            async with self._budget.timeout():  # a person may be waited for meanwhile, too
-                result = await asyncio.create_task(self._begin(tool, arguments, context))
+            async with self._budget.timeout():
+                result = await asyncio.create_task(self._start(tool, arguments, context))
         except TimeoutError:
             self._budget.check_time()
             raise
@@ -124,19 +123,19 @@ class ToolCalls:
             raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
         return result
 
-    async def _begin(self, tool: Tool, arguments: dict[str, Any], context: Context) -> object:
-        """Run a tool, in a task of its own, which is all that it can cancel; return its result.
+    async def _start(self, tool: Tool, arguments: dict[str, Any], context: Context) -> object:
+        """Run a tool in the current task, which is the only one that the tool can cancel; return its result.
 
-        What it raises that would end more than this is returned as a `ToolError`: the loop would let it through. A
-        `KeyboardInterrupt` is a person's, and ends the program.
+        An error that would end the event loop is returned as a `ToolError` instead. A `KeyboardInterrupt` comes from
+        the user and ends the program.
         """
-        self._begun.add(str(context.call_id))
+        self._started.add(str(context.call_id))
         try:
             return await tool.run(arguments, context)
         except (Exception, asyncio.CancelledError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # noqa: BLE001 - as extensions in Rust raise it; nobody here can have meant it
-            return ToolError(f"{tool.name} failed: {_in_words(error)}")
+        except BaseException as error:  # noqa: BLE001 - extensions written in Rust raise it by accident
+            return ToolError(f"{tool.name} failed: {_description(error)}")
 
 
 def _is_cancelled() -> bool:
@@ -144,8 +143,8 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _in_words(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - it cannot even say what it is
+    except Exception:  # noqa: BLE001 - its __str__ is faulty
         return type(error).__name__

@@ -1,18 +1,18 @@
-"""One turn: a message in, the loop of model and capabilities, a reply out.
+"""A turn: takes a message, runs the loop of model requests and tool calls, and returns the reply.
 
-The store is the truth: every message is saved, durably, before anything follows from it, and whatever ends a
-turn (an answer, an error, the person) leaves a history in which every call has its result.
+The store is the truth: every message is saved, durably, before anything else happens. However a turn ends (with an
+answer, by an error, by the user), every tool call in the history has a result.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from prompt_objects.config.definition import Definition
-from prompt_objects.errors import LimitReached, PromptObjectsError, UsageError
+from prompt_objects.errors import Conflict, LimitReached, NotFound, PromptObjectsError, UsageError
 from prompt_objects.llm.base import Usage
 from prompt_objects.llm.fallback import FallbackChain
 from prompt_objects.message import (
@@ -25,19 +25,19 @@ from prompt_objects.message import (
     unanswered_calls,
 )
 from prompt_objects.runtime.active_turns import ActiveTurn
-from prompt_objects.runtime.context import Context, notice, publish
-from prompt_objects.runtime.events import TurnEnded, TurnStarted
+from prompt_objects.runtime.context import Context
+from prompt_objects.runtime.events import ExternalMessages, MessageSaved, TurnEnded, TurnStarted
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.workspace import SteeringQueue
 from prompt_objects.tools.base import Tool
-from prompt_objects.turns.message_writer import MessageWriter
 from prompt_objects.turns.model_calls import ModelCalls
-from prompt_objects.turns.tool_calls import ToolCalls
+from prompt_objects.turns.tool_calls import NOT_RUN, ToolCalls
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import pluralize
 
 __all__ = [
+    "MessageWriter",
     "Reply",
     "Turn",
     "TurnInput",
@@ -45,18 +45,18 @@ __all__ = [
 ]
 
 TurnInput: TypeAlias = Message | Literal["retry", "resume"]
-"""What a turn answers: a message, the last one anew, or what an interrupted turn left unanswered."""
+"""A new message; or answer the last message again, or continue an interrupted turn."""
 
 
-class TurnResources(Struct, frozen=True):
-    """What a turn works with: models to ask, and capabilities by name."""
+class TurnResources(Protocol):
+    """The models and tools of a turn."""
 
-    lineup: FallbackChain
-    tools: Mapping[str, Tool]
+    async def load(self, context: Context) -> tuple[FallbackChain, Mapping[str, Tool]]:
+        """Return the models to try, and the tools by name. Raises `UsageError` and `DefinitionError`."""
 
 
 class Reply(Struct, frozen=True):
-    """What a turn answered: its text, the session it stands in, and the model and tokens of this turn itself."""
+    """The answer of a turn: its text, its session, and the model and tokens of this turn without its delegations."""
 
     text: str
     session: Session
@@ -65,7 +65,7 @@ class Reply(Struct, frozen=True):
 
 
 class Turn:
-    """The state of one `receive`; two turns at once share only what their surroundings hold, as the store."""
+    """The state of one `receive`; simultaneous turns share only the services of their contexts, such as the store."""
 
     def __init__(
         self,
@@ -73,123 +73,202 @@ class Turn:
         context: Context,
         session: Session,
         session_manager: SessionManager,
+        resources: TurnResources,
     ) -> None:
-        assert context.budget is not None  # noqa: S101 - `Context.enter` has made it
-        self.definition = definition
-        self.context = context
-        self.session = session
-        self.budget = context.budget
-        self.steering = SteeringQueue(context.services.workspace, session.id)
-        self.active = ActiveTurn(context.path, session, self.steering)
-        self.writer = MessageWriter(context, session, session_manager)
-        self.tool_calls = ToolCalls(context, self.budget, self.writer, definition.limits.parallel)
-        self.model_calls = ModelCalls(definition, context, session, self.budget, self.writer)
+        assert context.budget is not None  # noqa: S101 - set by `Context.enter`
+        self._context = context
+        self._session = session
+        self._resources = resources
+        self._budget = context.budget
+        self._parallel = definition.limits.parallel
+        self._steering = SteeringQueue(context.services.workspace, session.id)
+        self._active = ActiveTurn(context.path, session, self._steering)
+        self._writer = MessageWriter(context, session, session_manager)
+        self._model_calls = ModelCalls(definition, context, session, self._budget, self._writer.save)
+        self._tool_calls: ToolCalls | None = None  # of the last response
 
-    async def run(self, start: TurnInput, equip: Callable[[], Awaitable[TurnResources]]) -> Reply:
-        """Answer a message, or answer the last one anew, or go on where an interrupted turn stopped.
+    async def run(self, start: TurnInput) -> Reply:
+        """Answer a message, answer the last one again, or continue an interrupted turn.
 
-        The message is saved before a model is looked for, or a server of tools started. Raises `LLMError`,
-        `StoreError`, `LimitReached` where the budget of a turn above is used up, `Stopped` where a person stopped
-        this turn alone, or `asyncio.CancelledError`, each after what is missing in the history has been filled in.
+        The message is saved before a model or an MCP server is contacted. Raises `LLMError`, `StoreError`,
+        `LimitReached` for the limit of a turn above, `Stopped` if the user stopped only this turn, or
+        `asyncio.CancelledError`, each after the history was completed.
         """
-        publish(self.context, TurnStarted, call_id=self.context.call_id)
-        with self.context.services.active_turns.registered(self.active):
+        self._context.publish(TurnStarted, call_id=self._context.call_id)
+        with self._context.services.active_turns.registered(self._active):
             try:
-                await self._begin(start)
-                equipment = await equip()
-                self.tool_calls.tools = equipment.tools
-                reply = await self._answer(equipment.lineup)
-                await self._end_unread()
+                await self._save_opening_messages(start)
+                models, tools = await self._resources.load(self._context)
+                reply = await self._answer(models, tools)
+                await self._save_late_messages()
             except BaseException as error:
-                await self._break_off(error)
+                await self._clean_up(error)
                 raise
-        publish(self.context, TurnEnded, outcome="answered")
+        self._context.publish(TurnEnded, outcome="answered")
         return reply
 
-    async def _begin(self, start: TurnInput) -> None:
-        await self.writer.report_external()
-        saved = await self.writer.save_from(lambda: self._opening_messages(start))
-        if lost := sum(message.get("role") == "tool" for message in saved):  # all else that is saved first was said
-            told = "Left without a result by an interrupted turn, and marked as unknown"
-            notice(self.context, f"{told}: {pluralize(lost, 'call')}.")
-        await self._forget_unread(saved)
+    async def _save_opening_messages(self, start: TurnInput) -> None:
+        external: list[Message] = []
+
+        def read() -> list[Message]:
+            if not self._session.is_draft:
+                external.extend(self._session.refresh())
+            return self._opening_messages(start)
+
+        try:
+            messages = read() if self._session.is_draft else await asyncio.to_thread(read)
+        finally:
+            if external and self._context.parent is None:
+                self._context.publish(ExternalMessages, messages=external)
+        await self._save(messages)
+        if unknown := sum(message.get("role") == "tool" for message in messages):
+            text = "Left without a result by an interrupted turn, and marked as unknown"
+            self._context.notify(f"{text}: {pluralize(unknown, 'call')}.")
 
     def _opening_messages(self, start: TurnInput) -> list[Message]:
-        """Return what is to be saved first: also what a turn that was cut off did not know, or not read any more."""
-        left = self.steering.undelivered(self.session)
-        history = [*self.session.history, *left]
+        """Return results for interrupted calls, undelivered steering messages, then the new message."""
+        steering = self._steering.undelivered(self._session)
+        history = [*self._session.history, *steering]
         if start == "retry":
             self._rewind_for_retry(history)
-            return left
-        lost = [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in unanswered_calls(self.session.history)]
+            return steering
+        results = [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in unanswered_calls(self._session.history)]
         if start != "resume":
-            return [*lost, *left, start]
+            return [*results, *steering, start]
         if not is_unfinished(history):
-            problem = "There is nothing to go on with: no message is left without an answer."
-            raise UsageError(problem, hint="/retry answers the last one anew, also where the answer was cut off.")
-        return [*lost, *left]
+            raise UsageError(
+                "Nothing to resume: the last message was answered.",
+                hint="/retry answers the last message again, also if the answer was cut off.",
+            )
+        return [*results, *steering]
 
     def _rewind_for_retry(self, history: list[Message]) -> None:
-        """Go back to the last message that was asked; what had been answered is kept, but no longer counts."""
+        """Exclude the answer to the last message of the user from requests; it stays in the history."""
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
             raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
-            self.writer.replaces = (asked[-1] + 1, len(history))
+            self._model_calls.replaces = (asked[-1] + 1, len(history))
 
-    async def _save(self, words: list[Message]) -> None:
-        """Take messages into the session, among them those that waited to be read."""
-        await self.writer.save(*words)
-        await self._forget_unread(words)
+    async def _save(self, messages: Sequence[Message]) -> None:
+        await self._writer.save(*messages)
+        if any("steers" in message for message in messages):
+            await asyncio.to_thread(self._steering.remove, messages)
 
-    async def _forget_unread(self, saved: Sequence[Message]) -> None:
-        if any("steers" in message for message in saved):
-            await asyncio.to_thread(self.steering.remove, saved)
-
-    async def _answer(self, lineup: FallbackChain) -> Reply:
-        """Let the model speak and call until there is an answer, or a limit is reached."""
+    async def _answer(self, models: FallbackChain, tools: Mapping[str, Tool]) -> Reply:
+        """Alternate requests and tool calls until there is an answer or a limit is reached."""
         try:
             while True:
-                await self._save(self.active.take_steering())
-                message = await self.model_calls.complete(lineup, list(self.tool_calls.tools.values()))
-                calls = calls_of(message)
-                if calls:
-                    await self.tool_calls.run(calls)
-                elif self.active.try_finish():
+                await self._save(self._active.take_steering())
+                message = await self._model_calls.complete(models, list(tools.values()))
+                if calls := calls_of(message):
+                    self._tool_calls = ToolCalls(calls, self._context, self._budget, tools, self._parallel)
+                    while results := await self._tool_calls.next_results():
+                        await self._writer.save(*results)
+                    self._tool_calls = None  # some models number the calls of each response from 1
+                elif self._active.try_finish():
                     return self._reply(message)
         except LimitReached as limit:
-            if limit.budget is not self.budget:  # the turn whose limit it is will sum up
+            if limit.budget is not self._budget:  # handled by the turn that has this limit
                 raise
-            notice(self.context, f"{limit} It sums up.")
-            return self._reply(await self.model_calls.complete(lineup, [], limit))
+            self._context.notify(f"{limit} It sums up.")
+            return self._reply(await self._model_calls.complete(models, [], limit))
 
     def _reply(self, message: Message) -> Reply:
-        return Reply(text_of(message), self.session, str(message["model"]), self.model_calls.usage)
+        return Reply(text_of(message), self._session, str(message["model"]), self._model_calls.usage)
 
-    async def _end_unread(self) -> None:
-        """Keep what came too late to be read, and say so."""
-        if words := self.active.end():
-            await self._save(words)
-            notice(self.context, f"Came too late to be read: {pluralize(len(words), 'message')}. /continue answers.")
+    async def _save_late_messages(self) -> None:
+        if messages := self._active.end():
+            await self._save(messages)
+            self._context.notify(
+                f"Came too late to be read: {pluralize(len(messages), 'message')}. /continue answers."
+            )
 
-    async def _break_off(self, error: BaseException) -> None:
-        """Leave a valid history behind; raises `Stopped` where that is what happened."""
-        self.active.close()
+    async def _clean_up(self, error: BaseException) -> None:
+        """Complete the history after an error; raises `Stopped` if the user stopped this turn."""
+        self._active.close()
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and isinstance(error.__cause__, PromptObjectsError):
-            notice(self.context, f"Not saved: {error.__cause__}")
+            self._context.notify(f"Not saved: {error.__cause__}")
         try:
             await uninterrupted(self._complete_history())
         finally:
-            publish(self.context, TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
+            self._context.publish(TurnEnded, outcome="cancelled" if cancelled else "failed", error=str(error))
         if isinstance(error, asyncio.CancelledError):
-            self.active.check_stopped(error)
+            self._active.check_stopped(error)
 
     async def _complete_history(self) -> None:
-        """Stop what still runs and give every call that has no result one, so that the history is valid."""
-        await self.tool_calls.stop()
-        with suppress(PromptObjectsError):  # what the disk left in doubt may be there after all
-            await asyncio.to_thread(self.session.refresh)
-        missing = await asyncio.to_thread(lambda: unanswered_calls(self.session.history))
-        await self.writer.save(*(self.tool_calls.result_so_far(call) for call in missing))
-        await self._save(self.active.end())
+        """Stop the running calls and save a result for every call that has none."""
+        if self._tool_calls:
+            await self._tool_calls.stop()
+        with suppress(PromptObjectsError):  # a message whose write failed may be on disk after all
+            await asyncio.to_thread(self._session.refresh)
+        missing = await asyncio.to_thread(lambda: unanswered_calls(self._session.history))
+        await self._writer.save(*map(self._result_so_far, missing))
+        await self._save(self._active.end())
+
+    def _result_so_far(self, call: dict[str, Any]) -> Message:
+        if call not in self._writer.last_calls:  # left by an earlier turn
+            return result_of(call, OUTCOME_UNKNOWN, failed=None)
+        return self._tool_calls.result_so_far(call) if self._tool_calls else result_of(call, NOT_RUN, failed=True)
+
+
+class MessageWriter:
+    """Appends the messages of a turn to its session, and publishes each once it is saved.
+
+    `last_calls` are the tool calls of the last response that was saved.
+    """
+
+    def __init__(self, context: Context, session: Session, session_manager: SessionManager) -> None:
+        self.last_calls: list[dict[str, Any]] = []
+        self._context = context
+        self._session = session
+        self._session_manager = session_manager
+
+    async def save(self, *messages: Message) -> None:
+        """Save messages and publish them; a cancellation takes effect only afterwards.
+
+        Raises `StoreError`, and `NotFound` if the session was deleted permanently.
+        """
+        if messages:
+            await uninterrupted(self._save_and_publish(messages))
+
+    async def _save_and_publish(self, messages: Sequence[Message]) -> None:
+        external, note = await asyncio.to_thread(self._append, messages)
+        if note:
+            self._context.notify(note)
+        if external:
+            self._context.publish(ExternalMessages, messages=external)
+        for message in messages:
+            if message.get("role") == "assistant":
+                self.last_calls = calls_of(message)
+            self._context.publish(MessageSaved, message=message)
+
+    def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+        """Append messages; return the messages that others appended just before, and a notice to the user."""
+        external: list[Message] = []
+        note = ""
+        while True:
+            try:
+                self._session.append(*messages)
+            except Conflict:
+                external += self._session.refresh()
+            except NotFound:
+                more, note = self._restore()
+                external += more
+            else:
+                return external, note
+
+    def _restore(self) -> tuple[list[Message], str]:
+        """Restore a session that was deleted during the turn, so that no answer is lost."""
+        deleted = f"{self._session.name} was deleted meanwhile, in another window or program"
+        with suppress(NotFound):  # it may be back already
+            self._session_manager.restore(self._session.id)
+        try:
+            external = self._session.refresh()
+        except NotFound as error:
+            raise NotFound(
+                f"{deleted}, permanently: new messages could not be saved.",
+                hint="Copy the text from the screen; it is not saved anywhere else.",
+            ) from error
+        return external, f"{deleted}; this answer has brought it back from the trash, as {self._session.name}."

@@ -66,7 +66,7 @@ class SessionWatcher:
             self._show([[], *render_text.paragraph(text, self._width(), "class:notice", "! ")])
 
     def _unreachable(self) -> str:
-        is_database = "sql" in self._chat.environment.store_url.partition(":")[0]
+        is_database = "sql" in self._chat.environment.storage.url.partition(":")[0]
         return "the database cannot be reached" if is_database else "the sessions cannot be read"
 
     async def watch(self, session: Session) -> None:

@@ -54,7 +54,7 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
     with Environment.open(tmp_path, environ={}) as environment:
         fault = environment["me"].fault
         assert fault is not None
-        definitions = {"me": environment.catalog._definition(tmp_path / "objects" / "me.yaml")}
+        definitions = {"me": environment.catalog._load(tmp_path / "objects" / "me.yaml")}
     tools = {tool.name: tool for tool in (read_file, list_files)}
     (gap,) = Graph(definitions, objects=objects, tools=tools).unresolved
     assert isinstance(gap, Unresolved)

@@ -113,7 +113,7 @@ async def test_the_real_run_comes_so_far_and_no_further(
     }
     llm = Together()
     async with open_house(tmp_path, llm, objects) as environment:
-        definitions = {name: environment.definition(name) for name in objects}
+        definitions = {name: environment.catalog[name] for name in objects}
         graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)})
         assert worst_cases(graph)["boss"].requests == expected
         await environment["boss"].receive("Go")

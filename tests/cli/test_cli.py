@@ -181,7 +181,7 @@ def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(
     openai_server.script(*[behaviour() for _ in range(4)])
     result = run("-p", "Hello", "--object", "scout", cwd=house, **with_server(openai_server))
     assert result.returncode == code
-    waits = [line for line in result.stderr.splitlines() if line.startswith("! Asking again in ")]
+    waits = [line for line in result.stderr.splitlines() if line.startswith("! Retrying in ")]
     assert len(result.stderr.splitlines()) - len(waits) <= 2
     assert "sk-secret-key" not in result.stderr
     assert sessions(house)[0]["message_count"] == 1

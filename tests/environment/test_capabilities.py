@@ -37,11 +37,11 @@ async def test_a_tool_is_called_also_where_a_prompt_object_has_its_name(tmp_path
 
 async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(), WEATHER, tools=[weather_tool()]) as env:
-        known = env.definition("scout")
+        known = env.catalog["scout"]
     llm = ScriptedLLM()
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         with pytest.raises(DefinitionError, match="Capability 'weather': there is no such tool"):
-            env.local_tools(known)
+            env.capabilities.local_tools(known)
         with pytest.raises(DefinitionError, match="there is no such tool"):
             await env["scout"].receive("Go")
     assert llm.requests == []
@@ -80,4 +80,4 @@ async def test_a_prompt_object_that_is_removed_before_a_turn_has_its_tools_is_an
         definition = env["boss"].definition
         (tmp_path / "objects" / "scout.yaml").unlink()
         with pytest.raises(DefinitionError, match="Capability 'scout': there is no such tool or prompt object"):
-            env.local_tools(definition)
+            env.capabilities.local_tools(definition)

@@ -186,7 +186,7 @@ async def test_a_faulty_capability_does_not_stop_its_user(tmp_path: Path) -> Non
 def test_the_last_used_object_and_session_are_current_at_the_next_start(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM()) as env:
         session = env["helper"].session_manager.create("Notes")
-        env.recent.use_object("helper")
+        env.storage.last_used.use_object("helper")
         env["helper"].session_manager.switch(session.id)
     with Environment.open(tmp_path, environ={}) as env:
         assert env.current_object.name == "helper"
@@ -195,7 +195,7 @@ def test_the_last_used_object_and_session_are_current_at_the_next_start(tmp_path
 
 def test_an_object_that_is_gone_is_not_current(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM()) as env:
-        env.recent.use_object("scout")
+        env.storage.last_used.use_object("scout")
         (tmp_path / "objects" / "scout.yaml").unlink()
         assert env.current_object.name == "boss"
 

@@ -8,7 +8,7 @@ import pytest
 from prompt_objects.config.definition import Definition, parse_definition
 from prompt_objects.config.environment import Config
 from prompt_objects.config.environment_schema import ModelConfig
-from prompt_objects.environment.models import ModelRegistry
+from prompt_objects.environment.resources import ModelRegistry
 from prompt_objects.errors import UsageError
 from prompt_objects.testing import ScriptedLLM
 
@@ -20,7 +20,7 @@ def asking_for(model: str) -> Definition:
 def models(chosen: str | None = None) -> ModelRegistry:
     named = {name: ModelConfig(model=name, base_url="http://127.0.0.1:9/v1") for name in ("large", "small")}
     wrong = ModelConfig(model="wrong", base_url="http://127.0.0.1:0/v1")
-    return ModelRegistry(Config(data_dir=Path("unused"), models={**named, "wrong": wrong}), {}, chosen=chosen)
+    return ModelRegistry(Config(data_dir=Path("unused"), models={**named, "wrong": wrong}), {}, selected=chosen)
 
 
 async def test_each_model_is_connected_to_once_also_from_several_threads() -> None:
@@ -39,7 +39,7 @@ async def test_what_a_person_chose_is_used_for_all_and_nobody_stands_in_for_it()
     assert lineup.connection.llm.model == "large"
     with pytest.raises(UsageError, match="nobody stands in"):
         lineup.advance(UsageError("nobody stands in"))
-    having.use("rehearsal")
+    having.select("rehearsal")
     assert having.connection_for(definition).llm.model == "rehearsal"
     await having.disconnect()
 
@@ -47,7 +47,7 @@ async def test_what_a_person_chose_is_used_for_all_and_nobody_stands_in_for_it()
 async def test_a_model_that_cannot_be_used_leaves_the_choice_as_it_was() -> None:
     having = models("small")
     with pytest.raises(UsageError, match="not a URL"):
-        having.use("wrong")
+        having.select("wrong")
     assert having.connection_for(asking_for("large")).llm.model == "small"
     await having.disconnect()
 
@@ -57,8 +57,8 @@ async def test_a_model_is_known_once_it_was_connected_to() -> None:
     assert not having.is_connected
     having.connection_for(asking_for("large"))
     assert having.is_connected
-    assert having.known_for(asking_for("large")) == "large"
-    assert having.known_for(asking_for("small")) == ""
+    assert having.connected_model(asking_for("large")) == "large"
+    assert having.connected_model(asking_for("small")) == ""
     await having.disconnect()
 
 

@@ -27,7 +27,7 @@ def test_a_store_that_stands_in_for_the_usual_one_has_backups_of_its_own(tmp_pat
         storage = kept(tmp_path, url, store="files:usual")
         session = storage.session_manager.for_object("scout").create("Plans")
         saved.append(storage.backups.save(session.id).parents[1])
-        assert tmp_path / "usual" in storage.local_paths()
+        assert tmp_path / "usual" in storage.local_paths
         storage.close()
     assert len(set(saved)) == 3
     assert all(folder.is_relative_to(tmp_path / "state") for folder in saved)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prompt_objects.environment.environment import Environment
-from prompt_objects.environment.prompt_object import PromptObject
+from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed
 from prompt_objects.runtime.events import BudgetUpdated, Event, Notice
 from prompt_objects.sessions.session import Session
@@ -89,7 +88,7 @@ async def test_a_server_that_is_not_there_is_stood_in_for(
         events, failed = await told(env["scout"], "Hello", session)
         assert failed is None
         *asked_again, instead = notices(events)
-        assert all(notice.startswith("Asking again in ") for notice in asked_again)
+        assert all(notice.startswith("Retrying in ") for notice in asked_again)
         assert instead.startswith("second answers instead: ")
 
 
@@ -190,7 +189,7 @@ async def test_nobody_stands_in_for_a_model_that_the_person_chose(
 ) -> None:
     servers[0].script(REFUSED)
     async with open_team(tmp_path, servers) as env:
-        env.use_model("first")
+        env.models.select("first")
         events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
         assert isinstance(failed, ServerFailed)
         assert notices(events) == []
@@ -233,7 +232,7 @@ async def test_a_wait_is_told_and_a_person_can_stop_it_at_once(
         with env.bus.subscribe() as news:
             turn = asyncio.create_task(env["scout"].receive("Hello", context, session))
             notice = await anext(event.text async for event in news if isinstance(event, Notice))
-            assert notice.startswith("Asking again in 2")
+            assert notice.startswith("Retrying in 2")
             assert "Slow down." in notice
             start = time.monotonic()
             turn.cancel()

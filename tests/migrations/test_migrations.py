@@ -286,7 +286,7 @@ def test_a_session_that_is_not_whole_is_completed(tmp_path: Path) -> None:
     whole = histories(tmp_path)
     with Environment.open(tmp_path, environ={}) as environment:
         (info,) = environment.session_manager.list()
-        environment.store.truncate(info.id, 1)
+        environment.storage.store.truncate(info.id, 1)
     (tmp_path / "objects" / "a.yaml").write_bytes(old)
     run(tmp_path)
     assert histories(tmp_path) == whole
@@ -298,7 +298,7 @@ def test_a_history_that_the_session_no_longer_begins_with_gets_one_of_its_own(tm
     open_(tmp_path)
     with Environment.open(tmp_path, environ={}) as environment:
         (info,) = environment.session_manager.list()
-        environment.store.truncate(info.id, 0)
+        environment.storage.store.truncate(info.id, 0)
         environment.session_manager.get(info.id).append({"role": "user", "content": "other"})
     (tmp_path / "objects" / "a.yaml").write_bytes(old)
     run(tmp_path)

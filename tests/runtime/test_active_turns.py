@@ -55,7 +55,7 @@ def said(history: list[Message]) -> list[tuple[str, str]]:
 async def test_what_has_no_session_yet_takes_no_word_that_might_outlive_it(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(), OBJECTS) as env:
         draft = env["scout"].session_manager.draft("Notes")
-        unread = SteeringQueue(env.workspace, draft.id)
+        unread = SteeringQueue(env.storage.workspace, draft.id)
         live = ActiveTurn(("scout",), draft, unread)
         assert not live.steer("Too early")
         draft.append({"role": "user", "content": "Look"})
@@ -142,7 +142,7 @@ async def test_stopping_a_child_stops_it_alone_and_its_caller_is_told(tmp_path: 
             events = list(news.drain())
         assert reply.text == "Without the scout, then."
         results = [message["content"] for message in reply.session.history if message["role"] == "tool"]
-        assert results[0].startswith("Error: The person stopped scout before it answered.")
+        assert results[0].startswith("Error: The user stopped scout before it answered.")
         assert results[1] == "Here."
         ended = {event.po_name: event.outcome for event in events if isinstance(event, TurnEnded)}
         assert ended == {"other": "answered", "scout": "cancelled", "head": "answered"}
@@ -226,7 +226,7 @@ async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path)
         assert reply.text == "Done."
         assert [message["role"] for message in reply.session.history] == ["user", "assistant", "tool", "assistant"]
         assert asked[0].messages[-1] == {"role": "tool", "tool_call_id": "c1", "content": OUTCOME_UNKNOWN}
-        with pytest.raises(UsageError, match="nothing to go on with"):
+        with pytest.raises(UsageError, match="Nothing to resume"):
             await env["scout"].resume()
         assert reply.session.message_count == 4
 
@@ -242,7 +242,7 @@ async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_
         shutil.copytree(tmp_path, killed)
         turn.cancel()
         await asyncio.gather(turn, return_exceptions=True)
-        assert SteeringQueue(env.workspace, live.session.id).undelivered(live.session) == []
+        assert SteeringQueue(env.storage.workspace, live.session.id).undelivered(live.session) == []
     llm = ScriptedLLM(["Then elsewhere.", "Yes."])
     async with Environment.open(killed, llm=llm, tools=[Dawdle().tool], environ={}) as env:
         reply = await env["scout"].resume()
@@ -250,7 +250,7 @@ async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_
         assert not violations(list(reply.session.history))
         await env["scout"].receive("Sure?")
         assert [text for _, text in said(list(reply.session.history))].count("Not there!") == 1
-        assert SteeringQueue(env.workspace, reply.session.id).undelivered(reply.session) == []
+        assert SteeringQueue(env.storage.workspace, reply.session.id).undelivered(reply.session) == []
 
 
 async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path
         turn = asyncio.create_task(env["scout"].receive("Go"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
-        env.workspace.parent.joinpath("workspace").write_text("in the way")
+        env.storage.workspace.parent.joinpath("workspace").write_text("in the way")
         with pytest.raises(StoreError):
             live.steer("Wait")
         assert live.waiting == []

@@ -129,7 +129,7 @@ async def test_another_model_is_named(house: Path, openai_server: OpenAIServer) 
     openai_server.script(text("One."), text("Two."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
-        env.use_model("large")
+        env.models.select("large")
         await env["scout"].receive("Again")
         assert (changes(env)[1] or "").startswith("it went to another model: large: http://127.0.0.1:")
 

@@ -58,7 +58,7 @@ def test_one_that_was_asked_is_steered_by_its_name_and_stopped_by_itself(
     terminal.wait_for("guide → reader")
     terminal.send("/stop reader\r")
     terminal.wait_for("The reader was stopped.")
-    assert contents(openai_server)[-1].startswith("Error: The person stopped reader before it answered.")
+    assert contents(openai_server)[-1].startswith("Error: The user stopped reader before it answered.")
 
 
 def test_one_can_go_to_whoever_was_asked_and_ctrl_c_there_stops_that_one_alone(

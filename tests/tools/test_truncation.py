@@ -83,7 +83,7 @@ async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: 
     llm = ScriptedLLM([calls((name, {})), *(read_on for _ in range(10))])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         reply = await env["boss"].receive("Go")
-        file = env.workspace / reply.session.id / "results" / path_in(results(reply.session)[0]).split("/")[1]
+        file = env.storage.workspace / reply.session.id / "results" / path_in(results(reply.session)[0]).split("/")[1]
         assert file.read_text() == whole
         assert file.stat().st_mode & 0o777 == 0o600
     first, *others = results(reply.session)
@@ -107,7 +107,7 @@ async def test_what_is_not_too_long_stays_whole_and_is_kept_nowhere(tmp_path: Pa
     async with Environment.open(make_house(tmp_path, house), llm=llm, tools=[just], environ={}) as env:
         reply = await env["boss"].receive("Go")
         assert results(reply.session) == ["x" * MOST_CHARACTERS]
-        assert not env.workspace.exists()
+        assert not env.storage.workspace.exists()
 
 
 async def test_a_reply_and_a_failure_are_cut_as_well(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_only_those_who_work_on_the_same_conversation_can_read_it(tmp_path
 async def test_nothing_else_is_read_this_way(tmp_path: Path, name: str) -> None:
     llm = ScriptedLLM([calls(("many", {})), calls(reading(f".results/{name}", 1)), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
-        folder = env.workspace / env["boss"].session_manager.current().id / "results"
+        folder = env.storage.workspace / env["boss"].session_manager.current().id / "results"
         folder.mkdir(parents=True)
         (tmp_path / "secret").write_text("secret")
         (folder / "out.txt").symlink_to(tmp_path / "secret")
@@ -184,7 +184,7 @@ async def test_it_comes_back_from_the_trash_and_goes_for_good_with_the_session(t
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         manager = env["boss"].session_manager
         session = (await env["boss"].receive("Go")).session
-        (kept,) = (env.workspace / session.id / "results").iterdir()
+        (kept,) = (env.storage.workspace / session.id / "results").iterdir()
         manager.delete(session.id)
         manager.restore(session.id)
         assert kept.read_text() == LINES
@@ -196,9 +196,9 @@ async def test_it_comes_back_from_the_trash_and_goes_for_good_with_the_session(t
 async def test_where_it_cannot_be_kept_that_is_said_and_the_rest_is_read(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("many", {})), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
-        shutil.rmtree(env.workspace, ignore_errors=True)
-        env.workspace.parent.mkdir(parents=True, exist_ok=True)
-        env.workspace.write_text("A file in the place of the folder")
+        shutil.rmtree(env.storage.workspace, ignore_errors=True)
+        env.storage.workspace.parent.mkdir(parents=True, exist_ok=True)
+        env.storage.workspace.write_text("A file in the place of the folder")
         reply = await env["boss"].receive("Go")
     (result,) = results(reply.session)
     assert result.startswith("line 1 é\n")

@@ -55,7 +55,7 @@ async def played(env: Environment, message: str = "Go") -> Session:
 
 def forget(env: Environment) -> None:
     """Leave nothing but messages."""
-    env.recorder.flush()
+    env.storage.recorder.flush()
     shutil.rmtree(env.data_dir / "traces")
 
 
@@ -64,7 +64,7 @@ async def test_turns_stand_below_the_calls_that_began_them(env: Environment, is_
     session = await played(env)
     if not is_kept:
         forget(env)
-    trace = env.trace(session.id)
+    trace = env.storage.trace(session.id)
     assert outline(trace.turns) == [PLAYED]
     assert {(turn.asker, turn.session.po_name) for turn in all_turns(trace)} == {
         (None, "boss"),
@@ -81,7 +81,7 @@ async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Enviro
     session = await played(env)
     if not is_kept:
         forget(env)
-    trace = env.trace(session.id)
+    trace = env.storage.trace(session.id)
     (boss,) = trace.turns
     helper, of_boss = (call.turns[0] for call in boss.calls if call.turns)
     assert [(turn.own.answers, turn.inclusive.answers) for turn in (boss, helper, of_boss)] == [
@@ -91,13 +91,13 @@ async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Enviro
     ]
     assert boss.inclusive.usage.cost == pytest.approx(8 * COST)
     assert (boss.own.usage.prompt, boss.own.usage.completion, boss.own.usage.cached) == (200, 20, 80)
-    infos = {info.id: info for info in env.store.list()}
+    infos = {info.id: info for info in env.storage.store.list()}
     assert trace.own.usage.cost == infos[session.id].cost
     assert trace.inclusive.usage.prompt == sum(info.prompt_tokens for info in infos.values())
 
 
 async def test_times_are_in_order_and_calls_say_how_long_they_ran(env: Environment) -> None:
-    trace = env.trace((await played(env)).id)
+    trace = env.storage.trace((await played(env)).id)
     for turn in all_turns(trace):
         assert turn.started_at
         assert turn.ended_at
@@ -116,7 +116,7 @@ async def test_times_are_in_order_and_calls_say_how_long_they_ran(env: Environme
 
 
 async def test_each_turn_says_which_run_asked_for_it(env: Environment) -> None:
-    trace = env.trace((await played(env)).id)
+    trace = env.storage.trace((await played(env)).id)
     for turn in all_turns(trace):
         for call in turn.calls:
             assert all((below.parent, below.call_id) == (turn.run, call.id) for below in call.turns)
@@ -127,7 +127,7 @@ async def test_turns_before_it_was_kept_come_first_also_where_they_said_the_same
     session = await played(env)
     forget(env)
     await played(env)
-    trace = env.trace(session.id)
+    trace = env.storage.trace(session.id)
     assert outline(trace.turns) == [PLAYED, PLAYED]
     assert [turn.run is None for turn in trace.turns] == [True, False]
     assert trace.own.answers == 4
@@ -136,24 +136,24 @@ async def test_turns_before_it_was_kept_come_first_also_where_they_said_the_same
 async def test_a_trace_that_was_torn_anywhere_shows_every_message_once(env: Environment) -> None:
     session = await played(env)
     path = trace_file(env.data_dir, session.id)
-    whole = outline(env.trace(session.id).turns)
+    whole = outline(env.storage.trace(session.id).turns)
     lines = path.read_bytes()
     for end in range(0, len(lines), 97):
         path.write_bytes(lines[:end])
-        trace = env.trace(session.id)
+        trace = env.storage.trace(session.id)
         said = Counter(step.text for turn in trace.turns for step in turn.steps if isinstance(step, MessageEvent))
         assert said == {"Go": 1, "": 1, "You are boss. Done.": 1}, end
         assert [call.name for turn in trace.turns for call in turn.calls] == ["helper", "scout", "read_file"]
         assert trace.inclusive.answers == 8
     path.write_bytes(lines)
-    assert outline(env.trace(session.id).turns) == whole
+    assert outline(env.storage.trace(session.id).turns) == whole
 
 
 async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environment) -> None:
     session = await played(env)
-    helper = next(info for info in env.store.list() if info.po_name == "helper")
+    helper = next(info for info in env.storage.store.list() if info.po_name == "helper")
     env.session_manager.delete(helper.id)
-    (boss,) = env.trace(session.id).turns
+    (boss,) = env.storage.trace(session.id).turns
     assert [(call.name, len(call.turns)) for call in boss.calls] == [("helper", 0), ("scout", 1), ("read_file", 0)]
     assert boss.inclusive.answers == 4
 
@@ -161,7 +161,7 @@ async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environme
 async def test_what_was_cut_off_is_still_counted(env: Environment) -> None:
     session = await played(env)
     env.session_manager.truncate(session.id, 1)
-    trace = env.trace(session.id)
+    trace = env.storage.trace(session.id)
     texts = [step.text for step in trace.turns[0].steps if isinstance(step, MessageEvent)]
     assert texts == ["Go", None, None]
     assert trace.own.usage.cost == 2 * COST
@@ -180,16 +180,16 @@ async def test_a_session_that_goes_on_stands_below_each_of_its_calls_and_what_a_
     llm = each_its_own(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
     async with open_house(tmp_path, llm, objects) as env:
         session = (await env["boss"].receive("first")).session
-        (child,) = (info for info in env.store.list() if info.parent)
+        (child,) = (info for info in env.storage.store.list() if info.parent)
         await env["scout"].receive("hello", session=env.session_manager.get(child.id))
         await env["boss"].receive("second")
         if not is_kept:
             forget(env)
-        assert outline(env.trace(session.id).turns) == [
+        assert outline(env.storage.trace(session.id).turns) == [
             ["boss", "first", "", ("scout", "done", ["scout", "again", "a"]), "1"],
             ["boss", "second", "", ("scout", "done", ["scout", "again", "b"]), "2"],
         ]
-        assert len(env.trace(child.id).turns) == 3
+        assert len(env.storage.trace(child.id).turns) == 3
 
 
 async def test_calls_side_by_side_to_one_prompt_object_keep_their_own_turns(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ async def test_calls_side_by_side_to_one_prompt_object_keep_their_own_turns(tmp_
     many = calls(*(("scout", {"message": str(number)}) for number in range(9)))
     llm = each_its_own(boss=[many, "Done"], scout=[lambda request: f"to {request.messages[-1]['content']}"] * 9)
     async with open_house(tmp_path, llm, objects) as env:
-        trace = env.trace((await env["boss"].receive("Go")).session.id)
+        trace = env.storage.trace((await env["boss"].receive("Go")).session.id)
         expected = [("scout", "done", ["scout", str(number), f"to {number}"]) for number in range(9)]
         assert outline(trace.turns) == [["boss", "Go", "", *expected, "Done"]]
 
@@ -219,14 +219,14 @@ async def test_a_turn_that_is_stopped_says_so_and_so_do_its_calls(tmp_path: Path
     async with open_house(tmp_path, llm, objects, tools=[Tool("wait", "Wait", {"type": "object"}, wait)]) as env:
         turn = asyncio.create_task(env["boss"].receive("Go"))
         await asyncio.wait_for(begun.wait(), 10)
-        running = env.trace(env["boss"].session_manager.current().id).turns[0]
+        running = env.storage.trace(env["boss"].session_manager.current().id).turns[0]
         assert [running.outcome, running.ended_at, *(call.outcome for call in running.calls)] == [None] * 4
         turn.cancel()
         with suppress(asyncio.CancelledError):
             await turn
         if not is_kept:
             forget(env)
-        (stopped,) = env.trace(env["boss"].session_manager.current().id).turns
+        (stopped,) = env.storage.trace(env["boss"].session_manager.current().id).turns
         assert stopped.outcome == ("cancelled" if is_kept else None)
         assert [call.outcome for call in stopped.calls] == ["failed", "failed"]
 
@@ -235,7 +235,7 @@ async def test_what_the_person_was_told_is_kept(tmp_path: Path) -> None:
     objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: You are boss.\n"}
     llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
     async with open_house(tmp_path, llm, objects) as env:
-        (turn,) = env.trace((await env["boss"].receive("Go")).session.id).turns
+        (turn,) = env.storage.trace((await env["boss"].receive("Go")).session.id).turns
         told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
         assert told == ["boss's limit of 1 request is reached. It sums up."]
 
@@ -246,9 +246,9 @@ async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:
         session = (await env["boss"].receive("Go")).session
         await env["boss"].retry()
         expected = [["boss", "Go", "old"], ["boss", "new"]]
-        assert outline(env.trace(session.id).turns) == expected
+        assert outline(env.storage.trace(session.id).turns) == expected
         forget(env)
-        assert outline(env.trace(session.id).turns) == expected
+        assert outline(env.storage.trace(session.id).turns) == expected
 
 
 # What nobody of ours wrote
@@ -261,7 +261,7 @@ def put_session(
     info = SessionInfo(
         id=key, name=key[-8:], po_name="scout", message_count=0, created_at=now(), updated_at=now(), parent=parent
     )
-    return env.store.create(info, {}, messages).info
+    return env.storage.store.create(info, {}, messages).info
 
 
 def asking(*call_ids: str, **more: Any) -> Message:
@@ -278,7 +278,7 @@ async def test_messages_without_times_and_with_nonsense_in_them_are_shown_as_far
         {"role": "assistant", "usage": [], "interrupted": True, "tool_calls": "none"},
     ]
     info = put_session(env, nonsense)
-    first, second = env.trace(info.id).turns
+    first, second = env.storage.trace(info.id).turns
     assert outline([first, second]) == [
         ["scout", "Be good"],
         ["scout", "Hello", "", ("scout", None), "of no call", ""],
@@ -295,7 +295,7 @@ async def test_a_result_counts_as_failed_by_its_text_only_where_it_does_not_say_
 ) -> None:
     result = {"role": "tool", "tool_call_id": "a", "content": "Error: is what the file begins with", **more}
     info = put_session(env, [{"role": "user", "content": "Go"}, asking("a"), result])
-    assert outline(env.trace(info.id).turns) == [["scout", "Go", "", ("scout", outcome)]]
+    assert outline(env.storage.trace(info.id).turns) == [["scout", "Go", "", ("scout", outcome)]]
 
 
 async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environment) -> None:
@@ -303,7 +303,7 @@ async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environme
     (path,) = (env.data_dir / "sessions").glob(f"{info.id}.json")
     deep = b'{"role":"user","content":"Hello","x":' + b"[" * 300 + b"]" * 300
     path.write_bytes(path.read_bytes().replace(b'{"role":"user","content":"Hello"', deep, 1))
-    assert outline(env.trace(info.id).turns) == [["scout", "Hello"]]
+    assert outline(env.storage.trace(info.id).turns) == [["scout", "Hello"]]
 
 
 async def test_ids_that_a_server_uses_again_belong_to_the_calls_of_their_time(env: Environment) -> None:
@@ -319,7 +319,7 @@ async def test_ids_that_a_server_uses_again_belong_to_the_calls_of_their_time(en
     for number in (2, 6):
         said = {"role": "user", "content": f"child {number}", "at": timestamp(moments[number])}
         put_session(env, [said], ParentCall(info.id, "call_0"))
-    assert outline(env.trace(info.id).turns) == [
+    assert outline(env.storage.trace(info.id).turns) == [
         ["scout", "0", "", ("scout", "done", ["scout", "child 2"])],
         ["scout", "4", "", ("scout", "done", ["scout", "child 6"])],
     ]
@@ -332,13 +332,13 @@ async def test_a_chain_of_sessions_without_end_and_one_in_a_circle_are_shown_as_
     last = top
     for _ in range(3 * DEEPEST):
         last = put_session(env, [asking("c")], ParentCall(last.id, "c"))
-    trace = env.trace(top.id)
+    trace = env.storage.trace(top.id)
     assert len(list(all_turns(trace))) == DEEPEST + 1
     assert trace.inclusive.answers == DEEPEST + 1
     one, two = new_id(), new_id()
     put_session(env, [asking("c")], ParentCall(two, "c"), one)
     put_session(env, [asking("c")], ParentCall(one, "c"), two)
-    assert len(list(all_turns(env.trace(one)))) == 2
+    assert len(list(all_turns(env.storage.trace(one)))) == 2
 
 
 async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environment) -> None:
@@ -346,7 +346,7 @@ async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environm
     for number in range(1000):
         put_session(env, [{"role": "user", "content": str(number)}], ParentCall(top.id, f"c{number}"))
     start = time.perf_counter()
-    trace = env.trace(top.id)
+    trace = env.storage.trace(top.id)
     assert time.perf_counter() - start < 5
     assert [call.turns[0].steps[0].text for call in trace.turns[0].calls] == [str(n) for n in range(1000)]  # type: ignore[union-attr]
 
@@ -356,14 +356,14 @@ async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environm
 
 async def test_a_trace_goes_with_its_session_and_comes_back(env: Environment) -> None:
     session = await played(env)
-    before = outline(env.trace(session.id).turns)
+    before = outline(env.storage.trace(session.id).turns)
     env.session_manager.delete(session.id)
     env.session_manager.restore(session.id)
-    trace = env.trace(session.id)
+    trace = env.storage.trace(session.id)
     assert outline(trace.turns) == before
     assert trace.turns[0].run
     copy = env.session_manager.duplicate(session.id)
-    assert [turn.run for turn in env.trace(copy.id).turns] == [None]
+    assert [turn.run for turn in env.storage.trace(copy.id).turns] == [None]
     env.session_manager.delete(session.id)
     env.session_manager.purge(session.id)
     assert not list((env.data_dir / "traces").iterdir())
@@ -371,8 +371,8 @@ async def test_a_trace_goes_with_its_session_and_comes_back(env: Environment) ->
 
 async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
     async with Environment.open(make_house(tmp_path, TEAM), llm=Priced(), store="memory:", environ={}) as env:
-        assert outline(env.trace((await played(env)).id).turns) == [PLAYED]
-        env.recorder.flush()
+        assert outline(env.storage.trace((await played(env)).id).turns) == [PLAYED]
+        env.storage.recorder.flush()
         assert not (env.data_dir / "traces").exists()
 
 
@@ -381,9 +381,9 @@ async def test_a_turn_goes_on_where_nothing_can_be_kept_and_the_person_is_told_o
     (env.data_dir / "traces").touch()
     session = await played(env)
     await played(env)
-    env.recorder.flush()
-    (told,) = env.recorder.notices()
+    env.storage.recorder.flush()
+    (told,) = env.storage.recorder.notices()
     assert "could not be written" in told
     assert len(env.session_manager.get(session.id).history) == 12
     (env.data_dir / "traces").unlink()
-    assert outline(env.trace(session.id).turns) == [PLAYED, PLAYED]
+    assert outline(env.storage.trace(session.id).turns) == [PLAYED, PLAYED]

@@ -17,8 +17,8 @@ from prompt_objects.llm.pricing import Pricing, given_pricing, unknown_price
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.turns.message_writer import MessageWriter
 from prompt_objects.turns.model_calls import ModelCalls
+from prompt_objects.turns.turn import MessageWriter
 from tests.support.environments import open_house
 from tests.support.strict_protocol import violations
 
@@ -191,7 +191,7 @@ async def test_a_limit_of_cost_that_cannot_hold_is_told_once_for_a_message_with_
             await env["boss"].receive("Go")
             (told,) = [event for event in news.drain() if isinstance(event, Notice)]
             assert told.path == ("boss",)
-            assert "does not hold for scripted, whose prices are not known" in told.text
+            assert "does not apply to scripted: its prices are unknown" in told.text
             await env["boss"].receive("Go on")
             assert [event.path for event in news.drain() if isinstance(event, Notice)] == [("boss",)]
 
@@ -214,12 +214,12 @@ async def told_of(env: Environment, *connections: ModelConnection) -> list[str]:
     session = po.session_manager.current()
     context = env.context().enter(po.definition, session)
     assert context.budget is not None
-    minutes = MessageWriter(context, session, po.session_manager)
-    exchange = ModelCalls(po.definition, context, session, context.budget, minutes)
+    writer = MessageWriter(context, session, po.session_manager)
+    model_calls = ModelCalls(po.definition, context, session, context.budget, writer.save)
     with env.bus.subscribe() as news:
-        await minutes.save({"role": "user", "content": "Go"})
+        await writer.save({"role": "user", "content": "Go"})
         for connection in connections:
-            await exchange.complete(FallbackChain(connection), [])
+            await model_calls.complete(FallbackChain(connection), [])
         return [event.text for event in news.drain() if isinstance(event, Notice)]
 
 
@@ -230,9 +230,9 @@ async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_d
     house = {"scout": "name: scout\nlimits: {cost: 0.5}\nprompt: Look.\n"}
     async with open_house(tmp_path, ScriptedLLM(), house) as env:
         first, second = await told_of(env, large, large, small)
-    assert first.startswith("The limit of cost does not hold for large, whose prices are not known.")
+    assert first.startswith("The cost limit does not apply to large: its prices are unknown.")
     assert "`prices` under `models` in environment.yaml" in first
-    assert "does not hold for small" in second
+    assert "does not apply to small" in second
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.events import BudgetUpdated
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.turns.reservation import Reservation
+from prompt_objects.turns.model_calls import Reservation
 from prompt_objects.turns.turn import Reply
 from tests.support.environments import each_its_own, open_house
 

@@ -34,22 +34,30 @@ from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
-from prompt_objects.turns.turn import Reply, Turn, TurnResources
+from prompt_objects.turns.turn import Reply, Turn
 from tests.support.environments import each_its_own, open_house
 from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
+
+
+class GivenResources:
+    """One model and some tools, whatever a definition says."""
+
+    def __init__(self, llm: LLM, tools: list[Tool]) -> None:
+        self._llm = llm
+        self._tools = tools
+
+    async def load(self, _context: Context) -> tuple[FallbackChain, dict[str, Tool]]:
+        return FallbackChain(ModelConnection(self._llm, "a test's")), {tool.name: tool for tool in self._tools}
 
 
 async def turn_with(env: Environment, tools: list[Tool], session: Session, llm: LLM) -> Reply:
     """Run a turn of the scout with tools of our own."""
     po = env["scout"]
     context = env.context().enter(po.definition, session)
-    turn = Turn(po.definition, context, session, po.session_manager)
-
-    async def equip() -> TurnResources:
-        return TurnResources(FallbackChain(ModelConnection(llm, "a test's")), {tool.name: tool for tool in tools})
-
-    return await turn.run({"role": "user", "content": "Go"}, equip)
+    resources = GivenResources(llm, tools)
+    turn = Turn(po.definition, context, session, po.session_manager, resources)
+    return await turn.run({"role": "user", "content": "Go"})
 
 
 async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) -> None:
@@ -416,12 +424,12 @@ async def test_an_answer_outlives_a_session_that_is_deleted_meanwhile(tmp_path: 
 async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:
     def purge(_request: Request) -> str:
         env.session_manager.delete(session.id)
-        env.store.purge(session.id)
+        env.storage.store.purge(session.id)
         return "I was still talking"
 
     async with open_house(tmp_path, ScriptedLLM([purge])) as env:
         session = env["scout"].session_manager.create("Doomed")
-        with pytest.raises(NotFound, match=r"Doomed was deleted meanwhile, .*, for good: .* not be saved"):
+        with pytest.raises(NotFound, match=r"Doomed was deleted meanwhile, .*, permanently: .* not be saved"):
             await env["scout"].receive("Go", session=session)
 
 
@@ -528,7 +536,7 @@ async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM([]), LIMITED) as env:
         pass
     env = Environment.open(tmp_path, environ={})
-    pricing = env.connection_for(env["scout"].definition).pricing
+    pricing = env.models.connection_for(env["scout"].definition).pricing
     assert pricing(Usage(prompt=1_000_000, completion=500_000)) == 2.0
     await env.disconnect()
     env.close()
@@ -546,7 +554,7 @@ async def test_a_message_that_could_not_be_saved_is_not_passed_over_when_it_is_c
             time.sleep(0.1)
             raise StoreError("The database cannot be reached.")
 
-        monkeypatch.setattr(env.store, "append", refuse)
+        monkeypatch.setattr(env.storage.store, "append", refuse)
         with env.bus.subscribe() as news:
             task = asyncio.create_task(env["scout"].receive("Hello", None, session))
             await asyncio.to_thread(began.wait)

@@ -24,7 +24,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 @pytest.fixture
 def others(chat: Chat) -> SessionManager:
     """The same sessions, as another window has them."""
-    return SessionManager(open_store(chat.environment.store_url), "scout")
+    return SessionManager(open_store(chat.environment.storage.url), "scout")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
 
     def wait_for_backup() -> None:
         end = time.monotonic() + 10
-        while not chat.environment.backups.kept(chat.session.id):
+        while not chat.environment.storage.backups.kept(chat.session.id):
             assert time.monotonic() < end
             time.sleep(0.01)
 

@@ -11,7 +11,7 @@ def objects(chat: Chat) -> CommandResult:
     """List the prompt objects of this environment, and what is wrong with the faulty ones."""
     known = chat.environment.objects
     rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
-    rows += [("", f"faulty: {clash}") for clash in chat.environment.catalog.duplicates()]
+    rows += [("", f"faulty: {clash}") for clash in chat.environment.catalog.files()[1]]
     mark = list(known).index(chat.po.name) if chat.po.name in known else None
     return Table("Prompt objects", ("name", "description"), rows, mark)
 
@@ -34,4 +34,4 @@ def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
     """
     if name is None:
         return Text(chat.describe_model())
-    return Text(str(chat.environment.use_model(name)))
+    return Text(str(chat.environment.models.select(name)))

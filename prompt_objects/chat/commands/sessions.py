@@ -174,7 +174,7 @@ def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 @command("session backup")
 def backup(chat: Chat) -> CommandResult:
     """Back up the current session as it is now."""
-    return Text(f"Wrote {chat.environment.backups.save(chat.session.id)}")
+    return Text(f"Wrote {chat.environment.storage.backups.save(chat.session.id)}")
 
 
 @command("undo")

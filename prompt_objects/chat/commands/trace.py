@@ -16,7 +16,7 @@ def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     What prompt objects that were asked did stands below the calls by which they were.
     """
     found = chat.find(session) if session else chat.session
-    return ShowTrace(chat.environment.trace(found.id))
+    return ShowTrace(chat.environment.storage.trace(found.id))
 
 
 @command("bus", anytime=True)

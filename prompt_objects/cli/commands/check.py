@@ -16,8 +16,8 @@ from prompt_objects.cli.json_output import check_fields
 from prompt_objects.cli.streams import print_out, put_as_json
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.config.environment import CONFIG_FILE, load_config
-from prompt_objects.environment.catalog import find_definitions
 from prompt_objects.environment.locate import require_environment
+from prompt_objects.environment.resources import find_definitions
 from prompt_objects.errors import UsageError
 from prompt_objects.llm.connect import has_known_price
 from prompt_objects.ui.render.sanitize import clean_line

@@ -18,10 +18,10 @@ __all__ = [
 def run(options: Namespace) -> int:
     """Look through the sessions and the definitions, or put right what is wrong; 1 where something wrong remains."""
     with open_environment(options) as environment:
-        findings = environment.store.check(repair=options.repair)
-        sessions = len(environment.store.list()) if options.repair or not findings else None
+        findings = environment.storage.store.check(repair=options.repair)
+        sessions = len(environment.storage.store.list()) if options.repair or not findings else None
         faults = [str(fault) for fault in environment.catalog.errors()]
-        for notice in environment.store.notices():
+        for notice in environment.storage.store.notices():
             print_err(notice)
     if options.json:
         put_as_json(examination_fields(findings, faults))

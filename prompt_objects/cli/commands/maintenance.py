@@ -35,9 +35,9 @@ def backup(options: Namespace) -> int:
     with open_environment(options) as environment:
         if options.key:
             session = find_session(environment, options.object, options.key)
-            report = BackupReport((environment.backups.save(session.id),), (), ())
+            report = BackupReport((environment.storage.backups.save(session.id),), (), ())
         else:
-            report = environment.backups.run()
+            report = environment.storage.backups.run()
     if options.json:
         put_as_json(report_fields(report))
     else:
@@ -56,7 +56,7 @@ def backups(options: Namespace) -> None:
         manager = manager_for(options, environment)
         names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}
         chosen = find_session(environment, options.object, options.key).id if options.key else None
-        kept = environment.backups.kept(chosen)
+        kept = environment.storage.backups.kept(chosen)
     if options.object:
         kept = [each for each in kept if each.session_id in names]
 
@@ -75,7 +75,7 @@ def backups(options: Namespace) -> None:
 def restore_backup(options: Namespace) -> None:
     """Bring a session back from a backup."""
     with open_environment(options) as environment:
-        restored = environment.backups.restore(environment.backups.find(options.file))
+        restored = environment.storage.backups.restore(environment.storage.backups.find(options.file))
     info = restored.record.info
     if options.json:
         put_as_json(session_fields(info))
@@ -88,7 +88,7 @@ def restore_backup(options: Namespace) -> None:
 def prune(options: Namespace) -> None:
     """Remove what is old, or only say what that would be."""
     with open_environment(options) as environment:
-        pruned = environment.prune(dry_run=options.dry_run)
+        pruned = environment.storage.prune(dry_run=options.dry_run)
     if options.json:
         put_as_json(pruned_fields(pruned, dry_run=options.dry_run))
     else:
@@ -117,7 +117,7 @@ def copy(options: Namespace) -> int:
     with open_environment(options) as environment, _stores(options, environment) as (source, target):
         copied = copy_store(source, target, _show_progress)
         notices = [*source.notices(), *target.notices()]
-        origin = options.source or environment.store_url
+        origin = options.source or environment.storage.url
     if options.json:
         put_as_json(copied_fields(copied, masked(origin), masked(options.target)))
     else:
@@ -140,7 +140,7 @@ def _stores(options: Namespace, environment: Environment) -> Iterator[tuple[Stor
         _check_source(source)
     with closing(open_store(target, wishes)) as to:
         if not source:
-            yield environment.store, to
+            yield environment.storage.store, to
             return
         with closing(open_store(source, wishes)) as origin:
             yield origin, to

@@ -18,7 +18,7 @@ def list_(options: Namespace) -> int:
     """Print one line a prompt object; the exit code is 1 where one is faulty."""
     with open_environment(options) as environment:
         known = environment.objects
-        clashes = environment.catalog.duplicates()
+        _, clashes = environment.catalog.files()
         if options.json:
             put_as_json([object_fields(po) for po in known.values()])
         else:

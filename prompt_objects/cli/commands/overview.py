@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder, find_session, object_name, open_environment
-from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.environment.locate import is_environment
-from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line
@@ -39,7 +38,7 @@ def _rows(options: Namespace, environment: Environment) -> Iterator[tuple[str, s
     described = f"{session.name}, {pluralize(session.message_count, 'message')}" if session else "Default, new"
     yield "would open", f"{po.name}, session {described}"
     try:
-        connection = environment.connection_for(po.definition)
+        connection = environment.models.connection_for(po.definition)
         yield "model", f"{connection.llm.model}: {connection.origin}"
     except PromptObjectsError as error:
         yield "model", f"none: {error}"
@@ -54,7 +53,7 @@ def _meant(options: Namespace, environment: Environment) -> tuple[PromptObject, 
         info = find_session(environment, named, options.session).info
         return environment[info.po_name], info
     po = environment[named] if named else environment.current_object
-    last = environment.recent.last_session(po.name)
+    last = environment.storage.last_used.last_session(po.name)
     infos = po.session_manager.list()
     own = (info for info in infos if info.parent is None)
     return po, next((info for info in infos if info.id == last), next(own, None))

@@ -10,8 +10,7 @@ from prompt_objects.cli.event_loop import run_uninterrupted
 from prompt_objects.cli.json_output import reply_fields
 from prompt_objects.cli.streams import flush, print_err, print_out, put_as_json
 from prompt_objects.cli.targets import open_conversation, open_environment
-from prompt_objects.environment.environment import Environment
-from prompt_objects.environment.prompt_object import PromptObject
+from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import Event, TextDelta
 from prompt_objects.sessions.session import Session
@@ -41,7 +40,7 @@ def run(options: Namespace, text: str) -> None:
 
     sender = _Sender(environment, po, text, show)
     reply = run_uninterrupted(sender.send(session, options.wait, branch=options.branch), environment)
-    for notice in (*environment.store.notices(), *environment.recorder.notices()):
+    for notice in (*environment.storage.store.notices(), *environment.storage.recorder.notices()):
         print_err(notice)
     if options.json:
         put_as_json(reply_fields(reply, po.name))

@@ -84,7 +84,7 @@ def delete(options: Namespace) -> None:
     """Move a session to the trash."""
     with open_environment(options) as environment:
         session = _find(options, environment)
-        holder = environment.store.holder(session.id)
+        holder = environment.storage.store.holder(session.id)
         environment.session_manager.delete(session.id)
         _print_done("In the trash", session, options)
         if holder:

@@ -25,7 +25,7 @@ def run(options: Namespace) -> None:
     """Print the trace of a session, as wide as the terminal is."""
     with open_environment(options) as environment:
         session = find_session(environment, options.object, options.key)
-        trace = environment.trace(session.id)
+        trace = environment.storage.trace(session.id)
     if options.json:
         put_as_json(trace_fields(trace))
     else:

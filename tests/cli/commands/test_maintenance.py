@@ -202,7 +202,8 @@ def test_a_session_that_is_full_says_what_to_do(house: Path) -> None:
 def test_upkeep_in_the_background_backs_up_and_prunes_where_it_is_to_be_done(house: Path) -> None:
     (house / "environment.yaml").write_text("prune: {at_start: true, empty_days: 1}\n")
     code = (
-        "import sys; from prompt_objects import Environment\nwith Environment.open(sys.argv[1]) as env: env.keep_up()"
+        "import sys; from prompt_objects import Environment\n"
+        "with Environment.open(sys.argv[1]) as env: env.storage.run_maintenance()"
     )
     run("sessions", "new", "Empty", "--object", "helper", cwd=house)
     subprocess.run([sys.executable, "-c", code, str(house)], check=True)

@@ -87,8 +87,8 @@ def main() -> None:
         while one(folder, Fault.named(words), at):
             at += 1
         with Environment.open(folder, environ={}) as env:
-            env.store.check(repair=True)
-            assert env.store.check() == []
+            env.storage.store.check(repair=True)
+            assert env.storage.store.check() == []
         print(f"{words}: at each of {at - 1} places in a turn; nothing lost.", flush=True)  # noqa: T201
 
 

@@ -54,7 +54,7 @@ async def test_they_are_there_when_the_conversation_goes_on_also_in_a_part_of_it
         manager = env["helper"].session_manager
         part = await env["helper"].receive("And here?", session=manager.get(manager.list()[0].id))
         elsewhere = env["boss"].session_manager.create("Other")
-        assert read_notes(env.workspace / elsewhere.id) == []
+        assert read_notes(env.storage.workspace / elsewhere.id) == []
     assert (
         results(again.session)[-1] == results(part.session)[-1] == "budget (boss, just now, 8 characters): 40 euros"
     )
@@ -71,7 +71,7 @@ async def test_those_who_write_at_the_same_time_lose_nothing(tmp_path: Path) -> 
     llm = ScriptedLLM([at_once, *[work] * 12, "All done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
-        workspace = env.workspace / reply.session.id
+        workspace = env.storage.workspace / reply.session.id
     kept = read_notes(workspace)
     assert {each.name for each in kept} == {f"h{n}{m}" for n in range(6) for m in range(5)}
     assert (
@@ -101,7 +101,7 @@ async def test_they_are_bounded_and_can_be_removed(tmp_path: Path) -> None:
 async def test_a_file_that_holds_no_notes_is_told_of_and_left_as_it_is(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "b")), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
-        file = env.workspace / env["boss"].session_manager.current().id / "notes.json"
+        file = env.storage.workspace / env["boss"].session_manager.current().id / "notes.json"
         file.parent.mkdir(parents=True)
         file.write_text("[{]")
         reply = await env["boss"].receive("Go")
@@ -116,11 +116,11 @@ async def test_a_copy_of_the_conversation_has_them_and_they_part_there(tmp_path:
         original = (await env["boss"].receive("Go")).session
         branch, copy = manager.branch(original.id), manager.duplicate(original.id)
         await env["boss"].receive("Again", session=original)
-        texts = [read_notes(env.workspace / each.id)[0].text for each in (original, branch, copy)]
+        texts = [read_notes(env.storage.workspace / each.id)[0].text for each in (original, branch, copy)]
         manager.delete(branch.id)
-        assert (env.workspace / branch.id).exists()
+        assert (env.storage.workspace / branch.id).exists()
         manager.purge(branch.id)
-        assert not (env.workspace / branch.id).exists()
+        assert not (env.storage.workspace / branch.id).exists()
     assert texts == ["second", "first", "first"]
 
 
@@ -145,7 +145,7 @@ async def test_sessions_in_memory_leave_no_notes_behind(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "b")), calls(("notes", {})), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, store="memory:", environ={}) as env:
         reply = await env["boss"].receive("Go")
-        workspace = env.workspace
+        workspace = env.storage.workspace
         copy = env["boss"].session_manager.duplicate(reply.session.id)
         assert [each.text for each in read_notes(workspace / copy.id)] == ["b"]
     assert results(reply.session)[1].endswith(": b")
