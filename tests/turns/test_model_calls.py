@@ -72,7 +72,7 @@ async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
     async with open_house(tmp_path, llm, house) as env:
         reply = await env["scout"].receive("Go")
-        assert "nothing could be called" in reply.text
+        assert "no more calls were possible" in reply.text
         assert "tool_calls" not in reply.session.history[-1]
 
 
