@@ -1,4 +1,4 @@
-"""Conversations: saved after every message, named, listed, found again.
+"""Sessions: conversations that are saved after every message, named, listed and found.
 
-`session` is one of them, `manager` is how a person gets at all of them, `stores` is where they live.
+`session` is one of them, `manager` finds and changes them, and `stores` keep them.
 """

@@ -1,7 +1,7 @@
-"""Backups of sessions: a file of its own for each state of each, apart from the store, whatever that is.
+"""`Backups`: one file for each saved state of each session, in a folder outside the store.
 
-A backup is the JSON export, whole, compressed; zcat shows it. Its name says of which session it is, when that was
-changed last, and how many messages it had, so that whether a session needs one is seen without opening anything.
+A backup is the JSON export, compressed with gzip. Its name has the id of the session, the time of its last change and
+the number of its messages, so that no file has to be opened to see whether a session needs a backup.
 """
 
 import gzip
@@ -42,12 +42,11 @@ __all__ = [
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"
 _DAY = 86_400
-_TOO_MANY = 10
-"""So many sessions that cannot be read are no longer a matter of sessions, but of the disk or the server."""
+_MAX_FAILURES = 10  # more unreadable sessions mean that the disk or the server has failed
 
 
 class Backup(Struct, frozen=True):
-    """One backup: its file, and of which state of which session it is."""
+    """A backup: its file, and the session and state that it was made from."""
 
     path: Path
     session_id: str
@@ -56,7 +55,7 @@ class Backup(Struct, frozen=True):
 
 
 class BackupReport(Struct, frozen=True):
-    """The files that were written and removed, and, in sentences, which sessions could not be backed up."""
+    """The files written and removed, and an error message for each session that could not be backed up."""
 
     saved: tuple[Path, ...]
     removed: tuple[Path, ...]
@@ -64,37 +63,34 @@ class BackupReport(Struct, frozen=True):
 
 
 class Restored(Struct, frozen=True):
-    """A session that was brought back; `unfit_name` is what it was called where nothing may be called that."""
+    """A restored session; `invalid_name` is the name in the backup if that is not valid."""
 
     record: SessionRecord
-    unfit_name: str | None = None
+    invalid_name: str | None = None
 
 
 class Backups:
-    """The backups of a store's sessions in a folder.
-
-    Whatever writes raises `StoreError` where the disk refuses, and leaves no half of a file.
-    """
+    """The backups of a store in a folder. Methods that write raise `StoreError`, and leave no partial files."""
 
     def __init__(self, folder: Path, store: Store, settings: BackupSettings) -> None:
         self.folder = folder
         self.store = store
         self.settings = settings
-        self._ran = folder / "last-run"  # its time is when all were last backed up
+        self._last_run = folder / "last-run"  # its modification time is the time of the last run
 
     def kept(self, session_id: str | None = None) -> list[Backup]:
-        """Return the backups, of one session or of all, the last changed first."""
+        """Return the backups of one session or of all, last changed first."""
         try:
             names = [entry.name for entry in os.scandir(self.folder) if session_id in (None, entry.name[:36])]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise disk.store_error("read", self.folder, error) from error
-        found = (_named(self.folder / name) for name in names)
+        found = (_parsed_name(self.folder / name) for name in names)
         return sorted(filter(None, found), key=lambda each: (each.updated_at, each.path.name), reverse=True)
 
     def save(self, session_id: str) -> Path:
-        """Back up one session as it is now; return the file."""
+        """Back up the current state of a session; return the file."""
         return self._write(*self._export(session_id))
 
     def _export(self, session_id: str) -> tuple[Path, str]:
@@ -110,30 +106,30 @@ class Backups:
         return path
 
     def run(self) -> BackupReport:
-        """Back up what has changed, and remove what is beyond number and age; one process at a time."""
-        with self._alone():
+        """Back up the sessions that have changed, and remove excess backups; one process at a time."""
+        with self._locked():
             failures: list[str] = []
-            saved = tuple(self._write(*exported) for exported in self._changed(failures))
+            saved = tuple(self._write(*exported) for exported in self._exported(failures))
             removed = tuple(self.thin_out())
-            self._note_run()
+            self._touch_last_run()
         return BackupReport(saved, removed, tuple(failures))
 
-    def _changed(self, failures: list[str]) -> Iterator[tuple[Path, str]]:
-        """Export what has no backup yet; one session that cannot be read does not keep the others from it."""
-        there = {backup.path.name for backup in self.kept()}
+    def _exported(self, failures: list[str]) -> Iterator[tuple[Path, str]]:
+        """Export the sessions without a current backup, and collect the errors of those that cannot be read."""
+        existing = {backup.path.name for backup in self.kept()}
         for info in self.store.list():
-            if info.message_count and _file_name(info) not in there:
+            if info.message_count and _file_name(info) not in existing:
                 try:
                     yield self._export(info.id)
                 except NotFound:
-                    continue  # deleted in between
+                    continue  # deleted meanwhile
                 except (Damaged, StoreError) as error:
                     failures.append(str(error))
-                    if isinstance(error, StoreError) and len(failures) >= _TOO_MANY:
+                    if isinstance(error, StoreError) and len(failures) >= _MAX_FAILURES:
                         raise
 
     def run_if_due(self) -> BackupReport | None:
-        """Run where the last time is long enough ago; to find that it is not costs a look at one file."""
+        """Run if the last run is long enough ago; this checks the time of one file."""
         hours = self.settings.hours
         if not hours:
             return None
@@ -141,16 +137,16 @@ class Backups:
 
     def _ran_within(self, seconds: float) -> bool:
         try:
-            return 0 <= time.time() - self._ran.stat().st_mtime < seconds
+            return 0 <= time.time() - self._last_run.stat().st_mtime < seconds
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise disk.store_error("read", self._ran, error) from error
+            raise disk.store_error("read", self._last_run, error) from error
 
     def thin_out(self, *, dry_run: bool = False) -> list[Path]:
-        """Remove, or only name, the backups beyond number and age.
+        """Remove backups beyond the configured number and age, and return them; with `dry_run`, only return them.
 
-        The newest one of a session stays, unless it is too old and the session is gone for good.
+        The newest backup of a session is kept, unless it is too old and the session was purged.
         """
         excess = [backup.path for backup in self._excess()]
         if not dry_run:
@@ -159,35 +155,33 @@ class Backups:
         return excess
 
     def restore(self, path: Path) -> Restored:
-        """Bring a session back from a backup; nothing that is there is overwritten.
+        """Restore a session from a backup; nothing is overwritten.
 
-        It comes back as it was, under its id, where that is neither there nor in the trash; from the trash, where it
-        is the same there; and else as a new session. A name that nothing may have, as of a file changed by hand, is
-        made valid. Raises `NotFound`, and `Damaged` for what is no whole backup.
+        It keeps its id if that is neither in the store nor in the trash. If the trash has the same session, that is
+        restored; otherwise a new session is created. An invalid name, as in a file edited by hand, is made valid.
+        Raises `NotFound`, and `Damaged` if the file is not a complete backup.
         """
         info, metadata, messages = _read(path)
         with suppress(NotFound, Damaged):
             if self.store.read_trashed(info.id)[1] == messages:
                 return Restored(self.store.restore(info.id))
-        info, unfit_name = _validly_named(info)
+        info, invalid_name = _with_valid_name(info)
         if self._is_known(info.id):
             name = with_suffix(info.name, f"(backup of {info.updated_at:%Y-%m-%d})")
             metadata = {**metadata, "copy_of": info.id}
             info = replace(info, id=new_id(), name=name, parent=None)
-        return Restored(self.store.create(info, metadata, messages, unique_name=True), unfit_name)
+        return Restored(self.store.create(info, metadata, messages, unique_name=True), invalid_name)
 
     def find(self, name: str) -> Path:
-        """Return the path of a backup: any file that there is, or one here, by its name. Raises `NotFound`."""
+        """Return the path of a backup: a file, or the name of one in the folder. Raises `NotFound`."""
         with suppress(ValueError):  # a NUL
             for path in (Path(name), self.folder / Path(name).name):
                 if path.exists():
                     return path
-        raise NotFound(
-            f"There is no backup {name!r}.", hint="See what there is with: prompt-objects sessions backups"
-        )
+        raise NotFound(f"There is no backup {name!r}.", hint="List them with: prompt-objects sessions backups")
 
     def _is_known(self, session_id: str) -> bool:
-        """Say whether a session is there, or in the trash, in whatever condition."""
+        """Return whether a session is in the store or in the trash, even if it is damaged."""
         try:
             self.store.load(session_id)
         except NotFound:
@@ -201,7 +195,7 @@ class Backups:
         by_session: defaultdict[str, list[Backup]] = defaultdict(list)
         for backup in self.kept():
             by_session[backup.session_id].append(backup)
-        # what a session is now stays, whatever a clock that was wrong made of the times of others
+        # kept in any case: a wrong clock may have made others look newer
         current = {_file_name(info) for info in self.store.list()}
         for session_id, backups in by_session.items():
             for number, backup in enumerate(backups):
@@ -211,15 +205,15 @@ class Backups:
                 if number >= self.settings.keep or (is_old and (number or not self._is_known(session_id))):
                     yield backup
 
-    def _note_run(self) -> None:
+    def _touch_last_run(self) -> None:
         try:
-            self._ran.touch(mode=0o600)
+            self._last_run.touch(mode=0o600)
         except OSError as error:
-            raise disk.store_error("written", self._ran, error) from error
+            raise disk.store_error("written", self._last_run, error) from error
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Have the folder to oneself; whoever else would back up waits, and what a killed one left goes."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the folder, and remove the temporary files of a process that was killed."""
         with disk.locked_file(self.folder / ".lock"):
             for leftover in self.folder.glob(f".*{_SUFFIX}.*.tmp"):
                 _remove(leftover)
@@ -230,8 +224,8 @@ def _file_name(info: SessionInfo) -> str:
     return f"{info.id}-{re.sub('[-:.]', '', timestamp(info.updated_at))}-{info.message_count}{_SUFFIX}"
 
 
-def _named(path: Path) -> Backup | None:
-    """Read what the name of a backup says; None for any other file."""
+def _parsed_name(path: Path) -> Backup | None:
+    """Return the backup with this file name; None for any other file."""
     found = _NAME.fullmatch(path.name)
     if not found:
         return None
@@ -267,17 +261,17 @@ class _Document(Struct):
 
 
 def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
-    """Read a backup, all of it, before anything is made of it."""
+    """Read and validate a backup."""
     try:
-        packed = disk.read_file(path)
+        compressed = disk.read_file(path)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.") from error
     except OSError as error:
         raise disk.store_error("read", path, error) from error
     try:
-        given = json.loads(gzip.decompress(packed))
-        document = msgspec.convert(given, _Document)
-        info = msgspec.convert({**given, "message_count": len(document.history)}, SessionInfo)
+        fields = json.loads(gzip.decompress(compressed))
+        document = msgspec.convert(fields, _Document)
+        info = msgspec.convert({**fields, "message_count": len(document.history)}, SessionInfo)
     except (
         gzip.BadGzipFile,
         EOFError,
@@ -287,15 +281,15 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
         TypeError,
         msgspec.MsgspecError,
     ) as error:
-        raise _broken(path, str(error)) from error
+        raise _damaged(path, str(error)) from error
     if not is_id(info.id) or not info.po_name:
-        raise _broken(path, "it does not say which session it is")
+        raise _damaged(path, "it has no valid id or no prompt object")
     moments = {"created_at": _utc(info.created_at), "updated_at": _utc(info.updated_at)}
     return replace(info, **moments), document.metadata, document.history
 
 
-def _validly_named(info: SessionInfo) -> tuple[SessionInfo, str | None]:
-    """Give what is to be restored a valid name; return what it was called, too, where that was none."""
+def _with_valid_name(info: SessionInfo) -> tuple[SessionInfo, str | None]:
+    """Return the info with a valid name, and the name before if that was not valid."""
     try:
         return replace(info, name=valid_name(info.name)), None
     except InvalidName:
@@ -306,5 +300,5 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _broken(path: Path, why: str) -> Damaged:
-    return Damaged(f"{path} is no whole backup of a session: {why}.", hint="Nothing was restored. Take another one.")
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(f"{path} is not a complete backup: {why}.", hint="Nothing was restored. Try another backup.")

@@ -1,4 +1,4 @@
-"""Pruning: what is old goes, first into the trash, and from there for good."""
+"""Pruning: old empty sessions go to the trash; old trash, logs and backups are removed."""
 
 import os
 import stat
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Pruned(Struct, frozen=True):
-    """What went, or would go: empty sessions, into the trash; sessions of the trash, logs and backups, for good."""
+    """The empty sessions moved to the trash, and the trashed sessions, logs and backups removed."""
 
     empty: tuple[SessionInfo, ...]
     trashed: tuple[TrashedSession, ...]
@@ -40,10 +40,9 @@ class Pruned(Struct, frozen=True):
 def prune(
     backups: Backups, last_used: RecentSessions, data_dir: Path, settings: PruneSettings, *, dry_run: bool
 ) -> Pruned:
-    """Remove what is older than the settings say, or, with `dry_run`, only say what that is.
+    """Remove everything older than the settings say; with `dry_run`, only return it.
 
-    An empty session stays where it is the current one of its prompt object, or somebody is at it. Raises
-    `StoreError` where the disk refuses.
+    An empty session is kept if it is the current one of its prompt object, or in use. Raises `StoreError`.
     """
     store, moment = backups.store, now()
     trashed = _old_trash(store, moment - timedelta(days=settings.trash_days))
@@ -51,7 +50,7 @@ def prune(
     old_logs = list(_old_logs(data_dir / "logs", time.time() - timedelta(days=settings.log_days).total_seconds()))
     if not dry_run:
         trashed = [entry for entry in trashed if _purge(store, data_dir, entry.info.id)]
-        empty = [info for info in empty if _put_away(store, info.id)]
+        empty = [info for info in empty if _delete_empty(store, info.id)]
         for log in old_logs:
             _remove(log)
     return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
@@ -73,7 +72,7 @@ def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> lis
 
 
 def _old_logs(folder: Path, before: float) -> Iterator[Path]:
-    """Find the old files in the folders of sessions; a symbolic link is neither followed nor removed."""
+    """Yield old files in the folders of sessions; symbolic links are neither followed nor removed."""
     with suppress(FileNotFoundError):
         for entry in os.scandir(folder):
             if is_id(entry.name) and entry.is_dir(follow_symlinks=False):
@@ -88,13 +87,13 @@ def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
         store.purge(session_id)
         if not exists(store, session_id):
             remove_session_files(data_dir, session_id)
-    except NotFound:  # restored in between
+    except NotFound:  # restored meanwhile
         return False
     return True
 
 
-def _put_away(store: Store, session_id: str) -> bool:
-    """Move a session to the trash, unless somebody is at it, or it has got its first message by now."""
+def _delete_empty(store: Store, session_id: str) -> bool:
+    """Move a session to the trash, unless it is in use or has a message by now; return whether it was moved."""
     try:
         lease = store.lease(session_id, ProcessInfo.current())
     except Busy:
@@ -103,7 +102,7 @@ def _put_away(store: Store, session_id: str) -> bool:
         if store.load(session_id).info.message_count:
             return False
         store.delete(session_id)
-    except (NotFound, Damaged, UsageError):  # the latter where the trash has one of its id, for the doctor to part
+    except (NotFound, Damaged, UsageError):  # UsageError: the trash has the same id, which doctor repairs
         return False
     finally:
         lease.release()
@@ -113,7 +112,7 @@ def _put_away(store: Store, session_id: str) -> bool:
 def _remove(log: Path) -> None:
     try:
         log.unlink(missing_ok=True)
-        with suppress(OSError):  # others are in it
+        with suppress(OSError):  # not empty
             log.parent.rmdir()
     except OSError as error:
         raise disk.store_error("removed", log, error) from error

@@ -1,7 +1,7 @@
-"""Moving sessions from one store into another, whatever kinds of store they are.
+"""Copying sessions from one store to another of any kind.
 
-Nothing in the source is changed, and nothing that is in the target already is overwritten, so that a copying which
-was interrupted can be run again, and several can run at once: what is there and the same is passed over.
+The source is not changed, and no session in the target is overwritten. A copy that was interrupted can be run again,
+and several can run at the same time: a session that is the same in the target is skipped.
 """
 
 import sys
@@ -29,9 +29,9 @@ Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damage
 
 
 class CopyResult(Struct, frozen=True):
-    """What became of a session: `renamed` is its name in the target, where that is another one.
+    """The outcome for one session; `renamed` is its name in the target if that differs.
 
-    One that is `different` in the target was left there as it is; one that is `damaged` cannot be read in the source.
+    A session that is `different` in the target is not changed there; a `damaged` one cannot be read in the source.
     """
 
     id: str
@@ -43,23 +43,23 @@ class CopyResult(Struct, frozen=True):
 
 
 class _Session(NamedTuple):
-    """A session of either store, whole."""
+    """A session of either store with its messages."""
 
     record: SessionRecord
     messages: list[Message]
     in_trash: bool
 
 
-_RIVALS = 20  # how often another copying may be faster before one gives up
+_ATTEMPTS = 20  # another process may copy the same session
 
 
 def count_outcomes(copied: Sequence[CopyResult]) -> dict[Outcome, int]:
-    """Count the sessions by what became of them."""
+    """Return the number of sessions with each outcome."""
     return {outcome: sum(each.outcome == outcome for each in copied) for outcome in get_args(Outcome)}
 
 
 def digest(messages: Sequence[Message]) -> str:
-    """Return the SHA-256 of messages, each as a line of JSON, in hexadecimal digits."""
+    """Return the SHA-256 of messages, one JSON line each, in hexadecimal."""
     content = sha256()
     for message in messages:
         content.update(encode(message) + b"\n")
@@ -67,13 +67,13 @@ def digest(messages: Sequence[Message]) -> str:
 
 
 def copy_store(source: Store, target: Store, progress: Callable[[int, int], None]) -> list[CopyResult]:
-    """Copy every session, those in the trash as well, and read back what was written to compare it.
+    """Copy every session, also those in the trash, and verify each by reading it back.
 
-    `progress` is told how many of how many are done. In the target the last changed and the last deleted come last,
-    as in the source; the moment of a deletion is that of the copying. Raises `StoreError` where a store refuses, or
-    what was written is not what is read back.
+    `progress` is called with the number of sessions done and in all. The target keeps the order of changes and of
+    deletions, but not the times of deletions. Raises `StoreError` if a store fails, or if a written session differs
+    when it is read back.
     """
-    target.list(limit=1)  # a target that refuses says so, even where there is nothing to copy
+    target.list(limit=1)  # raises if the target cannot be used, even if there is nothing to copy
     trash = [entry.info for entry in reversed(source.trash())]
     live = source.list()[::-1]
     copied = []
@@ -81,13 +81,13 @@ def copy_store(source: Store, target: Store, progress: Callable[[int, int], None
         progress(number, len(trash) + len(live))
         in_trash = number < len(trash)
         try:
-            ours = _read(source, info.id, in_trash=in_trash)
+            session = _read(source, info.id, in_trash=in_trash)
         except NotFound:
-            continue  # deleted, restored or purged in between: it was not there at the end
+            continue  # deleted, restored or purged meanwhile
         except Damaged:
             copied.append(CopyResult(info.id, info.name, info.po_name, "damaged", in_trash))
         else:
-            copied.append(_bring(target, ours))
+            copied.append(_copy(target, session))
     progress(len(trash) + len(live), len(trash) + len(live))
     return copied
 
@@ -99,10 +99,10 @@ def _read(store: Store, session_id: str, *, in_trash: bool) -> _Session:
     return _Session(record, store.read(session_id, 0, record.info.message_count), in_trash)
 
 
-def _bring(target: Store, ours: _Session) -> CopyResult:
-    """Have it in the target, too; where another copying is faster, begin again with what is there then."""
+def _copy(target: Store, ours: _Session) -> CopyResult:
+    """Copy a session to the target; if another process copies it at the same time, start again."""
     info = ours.record.info
-    for _ in range(_RIVALS):
+    for _ in range(_ATTEMPTS):
         try:
             theirs = _find(target, ours)
         except Damaged:
@@ -118,12 +118,14 @@ def _bring(target: Store, ours: _Session) -> CopyResult:
             continue
         renamed = name if name != info.name else None
         return CopyResult(info.id, info.name, info.po_name, outcome, ours.in_trash, renamed)
-    raise StoreError(f"Others keep changing {info.name!r} ({info.id}) in the target.", hint="Try again in a moment.")
+    raise StoreError(
+        f"Other processes keep changing {info.name!r} ({info.id}) in the target.", hint="Try again in a moment."
+    )
 
 
 def _find(target: Store, ours: _Session) -> _Session | None:
-    """Return what the target has under the id: where it belongs, or else among the others. Raises `Damaged`."""
-    for in_trash in (ours.in_trash, not ours.in_trash, ours.in_trash):  # it may be moved while one looks
+    """Return the session with the same id in the target, in or outside the trash. Raises `Damaged`."""
+    for in_trash in (ours.in_trash, not ours.in_trash, ours.in_trash):  # it may be moved meanwhile
         try:
             return _read(target, ours.record.info.id, in_trash=in_trash)
         except NotFound:
@@ -132,13 +134,13 @@ def _find(target: Store, ours: _Session) -> _Session | None:
 
 
 def _compare(ours: _Session, theirs: _Session | None) -> Outcome:
-    """Say what is to become of a session, by what the target has under its id."""
+    """Return the outcome for a session, by the session with the same id in the target."""
     if theirs is None:
         return "copied"
     if theirs.in_trash and not ours.in_trash:
         return "different"
-    wanted, found = digest(ours.messages), digest(theirs.messages)
-    if wanted == found:
+    found = digest(theirs.messages)
+    if found == digest(ours.messages):
         return "same" if theirs.record.metadata == ours.record.metadata else "different"
     count = len(theirs.messages)
     is_beginning = count < len(ours.messages) and found == digest(ours.messages[:count])
@@ -146,37 +148,35 @@ def _compare(ours: _Session, theirs: _Session | None) -> Outcome:
 
 
 def _write(target: Store, ours: _Session, theirs: _Session | None, outcome: Outcome) -> str:
-    """Write what the target lacks, also of what a copying that was interrupted left; return the name that it has."""
+    """Write the session, or the rest of it after an interrupted copy; return its name in the target."""
     info = ours.record.info
     name = theirs.record.info.name if theirs else info.name
     if outcome == "copied":
         name = target.create(info, ours.record.metadata, ours.messages, unique_name=True).info.name
     elif outcome == "completed" and theirs:
-        there = len(theirs.messages)
-        target.append(info.id, ours.messages[there:], expected=there, enforce_limit=False)
+        count = len(theirs.messages)
+        target.append(info.id, ours.messages[count:], expected=count, enforce_limit=False)
     if outcome in ("copied", "completed"):
-        _check(target, ours)
+        _verify(target, ours)
     is_live = not (theirs and theirs.in_trash)
     if is_live and outcome != "different":
-        is_packed = outcome == "same" and theirs is not None and theirs.record.info.archived
-        _settle(target, ours, is_packed=is_packed)
+        is_archived = outcome == "same" and theirs is not None and theirs.record.info.archived
+        _settle(target, ours, is_archived=is_archived)
     return name
 
 
-def _check(target: Store, ours: _Session) -> None:
-    """Read back what was written, and compare it."""
+def _verify(target: Store, ours: _Session) -> None:
     info = ours.record.info
     found = target.read(info.id, 0, sys.maxsize)
     if len(found) != len(ours.messages) or digest(found) != digest(ours.messages):
         raise StoreError(
-            f"What was written of {info.name!r} ({info.id}) is not what is read back.",
-            hint="Nothing was changed where it is copied from. Look through the target with: prompt-objects doctor",
+            f"{info.name!r} ({info.id}) differs when it is read back from the target.",
+            hint="The source was not changed. Check the target with: prompt-objects doctor",
         )
 
 
-def _settle(target: Store, ours: _Session, *, is_packed: bool) -> None:
-    """Archive it if it is archived, then put it into the trash if it is there."""
-    if ours.record.info.archived and not is_packed:
+def _settle(target: Store, ours: _Session, *, is_archived: bool) -> None:
+    if ours.record.info.archived and not is_archived:
         target.archive(ours.record.info.id)
     if ours.in_trash:
         target.delete(ours.record.info.id)

@@ -1,4 +1,4 @@
-"""Sessions that came of another one: those that its calls started, theirs, and so on."""
+"""The tree of sessions: each delegation starts a child session."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def stored_descendants(session_id: str, store: Store) -> list[SessionInfo]:
 
 
 def descendants(session_id: str, among: Iterable[SessionInfo]) -> list[SessionInfo]:
-    """Return those among the sessions that came of one, parents before their children."""
+    """Return the children of a session, their children and so on, parents first."""
     children: defaultdict[str, list[SessionInfo]] = defaultdict(list)
     for info in among:
         if info.parent and info.id != session_id:
@@ -37,6 +37,6 @@ def descendants(session_id: str, among: Iterable[SessionInfo]) -> list[SessionIn
     found: list[SessionInfo] = []
     reached = [session_id]
     for parent in reached:
-        found += children.pop(parent, [])  # taken out, so that a circle ends
+        found += children.pop(parent, [])  # removed, so that a cycle ends
         reached += [info.id for info in found[len(reached) - 1 :]]
     return found

@@ -1,4 +1,4 @@
-"""The present moment, and timestamps as they are stored."""
+"""The current time, and timestamps as they are stored."""
 
 from datetime import UTC, datetime
 
@@ -9,16 +9,16 @@ __all__ = [
     "timestamp",
 ]
 
-_WRITE = msgspec.json.Encoder().encode
-_MOMENT_LENGTH = 27
+_ENCODE = msgspec.json.Encoder().encode
+_LENGTH = 27
 
 
 def now() -> datetime:
-    """Return the present moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """Write a moment (by default the present one) as UTC ISO 8601, always 27 characters long."""
-    written = _WRITE(moment.astimezone(UTC) if moment else now())[1:-1].decode()  # five times as fast as isoformat
-    return written if len(written) == _MOMENT_LENGTH else f"{written[:-1]}.000000Z"
+    """Return a time, by default the current one, as UTC ISO 8601 with microseconds: always 27 characters."""
+    text = _ENCODE(moment.astimezone(UTC) if moment else now())[1:-1].decode()  # five times as fast as isoformat
+    return text if len(text) == _LENGTH else f"{text[:-1]}.000000Z"

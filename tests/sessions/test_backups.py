@@ -169,7 +169,7 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_made(
     folder.mkdir(parents=True)
     path = folder / "x.json.gz"
     path.write_bytes(content)
-    with pytest.raises(Damaged, match="no whole backup"):
+    with pytest.raises(Damaged, match="not a complete backup"):
         backups.restore(path)
     assert manager.list() == []
 
@@ -300,7 +300,7 @@ def test_a_session_whose_name_nothing_may_have_comes_back_under_a_valid_one(
     manager.delete(notes.id)
     manager.purge()
     restored = backups.restore(path)
-    assert (restored.record.info.id, restored.record.info.name, restored.unfit_name) == (notes.id, name, unfit)
+    assert (restored.record.info.id, restored.record.info.name, restored.invalid_name) == (notes.id, name, unfit)
     assert manager.get(name).message_count == 2
 
 
@@ -317,4 +317,4 @@ def test_of_a_name_of_which_nothing_can_be_kept_the_time_makes_one(
 
 
 def test_a_valid_name_stays_as_it_was(backups: Backups, notes: Session) -> None:
-    assert backups.restore(backups.save(notes.id)).unfit_name is None
+    assert backups.restore(backups.save(notes.id)).invalid_name is None

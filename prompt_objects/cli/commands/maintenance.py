@@ -81,8 +81,8 @@ def restore_backup(options: Namespace) -> None:
         put_as_json(session_fields(info))
     else:
         print_out(clean_line(f"Restored: {info.name} ({info.id}) of {info.po_name}"))
-    if restored.unfit_name is not None:
-        print_err(f"It was called {restored.unfit_name!r:.200}, which is no name that a session can have.")
+    if restored.invalid_name is not None:
+        print_err(f"It was called {restored.invalid_name!r:.200}, which is no name that a session can have.")
 
 
 def prune(options: Namespace) -> None:

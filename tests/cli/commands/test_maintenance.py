@@ -101,7 +101,7 @@ def test_backups_are_made_listed_and_brought_back(house: Path) -> None:
     (house / "torn.json.gz").write_bytes(Path(made.stdout.strip()).read_bytes()[:50])
     torn = run("sessions", "restore-backup", "torn.json.gz", cwd=house)
     assert torn.returncode == 1
-    assert "no whole backup" in torn.stderr
+    assert "not a complete backup" in torn.stderr
 
 
 def test_pruning_says_what_goes_before_and_after(house: Path) -> None:
