@@ -1,11 +1,10 @@
-"""What one message may take, with all delegations that follow from it: requests, tokens, cost and time.
+"""Budgets: the requests, tokens, cost and time that a message and all its delegations may use.
 
-Every turn has a budget of its own, made from its prompt object's limits, that belongs to the budget of the turn which
-asked it: what a child takes, all turns above it take too, and the smallest limit on the way counts. Before a request
-is sent, what it may take is reserved, with all of them or with none; what it did take is settled afterwards. So
-children that run side by side cannot go over a limit together. As most take far less than they reserve, a request for
-which there is room but for the reservations of others waits until these are settled. That ends: a reservation is held
-only while its request is answered, never while a turn waits for another one.
+Every turn has a budget with the limits of its prompt object, and counts toward the budgets of all turns above it; the
+smallest limit applies. Before a request is sent, its estimated spending is reserved in all of these budgets or in
+none; after the response, its actual spending is settled. So parallel delegations cannot exceed a limit together. As
+most requests spend far less than they reserve, a request that fits only without the reservations of others waits
+until those are settled. This ends: a reservation is held only during a request, never while a turn waits for another.
 """
 
 import asyncio
@@ -24,11 +23,11 @@ __all__ = [
     "Spending",
 ]
 
-_LAST_WORDS_SECONDS = 30.0
+_FINAL_SECONDS = 30.0
 
 
 class Spending(Struct, frozen=True):
-    """What requests take: how many there are, their tokens, in and out, and their cost in US dollars."""
+    """What requests spend: their number, their tokens (prompts and responses), and their cost in US dollars."""
 
     requests: int = field(default=0, name="turns")  # the name in trace files
     tokens: int = 0
@@ -39,179 +38,168 @@ class Spending(Struct, frozen=True):
 
 
 class Budget:
-    """What one turn may take, and what it and all turns below it took; used in one event loop.
+    """The budget of one turn, which counts toward `parent`; used in one event loop.
 
-    `owner` is the prompt object whose limits these are. `clock` gives seconds, counted from when this was made.
-    `uncounted` names the models whose answers are missing from the cost, although it is limited; one set for all
-    budgets of a tree.
+    `owner` is the name of the prompt object, `root` the budget of the top-level turn. `clock` returns seconds; time
+    counts from the creation. `unpriced_models`, shared by all budgets of a message, are models whose cost is unknown.
     """
 
     def __init__(
         self,
         owner: str,
         limits: Limits,
-        above: "Budget | None" = None,
+        parent: "Budget | None" = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.owner = owner
         self.limits = limits
-        self.spent = Spending()
-        self._parent = above
-        self._reserved: list[Spending] = []  # not their sum: of costs it would not come back to exactly 0
-        self._is_lifted = False
-        self._most_seconds = limits.seconds  # of its own; more for last words
-        self._settled = asyncio.Event()  # at the root: set, and followed by a new one, whenever something is settled
-        self._clock = clock
-        self._start = clock()
-        self._pauses = 0  # how many wait for a person at this moment
-        self._stopped_at = 0.0
-        self._timeouts: dict[asyncio.Timeout, Budget] = {}  # of all budgets below, at the root
-        self.unpriced_models: set[str] = set() if above is None else above.unpriced_models
-
-    def _upward(self) -> Iterator["Budget"]:
-        budget: Budget | None = self
-        while budget is not None:
-            yield budget
-            budget = budget._parent  # noqa: SLF001 - of the same kind
+        self.root: Budget = parent.root if parent else self
+        self.chain: _Chain = _Chain(_Account(self, owner, clock), parent.chain if parent else None)
+        self.unpriced_models = self.chain.shared.unpriced_models
 
     @property
-    def root(self) -> "Budget":
-        """The budget of the turn that started it all."""
-        *_, root = self._upward()
-        return root
+    def spent(self) -> Spending:
+        """What this turn and its delegations have spent."""
+        return self.chain.own.spent
 
     @property
     def seconds(self) -> float:
-        """How long it has been going on."""
-        return (self._stopped_at if self._pauses else self._clock()) - self._start
+        """How long the turn has been running, without pauses."""
+        return self.chain.own.seconds
 
     @property
     def seconds_left(self) -> float | None:
-        """How much time is left, by this and all budgets above; None without a limit, never less than 0."""
-        bounds = ((each, each._most_seconds) for each in self._upward())  # noqa: SLF001
-        return min((max(0.0, most - each.seconds) for each, most in bounds if most is not None), default=None)
+        """The time left in this budget and all above it, at least 0; None without a time limit."""
+        left = self.chain.seconds_left()
+        return None if left is None else max(0.0, left)
 
     @property
     def limits_tokens_or_cost(self) -> bool:
-        """Say whether it matters how large a request is, as tokens or cost are limited, here or above."""
-        return any(each.limits.tokens is not None or each.limits.cost is not None for each in self._upward())
+        """Whether this budget or one above it limits tokens or cost, so that the size of a request matters."""
+        return any(each.limits.tokens is not None or each.limits.cost is not None for each in self.chain)
 
     @property
     def limits_cost(self) -> bool:
-        """Say whether cost is limited, here or above."""
-        return any(each.limits.cost is not None for each in self._upward())
+        """Whether this budget or one above it limits the cost."""
+        return any(each.limits.cost is not None for each in self.chain)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count the time of the block, here and above: a person is waited for."""
-        for each in self._upward():
-            each._stop()  # noqa: SLF001
-        self._set_all()
+        """Pause the clocks of this budget and its parents while waiting for the user."""
+        for each in self.chain:
+            each.pause()
+        self.chain.reschedule_all()
         try:
             yield
         finally:
-            for each in self._upward():
-                each._go_on()  # noqa: SLF001
-            self._set_all()
+            for each in self.chain:
+                each.resume()
+            self.chain.reschedule_all()
 
     @asynccontextmanager
     async def timeout(self) -> AsyncIterator[None]:
-        """Let the block go on while there is time, here and above; raises `TimeoutError` when there is no more."""
-        root = self.root
+        """Raise `TimeoutError` in the block when the time of this budget or one above it is up."""
         async with asyncio.timeout(None) as timeout:
-            root._timeouts[timeout] = self  # noqa: SLF001
-            self._set(timeout)
+            self.chain.shared.timeouts[timeout] = self.chain
+            self.chain.reschedule(timeout)
             try:
                 yield
             finally:
-                del root._timeouts[timeout]  # noqa: SLF001
+                del self.chain.shared.timeouts[timeout]
 
     def check_time(self) -> None:
-        """Raise `LimitReached` where time is up."""
-        for each in self._upward():
-            each._check_time()  # noqa: SLF001
+        """Raise `LimitReached` if time is up."""
+        for each in self.chain:
+            each.check_time()
 
     def allow_final_request(self) -> None:
-        """Go by the limits above alone from now on: for the last words of a turn that reached its own.
-
-        Where it is its time that is up, they have 30 seconds.
-        """
-        if not self._is_lifted:
-            self._is_lifted = True
-            self._most_seconds = self.seconds + _LAST_WORDS_SECONDS if self._is_time_up() else None
+        """Ignore the limits of this budget from now on, but not those above it; if time is up, allow 30 seconds."""
+        self.chain.own.lift_limits()
 
     def allows(self, amount: Spending) -> bool:
-        """Say whether there is room for an amount, here and above, if nothing comes of what others reserved."""
-        return not any(each._exceeded(each.spent + amount) for each in self._upward())  # noqa: SLF001
+        """Return whether this budget and all above it have room for an amount, ignoring reservations."""
+        return not any(each.exceeded_limit(each.spent + amount) for each in self.chain)
 
     def reserve(self, amount: Spending) -> bool:
-        """Set an amount aside, here and in all budgets above.
+        """Reserve an amount in this budget and all above it, or in none of them.
 
-        Returns False where there may be room after a `settlement`, and raises `LimitReached` where there will be
-        none; then nothing is set aside.
+        Returns False if there may be room after a settlement; raises `LimitReached` if there will be none.
         """
-        for each in self._upward():
-            each._check(amount)  # noqa: SLF001
-        if any(each._exceeded(sum(each._reserved, each.spent + amount)) for each in self._upward()):  # noqa: SLF001
+        for each in self.chain:
+            each.check(amount)
+        if any(each.exceeded_limit(sum(each.reserved, each.spent + amount)) for each in self.chain):
             return False
-        for each in self._upward():
-            each._reserved.append(amount)  # noqa: SLF001
+        for each in self.chain:
+            each.reserved.append(amount)
         return True
 
     async def wait_for_settlement(self) -> None:
-        """Wait until something that was reserved is settled, in whichever turn, or until time is up."""
-        settled = self.root._settled  # noqa: SLF001
+        """Wait until any turn of the message settles a reservation, or time is up."""
+        settled = self.chain.shared.settled
         with suppress(TimeoutError):
             async with self.timeout():
                 await settled.wait()
 
-    def settle(self, reserved: Spending, took: Spending) -> None:
-        """Put in the place of what was reserved what was taken."""
-        for each in self._upward():
-            each._reserved.remove(reserved)  # noqa: SLF001
-            each.spent += took
-        root = self.root
-        root._settled.set()  # noqa: SLF001
-        root._settled = asyncio.Event()  # noqa: SLF001
+    def settle(self, reserved: Spending, spent: Spending) -> None:
+        """Replace a reservation by the actual spending."""
+        for each in self.chain:
+            each.reserved.remove(reserved)
+            each.spent += spent
+        self.chain.notify_settlement()
 
-    def _stop(self) -> None:
+
+class _Account:
+    """The limits and the spending of one budget."""
+
+    def __init__(self, budget: Budget, owner: str, clock: Callable[[], float]) -> None:
+        self.limits = budget.limits
+        self.spent = Spending()
+        self.reserved: list[Spending] = []  # not their sum: a sum of costs would not return to exactly 0
+        self.max_seconds = self.limits.seconds
+        self._budget = budget
+        self._owner = owner
+        self._ignores_limits = False
+        self._clock = clock
+        self._start = clock()
+        self._pauses = 0
+        self._paused_at = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return (self._paused_at if self._pauses else self._clock()) - self._start
+
+    @property
+    def is_paused(self) -> bool:
+        return self._pauses > 0
+
+    def pause(self) -> None:
         if not self._pauses:
-            self._stopped_at = self._clock()
+            self._paused_at = self._clock()
         self._pauses += 1
 
-    def _go_on(self) -> None:
+    def resume(self) -> None:
         self._pauses -= 1
         if not self._pauses:
-            self._start += self._clock() - self._stopped_at
+            self._start += self._clock() - self._paused_at
 
-    def _set_all(self) -> None:
-        for timeout, budget in self.root._timeouts.items():  # noqa: SLF001
-            budget._set(timeout)  # noqa: SLF001
+    def lift_limits(self) -> None:
+        if not self._ignores_limits:
+            self._ignores_limits = True
+            self.max_seconds = self.seconds + _FINAL_SECONDS if self._is_time_up() else None
 
-    def _set(self, timeout: asyncio.Timeout) -> None:
-        """Have a block end when time is up, of this and all budgets above whose time goes on at this moment."""
-        going_on = ((each, each._most_seconds) for each in self._upward() if not each._pauses)  # noqa: SLF001
-        left = min((most - each.seconds for each, most in going_on if most is not None), default=None)
-        if not timeout.expired():
-            timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
+    def check(self, amount: Spending) -> None:
+        self.check_time()
+        if limit := self.exceeded_limit(self.spent + amount):
+            raise self._limit_reached(limit)
 
-    def _check(self, amount: Spending) -> None:
-        self._check_time()
-        if limit := self._exceeded(self.spent + amount):
-            raise self._reached(limit)
-
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
         if self._is_time_up():
-            raise self._reached(f"{self.limits.seconds:g} seconds")
+            raise self._limit_reached(f"{self.limits.seconds:g} seconds")
 
-    def _is_time_up(self) -> bool:
-        return self._most_seconds is not None and self.seconds >= self._most_seconds
-
-    def _exceeded(self, total: Spending) -> str:
-        """Name the limit that so much in all would exceed, or none."""
+    def exceeded_limit(self, total: Spending) -> str:
+        """Return the limit that a total exceeds, in words; empty if it exceeds none."""
         limits = self.limits
-        if self._is_lifted:
+        if self._ignores_limits:
             return ""
         if total.requests > limits.requests:
             return pluralize(limits.requests, "request")
@@ -221,5 +209,47 @@ class Budget:
             return f"{limits.cost:g} US dollars"
         return ""
 
-    def _reached(self, limit: str) -> LimitReached:
-        return LimitReached(f"{self.owner}'s limit of {limit} is reached.", self)
+    def _is_time_up(self) -> bool:
+        return self.max_seconds is not None and self.seconds >= self.max_seconds
+
+    def _limit_reached(self, limit: str) -> LimitReached:
+        return LimitReached(f"{self._owner}'s limit of {limit} is reached.", self._budget)
+
+
+class _Shared:
+    """The state that all budgets of a message share."""
+
+    def __init__(self) -> None:
+        self.unpriced_models: set[str] = set()
+        self.timeouts: dict[asyncio.Timeout, _Chain] = {}
+        self.settled = asyncio.Event()  # set at the next settlement, then replaced by a new one
+
+
+class _Chain:
+    """The accounts from a turn's own up to that of the top-level turn."""
+
+    def __init__(self, own: _Account, parent: "_Chain | None") -> None:
+        self.own = own
+        self.accounts: tuple[_Account, ...] = (own, *parent.accounts) if parent else (own,)
+        self.shared: _Shared = parent.shared if parent else _Shared()
+
+    def __iter__(self) -> Iterator[_Account]:
+        return iter(self.accounts)
+
+    def seconds_left(self, *, running_only: bool = False) -> float | None:
+        limited = ((each, each.max_seconds) for each in self if not (running_only and each.is_paused))
+        return min((most - each.seconds for each, most in limited if most is not None), default=None)
+
+    def reschedule(self, timeout: asyncio.Timeout) -> None:
+        """Set the time of a timeout by the accounts whose clocks are running."""
+        left = self.seconds_left(running_only=True)
+        if not timeout.expired():
+            timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
+
+    def reschedule_all(self) -> None:
+        for timeout, chain in self.shared.timeouts.items():
+            chain.reschedule(timeout)
+
+    def notify_settlement(self) -> None:
+        self.shared.settled.set()
+        self.shared.settled = asyncio.Event()

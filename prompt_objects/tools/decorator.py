@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Struct
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Effect, MakePreview, Preview, Run, Tool
-from prompt_objects.utils.concurrency import in_thread
+from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.text import NAME
 
 __all__ = [
@@ -124,7 +125,7 @@ def _caller(
         if context_name is not None:
             named[context_name] = context
         if not inspect.iscoroutinefunction(function):
-            return await in_thread(function, named)
+            return await run_in_daemon_thread(partial(function, **named))
         try:
             return await function(**named)
         except (SystemExit, KeyboardInterrupt) as error:  # these would end the event loop

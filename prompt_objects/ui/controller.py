@@ -19,7 +19,7 @@ from prompt_objects.ui.render.results import draw_result
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
-from prompt_objects.utils.concurrency import beside
+from prompt_objects.utils.concurrency import run_in_daemon_thread
 
 __all__ = ["Controller", "View"]
 
@@ -267,11 +267,11 @@ class Controller:
         """Show the last exchange of the session, unless the session has changed in the meantime."""
         session = self.chat.session
         count = session.message_count
-        lines = await beside(partial(recap, self.chat.po.name, session, self._view.width))
+        lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
         is_idle = not self.chat.is_pending_here and not self.chat.turns()
         if lines and self.chat.session is session and session.message_count == count and is_idle:
             self._view.show([[], *lines])
-            if await beside(self.chat.is_interrupted):
+            if await run_in_daemon_thread(self.chat.is_interrupted):
                 self._view.note(
                     "The last turn was interrupted: /continue resumes it, /retry answers the message again."
                 )

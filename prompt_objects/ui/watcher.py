@@ -12,7 +12,7 @@ from prompt_objects.sessions.session import Session, follow
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import draw_external, draw_messages, recap
 from prompt_objects.ui.render.style import Line
-from prompt_objects.utils.concurrency import beside, fail_fast
+from prompt_objects.utils.concurrency import fail_fast, run_in_daemon_thread
 
 __all__ = ["SessionWatcher", "run_maintenance"]
 
@@ -37,7 +37,7 @@ class SessionWatcher:
 
         A store that does not answer blocks neither the caller nor the end of the program.
         """
-        session, poll = self._running = self._running or (self._chat.session, beside(self._poll))
+        session, poll = self._running = self._running or (self._chat.session, run_in_daemon_thread(self._poll))
         await asyncio.wait([poll], timeout=POLL_TIMEOUT)
         if not poll.done():
             self.problem = self._unreachable()
@@ -88,6 +88,6 @@ MAINTENANCE_SECONDS = 3600.0
 async def run_maintenance(chat: Chat, report: Callable[[str], None]) -> None:
     """Back up and prune every hour until cancelled; `report` gets the error messages."""
     while True:
-        for problem in await beside(chat.keep_up):
+        for problem in await run_in_daemon_thread(chat.keep_up):
             report(problem)
         await asyncio.sleep(MAINTENANCE_SECONDS)

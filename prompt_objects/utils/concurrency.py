@@ -1,4 +1,4 @@
-"""Helpers for asyncio and threads: uninterruptible awaits, daemon threads, and failing fast."""
+"""Helpers for asyncio and threads: uninterrupted awaits, daemon threads, and failing instead of waiting."""
 
 import asyncio
 import contextvars
@@ -6,14 +6,12 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = [
-    "beside",
     "fail_fast",
-    "in_thread",
     "may_wait",
+    "run_in_daemon_thread",
     "uninterrupted",
 ]
 
@@ -21,7 +19,7 @@ T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` so that a cancellation takes effect only when it is done; what it raised then is its cause."""
+    """Await `work`; a cancellation takes effect only when it is done. An error of `work` is then the cause."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -34,79 +32,52 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-_PATIENT = ContextVar("patient", default=True)
+_MAY_WAIT = ContextVar("may_wait", default=True)
 
 
 def may_wait() -> bool:
-    """Say whether the work that is under way may wait."""
-    return _PATIENT.get()
+    """Return whether the current work may wait for a lock or a server."""
+    return _MAY_WAIT.get()
 
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """Have what is done in a `with` block fail at once where it would have to wait."""
-    token = _PATIENT.set(False)
+    """Make the work in a `with` block fail instead of waiting."""
+    token = _MAY_WAIT.set(False)
     try:
         yield
     finally:
-        _PATIENT.reset(token)
+        _MAY_WAIT.reset(token)
 
 
-async def in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call `function` in a new thread and return what it returns, or raise what it raises.
+def run_in_daemon_thread(function: Callable[[], T]) -> "asyncio.Future[T]":
+    """Start `function` in a new thread, with the caller's context variables; return the future of its result.
 
-    Cancelled, this ends at once, and the function goes on by itself. The threads that the program saves sessions
-    with are others, so that functions cannot use them up.
+    The end of the program, or a cancellation of the future, does not wait for the thread. So work that must be
+    completed, such as saving, belongs in `asyncio.to_thread`, whose threads these calls do not use up.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-    copied = contextvars.copy_context()
+    future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
 
-    def work() -> None:
-        result: Any = None
-        failure: BaseException | None = None
-        try:
-            result = copied.run(function, **arguments)
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(_settle, future, result, failure)
-
-    threading.Thread(target=work, name=f"tool {function.__name__}", daemon=True).start()
-    return await future
-
-
-def _settle(future: "asyncio.Future[Any]", result: Any, failure: BaseException | None) -> None:
-    if future.done():  # cancelled
-        return
-    if failure is None:
-        future.set_result(result)
-    elif isinstance(failure, (SystemExit, KeyboardInterrupt, StopIteration)):
-        # These mean something to the loop that the function cannot have meant.
-        future.set_exception(RuntimeError(f"it raised {type(failure).__name__}"))
-    else:
-        future.set_exception(failure)
-
-
-def beside(work: Callable[[], T]) -> "asyncio.Future[T]":
-    """Have `work` done, and return what will be its outcome; it is broken off where the program ends before.
-
-    So it must not be work that is to be done to its end; that belongs into `asyncio.to_thread`.
-    """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[T] = loop.create_future()
-
-    def settle(tell: Callable[[], None]) -> None:
-        if not outcome.done():  # else it was cancelled
-            tell()
+    def settle(result: T | None, failure: BaseException | None) -> None:
+        if future.done():  # it was cancelled
+            return
+        if failure is None:
+            future.set_result(cast("T", result))
+        elif isinstance(failure, (SystemExit, KeyboardInterrupt, StopIteration)):  # these would end the event loop
+            future.set_exception(RuntimeError(f"it raised {type(failure).__name__}"))
+        else:
+            future.set_exception(failure)
 
     def run() -> None:
+        result, failure = None, None
         try:
-            tell = partial(outcome.set_result, work())
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the outcome is awaited
-            tell = partial(outcome.set_exception, error)
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
-            loop.call_soon_threadsafe(settle, tell)
+            result = context.run(function)
+        except BaseException as error:  # noqa: BLE001 - raised again where the future is awaited
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=run, name="beside", daemon=True).start()
-    return outcome
+    threading.Thread(target=run, name="daemon work", daemon=True).start()
+    return future

@@ -1,4 +1,4 @@
-"""What is done in the background of a conversation (ui/upkeep.py)."""
+"""Backups and pruning in the background of a conversation."""
 
 import asyncio
 import time
