@@ -29,6 +29,7 @@ from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import is_id, sanitized_name, valid_name, with_suffix
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.workspace import exists
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -98,11 +99,9 @@ class Backups:
         return self.folder / _file_name(session.info), export(session)
 
     def _write(self, path: Path, text: str) -> Path:
-        try:
+        with disk.store_errors("written", path):
             disk.make_folder(self.folder)
             disk.replace_file(path, [gzip.compress(text.encode(), mtime=0)])
-        except OSError as error:
-            raise disk.store_error("written", path, error) from error
         return path
 
     def run(self) -> BackupReport:
@@ -182,13 +181,7 @@ class Backups:
 
     def _is_known(self, session_id: str) -> bool:
         """Return whether a session is in the store or in the trash, even if it is damaged."""
-        try:
-            self.store.load(session_id)
-        except NotFound:
-            return any(entry.info.id == session_id for entry in self.store.trash())
-        except Damaged:
-            return True
-        return True
+        return exists(self.store, session_id) or any(entry.info.id == session_id for entry in self.store.trash())
 
     def _excess(self) -> Iterator[Backup]:
         oldest = time.time() - self.settings.days * _DAY
@@ -206,10 +199,8 @@ class Backups:
                     yield backup
 
     def _touch_last_run(self) -> None:
-        try:
+        with disk.store_errors("written", self._last_run):
             self._last_run.touch(mode=0o600)
-        except OSError as error:
-            raise disk.store_error("written", self._last_run, error) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -244,10 +235,8 @@ def _time_of(path: Path) -> float:
 
 
 def _remove(path: Path) -> None:
-    try:
+    with disk.store_errors("removed", path):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk.store_error("removed", path, error) from error
 
 
 class _Document(Struct):

@@ -110,9 +110,7 @@ def _delete_empty(store: Store, session_id: str) -> bool:
 
 
 def _remove(log: Path) -> None:
-    try:
+    with disk.store_errors("removed", log):
         log.unlink(missing_ok=True)
         with suppress(OSError):  # not empty
             log.parent.rmdir()
-    except OSError as error:
-        raise disk.store_error("removed", log, error) from error

@@ -116,10 +116,8 @@ def _read(path: Path) -> list[UndoEntry]:
 
 
 def _write(path: Path, entries: list[UndoEntry]) -> None:
-    try:
+    with disk.store_errors("written", path):
         disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(entries)), indent=1)])
-    except OSError as error:
-        raise disk.store_error("written", path, error) from error
 
 
 def check_count(count: int, info: SessionInfo) -> None:

@@ -44,12 +44,10 @@ def copied_workspace(source: Path, target: Path) -> Iterator[None]:
     """Copy a workspace, if it exists, for a new session; remove the copy if the block fails. Raises `StoreError`."""
     import shutil
 
-    try:
+    with disk.store_errors("copied", source):
         if source.is_dir():
             disk.make_folder(target.parent)
             shutil.copytree(source, target, symlinks=True)
-    except OSError as error:
-        raise disk.store_error("copied", source, error) from error
     try:
         yield
     except BaseException:
@@ -75,14 +73,12 @@ def exists(store: Store, session_id: str) -> bool:
 
 def remove_session_files(data_dir: Path, session_id: str) -> None:
     """Remove all files of a session that was purged. Raises `StoreError`."""
-    path = data_dir
-    try:
-        for path in (data_dir / "logs" / session_id, data_dir / "workspace" / session_id):
-            disk.remove_folder(path)
-        path = trace_file(data_dir, session_id)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise disk.store_error("removed", path, error) from error
+    for folder in (data_dir / "logs" / session_id, data_dir / "workspace" / session_id):
+        with disk.store_errors("removed", folder):
+            disk.remove_folder(folder)
+    trace = trace_file(data_dir, session_id)
+    with disk.store_errors("removed", trace):
+        trace.unlink(missing_ok=True)
 
 
 class SteeringQueue:
@@ -98,12 +94,9 @@ class SteeringQueue:
 
     def add(self, message: Message) -> None:
         """Save a message, durably. Raises `StoreError`."""
-        with self._lock:
-            try:
-                disk.make_folder(self._file.parent)
-                disk.append_once(self._file, json.dumps(message).encode() + b"\n")
-            except OSError as error:
-                raise disk.store_error("written", self._file, error) from error
+        with self._lock, disk.store_errors("written", self._file):
+            disk.make_folder(self._file.parent)
+            disk.append_once(self._file, json.dumps(message).encode() + b"\n")
 
     def undelivered(self, session: Session) -> list[Message]:
         """Return the messages that a crash kept from the session."""
@@ -112,15 +105,12 @@ class SteeringQueue:
 
     def remove(self, delivered: Sequence[Message]) -> None:
         """Remove messages that are in the session now. Raises `StoreError`."""
-        with self._lock:
+        with self._lock, disk.store_errors("written", self._file):
             rest = [message for message in self._read() if message not in delivered]
-            try:
-                if rest:
-                    disk.replace_file(self._file, [json.dumps(message).encode() + b"\n" for message in rest])
-                else:
-                    self._file.unlink(missing_ok=True)
-            except OSError as error:
-                raise disk.store_error("written", self._file, error) from error
+            if rest:
+                disk.replace_file(self._file, [json.dumps(message).encode() + b"\n" for message in rest])
+            else:
+                self._file.unlink(missing_ok=True)
 
     def _read(self) -> list[Message]:
         try:

@@ -32,6 +32,7 @@ __all__ = [
     "replace_file",
     "start_writing",
     "store_error",
+    "store_errors",
     "sync",
     "sync_folder",
     "try_lock",
@@ -56,6 +57,15 @@ def store_error(doing: str, path: Path, error: OSError) -> StoreError:
     what = error.strerror or type(error).__name__
     hint = _HINTS.get(error.errno or 0, "What was saved before is safe.")
     return StoreError(f"{path} could not be {doing}: {what}.", hint=hint)
+
+
+@contextmanager
+def store_errors(doing: str, path: Path) -> Iterator[None]:
+    """Raise an `OSError` of the block as the `StoreError` that `store_error` returns."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(doing, path, error) from error
 
 
 @cache

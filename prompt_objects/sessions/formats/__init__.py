@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
-from prompt_objects.utils.filesystem import make_folder, store_error
+from prompt_objects.utils.filesystem import make_folder, store_error, store_errors
 from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import timestamp
 
@@ -72,10 +72,8 @@ def export_to(session: Session, format_name: str, path: Path | None, folder: Pat
     chosen = find_format(format_name)
     text = chosen.export(session)
     if path is None:
-        try:
+        with store_errors("made", folder):
             make_folder(folder)
-        except OSError as error:
-            raise store_error("made", folder, error) from error
         path = folder / f"{_stem(session)}-{timestamp()[:19].replace(':', '')}{chosen.SUFFIX}"
     return write_new(path, text)
 

@@ -67,11 +67,9 @@ class SQLite(Database):
 
     def _prepare(self) -> None:
         if not self._is_ready:
-            try:
+            with disk.store_errors("opened", self._path):
                 disk.make_folder(self._path.parent)
                 _make_private(self._path)
-            except OSError as error:
-                raise disk.store_error("opened", self._path, error) from error
         super()._prepare()
 
 
