@@ -61,7 +61,8 @@ def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
 def rename(chat: Chat, name: FreeText) -> CommandResult:
     """Give the current session another name."""
     old = chat.session.name
-    chat.open(chat.manager.rename(chat.session.id, name))
+    chat.manager.rename(chat.session.id, name)
+    chat.session.refresh()
     return Text(f"Session {old} is now called {chat.session.name}.")
 
 
