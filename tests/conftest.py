@@ -6,9 +6,16 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 
+import hypothesis
 import pytest
 
 from tests.support.openai_server import OpenAIServer
+
+# A machine may be busy: a slow example is no failure.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 _PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")
 

@@ -312,3 +312,15 @@ def test_what_was_repaired_is_said_on_standard_error(house: Path) -> None:
     told = "The file of the session 'Default' was cut off or damaged; all its 2 whole messages were kept."
     assert told in result.stderr
     assert sessions(house)[0]["message_count"] == 4
+
+
+def test_one_message_is_sent_without_loading_what_draws_a_screen(house: Path) -> None:
+    code = (
+        "import sys; from prompt_objects.cli import main; main(['-p', 'Hello']); "
+        "print(*{'openai', 'prompt_toolkit', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    environ = {**os.environ, "PROMPT_OBJECTS_MODEL": "rehearsal"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=house, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    assert "Hello" in done.stdout
+    assert done.stderr.strip() == ""

@@ -14,9 +14,10 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.output import Output
 from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.styles import Style
 
 from prompt_objects.ui.controller import REDRAW_SECONDS
-from prompt_objects.ui.render.style import STYLE, Line
+from prompt_objects.ui.render.style import STYLES, Line
 
 __all__ = ["LineApplication", "Printer", "reflows", "rows_above"]
 
@@ -35,7 +36,7 @@ class LineApplication(Application[None]):
 
     def __init__(self, *, editing_mode: Literal["emacs", "vi"]) -> None:
         super().__init__(
-            style=STYLE,
+            style=Style.from_dict(dict(STYLES)),
             include_default_pygments_style=False,
             editing_mode=_MODES[editing_mode],
             min_redraw_interval=REDRAW_SECONDS,

@@ -8,12 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from prompt_toolkit.utils import get_cwidth
-
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import fit, hard_wrap, paragraph
+from prompt_objects.ui.render.text import cell_width, fit, hard_wrap, paragraph
 from prompt_objects.utils.text import arrow_path, pluralize
 
 __all__ = [
@@ -86,9 +84,9 @@ def approval_prompt(request: ApprovalRequest, width: int, *, editable: bool = Tr
     Of a long name and of a long tool, a part is always shown.
     """
     keys = f"[y/{'s/' if request.for_session else ''}N/never{'/e' if editable else ''}] "
-    room = width - get_cwidth(keys) - _ANSWER_WIDTH
+    room = width - cell_width(keys) - _ANSWER_WIDTH
     name = fit(request.path[-1], max(room // 2, 4))
-    return f"{name}: {fit(request.tool, max(room - get_cwidth(name) - 4, 4))}? {keys}"
+    return f"{name}: {fit(request.tool, max(room - cell_width(name) - 4, 4))}? {keys}"
 
 
 def answer_for(request: ApprovalRequest, typed: str) -> Decision | None:

@@ -1,7 +1,5 @@
 """Results of commands, drawn."""
 
-from prompt_toolkit.utils import get_cwidth
-
 from prompt_objects.chat.results import (
     CommandResult,
     Confirm,
@@ -15,7 +13,7 @@ from prompt_objects.chat.results import (
 )
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import fit, paragraph
+from prompt_objects.ui.render.text import cell_width, fit, paragraph
 
 __all__ = ["draw_result"]
 
@@ -49,7 +47,7 @@ def _table(table: Table, width: int) -> list[Line]:
     lines: list[Line] = [[("class:title", clean_line(table.title))]]
     if not cells:
         return [*lines, [("class:hint", "  none")]]
-    widths = _fitted([max(map(get_cwidth, column)) for column in zip(*rows, strict=True)], width - len(_GAP))
+    widths = _fitted([max(map(cell_width, column)) for column in zip(*rows, strict=True)], width - len(_GAP))
     for number, row in enumerate(rows):
         index = number - (len(rows) - len(cells))
         style = "class:title" if index < 0 else "class:current" if index == table.mark else ""
@@ -76,4 +74,4 @@ def _fitted(widths: list[int], room: int) -> list[int]:
 
 def _padded(text: str, width: int) -> str:
     text = fit(text, width)
-    return text + " " * (width - get_cwidth(text))
+    return text + " " * (width - cell_width(text))

@@ -1,41 +1,37 @@
 """The styles of everything on the screen, by role; no meaning depends on colour alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from prompt_toolkit.styles import Style
-
-__all__ = ["STYLE", "Line", "plain"]
+__all__ = ["STYLES", "Line", "plain"]
 
 Line: TypeAlias = list[tuple[str, str]]
 """One line on the screen: pairs of a style and a text without line breaks."""
-STYLE = Style.from_dict(
-    {
-        "prompt": "bold",
-        "said": "bold",  # the user's messages
-        "speaker": "bold ansicyan",  # the heading of messages between prompt objects
-        "bar": "ansicyan",
-        "call": "ansibrightblack",
-        "done": "ansibrightblack",
-        "failed": "ansired",
-        "added": "ansigreen",
-        "removed": "ansired",
-        "hint": "ansibrightblack",
-        "notice": "ansiyellow",
-        "status": "italic ansibrightblack",
-        "title": "bold",
-        "current": "bold",
-        "toolbar": "noreverse ansibrightblack",
-        "toolbar.hint": "noreverse bold",
-        "completion-menu": "fg:default bg:default",
-        "completion-menu.completion": "fg:default bg:default",
-        "completion-menu.completion.current": "fg:default bg:default reverse",
-        "completion-menu.meta.completion": "ansibrightblack bg:default",
-        "completion-menu.meta.completion.current": "fg:default bg:default reverse",
-        "scrollbar.background": "bg:default",
-        "scrollbar.button": "fg:default bg:default reverse",
-    }
-)
+STYLES: Mapping[str, str] = {
+    "prompt": "bold",
+    "said": "bold",  # the user's messages
+    "speaker": "bold ansicyan",  # the heading of messages between prompt objects
+    "bar": "ansicyan",
+    "call": "ansibrightblack",
+    "done": "ansibrightblack",
+    "failed": "ansired",
+    "added": "ansigreen",
+    "removed": "ansired",
+    "hint": "ansibrightblack",
+    "notice": "ansiyellow",
+    "status": "italic ansibrightblack",
+    "title": "bold",
+    "current": "bold",
+    "toolbar": "noreverse ansibrightblack",
+    "toolbar.hint": "noreverse bold",
+    "completion-menu": "fg:default bg:default",
+    "completion-menu.completion": "fg:default bg:default",
+    "completion-menu.completion.current": "fg:default bg:default reverse",
+    "completion-menu.meta.completion": "ansibrightblack bg:default",
+    "completion-menu.meta.completion.current": "fg:default bg:default reverse",
+    "scrollbar.background": "bg:default",
+    "scrollbar.button": "fg:default bg:default reverse",
+}
 
 
 def plain(lines: Sequence[Line]) -> str:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
-
-from prompt_toolkit.utils import get_cwidth
+from functools import lru_cache
 
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
 
 __all__ = [
     "call_line",
+    "cell_width",
     "error_lines",
     "fit",
     "format_bytes",
@@ -29,6 +29,19 @@ MAX_ROWS = 40
 _PROMPT_MARK = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 _AS_EMOJI = "\N{VARIATION SELECTOR-16}"
+
+
+@lru_cache(4096)
+def cell_width(text: str) -> int:
+    """Return the number of terminal cells of a text: the sum of its characters', as prompt_toolkit counts them.
+
+    prompt_toolkit's own function would import all of prompt_toolkit, which takes longer than a whole `-p` command.
+    """
+    if text.isascii() and text.isprintable():
+        return len(text)
+    from wcwidth import wcwidth
+
+    return sum(max(wcwidth(character), 0) for character in text)
 
 
 def fit(text: str, width: int) -> str:
@@ -88,8 +101,8 @@ def _end_of_row(line: str, start: int, width: int) -> int:
 def _cells(line: str, index: int) -> int:
     """Return the cells that a character adds; the emoji variation selector widens a narrow one."""
     if line[index] == _AS_EMOJI:
-        return int(index > 0 and get_cwidth(line[index - 1]) == 1)
-    return get_cwidth(line[index])
+        return int(index > 0 and cell_width(line[index - 1]) == 1)
+    return cell_width(line[index])
 
 
 def object_prompt(po_name: str, width: int) -> str:
@@ -100,8 +113,8 @@ def object_prompt(po_name: str, width: int) -> str:
 def user_message(prompt: str, text: str, width: int) -> list[Line]:
     """Draw a message of the user after its prompt; of a long one, the beginning and the end."""
     lead = fit(prompt, max(width // 2, 2))
-    indent = ("", " " * get_cwidth(lead))
-    rows = word_wrap(text, width - get_cwidth(lead))
+    indent = ("", " " * cell_width(lead))
+    rows = word_wrap(text, width - cell_width(lead))
     half = MAX_ROWS // 2
     shown = rows if len(rows) <= MAX_ROWS else rows[:half] + rows[-half:]
     lines: list[Line] = [[indent, ("class:said", row)] for row in shown]
@@ -113,8 +126,8 @@ def user_message(prompt: str, text: str, width: int) -> list[Line]:
 
 def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
     """Draw wrapped text after a `lead`; further lines are indented by the width of the lead."""
-    rows = word_wrap(text, width - get_cwidth(lead))
-    indent = " " * get_cwidth(lead)
+    rows = word_wrap(text, width - cell_width(lead))
+    indent = " " * cell_width(lead)
     return [[(style, f"{indent if number else lead}{row}")] for number, row in enumerate(rows)]
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from prompt_toolkit.utils import get_cwidth
-
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import (
     BAR,
     call_line,
+    cell_width,
     error_lines,
     fit,
     format_bytes,
@@ -132,7 +131,7 @@ def _beside(line: Line, facts: Sequence[str], width: int, done: str = "") -> Lin
     ((style, text),) = line
     right_text = fit(_GAP.join(fact for fact in facts if fact), width // 2)
     right = [(role, each) for role, each in (("class:done", done), ("class:hint", right_text)) if each]
-    room = width - sum(get_cwidth(each) + 2 for _, each in right)
+    room = width - sum(cell_width(each) + 2 for _, each in right)
     pieces = [(style, fit(text, max(room, 1)).rstrip())]
     for role, each in right:
         pieces += [("", "  "), (role, each)]
@@ -144,7 +143,7 @@ def _packed(parts: Sequence[str], width: int, style: str) -> list[Line]:
     lines = [""]
     for part in (fit(part, width - 2) for part in parts if part):
         longer = f"{lines[-1]}{_GAP}{part}" if lines[-1].strip() else f"{lines[-1]}{part}"
-        if get_cwidth(longer) <= width or not lines[-1].strip():
+        if cell_width(longer) <= width or not lines[-1].strip():
             lines[-1] = longer
         else:
             lines.append(f"  {part}")

@@ -4,10 +4,11 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.ui.render.markdown import last_lines, render
-from prompt_objects.ui.render.style import STYLE, plain
+from prompt_objects.ui.render.style import STYLES, plain
 
 PIECES = st.sampled_from(
     [
@@ -124,7 +125,7 @@ def test_styles_are_translated_for_prompt_toolkit() -> None:
     assert styles["bold"] == "bold"
     assert "ansi" in styles["code"]
     for style in styles.values():
-        STYLE.get_attrs_for_style_str(style)
+        Style.from_dict(dict(STYLES)).get_attrs_for_style_str(style)
 
 
 def test_the_last_lines_of_a_code_block_keep_its_fence() -> None:

@@ -7,6 +7,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.ui.render.style import plain
 from prompt_objects.ui.render.text import (
+    cell_width,
     error_lines,
     fit,
     format_bytes,
@@ -16,6 +17,11 @@ from prompt_objects.ui.render.text import (
     user_message,
     word_wrap,
 )
+
+
+@given(st.text(max_size=60))
+def test_the_width_of_a_text_is_the_one_that_prompt_toolkit_draws(text: str) -> None:
+    assert cell_width(text) == get_cwidth(text)
 
 
 @given(st.text(max_size=60), st.integers(1, 40))
