@@ -13,6 +13,7 @@ from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, Tu
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import lease_holder
 from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.text import NAME, did_you_mean
@@ -221,7 +222,7 @@ class Chat:
 
     def holder_of(self, session: Session) -> ProcessInfo | None:
         """Return who else is at a session at this moment, if anybody is; raises `StoreError`."""
-        holder = self.environment.storage.store.holder(session.id)
+        holder = lease_holder(self.environment.storage.store, session.id)
         return None if holder is None or holder.is_current else holder
 
     def poll(self) -> list[Message]:
@@ -260,4 +261,4 @@ class Chat:
 
     def notices(self) -> list[str]:
         """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""
-        return [*self.environment.storage.store.notices(), *self.environment.storage.recorder.notices()]
+        return self.environment.storage.take_notices()

@@ -39,7 +39,8 @@ class Storage:
         self._config = config
         configured_url = resolved(config.store or f"files:{config.data_dir}", folder)
         self.url = resolved(url, folder) if url else configured_url
-        self.store = open_store(self.url, StoreOptions(**config.store_options))
+        self._notices: list[str] = []
+        self.store = open_store(self.url, StoreOptions(**config.store_options, notify=self._add_notice))
         self.is_ephemeral = self.url == _MEMORY
         paths = [path for each in {configured_url, self.url} for path in places(each, outside=folder)]
         self.local_paths = (config.data_dir, *paths)
@@ -88,6 +89,15 @@ class Storage:
 
         self.recorder.flush()
         return load_trace(self.store, self._config.data_dir, session_id)
+
+    def take_notices(self) -> list[str]:
+        """Return the notices of the store and the recorder since the last call."""
+        notices, self._notices = self._notices, []
+        return [*notices, *self.recorder.notices()]
+
+    def _add_notice(self, notice: str) -> None:
+        if notice not in self._notices:
+            self._notices.append(notice)
 
     def close(self) -> None:
         """Close all files. Every acknowledged message is already on disk."""

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from prompt_objects.errors import Busy, Stopped
 from prompt_objects.message import Message
-from prompt_objects.sessions.stores.base import Lease, Store
+from prompt_objects.sessions.stores.base import Lease, Store, take_lease
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now, timestamp
@@ -173,7 +173,7 @@ class SessionLocks:
         """Add the lease to `leases`, where the caller finds it even if this was cancelled just then."""
 
         def attempt() -> None:
-            leases.append(self._store.lease(session_id, ProcessInfo.current(self._user)))
+            leases.append(take_lease(self._store, session_id, ProcessInfo.current(self._user)))
 
         end = inf if wait is None else time.monotonic() + wait
         pause = FIRST_PAUSE

@@ -11,7 +11,7 @@ from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord,
 from prompt_objects.sessions.names import is_id, resolve_key, unique_name, valid_name, with_suffix
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import SessionFilter, Store
+from prompt_objects.sessions.stores.base import Archiving, SessionFilter, Store, lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import (
     UndoEntry,
@@ -113,7 +113,9 @@ class SessionManager:
 
     def open_file(self, path: Path) -> Session:
         """Return the session in a file. Raises `UsageError` if the file is not in the store."""
-        session_id = self.store.locate(path)
+        from prompt_objects.sessions.stores.file.store import FileStore
+
+        session_id = self.store.locate(path) if isinstance(self.store, FileStore) else None
         if session_id is None:
             raise UsageError(
                 f"{path} is not a session file of this environment.",
@@ -218,6 +220,8 @@ class SessionManager:
 
     def archive(self, key: str) -> Session:
         """Store a session compressed until its next message; it is listed, read and exported as before."""
+        if not isinstance(self.store, Archiving):
+            raise UsageError("The store of this environment cannot archive sessions.")
         return Session(self.store, self.store.archive(self._find(key).id))
 
     # Trash and undo
@@ -274,7 +278,7 @@ class SessionManager:
         roots = ours if key is None else [self.find_trashed(key).info]
         targets = {info.id: info for root in roots for info in (root, *descendants(root.id, trash))}
         for info in targets.values():
-            if holder := self.store.holder(info.id):
+            if holder := lease_holder(self.store, info.id):
                 problem = f"{info.name} cannot be purged: it is in use by {holder}."
                 raise Busy(problem, holder=holder, hint="Try again when it is free.")
         removed = []

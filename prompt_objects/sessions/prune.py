@@ -16,7 +16,7 @@ from prompt_objects.sessions.backups import Backups
 from prompt_objects.sessions.info import SessionInfo, TrashedSession
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.recent import RecentSessions
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Store, lease_holder, take_lease
 from prompt_objects.sessions.workspace import exists, remove_session_files
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
@@ -67,7 +67,7 @@ def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> lis
         if info.message_count == 0
         and info.updated_at < before
         and last_used.last_session(info.po_name) != info.id
-        and store.holder(info.id) is None
+        and lease_holder(store, info.id) is None
     ]
 
 
@@ -95,7 +95,7 @@ def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
 def _delete_empty(store: Store, session_id: str) -> bool:
     """Move a session to the trash, unless it is in use or has a message by now; return whether it was moved."""
     try:
-        lease = store.lease(session_id, ProcessInfo.current())
+        lease = take_lease(store, session_id, ProcessInfo.current())
     except Busy:
         return False
     try:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Store, lease_holder
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import timestamp
 
@@ -204,7 +204,7 @@ class Session:
 
     def poll(self) -> SessionUpdate:
         """Refresh, and return the new messages with the current holder. Raises the errors of `refresh`."""
-        holder = self._store.holder(self._record.info.id)  # first: a holder that is gone has written all its messages
+        holder = lease_holder(self._store, self._record.info.id)  # first: a past holder has written all it will
         return SessionUpdate(self.refresh(), holder)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from prompt_objects.errors import Conflict, Damaged, NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionRecord
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Archiving, Store
 from prompt_objects.sessions.stores.json_lines import encode
 
 __all__ = [
@@ -176,7 +176,7 @@ def _verify(target: Store, ours: _Session) -> None:
 
 
 def _settle(target: Store, ours: _Session, *, is_archived: bool) -> None:
-    if ours.record.info.archived and not is_archived:
+    if ours.record.info.archived and not is_archived and isinstance(target, Archiving):
         target.archive(ours.record.info.id)
     if ours.in_trash:
         target.delete(ours.record.info.id)

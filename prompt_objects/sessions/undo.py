@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, SessionFull, UsageError
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import with_suffix
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Store, take_lease
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.text import pluralize
@@ -133,7 +133,7 @@ def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
     store: Store, journal: UndoJournal, session_id: str, count: int, *, operation: Operation, user_id: str | None
 ) -> SessionRecord:
     """Keep the first `count` messages of a session; a copy of the whole session goes into the trash first."""
-    lease = store.lease(session_id, ProcessInfo.current(user_id))
+    lease = take_lease(store, session_id, ProcessInfo.current(user_id))
     try:
         record = store.load(session_id)
         info = record.info
@@ -226,7 +226,7 @@ def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
         _delete_unused_copy(store, entry)
         return None
     try:
-        lease = store.lease(entry.session, ProcessInfo.current(entry.user_id))
+        lease = take_lease(store, entry.session, ProcessInfo.current(entry.user_id))
     except NotFound:
         return None
     try:

@@ -16,6 +16,7 @@ from prompt_objects.message import Message
 from prompt_objects.runtime.active_turns import SessionLocks
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved
 from prompt_objects.sessions.session import Session, follow
+from prompt_objects.sessions.stores.base import lease_holder, take_lease
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import delegation
 from prompt_objects.utils.process import ProcessInfo
@@ -112,7 +113,7 @@ async def test_who_stops_waiting_has_written_nothing_and_holds_nothing(env: Envi
             await turn
         other.answer("An answer")
     assert texts(session) == ["From elsewhere", "An answer"]
-    assert env.storage.store.holder(session.id) is None
+    assert lease_holder(env.storage.store, session.id) is None
 
 
 async def test_a_holder_that_is_killed_frees_the_session_at_once(
@@ -129,7 +130,7 @@ async def test_however_a_turn_ends_the_session_is_free(
     env: Environment, session: Session, llm: ScriptedLLM, reply: Scripted
 ) -> None:
     def held(_request: Request) -> str | Message | LLMError:
-        holder = env.storage.store.holder(session.id)
+        holder = lease_holder(env.storage.store, session.id)
         assert holder
         assert holder.pid == os.getpid()
         return reply if isinstance(reply, str | LLMError) else ""
@@ -137,7 +138,7 @@ async def test_however_a_turn_ends_the_session_is_free(
     script(llm, held)
     with suppress(LLMError):
         await env["scout"].receive("Go", session=session)
-    assert env.storage.store.holder(session.id) is None
+    assert lease_holder(env.storage.store, session.id) is None
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -156,7 +157,7 @@ async def test_cancelled_while_the_lease_is_taken_the_session_is_free(
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
-    assert env.storage.store.holder(session.id) is None
+    assert lease_holder(env.storage.store, session.id) is None
 
 
 async def test_what_others_added_is_shown_before_the_answer(
@@ -233,7 +234,7 @@ def test_one_look_tells_what_came_and_who_is_there(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM()) as env:
         session = env["scout"].session_manager.create("Notes")
         env.session_manager.get(session.id).append({"role": "user", "content": "Hello"})
-        lease = env.storage.store.lease(session.id, ProcessInfo.current("ann"))
+        lease = take_lease(env.storage.store, session.id, ProcessInfo.current("ann"))
         sight = session.poll()
         assert [message["content"] for message in sight.messages] == ["Hello"]
         assert sight.holder

@@ -13,6 +13,7 @@ from prompt_objects.sessions.backups import Backups
 from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.prune import Pruned, prune
+from prompt_objects.sessions.stores.base import take_lease
 from prompt_objects.utils.process import ProcessInfo
 
 pytest_plugins = ["tests.support.store_fixtures"]
@@ -66,7 +67,7 @@ def test_what_is_current_or_in_use_stays(
 ) -> None:
     manager.switch(old("Current", 8).id)
     used = old("Used", 8)
-    lease = manager.store.lease(used.id, ProcessInfo.current("ann"))
+    lease = take_lease(manager.store, used.id, ProcessInfo.current("ann"))
     assert run().empty == ()
     lease.release()
     assert [info.name for info in run().empty] == ["Used"]

@@ -17,7 +17,7 @@ from prompt_objects.errors import Busy, NameTaken, NotFound, SessionFull, UsageE
 from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.base import Store, StoreOptions, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal
 from prompt_objects.utils.process import ProcessInfo
@@ -152,12 +152,12 @@ def test_cutting_to_all_there_is_does_nothing_and_to_more_is_refused(manager: Se
 
 
 def test_a_session_that_is_in_use_is_not_cut(manager: SessionManager, notes: Session) -> None:
-    lease = manager.store.lease(notes.id, ProcessInfo.current("ann"))
+    lease = take_lease(manager.store, notes.id, ProcessInfo.current("ann"))
     with pytest.raises(Busy):
         manager.clear("Notes")
     lease.release()
     manager.clear("Notes")
-    lease = manager.store.lease(notes.id, ProcessInfo.current("ann"))
+    lease = take_lease(manager.store, notes.id, ProcessInfo.current("ann"))
     with pytest.raises(Busy):
         manager.undo()
     lease.release()

@@ -9,6 +9,7 @@ from typing import Any
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.file.store import FileStore
 
 
@@ -16,8 +17,13 @@ def said(*contents: Any) -> list[Message]:
     return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
 
 
-def fresh(folder: Path, session: Session) -> Session:
-    store = FileStore(folder)
+def file_store_with_notices(folder: Path) -> tuple[FileStore, list[str]]:
+    notices: list[str] = []
+    return FileStore(folder, StoreOptions(notify=notices.append)), notices
+
+
+def fresh(folder: Path, session: Session, store: FileStore | None = None) -> Session:
+    store = store or FileStore(folder)
     return Session(store, store.load(session.id))
 
 

@@ -9,10 +9,9 @@ import pytest
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store, StoreOptions
-from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.stores.base import StoreOptions
 from tests.support.postgres import schema_of_its_own, server_url
-from tests.support.store_urls import URLS, Opener
+from tests.support.store_urls import URLS, FullStore, Opener, open_full_store
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +35,10 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def open_again(url: str) -> Iterator[Opener]:
     """Opens the same store once more, as another process would; the one in memory is the same to all."""
-    opened: list[Store] = []
+    opened: list[FullStore] = []
 
-    def opener(options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
-        opened.append(open_store(url, options))
+    def opener(options: StoreOptions = StoreOptions()) -> FullStore:  # noqa: B008 - it is immutable
+        opened.append(open_full_store(url, options))
         return opened[-1]
 
     yield cache(opener) if url == "memory:" else opener
@@ -48,12 +47,12 @@ def open_again(url: str) -> Iterator[Opener]:
 
 
 @pytest.fixture
-def store(open_again: Opener) -> Store:
+def store(open_again: Opener) -> FullStore:
     return open_again()
 
 
 @pytest.fixture
-def manager(store: Store, tmp_path: Path) -> SessionManager:
+def manager(store: FullStore, tmp_path: Path) -> SessionManager:
     return SessionManager(store, "reader", last_used=RecentSessions(tmp_path / "data" / "state.json"))
 
 

@@ -1,15 +1,27 @@
 """All kinds of stores, by where a test finds one of its own; a new kind joins the contract by a line here."""
 
 from collections.abc import Callable
+from typing import Protocol, cast
 
 import pytest
 
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Archiving, Checking, Leasing, Store, StoreOptions
+from prompt_objects.sessions.stores.registry import open_store
 
-__all__ = ["OUTSIDE", "URLS", "Opener"]
+__all__ = ["OUTSIDE", "URLS", "FullStore", "Opener", "open_full_store"]
+
+
+class FullStore(Store, Leasing, Checking, Archiving, Protocol):
+    """A store with the optional abilities; only the one in memory lacks `check`."""
+
 
 Ask = pytest.FixtureRequest
-Opener = Callable[..., Store]  # with StoreOptions, or without
+Opener = Callable[..., FullStore]  # with StoreOptions, or without
+
+
+def open_full_store(url: str, options: StoreOptions = StoreOptions()) -> FullStore:  # noqa: B008 - it is immutable
+    return cast("FullStore", open_store(url, options))
+
 
 URLS: dict[str, Callable[[Ask], str]] = {
     "files": lambda ask: f"files:{ask.getfixturevalue('tmp_path') / 'data'}",

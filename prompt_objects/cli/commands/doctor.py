@@ -7,6 +7,7 @@ from prompt_objects.cli.json_output import examination_fields
 from prompt_objects.cli.streams import print_err, print_out, put_as_json
 from prompt_objects.cli.targets import open_environment
 from prompt_objects.sessions.info import StoreIssue
+from prompt_objects.sessions.stores.base import Checking
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.utils.text import pluralize
 
@@ -18,10 +19,11 @@ __all__ = [
 def run(options: Namespace) -> int:
     """Look through the sessions and the definitions, or put right what is wrong; 1 where something wrong remains."""
     with open_environment(options) as environment:
-        findings = environment.storage.store.check(repair=options.repair)
+        store = environment.storage.store
+        findings = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(environment.storage.store.list()) if options.repair or not findings else None
         faults = [str(fault) for fault in environment.catalog.errors()]
-        for notice in environment.storage.store.notices():
+        for notice in environment.storage.take_notices():
             print_err(notice)
     if options.json:
         put_as_json(examination_fields(findings, faults))

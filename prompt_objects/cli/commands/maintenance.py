@@ -114,9 +114,10 @@ def _rows(pruned: Pruned) -> Iterator[tuple[str, str]]:
 
 def copy(options: Namespace) -> int:
     """Copy all sessions from one store into another; the exit code is 1 where one was left out."""
-    with open_environment(options) as environment, _stores(options, environment) as (source, target):
+    notices: list[str] = []
+    with open_environment(options) as environment, _stores(options, environment, notices) as (source, target):
         copied = copy_store(source, target, _show_progress)
-        notices = [*source.notices(), *target.notices()]
+        notices += environment.storage.take_notices()
         origin = options.source or environment.storage.url
     if options.json:
         put_as_json(copied_fields(copied, masked(origin), masked(options.target)))
@@ -128,9 +129,9 @@ def copy(options: Namespace) -> int:
 
 
 @contextmanager
-def _stores(options: Namespace, environment: Environment) -> Iterator[tuple[Store, Store]]:
+def _stores(options: Namespace, environment: Environment, notices: list[str]) -> Iterator[tuple[Store, Store]]:
     """Open both. Raises `UsageError` for a source that is not there, and a store that keeps nothing."""
-    wishes = StoreOptions(**environment.config.store_options)
+    store_options = StoreOptions(**environment.config.store_options, notify=notices.append)
     source, target = (url and resolved(url, environment.folder) for url in (options.source, options.target))
     if "memory:" in (source, target):
         raise UsageError(
@@ -138,11 +139,11 @@ def _stores(options: Namespace, environment: Environment) -> Iterator[tuple[Stor
         )
     if source:
         _check_source(source)
-    with closing(open_store(target, wishes)) as to:
+    with closing(open_store(target, store_options)) as to:
         if not source:
             yield environment.storage.store, to
             return
-        with closing(open_store(source, wishes)) as origin:
+        with closing(open_store(source, store_options)) as origin:
             yield origin, to
 
 

@@ -40,7 +40,7 @@ def run(options: Namespace, text: str) -> None:
 
     sender = _Sender(environment, po, text, show)
     reply = run_uninterrupted(sender.send(session, options.wait, branch=options.branch), environment)
-    for notice in (*environment.storage.store.notices(), *environment.storage.recorder.notices()):
+    for notice in environment.storage.take_notices():
         print_err(notice)
     if options.json:
         put_as_json(reply_fields(reply, po.name))

@@ -13,6 +13,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.sessions.formats import find_format, write_new
 from prompt_objects.sessions.info import SessionInfo, TrashedSession
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import lease_holder
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.utils.text import pluralize, time_ago
 
@@ -84,7 +85,7 @@ def delete(options: Namespace) -> None:
     """Move a session to the trash."""
     with open_environment(options) as environment:
         session = _find(options, environment)
-        holder = environment.storage.store.holder(session.id)
+        holder = lease_holder(environment.storage.store, session.id)
         environment.session_manager.delete(session.id)
         _print_done("In the trash", session, options)
         if holder:

@@ -1,8 +1,7 @@
-"""The `Store` protocol: what every kind of store provides."""
+"""The `Store` protocol, and the optional protocols beside it."""
 
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -12,23 +11,34 @@ from prompt_objects.utils.process import ProcessInfo
 
 __all__ = [
     "ALL_SESSIONS",
+    "Archiving",
+    "Checking",
     "Lease",
+    "Leasing",
     "SessionFilter",
     "Store",
     "StoreOptions",
+    "lease_holder",
+    "take_lease",
 ]
 
 
-class StoreOptions(Struct, frozen=True, kw_only=True):
-    """How a store is to keep sessions; each kind heeds what concerns it.
+def _ignore(notice: str) -> None:
+    """Ignore a notice."""
 
-    `max_session_size` is in bytes of JSON, None for no limit; `compress` is the length in bytes from which a database
-    keeps a message compressed, None for never; `pool_size` is how many connections there are to a server, at most.
+
+class StoreOptions(Struct, frozen=True, kw_only=True):
+    """Options for opening a store; a store ignores those that do not concern it.
+
+    `max_session_size` is in bytes of JSON, None for no limit. A database compresses messages of at least `compress`
+    bytes, None for never, and opens at most `pool_size` connections to a server. `notify` is called, in any thread,
+    with each sentence that the user should read, such as that a file was repaired.
     """
 
     max_session_size: int | None = None
     compress: int | None = 16 * 1024
     pool_size: int = 5
+    notify: Callable[[str], None] = _ignore
 
 
 class SessionFilter(Struct, frozen=True, kw_only=True):
@@ -58,19 +68,12 @@ class SessionFilter(Struct, frozen=True, kw_only=True):
 ALL_SESSIONS = SessionFilter()
 
 
-class Lease(Protocol):
-    """A session that one turn has to itself, until it is released or its process ends."""
-
-    def release(self) -> None:
-        """Let the next one have it; releasing it again does nothing."""
-
-
 class Store(Protocol):
-    """Keeps sessions for good. Synchronous, and safe to use from threads and from several processes.
+    """Stores sessions. Synchronous, and safe to use from several threads and processes.
 
-    Whatever a method that writes has returned from survives a crash of the program and of the machine. Where no
-    session has the id that was given, and after it was deleted, methods raise `NotFound`; where the disk, or what
-    serves as one, refuses, `StoreError`; where a session cannot be understood, `Damaged`.
+    A method that writes returns only when its data survives a crash of the program or the machine. Methods raise
+    `NotFound` if there is no session with the given id or it was deleted, `StoreError` if the disk or the server
+    refuses, and `Damaged` if a session cannot be read.
     """
 
     def create(
@@ -82,83 +85,62 @@ class Store(Protocol):
         unique_name: bool = False,
         enforce_limit: bool = False,
     ) -> SessionRecord:
-        """Begin a session; count, sums and times of `messages` are worked out here, whatever `info` says.
+        """Create a session; message count, sums and times are computed from `messages`, whatever `info` says.
 
-        Where the prompt object has a session of that name, it gets a number if `numbered`; else `NameTaken` is
-        raised. That holds however many try at once. `SessionFull` is raised as by `append` if `measured`: mostly
-        `messages` were accepted once already.
+        If the prompt object has a session with that name, it gets a number if `unique_name`; otherwise `NameTaken`
+        is raised. This holds for any number of concurrent callers. With `enforce_limit`, `SessionFull` is raised as
+        by `append`; usually `messages` were accepted before.
         """
 
     def load(self, session_id: str) -> SessionRecord:
-        """Return all of a session but its history, as it is now."""
+        """Return the current state of a session, without its history."""
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
-        """Return messages from number `start` up to, without, number `stop`; fewer where there are fewer.
+        """Return the messages from number `start` up to, but not including, `stop`; fewer if there are fewer.
 
-        The end of a long history costs no more than the end of a short one.
+        Reading the end of a long history costs no more than reading the end of a short one.
         """
 
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, enforce_limit: bool = True
     ) -> SessionInfo:
-        """Add messages, all or none, to a session of `expected` messages.
+        """Append messages, all or none, to a session of `expected` messages.
 
-        Raises `Conflict` where it has more or fewer than that, `UsageError` for what JSON cannot say, and
-        `SessionFull` where a person's message (of the role "user") would take it beyond `max_session_size`; nothing
-        is written then. What answers a message that was accepted is kept whatever its size, and, with
-        `measured=False`, what was accepted once already.
+        Raises `Conflict` if it has more or fewer messages, `UsageError` for values that JSON does not have, and
+        `SessionFull` if a message of the user would make it larger than `max_session_size`; nothing is written then.
+        Responses to an accepted message are saved whatever their size, and so are messages with
+        `enforce_limit=False`, which were accepted before.
         The cost depends neither on the length of the history nor on the number of sessions.
         """
 
     def update(
         self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None
     ) -> SessionRecord:
-        """Change the name, or the metadata, or both; None leaves it as it is. Raises `NameTaken`."""
+        """Change the name, the metadata, or both; None leaves it unchanged. Raises `NameTaken`."""
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
-        """Keep the first `count` messages and drop the others for good; whoever may regret it copies them first.
+        """Keep the first `count` messages and remove the others for good; callers that want undo copy them first.
 
-        Raises `Conflict` where it has more or fewer than `expected`, if that is given; nothing is dropped then.
+        Raises `Conflict` if the session does not have `expected` messages; nothing is removed then.
         """
-
-    def archive(self, session_id: str) -> SessionRecord:
-        """Keep a session compressed until its next message; in all else it is as before."""
 
     def delete(self, session_id: str) -> None:
         """Move a session to the trash."""
 
     def restore(self, session_id: str) -> SessionRecord:
-        """Bring a session back from the trash, under another name where its own is taken by now."""
+        """Move a session back from the trash; it gets a number if its name is taken now."""
 
     def trash(self) -> list[TrashedSession]:
-        """Return what can be restored, the last deleted first; nothing is an empty list."""
+        """Return the sessions in the trash, the last deleted first."""
 
     def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
-        """Return a session that is in the trash, history and all, and leave it there."""
+        """Return a session in the trash with its history."""
 
     def purge(self, session_id: str) -> None:
-        """Take a session out of the trash for good."""
-
-    def lease(self, session_id: str, holder: ProcessInfo) -> Lease:
-        """Have a session to oneself; it need not exist yet. A holder that died holds nothing.
-
-        Raises `Busy` where another lease is on it, of whatever process or machine.
-        """
-
-    def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return who has a session to itself at this moment, if anybody has."""
-
-    def check(self, *, repair: bool = False) -> list[StoreIssue]:
-        """Look through everything for what is damaged or left over; with `repair`, put it right, losing nothing."""
-
-    def locate(self, path: Path) -> str | None:
-        """Return the id of the session whose file this is; None where it is no file of this store."""
-
-    def notices(self) -> list[str]:
-        """Return, once, what a person should be told since this was last asked, such as that a file was repaired."""
+        """Remove a session from the trash for good."""
 
     def close(self) -> None:
-        """Let go of files and connections; the store opens them again if it is used again."""
+        """Close files and connections; the store opens them again if it is used again."""
 
     # The last method: below it, `list[...]` in an annotation would mean this one.
     def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
@@ -166,3 +148,55 @@ class Store(Protocol):
 
         Reads no history. If `limit` is small, the cost does not depend on the number of sessions.
         """
+
+
+class Lease(Protocol):
+    """The exclusive use of a session by one turn, until it is released or its process ends."""
+
+    def release(self) -> None:
+        """Release the session; releasing it again does nothing."""
+
+
+@runtime_checkable
+class Leasing(Protocol):
+    """A store that can reserve a session for one turn, across processes and machines."""
+
+    def lease(self, session_id: str, holder: ProcessInfo) -> Lease:
+        """Take the lease of a session, which need not exist yet. A dead holder has no lease.
+
+        Raises `Busy` if another lease exists, in any process or on any machine.
+        """
+
+    def holder(self, session_id: str) -> ProcessInfo | None:
+        """Return the current holder of the lease, if there is one."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A store that can be checked for damage (`prompt-objects doctor`)."""
+
+    def check(self, *, repair: bool = False) -> list[StoreIssue]:
+        """Find everything that is damaged or left over; `repair` repairs it without losing anything."""
+
+
+@runtime_checkable
+class Archiving(Protocol):
+    """A store that can keep sessions compressed."""
+
+    def archive(self, session_id: str) -> SessionRecord:
+        """Store a session compressed until its next message; otherwise nothing changes."""
+
+
+class _NoLease:
+    def release(self) -> None:
+        pass
+
+
+def take_lease(store: Store, session_id: str, holder: ProcessInfo) -> Lease:
+    """Take the lease of a session; a store without leases always allows it. Raises `Busy`."""
+    return store.lease(session_id, holder) if isinstance(store, Leasing) else _NoLease()
+
+
+def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:
+    """Return the current holder of a session's lease, if there is one and the store has leases."""
+    return store.holder(session_id) if isinstance(store, Leasing) else None

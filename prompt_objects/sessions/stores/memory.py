@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
     SessionInfo,
     SessionRecord,
-    StoreIssue,
     TrashedSession,
     add_usage,
     with_totals,
@@ -216,15 +214,6 @@ class MemoryStore:
     def holder(self, session_id: str) -> ProcessInfo | None:
         lease = self._leases.get(session_id)
         return lease.holder if lease else None
-
-    def check(self, *, repair: bool = False) -> list[StoreIssue]:  # noqa: ARG002 - memory has nothing to repair
-        return []
-
-    def locate(self, path: Path) -> None:
-        """Return None: there are no files."""
-
-    def notices(self) -> list[str]:
-        return []
 
     def close(self) -> None:
         pass  # the store may be used again

@@ -1,15 +1,23 @@
-"""The kinds of stores, and `open_store(url)`."""
+"""Opens the store that a URL names.
+
+A package adds a store with an entry point in the group `prompt_objects.stores`: its name is the scheme of the URLs,
+its object a function that takes the URL and `StoreOptions`, and returns a `Store`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
-from prompt_objects.errors import UsageError
+from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.sessions.stores.base import Store, StoreOptions
 from prompt_objects.sessions.stores.url import expanded, masked
 
 __all__ = [
     "open_store",
 ]
+
+_Opener: TypeAlias = Callable[[str, StoreOptions], Store]
+_GROUP = "prompt_objects.stores"
 
 
 def _files(url: str, options: StoreOptions) -> Store:
@@ -22,24 +30,24 @@ def _memory(url: str, options: StoreOptions) -> Store:
     from prompt_objects.sessions.stores.memory import MemoryStore
 
     if url.partition(":")[2]:
-        raise UsageError(f"{url!r} does not name a store.", hint="The one in memory is called memory: and no more.")
+        raise UsageError(f"{url!r} does not name a store.", hint="The store in memory is called memory: only.")
     return MemoryStore(options)
 
 
 def _sqlite(url: str, options: StoreOptions) -> Store:
-    place = url.removeprefix("sqlite:///")
-    if place in ("", url, ":memory:"):
-        raise UsageError(f"{url!r} does not name a store.", hint="An SQLite database is named by sqlite:///PATH.")
-    with _needing("sql"):
+    path = url.removeprefix("sqlite:///")
+    if path in ("", url, ":memory:"):
+        raise UsageError(f"{url!r} does not name a store.", hint="The URL of an SQLite database is sqlite:///PATH.")
+    with _requiring_sql():
         from prompt_objects.sessions.stores.sql.sqlite import SQLite
         from prompt_objects.sessions.stores.sql.store import SqlStore
 
-    return SqlStore(SQLite(expanded(place)), options)
+    return SqlStore(SQLite(expanded(path)), options)
 
 
 def _postgresql(url: str, options: StoreOptions) -> Store:
-    with _needing("sql"):
-        import psycopg  # noqa: F401 - whether it is there is better known now than at the first message
+    with _requiring_sql():
+        import psycopg  # noqa: F401 - fail now, not at the first message
 
         from prompt_objects.sessions.stores.sql.postgresql import PostgreSQL
         from prompt_objects.sessions.stores.sql.store import SqlStore
@@ -48,18 +56,17 @@ def _postgresql(url: str, options: StoreOptions) -> Store:
 
 
 @contextmanager
-def _needing(extra: str) -> Iterator[None]:
-    """Say what has to be installed where an import does not find it."""
+def _requiring_sql() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
         raise UsageError(
             f"Sessions in a database need {error.name}, which is not installed.",
-            hint=f"Install it with: pip install 'prompt-objects[{extra}]'",
+            hint="Install it with: pip install 'prompt-objects[sql]'",
         ) from error
 
 
-_KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {
+_BUILT_IN: dict[str, tuple[str, _Opener]] = {
     "files": ("files:PATH", _files),
     "memory": ("memory:", _memory),
     "sqlite": ("sqlite:///PATH", _sqlite),
@@ -70,10 +77,31 @@ _KINDS: dict[str, tuple[str, Callable[[str, StoreOptions], Store]]] = {
 def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
     """Open the store that a URL such as `files:/home/ann/notes/.prompt_objects` names.
 
-    Raises `UsageError` where the URL names no kind of store that there is.
+    Raises `UsageError` if there is no such store, or the package that offers it cannot be loaded.
     """
-    kind, colon, place = url.partition(":")
-    if not colon or kind not in _KINDS or (not place and kind != "memory") or "\0" in url:
-        known = ", ".join(form for form, _ in _KINDS.values())
-        raise UsageError(f"{masked(url)!r} does not name a store.", hint=f"The stores that there are: {known}.")
-    return _KINDS[kind][1](url, options)
+    scheme, colon, rest = url.partition(":")
+    if colon and "\0" not in url:
+        if scheme in _BUILT_IN and (rest or scheme == "memory"):
+            return _BUILT_IN[scheme][1](url, options)
+        if opener := None if scheme in _BUILT_IN else _installed(scheme):
+            return opener(url, options)
+    known = ", ".join(form for form, _ in _BUILT_IN.values())
+    raise UsageError(f"{masked(url)!r} does not name a store.", hint=f"The built-in stores are: {known}.")
+
+
+def _installed(scheme: str) -> _Opener | None:
+    """Return the function of an installed package that opens URLs of a scheme."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=_GROUP, name=scheme):
+        try:
+            opener: _Opener = entry.load()
+        except PromptObjectsError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"The store {scheme}: of {entry.value} cannot be loaded: {type(error).__name__}: {error}",
+                hint="Update or reinstall the package that offers it.",
+            ) from error
+        return opener
+    return None

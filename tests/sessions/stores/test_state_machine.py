@@ -24,10 +24,9 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id, with_totals
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import Store
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now
-from tests.support.store_urls import Opener
+from tests.support.store_urls import FullStore, Opener
 from tests.support.store_workers import Worker
 
 pytest_plugins = ["tests.support.store_fixtures"]
@@ -76,7 +75,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.po_name = f"object_{next(NUMBERS)}"
-        self.stores: list[Store] = [self.open_again(), self.open_again()]
+        self.stores: list[FullStore] = [self.open_again(), self.open_again()]
         self.model: dict[str, Held] = {}
         self.deleted: list[str] = []
         self.kills = 0
@@ -245,7 +244,7 @@ class StoreMachine(RuleBasedStateMachine):
         held.say(*came)
         held.info = replace(held.info, updated_at=store.load(key).info.updated_at)
 
-    def wait_for_the_dead(self, store: Store, key: str) -> None:
+    def wait_for_the_dead(self, store: FullStore, key: str) -> None:
         """A server may still be at it, for a moment, after its client has died; a change of ours comes after that."""
         store.update(key, metadata=self.model[key].metadata)
 
@@ -277,7 +276,7 @@ class StoreMachine(RuleBasedStateMachine):
             held = self.model[key]
             assert store.read_trashed(key) == (SessionRecord(held.info, held.metadata), held.messages)
 
-    def check_messages(self, store: Store, key: str) -> None:
+    def check_messages(self, store: FullStore, key: str) -> None:
         held = self.model[key]
         if not held.trashed:
             assert store.load(key) == SessionRecord(held.info, held.metadata)

@@ -10,6 +10,7 @@ import os
 import sys
 
 from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+from tests.support.store_urls import open_full_store
 
 import shutil  # isort: skip
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ def one(folder: Path, fault: Fault, at: int) -> bool:
     assert code in (0, _FAULTLESS) or killed, f"{fault} at {at}: exit code {code}"
     made = dict(line.split(" ", 1) for line in told.decode().splitlines())
     assert code != _FAULTLESS or len(made) == _THREADS
-    with closing(open_store(f"files:{folder}")) as store:
+    with closing(open_full_store(f"files:{folder}")) as store:
         manager = SessionManager(store, "reader")
         there = {info.id: info.name for info in manager.list()}
         assert made.items() <= there.items(), f"{fault} at {at}: {made} is not in {there}"

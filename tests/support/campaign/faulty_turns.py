@@ -8,6 +8,7 @@ was saved; then all goes well again, and it does another. A fault is in words, s
 
 import sys
 
+from prompt_objects.sessions.stores.base import Checking
 from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
 
 import asyncio  # isort: skip
@@ -87,6 +88,7 @@ def main() -> None:
         while one(folder, Fault.named(words), at):
             at += 1
         with Environment.open(folder, environ={}) as env:
+            assert isinstance(env.storage.store, Checking)
             env.storage.store.check(repair=True)
             assert env.storage.store.check() == []
         print(f"{words}: at each of {at - 1} places in a turn; nothing lost.", flush=True)  # noqa: T201

@@ -19,12 +19,12 @@ from pathlib import Path
 import msgspec
 
 from prompt_objects.sessions.info import new_id
-from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.stores.registry import open_store
+from prompt_objects.sessions.stores.base import Checking, Store
 from tests.support.campaign.expectation import Held, State, after, outcomes
 from tests.support.campaign.inspection import check_files, observe
 from tests.support.campaign.operations import Operation, carry_out, messages_of
 from tests.support.campaign.processes import STEP, Life, Plan
+from tests.support.store_urls import open_full_store
 
 __all__ = ["Progress", "look", "run"]
 
@@ -53,7 +53,7 @@ def run(url: str, file: Path, kills: int) -> Progress:
     """Go on until there were so many kills; a store that is open all the time has to see what a new one sees."""
     progress = msgspec.json.decode(file.read_bytes(), type=Progress) if file.exists() else Progress()
     _find_or_begin(url, progress)
-    with closing(open_store(url)) as watcher:
+    with closing(open_full_store(url)) as watcher:
         while progress.kills < kills:
             _one_round(url, random.Random(f"{progress.seed} {progress.kills}"), progress)
             shared = observe(watcher).pop(progress.shared)
@@ -64,7 +64,7 @@ def run(url: str, file: Path, kills: int) -> Progress:
 
 
 def _find_or_begin(url: str, progress: Progress) -> None:
-    with closing(open_store(url)) as store:
+    with closing(open_full_store(url)) as store:
         store.check(repair=True)
         progress.state = observe(store)
         if progress.shared not in progress.state:
@@ -121,7 +121,7 @@ def _count(progress: Progress, told: list[tuple[list[Operation], Operation | Non
 def _look_round(
     url: str, possible: list[State], told: list[tuple[list[Operation], Operation | None]], progress: Progress
 ) -> None:
-    with closing(open_store(url)) as store:
+    with closing(open_full_store(url)) as store:
         found, repaired = look(store, possible, besides={progress.shared})
         progress.repaired += repaired
         _check_shared(found.pop(progress.shared).numbers, told, progress)
@@ -154,6 +154,7 @@ def look(
 
 def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
     if examined:
+        assert isinstance(store, Checking)
         repaired = sum(finding.repaired for finding in store.check(repair=True))
         # a file that a killed write left behind may just have become old enough to be one
         assert all(finding.place.endswith(".tmp") for finding in store.check())

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Store, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.process import ProcessInfo
 
@@ -19,7 +19,7 @@ def do(store: Store, deed: str, session_id: str, *more: Any) -> None:
         messages, expected = more
         store.append(session_id, messages, expected=expected)
     else:
-        store.lease(session_id, ProcessInfo.current(*more))
+        take_lease(store, session_id, ProcessInfo.current(*more))
 
 
 def main(url: str) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,11 +24,11 @@ _SUFFIX, _PACKED = ".json", ".json.gz"
 
 
 class SessionDirectory:
-    """Finds session files and reads what is known of them; those that cannot be read are named in `notes`."""
+    """Finds session files and reads what is known of them; those that cannot be read are reported by `notify`."""
 
-    def __init__(self, path: Path, notes: list[str]) -> None:
+    def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
         self.path = path
-        self._notes = notes
+        self._notify = notify
         self._named: set[str] = set()
 
     def file(self, session_id: str) -> Path:
@@ -116,7 +116,7 @@ class SessionDirectory:
         """Note a problem for the person, once."""
         if problem not in self._named:
             self._named.add(problem)
-            self._notes.append(problem)
+            self._notify(problem)
 
 
 def _known(path: Path) -> SessionInfo:

@@ -21,13 +21,15 @@ _MOST = 32
 
 
 class FileCache:
-    """Session files by their ids, for any number of threads; `notes` collects what was repaired in one."""
+    """Session files by their ids, for any number of threads; `notify` is called with each repair."""
 
-    def __init__(self, folder: SessionDirectory, index: Index, archives: Archives, notes: list[str]) -> None:
+    def __init__(
+        self, folder: SessionDirectory, index: Index, archives: Archives, notify: Callable[[str], None]
+    ) -> None:
         self._folder = folder
         self._index = index
         self._archives = archives
-        self._notes = notes
+        self._notify = notify
         self._mutex = Lock()
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
 
@@ -60,7 +62,7 @@ class FileCache:
                         raise
 
     def _made(self, session_id: str) -> SessionFile:
-        return SessionFile(self._folder.file(session_id), self._notes, lambda: self._index.peek(session_id))
+        return SessionFile(self._folder.file(session_id), self._notify, lambda: self._index.peek(session_id))
 
     def _close_idle(self) -> None:
         # A thread may be about to use what is taken out here: it opens it again, and lets go when it is done.

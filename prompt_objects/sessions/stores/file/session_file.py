@@ -36,17 +36,19 @@ __all__ = [
 class SessionFile:
     """One session file, kept open. `with file:` has it to oneself among threads; everything but `close` wants that.
 
-    `notes` collects sentences about what was repaired; `known` is asked for what is known of the session from
+    `notify` is called with a sentence about each repair; `known` is asked for what is known of the session from
     elsewhere where its head cannot be read.
     """
 
-    def __init__(self, path: Path, notes: list[str], known: Callable[[], SessionInfo | None] = lambda: None) -> None:
+    def __init__(
+        self, path: Path, notify: Callable[[str], None], known: Callable[[], SessionInfo | None] = lambda: None
+    ) -> None:
         self.path = path
         self.id = path.stem
         self.head: dict[str, Any] = {}
         self.entry: SessionInfo | None = None  # what the index was last told, while the file is the same
         self._mutex = Lock()
-        self._notes = notes
+        self._notify = notify
         self._known = known
         self._doc: LineDocument | None = None
         self._noncanonical: list[Message] | None = None  # the messages of a file that is not in our form
@@ -195,14 +197,10 @@ class SessionFile:
         except StoreError as error:
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in disk.UNWRITABLE:
                 raise
-            self._tell(f"{error} It is damaged; its {len(found.messages)} whole messages are shown.")
+            self._notify(f"{error} It is damaged; its {len(found.messages)} whole messages are shown.")
             return False
-        self._tell(note)
+        self._notify(note)
         return True
-
-    def _tell(self, note: str) -> None:
-        if note not in self._notes:
-            self._notes.append(note)
 
     def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
         self._put(document(self.head, messages, updated_at))

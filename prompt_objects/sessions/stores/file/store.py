@@ -40,8 +40,8 @@ class FileStore:
 
     def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
         self._limit = options.max_session_size
-        self._notices: list[str] = []
-        self._live = SessionDirectory(folder / "sessions", self._notices)
+        self._notify = options.notify
+        self._live = SessionDirectory(folder / "sessions", self._notify)
         self._leases = Leases(self._live.path / "leases", self._name_of)
         self._begin()
         disk.after_fork_in_child(self.after_fork)
@@ -50,8 +50,8 @@ class FileStore:
         self._entries = SessionIndex(self._live)
         self._index = self._entries.index
         self._archives = Archives(self._live, self._entries)
-        self._files = FileCache(self._live, self._index, self._archives, self._notices)
-        self._trash = Trash(self._live, self._entries, self._notices)
+        self._files = FileCache(self._live, self._index, self._archives, self._notify)
+        self._trash = Trash(self._live, self._entries, self._notify)
         self._newcomers = GroupCommit(self._live, self._trash, self._entries)
 
     def after_fork(self) -> None:
@@ -80,11 +80,6 @@ class FileStore:
             lambda file: file.read(start, stop),
             lambda packed: self._archives.read(packed, start, stop),
         )
-
-    def notices(self) -> list[str]:
-        """Return, once, what a person should be told."""
-        told, self._notices[:] = list(self._notices), []
-        return told
 
     def locate(self, path: Path) -> str | None:
         """Return the id of the session whose file this is."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,8 +27,8 @@ __all__ = [
 class Trash(SessionDirectory):
     """Deleted sessions. What comes or goes does so under the lock of the index of the `live` ones."""
 
-    def __init__(self, live: SessionDirectory, entries: SessionIndex, notes: list[str]) -> None:
-        super().__init__(live.path / "trash", notes)
+    def __init__(self, live: SessionDirectory, entries: SessionIndex, notify: Callable[[str], None]) -> None:
+        super().__init__(live.path / "trash", notify)
         self._live = live
         self._entries = entries
         self._index = entries.index
@@ -86,7 +87,7 @@ class Trash(SessionDirectory):
     def _file(self, session_id: str) -> SessionFile:
         if not self.has(session_id):
             raise not_found(session_id, trashed=True)
-        return SessionFile(self.file(session_id), self._notes)
+        return SessionFile(self.file(session_id), self._notify)
 
     def _restore_archive(self, packed: Path) -> SessionRecord:
         with self._index:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -99,13 +98,6 @@ class SqlStore:
         if not rows:
             raise not_found(session_id)
         return decoded(session_id, [row for row in rows if row.n is not None])
-
-    def locate(self, path: Path) -> None:
-        """Return None: sessions have no files of their own."""
-
-    def notices(self) -> list[str]:
-        """Return nothing: nothing is repaired unasked."""
-        return []
 
     def create(
         self,

@@ -23,7 +23,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import index_of, names_in
+from tests.support.file_store import file_store_with_notices, index_of, names_in
 from tests.support.paths import worker_path
 
 DYING = worker_path("dying")
@@ -327,9 +327,10 @@ class TestTrust:
         fill(tmp_path, 2)
         (tmp_path / "sessions" / f"{new_id()}.json").mkdir()
         for _ in range(2):
-            with closing(FileStore(tmp_path)) as store:
+            store, notices = file_store_with_notices(tmp_path)
+            with closing(store):
                 assert len(store.list()) == len(store.list()) == 2
-                assert len(store.notices()) == 1
+                assert len(notices) == 1
 
 
 def folders_read_by_listing(folder: Path) -> int:

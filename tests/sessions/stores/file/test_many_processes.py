@@ -15,6 +15,7 @@ from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
+from tests.support.file_store import file_store_with_notices
 from tests.support.paths import worker_path
 
 WORKER = worker_path("append")
@@ -147,7 +148,7 @@ def test_a_reader_never_takes_another_s_write_for_damage(tmp_path: Path) -> None
     worker = start(tmp_path, "Notes", "w", 400)
     assert worker.stdout
     worker.stdout.readline()
-    store = FileStore(tmp_path)
+    store, notices = file_store_with_notices(tmp_path)
     session = SessionManager(store, "reader").get("Notes")
     while worker.poll() is None:
         session.refresh()
@@ -155,5 +156,5 @@ def test_a_reader_never_takes_another_s_write_for_damage(tmp_path: Path) -> None
     worker.communicate()
     session.refresh()
     assert session.message_count == 400
-    assert store.notices() == []
+    assert notices == []
     assert not list(tmp_path.rglob("*.corrupt"))

@@ -23,7 +23,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, index_of, length_of, no_file_beyond, said
+from tests.support.file_store import file_store_with_notices, fresh, index_of, length_of, no_file_beyond, said
 from tests.support.paths import worker_path
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
@@ -180,14 +180,14 @@ class TestDamage:
     ) -> None:
         data = file.read_bytes()
         file.write_bytes(data.replace(b'{"role":"user","content":"one"', b'{"role":"user",\xff"one"'))
-        found = fresh(folder, session)
+        store, notices = file_store_with_notices(folder)
+        found = fresh(folder, session, store)
         assert list(found.history) == said("two ü")
         assert b'\xff"one"' in file.with_suffix(".corrupt").read_bytes()
         assert mode(file.with_suffix(".corrupt")) == 0o600
-        (notice,) = found._store.notices()
+        (notice,) = notices
         assert "Notes" in notice
         assert ".corrupt" in notice
-        assert found._store.notices() == []
 
     def test_a_second_damage_does_not_overwrite_what_the_first_put_beside(
         self, folder: Path, session: Session, file: Path
@@ -218,7 +218,8 @@ class TestDamage:
         document = json.loads(file.read_bytes()) | {"extra": True}
         by_hand = json.dumps(document, indent=2, sort_keys=True)
         file.write_text(by_hand)
-        found = fresh(folder, session)
+        store, notices = file_store_with_notices(folder)
+        found = fresh(folder, session, store)
         assert list(found.history) == said("one", "two ü")
         assert found.tail(1) == said("two ü")
         assert file.read_text() == by_hand
@@ -227,7 +228,7 @@ class TestDamage:
         assert json.loads(written)["history"] == said("one", "two ü", "three")
         assert json.loads(written)["extra"] is True
         assert written.rstrip().count(b"\n") == 4
-        assert found._store.notices() == []
+        assert notices == []
 
     @pytest.mark.parametrize("trashed", [False, True])
     @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
@@ -239,11 +240,11 @@ class TestDamage:
         bad = folder / "sessions" / ("trash" if trashed else "") / f"{new_id()}.json"
         spoil(bad)
         (folder / "sessions" / "index.json").unlink()
-        store = FileStore(folder)
+        store, notices = file_store_with_notices(folder)
         found = [entry.info for entry in store.trash()] if trashed else store.list()
         assert [info.name for info in found] == ["Notes"]
         assert SessionManager(store, "reader").create("New").name == "New"
-        assert [bad.name in notice for notice in store.notices()] == [True]
+        assert [bad.name in notice for notice in notices] == [True]
         assert os.path.lexists(bad)
 
     @pytest.mark.parametrize("wrong", WRONG_HEADS.values(), ids=WRONG_HEADS)

@@ -22,7 +22,7 @@ from prompt_objects.errors import Busy, Conflict, Damaged, NewerEnvironment, Sto
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
 from prompt_objects.utils.concurrency import fail_fast
@@ -30,7 +30,7 @@ from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres import Server
-from tests.support.store_urls import Opener
+from tests.support.store_urls import FullStore, Opener, open_full_store
 
 pytest_plugins = ["tests.support.store_fixtures"]
 
@@ -55,7 +55,7 @@ Ask = Callable[..., list[Any]]
 
 
 @pytest.fixture
-def ask(store: Store) -> Ask:
+def ask(store: FullStore) -> Ask:
     """Says something to the database past the store, and returns what it answers."""
     assert isinstance(store, SqlStore)
     database = store._database
@@ -107,7 +107,7 @@ def test_other_stores_do_not_load_it(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_named_at_once_and_without_the_password() -> None:
-    with closing(open_store("postgresql://ann:s3cret@127.0.0.1:1/notes")) as store:
+    with closing(open_full_store("postgresql://ann:s3cret@127.0.0.1:1/notes")) as store:
         begun = time.monotonic()
         with pytest.raises(StoreError, match=r"^The database notes on 127\.0\.0\.1 could not be used") as caught:
             store.list()
@@ -164,7 +164,7 @@ def test_the_tables_are_made_once_whoever_comes_first(open_again: Opener) -> Non
 
 
 @sqlite_only
-def test_the_files_are_the_owner_s_only(store: Store, tmp_path: Path) -> None:
+def test_the_files_are_the_owner_s_only(store: FullStore, tmp_path: Path) -> None:
     os.umask(os.umask(0o000))
     store.create(begun(), {}, said(1))
     files = sorted((tmp_path / "data").iterdir())
@@ -174,7 +174,7 @@ def test_the_files_are_the_owner_s_only(store: Store, tmp_path: Path) -> None:
 
 
 @sqlite_only
-def test_sqlite_keeps_a_log_and_waits_for_the_disk(store: Store, ask: Ask) -> None:
+def test_sqlite_keeps_a_log_and_waits_for_the_disk(store: FullStore, ask: Ask) -> None:
     assert isinstance(store, SqlStore)
     assert ask("PRAGMA journal_mode") == [("wal",)]
     assert ask("PRAGMA synchronous") == [(2,)]
@@ -183,7 +183,10 @@ def test_sqlite_keeps_a_log_and_waits_for_the_disk(store: Store, ask: Ask) -> No
 
 def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere.db")
-    with closing(open_store(f"sqlite:///{tmp_path / 'link.db'}")) as store, pytest.raises(StoreError, match="link"):
+    with (
+        closing(open_full_store(f"sqlite:///{tmp_path / 'link.db'}")) as store,
+        pytest.raises(StoreError, match="link"),
+    ):
         store.list()
     assert not (tmp_path / "elsewhere.db").exists()
 
@@ -191,7 +194,7 @@ def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("My notes, and no database at all. " * 100)
-    with closing(open_store(f"sqlite:///{file}")) as store, pytest.raises(StoreError, match="not a database"):
+    with closing(open_full_store(f"sqlite:///{file}")) as store, pytest.raises(StoreError, match="not a database"):
         store.list()
     assert file.read_text() == "My notes, and no database at all. " * 100
 
@@ -215,7 +218,7 @@ def test_long_messages_are_kept_compressed_and_come_back(open_again: Opener, ask
 
 
 @databases
-def test_names_that_no_database_keeps_are_refused(store: Store) -> None:
+def test_names_that_no_database_keeps_are_refused(store: FullStore) -> None:
     for name in ("a\0b", "\ud800"):
         with pytest.raises(UsageError):
             store.create(begun(name), {})
@@ -227,7 +230,7 @@ def test_names_that_no_database_keeps_are_refused(store: Store) -> None:
 
 
 @databases
-def test_made_up_figures_do_not_break_the_sums(store: Store) -> None:
+def test_made_up_figures_do_not_break_the_sums(store: FullStore) -> None:
     key = store.create(begun(), {}).info.id
     most: Message = {"role": "assistant", "content": "", "usage": {"prompt_tokens": 2**53, "cost": 1e308}}
     for number in range(4):
@@ -263,7 +266,7 @@ def append_whoever_else_does(handle: Session, content: str) -> None:
 
 @sqlite_only
 def test_where_there_is_no_room_it_is_said_and_nothing_is_half_there(
-    store: Store, session: Session, ask: Ask
+    store: FullStore, session: Session, ask: Ask
 ) -> None:
     session.append(*said(1))
     (pages,) = ask("PRAGMA page_count")[0]
@@ -286,7 +289,7 @@ def proxy(postgres_schema: str) -> Iterator[CuttingProxy]:
         yield proxy
 
 
-DEEDS: dict[str, Callable[[Store, SessionInfo], object]] = {
+DEEDS: dict[str, Callable[[FullStore, SessionInfo], object]] = {
     "append": lambda store, info: store.append(info.id, said(3, 4), expected=2),
     "rename": lambda store, info: store.update(info.id, name="Other"),
     "note": lambda store, info: store.update(info.id, metadata={"a": 1}),
@@ -300,11 +303,11 @@ DEEDS: dict[str, Callable[[Store, SessionInfo], object]] = {
 }
 
 
-def trashed(store: Store) -> str:
+def trashed(store: FullStore) -> str:
     return store.trash()[0].info.id
 
 
-def everything(store: Store) -> Any:
+def everything(store: FullStore) -> Any:
     """All that a store holds, but for ids and moments."""
     live = [
         (info.name, info.archived, store.load(info.id).metadata, store.read(info.id, 0, 9)) for info in store.list()
@@ -317,7 +320,7 @@ def everything(store: Store) -> Any:
 def test_a_commit_of_which_nothing_is_heard_is_done_once(proxy: CuttingProxy, deed: str, before: bool) -> None:
     outcomes = []
     for cuts in (0, 2):
-        with closing(open_store(proxy.url)) as store:
+        with closing(open_full_store(proxy.url)) as store:
             info = store.create(begun(), {}, said(1, 2)).info
             store.delete(store.create(begun("Old"), {}, said(0)).info.id)
             proxy.cuts, proxy.before = cuts, before
@@ -333,7 +336,7 @@ def test_a_commit_of_which_nothing_is_heard_is_done_once(proxy: CuttingProxy, de
 
 
 def test_a_cut_that_was_not_heard_takes_nothing_that_came_after_it(proxy: CuttingProxy, postgres_schema: str) -> None:
-    with closing(open_store(proxy.url)) as store, closing(open_store(postgres_schema)) as other:
+    with closing(open_full_store(proxy.url)) as store, closing(open_full_store(postgres_schema)) as other:
         key = store.create(begun(), {}, said(1, 2, 3)).info.id
         proxy.cuts = 1
         done = threading.Event()
@@ -356,7 +359,7 @@ def test_a_cut_that_was_not_heard_takes_nothing_that_came_after_it(proxy: Cuttin
 
 @postgresql_only
 def test_connections_that_are_ended_again_and_again_cost_nothing(url: str, open_again: Opener, ask: Ask) -> None:
-    with closing(open_store(f"{url}&application_name=ended")) as store:
+    with closing(open_full_store(f"{url}&application_name=ended")) as store:
         acknowledged = append_from_threads(
             store,
             lambda: ask(
@@ -375,7 +378,7 @@ def test_a_server_that_is_restarted_in_mid_turn_costs_nothing() -> None:
         server.start()
 
     try:
-        with closing(open_store(server.url)) as store:
+        with closing(open_full_store(server.url)) as store:
             check(store, append_from_threads(store, restart, times=2))
     finally:
         server.remove()
@@ -384,7 +387,7 @@ def test_a_server_that_is_restarted_in_mid_turn_costs_nothing() -> None:
 def test_who_has_no_patience_is_told_at_once_that_the_server_is_gone() -> None:
     server = Server()
     try:
-        with closing(open_store(server.url)) as store:
+        with closing(open_full_store(server.url)) as store:
             session_id = store.create(begun(), {}).info.id
             server.stop()
             start = time.monotonic()
@@ -398,7 +401,7 @@ def test_who_has_no_patience_is_told_at_once_that_the_server_is_gone() -> None:
         server.remove()
 
 
-def append_from_threads(store: Store, disturb: Callable[[], object], times: int = 12) -> dict[str, list[str]]:
+def append_from_threads(store: FullStore, disturb: Callable[[], object], times: int = 12) -> dict[str, list[str]]:
     """Append from threads, each to a session of its own and all to one, while something goes on."""
     shared = store.create(begun("Shared"), {}).info.id
     acknowledged: dict[str, list[str]] = {shared: []}
@@ -427,7 +430,7 @@ def append_from_threads(store: Store, disturb: Callable[[], object], times: int 
     return acknowledged
 
 
-def check(store: Store, acknowledged: dict[str, list[str]]) -> None:
+def check(store: FullStore, acknowledged: dict[str, list[str]]) -> None:
     """Every acknowledged message is there once, and, where one wrote, in order; and nothing else is."""
     for key, contents in acknowledged.items():
         came = [message["content"] for message in store.read(key, 0, sys.maxsize)]
@@ -441,7 +444,7 @@ def check(store: Store, acknowledged: dict[str, list[str]]) -> None:
 
 @postgresql_only
 def test_a_pool_is_no_larger_than_it_may_be(url: str, ask: Ask) -> None:
-    with closing(open_store(f"{url}&application_name=pooled", StoreOptions(pool_size=2))) as store:
+    with closing(open_full_store(f"{url}&application_name=pooled", StoreOptions(pool_size=2))) as store:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: store.list(), range(64)))
         count = ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pooled'")
@@ -449,7 +452,7 @@ def test_a_pool_is_no_larger_than_it_may_be(url: str, ask: Ask) -> None:
 
 
 @databases
-def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: Store, session: Session) -> None:
+def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: FullStore, session: Session) -> None:
     lease = store.lease(session.id, ProcessInfo.current("ann"))
     with warnings.catch_warnings():  # of the threads that the child does not have
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -470,7 +473,7 @@ def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: Stor
     lease.release()
 
 
-def write_forty(store: Store, key: str) -> None:
+def write_forty(store: FullStore, key: str) -> None:
     for number in range(40):
         store.append(key, said(number), expected=number)
         assert store.read(key, number, 99) == said(number)
@@ -481,7 +484,7 @@ def write_forty(store: Store, key: str) -> None:
 
 @databases
 def test_a_lease_that_is_not_renewed_is_free_when_its_time_is_over(
-    store: Store, open_again: Opener, session: Session, ask: Ask
+    store: FullStore, open_again: Opener, session: Session, ask: Ask
 ) -> None:
     assert isinstance(store, SqlStore)
     ann, bob = ProcessInfo.current("ann"), ProcessInfo.current("bob")
@@ -502,7 +505,7 @@ def test_a_lease_that_is_not_renewed_is_free_when_its_time_is_over(
 
 
 @databases
-def test_leases_end_with_their_store(store: Store, open_again: Opener, session: Session) -> None:
+def test_leases_end_with_their_store(store: FullStore, open_again: Opener, session: Session) -> None:
     other = open_again()
     other.lease(session.id, ProcessInfo.current("ann"))
     other.close()
@@ -511,7 +514,7 @@ def test_leases_end_with_their_store(store: Store, open_again: Opener, session: 
 
 
 @databases
-def test_a_holder_that_cannot_be_read_is_somebody(store: Store, session: Session, ask: Ask) -> None:
+def test_a_holder_that_cannot_be_read_is_somebody(store: FullStore, session: Session, ask: Ask) -> None:
     lease = store.lease(session.id, ProcessInfo.current("ann"))
     ask("UPDATE leases SET holder = 'garbage'")
     holder = store.holder(session.id)
@@ -527,7 +530,7 @@ def test_a_holder_that_cannot_be_read_is_somebody(store: Store, session: Session
 
 @databases
 def test_what_does_not_fit_is_found_and_put_right_and_nothing_is_lost(
-    store: Store, session: Session, ask: Ask
+    store: FullStore, session: Session, ask: Ask
 ) -> None:
     usage = {"prompt_tokens": 5, "cost": 0.5}
     session.append(*({**message, "usage": usage} for message in said(*range(6))))
@@ -570,7 +573,7 @@ def test_what_does_not_fit_is_found_and_put_right_and_nothing_is_lost(
         "UPDATE sessions SET parent = '{', tags = '3'",
     ],
 )
-def test_any_damage_is_put_right_at_once(store: Store, session: Session, ask: Ask, damage: str) -> None:
+def test_any_damage_is_put_right_at_once(store: FullStore, session: Session, ask: Ask, damage: str) -> None:
     usage = {"prompt_tokens": 5, "cost": 0.5}
     session.append(*({**message, "usage": usage} for message in said(1, 2)))
     before = store.load(session.id).info
@@ -584,7 +587,7 @@ def test_any_damage_is_put_right_at_once(store: Store, session: Session, ask: As
 
 
 @databases
-def test_messages_of_no_session_become_one(store: Store, ask: Ask) -> None:
+def test_messages_of_no_session_become_one(store: FullStore, ask: Ask) -> None:
     keys = [f"01990000-0000-7000-8000-00000000000{number}" for number in range(2)]
     for number, key in enumerate(keys):
         store.create(begun(f"Notes {number}", id=key), {}, said(number))
@@ -620,7 +623,7 @@ def lose_sessions(store: SqlStore) -> None:
 
 
 @databases
-def test_leases_of_the_dead_are_cleared_away(store: Store, session: Session, ask: Ask) -> None:
+def test_leases_of_the_dead_are_cleared_away(store: FullStore, session: Session, ask: Ask) -> None:
     store.lease(session.id, ProcessInfo.current("ann"))
     ask("UPDATE leases SET expires_at = 1")
     (finding,) = store.check()
@@ -630,7 +633,7 @@ def test_leases_of_the_dead_are_cleared_away(store: Store, session: Session, ask
 
 
 @databases
-def test_what_people_read_in_the_tables_is_plain(store: Store, session: Session, ask: Ask) -> None:
+def test_what_people_read_in_the_tables_is_plain(store: FullStore, session: Session, ask: Ask) -> None:
     session.append(*said("naïve"))
     ((body,),) = ask("SELECT body FROM messages JOIN sessions ON id = session_id WHERE live_name = 'Notes'")
     assert json.loads(body)["content"] == "naïve"
