@@ -121,6 +121,8 @@ class Scenario:
                 case "prompt-objects":
                     done = run(*words[1:], cwd=self.folder, stdin=output, **self.environ)
                     code, output, errors = done.returncode, done.stdout, errors + done.stderr
+                case ".":
+                    pass  # the installation is active already
                 case "cd":
                     self.folder = (self.folder / words[1]).resolve()
                 case "export":

@@ -1,0 +1,41 @@
+"""docs/architecture.md is true of the code."""
+
+import ast
+import importlib.util
+import re
+
+import pytest
+
+from tests.support.paths import DOCS, ROOT
+
+PACKAGE = ROOT / "prompt_objects"
+PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
+STEPS = re.findall(r"^\| .+ \| `([\w/]+\.py)` \| (?:`([\w.]+)`)? ?\|$", PAGE, re.MULTILINE)
+
+
+def test_the_drawing_of_the_layers_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("layers", DOCS / "layers.py")
+    assert spec
+    assert spec.loader
+    layers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(layers)
+    assert layers.with_drawing(PAGE) == PAGE, "run: python docs/layers.py"
+
+
+def test_the_page_follows_a_message() -> None:
+    assert len(STEPS) > 10
+
+
+@pytest.mark.parametrize(("file", "name"), STEPS)
+def test_a_step_of_a_message_exists(file: str, name: str) -> None:
+    body = ast.parse((PACKAGE / file).read_text(encoding="utf-8")).body
+    for part in filter(None, name.split(".")):
+        found = next((node for node in body if getattr(node, "name", "") == part), None)
+        assert found, f"{file} has no {name}"
+        body = getattr(found, "body", [])
+
+
+def test_files_that_the_page_names_exist() -> None:
+    for name in re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", PAGE):
+        if not name.startswith((".", "objects")):
+            assert any((base / name).exists() for base in (PACKAGE, ROOT)), name
