@@ -316,9 +316,9 @@ class CapabilityResolver:
         """Return the paths that tools may read but not write, because MCP servers run them."""
         if not self._config.mcp_servers:
             return ()
-        from prompt_objects.mcp.command_files import guarded
+        from prompt_objects.mcp.command_files import read_only_paths
 
-        return guarded(self._folder, self._config.mcp_servers)
+        return read_only_paths(self._folder, self._config.mcp_servers)
 
     async def disconnect(self) -> None:
         """Stop the MCP servers; they are started again when needed."""

@@ -1,4 +1,4 @@
-"""One MCP server while it runs: a task of its own starts it, keeps it, and ends it; every task may use it."""
+"""The connection to one MCP server: a task starts it, keeps it open and ends it; any other task may use it."""
 
 import asyncio
 import logging
@@ -14,64 +14,63 @@ if TYPE_CHECKING:
     from mcp import Client, ClientSession
 
 __all__ = [
+    "Connect",
     "Connection",
-    "Reach",
 ]
 
-Reach = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
-"""Makes the way to a server: it is told where to leave last words, and whom to tell that a program ended."""
+Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
+"""Opens the streams to a server; gets where to put its last error lines, and what to call when its program ends."""
 _START_SECONDS = 60.0
 _END_SECONDS = 8.0
-_NEWS_SECONDS = 1.0
+_LATE_END_SECONDS = 1.0
 _MOST_FAULTY = 10_000
 T = TypeVar("T")
 
 
 class Connection:
-    """A server from its start to its end; it starts at once, in the running loop.
+    """A server from its start to its end. It starts immediately, in the running event loop.
 
-    All of it belongs to one task, as what the `mcp` package opens must be closed where it was opened.
+    One task opens and closes it, because the `mcp` package requires that both happen in the same task.
     """
 
-    def __init__(self, reach: Reach) -> None:
-        self.words = StderrTail()
-        self.news: dict[str, None] = {}
-        """What was wrong with what it sent, in sentences, each once; who tells the person leaves it there."""
-        self._told = 0
-        self._faulty: dict[str, None] = {}
-        self._told_faulty = 0
-        self._reach = reach
+    def __init__(self, connect: Connect) -> None:
+        self.stderr = StderrTail()
+        self._connect = connect
+        self._notices: dict[str, None] = {}  # sentences about invalid messages, each once
+        self._faulty_tools: dict[str, None] = {}
+        self._reported_notices = 0
+        self._reported_tools = 0
         self._loop = asyncio.get_running_loop()
-        self._unreadable: asyncio.Future[None] = self._loop.create_future()
+        self._malformed: asyncio.Future[None] = self._loop.create_future()
         self._ready: asyncio.Future[ClientSession] = self._loop.create_future()
         self._end = asyncio.Event()
-        self._task = asyncio.create_task(self._live())
-        self._task.add_done_callback(_look)
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_retrieve_exception)
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, or is about to."""
+        """Whether it has ended or is ending."""
         return self._end.is_set() or self._task.done() or self.is_elsewhere
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it belongs to another loop, with which it ends, or has ended."""
+        """Whether it belongs to another event loop, which ends it."""
         return self._loop is not asyncio.get_running_loop()
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended, with all that it started."""
+        """Whether it has ended, with everything that it started."""
         return self._task.done()
 
     @property
     def was_ready(self) -> bool:
-        """Whether it could be used."""
+        """Whether the server started successfully."""
         return self._ready.done()
 
     async def session(self) -> "ClientSession":
-        """Wait until the server can be used. Raises `ToolError` where it does not start; the reason is in words.
+        """Wait until the server is ready. Raises `ToolError`, with the reason, if it does not start.
 
-        A cancellation stops the waiting, not the server, which others wait for as well.
+        Cancelling this stops the waiting, not the server: other tasks may wait for it too.
         """
         either: list[asyncio.Future[Any]] = [self._ready, self._task]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -85,53 +84,53 @@ class Connection:
     def reason(self) -> str:
         """Why it ended, as far as that is known."""
         error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
-        told = _in_words(error) if error else ""
-        return ": ".join(filter(None, (told.rstrip("."), str(self.words)))) or "it did not say why"
+        text = _describe(error).rstrip(".") if error else ""
+        return ": ".join(filter(None, (text, str(self.stderr)))) or "it gave no reason"
 
-    async def came_to_an_end(self) -> bool:
-        """Say whether it has ended, after a moment in which the news may still come."""
+    async def has_ended(self) -> bool:
+        """Return whether it has ended; wait briefly, as the end may be noticed late."""
         if not self.is_over:
-            await asyncio.wait([self._task], timeout=_NEWS_SECONDS)
+            await asyncio.wait([self._task], timeout=_LATE_END_SECONDS)
         return self.is_over
 
-    async def answer(self, request: Coroutine[Any, Any, T]) -> T:
-        """Wait for an answer. Raises `Unreadable` where a message comes meanwhile that might have been it."""
-        asking, unreadable = asyncio.ensure_future(request), self._unreadable
+    async def result_of(self, request: Coroutine[Any, Any, T]) -> T:
+        """Wait for a request. Raises `MalformedMessage` if a message arrives that may have been its response."""
+        asking, malformed = asyncio.ensure_future(request), self._malformed
         try:
-            either: list[asyncio.Future[Any]] = [asking, unreadable]
+            either: list[asyncio.Future[Any]] = [asking, malformed]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
-                raise MalformedMessage("it sent an answer that cannot be read")
+                raise MalformedMessage("it sent a response that cannot be read")
             return asking.result()
         finally:
             if not asking.done():
                 asking.cancel()
                 await asyncio.wait([asking])
 
-    def untold(self) -> list[str]:
-        """Return what is to be told to the person since this was last asked."""
-        if faulty := list(self._faulty)[self._told_faulty :]:
-            self.news[_left_out(faulty)] = None
-            self._told_faulty = len(self._faulty)
-        told, self._told = self._told, len(self.news)
-        return list(self.news)[told:]
+    def unreported(self) -> list[str]:
+        """Return the notices about invalid messages that arrived since the last call."""
+        if faulty := list(self._faulty_tools)[self._reported_tools :]:
+            self._notices[_left_out(faulty)] = None
+            self._reported_tools = len(self._faulty_tools)
+        reported, self._reported_notices = self._reported_notices, len(self._notices)
+        return list(self._notices)[reported:]
 
     def end(self) -> None:
-        """Have the server end, without waiting for it."""
+        """End the server without waiting."""
         self._end.set()
 
     async def close(self) -> None:
-        """End the server and wait until it has; one that does not want to end is killed."""
+        """End the server and wait; kill it if it does not end in time."""
         if self.is_elsewhere:
             return
         self.end()
-        if self.was_ready:  # else there is nothing yet to end in good order
+        if self.was_ready:  # otherwise there is no orderly end
             await asyncio.wait([self._task], timeout=_END_SECONDS)
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task], timeout=_END_SECONDS)
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         client_type = await asyncio.to_thread(_client_type)
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(_START_SECONDS):
@@ -142,49 +141,47 @@ class Connection:
 
     @asynccontextmanager
     async def _streams(self, version: Callable[[], str | None]) -> AsyncIterator[Any]:
-        async with self._reach(self.words, self._tell_end) as (reading, writing):
-            yield MessageFilter(reading, version, self._leave_out, self._complain), writing
+        async with self._connect(self.stderr, self._program_ended) as (reading, writing):
+            yield MessageFilter(reading, version, self._leave_out, self._add_malformed), writing
 
     def _leave_out(self, tool: str) -> None:
-        if len(self._faulty) < _MOST_FAULTY:
-            self._faulty[tool] = None
+        if len(self._faulty_tools) < _MOST_FAULTY:
+            self._faulty_tools[tool] = None
 
-    def _complain(self, is_message: bool) -> None:  # noqa: FBT001 - it is called by its place only
-        self.news["sent something that cannot be read."] = None
+    def _add_malformed(self, is_message: bool) -> None:  # noqa: FBT001 - a callback with a positional argument
+        self._notices["sent something that cannot be read."] = None
         if is_message:
-            self._unreadable.set_result(None)
-            self._unreadable = self._loop.create_future()
+            self._malformed.set_result(None)
+            self._malformed = self._loop.create_future()
 
-    def _tell_end(self) -> None:
-        with suppress(RuntimeError):  # the loop has ended meanwhile
+    def _program_ended(self) -> None:
+        with suppress(RuntimeError):  # the event loop has ended
             self._loop.call_soon_threadsafe(self._end.set)
 
 
 def _client_type() -> "type[Client]":
-    """Import the `mcp` package, which takes a while."""
+    """Import the `mcp` package, which is slow."""
     try:
         from mcp import Client
     except ImportError as error:
         raise ToolError("it needs the package mcp. Install it with: pip install 'prompt-objects[mcp]'") from error
-    for name in ("mcp", "client"):  # it complains to loggers, which without a handler would write on the screen
+    for name in ("mcp", "client"):  # without a handler, its log messages would be printed to the screen
         logging.getLogger(name).addHandler(logging.NullHandler())
     return Client
 
 
 def _left_out(tools: list[str]) -> str:
-    """Say in one sentence which tools are left out."""
     more, them = (f", and {len(tools) - 1:,} more,", "they are") if tools[1:] else ("", "it is")
     return f"describes its tool {tools[0]!r}{more} in a way that cannot be used; {them} left out."
 
 
-def _look(task: asyncio.Task[None]) -> None:
-    """Take note of how a task ended; whoever needs it asks for it, and nobody need."""
+def _retrieve_exception(task: asyncio.Task[None]) -> None:
+    """Mark the exception of a task as retrieved, or asyncio would log it; `reason` returns it if needed."""
     if not task.cancelled():
         task.exception()
 
 
-def _in_words(error: BaseException) -> str:
-    """Say what went wrong; of several things, the first."""
+def _describe(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):

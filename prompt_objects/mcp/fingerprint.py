@@ -1,4 +1,4 @@
-"""The files that MCP servers may run, as they are at one moment: by their content, and by what links mean."""
+"""Fingerprints of the files that MCP servers may run: their contents, and the targets of links."""
 
 import hashlib
 import os
@@ -26,11 +26,12 @@ _CODE = re.compile(
 
 
 def snapshot(folder: Path, server: ServerConfig) -> Mapping[str, str]:
-    """Return, by path, what stands for each file that a server may run. Raises `UsageError` for too much, `OSError`.
+    """Return the fingerprint of each file that a server may run, by path.
 
-    With a file come those beside it, and below; of the environment's folder itself only what looks like code, as the
-    rest of it changes all the time, unless a server may run just everything there; and of that not what sets up the
-    environment, which is no program. What is hidden counts only where it is named: no tool can write it.
+    This includes the files in the same folder and below. Of the environment's folder itself only code is included,
+    because the rest changes often, unless the server may run everything there; then only the configuration is
+    excluded. Hidden files are included only if they are named, because no tool can write them. Raises `OSError`, and
+    `UsageError` if there are too many files.
     """
     return _Snapshot(folder.resolve()).of(server)
 
@@ -43,20 +44,19 @@ class _Snapshot:
         self._seen: set[tuple[Path, bool]] = set()
 
     def of(self, server: ServerConfig) -> Mapping[str, str]:
-        what = files_of_command(self._root, server)
-        for path in what.steering:
+        command = files_of_command(self._root, server)
+        for path in command.steering:
             self._add(path)
-        for path in what.paths:
-            self._note(path, "", f"means {os.path.realpath(path)}")
-            is_alone = path.is_dir() or path.parent == self._root or is_hidden(path, self._root)
+        for path in command.paths:
+            self._record(path, "", f"means {os.path.realpath(path)}")
             self._add(path)
-            if not is_alone:
+            if not (path.is_dir() or path.parent == self._root or is_hidden(path, self._root)):
                 self._add(path.parent)
-        if what.scope == "all":
+        if command.scope == "all":
             for path in self._below(self._root):
                 if path.name not in _SET_UP:
                     self._add(path)
-        elif what.scope == "code":
+        elif command.scope == "code":
             self._add(self._root, code_only=True)
         return self._entries
 
@@ -66,35 +66,35 @@ class _Snapshot:
             path = waiting.pop()
             if (path, code_only) not in self._seen:
                 self._seen.add((path, code_only))
-                waiting += self._look(path, code_only=code_only)
+                waiting += self._visit(path, code_only=code_only)
 
-    def _look(self, path: Path, *, code_only: bool) -> list[Path]:
-        """Take note of one path; return what is to be looked at because of it."""
+    def _visit(self, path: Path, *, code_only: bool) -> list[Path]:
+        """Record one path; return the paths to visit next."""
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             target = Path(os.path.realpath(path))
-            self._note(path, "link", str(target))
+            self._record(path, "link", str(target))
             return [target] if target.is_file() or (target.is_dir() and target.is_relative_to(self._root)) else []
         if stat.S_ISDIR(mode):
             return self._below(path)
         if not code_only or _CODE.fullmatch(path.suffix) or mode & 0o111 or path.name in STEERING:
-            self._note(path, "content", self._sum(path))
+            self._record(path, "content", self._digest(path))
         return []
 
     def _below(self, folder: Path) -> list[Path]:
         if len(folder.parts) - len(self._root.parts) > MOST_DEPTH:
             raise _too_deep(self._root)
-        # Python writes __pycache__ when it runs; tools write text, which it would not read there.
+        # Python writes __pycache__ itself; tools can only write text, which Python would not load from there.
         return [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"]
 
-    def _note(self, path: Path, what: str, said: str) -> None:
+    def _record(self, path: Path, kind: str, value: str) -> None:
         name = os.path.relpath(path, self._root)
-        self._entries[_printable(f"{name}\0{what}")] = _printable(said)
+        self._entries[_printable(f"{name}\0{kind}")] = _printable(value)
         if len(self._entries) > MOST_FILES:
             raise _too_much(self._root)
 
-    def _sum(self, path: Path) -> str:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
+    def _digest(self, path: Path) -> str:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block
         with os.fdopen(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -106,18 +106,16 @@ class _Snapshot:
 
 
 def _printable(path: str) -> str:
-    """Write a path so that all text can hold it; the names of files are not always text."""
+    """Return a path as valid text; file names may hold other bytes."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _too_deep(root: Path) -> UsageError:
-    problem = (
-        f"What MCP servers may run in {root} lies more than {MOST_DEPTH} folders deep, too deep to be looked at."
-    )
+    problem = f"The programs of MCP servers in {root} have folders more than {MOST_DEPTH} levels deep."
     return UsageError(problem, hint="Remove such folders.")
 
 
 def _too_much(root: Path) -> UsageError:
-    bounds = f"{MOST_FILES:,} files or {MOST_BYTES // 1_000_000:,} MB"
-    problem = f"What MCP servers may run in {root} is more than {bounds}, too much to be trusted as it is."
-    return UsageError(problem, hint="Keep such a program in a small folder of its own, or outside the environment.")
+    limits = f"{MOST_FILES:,} files or {MOST_BYTES // 1_000_000:,} MB"
+    problem = f"The programs of MCP servers in {root} have more than {limits}, which is too much to be trusted."
+    return UsageError(problem, hint="Move such a program to a small folder, or outside the environment.")

@@ -1,4 +1,4 @@
-"""Messages from an MCP server, checked before the client sees them."""
+"""Checks messages from an MCP server before the client of the `mcp` package reads them."""
 
 import json
 from collections.abc import Callable
@@ -19,16 +19,17 @@ _LONGEST_NAME = 100
 
 
 class MalformedMessage(ToolError):
-    """The server sent a message that cannot be read; which one it answered is unknown."""
+    """The server sent a message that cannot be read; it may have been the response to any request."""
 
 
 class MessageFilter:
-    """A stream of messages to read, as the `mcp` package has them.
+    """A stream of messages for the `mcp` package that filters another one.
 
-    Of a list of tools those with a fault are taken out, and `leave_out` is called with the name of each. `complain`
-    is called with whether what cannot be read was meant as a message: programs also print other things by mistake.
-    An error for nobody in particular is such a message. One tool more than count is passed on, so that this is seen.
-    Errors of servers that have the code by which the package tells of a lost connection get another one.
+    Faulty tools are removed from lists of tools, and `leave_out` is called with the name of each. At most
+    `MOST_TOOLS` + 1 tools are passed on, so that an excess can be noticed. `on_malformed` is called for data that
+    cannot be read, with whether it was meant as a message; programs also print other output by mistake. An error
+    response without an id counts as such a message. Errors that use the package's code for a lost connection get
+    another code.
     """
 
     def __init__(
@@ -36,31 +37,31 @@ class MessageFilter:
         stream: Any,
         version: Callable[[], str | None],
         leave_out: Callable[[str], None],
-        complain: Callable[[bool], None],
+        on_malformed: Callable[[bool], None],
     ) -> None:
         self._stream = stream
         self._version = version
         self._leave_out = leave_out
-        self._complain = complain
+        self._on_malformed = on_malformed
 
     @property
     def last_context(self) -> Any:
-        """In what context the last message was sent, where the stream knows it."""
+        """The context in which the last message was sent, if the stream has one."""
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Any:
-        """Return the next message, or what was wrong with it."""
-        return self._looked_through(await self._stream.receive())
+        """Return the next message, or the error with which it was rejected."""
+        return self._filter(await self._stream.receive())
 
     async def aclose(self) -> None:
-        """Let go of the stream."""
+        """Close the stream."""
         await self._stream.aclose()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
-        return self._looked_through(await self._stream.__anext__())
+        return self._filter(await self._stream.__anext__())
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,23 +69,23 @@ class MessageFilter:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _looked_through(self, item: Any) -> Any:
+    def _filter(self, item: Any) -> Any:
         if isinstance(item, Exception):
-            item = self._reread(item) or item
+            item = self._parse_again(item) or item
         if isinstance(item, Exception):
-            self._complain(_is_meant_as_message(item))
+            self._on_malformed(_is_meant_as_message(item))
             return item
         error = getattr(item.message, "error", None)
-        if error is not None and item.message.id is None:  # whose it is, its server could not read
-            self._complain(True)  # noqa: FBT003 - as it is declared
-        _tell_apart(error)
+        if error is not None and item.message.id is None:  # the server could not read which request failed
+            self._on_malformed(True)  # noqa: FBT003 - as it is declared
+        _change_reserved_code(error)
         result = getattr(item.message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
-            result["tools"] = self._sound(result)
+            result["tools"] = self._valid_tools(result)
         return item
 
-    def _reread(self, error: Exception) -> Any:
-        """Return the list of tools that some of its tools made unreadable, without these; None where it is none."""
+    def _parse_again(self, error: Exception) -> Any:
+        """Parse a message that cannot be read because of some tools again, without these; return None if it fails."""
         from mcp.shared.message import SessionMessage
         from mcp.types import jsonrpc_message_adapter
         from pydantic import ValidationError
@@ -95,49 +96,49 @@ class MessageFilter:
             message = json.loads(error.errors()[0]["input"])
             match message:
                 case {"result": {"tools": [*tools]}}:
-                    message["result"]["tools"] = self._chosen(tools, lambda tool: encoded(tool) is not None)
+                    message["result"]["tools"] = self._select(tools, lambda tool: encoded(tool) is not None)
                     return SessionMessage(jsonrpc_message_adapter.validate_python(message))
-        except (ValueError, TypeError, RecursionError):  # it is no text, no JSON, too deep, or still no message
+        except (ValueError, TypeError, RecursionError):  # not text, not JSON, too deep, or still not a message
             return None
         return None
 
-    def _sound(self, result: dict[str, Any]) -> list[Any]:
-        """Return the tools of a list that the session would not refuse; one by one only where it would."""
-        tools = self._chosen(result["tools"], _can_be_used)
-        if self._is_sound({**result, "tools": tools}):
+    def _valid_tools(self, result: dict[str, Any]) -> list[Any]:
+        """Return the tools that the session will accept; check them one by one only if the list is refused."""
+        tools = self._select(result["tools"], _is_usable)
+        if self._is_accepted({**result, "tools": tools}):
             return tools
-        return self._chosen(tools, lambda tool: self._is_sound({**result, "tools": [tool]}))
+        return self._select(tools, lambda tool: self._is_accepted({**result, "tools": [tool]}))
 
-    def _chosen(self, tools: list[Any], is_good: Callable[[Any], bool]) -> list[Any]:
-        chosen = []
+    def _select(self, tools: list[Any], is_valid: Callable[[Any], bool]) -> list[Any]:
+        selected = []
         for tool in tools[: MOST_TOOLS + 1]:
-            if is_good(tool):
-                chosen.append(tool)
+            if is_valid(tool):
+                selected.append(tool)
             else:
                 name = tool.get("name") if isinstance(tool, dict) else None
                 self._leave_out(name[:_LONGEST_NAME] if isinstance(name, str) else "")
-        return chosen
+        return selected
 
-    def _is_sound(self, result: dict[str, Any]) -> bool:
+    def _is_accepted(self, result: dict[str, Any]) -> bool:
         from mcp_types.methods import parse_server_result
 
         try:
             parse_server_result("tools/list", self._version() or "", result)
-        except KeyError:  # a version that the package reads without looking
+        except KeyError:  # the package does not check results of this version
             return True
         except ValueError:
             return False
         return True
 
 
-def _can_be_used(tool: Any) -> bool:
-    """Say whether a tool can be told to models, who take neither everything nor endless schemas."""
+def _is_usable(tool: Any) -> bool:
+    """Return whether a tool can be sent to models: as valid JSON, with a schema of limited size."""
     schema = encoded(tool.get("inputSchema")) if isinstance(tool, dict) and encoded(tool) else None
     return schema is not None and len(schema) <= _MOST_SCHEMA_BYTES
 
 
-def _tell_apart(error: Any) -> None:
-    """Give an error that came another code where it has that of a connection on which nothing comes any more."""
+def _change_reserved_code(error: Any) -> None:
+    """Change the code of a received error if it is the code that the package uses for a lost connection."""
     from mcp.types import CONNECTION_CLOSED, INTERNAL_ERROR
 
     if error is not None and error.code == CONNECTION_CLOSED:
@@ -156,12 +157,11 @@ _DEEPEST = 100
 
 
 def encoded(value: Any) -> bytes | None:
-    """Write a value as JSON.
+    """Return a value as JSON; None if that is impossible.
 
-    None where that is impossible: for numbers that are none, for half of a surrogate pair, and for what is nested
-    more than 100 levels deep, as readers give up at some depth.
+    That is the case for NaN and infinity, lone surrogates, and more than 100 levels, which many parsers refuse.
     """
-    if _is_deeper(value, _DEEPEST):
+    if _is_deeper_than(value, _DEEPEST):
         return None
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -169,8 +169,8 @@ def encoded(value: Any) -> bytes | None:
         return None
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def _is_deeper_than(value: Any, levels: int) -> bool:
     if not isinstance(value, dict | list):
         return False
     below = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(each, levels - 1) for each in below)
+    return levels == 0 or any(_is_deeper_than(each, levels - 1) for each in below)

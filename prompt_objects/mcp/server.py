@@ -1,4 +1,4 @@
-"""One MCP server of an environment, over all its starts: what it offers, and calls to it."""
+"""One MCP server of an environment: its tools and calls to it, over all its starts."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -30,22 +30,22 @@ __all__ = [
 
 _MOST_FAILURES = 2
 _MOST_PAGES = 100
-_PATIENCE_SECONDS = 2.0
+_SLOW_START_SECONDS = 2.0
 _LIST_SECONDS = 10.0
-_WAITING_SECONDS = 10.0
+_SLOW_CALL_SECONDS = 10.0
 _LONGEST_DESCRIPTION = 4_000
-_LONGEST_COMPLAINT = 500
-# What the package says in the name of a service that does not know the session any more, or broke off:
-_FORGOTTEN = "Session terminated"
-_BROKEN_OFF = "SSE stream ended"
+_LONGEST_ERROR = 500
+# Messages of the `mcp` package for a service that does not know the session any more, or broke the connection:
+_SESSION_UNKNOWN = "Session terminated"
+_INTERRUPTED = "SSE stream ended"
 T = TypeVar("T")
 
 
 class Server:
     """A server that is started when it is needed, and once more after it failed.
 
-    A program that failed twice is not started again before `close`; a service is asked anew each time. `is_trusted`
-    is asked before every start, in a thread.
+    A program that failed twice is not started again before `close`; for a service there is no such limit.
+    `is_trusted` is called before every start, in a thread.
     """
 
     def __init__(
@@ -60,35 +60,34 @@ class Server:
         self._is_trusted = is_trusted
         self._config = config
         self._folder = folder
-        self._filling = Variables(config, environ)
+        self._variables = Variables(config, environ)
         self._connection: Connection | None = None
         self._ending: set[Connection] = set()
         self._failures = 0
 
     async def tools(self, context: Context) -> dict[str, Tool]:
-        """Return what the server offers now, by its own names, in alphabetical order. Raises `ToolError`."""
-        tools = await self._ask(
-            context, partial(_all_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), is_harmless=True
+        """Return the server's tools by their own names, sorted by name. Raises `ToolError`."""
+        tools = await self._request(
+            context, partial(_list_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
         )
         if len(tools) > MOST_TOOLS:
-            more = f"offers more than {MOST_TOOLS} tools; those after them are left out."
-            context.notify(f"The MCP server {self.name} {more}")
+            self._notify(context, f"offers more than {MOST_TOOLS} tools; the others are left out.")
         return {tool.name: self._tool(tool) for tool in sorted(tools[:MOST_TOOLS], key=lambda tool: tool.name)}
 
     async def close(self) -> None:
-        """End the server, if it runs, and wait until all that it ever started has ended; forget its failures."""
+        """End the server and wait until all its connections have ended; reset the count of failures."""
         self._failures = 0
         if self._connection:
-            self._forget(self._connection)
-        await self._gone()
+            self._discard(self._connection)
+        await self._wait_for_ends()
 
     def _tool(self, tool: "ServerTool") -> Tool:
         async def run(arguments: dict[str, Any], context: Context) -> str:
-            if encoded(arguments) is None:  # sent all the same, they would end the connection
-                problem = "half of a surrogate pair, a number that is none, or more than 100 levels"
-                raise ToolError(f"The arguments cannot be sent: they hold {problem}.")
+            if encoded(arguments) is None:  # sending them would end the connection
+                problem = "a lone surrogate, a number that JSON does not have, or more than 100 levels"
+                raise ToolError(f"The arguments cannot be sent: they contain {problem}.")
             with self._notify_if_slow(tool.name, context):
-                result = await self._ask(context, lambda session: self._call(session, tool.name, arguments))
+                result = await self._request(context, lambda session: self._call(session, tool.name, arguments))
             text = text_from(result)
             if result.is_error:
                 raise ToolError(text)
@@ -97,144 +96,143 @@ class Server:
         return Tool(
             name=name_for(self.name, tool.name),
             description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
-            parameters={"type": "object", "properties": {}, **tool.input_schema},  # some models insist on both
+            parameters={"type": "object", "properties": {}, **tool.input_schema},  # some models require both keys
             run=run,
             effect=effect_of(tool, self._config),
         )
 
-    async def _ask(
+    async def _request(
         self,
         context: Context,
         request: "Callable[[ClientSession], Coroutine[Any, Any, T]]",
         *,
-        is_harmless: bool = False,
+        may_repeat: bool = False,
     ) -> T:
-        """Have the server answer, and once more where the connection was lost and that does no harm.
-
-        Raises `ToolError`, in words for the model.
-        """
-        unknown = "" if is_harmless else "; whether the call took effect is unknown"
+        """Send a request; send it again if the connection was lost and repeating is harmless. Raises `ToolError`."""
+        uncertainty = "" if may_repeat else "; whether the call took effect is unknown"
         try:
-            return await self._answer(context, request, unknown)
-        except _Lost as lost:
-            if not (is_harmless or lost.was_not_sent):
+            return await self._request_once(context, request, uncertainty)
+        except _ConnectionLost as error:
+            if not (may_repeat or error.was_not_sent):
                 raise
-            return await self._answer(context, request, unknown)
+            return await self._request_once(context, request, uncertainty)
 
-    async def _answer(
-        self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]", unknown: str
+    async def _request_once(
+        self, context: Context, request: "Callable[[ClientSession], Coroutine[Any, Any, T]]", uncertainty: str
     ) -> T:
         connection, session = await self._connected(context)
         from mcp import MCPError
 
         try:
-            return await connection.answer(request(session))
+            return await connection.result_of(request(session))
         except MCPError as error:
-            if self._has_forgotten(error):
-                self._forget(connection)
-                raise _Lost(f"{self.name} has forgotten who asks. Ask again.", unheard=True) from error
-            if not self._has_broken_off(error):
-                raise ToolError(f"{self.name}: {self._filling.redact(error.message)}") from error
-            await self._lose(connection, context)
-            raise _Lost(f"{self.name} broke off before it answered{unknown}.", unheard=False) from error
+            if self._is_session_unknown(error):
+                self._discard(connection)
+                raise _ConnectionLost(f"{self.name} does not know the session. Try again.", not_sent=True) from error
+            if not self._is_interrupted(error):
+                raise ToolError(f"{self.name}: {self._variables.redact(error.message)}") from error
+            await self._handle_interruption(connection, context)
+            raise _ConnectionLost(
+                f"The connection to {self.name} was lost before it responded{uncertainty}.", not_sent=False
+            ) from error
         except TimeoutError as error:
-            raise ToolError(f"The MCP server {self.name} does not say what it offers.") from error
+            raise ToolError(f"The MCP server {self.name} did not list its tools in time.") from error
         except (ValueError, RuntimeError) as error:
-            complaint = self._filling.redact(str(error))[:_LONGEST_COMPLAINT]
-            raise ToolError(f"{self.name} gave an answer that is not valid: {complaint}") from error
+            problem = self._variables.redact(str(error))[:_LONGEST_ERROR]
+            raise ToolError(f"{self.name} sent an invalid response: {problem}") from error
         except MalformedMessage as error:
-            raise ToolError(f"{self.name} sent an answer that cannot be read{unknown}.") from error
+            raise ToolError(f"{self.name} sent a response that cannot be read{uncertainty}.") from error
         finally:
-            for news in connection.untold():
-                context.notify(self._filling.redact(f"The MCP server {self.name} {news}"))
+            for text in connection.unreported():
+                self._notify(context, self._variables.redact(text))
 
-    def _has_forgotten(self, error: "MCPError") -> bool:
-        return self._config.url is not None and error.message == _FORGOTTEN
+    def _is_session_unknown(self, error: "MCPError") -> bool:
+        return self._config.url is not None and error.message == _SESSION_UNKNOWN
 
-    def _has_broken_off(self, error: "MCPError") -> bool:
-        """Say whether no answer came; one that did and was an error has another code by now, see `Incoming`."""
+    def _is_interrupted(self, error: "MCPError") -> bool:
+        """Return whether no response arrived. `MessageFilter` gave errors that did arrive another code."""
         from mcp.types import CONNECTION_CLOSED
 
-        has_service_ended = self._config.url is not None and error.message.startswith(_BROKEN_OFF)
+        has_service_ended = self._config.url is not None and error.message.startswith(_INTERRUPTED)
         return error.code == CONNECTION_CLOSED or has_service_ended
 
     async def _call(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
         try:
             async with asyncio.timeout(self._config.timeout):
-                return await _call(session, tool, arguments)
+                return await _send_call(session, tool, arguments)
         except TimeoutError as error:
             seconds = f"{self._config.timeout:g} seconds"
-            problem = f"{self.name} did not answer within {seconds}; whether the call took effect is unknown."
+            problem = f"{self.name} did not respond within {seconds}; whether the call took effect is unknown."
             raise ToolError(problem) from error
 
     @contextmanager
     def _notify_if_slow(self, tool: str, context: Context) -> Iterator[None]:
-        """Tell the person of a call that takes long, once."""
-        patience = min(_WAITING_SECONDS, self._config.timeout / 2)
-        news = (
+        delay = min(_SLOW_CALL_SECONDS, self._config.timeout / 2)
+        text = (
             f"Still waiting for {tool!r} of the MCP server {self.name}; a call may take {self._config.timeout:g} s."
         )
-        waiting = asyncio.get_running_loop().call_later(patience, context.notify, news)
+        timer = asyncio.get_running_loop().call_later(delay, context.notify, text)
         try:
             yield
         finally:
-            waiting.cancel()
+            timer.cancel()
 
-    # Starts and ends
+    def _notify(self, context: Context, text: str) -> None:
+        context.notify(f"The MCP server {self.name} {text}")
+
+    # Start and end
 
     async def _connected(self, context: Context) -> "tuple[Connection, ClientSession]":
         if self._connection and self._connection.is_over:
             self._record_failure(self._connection, context)
         if self._connection is None and not await asyncio.to_thread(self._is_trusted):
-            problem = f"The MCP server {self.name} does not start: the person has not trusted it as it is now."
+            problem = f"The MCP server {self.name} does not start: the user has not trusted it in its present state."
             raise ToolError(f"{problem} Run: prompt-objects trust")
         if self._connection is None and self._config.url is None:
-            await self._gone()  # what the one before left behind may hold what the next one needs
-        connection = self._connection = self._connection or self._started()
-        news = f"The MCP server {self.name} is still starting."
-        waiting = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, context.notify, news)
+            await self._wait_for_ends()  # an ending program may still hold resources that the next one needs
+        connection = self._connection = self._connection or self._start()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_SLOW_START_SECONDS, self._notify, context, "is still starting.")
         try:
             return connection, await connection.session()
         except ToolError as error:
             self._record_failure(connection, context)
-            raise ToolError(
-                f"The MCP server {self.name} does not start: {self._filling.redact(str(error))}"
-            ) from error
+            reason = self._variables.redact(str(error))
+            raise ToolError(f"The MCP server {self.name} does not start: {reason}") from error
         finally:
-            waiting.cancel()
+            timer.cancel()
 
-    def _started(self) -> Connection:
+    def _start(self) -> Connection:
         if not self._may_start:
             problem = f"The MCP server {self.name} failed {_MOST_FAILURES} times and is not started again"
-            raise ToolError(f"{problem}, unless the person starts the program anew. Do without it.")
+            raise ToolError(f"{problem} until the user restarts the program. Continue without it.")
         try:
-            config = self._filling.config()
+            config = self._variables.config()
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
-        return Connection(lambda words, on_end: connect(config, self._folder, words, on_end))
+        return Connection(lambda stderr, on_end: connect(config, self._folder, stderr, on_end))
 
     @property
     def _may_start(self) -> bool:
         return self._config.url is not None or self._failures < _MOST_FAILURES
 
-    async def _lose(self, connection: Connection, context: Context) -> None:
-        """Take note that a request was not answered; a service may all the same answer others."""
-        is_over = await connection.came_to_an_end()
-        if is_over or self._config.url is None:
+    async def _handle_interruption(self, connection: Connection, context: Context) -> None:
+        has_ended = await connection.has_ended()
+        if has_ended or self._config.url is None:  # a service may still answer other requests
             self._record_failure(connection, context)
 
     def _record_failure(self, connection: Connection, context: Context) -> None:
-        """Take note, once, of a server that ended by itself, and tell the person."""
-        if not self._forget(connection) or connection.is_elsewhere:
+        """Count the failure of a server that ended by itself, once, and notify the user."""
+        if not self._discard(connection) or connection.is_elsewhere:
             return
         self._failures += 1
         if connection.was_ready:
-            what = "ended unexpectedly" if self._config.url is None else "was lost"
-            then = "It is started again when it is needed." if self._may_start else "It is not started again."
-            reason = self._filling.redact(connection.reason).rstrip(".")
-            context.notify(f"The MCP server {self.name} {what}: {reason}. {then}")
+            event = "ended unexpectedly" if self._config.url is None else "was lost"
+            outlook = "It will be started again when it is needed." if self._may_start else "It is not started again."
+            reason = self._variables.redact(connection.reason).rstrip(".")
+            self._notify(context, f"{event}: {reason}. {outlook}")
 
-    def _forget(self, connection: Connection) -> bool:
+    def _discard(self, connection: Connection) -> bool:
         if self._connection is not connection:
             return False
         self._connection = None
@@ -244,21 +242,20 @@ class Server:
         self._ending = {each for each in self._ending if not (each.is_gone or each.is_elsewhere)}
         return True
 
-    async def _gone(self) -> None:
-        """Wait, within bounds, until all connections that were forgotten have come to their end."""
+    async def _wait_for_ends(self) -> None:
         await asyncio.gather(*(connection.close() for connection in self._ending))
 
 
-class _Lost(ToolError):
-    """The connection was lost before the answer; `unheard` where the request surely had no effect."""
+class _ConnectionLost(ToolError):
+    """The connection was lost before the response; if `was_not_sent`, the request certainly had no effect."""
 
-    def __init__(self, message: str, *, unheard: bool) -> None:
+    def __init__(self, message: str, *, not_sent: bool) -> None:
         super().__init__(message)
-        self.was_not_sent = unheard
+        self.was_not_sent = not_sent
 
 
-async def _all_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":
-    """Return what a server offers, page by page; one that never comes to an end is cut short."""
+async def _list_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":
+    """Return a server's tools, page by page, with a limit on pages, tools and time."""
     from mcp.types import PaginatedRequestParams
 
     tools: list[ServerTool] = []
@@ -273,9 +270,9 @@ async def _all_tools(session: "ClientSession", *, seconds: float) -> "list[Serve
     return tools
 
 
-async def _call(session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
-    # Without the session's own check of results against the server's schema: it runs whatever patterns a server
-    # writes there, in the event loop, and may ask the server more questions after the call took effect.
+async def _send_call(session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
+    # Not `session.call_tool`: it checks results against the server's schema, which runs regular expressions of the
+    # server in the event loop, and may send the server more requests after the call took effect.
     from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
 
     request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))

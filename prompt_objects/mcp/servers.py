@@ -1,4 +1,4 @@
-"""The MCP servers of an environment: each runs once, started when first needed, for all its prompt objects."""
+"""The MCP servers of an environment: each starts when first needed, once for all prompt objects."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
@@ -26,10 +26,10 @@ Offer: TypeAlias = tuple[Capability, Tool]
 
 
 class Servers:
-    """The servers that environment.yaml names. They start in `folder`, once the person trusts what it says of them.
+    """The servers in environment.yaml. They start in `folder`, and only if the user trusts their configuration.
 
-    What goes wrong with one is told as a notice of the turn that finds out, and the others work. `trust` is by
-    default that of the user.
+    If a server fails, the turn that needs it gets a notice, and the other servers keep working. `trust` is the
+    user's own by default.
     """
 
     def __init__(
@@ -45,23 +45,23 @@ class Servers:
     async def tools(
         self, capabilities: Iterable[Capability], context: Context, taken: Collection[str] = ()
     ) -> list[Offer]:
-        """Return the tools that capabilities of the kind `mcp` come to, each with its capability, in their order.
+        """Return the tools of all capabilities of the kind `mcp`, each with its capability, in their order.
 
-        Servers that do not run yet are started, all at once. A tool whose name is `taken`, or that of one before it,
-        is left out.
+        Servers that do not run are started, at the same time. Tools whose names are `taken` or occur twice are left
+        out.
         """
         wanted = [capability for capability in capabilities if capability.kind == "mcp"]
         offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
         chosen: dict[str, Offer] = {}
         for capability, tools in zip(wanted, offered, strict=True):
-            found = without_clashes(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
-            chosen |= {name: (capability, tool) for name, tool in found.tools.items()}
-            for told in found.notices:
-                context.notify(told)
+            result = without_clashes(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
+            chosen |= {name: (capability, tool) for name, tool in result.tools.items()}
+            for text in result.notices:
+                context.notify(text)
         return list(chosen.values())
 
     async def close(self) -> None:
-        """End all servers; they start again when they are needed."""
+        """End all servers; they start again when needed."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def _offered(self, capability: Capability, context: Context) -> list[Tool]:
@@ -77,6 +77,6 @@ class Servers:
             return []
         for pattern in capability.tools:
             if not any(fnmatchcase(name, pattern) for name in tools):
-                context.notify(f"The MCP server {capability.name} has no tool that fits {pattern!r}.")
+                context.notify(f"The MCP server {capability.name} has no tool that matches {pattern!r}.")
         patterns = capability.tools or ("*",)
         return [tool for name, tool in tools.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -1,9 +1,8 @@
-"""Runs a program for just as long as whoever asked for it lives.
+"""Runs a program, and kills it with all its child processes when the parent process ends.
 
-Usage: supervisor.py PARENT PROGRAM ARGUMENT…, where PARENT is a process id. It is a script of its own, with nothing
-but the standard library. The program talks to the parent directly, over the streams that it inherits; all that it
-starts belongs to the supervisor's process group, which ends as one: when the program ends, when the parent ends it,
-and when the parent is gone, in whatever way.
+Usage: supervisor.py PARENT PROGRAM ARGUMENT…, where PARENT is a process id. This is a script that uses only the
+standard library. The program inherits the streams and talks to the parent directly. Everything that it starts is in
+the supervisor's process group, which is killed when the program ends or the parent is gone.
 """
 
 import os
@@ -13,33 +12,33 @@ import sys
 import threading
 import time
 
-_LOOK_SECONDS = 0.3
+_POLL_SECONDS = 0.3
 _GRACE_SECONDS = 1.0
 
 
 def main() -> None:
-    """Start the program and see to its end."""
+    """Start the program, wait for it, and kill the process group."""
     parent = int(sys.argv[1])
     if os.getpgid(0) != os.getpid():
-        os.setpgid(0, 0)  # what is ended below must be nobody else's
+        os.setpgid(0, 0)  # the group that is killed below must hold no other process
     try:
-        program = subprocess.Popen(sys.argv[2:])  # noqa: S603 - the person trusts it
+        program = subprocess.Popen(sys.argv[2:])  # noqa: S603 - the user trusts it
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[2]} cannot be run: {getattr(error, 'strerror', None) or error}")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # they are for the program; the supervisor goes last
+        signal.signal(number, lambda *_: None)  # the program handles them; the supervisor ends last
     nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)  # the parent is to see when the program closes them
+    os.dup2(nothing, 0)  # otherwise the parent would not see that the program closed them
     os.dup2(nothing, 1)
-    threading.Thread(target=_outlive, args=(parent,), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
     program.wait()
     os.killpg(0, signal.SIGKILL)
 
 
-def _outlive(parent: int) -> None:
-    # A pipe that closes with the parent would tell at once, unless something that the parent forked holds it open.
+def _watch_parent(parent: int) -> None:
+    # Polling is safer than a pipe that closes with the parent: a process that the parent forked may hold it open.
     while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     os.killpg(0, signal.SIGTERM)
     time.sleep(_GRACE_SECONDS)
     os.killpg(0, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What MCP servers offer, as tools: their names, their effects, and the text that a model reads of their results."""
+"""Adapts the tools of MCP servers: their names, their effects, and their results as text."""
 
 import hashlib
 import json
@@ -20,31 +20,31 @@ __all__ = [
 
 _LONGEST_NAME = 64
 _LONGEST_RESULT = 10_000_000
-_FOREIGN = re.compile(r"[^A-Za-z0-9_-]")
+_INVALID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def name_for(server: str, tool: str) -> str:
     """Return the name by which models call a server's tool: `server_tool`.
 
-    Where the chat protocol does not allow that, what is foreign to it is replaced and what is too long cut, and a
-    digest of the server's own name for it is added, so that no two become the same.
+    If the chat protocol does not allow that name, invalid characters are replaced, it is cut, and a digest of the
+    server's own name is appended, so that names stay distinct.
     """
     name = f"{server}_{tool}"
-    if not _FOREIGN.search(name) and len(name) <= _LONGEST_NAME:
+    if not _INVALID.search(name) and len(name) <= _LONGEST_NAME:
         return name
     digest = hashlib.sha256(tool.encode(errors="replace")).hexdigest()[:8]
-    return f"{_FOREIGN.sub('_', name)[: _LONGEST_NAME - 9]}_{digest}"
+    return f"{_INVALID.sub('_', name)[: _LONGEST_NAME - 9]}_{digest}"
 
 
 def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
-    """Return what a tool does to the world: the most that it may, unless the person trusts what its server says."""
+    """Return a tool's effect: the strongest possible, unless the user trusts the hints of the server."""
     if server.trust_hints and tool.annotations and tool.annotations.read_only_hint:
         return "read"
     return effect_of_server(server.url)
 
 
 def text_from(result: "CallToolResult") -> str:
-    """Return a result as text: its texts, with what is no text named in its place; what is beyond all use is cut."""
+    """Return a result as text. Content that is not text is named; an oversized result is cut."""
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
@@ -56,8 +56,8 @@ def text_from(result: "CallToolResult") -> str:
         room -= len(part) + 1
     if room < 0:
         length = sum(len(part) + 1 for part in parts)
-        kept.append(f"[cut off here: the server answered {length:,} characters]")
-    return "\n".join(kept).encode(errors="replace").decode() or "(It answered nothing.)"
+        kept.append(f"[cut off here: the server sent {length:,} characters]")
+    return "\n".join(kept).encode(errors="replace").decode() or "(empty result)"
 
 
 def _part(block: "ContentBlock") -> str:
@@ -70,5 +70,5 @@ def _part(block: "ContentBlock") -> str:
         case "resource_link":
             return f"[resource: {part.uri}, {part.title or part.name}]"
     text = getattr(part.resource, "text", None)
-    said = "which cannot be shown" if text is None else f"which says:\n{text}"
-    return f"[resource: {part.resource.uri}, {said}]"
+    content = "which cannot be shown" if text is None else f"with the content:\n{text}"
+    return f"[resource: {part.resource.uri}, {content}]"

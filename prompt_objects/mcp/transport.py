@@ -1,4 +1,4 @@
-"""How an MCP server is reached: a supervised subprocess, or HTTP."""
+"""Transports to MCP servers: a supervised subprocess, or HTTP."""
 
 import os
 import sys
@@ -25,71 +25,71 @@ _SILENCE_SECONDS = 300.0
 
 
 class StderrTail:
-    """What a server complained of last, for the person to read; hostile like all that comes from it."""
+    """The end of a server's error output, to show to the user; it is untrusted text."""
 
     def __init__(self) -> None:
-        self._said = b""
+        self._data = b""
 
-    def add(self, said: bytes) -> None:
-        """Take what was said; only the end is kept."""
-        self._said = (self._said + said)[-_MOST_BYTES:]
+    def add(self, data: bytes) -> None:
+        """Append output; only the last bytes are kept."""
+        self._data = (self._data + data)[-_MOST_BYTES:]
 
     def __str__(self) -> str:
         """Return the last line that is not empty."""
-        lines = self._said.decode(errors="replace").split("\n")
+        lines = self._data.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
 
 
 @asynccontextmanager
 async def connect(
-    server: ServerConfig, folder: Path, words: StderrTail, on_end: Callable[[], None]
+    server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
-    """Connect to a server whose variables are filled in; a program is started in `folder`, and ended at the end.
+    """Connect to a server; a program is started in `folder`, and ended on exit.
 
-    `on_end` is called, in whatever thread, when a program has ended, whoever ended it.
+    `on_end` is called when a program has ended for any reason, in any thread.
     """
     if server.url is not None:
-        async with _service(server, words) as streams:
+        async with _service(server, stderr) as streams:
             yield streams
     else:
-        async with _program(server, folder, words, on_end) as streams:
+        async with _program(server, folder, stderr, on_end) as streams:
             yield streams
 
 
 @asynccontextmanager
 async def _program(
-    server: ServerConfig, folder: Path, words: StderrTail, on_end: Callable[[], None]
+    server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
     from mcp import StdioServerParameters, stdio_client
 
     command = [server.command or "", *server.args]
-    if sys.platform != "win32":  # there, whatever a program starts ends with this one as it is
+    if sys.platform != "win32":  # Windows ends the child processes with this program anyway
         command = [sys.executable, "-I", "-S", str(_SUPERVISOR), str(os.getpid()), *command]
     parameters = StdioServerParameters(
         command=command[0], args=command[1:], env=server.env, cwd=folder, encoding_error_handler="replace"
     )
     reading, writing = os.pipe()
-    threading.Thread(target=_listen, args=(reading, words, on_end), name="MCP errors", daemon=True).start()
+    threading.Thread(target=_read_stderr, args=(reading, stderr, on_end), name="MCP errors", daemon=True).start()
     async with AsyncExitStack() as stack:
         with os.fdopen(writing, "w") as errors:
             streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
         yield streams
 
 
-def _listen(reading: int, words: StderrTail, on_end: Callable[[], None]) -> None:
-    """Read a program's complaints to their end, which is its own and that of all that it started."""
+def _read_stderr(reading: int, stderr: StderrTail, on_end: Callable[[], None]) -> None:
+    """Read until the pipe closes, which is when the program and all its child processes have ended."""
     with os.fdopen(reading, "rb", buffering=0) as stream:
-        while said := stream.read(4096):
-            words.add(said)
+        while data := stream.read(4096):
+            stderr.add(data)
     on_end()
 
 
 @asynccontextmanager
-async def _service(server: ServerConfig, words: StderrTail) -> AsyncIterator[Any]:
+async def _service(server: ServerConfig, stderr: StderrTail) -> AsyncIterator[Any]:
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
-        open_client(server.headers, max(_SILENCE_SECONDS, server.timeout), words) as client,
+        open_client(server.headers, max(_SILENCE_SECONDS, server.timeout), stderr) as client,
         streamable_http_client(server.url or "", http_client=client, max_sse_event_size=MOST_BYTES) as streams,
     ):
         yield streams
@@ -99,26 +99,26 @@ MOST_BYTES = 20_000_000
 _CONNECT_SECONDS = 30.0
 
 
-def open_client(headers: Mapping[str, str], seconds: float, words: StderrTail) -> AsyncClient:
-    """Get ready to connect; a service may be silent for some `seconds`. What it refuses with is left in `words`."""
+def open_client(headers: Mapping[str, str], seconds: float, stderr: StderrTail) -> AsyncClient:
+    """Return a client with a read timeout of `seconds`; error statuses are added to `stderr`."""
 
-    async def look(response: Response) -> None:
+    async def check_response(response: Response) -> None:
         if response.is_error:
-            words.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
-        response.stream = _Bounded(response)
+            stderr.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
+        response.stream = _LimitedStream(response)
 
     given = Headers(dict(headers))
-    given["Accept-Encoding"] = "identity"  # a few compressed bytes can be gigabytes
+    given["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
     timeout = Timeout(_CONNECT_SECONDS, read=seconds)
-    return AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [look]})
+    return AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [check_response]})
 
 
-class _Bounded(AsyncByteStream):
-    """The body of an answer. Raises what the package tells on in words where it is compressed, or too long."""
+class _LimitedStream(AsyncByteStream):
+    """A response body of limited size. Raises errors whose text the `mcp` package passes on."""
 
     def __init__(self, response: Response) -> None:
         stream = response.stream
-        assert isinstance(stream, AsyncByteStream)  # noqa: S101 - it comes from an asynchronous client
+        assert isinstance(stream, AsyncByteStream)  # noqa: S101 - the client is asynchronous
         is_stream = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         self._stream = stream
         self._error = SSEError if is_stream else StreamError
@@ -126,12 +126,12 @@ class _Bounded(AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._is_compressed:
-            raise self._error("the answer is compressed, which it was asked not to be")
+            raise self._error("the response is compressed, although this was not requested")
         size = 0
         async for piece in self._stream:
             size += len(piece)
             if size > MOST_BYTES:
-                raise self._error(f"the answer has more than {MOST_BYTES // 1_000_000} MB")
+                raise self._error(f"the response has more than {MOST_BYTES // 1_000_000} MB")
             yield piece
 
     async def aclose(self) -> None:

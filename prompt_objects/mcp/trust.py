@@ -1,4 +1,4 @@
-"""Whether a person trusts what environment.yaml says of MCP servers: it starts programs and sends secrets."""
+"""The user's trust in the MCP servers of environment.yaml, which start programs and receive secrets."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,69 +23,69 @@ __all__ = [
 
 
 class Review(Struct, frozen=True):
-    """Servers of an environment as they were at one moment: what the person reads, and what stands for it."""
+    """The servers of an environment at one moment: a description for the user, and its digest."""
 
     file: Path
     lines: tuple[str, ...]
     digest: str
 
     def is_trusted(self, trust: Trust) -> bool:
-        """Say whether the person trusts just this."""
+        """Return whether the user trusts exactly this."""
         return trust.holds(self.file, self.digest)
 
     def accept(self, trust: Trust) -> None:
-        """Trust just this from now on, whatever has changed meanwhile. Raises `StoreError`."""
+        """Trust exactly this, even if the servers have changed since. Raises `StoreError`."""
         trust.add(self.file, self.digest)
 
 
 def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
-    """Look at servers, and at all files of the environment in `folder` that they may run.
+    """Examine servers, and all files of the environment in `folder` that they may run.
 
-    Raises `StoreError` where one cannot be read, and `UsageError` where there are too many.
+    Raises `StoreError` if a file cannot be read, and `UsageError` if there are too many.
     """
     try:
         files = {name: snapshot(folder, server) for name, server in servers.items()}
         lines = tuple(_described(folder, servers, files))
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    # The folder belongs to it, as environment.yaml may be a link to a file that other environments share.
-    said = msgspec.json.encode([str(folder.resolve()), servers, files], order="deterministic")
+    # The folder is included: environment.yaml may be a link to a file that environments share.
+    content = msgspec.json.encode([str(folder.resolve()), servers, files], order="deterministic")
     file = folder / CONFIG_FILE
-    return Review(file, lines, digest_of({file: said}))
+    return Review(file, lines, digest_of({file: content}))
 
 
 def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> bool:
-    """Say whether the person trusts these servers of the environment in `folder` just as they are now.
+    """Return whether the user trusts these servers, and the files that they may run, in their present state.
 
-    Files of that folder which they may run are part of it. `trust` is by default that of the user.
+    `trust` is the user's own by default.
     """
     try:
         return review(folder, servers).is_trusted(trust or Trust.of_user())
-    except (StoreError, UsageError):  # what cannot be read was not read by the person either
+    except (StoreError, UsageError):  # the user cannot have read it either
         return False
 
 
 def trust_servers(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> None:
-    """Trust them as they are now, until something of them changes. Raises what `review` does."""
+    """Trust the servers in their present state. Raises what `review` raises."""
     review(folder, servers).accept(trust or Trust.of_user())
 
 
 def _described(
     folder: Path, servers: Mapping[str, ServerConfig], files: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
-    """Yield a line for each server, for each path that it names, and for how much is trusted with them."""
+    """Yield a line for each server, for each path that it names, and for the number of trusted files."""
     for name, server in sorted(servers.items()):
-        what = server.url or " ".join((server.command or "", *server.args))
+        target = server.url or " ".join((server.command or "", *server.args))
         given = ", ".join(
             (*(f"{key}={value}" for key, value in server.env.items()), *map(": ".join, server.headers.items()))
         )
-        hints = "; what it says of its tools is believed" if server.trust_hints else ""
-        yield f"{name}: {what}{f' (is given {given})' if given else ''}{hints}"
-        within = files_of_command(folder, server)
-        for path in within.paths:
+        hints = "; its hints about its tools are trusted" if server.trust_hints else ""
+        yield f"{name}: {target}{f' (receives {given})' if given else ''}{hints}"
+        files_named = files_of_command(folder, server)
+        for path in files_named.paths:
             yield f"  {folder / path.relative_to(folder.resolve())}{'/' if path.is_dir() else ''}"
-        if within.scope == "all":
-            yield f"  {folder}/, all of it, as what lies there may run"
+        if files_named.scope == "all":
+            yield f"  {folder}/, all of it, because any file in it may run"
         contents = sum(key.endswith("\0content") for key in files[name])
-        if contents > len(within.paths) or any(path.is_dir() for path in within.paths):
-            yield f"  {pluralize(contents, 'file')} in all, with those beside and below"
+        if contents > len(files_named.paths) or any(path.is_dir() for path in files_named.paths):
+            yield f"  {pluralize(contents, 'file')} in total, including those in the same folders"

@@ -28,7 +28,7 @@ def raw(*arguments: str, timeout: float = 300) -> dict[str, ServerConfig]:
 async def test_a_call_that_is_not_answered_ends_and_the_person_is_told_of_the_wait(tmp_path: Path) -> None:
     async with using(tmp_path, raw("silent", timeout=0.6)) as turn, asyncio.timeout(20):
         tools = await turn.tools()
-        with pytest.raises(ToolError, match=r"did not answer within 0\.6 seconds; whether the call took effect"):
+        with pytest.raises(ToolError, match=r"did not respond within 0\.6 seconds; whether the call took effect"):
             await tools["example_get"].run({}, turn.context)
         assert turn.notices() == ["Still waiting for 'get' of the MCP server example; a call may take 0.6 s."]
 
@@ -37,7 +37,7 @@ async def test_an_answer_that_cannot_be_read_ends_the_call_and_the_server_lives_
     async with using(tmp_path, raw("half")) as turn, asyncio.timeout(20):
         tools = await turn.tools()
         for told in (["The MCP server example sent something that cannot be read."], []):
-            with pytest.raises(ToolError, match="sent an answer that cannot be read"):
+            with pytest.raises(ToolError, match="sent a response that cannot be read"):
                 await tools["example_get"].run({}, turn.context)
             assert turn.notices() == told
 
@@ -83,7 +83,7 @@ async def test_a_tool_that_no_model_can_be_told_of_costs_only_itself(tmp_path: P
 async def test_of_very_many_tools_the_first_count_and_the_person_is_told(tmp_path: Path) -> None:
     async with using(tmp_path, raw("many")) as turn, asyncio.timeout(20):
         assert len(await turn.tools()) == 500
-        assert turn.notices() == ["The MCP server example offers more than 500 tools; those after them are left out."]
+        assert turn.notices() == ["The MCP server example offers more than 500 tools; the others are left out."]
 
 
 async def test_a_list_that_cannot_be_read_is_no_call_whose_effect_is_unknown(tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ async def test_a_list_that_cannot_be_read_is_no_call_whose_effect_is_unknown(tmp
         assert await turn.tools() == {}
         assert turn.notices() == [
             "The MCP server example sent something that cannot be read.",
-            "example sent an answer that cannot be read.",
+            "example sent a response that cannot be read.",
         ]
 
 
 async def test_an_error_for_nobody_ends_the_call(tmp_path: Path) -> None:
     async with using(tmp_path, raw("nobody")) as turn, asyncio.timeout(20):
-        with pytest.raises(ToolError, match="sent an answer that cannot be read; whether the call took effect"):
+        with pytest.raises(ToolError, match="sent a response that cannot be read; whether the call took effect"):
             await turn.call("example_get")
 
 
@@ -122,7 +122,7 @@ async def test_a_huge_result_is_cut(tmp_path: Path) -> None:
     async with using(tmp_path, raw("huge")) as turn, asyncio.timeout(20):
         result = await turn.call("example_get")
     assert len(result) < 10_000_100
-    assert result.endswith("\n[cut off here: the server answered 11,000,001 characters]")
+    assert result.endswith("\n[cut off here: the server sent 11,000,001 characters]")
 
 
 # Secrets
@@ -164,7 +164,7 @@ async def test_a_value_with_a_control_character_is_refused_by_the_name_of_its_va
     async with using(tmp_path, {"example": config}, KEY=value) as turn:
         assert await turn.tools() == {}
         (notice,) = turn.notices()
-    assert "the environment variable KEY holds a line break, or another control character" in notice
+    assert "the environment variable KEY contains a line break or another control character" in notice
     assert SECRET not in notice
 
 
@@ -172,7 +172,7 @@ async def test_a_header_that_cannot_be_sent_is_told_by_the_name_of_its_variable(
     config = ServerConfig(url="http://127.0.0.1:9/", headers={"Authorization": "Bearer ${KEY}"})
     async with using(tmp_path, {"example": config}, KEY=f"{SECRET}…") as turn:
         assert await turn.tools() == {}
-        assert "the environment variable KEY holds characters that no header can have" in turn.notices()[0]
+        assert "the environment variable KEY contains characters that a header cannot have" in turn.notices()[0]
 
 
 async def test_no_notice_holds_what_was_filled_in(tmp_path: Path, refusing: str) -> None:

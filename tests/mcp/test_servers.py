@@ -103,7 +103,7 @@ async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_p
     async with using(tmp_path, {"example": silent}) as turn:
         async with asyncio.timeout(10):
             assert await turn.tools() == {}
-        assert turn.notices() == ["The MCP server example does not say what it offers."]
+        assert turn.notices() == ["The MCP server example did not list its tools in time."]
 
 
 async def test_without_the_package_it_is_said_what_to_install(
@@ -121,7 +121,7 @@ async def test_one_that_crashes_is_started_again_once_and_the_person_told(tmp_pa
         with pytest.raises(ToolError, match="whether the call took effect is unknown"):
             await tools["example_crash"].run({}, turn.context)
         assert turn.notices() == [
-            "The MCP server example ended unexpectedly: out of luck. It is started again when it is needed."
+            "The MCP server example ended unexpectedly: out of luck. It will be started again when it is needed."
         ]
         assert await tools["example_add"].run({"a": 1, "b": 1}, turn.context) == "2"
         with pytest.raises(ToolError):
@@ -163,6 +163,6 @@ async def test_calls_in_flight_hear_of_a_crash_at_once(tmp_path: Path) -> None:
         await until((tmp_path / "began").exists)
         with pytest.raises(ToolError):
             await tools["example_crash"].run({}, turn.context)
-        with pytest.raises(ToolError, match="broke off"):
+        with pytest.raises(ToolError, match="was lost before it responded"):
             await asyncio.wait_for(waiting, 3)
         assert len(turn.notices()) == 1

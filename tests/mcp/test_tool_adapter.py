@@ -55,18 +55,18 @@ async def test_patterns_choose_among_its_tools_and_one_that_fits_none_is_told(tu
     assert list(await turn.tools("look_*", "add")) == ["example_add", "example_look_around", "example_look_up"]
     assert turn.notices() == []
     assert list(await turn.tools("add", "Look_*")) == ["example_add"]
-    assert turn.notices() == ["The MCP server example has no tool that fits 'Look_*'."]
+    assert turn.notices() == ["The MCP server example has no tool that matches 'Look_*'."]
 
 
 async def test_a_name_that_is_taken_is_left_out_and_told(turn: Turn, tmp_path: Path) -> None:
     assert list(await turn.tools("add", "crash", taken=["example_add"])) == ["example_crash"]
-    assert "'example_add' already" in turn.notices()[0]
+    assert "already a tool called 'example_add'" in turn.notices()[0]
 
 
 async def test_results_are_text_with_the_rest_named(turn: Turn, tmp_path: Path) -> None:
     assert await turn.call("example_show") == (
         "first\n[image: image/png, 3,000 bytes, which cannot be shown]\n[resource: file:///a.txt, a]\n"
-        "[resource: note://1, which says:\nremember]\nlast"
+        "[resource: note://1, with the content:\nremember]\nlast"
     )
 
 

@@ -74,7 +74,7 @@ async def test_a_service_that_ends_while_it_answers_broke_off(port: int, tmp_pat
         with serving(port):
             waiting = turn.started("example_wait", seconds=60, file=str(tmp_path / "file"))
             await until((tmp_path / "file").exists)
-        with pytest.raises(ToolError, match="broke off before it answered"):
+        with pytest.raises(ToolError, match="was lost before it responded"):
             await asyncio.wait_for(waiting, 10)
 
 
@@ -187,7 +187,7 @@ async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
     async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
         old.breaks_off = True
-        with pytest.raises(ToolError, match=r"broke off before it answered; whether the call took effect is unknown"):
+        with pytest.raises(ToolError, match=r"was lost before it responded; whether the call took effect is unknown"):
             await turn.call("example_add")
         old.breaks_off = False
         assert await turn.call("example_add") == "s1"
@@ -198,9 +198,9 @@ async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
 @pytest.mark.parametrize(
     ("flood", "problem"),
     [
-        (("identity", b"x" * 1_000_000), "the answer has more than 20 MB"),
-        (("identity", b"data: x\n" * 100_000), "the answer has more than 20 MB"),
-        (("gzip", gzip.compress(bytes(10_000_000))), "the answer is compressed, which it was asked not to be"),
+        (("identity", b"x" * 1_000_000), "the response has more than 20 MB"),
+        (("identity", b"data: x\n" * 100_000), "the response has more than 20 MB"),
+        (("gzip", gzip.compress(bytes(10_000_000))), "the response is compressed, although this was not requested"),
     ],
     ids=["endless", "endless in lines", "compressed"],
 )

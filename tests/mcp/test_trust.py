@@ -10,7 +10,7 @@ import pytest
 
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError, UsageError
-from prompt_objects.mcp.command_files import guarded
+from prompt_objects.mcp.command_files import read_only_paths
 from prompt_objects.mcp.trust import is_trusted, review, trust_servers
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.trust import Trust
@@ -76,8 +76,8 @@ def test_the_person_reads_what_would_run_and_what_it_is_given(folder: Path) -> N
         "api": ServerConfig(url="https://example.org/mcp", headers={"X-Key": "a"}, trust_hints=True),
     }
     assert list(review(folder, servers).lines) == [
-        "api: https://example.org/mcp (is given X-Key: a); what it says of its tools is believed",
-        "files: python server.py --all (is given TOKEN=${TOKEN})",
+        "api: https://example.org/mcp (receives X-Key: a); its hints about its tools are trusted",
+        "files: python server.py --all (receives TOKEN=${TOKEN})",
         f"  {folder / 'server.py'}",
     ]
 
@@ -99,9 +99,9 @@ async def test_a_server_whose_file_was_changed_meanwhile_is_not_started_again(tm
     async with using(tmp_path, {"example": config}) as turn:
         tools = await turn.tools()
         script.write_text(f"open({str(tmp_path / 'started')!r}, 'w')")
-        with pytest.raises(ToolError, match="broke off"):
+        with pytest.raises(ToolError, match="was lost before it responded"):
             await tools["example_crash"].run({}, turn.context)
-        with pytest.raises(ToolError, match="has not trusted it as it is now"):
+        with pytest.raises(ToolError, match="has not trusted it in its present state"):
             await tools["example_add"].run({"a": 1, "b": 1}, turn.context)
     assert not (tmp_path / "started").exists()
 
@@ -203,7 +203,7 @@ def test_folders_too_deep_to_be_looked_at_are_told_in_words(folder: Path, tmp_pa
     (folder / "servers" / ("a/" * 150)).mkdir(parents=True)
     servers = {"s": ServerConfig(command="./servers/x.py")}
     assert not is_trusted(folder, servers, Trust(tmp_path / "t.json"))
-    with pytest.raises(UsageError, match="more than 100 folders deep"):
+    with pytest.raises(UsageError, match="more than 100 levels deep"):
         trust_servers(folder, servers, Trust(tmp_path / "t.json"))
 
 
@@ -224,7 +224,7 @@ def test_where_a_program_may_run_anything_of_the_folder_all_of_it_is_trusted_as_
     trust = Trust(tmp_path / "t.json")
     trust_servers(folder, launched, trust)
     with pytest.raises(ToolError, match="part of a program that an MCP server runs"):
-        PathGuard(folder, read_only=guarded(folder, launched)).write(file, b"evil")
+        PathGuard(folder, read_only=read_only_paths(folder, launched)).write(file, b"evil")
     assert is_trusted(folder, launched, trust)
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_text("evil")
@@ -246,8 +246,8 @@ def test_the_person_reads_that_anything_of_the_folder_may_run(
 ) -> None:
     assert list(review(folder, launched).lines) == [
         "s: make -s serve",
-        f"  {folder}/, all of it, as what lies there may run",
-        "  2 files in all, with those beside and below",
+        f"  {folder}/, all of it, because any file in it may run",
+        "  2 files in total, including those in the same folders",
     ]
 
 
@@ -262,7 +262,7 @@ def test_what_is_trusted_is_what_was_shown(folder: Path, tmp_path: Path) -> None
 def test_tools_do_not_write_what_servers_run(folder: Path) -> None:
     filled(folder)
     servers = {"a": ServerConfig(command="python3", args=("-m", "servers.x")), **SERVERS}
-    within = PathGuard(folder, read_only=guarded(folder, servers))
+    within = PathGuard(folder, read_only=read_only_paths(folder, servers))
     for path in ("servers/x.py", "servers/json.py", "servers/deep/new.py", "server.py"):
         with pytest.raises(ToolError, match="part of a program that an MCP server runs"):
             within.write(path, b"evil")

@@ -114,7 +114,7 @@ async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(
     async with opened(tmp_path, ScriptedLLM(["Hello."]), monkeypatch, trusted=False) as env:
         events = [event async for event in env["clerk"].stream("Hi")]
         (notice,) = [event.text for event in events if isinstance(event, Notice)]
-        assert notice.endswith("has not trusted it as it is now. Run: prompt-objects trust")
+        assert notice.endswith("has not trusted it in its present state. Run: prompt-objects trust")
         assert [message["role"] for message in env["clerk"].session_manager.current().history] == [
             "user",
             "assistant",

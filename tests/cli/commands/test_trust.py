@@ -72,8 +72,8 @@ def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_i
     (tmp_path / "environment.yaml").write_text(f"mcp_servers: {{own: {server}}}\n")
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), "TOKEN": "sk-secret"}
     told = run("trust", "--yes", cwd=tmp_path, **state).stdout
-    assert "own: python servers/x.py (is given PYTHONPATH=servers, TOKEN=${TOKEN})" in told
-    assert "2 files in all, with those beside and below" in told
+    assert "own: python servers/x.py (receives PYTHONPATH=servers, TOKEN=${TOKEN})" in told
+    assert "2 files in total, including those in the same folders" in told
     assert "sk-secret" not in told
     assert "You trust this as it is." in run("trust", cwd=tmp_path, **state).stdout
     (tmp_path / "servers" / "y.py").write_text("changed")
