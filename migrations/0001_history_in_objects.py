@@ -40,12 +40,12 @@ _MAY_HAVE_HISTORY = re.compile(
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _NO_DATE = "It is no date that can be understood."
 _NUMBER = re.compile(r"\s*\d{9,13}(?:\.\d{1,9})?\s*", re.ASCII)
-_EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100: what is no Unix time then is some other number
+_EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100; other numbers are not taken as dates
 _DATED = ("at", "timestamp", "created_at", "date", "time")
 
 
 def migrate(place: Target) -> Iterator[ObjectChange]:
-    """Say what is to be done, object by object, in the order of their files' names."""
+    """Yield the changes, object by object, in the order of the files' names."""
     objects = place.folder / "objects"
     if not objects.is_dir():
         return
@@ -67,7 +67,7 @@ def _where(path: Path) -> str:
     return f"objects/{path.name}"
 
 
-# A history in the definition
+# Histories in definitions
 
 
 def _definition(file: SourceFile) -> Iterator[ObjectChange]:
@@ -92,7 +92,7 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
 
 
 def _parted(text: str) -> tuple[str, str, str]:
-    """Split a Markdown file into what stands before, in, and behind its front matter; the middle may be empty."""
+    """Split a Markdown file at its front matter; the front matter may be empty."""
     found = _FRONT_MATTER.match(text)
     return (text[: found.start(1)], found[1], text[found.end(1) :]) if found else (text, "", "")
 
@@ -113,7 +113,7 @@ def _file_beside(file: SourceFile, names: Iterable[str]) -> ObjectChange:
 
 
 def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
-    """Read a mapping from names to histories or, where there is but one object, its history."""
+    """Read a mapping from names to histories or, if there is only one object, its history."""
     from prompt_objects.migrations.json_list import lists_by_name, only_list
 
     text, where = _text(file), _where(file.path)
@@ -150,7 +150,7 @@ def _change(
     pieces: Iterable[Fragment],
     files: tuple[FileChange, ...] = (),
 ) -> ObjectChange:
-    """Make a session of the elements that are messages, and keep the others aside."""
+    """Make a session of the elements that are messages, and set the others aside."""
     where = _where(file.path)
     written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
     messages: list[Message] = []
@@ -175,7 +175,7 @@ def _change(
 
 
 def _objection(value: Any) -> str:
-    """Say why a value cannot be a message; empty where it can."""
+    """Return the reason why a value cannot be a message, "" if it can."""
     if not isinstance(value, dict):
         return "It is no mapping."
     if "role" not in value:
@@ -190,7 +190,7 @@ def _objection(value: Any) -> str:
 
 
 def _date_of(message: Message) -> tuple[datetime | None, list[str]]:
-    """Return the date that a message gives itself, if one can be understood, and the keys before it that cannot."""
+    """Return the date in a message, and the keys before it that hold no valid date."""
     unclear: list[str] = []
     for key in _DATED:
         if message.get(key) in (None, ""):
@@ -202,7 +202,7 @@ def _date_of(message: Message) -> tuple[datetime | None, list[str]]:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Understand a date: ISO 8601, UTC where it says no zone, or a Unix time in seconds or milliseconds."""
+    """Parse a date: ISO 8601, UTC if it has no zone, or a Unix time in seconds or milliseconds."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(value)
@@ -216,7 +216,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 def _dated(message: Message, moment: datetime) -> Message:
-    """Give a message its date, unless its `at` is one that is written as ours are."""
+    """Return the message with a date in `at`, unless it has a valid one."""
     at = message.get("at")
     is_fit = isinstance(at, str) and not _NUMBER.fullmatch(at) and _moment(at)
     return message if is_fit else {**message, "at": timestamp(moment)}

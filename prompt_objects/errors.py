@@ -1,36 +1,36 @@
-"""Every error that the package raises on purpose.
+"""All errors that the package raises on purpose.
 
 PromptObjectsError
-├── UsageError                what was typed cannot be carried out as typed
-├── FileError                 a file that people write is wrong: has file, line, column
+├── UsageError                a command or argument is invalid
+├── FileError                 a file that users write is invalid: has file, line, column
 │   ├── DefinitionError       a prompt object's file
 │   └── ConfigError           environment.yaml
-├── NoEnvironment             there is no environment where one was looked for
-├── NewerEnvironment          a newer version of the program has written in it
-├── MigrationFailed           a step that brings an environment up to date did not work; everything is as it was
-├── NotFound                  no object, session or command answers to that name; has the nearest one
-│   └── Ambiguous             several answer to it; has the candidates
+├── NoEnvironment             there is no environment in the given folder
+├── NewerEnvironment          a newer version of the program has written to the environment
+├── MigrationFailed           a migration step failed, and was rolled back
+├── NotFound                  no object, session or command has that name; suggests the nearest one
+│   └── Ambiguous             several things have that name; has the candidates
 ├── SessionError
-│   ├── InvalidName           a session cannot be called that
-│   ├── NameTaken             another session of the same prompt object is called that; has a suggestion
+│   ├── InvalidName           the text is no valid session name
+│   ├── NameTaken             another session of the same prompt object has that name; has a suggestion
 │   ├── Conflict              another writer added messages in between; nothing was written
-│   ├── Busy                  a turn is going on in the session; has its holder
-│   ├── SessionFull           the message would make the session larger than is allowed; nothing was written
-│   └── Damaged               a session file that cannot be understood at all
-├── StoreError                the disk, or what serves as one, refused
-├── LLMError                  the model did not answer; temporary ones may be tried again later
-│   ├── Unauthorized          the key is missing, wrong, or not allowed to do this
+│   ├── Busy                  a turn is running in the session; has its holder
+│   ├── SessionFull           the message would exceed the size limit of a session; nothing was written
+│   └── Damaged               a session file cannot be read at all
+├── StoreError                the disk or the database refused
+├── LLMError                  the model did not respond; some causes are temporary
+│   ├── Unauthorized          the key is missing, invalid, or not allowed to do this
 │   ├── UnknownModel
 │   ├── RateLimited           has retry_after
 │   ├── Unreachable           no connection, or none in time
 │   ├── ContextTooLong
-│   ├── ServerFailed          the server said that it failed
-│   └── BrokenStream          the answer broke off, or made no sense
-├── LimitReached              one message took all that it may; has the budget
-├── Stopped                   a person stopped one turn, and not those above it
-└── ToolError                 a tool could not do what it was asked; the model reads it, not the person
+│   ├── ServerFailed          the server reported a failure
+│   └── BrokenStream          the response was cut off or malformed
+├── LimitReached              one message used up a limit; has the budget
+├── Stopped                   the user stopped one turn, but not its callers
+└── ToolError                 a tool call failed; the model reads it, not the user
 
-The message says what happened and where; `hint`, if there is one, says what to do next.
+The message says what happened and where; `hint`, if there is one, gives the next step.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ __all__ = [
 
 
 class PromptObjectsError(Exception):
-    """What happened, in one sentence; `hint` says what to do next, and may be empty."""
+    """Base class; the message says what happened, `hint` the next step, and may be empty."""
 
     exit_code = 1
 
@@ -81,13 +81,13 @@ class PromptObjectsError(Exception):
 
 
 class UsageError(PromptObjectsError):
-    """What was typed cannot be carried out as typed."""
+    """A command or argument is invalid."""
 
     exit_code = 2
 
 
 class FileError(PromptObjectsError):
-    """A file that people write is wrong; lines and columns count from 1, as editors do."""
+    """A file that users write is invalid; lines and columns count from 1."""
 
     def __init__(
         self, problem: str, *, file: Path, line: int | None = None, column: int | None = None, hint: str = ""
@@ -98,37 +98,37 @@ class FileError(PromptObjectsError):
 
 
 class DefinitionError(FileError):
-    """A prompt object's file is wrong; the other objects of the environment still load."""
+    """A prompt object's file is invalid; the other objects of the environment still load."""
 
 
 class ConfigError(FileError):
-    """environment.yaml is wrong."""
+    """environment.yaml is invalid."""
 
 
 class NoEnvironment(PromptObjectsError):
-    """There is no environment where one was looked for."""
+    """There is no environment in the given folder."""
 
     exit_code = 2
 
 
 class NewerEnvironment(PromptObjectsError):
-    """A newer version of the program has written in the environment; nothing was touched."""
+    """A newer version of the program has written to the environment; nothing was changed."""
 
     exit_code = 2
 
 
 class MigrationFailed(PromptObjectsError):
-    """A step that brings an environment up to date did not work; everything is as it was before."""
+    """A migration step failed, and was rolled back."""
 
 
 class NotFound(PromptObjectsError):
-    """No object, session or command answers to that name."""
+    """No object, session or command has that name."""
 
     exit_code = 2
 
 
 class Ambiguous(NotFound):
-    """Several things answer to that name; `candidates` lists them as they may be typed."""
+    """Several things have that name; `candidates` lists them as they can be typed."""
 
     def __init__(self, message: str, *, candidates: Sequence[str], hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -136,17 +136,17 @@ class Ambiguous(NotFound):
 
 
 class SessionError(PromptObjectsError):
-    """Something about a session stands in the way."""
+    """Base class of errors about one session."""
 
 
 class InvalidName(SessionError):
-    """A session cannot be called that."""
+    """The text is no valid session name."""
 
     exit_code = 2
 
 
 class NameTaken(SessionError):
-    """Another session of the same prompt object is called that; `suggestion` is free."""
+    """Another session of the same prompt object has that name; `suggestion` is free."""
 
     exit_code = 2
 
@@ -158,12 +158,12 @@ class NameTaken(SessionError):
 class Conflict(SessionError):
     """Another writer changed the session since it was last read here; nothing was written.
 
-    Read what came with `Session.refresh()`, then append again.
+    Read the new messages with `Session.refresh()`, then append again.
     """
 
 
 class Busy(SessionError):
-    """A turn is going on in the session; `holder` says whose. Wait, go on in a branch, or look on."""
+    """A turn is running in the session; `holder` says whose. Wait, continue in a branch, or watch."""
 
     exit_code = 75
 
@@ -177,19 +177,19 @@ class SessionFull(SessionError):
 
 
 class Damaged(SessionError):
-    """A session file that cannot be understood at all; it is left as it is."""
+    """A session file cannot be read at all; it was left as it is."""
 
 
 class StoreError(PromptObjectsError):
-    """The disk, or what serves as one, refused; what had been acknowledged before is safe."""
+    """The disk or the database refused; acknowledged messages are safe."""
 
 
 class LLMError(PromptObjectsError):
-    """The model did not answer."""
+    """The model did not respond."""
 
 
 class Unauthorized(LLMError):
-    """The key is missing, wrong, or not allowed to do this."""
+    """The key is missing, invalid, or not allowed to do this."""
 
 
 class UnknownModel(LLMError):
@@ -197,7 +197,7 @@ class UnknownModel(LLMError):
 
 
 class RateLimited(LLMError):
-    """The server asks for patience; `retry_after` is in seconds, or None when it did not say."""
+    """The server limits the rate of requests; `retry_after` is in seconds, None if it did not say."""
 
     exit_code = 75
 
@@ -213,23 +213,23 @@ class Unreachable(LLMError):
 
 
 class ContextTooLong(LLMError):
-    """The conversation is longer than the model can read."""
+    """The conversation exceeds the model's context window."""
 
 
 class ServerFailed(LLMError):
-    """The server said that it failed; trying again later may help."""
+    """The server reported a failure; trying again later may help."""
 
     exit_code = 75
 
 
 class BrokenStream(LLMError):
-    """The answer broke off, or made no sense; what had come of it is kept."""
+    """The response was cut off or malformed; the text received so far is kept."""
 
     exit_code = 75
 
 
 class LimitReached(PromptObjectsError):
-    """One message took all that it may; `budget` is the one that is used up, a `budget.Budget`."""
+    """One message used up a limit; `budget` is the `budget.Budget` that is used up."""
 
     def __init__(self, message: str, budget: object) -> None:
         super().__init__(message, hint="Limits are set in the definition, or in environment.yaml.")
@@ -237,8 +237,8 @@ class LimitReached(PromptObjectsError):
 
 
 class Stopped(PromptObjectsError):
-    """A person stopped one turn, and not those above it; what had been said in it is kept."""
+    """The user stopped one turn, but not its callers; the text received so far is kept."""
 
 
 class ToolError(PromptObjectsError):
-    """A tool could not do what it was asked. The model reads this message, so it says what would work."""
+    """A tool call failed. The model reads the message, so it says what would work."""

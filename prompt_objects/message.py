@@ -1,9 +1,8 @@
-"""Messages in the OpenAI chat form, and the rules that make a list of them a conversation.
+"""Messages in the OpenAI chat form, and the rules for a valid conversation.
 
-A message is a plain JSON object, so that what was stored by anyone comes back as it was. Besides the keys
-of the chat form (`role`, `content`, `tool_calls`, `tool_call_id`) ours carry `at` (UTC, ISO 8601), and an
-assistant's `model`, `usage`, and `interrupted` where it was cut short; a call's result `failed`; a person's that was
-said while a turn went on, `steers`.
+A message is a plain JSON object, so unknown keys survive storage. Besides the keys of the chat form (`role`,
+`content`, `tool_calls`, `tool_call_id`), messages have `at` (UTC, ISO 8601); an assistant's have `model`, `usage`,
+and `interrupted` if it was cut off; a tool result has `failed`; a user's message sent during a turn has `steers`.
 """
 
 import json
@@ -28,12 +27,12 @@ __all__ = [
 Message: TypeAlias = dict[str, Any]
 _CHAT_KEYS = ("role", "content", "name", "refusal")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_FAILURES = ("Error: ", "Cancelled before ")  # how results of calls that failed begin
+_FAILURES = ("Error: ", "Cancelled before ")  # prefixes of failed results
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
 
 
 def text_of(message: Message) -> str:
-    """Return the text of a message; the text parts joined, where the content is a list of parts."""
+    """Return the text of a message; text parts are joined if the content is a list of parts."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -44,7 +43,7 @@ def text_of(message: Message) -> str:
 
 
 def calls_of(message: Message) -> list[dict[str, Any]]:
-    """Return the tool calls of a message that are whole enough to be answered: those with an id and a function."""
+    """Return the tool calls of a message that have an ID and a function, so that they can be answered."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not isinstance(calls, list):
         return []
@@ -56,9 +55,9 @@ def _is_whole(call: dict[str, Any]) -> bool:
 
 
 def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
-    """Read a call's arguments.
+    """Parse the arguments of a tool call.
 
-    Raises `ValueError`, in words that a model can act on, when they are not a JSON object.
+    Raises `ValueError`, with a message for the model, if they are not a JSON object.
     """
     text = call["function"].get("arguments") or "{}"
     try:
@@ -71,15 +70,15 @@ def call_arguments(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def result_of(call: dict[str, Any], text: str, *, failed: bool | None) -> Message:
-    """Make the message that is a call's result; `failed` is None where nobody knows what became of it."""
+    """Return the tool result message of a call; `failed` is None if the outcome is unknown."""
     result = {"role": "tool", "tool_call_id": call["id"], "content": text}
     return result if failed is None else {**result, "failed": failed}
 
 
 def has_failed(result: Message) -> bool | None:
-    """Say whether the call of a result failed; None where that is not known.
+    """Return whether the call of a result failed, None if that is unknown.
 
-    A result that does not say so, as in older sessions and in those of others, is judged by how its text begins.
+    A result without `failed`, as in older or imported sessions, is judged by the beginning of its text.
     """
     failed, text = result.get("failed"), text_of(result)
     if isinstance(failed, bool):
@@ -98,7 +97,7 @@ def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def is_unfinished(history: Sequence[Message]) -> bool:
-    """Say whether a history stops before an answer: at a message, at calls, or at their results."""
+    """Return whether a history ends before a response: with a message, calls, or their results."""
     live = [message for message in live_messages(history) if message.get("role") in {"user", "assistant", "tool"}]
     return bool(live) and (live[-1]["role"] != "assistant" or bool(calls_of(live[-1])))
 
@@ -106,11 +105,11 @@ def is_unfinished(history: Sequence[Message]) -> bool:
 def request_messages(
     prompt: str, history: Iterable[Message], *, without: tuple[int, int] | None = None
 ) -> list[Message]:
-    """Build what is sent to a model: the prompt, then the history in a form that every server accepts.
+    """Return the messages of a request: the prompt, then the history in a form that every server accepts.
 
-    Every call gets exactly one result, right behind it and in call order, and every result its call, whatever
-    interruptions or second writers left in the store. Only keys of the chat form go out. `without` leaves out the
-    messages from one number up to another, which a retry is about to replace.
+    Every call gets exactly one result, right after it and in call order, and every result its call, whatever
+    interruptions or other writers left in the store. Only keys of the chat form are included. `without` omits a
+    range of message numbers (start, stop) that a retry is about to replace.
     """
     live = live_messages(history, without=without)
     return [{"role": "system", "content": prompt}, *_paired(live)]
@@ -119,9 +118,9 @@ def request_messages(
 def live_messages(
     history: Iterable[Message], *, first: int = 0, without: tuple[int, int] | None = None
 ) -> list[Message]:
-    """Leave out what a retry replaced: its first message names, in `replaces`, the first number and the one behind.
+    """Omit the messages that a retry replaced: the retry's first message has their range (start, stop) in `replaces`.
 
-    `first` is the number of the first message given; `without` leaves out one more span.
+    `first` is the number of the first message given; `without` omits one more range.
     """
     numbered = list(enumerate(history, first))
     spans = [without, *(message.get("replaces") for _, message in numbered)]
@@ -136,7 +135,7 @@ def _paired(messages: list[Message]) -> Iterator[Message]:
     sent: set[str] = set()
     for index, message in enumerate(messages):
         if message.get("role") == "tool":
-            continue  # sent behind its call, or, if it has none, not at all
+            continue  # sent after its call; not sent without one
         calls = [(call, _unused(call["id"], sent)) for call in calls_of(message)]
         yield _chat_form(message, calls)
         results = _results_after(messages, index) if calls else {}
@@ -146,7 +145,7 @@ def _paired(messages: list[Message]) -> Iterator[Message]:
 
 
 def _unused(call_id: str, sent: set[str]) -> str:
-    """Return an id that this request does not have yet: some servers begin anew with `call_0` in each answer."""
+    """Return an ID that is unique in this request: some servers start at `call_0` in each response."""
     if not call_id or call_id in sent:
         call_id = f"{call_id or 'call'}_{len(sent)}"
     sent.add(call_id)
@@ -154,12 +153,12 @@ def _unused(call_id: str, sent: set[str]) -> str:
 
 
 def _results_after(messages: list[Message], index: int) -> dict[str, str]:
-    """Collect the first result for each call id up to the next message that calls again.
+    """Return the first result for each call ID up to the next message with calls.
 
-    One that says that the outcome is unknown gives way to one that came after all.
+    A later result takes the place of one that says that the outcome is unknown.
     """
     results: dict[str, str] = {}
-    for number in range(index + 1, len(messages)):  # a slice would copy all that follows, for each answer that calls
+    for number in range(index + 1, len(messages)):  # a slice would copy the rest each time
         message = messages[number]
         if calls_of(message):
             break
@@ -180,7 +179,7 @@ def _chat_form(message: Message, calls: list[tuple[dict[str, Any], str]]) -> Mes
 
 
 def _sendable_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
-    """Return the call with a name and arguments that servers accept; they refuse a history with others."""
+    """Return the call with a valid name and arguments; servers refuse a history with invalid ones."""
     function = call["function"]
     try:
         call_arguments(call)

@@ -1,4 +1,4 @@
-"""All that there is to find in an environment, the gravest first."""
+"""`check`: all findings about an environment."""
 
 from collections.abc import Callable, Iterable
 from typing import get_args
@@ -28,6 +28,6 @@ _SEVERITIES = get_args(Severity)
 
 
 def check(survey: EnvironmentSnapshot) -> list[Finding]:
-    """Make every check; errors come first, then warnings, then notes, each in the order of files and lines."""
+    """Run every rule; return errors first, then warnings, then notes, each in the order of files and lines."""
     found = [finding for each in _CHECKS for finding in each(survey)]
     return sorted(found, key=lambda each: (_SEVERITIES.index(each.severity), each.file, each.at))

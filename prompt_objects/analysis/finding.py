@@ -1,4 +1,4 @@
-"""What a check finds: one sentence about one place in one file."""
+"""A finding of a check: one sentence about one position in one file."""
 
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -20,7 +20,7 @@ Kind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authorit
 class Finding(Struct, frozen=True, kw_only=True):
     """Something that is wrong (`error`), likely to surprise (`warning`), or good to know (`note`).
 
-    `path` names those whom it is about, from one who asks on to the last.
+    `path` names the prompt objects that it is about, from the caller to the last one called.
     """
 
     severity: Severity

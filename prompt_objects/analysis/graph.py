@@ -1,4 +1,4 @@
-"""Who may ask whom, and use what: what the capabilities of definitions come to."""
+"""The graph of an environment: delegations, and the tools and MCP servers that objects use."""
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
@@ -21,11 +21,11 @@ __all__ = [
 ]
 
 EdgePath: TypeAlias = tuple[str, ...]
-"""Names from one who asks on to the last one that is asked, both included."""
+"""Names from the caller to the last object called, both included."""
 
 
 class Edge(Struct, frozen=True):
-    """What a capability of `owner` comes to: another prompt object, a tool, or the tools of an MCP server."""
+    """The meaning of a capability of `owner`: another prompt object, a tool, or an MCP server."""
 
     owner: str
     target: str
@@ -34,7 +34,7 @@ class Edge(Struct, frozen=True):
 
 
 class Unresolved(Struct, frozen=True):
-    """A capability of `owner` that comes to nothing, or could mean two things; `hint` may be empty."""
+    """A capability of `owner` that does not exist or is ambiguous; `hint` may be empty."""
 
     owner: str
     capability: Capability
@@ -50,7 +50,7 @@ def resolve(
     tools: Collection[str],
     servers: Collection[str],
 ) -> Edge | Unresolved:
-    """Find what a capability of `owner` means among the names that there are."""
+    """Return the meaning of a capability of `owner` among the existing names."""
     name, kind = capability.name, capability.kind
     if kind == "any" and name in tools and name in objects:
         problem = f"Capability {name!r} is both a tool and a prompt object."
@@ -76,7 +76,7 @@ def require(
     tools: Collection[str],
     servers: Collection[str] = (),
 ) -> Edge:
-    """Return what a capability of `owner` means; raises `DefinitionError`, at its place, where that is a gap."""
+    """Return the meaning of a capability of `owner`; raises `DefinitionError` at its position if it has none."""
     meant = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
     if isinstance(meant, Unresolved):
         raise owner.fault(meant.problem, capability.at, hint=meant.hint)
@@ -84,10 +84,10 @@ def require(
 
 
 class Graph:
-    """Prompt objects by name, and what joins them to one another, to tools and to MCP servers.
+    """Prompt objects by name, with their edges to one another, to tools and to MCP servers.
 
-    `definitions` are those that can be read; `objects` the names of all there are, also of those whose file cannot.
-    `tools` are all tools by their names, and `bounds` are the environment's limits.
+    `definitions` are the valid ones; `objects` also has the names of invalid ones. `tools` are all tools by name,
+    and `bounds` are the environment's limits.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Graph:
                 self._used[link.owner].append(link)
 
     def delegates(self, name: str) -> Mapping[str, Edge]:
-        """Return whom an object may ask, by name, in the order of its definition."""
+        """Return the prompt objects that an object may call, by name, in the order of its definition."""
         return self._asked[name]
 
     def uses(self, name: str) -> list[Edge]:
@@ -128,14 +128,14 @@ class Graph:
         return self._used[name]
 
     def depth_at(self, name: str, left: int) -> int:
-        """Return how deep an object may pass a message on, where its caller leaves it `left`."""
+        """Return how many levels an object may delegate if its caller leaves it `left`."""
         definition = self.definitions.get(name)
         return min(left, definition.limits.depth) if definition else 0
 
     def reach(self, start: str) -> dict[str, EdgePath]:
-        """Return whom a message to `start` may get to under the limits of depth, each with a path, the shortest one.
+        """Return the objects that a message to `start` can reach within the depth limits, with their shortest paths.
 
-        A path that asks someone twice never leads further than the same path without the detour.
+        A path that visits an object twice never leads further than the same path without the detour.
         """
         paths: dict[str, EdgePath] = {}
         best = {start: self.depth_at(start, self.depth)}
@@ -144,24 +144,24 @@ class Graph:
             path, left = waiting.popleft()
             for target in self.delegates(path[-1]) if left > 0 else ():
                 deeper = self.depth_at(target, left - 1)
-                if deeper > best.get(target, -1):  # a longer way may go further, past those with narrow limits
+                if deeper > best.get(target, -1):  # a longer path may lead further if it avoids narrow limits
                     best[target] = deeper
                     paths.setdefault(target, (*path, target))
                     waiting.append(((*path, target), deeper))
         return paths
 
     def path(self, start: str, end: str) -> EdgePath | None:
-        """Return the shortest path from `start` to `end`, whatever the limits; None where there is none."""
+        """Return the shortest path from `start` to `end` regardless of limits, None if there is none."""
         return next((path for path in self._walk(start) if path[-1] == end), None)
 
     def below(self, start: str) -> frozenset[str]:
-        """Return all to whom `start` leads, whatever the limits; itself only where it is part of a circle."""
+        """Return all objects reachable from `start` regardless of limits; itself only if it is part of a cycle."""
         return frozenset(path[-1] for path in self._walk(start))
 
     def cycles(self) -> list[EdgePath]:
-        """Return circles in which objects may ask one another: the shortest one through each link that is in any.
+        """Return the cycles of delegation: the shortest one through each edge that is part of one.
 
-        Each begins with the name that comes first in the alphabet; it is not repeated at the end.
+        Each starts with its alphabetically first name, which is not repeated at the end.
         """
         found: dict[EdgePath, None] = {}
         for owner in self.objects:
@@ -173,7 +173,7 @@ class Graph:
         return sorted(found, key=lambda circle: (len(circle), circle))
 
     def _walk(self, start: str) -> Iterator[EdgePath]:
-        """Yield a shortest path to everyone below, the nearest first."""
+        """Yield a shortest path to each object below, the nearest first."""
         seen: set[str] = set()
         waiting: deque[EdgePath] = deque([(start,)])
         while waiting:

@@ -1,4 +1,4 @@
-"""The graph as a drawing in Mermaid's words, which Markdown pages show as a picture."""
+"""The graph as a Mermaid flowchart."""
 
 from collections.abc import Iterator
 
@@ -18,15 +18,15 @@ _PLAIN = frozenset(" _-./:")
 
 
 def mermaid(graph: Graph, root: str | None) -> str:
-    """Draw the graph: objects rounded, tools square with their effect, servers as cylinders, gaps as hexagons.
+    """Return the flowchart: objects rounded, tools square with their effect, servers as cylinders, gaps as hexagons.
 
-    The root has a thick line, what is broken or missing a dashed one, what has an effect on the world another colour.
+    The root has a thick border, broken and missing nodes a dashed one, and nodes with an effect another colour.
     """
     return "\n".join(["flowchart TD", *_Drawing(graph, root).lines(), _STYLES])
 
 
 class _Drawing:
-    """Names of the nodes, by what they stand for; a name that people chose stands in labels only."""
+    """Draws the nodes and edges; names that users chose appear in labels only."""
 
     def __init__(self, graph: Graph, root: str | None) -> None:
         self._graph = graph
@@ -62,7 +62,7 @@ class _Drawing:
 
 
 def _label(text: str) -> str:
-    """Write a text so that nothing in it is a word of Mermaid's, or of HTML; what cannot be printed is replaced."""
+    """Escape a text so that Mermaid and HTML show it literally."""
     return "".join(_character(character) for character in text)
 
 

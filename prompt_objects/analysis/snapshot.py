@@ -1,4 +1,4 @@
-"""All definitions of an environment at one moment, with the position of every value in its file."""
+"""A snapshot of all definitions of an environment, with the position of every value."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,10 +25,10 @@ __all__ = [
 
 
 class SourcePositions:
-    """Looks up values and their places in YAML files and in the front matter of Markdown files.
+    """Looks up values and their positions in YAML files and in the front matter of Markdown files.
 
-    Each file is read once, when it is first asked about. What cannot be read holds nothing: that it cannot is for
-    those to say who need it. `drafts` are texts that stand for those in files.
+    Each file is read once, at its first use. An unreadable file counts as empty. `drafts` are texts that are used
+    instead of files.
     """
 
     def __init__(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> None:
@@ -36,19 +36,19 @@ class SourcePositions:
         self._read: dict[Path, YamlDocument] = {}
 
     def value(self, file: Path, *path: str) -> Any:
-        """Return the value at a path of keys as it is written, None where there is none."""
+        """Return the value at a path of keys as written, None if there is none."""
         value = self._document(file).data
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         return value
 
     def keys(self, file: Path, *path: str) -> list[str]:
-        """Return the keys of the mapping at a path, none where there is no mapping."""
+        """Return the keys of the mapping at a path, none if there is no mapping."""
         value = self.value(file, *path)
         return list(value) if isinstance(value, dict) else []
 
     def position(self, file: Path, *path: str | int, key: bool = False) -> Position:
-        """Return where the value at a path stands, or its key; of what is not there, where it belongs."""
+        """Return the position of the value at a path, or of its key; of its parent if it does not exist."""
         return self._document(file).position_of(*path, key=key)
 
     def _document(self, file: Path) -> YamlDocument:
@@ -63,7 +63,7 @@ class SourcePositions:
 
 
 def _yaml(file: Path, draft: str | None) -> str:
-    """Return the text of a file; of a Markdown file the front matter, with every line at its number."""
+    """Return the text of a file; for a Markdown file, the front matter with its line numbers kept."""
     text = read_text(file, FileError) if draft is None else draft
     if file.suffix != ".md":
         return text
@@ -73,12 +73,12 @@ def _yaml(file: Path, draft: str | None) -> str:
 
 
 class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
-    """What a check looks at.
+    """The state of an environment that the rules check.
 
-    `settings` is environment.yaml, which need not be there; `default_object` is the one that it names, and `root` the
-    one that opens where none was used before, None where there are no objects. `faults` say what is wrong with files
-    that cannot be understood. `may_be_priced` says of a model, by the name under which a definition asks for it, None
-    for the environment's, whether its prices are known, as far as can be told.
+    `settings` is environment.yaml, which need not exist; `default_object` is the one it names, and `root` the
+    object that opens first, None if there are no objects. `faults` are the errors of invalid files.
+    `has_known_price` says whether the prices of a model are known, by the name in a definition, None for the
+    default model.
     """
 
     graph: Graph
@@ -91,7 +91,7 @@ class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     has_known_price: Callable[[str | None], bool]
 
     def file(self, name: str) -> Path:
-        """Return the file of an object whose definition can be read."""
+        """Return the file of an object with a valid definition."""
         return self.graph.definitions[name].file
 
 
@@ -106,11 +106,11 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
     faults: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> EnvironmentSnapshot:
-    """Read the definitions in `files`, by name, and see what joins them.
+    """Read the definitions in `files`, by name, and resolve their capabilities.
 
-    `tools` are all tools by their names; `bounds` are the environment's limits; `may_be_priced` is that
-    of `Survey`; `faults` are what is known to be wrong beforehand, such as two files for one name; `drafts` are texts
-    that stand for those in files.
+    `tools` are all tools by name; `bounds` are the environment's limits; `may_be_priced` becomes `has_known_price`
+    of the snapshot; `faults` are known errors, such as two files for one name; `drafts` are texts that are used
+    instead of files.
     """
     definitions: dict[str, Definition] = {}
     broken = list(faults)

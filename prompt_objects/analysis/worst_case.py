@@ -1,4 +1,4 @@
-"""What one message may lead to at the worst: how many requests to models, and how many turns at once."""
+"""Upper bounds of what one message can cause: requests to models, and turns running at the same time."""
 
 from collections.abc import Mapping
 
@@ -16,11 +16,11 @@ MAX_STEPS = 20_000
 
 
 class WorstCase(Struct, frozen=True):
-    """The most that one message leads to: `requests` to models, and `at_once` turns that go on at the same time.
+    """The most that one message causes: `requests` to models, and `at_once` turns running at the same time.
 
-    `requests` are the turns that its limits allow, here and below together, and one last request when they are used
-    up. Where `exact` is false, there were too many paths to look at: calls that close a circle, which the run
-    refuses, were counted in `at_once`, so it may be less.
+    `requests` is the limit of the object, for it and its delegates together, plus the last request when the limit
+    is used up. If `exact` is false, there were too many paths: `at_once` includes calls that close a cycle, which
+    are refused at runtime, so it may be less.
     """
 
     requests: int
@@ -29,7 +29,7 @@ class WorstCase(Struct, frozen=True):
 
 
 def worst_cases(graph: Graph) -> dict[str, WorstCase]:
-    """Work out the worst case of a message to each object whose definition can be read."""
+    """Return the worst case of a message to each object with a valid definition."""
     below = {name: graph.below(name) for name in graph.objects}
     lenient = _Search(graph, below)
     strict = _Search(graph, below, bounds=lenient)
@@ -50,13 +50,13 @@ def _most_requests(definition: Definition) -> int:
 
 
 class _TooManySteps(Exception):
-    """The graph has more paths than can be looked at in a moment."""
+    """The graph has too many paths to search."""
 
 
 class _Search:
-    """Looks for the most turns at once among the ways that a message may take, at each part of them once.
+    """Searches for the most turns at the same time among all paths that a message can take.
 
-    With `bounds`, a search that does not mind circles, it leaves out those, and what could not be worse anyway.
+    With `bounds`, a search that ignores cycles, it excludes cycles, and skips paths that cannot be worse.
     """
 
     def __init__(self, graph: Graph, below: Mapping[str, frozenset[str]], *, bounds: "_Search | None" = None) -> None:
@@ -66,8 +66,8 @@ class _Search:
         self._known: dict[tuple[str, int, frozenset[str]], int] = {}
 
     def at_once(self, name: str, depth: int, path: frozenset[str] = frozenset()) -> int:
-        """Return how many turns `name` and those below it are, asked by those on `path`, with so much depth left."""
-        path &= self._below[name]  # those who cannot be met again make no difference
+        """Return the most turns of `name` and its delegates, called by those on `path`, with `depth` levels left."""
+        path &= self._below[name]  # only objects that can be reached again matter
         key = (name, depth, path)
         if key not in self._known:
             if self._bounds and len(self._known) >= MAX_STEPS:

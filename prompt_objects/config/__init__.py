@@ -1,1 +1,1 @@
-"""config."""
+"""Configuration files of an environment."""

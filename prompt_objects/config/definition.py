@@ -1,4 +1,4 @@
-"""A prompt object's file, YAML or Markdown with YAML front matter, and what it says."""
+"""Definitions of prompt objects: YAML files, or Markdown files with YAML front matter."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,9 +28,9 @@ Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
 
 
 class ModelChoice(Struct, frozen=True, kw_only=True):
-    """Which model an object asks for: a key of environment.yaml's `models`, or a model's own name.
+    """The model that an object asks for: a key of environment.yaml's `models`, or a model's own name.
 
-    `use` is None for the environment's default, which is also called `default`.
+    `use` is None for the environment's default model, which is also called `default`.
     """
 
     use: str | None = None
@@ -40,12 +40,11 @@ class ModelChoice(Struct, frozen=True, kw_only=True):
 
 
 class Capability(Struct, frozen=True, kw_only=True):
-    """Something that an object may use; of kind `any`, its name is that of a tool or of a prompt object.
+    """A tool, a prompt object or an MCP server that an object may use; kind `any` is a tool or a prompt object.
 
-    `context` matters to prompt objects: whether each request starts `fresh` or continues the last. `approval`
-    is that of a tool, or of all those of a server: `always` runs it unasked, `ask` asks a person, `never` forbids it;
-    None leaves it to the environment. `allow` names arguments and patterns with which it runs unasked all the same.
-    `tools` are patterns for the names of an MCP server's tools, all of them when empty.
+    `context` is for prompt objects: each request starts `fresh` or continues the last one. `approval` is for tools
+    and MCP servers; None means the environment's policy. `allow` maps arguments to patterns within which a tool
+    runs without approval. `tools` are patterns of an MCP server's tools; empty means all of them.
     """
 
     kind: Kind
@@ -58,7 +57,7 @@ class Capability(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """What tells it from the others of an object: a server may be called like a tool."""
+        """A key that is unique within an object: a server may have the same name as a tool."""
         return f"mcp: {self.name}" if self.kind == "mcp" else self.name
 
 
@@ -76,7 +75,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
 
     def fault(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
-        """Make the error about a part of the file that turned out wrong later: `at` is that part's own."""
+        """Return the error about a part of the file, at that part's position."""
         return DefinitionError(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
 
@@ -84,7 +83,7 @@ def _text(words: str, **constraints: Any) -> Any:
     return Meta(extra={WORDS: words}, **constraints)
 
 
-# In Python `$` also matches before a last line end, in JSON Schema it does not; with the lookahead they agree.
+# In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
 _Name: TypeAlias = Annotated[
     str,
     _text(
@@ -100,10 +99,10 @@ class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
 
     use: Annotated[_Filled, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
     temperature: Annotated[
-        Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="How freely the model words its answers.")
+        Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="The sampling temperature of the model.")
     ] = None
     fallback: Annotated[
-        tuple[_Filled, ...], Meta(description="Models to try, in order, when the first does not answer.")
+        tuple[_Filled, ...], Meta(description="Models to try, in order, if the first does not respond.")
     ] = ()
 
 
@@ -115,15 +114,15 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
     mcp: Annotated[_Name | None, Meta(description="An MCP server.")] = None
     context: Annotated[
         Literal["fresh", "continue"] | None,
-        Meta(description="With po: whether each request starts afresh (the default) or continues the last."),
+        Meta(description="With po: whether each request starts fresh (the default) or continues the last one."),
     ] = None
     approval: Annotated[
         ApprovalPolicy | None,
-        Meta(description="With tool or mcp: whether it always runs, is asked about, or never runs."),
+        Meta(description="With tool or mcp: whether it always runs, needs approval, or never runs."),
     ] = None
     allow: Annotated[
         dict[str, _Filled | tuple[_Filled, ...]] | None,
-        Meta(description="With tool or mcp: arguments, such as path, and patterns with which it runs unasked."),
+        Meta(description="With tool or mcp: arguments, such as path, and patterns with which it needs no approval."),
     ] = None
     tools: Annotated[
         tuple[_Filled, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
@@ -133,15 +132,15 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
 class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
     """A message that a session starts with."""
 
-    role: Annotated[Literal["user", "assistant", "system"], Meta(description="Who says it.")]
-    content: Annotated[_Filled, Meta(description="What is said.")]
+    role: Annotated[Literal["user", "assistant", "system"], Meta(description="The author of the message.")]
+    content: Annotated[_Filled, Meta(description="The text of the message.")]
 
 
 class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt object's definition."""
 
-    name: Annotated[_Name, Meta(description="What it is called; the same as the file, without its suffix.")]
-    prompt: Annotated[_Filled, Meta(description="What the model is told before every conversation.")]
+    name: Annotated[_Name, Meta(description="The name; the same as the file's, without its suffix.")]
+    prompt: Annotated[_Filled, Meta(description="The system prompt.")]
     description: Annotated[str | None, Meta(description="What it is good for; other objects choose by this.")] = None
     model: Annotated[
         _Filled | _ModelForm | None,
@@ -149,9 +148,9 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     capabilities: Annotated[
         tuple[_Name | _CapabilityForm, ...] | None,
-        Meta(description="What it may use: tools and other prompt objects, by name."),
+        Meta(description="Tools and other prompt objects that it may use, by name."),
     ] = None
-    limits: Annotated[LimitsConfig | None, Meta(description="How far one message may go.")] = None
+    limits: Annotated[LimitsConfig | None, Meta(description="Limits of one message.")] = None
     templates: Annotated[
         dict[str, tuple[_TemplateMessage, ...]] | None,
         Meta(description="Messages, by the template's name, that a session may start with."),
@@ -162,20 +161,20 @@ _OWNERS = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "m
 
 
 def load_definition(file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
-    """Read a prompt object's file; `bounds` are the environment's limits.
+    """Load a prompt object's file; `bounds` are the environment's limits.
 
-    Raises `DefinitionError`, with line, column and what would be right.
+    Raises `DefinitionError`, with line, column and a hint.
     """
     return parse_definition(read_text(file, DefinitionError), file, bounds=bounds)
 
 
 def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
-    """Make a definition of the text of a `file`, which need not be there; raises what `load_definition` raises."""
+    """Parse the text of a `file`, which need not exist; raises what `load_definition` raises."""
     document = _parsed(text, file)
     if isinstance(document.data, dict) and "history" in document.data:
         at = document.position_of("history", key=True)
-        problem = "`history` is kept in sessions by now."
-        hint = "Run: prompt-objects migrate; or take it out, where that left it alone."
+        problem = "`history` belongs in sessions now."
+        hint = "Run: prompt-objects migrate. If that leaves it as it is, remove it."
         raise document.fault(problem, at, hint=hint)
     notices = accept_old_key(document)
     form = convert(document, _Form)
@@ -196,7 +195,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
 
 
 def definition_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a prompt object's YAML file, for editors."""
+    """Return the JSON Schema of a definition, for editors."""
     (reference,), definitions = msgspec.json.schema_components([_Form], ref_template="#/$defs/{name}")
     named = {
         name: {key: value for key, value in schema.items() if key != "title"} for name, schema in definitions.items()
@@ -219,7 +218,7 @@ def _parsed(text: str, file: Path) -> YamlDocument:
 
 
 def _front_matter(text: str, file: Path) -> YamlDocument:
-    """Read the YAML between the `---` lines; the rest is the prompt."""
+    """Parse the YAML between the `---` lines; the rest is the prompt."""
     lines = text.split("\n")
     fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"][:2]
     if not fences or fences[0] != 0:
@@ -232,10 +231,10 @@ def _front_matter(text: str, file: Path) -> YamlDocument:
         )
     if len(fences) == 1:
         raise DefinitionError(
-            "The front matter is never closed.", file=file, line=1, column=1, hint="End it with a line ---."
+            "The front matter is not closed.", file=file, line=1, column=1, hint="End it with a line ---."
         )
     end = fences[1]
-    # An empty line in place of the first fence keeps every line's number.
+    # An empty line replaces the first fence, so that line numbers stay the same.
     document = parse("\n".join(["", *lines[1:end]]), file, DefinitionError)
     if document.data is None:
         raise document.fault("The front matter is empty.", TOP, hint="It needs `name`.")
@@ -282,7 +281,7 @@ def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]
         if key in capabilities:
             first = capabilities[key].at.line
             problem = f"The capability {quoted(capability.name)} is given twice; first in line {first}."
-            raise document.fault(problem, capability.at, hint="Take one out.")
+            raise document.fault(problem, capability.at, hint="Remove one of them.")
         capabilities[key] = capability
     return tuple(capabilities.values())
 

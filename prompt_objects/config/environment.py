@@ -1,4 +1,4 @@
-"""environment.yaml and the environment variables: how an environment is set up."""
+"""The settings of an environment: environment.yaml and environment variables."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -28,14 +28,13 @@ DATA_DIR = ".prompt_objects"
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """How an environment is set up.
+    """The settings of an environment.
 
-    `model` is the default: a key of `models` or a model's own name; None when nobody chose one. `data_dir` is where
-    the environment's state lives, and `store` the URL of where its sessions do, if not there; it may hold a password.
-    `store_options` are those of `StoreOptions` that were chosen. `limits` bound every object's own, and count where
-    it gives none. `approval` says, by a tool's effect, whether it always runs, is asked about, or never runs;
-    `http_allow` are hosts that `http_get` may ask although they are not public. `mcp_servers` are by name, with
-    `${NAME}` in them as it is written. `notices` are sentences for the person who wrote the file.
+    `model` is the default model: a key of `models` or a model's own name; None if none is chosen. `data_dir` is the
+    folder of the environment's state, and `store` the URL of the store if it is elsewhere; it may contain a
+    password. `store_options` are the `StoreOptions` that are set. `limits` bound those of every object, and are the
+    defaults. `approval` is the policy by a tool's effect. `http_allow` are non-public hosts that `http_get` may
+    use. `mcp_servers` are by name, with `${NAME}` as written. `notices` are sentences for the author of the file.
     """
 
     data_dir: Path
@@ -56,9 +55,9 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
-    """Read a folder's environment.yaml, if there is one; environment variables prevail over it.
+    """Load a folder's environment.yaml, if there is one; environment variables take precedence.
 
-    Raises `ConfigError`, with line and column, where the file is wrong, and `UsageError` where a variable is.
+    Raises `ConfigError`, with line and column, if the file is invalid, and `UsageError` if a variable is.
     """
     given = _read_file(folder / CONFIG_FILE, environ)
     if "default" in given.get("models", {}):
@@ -71,10 +70,10 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
 
 
 def _read_file(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the file gives, by key; a file of nothing but comments costs no YAML reader."""
+    """Return the values of the file, by key; a file of comments only does not load yaml."""
     if not file.exists() and not file.is_symlink():
         return {}
-    with suppress(OSError):  # what cannot be read is said properly below
+    with suppress(OSError):  # read errors are reported below
         if file.is_file() and all(line.lstrip()[:1] in {b"", b"#"} for line in file.read_bytes().splitlines()):
             return {}
     from prompt_objects.config.environment_schema import read_config_file, store_options

@@ -1,7 +1,6 @@
-"""environment.yaml: its form, read with the place of every error.
+"""The schema of environment.yaml.
 
-`${NAME}` in any of its texts stands for that variable of the process environment; secrets belong there and nowhere
-else.
+`${NAME}` in any text is replaced by that environment variable; secrets belong there and nowhere else.
 """
 
 import re
@@ -40,7 +39,7 @@ _Variable: TypeAlias = Annotated[
     str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
-_StoreUrl: TypeAlias = Annotated[  # what has a colon may hold a password: only the store knows how to quote it
+_StoreUrl: TypeAlias = Annotated[  # it may contain a password, so errors must not quote it
     str,
     Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
 ]
@@ -55,7 +54,7 @@ _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, 
 
 
 class Prices(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model costs, in US dollars for a million tokens; `cached` ones of the prompt may be cheaper."""
+    """Prices of a model in US dollars for a million tokens; `cached` prompt tokens may be cheaper."""
 
     prompt: _Price
     completion: _Price
@@ -63,9 +62,9 @@ class Prices(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model by the name that its server knows, and where that server is.
+    """A model by its name on its server, and the server.
 
-    `api_key_env` names the variable that holds the key. `context_window` is in tokens, `timeout` in seconds.
+    `api_key_env` names the variable with the key. `context_window` is in tokens, `timeout` in seconds.
     """
 
     model: _Filled
@@ -77,10 +76,10 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An MCP server: a program that is started, with its arguments and environment, or a URL, with its headers.
+    """An MCP server: a program with arguments and environment, or a URL with headers.
 
-    `${NAME}` is put in place only when it is started. With `trust_hints`, a tool of which it says that it only
-    reads is taken to do so. `timeout` is how many seconds a call may take.
+    `${NAME}` is replaced when the server is started. With `trust_hints`, a tool that claims to be read-only is
+    taken as such. `timeout` is the limit of a call in seconds.
     """
 
     command: _Filled | None = None
@@ -93,7 +92,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """environment.yaml as it is written; of what a later version will read, whatever is there."""
+    """The content of environment.yaml; keys for later versions may have any value."""
 
     default_object: _Filled | None = None
     data_dir: _Filled | None = None
@@ -115,14 +114,14 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _UNUSED_KEYS = ("logs",)
-_EXPANDED_LATER = ("mcp_servers", "logs")  # an unset variable troubles only those who use them
+_EXPANDED_LATER = ("mcp_servers", "logs")  # an unset variable only matters if they are used
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
 def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
-    """Read environment.yaml; return what it says, and sentences for the person who wrote it.
+    """Read environment.yaml; return its content, and notices for its author.
 
-    Raises `ConfigError`, with line and column, where it is wrong.
+    Raises `ConfigError`, with line and column, if it is invalid.
     """
     document = parse(read_text(file, ConfigError), file, ConfigError)
     if document.data is None:
@@ -138,7 +137,7 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm
 
 
 def store_options(form: ConfigForm) -> dict[str, Any]:
-    """Return what the file says of how a store is to keep sessions, by the names that stores give it."""
+    """Return the settings of the store, by the names that stores give them."""
     options: dict[str, Any] = {}
     if form.pool_size is not None:
         options["pool_size"] = form.pool_size
@@ -150,7 +149,7 @@ def store_options(form: ConfigForm) -> dict[str, Any]:
 
 
 def _bytes(size: int | str) -> int:
-    """Read a size: a kB is 1,000 bytes, a KiB and the like are powers of two."""
+    """Parse a size: a kB is 1,000 bytes, a KiB 1,024."""
     if isinstance(size, int):
         return size
     number, unit = _SIZE.findall(size)[0]
@@ -158,7 +157,7 @@ def _bytes(size: int | str) -> int:
 
 
 def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
-    """Say which of the given keys nothing heeds yet."""
+    """Yield a notice for each key that has no effect yet."""
     for path in _unused_keys(form):
         line, column = document.position_of(*path, key=True)
         yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
@@ -174,7 +173,6 @@ def _unused_keys(form: ConfigForm) -> Iterator[tuple[str, ...]]:
 
 
 def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
-    """Refuse what is of the right form and makes no sense."""
     if form.compress is True:
         problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
         raise document.fault(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
@@ -186,7 +184,7 @@ def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
-    """Refuse a server without a proper name, or that is not just one of a program and a service at a URL."""
+    """Raise an error for a server with an invalid name, or without exactly one of `command` and `url`."""
     for name, server in (form.mcp_servers or {}).items():
         path = ("mcp_servers", name)
         if not re.fullmatch(SERVER_NAME, name):
@@ -205,7 +203,7 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
-    """Refuse a relative path that is not below the environment's folder; an absolute one may be anywhere."""
+    """Raise an error for a relative path outside of the environment's folder."""
     if form.data_dir is None:
         return
     given = Path(form.data_dir)
@@ -217,7 +215,7 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _drop_empty_keys(data: Any) -> None:
-    """Take keys without a value out of the mappings whose keys have defaults of their own."""
+    """Remove keys without a value from the mappings whose keys have defaults."""
     for key in _WITH_DEFAULTS if isinstance(data, dict) else ():
         if isinstance(data.get(key), dict):
             for name in [name for name, value in data[key].items() if value is None]:
@@ -227,7 +225,7 @@ def _drop_empty_keys(data: Any) -> None:
 def _expand(
     document: YamlDocument, data: Any, path: tuple[str | int, ...], environ: Mapping[str, str], done: set[int]
 ) -> None:
-    """Put the variables' values in place, once in each list and mapping however often an alias repeats it."""
+    """Replace variables; lists and mappings that aliases repeat are expanded once."""
     if not isinstance(data, (dict, list)) or id(data) in done:
         return
     done.add(id(data))

@@ -16,33 +16,31 @@ __all__ = [
 ]
 
 
-def _described(what: str) -> Any:
-    return Meta(description=what)
+def _described(text: str) -> Any:
+    return Meta(description=text)
 
 
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits as a file gives them; None where it is silent."""
+    """Limits as a file gives them; None if the file does not give one."""
 
     requests: Annotated[
         Annotated[int, Meta(ge=1, le=1000)] | None, _described("Requests to the model for one message; 25.")
     ] = None
     tokens: Annotated[
-        Annotated[int, Meta(ge=1)] | None, _described("Tokens for one message, delegations included.")
+        Annotated[int, Meta(ge=1)] | None, _described("Tokens for one message, including delegates.")
     ] = None
     cost: Annotated[
         Annotated[float, Meta(gt=0)] | None,
-        _described("Cost of one message in US dollars, delegations included."),
+        _described("Cost of one message in US dollars, including delegates."),
     ] = None
     seconds: Annotated[
-        Annotated[float, Meta(gt=0)] | None, _described("Seconds for one message, delegations included.")
+        Annotated[float, Meta(gt=0)] | None, _described("Seconds for one message, including delegates.")
     ] = None
     depth: Annotated[
         Annotated[int, Meta(ge=0, le=32)] | None,
-        _described("Prompt objects that may ask one another in a row; 4. With 0 it asks nobody."),
+        _described("Levels of delegation; 4. With 0 it cannot delegate."),
     ] = None
-    parallel: Annotated[Annotated[int, Meta(ge=1, le=64)] | None, _described("Calls that run side by side; 4.")] = (
-        None
-    )
+    parallel: Annotated[Annotated[int, Meta(ge=1, le=64)] | None, _described("Calls that run in parallel; 4.")] = None
 
 
 class Limits(Struct, frozen=True):
@@ -57,7 +55,7 @@ class Limits(Struct, frozen=True):
 
     @classmethod
     def resolve(cls, given: LimitsConfig, bounds: LimitsConfig) -> "Limits":
-        """Take what a file gives, and at most what `bounds` allow; these count where it is silent."""
+        """Return the given limits, at most those of `bounds`, which are also the defaults."""
         chosen: dict[str, Any] = {}
         for name, bound in msgspec.structs.asdict(bounds).items():
             values = [value for value in (getattr(given, name), bound) if value is not None]
@@ -67,7 +65,7 @@ class Limits(Struct, frozen=True):
 
 
 def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
-    """Read `limits.turns`, the earlier name of `limits.requests`; return the notices that say so.
+    """Read `limits.turns`, the earlier name of `limits.requests`; return the notices about it.
 
     Raises the document's error if both are given.
     """
@@ -83,5 +81,5 @@ def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
     return (f"{document.file}:{at.line}:{at.column}: {notice}",)
 
 
-PRICES_HINT = "Give `prices` under `models` in environment.yaml; the extra `prices` knows those of public models."
-"""What a person can do where a limit of cost does not hold, as it is not known what a model costs."""
+PRICES_HINT = "Set `prices` under `models` in environment.yaml; the extra `prices` has those of public models."
+"""The hint for a cost limit that does not hold because a model's prices are unknown."""

@@ -1,4 +1,4 @@
-"""How what is kept is backed up, and how what is old goes: the settings of both."""
+"""Settings of backups and of pruning."""
 
 from typing import Annotated
 
@@ -13,9 +13,9 @@ _Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
 class BackupSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Changed sessions are backed up every so many `hours`, 0 for never by itself.
+    """Backups are made every `hours`; 0 means never automatically.
 
-    Of each session at most `keep` backups are kept, none older than `days`, but always the newest.
+    At most `keep` backups of a session are kept, none older than `days` except the newest.
     """
 
     hours: Annotated[float, Meta(ge=0, le=876_000)] = 24
@@ -24,9 +24,9 @@ class BackupSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PruneSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """After how many days what goes: empty sessions into the trash, and what is in the trash, and logs, for good.
+    """Days after which pruning moves empty sessions to the trash, and deletes trash and logs.
 
-    With `at_start` it is done in the background of every chat.
+    With `at_start`, every chat prunes in the background.
     """
 
     at_start: bool = False

@@ -1,4 +1,4 @@
-"""What tools do to the world, and whether a person is asked before they do it."""
+"""Effects of tools, and approval policies."""
 
 from collections.abc import Mapping
 from typing import Literal, Protocol, TypeAlias
@@ -14,41 +14,41 @@ __all__ = [
 ]
 
 Effect: TypeAlias = Literal["read", "write", "execute", "network"]
-"""What a tool does: reads, changes files, starts programs, or sends something over the network."""
+"""The effect of a tool: it reads, changes files, starts programs, or sends data over the network."""
 ApprovalPolicy: TypeAlias = Literal["always", "ask", "never"]
-"""Whether a tool always runs, a person is asked, or it never runs."""
+"""Whether a tool runs without approval, needs the user's approval, or never runs."""
 DEFAULT_POLICIES: Mapping[Effect, ApprovalPolicy] = {
     "read": "always",
     "write": "ask",
     "execute": "ask",
     "network": "ask",
 }
-"""What holds for a tool by its effect where nothing is said."""
+"""The default policy of each effect."""
 _STRICTNESS: tuple[ApprovalPolicy, ...] = ("always", "ask", "never")
 
 
 class HasEffect(Protocol):
-    """What does something to the world, such as a tool."""
+    """Something with an effect on the world, such as a tool."""
 
     @property
     def effect(self) -> Effect:
-        """What it does."""
+        """The effect."""
 
     @property
     def always_ask(self) -> bool:
-        """Whether a person is asked before every single call, whatever is said elsewhere."""
+        """Whether every single call needs the user's approval, whatever the policies say."""
 
 
 def stricter(first: ApprovalPolicy, second: ApprovalPolicy) -> ApprovalPolicy:
-    """Return the one that allows less."""
+    """Return the policy that allows less."""
     return max(first, second, key=_STRICTNESS.index)
 
 
 def effective_policy(own: ApprovalPolicy | None, usual: ApprovalPolicy) -> ApprovalPolicy:
-    """Return what holds for one prompt object: its `own` word, else what is `usual`, unless that forbids it."""
+    """Return the policy for one prompt object: its `own` one if it has one, unless the `usual` one is `never`."""
     return usual if usual == "never" else own or usual
 
 
 def effect_of_server(url: str | None) -> Effect:
-    """Return the most that the tools of an MCP server may do: one without a URL is a program that is started."""
+    """Return the effect of an MCP server's tools: a server without a URL is a program that is started."""
     return "execute" if url is None else "network"

@@ -1,1 +1,1 @@
-"""llm."""
+"""Language models."""

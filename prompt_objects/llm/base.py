@@ -1,4 +1,4 @@
-"""The `LLM` protocol, and the requests, chunks and completions that pass through it."""
+"""The `LLM` protocol, with its requests, chunks and completions."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
@@ -19,9 +19,9 @@ __all__ = [
 
 
 class Usage(Struct, frozen=True):
-    """Tokens of one or more requests, as the server counted them; `cached` are part of `prompt`.
+    """Tokens of one or more requests, as the server counted them.
 
-    `cost` is in US dollars, None where nothing is known of prices.
+    `cached` tokens are part of `prompt`. `cost` is in US dollars, or None if prices are unknown.
     """
 
     prompt: int = 0
@@ -31,7 +31,7 @@ class Usage(Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """Tokens in and out."""
+        """Prompt and completion tokens."""
         return self.prompt + self.completion
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -44,7 +44,7 @@ class Usage(Struct, frozen=True):
         )
 
     def as_json(self) -> dict[str, int | float]:
-        """Write it as it is kept on a message: `prompt_tokens`, `completion_tokens`, `cached_tokens`, `cost`."""
+        """Return the form stored in messages: `prompt_tokens`, `completion_tokens`, `cached_tokens`, `cost`."""
         tokens: dict[str, int | float] = {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
@@ -62,15 +62,15 @@ class Request(Struct, frozen=True):
 
 
 class TextChunk(Struct, frozen=True):
-    """A piece of the answer, as it streams."""
+    """A piece of a streamed response."""
 
     text: str
 
 
 class RetryScheduled(Struct, frozen=True):
-    """No answer has begun, because of `error`; the request is sent again in so many seconds.
+    """The request failed with `error` before any text came; it is sent again in `seconds`.
 
-    Whoever will not wait closes the generator.
+    To cancel the retry, close the generator.
     """
 
     error: LLMError
@@ -78,9 +78,9 @@ class RetryScheduled(Struct, frozen=True):
 
 
 class Completion(Struct, frozen=True):
-    """The end of an answer: the whole message in the chat form, and what it took.
+    """The end of a response: the whole message in the chat form, with its usage.
 
-    `finish_reason` is the server's word: `stop`, `tool_calls`, `length`, `content_filter`.
+    `finish_reason` is the server's value: `stop`, `tool_calls`, `length`, `content_filter`.
     """
 
     message: Message
@@ -89,19 +89,19 @@ class Completion(Struct, frozen=True):
 
 
 class LLM(Protocol):
-    """A language model.
+    """A language model, safe to use by any number of turns at the same time.
 
-    `stream` yields any number of `Text`, then exactly one `Completion` whose content is all that text; before the
-    first `Text` it may yield `Waiting`. It raises `LLMError` when there will be no completion; text that was yielded
-    before then is kept by the caller. It may be used by any number of turns at once.
+    `stream` yields any number of `TextChunk`s, then exactly one `Completion` whose content is all that text; before
+    the first `TextChunk` it may yield `RetryScheduled`. It raises `LLMError` if there will be no completion; the
+    caller keeps the text yielded before.
     """
 
     @property
     def model(self) -> str:
-        """The name to show and to keep on messages."""
+        """The name to display and to store in messages."""
 
     def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
-        """Send the request and stream the answer; closing the generator cancels it."""
+        """Send the request and stream the response; closing the generator cancels the request."""
 
     async def close(self) -> None:
-        """Let go of connections; they are made again when needed."""
+        """Close the connections; they are opened again when needed."""

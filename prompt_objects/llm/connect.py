@@ -1,4 +1,4 @@
-"""Which model answers: the one that was named, the one that is set up, one of this machine, or the rehearsal."""
+"""Selection of a model: the named one, the configured one, a local server's, or the rehearsal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ __all__ = [
     "has_known_price",
 ]
 
-DEFAULT_MODEL = "gpt-5.4-mini"  # where there is a key of OpenAI's and no word about a model
+DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is configured
 _Find = Callable[[], LocalServer | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConnection:
-    """A model, words that tell a person where it is ("Ollama at http://127.0.0.1:11434/v1"), and what it costs."""
+    """A model, where it runs ("Ollama at http://127.0.0.1:11434/v1"), and what it costs."""
 
     llm: LLM
     origin: str
@@ -39,13 +39,13 @@ class ModelConnection:
 
     @property
     def has_price(self) -> bool:
-        """Say whether it is known beforehand what a request costs; of the rehearsal it is: nothing."""
+        """Return whether the cost of a request is known beforehand; the rehearsal costs nothing."""
         return isinstance(self.llm, Rehearsal) or self.pricing(Usage(1, 1)) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """An endpoint, as far as the environment variables tell; without `base_url` it is OpenAI's."""
+    """A model server given by environment variables; OpenAI's without a `base_url`."""
 
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -79,10 +79,10 @@ class _Server:
 def connect(
     name: str | None, config: "Config", environ: Mapping[str, str], *, find_local: _Find = find_local_server
 ) -> ModelConnection:
-    """Return the model called `name`, or without a name the one that is set up; may ask servers, and wait.
+    """Return the model called `name`, or the configured one if there is no name; may ask servers, and wait.
 
     A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
-    is no name. What is wrong with a server or a key shows only when a turn begins.
+    counts as no name. A problem with a server or a key is raised only when a turn begins.
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
@@ -95,10 +95,10 @@ def connect(
 
 
 def has_known_price(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
-    """Say whether prices of the model that `connect` finds are known, as far as can be told without asking a server.
+    """Return whether prices are known for the model that `connect` returns, without asking a server.
 
-    Where only a server knows which model it is, and where a key is missing, prices may be known. Not for the event
-    loop: public prices may have to be loaded.
+    Returns True if only a server knows which model it is, or if a key is missing. Do not call this on the event
+    loop: it may load public prices.
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
@@ -112,14 +112,14 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
 
 
 def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
-    """Return the name of the model that is chosen, by `name` or else for all; empty where none is."""
+    """Return the name of the chosen model, "" if none is chosen."""
     if not name or (name == "default" and name not in config.models):
         name = config.model or environ.get("OPENAI_MODEL") or ""
     return "" if name == "default" and name not in config.models else name
 
 
 def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
-    """Connect to an entry of the config; OpenAI's key goes nowhere but where the environment means it to go."""
+    """Connect to a model of the config; OpenAI's key is only sent where the config or the environment says so."""
     usual = _default_server(environ)
     if model.api_key_env:
         base_url = model.base_url or usual.base_url

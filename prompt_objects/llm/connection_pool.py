@@ -1,4 +1,4 @@
-"""Connections in lanes: several small pools, where one would look at all of its connections for every request."""
+"""A connection pool in shards: many small pools, because one pool checks all of its connections for every request."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,15 +10,15 @@ __all__ = [
     "ShardedPool",
 ]
 
-_MAX_IN_FLIGHT = 8  # in a lane
-_KEEP_SECONDS = 5.0  # so long a pool keeps a connection, too
+_MAX_IN_FLIGHT = 8  # in a shard
+_KEEP_SECONDS = 5.0  # as long as a pool keeps idle connections
 
 
 class ShardedPool(httpx2.AsyncBaseTransport):
-    """Sends each request by the first of several pools that has few under way; `open_pool` makes another.
+    """Sends each request through the first pool with few requests in flight; `open_pool` creates another.
 
-    Whenever a request begins or ends, a pool asks the system about each connection that is idle: with fifty at once
-    that takes half as long again as to send them.
+    Whenever a request begins or ends, a pool checks each idle connection with a system call: with fifty requests at
+    the same time, that takes half as long again as sending them.
     """
 
     def __init__(self, open_pool: Callable[[], httpx2.AsyncBaseTransport]) -> None:
@@ -26,7 +26,6 @@ class ShardedPool(httpx2.AsyncBaseTransport):
         self._shards: list[_Shard] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request; its lane is free for another when the response is closed."""
         await self._close_idle()
         lane = next((lane for lane in self._shards if lane.in_flight < _MAX_IN_FLIGHT), None)
         if lane is None:
@@ -35,12 +34,11 @@ class ShardedPool(httpx2.AsyncBaseTransport):
         return await lane.send(request)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         lanes, self._shards = self._shards, []
         await _close(lanes)
 
     async def _close_idle(self) -> None:
-        """Close the lanes that nobody needed for a while: a pool itself does so only when it is used again."""
+        """Close the shards that are idle: a pool closes idle connections only when it is used again."""
         idle = [lane for lane in self._shards[1:] if lane.idle_seconds > _KEEP_SECONDS]
         self._shards = [lane for lane in self._shards if lane not in idle]
         await _close(idle)
@@ -73,7 +71,7 @@ class _Shard:
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The body of a response, under way in a lane until it is closed."""
+    """The body of a response, which counts as in flight until it is closed."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, lane: _Shard) -> None:
         self._stream = stream
@@ -92,7 +90,7 @@ class _Body(httpx2.AsyncByteStream):
 
 
 async def _close(lanes: Iterable[_Shard]) -> None:
-    """Close them all, also where one fails at it."""
+    """Close all pools, even if closing one of them fails."""
     async with AsyncExitStack() as stack:
         for lane in lanes:
             stack.push_async_callback(lane.pool.aclose)

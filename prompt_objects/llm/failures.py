@@ -1,4 +1,4 @@
-"""Failed requests: as errors of this package, and whether to retry."""
+"""Failed requests: mapping to errors of this package, and retries."""
 
 import math
 import random
@@ -37,7 +37,7 @@ __all__ = [
     "shown_url",
 ]
 
-_TEXT_LIMIT = 300  # characters of a server's own words
+_TEXT_LIMIT = 300  # characters of a server's message
 _TOO_LONG = re.compile(
     r"(?i)context.?(length|size|window)|exceed_context|maximum model length|"
     r"(prompt|input|conversation) (is|are) too long|too many (input )?tokens|context the overflows"
@@ -54,7 +54,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Which model was asked where; it puts failures into words, and never shows the key."""
+    """A model and its server; turns failures into errors that never contain the key."""
 
     model: str
     base_url: str
@@ -65,12 +65,10 @@ class Endpoint:
         return f"{self.model} at {shown_url(self.base_url)}"
 
     def no_key(self) -> Unauthorized:
-        """Say that there is no key to send."""
         hint = f"Set {self.key_name} in the environment, or choose another model."
         return Unauthorized(f"{self}: no key is set.", hint=hint)
 
     def bad_key(self) -> Unauthorized:
-        """Say that what is set cannot even be sent."""
         hint = f"Check {self.key_name or 'the key'}: it may have been copied with something around it."
         return Unauthorized(f"{self}: the key holds characters that no key has.", hint=hint)
 
@@ -88,12 +86,12 @@ class Endpoint:
         return BrokenStream(f"{self} {what}.", hint=hint)
 
     def interrupted(self, error: BaseException) -> BrokenStream:
-        """Say why no more of an answer came."""
+        """Return the error for a response that ended too early."""
         timed_out = any("Timeout" in type(cause).__name__ for cause in cause_chain(error))
         return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
 
     def refusal(self, error: "openai.APIError") -> LLMError:
-        """Turn an error that the server sent, as a status or inside the stream, into ours."""
+        """Convert an error that the server sent, as a status or inside the stream."""
         response = getattr(error, "response", None)
         status = response.status_code if response is not None else _status_in(error.code)
         if response is not None and "location" in response.headers:
@@ -127,7 +125,7 @@ class Endpoint:
         return LLMError(f"{self} refused the request ({status}): {said}")
 
     def _redirected(self, location: str) -> LLMError:
-        """Say where the server would have the conversation sent to; it is for a person to decide."""
+        """Return the error for a redirection: sending the conversation elsewhere is the user's decision."""
         try:
             target = self.cleaned(shown_url(urljoin(self.base_url, location)))
         except ValueError:
@@ -136,13 +134,13 @@ class Endpoint:
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
     def _unauthorized(self, status: int) -> Unauthorized:
-        """Say nothing of the server's own words here: they tend to quote the key."""
+        """Return the error without the server's message, as such messages tend to quote the key."""
         hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
         reason = "is missing, or wrong" if status == HTTPStatus.UNAUTHORIZED else "is not allowed to do this"
         return Unauthorized(f"{self}: the key {reason} ({status}).", hint=hint)
 
     def cleaned(self, text: str) -> str:
-        """Make one line of a server's words, short, printable, without the key."""
+        """Return a server's text as one short printable line without the key."""
         text = text[: 20 * _TEXT_LIMIT]
         if self.api_key:
             text = text.replace(self.api_key, "…")
@@ -151,13 +149,13 @@ class Endpoint:
 
 
 def shown_url(url: str) -> str:
-    """Return scheme, host and port of a URL: all the rest may be secret, the path too."""
+    """Return scheme, host and port of a URL; the rest, including the path, may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds a server asks to be left alone; None where it does not say."""
+    """Return how many seconds a server asks to wait, None if it does not say."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             seconds = float(headers.get(name, "")) / unit
@@ -172,7 +170,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _server_message(error: "openai.APIError") -> str:
-    """Find the server's own sentence in an error; of a page of HTML, only that it is one."""
+    """Return the server's own message in an error; an HTML page is not quoted."""
     body: Any = error.body
     if isinstance(body, dict):
         body = body.get("error", body)
@@ -183,12 +181,12 @@ def _server_message(error: "openai.APIError") -> str:
 
 
 def _status_in(code: object) -> int:
-    """Read the status out of an error inside a stream, where some servers put it; 0 where there is none."""
+    """Return the status in the code of an error inside a stream, where some servers put it; 0 if there is none."""
     return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
 
 
 def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, and what it came of."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -208,18 +206,18 @@ def _why_unreachable(error: BaseException) -> str:
 
 
 DEFAULT_RETRIES = 3
-MAX_RETRY_DELAY = 30.0  # seconds; a server that asks for more is not waited for: the person is told
+MAX_RETRY_DELAY = 30.0  # seconds; if a server asks for more, the user decides
 _FIRST_DELAY = 0.5
-_JITTER = 0.25  # at most so much longer, lest those who were refused together come back together
+_JITTER = 0.25  # spreads the retries of requests that failed together
 _DISCONNECTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"}  # httpx2's
-_TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as openai's own client sees it
+_TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as in the openai client
 
 
 def retry_delay(error: LLMError, retry: int) -> float | None:
-    """Return the seconds to wait before the retry of that number, counted from 0; None where it would be in vain.
+    """Return the seconds to wait before a retry, counted from 0; None if a retry would not help.
 
-    What a server asks for is obeyed, and without that each pause is twice the one before. Who waited in silence until
-    the time was up is not made to wait again.
+    The server's own `Retry-After` counts; without one, each delay is twice the previous one. A request that timed
+    out is not retried.
     """
     response = _response(error)
     if not _is_temporary(error, response):
@@ -242,7 +240,6 @@ def _is_temporary(error: LLMError, response: Any) -> bool:
 
 
 def _response(error: LLMError) -> Any:
-    """Return the httpx2.Response that refused, if one did."""
     return next(
         (found for cause in cause_chain(error) if (found := getattr(cause, "response", None)) is not None), None
     )

@@ -1,4 +1,4 @@
-"""The models of a turn: the one that answers, and those that stand in for it."""
+"""The model of a turn and its fallbacks."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,22 +17,22 @@ __all__ = [
     "FallbackChain",
 ]
 
-# What another model may get right. A key, a quota or a request that was refused is for a person to see to.
+# Errors that another model may not have. A rejected key, quota or request is left to the user.
 _ANOTHER_MAY_ANSWER = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
 
 
 class FallbackChain:
-    """Begins with `connection`; the others are made when they are needed, and then stay for the rest of the turn."""
+    """The current `connection` and its fallbacks, which are created when needed and kept for the rest of the turn."""
 
     def __init__(self, connection: ModelConnection, others: Iterable[Callable[[], ModelConnection]] = ()) -> None:
         self.connection = connection
         self._others = deque(others)
 
     def advance(self, error: BaseException) -> list[str]:
-        """Let the next model that there is stand in, and say so in sentences, the last of which names it.
+        """Switch to the next fallback that works; return notices, the last one with its name.
 
-        Raises the error where it is not one of a model that does not answer, or where there is nobody left. May take
-        a moment, so not on the event loop.
+        Raises `error` if another model would not help or there is no fallback left. May block for a moment, so do
+        not call this on the event loop.
         """
         if not isinstance(error, _ANOTHER_MAY_ANSWER):
             raise error

@@ -1,6 +1,6 @@
-"""The HTTP connection under the openai client, which trusts no server with its time, memory or conversation.
+"""The HTTP client for the openai package, with bounds on what a server can do.
 
-It is imported where a connection is made, not before: its libraries take half a second.
+Import it only when a connection is made: its libraries take half a second to load.
 """
 
 import asyncio
@@ -22,23 +22,22 @@ __all__ = [
 ]
 
 _CONNECT_SECONDS = 5.0
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # a lane has few
-_WITHOUT_PROXY = ""  # a pattern for addresses: those that no other is for
-_MAX_BYTES = 4_000_000  # of a body that is no answer: an error, a list of models
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # ShardedPool has its own limit
+_WITHOUT_PROXY = ""  # the pattern of all addresses without a proxy
+_MAX_BYTES = 4_000_000  # of an error or a list of models
 _BODY_HEADERS = {"content-encoding", "content-length", "transfer-encoding"}
 _PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class HardenedClient(DefaultAsyncHttpxClient):
-    """Sends a request to the address that it was meant for, and nowhere else.
+    """Follows no redirection, and bounds the time until a response begins.
 
-    An answer begins within the time for connecting and reading together, or not at all. What is no answer has come by
-    then, cut off after some megabytes.
+    A response begins within the connect and read timeouts together. The body of an error is read within that time,
+    and cut after some megabytes.
     """
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
-        """Send a request; redirections are returned, not followed."""
         limits = request.extensions["timeout"]
         options["follow_redirects"] = False
         try:
@@ -50,8 +49,8 @@ class HardenedClient(DefaultAsyncHttpxClient):
 
 
 def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
-    """Get ready to connect; raises `Unreachable` where the environment's proxy or certificates cannot be used."""
-    trust_env = not _is_loopback(endpoint.base_url)  # a proxy would not find this machine's servers
+    """Return a client for an endpoint; raises `Unreachable` if the proxy or certificates that are set are invalid."""
+    trust_env = not _is_loopback(endpoint.base_url)  # a proxy cannot reach this machine's servers
     try:
         certificates = httpx2.create_ssl_context(trust_env=trust_env)
         return HardenedClient(
@@ -75,7 +74,7 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
 
 
 async def _read_body(response: httpx2.Response) -> httpx2.Response:
-    """Return the response with the beginning of its body, and its connection given back."""
+    """Return the response with the beginning of its body, and release its connection."""
     body = bytearray()
     try:
         if not is_compressed(response):
@@ -91,7 +90,7 @@ async def _read_body(response: httpx2.Response) -> httpx2.Response:
 
 
 def is_compressed(response: httpx2.Response) -> bool:
-    """Tell whether a body is compressed, which it was asked not to be."""
+    """Return whether a body is compressed, although the request asked for identity encoding."""
     return response.headers.get("content-encoding", "identity") not in {"", "identity"}
 
 
@@ -100,6 +99,6 @@ def _is_loopback(base_url: str) -> bool:
 
 
 def _variables_set(names: tuple[str, ...]) -> str:
-    """Name the variables that are set, which come in both cases."""
+    """Return the names of the variables that are set, in upper and lower case."""
     found = [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
     return " and ".join(found or names)

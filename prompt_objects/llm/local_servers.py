@@ -1,4 +1,4 @@
-"""Model servers of this machine, found where they usually listen."""
+"""Model servers on this machine, found at their default ports."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _NO_CHAT = re.compile(r"(?i)embed|rerank|whisper|\btts\b|moderation|dall-e")
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server that answers on this machine, and the chat models that it has: at least one."""
+    """A model server on this machine with at least one chat model."""
 
     name: str
     base_url: str
@@ -33,9 +33,9 @@ class LocalServer:
 
 
 def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float = 0.3) -> LocalServer | None:
-    """Return the first of the servers on `ports` (number -> name; by default the usual ones) that answers.
+    """Return the first server on `ports` (number -> name; the default ports if None) that answers within `seconds`.
 
-    All are asked side by side, and after `seconds` nobody is waited for.
+    All ports are asked at the same time.
     """
     ports = DEFAULT_PORTS if ports is None else ports
     names = {f"http://127.0.0.1:{port}/v1": name for port, name in ports.items()}
@@ -44,14 +44,14 @@ def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float 
 
 
 def list_models(base_url: str, *, api_key: str | None = None, seconds: float = 3.0) -> tuple[str, ...]:
-    """Return the chat models of a server; none where it does not answer in time, or not in the protocol's form."""
+    """Return the chat models of a server; empty if there is no valid response in time."""
     return _models_of([base_url], api_key, seconds).get(base_url, ())
 
 
 def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Mapping[str, tuple[str, ...]]:
-    """Ask servers side by side, and return what has come after `seconds`.
+    """Ask servers at the same time, and return the responses that came within `seconds`.
 
-    Looking up a name and shaking hands cannot be interrupted, so each is asked in a thread that can be left behind.
+    Name resolution and TLS handshakes cannot be interrupted, so each server is asked in a daemon thread.
     """
     from http.client import HTTPException
 
@@ -71,7 +71,7 @@ def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) ->
 
 
 def _get(url: str, api_key: str | None, deadline: float) -> bytes:
-    """Fetch a small document; a redirection is not followed, so the key goes nowhere else."""
+    """Fetch a small document without following redirections, so that the key goes nowhere else."""
     from http.client import HTTPConnection, HTTPSConnection
 
     parts = urlsplit(url)

@@ -1,7 +1,7 @@
-"""Any server that speaks OpenAI's chat completions, over the openai client.
+"""Client for servers with OpenAI's chat completions API, on top of the openai package.
 
-The client's typed models are passed by: chunks are read as plain JSON, since what servers send is not always
-what the types promise. Nothing here reads the environment; `connect` does.
+Chunks are read as plain JSON instead of the package's typed models, since servers do not always send what the types
+promise. Nothing here reads environment variables; `connect` does.
 """
 
 import asyncio
@@ -33,18 +33,17 @@ __all__ = [
 ]
 
 OPENAI_URL = "https://api.openai.com/v1"
-DEFAULT_TIMEOUT = 300.0  # seconds; models that think first can be silent for minutes
-_MODELS_SECONDS = 3.0  # how long an error message may wait for the list of models
+DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
+_MODELS_SECONDS = 3.0  # how long an error waits for the list of models
 _MODELS_SHOWN = 8
 
 
 class OpenAILLM:
-    """A model behind an OpenAI-compatible endpoint.
+    """A model behind an OpenAI-compatible server.
 
-    `base_url` is OpenAI's own by default. `key_name` is the environment variable that people set the key in,
-    for hints; where it is given, there must be a key. `timeout` is the longest silence in seconds, before an
-    answer and between its pieces; what merely keeps the connection alive is silence. `max_retries` counts further
-    attempts, made only while nothing has been said.
+    `base_url` is OpenAI's by default. `key_name` is the environment variable of the key, for hints; if it is given,
+    a key is required. `timeout` is the longest silence in seconds, before the response and between its events;
+    keep-alive comments count as silence. `max_retries` counts further attempts, made only while no text has come.
     """
 
     def __init__(  # noqa: PLR0913 - all but the model have a default, and none may be given by position
@@ -70,7 +69,6 @@ class OpenAILLM:
         return f"<OpenAILLM {self._endpoint}>"
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
-        """Send the request and stream the answer; raises `LLMError`, in the words of `failures`."""
         said = False
         for retry in itertools.count():
             try:
@@ -101,15 +99,14 @@ class OpenAILLM:
             raise self._endpoint.broken(str(error)) from error
 
     async def close(self) -> None:
-        """Let go of this event loop's connections; they are made again when needed."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await uninterrupted(client.close())
 
     async def _chunks(self, request: Request) -> AsyncGenerator[Iterator[object], None]:
-        """Yield the chunks of an answer, each time those that came together, to be gone through at once.
+        """Yield the chunks of a response, grouped as they arrived.
 
-        Raises `LLMError`, as going through them may, besides `Nonsense` for what is not JSON.
+        Raises `LLMError`; iterating over a group also raises `MalformedResponse` for invalid JSON.
         """
         client = await self._client()
         from httpx2 import RequestError
@@ -124,7 +121,7 @@ class OpenAILLM:
                     if events.is_done:
                         await drain(pieces)
                         return
-                    if found:  # now that they are gone through: silence is the server's, not the reader's
+                    if found:  # after the consumer handled them, so that its time does not count
                         patience.restart()
                 yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
@@ -142,7 +139,7 @@ class OpenAILLM:
         return chunk
 
     async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
-        """Send the request; raises `LLMError` where no answer begins."""
+        """Send the request; raises `LLMError` if no response begins."""
         from openai import APIConnectionError, APIError, AsyncStream
 
         asks_for_usage = self._asks_for_usage
@@ -182,7 +179,7 @@ class OpenAILLM:
         return failure
 
     async def _known_models_hint(self, client: "AsyncOpenAI") -> str:
-        """Say which models the server has, and which of them may have been meant."""
+        """Return a hint with the server's models and the nearest name."""
         from openai import OpenAIError
 
         try:
@@ -198,7 +195,7 @@ class OpenAILLM:
         return f"{did_you_mean(self.model, names)} The server has {shown}{more}.".strip()
 
     async def _client(self) -> "AsyncOpenAI":
-        """Return this event loop's client; connections cannot be shared between loops."""
+        """Return the client of this event loop; loops cannot share connections."""
         key = self._endpoint.api_key or ""
         if self._endpoint.key_name and not key:
             raise self._endpoint.no_key()
@@ -206,9 +203,9 @@ class OpenAILLM:
             raise self._endpoint.bad_key()
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
-            async with self._client_locks.setdefault(loop, asyncio.Lock()):  # one is enough for a thousand turns
+            async with self._client_locks.setdefault(loop, asyncio.Lock()):  # one client for a thousand turns
                 if loop not in self._clients:
-                    self._clients[loop] = await asyncio.to_thread(self._make_client)  # half a second, to import
+                    self._clients[loop] = await asyncio.to_thread(self._make_client)  # importing takes half a second
         return self._clients[loop]
 
     def _make_client(self) -> "AsyncOpenAI":
@@ -220,10 +217,10 @@ class OpenAILLM:
         wire = open_client(self._endpoint, self._timeout)
         try:
             return AsyncOpenAI(
-                api_key=self._endpoint.api_key or "none",  # servers without keys ignore it; the client insists on one
+                api_key=self._endpoint.api_key or "none",  # the client requires a key; servers without keys ignore it
                 base_url=self._endpoint.base_url,
                 timeout=wire.timeout,
-                max_retries=0,  # `stream` sees to them: a person is told of a wait
+                max_retries=0,  # `stream` retries, and shows it to the user
                 http_client=wire,
             )
         except InvalidURL as error:
@@ -231,7 +228,7 @@ class OpenAILLM:
 
 
 def _add_chunks(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
-    """Add chunks to an answer; return the text that they add, and what is wrong with the next one, if anything is."""
+    """Add chunks to a response; return the added text, and the error of the next chunk if there is one."""
     said: list[str] = []
     try:
         for chunk in chunks:
@@ -245,13 +242,13 @@ def _decode(data: bytes) -> object:
     with suppress(ValueError, RecursionError):
         return msgspec.json.decode(data)
     try:
-        return json.loads(data, strict=False)  # some servers leave line ends in strings as they are
+        return json.loads(data, strict=False)  # some servers do not escape line ends in strings
     except (ValueError, RecursionError) as error:
         raise MalformedResponse("sent something that is not JSON") from error
 
 
 def _error_in(name: str, chunk: object) -> object:
-    """Return what a chunk tells of an error; nothing where it is part of an answer."""
+    """Return the error that a chunk contains, None if it is part of a response."""
     if not isinstance(chunk, dict):
         return None
     is_bare = "choices" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
@@ -269,7 +266,7 @@ def _encode_request(model: str, request: Request, *, asks_for_usage: bool) -> by
         body["tools"] = list(request.tools)
     if asks_for_usage:
         body["stream_options"] = {"include_usage": True}
-    # Half of a surrogate pair, as file names may hold, has no UTF-8 form; "?" stands for it.
+    # A lone surrogate, as in some file names, cannot be encoded; "?" replaces it.
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 

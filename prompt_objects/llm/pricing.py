@@ -1,4 +1,4 @@
-"""What a model costs: by the prices that environment.yaml gives, else by those that are publicly known."""
+"""Prices of models: those in environment.yaml, else the public ones."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,17 +16,17 @@ __all__ = [
 ]
 
 Pricing: TypeAlias = Callable[[Usage], float | None]
-"""Says what requests cost, in US dollars; None where nothing is known of prices."""
+"""Returns the cost of requests in US dollars, None if prices are unknown."""
 _MILLION = 1_000_000
 
 
 def unknown_price(_: Usage) -> None:
-    """Know nothing of prices."""
+    """Return None for any usage."""
     return
 
 
 def given_pricing(prices: "Prices") -> Pricing:
-    """Reckon with prices for a million tokens; cached ones cost as much as others where nothing is said of them."""
+    """Return a function that calculates the cost by the given prices; `cached` is by default as much as `prompt`."""
     cached = prices.prompt if prices.cached is None else prices.cached
 
     def cost(usage: Usage) -> float:
@@ -37,9 +37,9 @@ def given_pricing(prices: "Prices") -> Pricing:
 
 
 def known_pricing(model: str) -> Pricing:
-    """Reckon with the public prices of a model by its name, where the extra `prices` is installed and knows it.
+    """Return a function that calculates costs by public prices, if the extra `prices` has them.
 
-    Loading them takes a quarter of a second, so this is not for the event loop.
+    Loading the prices takes a quarter of a second, so do not call this on the event loop.
     """
     try:
         import genai_prices
@@ -52,7 +52,7 @@ def known_pricing(model: str) -> Pricing:
         )
         try:
             return float(genai_prices.calc_price(counted, model).total_price)
-        except (LookupError, ValueError):  # also where a program's own LLM tells of tokens that make no sense
+        except (LookupError, ValueError):  # also for invalid token counts
             return None
 
     return cost if cost(Usage(1, 1)) is not None else unknown_price

@@ -1,13 +1,13 @@
-"""No model, and it says so: everything but intelligence, offline.
+"""The rehearsal: an offline model that says that it is none.
 
-It answers from the definition and the last message, and uses capabilities when the message asks it to, one a line:
+It answers from the definition and the last message, and calls capabilities on request, one a line:
 
     call read_file path=README.md
     call write_file {"path": "notes.txt", "content": "Two words"}
     ask reader: What is in README.md?
 
-Several such lines are several calls side by side. The same conversation always gets the same answer. Its token
-counts are rough: a quarter of the characters.
+Several such lines are parallel calls. The same conversation always gets the same response. Its token counts are
+estimates: a quarter of the characters.
 """
 
 import asyncio
@@ -35,20 +35,20 @@ _QUOTED_LINES = 8
 
 
 def words(text: str) -> list[str]:
-    """Cut a text into pieces of a word each, white space included, as a stream brings it."""
+    """Split a text into words with their white space, as a stream brings them."""
     return re.findall(r"\s*\S+\s*|\s+", text)
 
 
 @dataclass(slots=True)
 class _Commands:
-    """What a message asks to be called, and what is wrong with the rest."""
+    """The calls that a message asks for, and the problems of its other commands."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 class Rehearsal:
-    """Stands in for a model; `pause` is the seconds between two words."""
+    """The offline model; `pause` is the seconds between two words."""
 
     model = "rehearsal"
 
@@ -56,7 +56,6 @@ class Rehearsal:
         self._pause = pause
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
-        """Answer the last message of the request."""
         message = _answer(request)
         for word in words(message["content"]):
             await asyncio.sleep(self._pause)
@@ -101,7 +100,7 @@ def _introduction(asked: str, request: Request) -> str:
     return "\n\n".join(parts)
 
 
-# What is asked for
+# Commands
 
 
 def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Commands:
@@ -122,7 +121,7 @@ def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Command
 
 
 def _arguments(written: str, function: Mapping[str, Any]) -> dict[str, Any]:
-    """Read `key=value` pairs, quoted as in a shell, or a JSON object; raises `ValueError`."""
+    """Parse `key=value` pairs, quoted as in a shell, or a JSON object; raises `ValueError`."""
     import shlex
 
     if written.strip().startswith("{"):
@@ -140,7 +139,7 @@ def _arguments(written: str, function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(value: str, schema: Mapping[str, Any]) -> Any:
-    """Read a value as its schema says; what does not fit stays text, for the capability to complain about."""
+    """Parse a value by its schema; an invalid one stays text, and the capability reports it."""
     if schema.get("type", "string") == "string":
         return value
     try:
@@ -149,11 +148,11 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
         return value
 
 
-# What is said
+# Responses
 
 
 def _fresh_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
-    """Return, with the name of its capability, each result that came since somebody last spoke."""
+    """Return the results after the last assistant message, each with the name of its capability."""
     results: list[str] = []
     for message in reversed(messages):
         if message.get("role") != "tool":
@@ -170,7 +169,7 @@ def _summary(results: Sequence[tuple[str, str]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote the beginning of a text as Markdown, in a fence that it cannot close."""
+    """Return the beginning of a text in a Markdown fence that the text cannot close."""
     beginning = "\n".join(text.strip()[:_QUOTED_CHARS].splitlines()[:_QUOTED_LINES])
     more = "…" if len(beginning) < len(text.strip()) else ""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", beginning)), default=0))

@@ -1,7 +1,7 @@
-"""The answer of a model, put together from the chunks in which a server sends it.
+"""A model's response, built from the chunks that a server sends.
 
-Servers bend the protocol: calls come whole or in pieces, without index, without id, with arguments as an
-object. Chunks are read as the plain JSON that they are, and nothing in them is taken for granted.
+Servers deviate from the protocol: calls come whole or in pieces, without index, without ID, with arguments as an
+object. So chunks are read as plain JSON, without assumptions.
 """
 
 import json
@@ -21,11 +21,11 @@ __all__ = [
 ]
 
 _MAX_CHARS = 10_000_000  # of text and arguments together
-_MAX_TOKENS = 2**53  # what JSON holds exactly
+_MAX_TOKENS = 2**53  # the largest exact integer in JSON
 
 
 class MalformedResponse(ValueError):
-    """What came is not an answer; the message ends a sentence that begins with the server."""
+    """The server sent no valid response; the message continues a sentence that begins with the server."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class _Call:
 
 
 class ResponseBuilder:
-    """An answer as far as it has come."""
+    """Collects the chunks of one response."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -55,7 +55,7 @@ class ResponseBuilder:
         self._finish_reason = ""
 
     def add(self, chunk: object) -> str:
-        """Take the next chunk and return the text that it adds; raises `Nonsense`."""
+        """Add the next chunk and return its text; raises `MalformedResponse`."""
         if not isinstance(chunk, dict):
             raise MalformedResponse("sent something that is not a chunk of an answer")
         if isinstance(chunk.get("usage"), dict):
@@ -93,7 +93,7 @@ class ResponseBuilder:
             raise MalformedResponse("went on for longer than any answer does")
 
     def _call_of(self, index: object, call_id: str, name: str) -> _Call:
-        """Find the call that a piece belongs to, or begin one."""
+        """Return the call that a piece belongs to, a new one if there is none."""
         same_index = (call for call in reversed(self._calls) if index is None or call.index == index)
         call = next(same_index, None)
         if call is None or _starts_new_call(call, index, call_id, name):
@@ -102,7 +102,7 @@ class ResponseBuilder:
         return call
 
     def completion(self) -> Completion:
-        """Return the whole; raises `Nonsense` where it did not end, or holds nothing."""
+        """Return the whole response; raises `MalformedResponse` if it did not end or is empty."""
         if not self._finish_reason:
             raise MalformedResponse("broke off in the middle of the answer")
         content, calls = "".join(self._text), self._finished_calls()
@@ -126,16 +126,16 @@ class ResponseBuilder:
 
 
 def _new_id() -> str:
-    """Make an id for a call; those of some servers come again with each answer, or are missing.
+    """Return a new ID for a call, because some servers repeat or omit theirs.
 
-    A result finds its call by id alone, in all of a conversation. Mistral's servers take nine letters and digits
-    and nothing else; all others take those too.
+    A result finds its call by ID in the whole conversation. Mistral's servers only accept nine letters and digits;
+    the others accept those too.
     """
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
 
 
 def _starts_new_call(call: _Call, index: object, call_id: str, name: str) -> bool:
-    """Tell whether a piece with a name starts a new call, though its index, if any, is that of `call`."""
+    """Return whether a piece with a name starts a new call although its index, if any, is that of `call`."""
     if not name or not call.name:
         return False
     if call_id and call.id:
@@ -149,7 +149,7 @@ def _first(choices: object) -> dict[str, Any]:
 
 
 def _as_delta(message: object) -> object:
-    """Give the calls of a message that came at once the numbers that a stream would give them."""
+    """Return a message that was not streamed with numbered calls, as in a stream."""
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(calls, list):
         return message
@@ -169,7 +169,7 @@ def _usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
     prompt = _count(usage.get("prompt_tokens"))
-    return Usage(prompt, _count(usage.get("completion_tokens")), min(cached, prompt))  # some count them beside it
+    return Usage(prompt, _count(usage.get("completion_tokens")), min(cached, prompt))  # or counted apart
 
 
 def _count(value: object) -> int:

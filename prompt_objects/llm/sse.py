@@ -1,4 +1,4 @@
-"""The events of an answer: server-sent ones, or the single document of a server that does not stream."""
+"""Server-sent events of a response, or the single document of a server that does not stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -16,26 +16,26 @@ __all__ = [
 
 _LAST = b"[DONE]"
 _MAX_EVENT = 10_000_000  # bytes
-_MAX_RESPONSE = 100_000_000  # bytes; each word comes wrapped in a few hundred
-_LAST_BYTES_SECONDS = 0.1  # for what follows the end of an answer
+_MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred
+_LAST_BYTES_SECONDS = 0.1  # for data after the end of a response
 
 
 class Event(NamedTuple):
-    """What a server sent at once; `name` is mostly empty."""
+    """A server-sent event; `name` is mostly empty."""
 
     name: str
     data: bytes
 
 
 class IdleTimeout:
-    """Bounds a silence to so many seconds; what merely keeps the connection alive does not end one."""
+    """Limits the time without an event; keep-alive comments do not extend it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.restart()
 
     def restart(self) -> None:
-        """Begin to wait, for the first or the next event."""
+        """Start the timeout for the next event."""
         self._until = asyncio.get_running_loop().time() + self._seconds
 
     async def iterate(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -49,15 +49,15 @@ class IdleTimeout:
 
 
 class SSEDecoder:
-    """The events in a body, found as its pieces come; a body that is a JSON document is one. Comments are none.
+    """Decodes the events of a body piece by piece; a body that is a JSON document is one event.
 
-    It `is_over` once `[DONE]` came. Raises `Nonsense` where there is too much.
+    `is_done` becomes true at `[DONE]`. Raises `MalformedResponse` if there is too much data.
     """
 
     def __init__(self) -> None:
         self.is_done = False
         self._total = 0
-        self._line = bytearray()  # one that has no end yet
+        self._line = bytearray()  # an unfinished line
         self._name = ""
         self._data = bytearray()
         self._is_document = False
@@ -79,7 +79,7 @@ class SSEDecoder:
                     return
 
     def end(self) -> Iterator[Event]:
-        """Yield what the body ends with, where it just breaks off."""
+        """Yield the unfinished event at the end of the body."""
         event = (self._take_line() if self._line else None) or self._take_event()
         if event:
             yield event
@@ -108,7 +108,7 @@ class SSEDecoder:
 
 
 async def drain(pieces: AsyncIterator[bytes]) -> None:
-    """Read what follows the end of an answer, mostly there already: only then can its connection be used again."""
+    """Read what follows the end of a response, so that its connection can be used again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_BYTES_SECONDS):
             async for _ in pieces:

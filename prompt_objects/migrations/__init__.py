@@ -1,6 +1,5 @@
-"""Bringing an environment that an older version made up to date, in steps; see docs/migrations.md.
+"""Migrations: numbered steps that bring an environment of an older version up to date; see docs/migrations.md.
 
-`change` is what a step says, `steps` finds the steps, `progress` is what was done, `originals` keeps files as they
-were,
-`runner` carries it all out. `yaml_key` and `json_list` read what steps have to read; they are loaded by steps only.
+`change` is what a step returns, `steps` finds the steps, `apply` applies one with a `backup`, `progress` records
+them, and `runner` runs all. `yaml_list` and `json_list` are only loaded by steps.
 """

@@ -1,4 +1,4 @@
-"""The application of one step: whole or not at all."""
+"""Application of one step: all of its changes, or none."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -31,7 +31,7 @@ _TRY_AGAIN = "Try again: prompt-objects migrate"
 
 
 class StepResult(Struct, frozen=True):
-    """A step that was taken, or would be: what it says of itself, what it did, and the folder with the backup."""
+    """The result of a step or of its preview: its summary, its rows, and the folder of the backup."""
 
     step: Step
     summary: str
@@ -39,7 +39,7 @@ class StepResult(Struct, frozen=True):
     backup: Path | None = None
 
     def notices(self) -> Iterator[str]:
-        """Say in sentences what was done; nothing, where nothing was."""
+        """Yield sentences about what was done; none if nothing was."""
         if self.backup:
             sessions, messages, set_aside, changed = (
                 sum(getattr(row, name) for row in self.rows)
@@ -58,16 +58,16 @@ class StepResult(Struct, frozen=True):
 
 
 def preview(step: Step, place: Target) -> StepResult:
-    """Say what taking a step would do; raises `MigrationFailed` where the step fails."""
+    """Return what applying a step would do; raises `MigrationFailed` if the step fails."""
     try:
         summary, migrate = step.load()
         return StepResult(step, summary, tuple(map(row_of, migrate(place))))
-    except Exception as error:  # of whatever kind: it is the same to whoever asked
+    except Exception as error:  # a step may raise anything
         raise MigrationFailed(_failure(step, error)) from error
 
 
 class Application:
-    """A step that is to be taken, and all that this needs."""
+    """Applies one step to an environment."""
 
     def __init__(self, step: Step, place: Target, progress: ProgressFile, sessions: SessionManager) -> None:
         self._step = step
@@ -77,11 +77,11 @@ class Application:
         self._started: StartedStep | None = None
 
     def apply(self) -> StepResult:
-        """Take the step; where that fails, put everything back and raise `MigrationFailed`."""
+        """Apply the step; if it fails, roll back everything and raise `MigrationFailed`."""
         try:
             summary, migrate = self._step.load()
             return self._apply(summary, list(migrate(self._target)))
-        except Exception as error:  # whatever a step stumbles on, the environment is put back, and opens
+        except Exception as error:  # a step may raise anything; the environment must still open
             raise self._rolled_back(error) from error
 
     def _apply(self, summary: str, changes: list[ObjectChange]) -> StepResult:
@@ -105,7 +105,7 @@ class Application:
         return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
 
     def _start(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> StartedStep:
-        """Note what is about to be done, beside what a run that was interrupted had noted."""
+        """Record the planned changes, in addition to those of an interrupted run."""
         before = progress.under_way or StartedStep(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
         rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
@@ -119,7 +119,7 @@ class Application:
         return begun
 
     def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
-        """Note what was done; a step that was taken before, and changes nothing now, leaves that as it is."""
+        """Record the step as applied; a step that was applied before and changes nothing now keeps its record."""
         number = self._step.number
         earlier = next((step for step in progress.applied if step.number == number), None)
         if earlier and backup is None:
@@ -136,7 +136,7 @@ class Application:
         self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
 
     def _rolled_back(self, error: Exception) -> MigrationFailed:
-        """Put everything back, and say what went wrong."""
+        """Roll back, and return the error that says what failed."""
         failed = _failure(self._step, error)
         if self._started is None:
             return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
@@ -153,7 +153,7 @@ class Application:
         backup.clean_up(begun.files)
         for session_id in begun.sessions.values():
             remove_session(session_id, self._sessions.store)
-        with suppress(StoreError):  # what is noted as begun, and was undone, is merely done again
+        with suppress(StoreError):  # a step that stays recorded as started is applied again
             progress = self._progress.read() or Progress()
             self._progress.write(replace(progress, under_way=StartedStep(step=begun.step, backup=begun.backup)))
 

@@ -1,4 +1,4 @@
-"""The backup of one migration: exact copies of the files that it changes, and what it could not bring over."""
+"""The backup of one migration: exact copies of the files that it changes, and the data that it skipped."""
 
 import json
 import os
@@ -20,14 +20,14 @@ __all__ = [
 
 
 class OriginalFiles:
-    """A folder for copies, made when the first one is kept; methods raise `OSError`."""
+    """A folder of copies, created with the first one; methods raise `OSError`."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self._root = root
 
     def plan(self, changes: Iterable[FileChange], begun: Mapping[str, OriginalFile]) -> dict[str, OriginalFile]:
-        """Say where the copy of each file is, by the file's path; `begun` is what an interrupted run had planned."""
+        """Return the copy of each file by its path; `begun` is the plan of an interrupted run."""
         plan = dict(begun)
         for change in changes:
             relative = self._relative(change.before.path)
@@ -37,14 +37,14 @@ class OriginalFiles:
     def _kept(self, relative: str, change: FileChange, begun: OriginalFile | None) -> OriginalFile:
         after = None if change.after is None else sha256(change.after).hexdigest()
         if begun and sha256(change.before.data).hexdigest() == begun.after:
-            return OriginalFile(begun.copy, begun.mode, after)  # the copy is of what it was at first
+            return OriginalFile(begun.copy, begun.mode, after)  # the copy has the original content
         copy, number = f"files/{relative}", 2
-        while self._holds_another(copy, change.before.data):  # a person changed the file after an interruption
+        while self._holds_another(copy, change.before.data):  # the user changed the file after an interruption
             copy, number = f"files/{relative}.{number}", number + 1
         return OriginalFile(copy, change.before.mode, after)
 
     def copy_files(self, changes: Iterable[FileChange], plan: Mapping[str, OriginalFile]) -> None:
-        """Copy the files, as they were read, durably and as old as they are."""
+        """Copy the files as they were read, durably, with their modification times."""
         for change in changes:
             copy = self.folder / plan[self._relative(change.before.path)].copy
             if not copy.exists():
@@ -54,7 +54,7 @@ class OriginalFiles:
                 os.utime(copy, ns=(change.before.mtime_ns, change.before.mtime_ns))
 
     def set_aside(self, pieces: Iterable[Skipped]) -> None:
-        """Add what could not be brought over to `set-aside.json`; what is in it already is not added again."""
+        """Add skipped data to `set-aside.json`, without duplicates."""
         path = self.folder / "set-aside.json"
         kept: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
         new = [piece for piece in map(asdict, pieces) if piece not in kept]
@@ -63,7 +63,7 @@ class OriginalFiles:
             disk.replace_file(path, [json.dumps([*kept, *new], indent=1).encode(), b"\n"])
 
     def restore(self, files: Mapping[str, OriginalFile]) -> None:
-        """Make files what they were; one that is not as the migration left it was changed since, and stays."""
+        """Restore files, except those that changed since the migration wrote them."""
         for relative, kept in files.items():
             path = self._root / relative
             copy = self.folder / kept.copy
@@ -74,7 +74,7 @@ class OriginalFiles:
                 os.utime(path, ns=(moment, moment))
 
     def clean_up(self, files: Mapping[str, OriginalFile]) -> None:
-        """Give changed files their permissions, and take away what a killed migration left half-written."""
+        """Set the permissions of changed files, and remove temporary files of a killed migration."""
         for relative, kept in files.items():
             path = self._root / relative
             for half_written in (path, self.folder / kept.copy):

@@ -1,4 +1,4 @@
-"""What a step says should be done to an environment. It only says so: carrying it out is the runner's part."""
+"""The changes that a step asks for; the runner applies them."""
 
 import stat
 from datetime import datetime
@@ -22,14 +22,14 @@ __all__ = [
 
 
 class Target(Struct, frozen=True):
-    """The environment that a step looks at: its folder, and where its state is kept."""
+    """The environment that a step migrates: its folder, and the folder of its state."""
 
     folder: Path
     data_dir: Path
 
 
 class SourceFile(Struct, frozen=True):
-    """A file as it was found: its bytes, permissions, and when it was last written, in nanoseconds."""
+    """A file as it was found: bytes, permissions, and modification time in nanoseconds."""
 
     path: Path
     data: bytes
@@ -38,14 +38,14 @@ class SourceFile(Struct, frozen=True):
 
 
 class FileChange(Struct, frozen=True):
-    """A file that gets other bytes; None takes it away."""
+    """New content of a file; None removes it."""
 
     before: SourceFile
     after: bytes | None
 
 
 class NewSession(Struct, frozen=True):
-    """A session to be made; `sha256` is that of the bytes, in the file `source`, that it was read from."""
+    """A session to create; `sha256` is the digest of its source text in the file `source`."""
 
     po_name: str
     name: str
@@ -57,7 +57,7 @@ class NewSession(Struct, frozen=True):
 
 
 class Fragment(Struct, frozen=True):
-    """One element of a list, as its file has it; what `problem` says stands in the way of using its `value`."""
+    """One element of a list, with its source text; `problem` says why its `value` cannot be used."""
 
     place: str
     text: str
@@ -66,7 +66,7 @@ class Fragment(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """What could not be brought over and is kept beside: the text as it stood, where, and why."""
+    """Data that could not be migrated and is kept in the backup: its text, place and reason."""
 
     file: str
     object: str
@@ -76,7 +76,7 @@ class Skipped(Struct, frozen=True):
 
 
 class ObjectChange(Struct, frozen=True):
-    """What is done about one object in one file; with a `problem` that is nothing, and the problem says why."""
+    """The changes for one object in one file; with a `problem` there are none, and it says why."""
 
     object: str
     file: str
@@ -87,7 +87,7 @@ class ObjectChange(Struct, frozen=True):
 
 
 def read_old(path: Path) -> SourceFile:
-    """Read a file as it is; raises `OSError`, also for what is no regular file."""
+    """Read a file as it is; raises `OSError`, also if it is not a regular file."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a link, or no file")

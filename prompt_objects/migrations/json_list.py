@@ -1,4 +1,4 @@
-"""Lists in a JSON text that may be damaged: every element that is whole, and the text of what is not."""
+"""Lists in a JSON text that may be damaged: every whole element, and the text of the others."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ _BETWEEN = re.compile(r"[\s,]*")
 _AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
 _END = re.compile(r"\Z")
-_UNDECODED = re.compile("[\udc80-\udcff]")  # what `surrogateescape` makes of bytes that are no UTF-8
+_UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, by `surrogateescape`
 
 
 class NamedList(Struct, frozen=True):
-    """A list by its key, as it stands in the text, and its elements."""
+    """A list with its key, its source text, and its elements."""
 
     name: str
     text: str
@@ -30,7 +30,7 @@ class NamedList(Struct, frozen=True):
 
 
 def only_list(text: str) -> NamedList | None:
-    """Read a text that is one list; None where it is none. What follows it is an element that cannot be read."""
+    """Read a text that is one list, None if it is not; text after the list becomes an unreadable element."""
     begin = _after(_BETWEEN, text, 0)
     if text[begin : begin + 1] != "[":
         return None
@@ -41,10 +41,10 @@ def only_list(text: str) -> NamedList | None:
 
 
 def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
-    """Read a text that is a mapping to lists; None where it is none.
+    """Read a text that is a mapping to lists, None if it is not.
 
-    Behind something that cannot be read it goes on with the next of the `names` that are expected. What is under a
-    key but no list, and what is under none, counts as a list of one element that cannot be read.
+    After unreadable text it continues with the next of the expected `names`. A value that is no list, or has no
+    key, counts as a list of one unreadable element.
     """
     begin = _after(_BETWEEN, text, 0)
     if text[begin : begin + 1] != "{":
@@ -70,9 +70,9 @@ def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[Na
 
 
 def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fragment], int]:
-    """Read the list whose bracket is at `begin`; return its elements, and where it ends.
+    """Read the list whose bracket is at `begin`; return its elements and its end.
 
-    After what cannot be read, it goes on with the next message that can, but not beyond what is `expected`.
+    After unreadable text it continues with the next readable message, but not beyond what is `expected`.
     """
     pieces: list[Fragment] = []
     position = begin + 1
@@ -98,7 +98,7 @@ def _whole(text: str, position: int) -> tuple[object, int] | None:
 
 
 def _next_whole(text: str, position: int, boundary: int) -> int:
-    """Find where the next message begins that can be read."""
+    """Return the start of the next readable message."""
     while (position := text.find("{", position, boundary)) >= 0:
         found = _whole(text, position)
         if found and isinstance(found[0], dict) and isinstance(found[0].get("role"), str):

@@ -1,4 +1,4 @@
-"""Making a session of a history that was kept elsewhere, once, however often that is begun."""
+"""Idempotent creation of a session from a history that was kept elsewhere."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,9 +17,9 @@ __all__ = [
 
 
 def ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
-    """See to it that the session is there, whole, if need be under a numbered name.
+    """Create the session, under a numbered name if its name is taken; complete it if it exists but is not whole.
 
-    Where a run that was interrupted made it, or an earlier one of the same history, it is completed, not doubled.
+    A session of the same history counts as existing, whichever run created it.
     """
     store = sessions.store
     found = _find_existing(session, session_id, store)
@@ -30,7 +30,7 @@ def ensure_session(session: NewSession, session_id: str, sessions: SessionManage
 
 
 def remove_session(session_id: str, store: Store) -> None:
-    """Undo `ensure_session`, for good; nothing is done where there is no such session."""
+    """Undo `ensure_session`, permanently; does nothing if the session does not exist."""
     with suppress(NotFound):
         store.delete(session_id)
     with suppress(NotFound):
@@ -46,7 +46,7 @@ def _find_existing(session: NewSession, session_id: str, store: Store) -> Sessio
 
 
 def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bool:
-    """Tell whether a session was made of the same history and, where it went on or was cut since, begins with it."""
+    """Return whether a session was made from the same history and still starts with it."""
     try:
         origin = store.load(info.id).metadata.get("migrated_from")
         if not isinstance(origin, dict) or origin.get("sha256") != session.sha256:
@@ -58,7 +58,7 @@ def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bo
 
 
 def _undated(messages: Iterable[Message]) -> list[Message]:
-    """Leave out `at`, which may be only the time of the file."""
+    """Remove `at`, which may be only the modification time of the file."""
     return [{key: value for key, value in message.items() if key != "at"} for message in messages]
 
 

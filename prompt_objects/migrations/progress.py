@@ -1,4 +1,4 @@
-"""How far an environment was brought, and what was done to it: `migrations.json` in its data folder."""
+"""The record of applied steps: `migrations.json` in the data folder."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """What was done, or is to be done, about one object in one file, in figures; a `problem` says why nothing was."""
+    """The changes for one object in one file, in figures; a `problem` says why there are none."""
 
     object: str
     file: str
@@ -38,7 +38,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Applied(Struct, frozen=True, kw_only=True):
-    """A step that was taken: when, by which version of the program, where the backup is, and what it did."""
+    """An applied step: when, by which version of the program, with its backup and its rows."""
 
     number: int
     name: str
@@ -49,7 +49,7 @@ class Applied(Struct, frozen=True, kw_only=True):
 
 
 class OriginalFile(Struct, frozen=True):
-    """A file that a step changes: its copy in the backup, its permissions, the hash of what it becomes, if any."""
+    """A file that a step changes: its copy in the backup, its permissions, and the hash of its new content."""
 
     copy: str
     mode: int
@@ -57,9 +57,9 @@ class OriginalFile(Struct, frozen=True):
 
 
 class StartedStep(Struct, frozen=True, kw_only=True):
-    """A step that was begun, so that whoever goes on after an interruption knows what there is to finish or undo.
+    """A step that was started, with what is needed to finish or undo it after an interruption.
 
-    `sessions` are the ids of those to be made, by what they are made from; `files` are by their paths.
+    `sessions` are the IDs of new sessions, by their source; `files` are by path.
     """
 
     step: int
@@ -70,30 +70,30 @@ class StartedStep(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True):
-    """The steps that were taken, and the one that was begun, if any."""
+    """The applied steps, and the started one if there is one."""
 
     applied: list[Applied] = []
     under_way: StartedStep | None = None
 
     def numbers(self) -> set[int]:
-        """Return the numbers of the steps that were taken."""
+        """Return the numbers of the applied steps."""
         return {step.number for step in self.applied}
 
 
-_DECODER = msgspec.json.Decoder(Progress)  # made here, as msgspec must not learn a struct in two threads at once
+_DECODER = msgspec.json.Decoder(Progress)  # created at import, as msgspec must not inspect a struct in two threads
 
 
 class ProgressFile:
-    """The file that notes the progress; `known` are the numbers of the steps that this version ships."""
+    """Reads and writes the record; `known` are the numbers of the steps of this version."""
 
     def __init__(self, data_dir: Path, known: Collection[int]) -> None:
         self._path = data_dir / "migrations.json"
         self._known = known
 
     def read(self) -> Progress | None:
-        """Return what was noted; None where it cannot be understood.
+        """Return the record, None if it is invalid.
 
-        Raises `StoreError`, and `NewerEnvironment` where it has a step that this version does not know.
+        Raises `StoreError`, and `NewerEnvironment` if it has a step that this version does not know.
         """
         try:
             progress = _DECODER.decode(self._path.read_bytes())
@@ -113,14 +113,14 @@ class ProgressFile:
         return progress
 
     def write(self, progress: Progress) -> None:
-        """Replace what was noted, durably; raises `StoreError`."""
+        """Replace the record, durably; raises `StoreError`."""
         try:
             disk.replace_file(self._path, [msgspec.json.format(msgspec.json.encode(progress), indent=1), b"\n"])
         except OSError as error:
             raise disk.store_error("written", self._path, error) from error
 
     def quarantine(self) -> Progress:
-        """Keep a file that cannot be understood beside its place; the steps that it had find nothing to do."""
+        """Rename an invalid record; steps that were applied will find nothing to do."""
         corrupt = self._path.with_name(f"{self._path.name}.corrupt-{now():%Y%m%dT%H%M%S%fZ}")
         try:
             self._path.rename(corrupt)
@@ -130,7 +130,7 @@ class ProgressFile:
 
 
 def row_of(change: "ObjectChange") -> Row:
-    """Sum up a change."""
+    """Return the figures of a change."""
     return Row(
         object=change.object,
         file=change.file,

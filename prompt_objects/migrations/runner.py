@@ -1,4 +1,4 @@
-"""Which steps an environment has not been through yet, and taking them, one process at a time."""
+"""The steps that an environment needs, applied by one process at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +20,9 @@ __all__ = [
 
 
 class Migrations:
-    """The steps of one environment, by default those shipped.
+    """The migrations of one environment; `steps` are by default the shipped ones.
 
-    Methods raise `NewerEnvironment`, `MigrationFailed`, and `StoreError` where the data folder refuses.
+    Methods raise `NewerEnvironment`, `MigrationFailed`, and `StoreError` if the data folder cannot be used.
     """
 
     def __init__(self, folder: Path, data_dir: Path, steps: Sequence[Step] | None = None) -> None:
@@ -32,21 +32,21 @@ class Migrations:
         self._progress = ProgressFile(data_dir, {step.number for step in self._steps})
 
     def is_due(self) -> bool:
-        """Tell whether a step is to be taken; costs the reading of one small file."""
+        """Return whether a step needs to run; reads one small file."""
         progress = self._progress.read()
         return progress is None or progress.under_way is not None or len(progress.numbers()) < len(self._steps)
 
     def preview(self) -> "list[StepResult]":
-        """Say what `run` would do, were it to take every step again; writes nothing, and opens no store."""
+        """Return what `run` with `again` would do; writes nothing, and opens no store."""
         from prompt_objects.migrations.apply import preview
 
         self._progress.read()
         return [preview(step, self._target()) for step in self._steps]
 
     def run(self, sessions: SessionManager, *, again: bool = False) -> "list[StepResult]":
-        """Take the steps that were not taken yet; with `again` all, for what came into the environment since.
+        """Apply the steps that were not applied yet; with `again` all, for files that were added since.
 
-        One process does so, others wait for it. Interrupted, it goes on where it was when it is next called.
+        One process runs them while others wait. After an interruption, the next call continues.
         """
         from prompt_objects.migrations.apply import Application
 
@@ -55,13 +55,13 @@ class Migrations:
             begun = progress.under_way.step if progress.under_way else None
             done = progress.numbers() - {begun}
             steps = [step for step in self._steps if again or step.number not in done]
-            steps.sort(key=lambda step: step.number != begun)  # what was begun is finished first
+            steps.sort(key=lambda step: step.number != begun)  # a started step is finished first
             return [Application(step, self._target(), self._progress, sessions).apply() for step in steps]
 
     def run_at_opening(self, sessions: SessionManager) -> list[str]:
-        """Do `run`, and return what a person should be told; a failure is told, too, and hinders nobody.
+        """Run, and return notices for the user; a failure becomes a notice, too.
 
-        Where the environment may only be read, it stays as it is, which is told if there was anything to do.
+        A read-only environment stays as it is, with a notice if there was something to do.
         """
         try:
             try:

@@ -1,4 +1,4 @@
-"""The steps that this version ships: files called `0001_what_it_does.py`."""
+"""The steps of this version: files named `0001_what_it_does.py`."""
 
 from pathlib import Path
 from types import ModuleType
@@ -20,24 +20,24 @@ _DIGITS = 4
 
 
 class Step(Struct, frozen=True):
-    """A step by its number and its file, which is loaded when the step is taken."""
+    """A step by its number and its file, which is loaded when the step runs."""
 
     number: int
     file: Path
 
     @property
     def name(self) -> str:
-        """What stands behind the number in the file's name."""
+        """The part of the file's name after the number."""
         return self.file.stem[_DIGITS + 1 :]
 
     def load(self) -> "tuple[str, Callable[[Target], Iterable[ObjectChange]]]":
-        """Return the first line of what the step says of itself, and its function `migrate`."""
+        """Return the first line of the step's docstring, and its function `migrate`."""
         module = _load(self.file)
         return (module.__doc__ or self.name).partition("\n")[0], module.migrate
 
 
 def shipped_steps() -> list[Step]:
-    """Return the steps in their order: in a wheel they are inside the package, in a checkout beside it."""
+    """Return the steps in order: from inside the package in a wheel, from beside it in a checkout."""
     package = Path(__file__).parent.parent
     shipped = package / "_data" / "migrations"
     folder = shipped if shipped.is_dir() else package.parent / "migrations"
@@ -45,7 +45,7 @@ def shipped_steps() -> list[Step]:
 
 
 def steps_in(folder: Path) -> list[Step]:
-    """Return the steps that a folder holds, in their order."""
+    """Return the steps in a folder, in order."""
     files = sorted(path for path in folder.iterdir() if path.suffix == ".py" and path.stem[:_DIGITS].isdecimal())
     return [Step(int(file.stem[:_DIGITS]), file) for file in files]
 

@@ -85,13 +85,13 @@ def _piece(place: str, source: str, node: Any, composer: Any) -> Fragment:
 
 
 def _as_json(source: str) -> dict[str, Any] | None:
-    """Read an element that is JSON as JSON, which writes some numbers as YAML does not."""
+    """Read an element that is JSON as JSON, because YAML reads some numbers differently."""
     found = decode_at(source, 0) if source.startswith('{"') else None
     return found[0] if found and found[1] == len(source) else None
 
 
 def _weight(node: Any, known: dict[int, float]) -> float:
-    """Count the values in a node, which may repeat others, and itself: that is infinitely many."""
+    """Count the values in a node, with aliases expanded; infinity if it contains itself."""
     if id(node) not in known:
         known[id(node)] = float("inf")
         children = node.value if isinstance(node, yaml.CollectionNode) else []
@@ -101,7 +101,7 @@ def _weight(node: Any, known: dict[int, float]) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Turn YAML's moments into text; raises `ValueError` for a key that is no text."""
+    """Convert dates to text; raises `ValueError` for a key that is not text."""
     if isinstance(value, dict):
         if strange := next((key for key in value if not isinstance(key, str)), None):
             raise ValueError(f"the key {strange!r:.60} is no text")
@@ -149,7 +149,7 @@ def _is_valid(text: str, key: str) -> bool:
 
 
 def _split(source: str) -> list[str]:
-    """Split a block list before each line that begins an element: those with a dash as far left as the first."""
+    """Split a block list into its elements, at the dashes with the indentation of the first."""
     first = re.search(r"^([ \t]*)-(?:[ \t]|$)", source, re.MULTILINE)
     if first is None:
         return [source]

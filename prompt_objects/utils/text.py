@@ -1,4 +1,4 @@
-"""Words for people: counts, ages, paths, and the nearest spelling of a name."""
+"""Text helpers: plurals, ages, paths, and spelling suggestions."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,13 +16,13 @@ __all__ = [
 
 _LETTERS = "[A-Za-z][A-Za-z0-9_-]"
 NAME = _LETTERS + "{0,63}"
-"""The names of prompt objects and of tools, as a regular expression; servers of models take no others."""
+"""The regular expression of names of prompt objects and tools; model servers accept no others."""
 SERVER_NAME = _LETTERS + "{0,31}"
-"""The names of MCP servers, which stand before those of their tools."""
+"""The regular expression of names of MCP servers, which become prefixes of their tools' names."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a sentence such as "Did you mean 'reader'?", or "" where no known word is near."""
+    """Return a sentence such as "Did you mean 'reader'?", or "" if no known word is similar."""
     from difflib import get_close_matches
 
     by_folded = {candidate.casefold(): candidate for candidate in known}
@@ -34,12 +34,12 @@ _UNITS = (("year", 31_556_952), ("month", 2_629_746), ("day", 86_400), ("hour", 
 
 
 def pluralize(number: int, noun: str) -> str:
-    """Write `1 message`, `2,000 messages`."""
+    """Return a count with its noun: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def time_ago(moment: datetime) -> str:
-    """Write how long ago a moment was, in its largest unit: `3 days ago`, `just now`."""
+    """Return the age of a moment in its largest unit: `3 days ago`, `just now`."""
     seconds = (now() - moment).total_seconds()
     for noun, length in _UNITS:
         if seconds >= length:
@@ -48,5 +48,5 @@ def time_ago(moment: datetime) -> str:
 
 
 def arrow_path(path: Iterable[str]) -> str:
-    """Write a path of names: `boss → helper → scout`."""
+    """Return a path of names: `boss → helper → scout`."""
     return " → ".join(path)

@@ -238,8 +238,8 @@ def test_limits_without_use_are_told(tmp_path: Path, text: str, expected: str | 
 
 UNCOUNTED = "limits.cost does not count what is answered by"
 UNKNOWN = (
-    "prices are not known. Give `prices` under `models` in environment.yaml; "
-    "the extra `prices` knows those of public models."
+    "prices are not known. Set `prices` under `models` in environment.yaml; "
+    "the extra `prices` has those of public models."
 )
 
 

@@ -118,7 +118,7 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("limits: 5", 9, "`limits` must be a mapping of keys to values, not the number 5", ""),
         ("capabilites: [a]", 1, "Unknown key 'capabilites'", "Did you mean 'capabilities'?"),
         ("zzz: 1", 1, "Unknown key 'zzz'", "one of: name, prompt, description"),
-        ("'x` - at `$.name': 1", 1, "The key 'x` - at `$.name' contains a backtick", "out"),
+        ("'x` - at `$.name': 1", 1, "The key 'x` - at `$.name' contains a backtick", "Remove"),
         ("capabilities: reader", 15, "`capabilities` must be a list, not 'reader'", ""),
         ("capabilities: [read file]", 16, "must be a name of at most 64 letters", ""),
         ("capabilities: [a, {po: on}]", 24, "`capabilities[1].po` must be a name", 'Quote it: "on"'),
@@ -130,7 +130,7 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("capabilities: [{po: a, tools: [b]}]", 24, "`tools` belongs to `mcp`, not to `po`", ""),
         ("capabilities: [{tool: a, approval: aks}]", 36, "not 'aks'", "Did you mean 'ask'?"),
         ("capabilities: [{po: a, context: Continue}]", 33, "not 'Continue'", "Did you mean 'continue'?"),
-        ("capabilities: [a, b, {po: a}]", 27, "'a' is given twice; first in line 3", "one out"),
+        ("capabilities: [a, b, {po: a}]", 27, "'a' is given twice; first in line 3", "Remove one"),
         ("model: 4", 8, "not the number 4", 'Quote it: "4"'),
         ("model: {us: a}", 9, "Unknown key 'us' in `model`", "Did you mean 'use'?"),
         ("model: {temperature: hot}", 22, "`model.temperature` must be a number from 0 to 2, not 'hot'", ""),
@@ -138,7 +138,7 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("templates: {a: [], b: [{role: usr, content: x}]}", 31, "`templates.b[0].role`", "'user'"),
         ("templates: {a: [{role: user}]}", 17, "`templates.a[0]` has no `content`", ""),
         ("templates: {a: [], b: 3, c: []}", 23, "`templates.b` must be a list, not the number 3", ""),
-        ("name: again", 1, "The key 'name' is given twice", "one out"),
+        ("name: again", 1, "The key 'name' is given twice", "Remove one"),
     ],
 )
 def test_an_error_names_place_text_and_the_nearest_valid_word(
@@ -201,7 +201,7 @@ def test_a_markdown_file_with_front_matter_is_the_same_object(write: Write) -> N
     [
         ("# Reader\n", (1, 1), "no front matter", "Start with a line ---"),
         ("\n---\nname: reader\n---\nhi\n", (1, 1), "no front matter", "Start with a line ---"),
-        ("---\nname: reader\n", (1, 1), "never closed", "End it with a line ---"),
+        ("---\nname: reader\n", (1, 1), "not closed", "End it with a line ---"),
         ("---\n---\nhi\n", (1, 1), "front matter is empty", "`name`"),
         ("---\nname: reader\n---\n \n", (3, 1), "There is no prompt", "below the second ---"),
         ("---\nname: reader\nprompt: a\n---\nhi\n", (3, 1), "is the text below", "Move it there"),

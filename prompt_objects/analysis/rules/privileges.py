@@ -1,4 +1,4 @@
-"""Findings about authority: what an object has done that it may not do itself."""
+"""Findings about authority: effects that an object can only cause through others."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
@@ -19,7 +19,7 @@ _EFFECTS = {"write": "changes files", "execute": "starts programs", "network": "
 
 
 class Access(IntEnum):
-    """How far something may be used: never, when a person is asked, unasked within patterns, or unasked."""
+    """How freely something may be used; `WITHIN` means without approval within patterns."""
 
     NEVER = 0
     ASKED = 1
@@ -33,13 +33,13 @@ _ACCESS_WORDS: Mapping[Access, str] = {
     Access.UNASKED: ", without a person being asked",
 }
 Key: TypeAlias = tuple[str, str]
-"""What tells one power from another: that it is a tool or a server, and its name."""
+"""The identity of a capability: whether it is a tool or a server, and its name."""
 
 
 class _Privileges:
-    """What each object could do to the world itself, and what those allow by whom it passes.
+    """The effects that each object can cause itself and through others.
 
-    What an MCP server's tools do is not known before it runs, so they count as having an effect.
+    The tools of an MCP server are unknown before it runs, so they count as having an effect.
     """
 
     def __init__(self, survey: EnvironmentSnapshot) -> None:
@@ -53,11 +53,11 @@ class _Privileges:
         self._reached: dict[tuple[frozenset[str], str], list[tuple[str, EdgePath]]] = {}
 
     def own(self, name: str) -> Iterator[tuple[Edge, Access]]:
-        """Yield what an object could use itself."""
+        """Yield what an object can use itself."""
         return (by[name] for by in self._by_key.values() if name in by and by[name][1])
 
     def borrowed(self, owner: str) -> list[tuple[EdgePath, Edge, Access]]:
-        """Find what others can do for `owner` that it cannot itself, each as freely as can be, the nearest first."""
+        """Return what others can do for `owner` that it cannot itself, with the freest access, the nearest first."""
         found = [each for key in self._by_key for each in self._through_others(owner, key)]
         return sorted(found, key=lambda each: (len(each[0]), each[0], each[1].capability.at))
 
@@ -74,7 +74,7 @@ class _Privileges:
                     yield path, by[name][0], freedom
 
     def _reach(self, owner: str, barred: frozenset[str]) -> list[tuple[str, EdgePath]]:
-        """Return whom `owner` gets to, the nearest first; a stricter rule bars the way."""
+        """Return the objects that `owner` reaches, the nearest first, without passing those in `barred`."""
         if barred not in self._open:
             whole = self.graph
             self._open[barred] = Graph(
@@ -90,7 +90,7 @@ class _Privileges:
         return self._reached[barred, owner]
 
     def _access(self, link: Edge) -> Access:
-        """Say what holds for the object itself, as it is when a call is about to run."""
+        """Return the access of the object itself, by the rules that apply when a call runs."""
         places, settings = self._survey.positions, self._survey.settings
         if link.kind == "tool":
             effect = self.graph.tools[link.target].effect
@@ -109,7 +109,7 @@ class _Privileges:
 
 
 def privilege_escalation(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find tools with an effect on the world that an object reaches only through those whom it may ask."""
+    """Find tools with an effect that an object reaches only through its delegates."""
     powers, graph = _Privileges(survey), survey.graph
     for owner, definition in graph.definitions.items():
         for path, link, freedom in powers.borrowed(owner):
@@ -126,7 +126,7 @@ def privilege_escalation(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def gained_privileges(before: EnvironmentSnapshot, after: EnvironmentSnapshot, name: str) -> Iterator[str]:
-    """Say what `name` could do to the world itself after a change that it could not before, or had to ask for."""
+    """Yield a sentence for each effect that `name` can cause itself after a change, but not (so freely) before."""
     known = list(_Privileges(before).own(name))
     for link, freedom in _Privileges(after).own(name):
         if not any(_includes(own, (link, freedom)) for own in known):
@@ -134,7 +134,6 @@ def gained_privileges(before: EnvironmentSnapshot, after: EnvironmentSnapshot, n
 
 
 def _includes(known: tuple[Edge, Access], wanted: tuple[Edge, Access]) -> bool:
-    """Tell whether what is known allows all that is wanted."""
     (own, own_freedom), (link, freedom) = known, wanted
     within = freedom == own_freedom == Access.WITHIN
     has_patterns = not within or own.capability.allow == link.capability.allow
@@ -152,7 +151,7 @@ def _named(graph: Graph, link: Edge) -> str:
 
 
 def _covered(link: Edge, held: Iterable[Edge]) -> bool:
-    """Tell whether one of `held` gives what `link` does; without patterns it gives all of a server's tools."""
+    """Return whether one of `held` gives what `link` does; without patterns it gives all of a server's tools."""
     wanted = set(link.capability.tools)
     return any(
         _key(own) == _key(link)

@@ -1,4 +1,4 @@
-"""Findings about what is set and has no use, or less than it seems: limits, models, and MCP servers."""
+"""Findings about settings without effect, or with less than they seem to have: limits, models, MCP servers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ _ALWAYS_THERE = ("default", "rehearsal")
 
 
 def limits(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find limits that have no effect, and those that take one away from a capability."""
+    """Find limits that have no effect, or that disable a capability."""
     for definition in survey.graph.definitions.values():
         for key in survey.positions.keys(definition.file, "limits"):
             value = survey.positions.value(definition.file, "limits", key)
@@ -42,9 +42,8 @@ def limits(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 def _about_limit(
     survey: EnvironmentSnapshot, definition: Definition, key: str, value: float
 ) -> tuple[Severity, str] | None:
-    """Say what there is to say about a limit that a definition gives."""
     name, asked = definition.name, survey.graph.delegates(definition.name)
-    bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # which counts where environment.yaml is silent
+    bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # the default
     if key in {"requests", "parallel"} and not definition.capabilities:
         return "note", f"has no use: {name} has no capabilities, and answers at once."
     if key == "depth" and not asked:
@@ -58,7 +57,7 @@ def _about_limit(
 
 
 def prices(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find limits of cost that do not hold for some of the models below them, as nobody knows what these cost."""
+    """Find cost limits that do not hold for some models, because their prices are unknown."""
     for name, definition in survey.graph.definitions.items():
         if survey.positions.value(definition.file, "limits", "cost") is not None:
             yield from _uncounted(survey, definition.file, (name, *survey.graph.reach(name)))
@@ -67,7 +66,7 @@ def prices(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def _uncounted(survey: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
-    """Find what a limit of cost in `file` does not count when these prompt objects answer."""
+    """Yield the warning about a cost limit in `file` if models of unknown price may answer below it."""
     models = _unpriced(survey, names)
     if models:
         yield Finding(
@@ -82,7 +81,7 @@ def _uncounted(survey: EnvironmentSnapshot, file: Path, names: Sequence[str]) ->
 
 
 def _unpriced(survey: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
-    """Name the models that prompt objects ask for and whose prices are not known."""
+    """Return the models of unknown price that prompt objects ask for."""
     asked: dict[str | None, None] = {}
     for definition in (survey.graph.definitions[name] for name in names if name in survey.graph.definitions):
         asked[definition.model.use if definition.model else None] = None
@@ -91,7 +90,7 @@ def _unpriced(survey: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
 
 
 def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find models that nothing asks for, and names that are none of environment.yaml's, where it has any."""
+    """Find models that are not used, and models that environment.yaml does not have although it has others."""
     known = survey.positions.keys(survey.settings, "models")
     used = {survey.positions.value(survey.settings, "model"), *_ALWAYS_THERE}
     for definition in survey.graph.definitions.values() if known else ():

@@ -1,4 +1,4 @@
-"""Findings about who is joined to whom: what is broken or missing, goes round in circles, or is never reached."""
+"""Findings about the graph: broken definitions, missing capabilities, cycles, unreachable objects."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find definitions that cannot be understood; nobody can talk to such an object."""
+    """Find invalid definitions; such an object cannot be used."""
     for fault in survey.faults:
         yield Finding(
             severity="error",
@@ -29,7 +29,7 @@ def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find capabilities that come to nothing, and a default object that there is not."""
+    """Find capabilities that do not exist or are ambiguous, and a default object that does not exist."""
     for gap in survey.graph.unresolved:
         yield Finding(
             severity="error",
@@ -52,7 +52,7 @@ def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def cycles(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find where a message could come back to one who waits for its answer."""
+    """Find paths on which a message could return to an object that waits for its reply."""
     for circle in survey.graph.cycles():
         first, last = circle[0], circle[-1]
         way = (*circle, first)
@@ -67,7 +67,7 @@ def cycles(survey: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def unreachable(survey: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find whom a message to the root never gets to."""
+    """Find objects that a message to the root never reaches."""
     root, graph = survey.root, survey.graph
     if root is None or root not in graph.definitions:
         return

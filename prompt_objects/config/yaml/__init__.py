@@ -1,1 +1,1 @@
-"""yaml."""
+"""Reading and editing of YAML files that users write."""

@@ -1,4 +1,4 @@
-"""From a YAML document to a typed struct, or to an error in plain words at the right place."""
+"""Conversion of a YAML document to a typed struct, with errors in plain words at the right position."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,19 +18,19 @@ __all__ = [
     "label",
 ]
 
-WORDS = "words"  # the key of a `msgspec.Meta(extra=...)` that says what a value must be
-# msgspec (0.22) learns what a struct looks like at its first use, and crashes the process when two threads do so at
-# once; see tests/test_typed_yaml.py.
+WORDS = "words"  # the key of a description in `msgspec.Meta(extra=...)`
+# msgspec (0.22) inspects a struct at its first use, and crashes the process if two threads do so at the same time;
+# see tests/config/yaml/test_convert.py.
 _ONE_AT_A_TIME = Lock()
 T = TypeVar("T")
-_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` where msgspec does not say which key it is
+_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` if msgspec does not name the key
 _WHERE = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
 def convert(document: YamlDocument, kind: type[T]) -> T:
-    """Make a `kind` of the document's data; raises the document's error where it does not fit."""
+    """Convert the document's data to `kind`; raises the document's error if it does not match."""
     try:
         with _ONE_AT_A_TIME:
             return msgspec.convert(document.data, type=kind)
@@ -39,7 +39,7 @@ def convert(document: YamlDocument, kind: type[T]) -> T:
 
 
 def label(path: Iterable[str | int]) -> str:
-    """Write a path as people do: `limits.turns`, `capabilities[0].po`."""
+    """Return a path as users write it: `limits.requests`, `capabilities[0].po`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return f"`{text.removeprefix('.')}`" if len(text) <= 100 else f"`…{text[-99:]}`"  # noqa: PLR2004
 
@@ -88,7 +88,7 @@ def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any
 
 
 def _would_take(types: list[Any], text: str) -> bool:
-    """Tell whether what was read as a number, or as yes or no, is right for text, where it cannot be for a number."""
+    """Return whether a value that was read as a number or boolean would be valid as text."""
     plain = {type(kind).__name__: kind for kind in (getattr(kind, "type", kind) for kind in types)}
     wanted = None if plain.keys() & {"IntType", "FloatType", "BoolType"} else plain.get("StrType")
     return wanted is not None and bool(re.search(wanted.pattern or "", text))
@@ -104,11 +104,11 @@ def _seen(value: Any, source: str) -> str:
             return "a list"
         case dict():
             return "a mapping"
-    return quoted(source)  # as it was written: what a variable stands for may be a secret
+    return quoted(source)  # as written, since the value of a variable may be secret
 
 
 def _words(kind: Any) -> str:
-    """Say in plain words what a type accepts."""
+    """Describe the values that a type accepts."""
     match type(kind).__name__:
         case "Metadata":
             words = str(kind.extra[WORDS])
@@ -138,7 +138,7 @@ def _bounds(kind: Any) -> str:
 
 
 def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
-    """Yield what may stand at `path`: more than one type where there is a choice."""
+    """Yield the types that are valid at `path`."""
     from msgspec import inspect
 
     types = list(_alternatives(inspect.type_info(kind)))
@@ -185,7 +185,7 @@ def _without_gaps(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]
 
 
 def _faulty_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
-    """Halve the mapping at `path` until one entry is left that does not fit."""
+    """Bisect the mapping at `path` until one invalid entry is left."""
     mapping = _at(data, path)
     keys = list(mapping)
     while len(keys) > 1:
@@ -196,7 +196,6 @@ def _faulty_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
 
 
 def _fits(data: Any, kind: type, path: tuple[str | int, ...]) -> bool:
-    """Tell whether what stands at `path` fits."""
     try:
         msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
@@ -208,7 +207,6 @@ def _fits(data: Any, kind: type, path: tuple[str | int, ...]) -> bool:
 
 
 def _replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:
-    """Copy `data` with `value` at `path`."""
     if not path:
         return value
     copy = data.copy()

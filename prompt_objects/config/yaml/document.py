@@ -1,7 +1,7 @@
-"""YAML that people write, read safely and with the place of every value in it.
+"""YAML documents that users write, read safely, with the position of every value.
 
-Only what a form needs is read: mappings, lists, text, decimal numbers, yes/no, nothing. No tag makes an
-object, no file can make reading it slow, and every fault names its line and column.
+Only mappings, lists, text, decimal numbers, booleans and null are read. Tags create no objects, size and depth are
+bounded, and every error has a line and column.
 """
 
 import re
@@ -22,11 +22,11 @@ __all__ = [
 ]
 
 MAX_BYTES = 1_000_000
-MAX_VALUES = 100_000  # aliases counted as often as they are used
+MAX_VALUES = 100_000  # aliases count as often as they are used
 MAX_DEPTH = 32
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML counts as one
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML defines it
 _NEVER_CLOSED = re.compile(r"unexpected end of stream|expected ',' or")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
@@ -45,7 +45,7 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": Non
 
 
 class Position(NamedTuple):
-    """A place in a file; both count from 1, as editors do."""
+    """A position in a file; both numbers count from 1."""
 
     line: int
     column: int
@@ -55,7 +55,7 @@ TOP = Position(1, 1)
 
 
 class Place(NamedTuple):
-    """Where an entry's key and value stand, and a scalar value as it was written."""
+    """The positions of an entry's key and value, and a scalar value as written."""
 
     key: Position
     value: Position
@@ -66,13 +66,13 @@ Places = dict[str | int, Place]
 
 
 def quoted(text: str) -> str:
-    """Quote an offending text for a message, cut short where it is long."""
+    """Return a text in quotes for a message, truncated if it is long."""
     return repr(text if len(text) <= 60 else text[:59] + "…")  # noqa: PLR2004
 
 
 @dataclass(slots=True)
 class YamlDocument:
-    """A document as plain data, which knows where each part of it stands in the file."""
+    """The data of a document, with the position of each part of it."""
 
     file: Path
     error: type[FileError]
@@ -81,16 +81,16 @@ class YamlDocument:
     _places: dict[int, Places] = field(default_factory=dict)  # by the id of the list or mapping
 
     def position_of(self, *path: str | int, key: bool = False) -> Position:
-        """Return where the value at `path` stands (or its key); of what is not there, where it belongs."""
+        """Return the position of the value at `path`, or of its key; of its parent if it does not exist."""
         place = self._place(path)
         return place.key if key else place.value
 
     def source_of(self, *path: str | int) -> str:
-        """Return the scalar at `path` as it was written, "" for a list or a mapping."""
+        """Return the scalar at `path` as written, "" for a list or a mapping."""
         return self._place(path).source
 
     def fault(self, problem: str, at: Position, *, hint: str = "") -> FileError:
-        """Make the error that says what is wrong in this file."""
+        """Return the error about a problem in this file."""
         return self.error(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
     def add(self, key: str, value: str, at: Position) -> None:
@@ -108,7 +108,7 @@ class YamlDocument:
             entries[new] = entries.pop(path[-1])
 
     def remember(self, container: Any, places: Places) -> None:
-        """Keep where the entries of a list or mapping stand."""
+        """Store the positions of the entries of a list or mapping."""
         self._places[id(container)] = places
 
     def _place(self, path: tuple[str | int, ...]) -> Place:
@@ -122,9 +122,9 @@ class YamlDocument:
 
 
 def read_text(file: Path, error: type[FileError]) -> str:
-    """Read a text file of at most 1 MB, with its line ends as single line feeds.
+    """Read a text file of at most 1 MB, with single line feeds as line ends.
 
-    Raises `error` when it is missing, not a file, too large, unreadable or not UTF-8.
+    Raises `error` if it is missing, not a file, too large, unreadable or not UTF-8.
     """
     try:
         if not stat.S_ISREG(file.stat().st_mode):
@@ -132,8 +132,8 @@ def read_text(file: Path, error: type[FileError]) -> str:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as cause:
-        what = "The link leads nowhere." if file.is_symlink() else "There is no such file."
-        raise error(what, file=file) from cause
+        problem = "The link is broken." if file.is_symlink() else "There is no such file."
+        raise error(problem, file=file) from cause
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)
         raise error(f"The file cannot be read: {reason}.", file=file) from cause
@@ -153,15 +153,15 @@ def _decoded(raw: bytes, file: Path, error: type[FileError]) -> str:
 
 
 def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
-    """Read one YAML document; `data` is None when there is nothing in it.
+    """Parse one YAML document; `data` is None if it is empty.
 
-    Raises `error`, with line and column, for what is not valid or not wanted.
+    Raises `error`, with line and column, for invalid or unsupported YAML.
     """
     return _Composer(text, file, error).compose()
 
 
 class _Composer:
-    """Builds a document from the parser's events, so that every limit holds before anything is built."""
+    """Builds a document from the parser's events, and checks every limit before building a value."""
 
     def __init__(self, text: str, file: Path, error: type[FileError]) -> None:
         import yaml
@@ -169,7 +169,7 @@ class _Composer:
         self._yaml = yaml
         self._text = text
         self._document = YamlDocument(file, error)
-        self._loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is 20 times as fast
+        self._loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast
         self._events: Any = iter(())
         self._anchors: dict[str, tuple[Any, int, str]] = {}
         self._values = 0
@@ -187,12 +187,12 @@ class _Composer:
                 self._refuse_second_document(next(events))
         except self._yaml.YAMLError as error:
             raise (self._depth_fault(error) or self._syntax_fault(error)) from error
-        except (ValueError, OverflowError) as error:  # the parser without C, at "\UFFFFFFFF"
+        except (ValueError, OverflowError) as error:  # from the pure Python parser, for "\UFFFFFFFF"
             raise self._document.fault(f"This is not valid YAML: {error}.", TOP) from error
         return self._document
 
     def _value(self, event: Any, depth: int) -> tuple[Any, str]:
-        """Build the value that starts with `event`; return it, and its text if it is a scalar."""
+        """Return the value that starts with `event`, and its source if it is a scalar."""
         self._values += 1
         if isinstance(event, self._yaml.AliasEvent):
             return self._alias(event)
@@ -210,8 +210,8 @@ class _Composer:
 
     def _alias(self, event: Any) -> tuple[Any, str]:
         if event.anchor not in self._anchors:
-            hint = f"What *{event.anchor} repeats must begin with &{event.anchor} and end before it."
-            raise self._fault(event, f"*{event.anchor} refers to nothing above it.", hint)
+            hint = f"&{event.anchor} must mark a value that ends before it."
+            raise self._fault(event, f"*{event.anchor} has no anchor before it.", hint)
         value, size, source = self._anchors[event.anchor]
         self._values += size - 1
         if self._values > MAX_VALUES:
@@ -220,9 +220,9 @@ class _Composer:
 
     def _refuse(self, event: Any, depth: int) -> None:
         if event.tag is not None:
-            hint = "Take it out; text that starts with ! needs quotes."
+            hint = "Remove it; text that starts with ! needs quotes."
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._fault(event, f"The tag {quoted(tag)} is not read here.", hint)
+            raise self._fault(event, f"The tag {quoted(tag)} is not supported.", hint)
         if depth > MAX_DEPTH:
             raise self._too_deep(event)
         if self._values > MAX_VALUES:
@@ -231,8 +231,8 @@ class _Composer:
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
         if _SURROGATE.search(text):
-            raise self._fault(event, "A \\u escape that is no character.")
-        if not event.implicit[0]:  # quoted, or a block
+            raise self._fault(event, "A \\u escape that is not a character.")
+        if not event.implicit[0]:  # quoted or block text
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -259,7 +259,7 @@ class _Composer:
             if key in entries:
                 first = places[key].key.line
                 raise self._fault(
-                    event, f"The key {quoted(key)} is given twice; first in line {first}.", "Take one out."
+                    event, f"The key {quoted(key)} is given twice; first in line {first}.", "Remove one of them."
                 )
             value_event = next(self._events)
             entries[key], source = self._value(value_event, depth + 1)
@@ -269,8 +269,8 @@ class _Composer:
 
     def _key(self, event: Any, depth: int) -> str:
         key, source = self._value(event, depth + 1)
-        if isinstance(key, str) and "`" in key:  # messages quote keys with it
-            raise self._fault(event, f"The key {quoted(key)} contains a backtick.", "Take it out.")
+        if isinstance(key, str) and "`" in key:  # error messages quote keys with it
+            raise self._fault(event, f"The key {quoted(key)} contains a backtick.", "Remove it.")
         if isinstance(key, str):
             return key
         if isinstance(key, (list, dict)):
@@ -284,18 +284,18 @@ class _Composer:
     def _refuse_unprintable(self) -> None:
         if found := _UNPRINTABLE.search(self._text):
             lines = _LINE_BREAK.split(self._text[: found.start()])
-            problem = f"The character {found[0]!r} cannot stand in YAML."
+            problem = f"The character {found[0]!r} is not allowed in YAML."
             at = Position(len(lines), len(lines[-1]) + 1)
-            raise self._document.fault(problem, at, hint="Take it out, or write it as an escape in quotes.")
+            raise self._document.fault(problem, at, hint="Remove it, or write it as an escape in quotes.")
 
     def _fault(self, event: Any, problem: str, hint: str = "") -> FileError:
         return self._document.fault(problem, _start(event), hint=hint)
 
     def _depth_fault(self, error: Any) -> FileError | None:
-        """Return the error for text nested too deeply before the place that the parser complains about.
+        """Return the error if the text before the parser's complaint is nested too deeply.
 
-        The parser reads ahead, and stops at a depth of its own (1,000 in libyaml) before it reports the events that
-        `MAX_DEPTH` is checked against. Without the text from the complaint on, it reports them.
+        The parser reads ahead, and stops at its own depth (1,000 in libyaml) before it reports the events that
+        `MAX_DEPTH` is checked against. Without the text after the complaint, it reports them.
         """
         mark = getattr(error, "problem_mark", None)
         depth = 0
@@ -325,8 +325,8 @@ class _Composer:
         opened = getattr(error, "context_mark", None)
         if opened and _NEVER_CLOSED.search(said):
             at = Position(opened.line + 1, opened.column + 1)
-            what = f"What opens with {lines[opened.line][opened.column]} here is never closed."
-            return self._document.fault(what, at, hint="Close it, or look for a missing comma.")
+            problem = f"The {lines[opened.line][opened.column]} here is not closed."
+            return self._document.fault(problem, at, hint="Close it, or look for a missing comma.")
         problem, hint = _plain_words(said, text, column)
         return self._document.fault(problem, Position(line + 1, column + 1), hint=hint)
 
@@ -336,10 +336,10 @@ def _start(event: Any) -> Position:
 
 
 def _plain_words(said: str, text: str, column: int) -> tuple[str, str]:
-    """Turn the parser's complaint into a problem and a hint."""
+    """Return the parser's error as a problem and a hint in plain words."""
     where = quoted(text.strip()) if text.strip() else "the end"
     if "mapping values are not allowed" in said:
-        return f"A ': ' too many in {where}.", "Quote text that contains ': ', or check the indentation."
+        return f"There is an extra ': ' in {where}.", "Quote text that contains ': ', or check the indentation."
     if "cannot start any token" in said:
         return f"Text cannot start with {text[column : column + 1]!r} in {where}.", "Put it in quotes."
     return (
