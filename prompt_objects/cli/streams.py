@@ -1,11 +1,10 @@
-"""The standard streams: whatever they are connected to, printing ends in words or not at all.
+"""The standard streams: reading and printing without tracebacks, whatever the streams are connected to.
 
-A missing stream is an empty one. What cannot be encoded is written as escapes. Standard output that refuses is an
-error, unless its reader went away; standard error that refuses stops nothing, since there is nobody left to tell.
+A missing stream counts as an empty one. Characters that cannot be encoded are written as escapes. A failed write to
+standard output is an error, unless its reader went away; a failed write to standard error is ignored.
 """
 
 import io
-import json
 import os
 import re
 import sys
@@ -20,9 +19,8 @@ __all__ = [
     "flush",
     "prepare",
     "print_err",
+    "print_json_text",
     "print_out",
-    "put_as_json",
-    "put_json",
     "read_input",
 ]
 
@@ -30,42 +28,37 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class ReaderGone(Exception):
-    """Whoever read standard output has seen enough."""
+    """The program that reads standard output has closed it."""
 
 
 def prepare() -> None:
-    """Make the three streams fit to be used, before anything else opens a file in the place of a missing one."""
+    """Replace missing streams, before another file can take their descriptors, and escape what cannot be encoded."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as we run
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open until exit
         elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def print_out(text: str, end: str = "\n") -> None:
-    """Print what was asked for. Raises `ReaderGone`, or `StoreError` where standard output refuses."""
+    """Print to standard output. Raises `ReaderGone`, or `StoreError` if it cannot be written."""
     try:
         sys.stdout.write(text + end)
     except OSError as error:
-        raise _refused(error) from error
+        raise _write_error(error) from error
 
 
 def flush() -> None:
-    """See to it that what was printed has arrived; raises what `put` raises."""
+    """Flush standard output; raises the same errors as `print_out`."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        raise _refused(error) from error
+        raise _write_error(error) from error
 
 
-def put_as_json(value: object) -> None:
-    """Print a value as JSON."""
-    put_json(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def put_json(text: str) -> None:
-    """Print JSON; a character that the terminal or the encoding cannot bear becomes an escape of JSON's own."""
+def print_json_text(text: str) -> None:
+    """Print JSON; a character that the terminal or the encoding cannot show becomes a JSON escape."""
     from prompt_objects.ui.render.sanitize import clean
 
     text = text.rstrip("\n")
@@ -78,7 +71,7 @@ def put_json(text: str) -> None:
 
 
 def print_err(text: str) -> None:
-    """Tell the person something that is not the answer."""
+    """Print a line to standard error: everything that is not the command's output."""
     from prompt_objects.ui.render.sanitize import clean_line
 
     with suppress(OSError):
@@ -86,29 +79,29 @@ def print_err(text: str) -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask the person; only a plain yes counts. Raises `UsageError` where there is nobody to ask."""
+    """Ask the user; only "y" or "yes" confirms. Raises `UsageError` if standard input is not a terminal."""
     if not sys.stdin.isatty():
-        raise UsageError("Nothing was done: this has to be confirmed.", hint="Say so in advance with --yes.")
+        raise UsageError("Nothing was done: this needs confirmation.", hint="Confirm in advance with --yes.")
     print_err(f"{question} [y/N]")
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
 def read_input() -> str:
-    """Read all of standard input. Raises `UsageError` where it is not UTF-8, or cannot be read."""
+    """Read all of standard input. Raises `UsageError` if it is not UTF-8, or cannot be read."""
     try:
         with open(sys.stdin.fileno(), encoding="utf-8", closefd=False) as whole:
             return whole.read()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"Standard input is not UTF-8 text: byte 0x{error.object[error.start]:02x} cannot stand there.",
-            hint="Nothing was sent. Convert it first, as with: iconv -f LATIN1 -t UTF-8",
+            f"Standard input is not UTF-8 text: byte 0x{error.object[error.start]:02x} is not valid.",
+            hint="Nothing was sent. Convert it first, for example with: iconv -f LATIN1 -t UTF-8",
         ) from error
     except OSError as error:
         raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from error
 
 
 def close() -> None:
-    """Before the end: let go of what a stream refuses, so that Python does not complain of it at exit."""
+    """Flush both output streams; discard what cannot be written, so that Python reports no error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -117,7 +110,7 @@ def close() -> None:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _refused(error: OSError) -> Exception:
+def _write_error(error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError):
         return ReaderGone()
     return StoreError(f"Standard output cannot be written: {error.strerror or error}.")

@@ -1,18 +1,18 @@
-"""From options to what they mean: the environment, the prompt object, the session."""
+"""Resolution of options: the environment, the prompt object and the session that a command works on."""
 
 import os
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prompt_objects.cli.streams import print_err
-from prompt_objects.environment.environment import Environment, PromptObject
-from prompt_objects.environment.locate import is_environment, locate, personal_folder
-from prompt_objects.environment.starter import make_environment
 from prompt_objects.errors import Ambiguous, NotFound, UsageError
-from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session
-from prompt_objects.utils.text import did_you_mean
+
+if TYPE_CHECKING:
+    from prompt_objects.environment.environment import Environment, PromptObject
+    from prompt_objects.sessions.manager import SessionManager
+    from prompt_objects.sessions.session import Session
 
 __all__ = [
     "environment_folder",
@@ -25,42 +25,51 @@ __all__ = [
 
 
 def environment_folder(options: Namespace) -> Path:
-    """Return the folder of the environment that is meant: the person's own, which may not be there yet, at last."""
+    """Return the environment's folder: the given or nearest one, else the user's own, which may not exist yet."""
+    from prompt_objects.environment.locate import locate, personal_folder
+
     return locate(options.env, os.environ) or personal_folder()
 
 
-def open_environment(options: Namespace) -> Environment:
-    """Open the environment that is meant; make the person's own at first use, and say so."""
+def open_environment(options: Namespace) -> "Environment":
+    """Open the environment and print its notices; create the user's own at first use."""
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.environment.locate import is_environment
+    from prompt_objects.environment.starter import make_environment
+
     folder = environment_folder(options)
     if not is_environment(folder):
         make_environment(folder)
-        print_err(f"Made your environment, with a few prompt objects to begin with: {folder}")
+        print_err(f"Made your environment, with a few prompt objects to start with: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
-    environment = Environment.open(folder, model=options.model, store=options.store, allow=allow)
+    model = getattr(options, "model", None)
+    environment = Environment.open(folder, model=model, store=options.store, allow=allow)
     _check_allowed(environment, allow)
     for notice in environment.notices:
         print_err(notice)
     return environment
 
 
-def _check_allowed(environment: Environment, names: Iterable[str]) -> None:
-    """Raise `UsageError` where there is no tool of a name; those of MCP servers are known only when they run."""
+def _check_allowed(environment: "Environment", names: Iterable[str]) -> None:
+    """Raise `UsageError` for an unknown tool; the tools of MCP servers are known only when the servers run."""
+    from prompt_objects.utils.text import did_you_mean
+
     servers = tuple(f"{server}_" for server in environment.config.mcp_servers)
+    registry = environment.capabilities.tool_registry
     for name in names:
-        toolbox = environment.capabilities.tool_registry
-        if name not in toolbox.tools and not name.startswith(servers):
-            hint = did_you_mean(name, toolbox.tools) or " ".join(toolbox.notices) or "It may have another name."
+        if name not in registry.tools and not name.startswith(servers):
+            hint = did_you_mean(name, registry.tools) or " ".join(registry.notices) or "Check its spelling."
             raise UsageError(f"--allow {name}: there is no tool of that name.", hint=hint)
 
 
-def open_conversation(options: Namespace, environment: Environment) -> tuple[PromptObject, Session]:
-    """Return the prompt object and the session that are meant, by default those last used."""
-    named = object_name(options)
+def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":
+    """Return the prompt object and the session to chat in, by default the last used ones."""
+    name = object_name(options)
     if options.session is None:
-        po = environment[named] if named else environment.current_object
+        po = environment[name] if name else environment.current_object
         session = po.session_manager.current()
     else:
-        session = find_session(environment, named, options.session)
+        session = find_session(environment, name, options.session)
         po = environment[session.po_name]
         po.session_manager.switch(session.id)
     environment.storage.last_used.use_object(po.name)
@@ -68,22 +77,27 @@ def open_conversation(options: Namespace, environment: Environment) -> tuple[Pro
 
 
 def object_name(options: Namespace) -> str | None:
-    """Return the name of the prompt object that was named, if one was."""
-    if options.object and options.po and options.object != options.po:
-        raise UsageError(f"Two prompt objects are named: {options.object} and {options.po}.")
-    name: str | None = options.object or options.po
-    return name
+    """Return the name of the prompt object that was given, if any; raises `UsageError` if two were given."""
+    po: str | None = getattr(options, "po", None)
+    name: str | None = options.object
+    if name and po and name != po:
+        raise UsageError(f"Two prompt objects are given: {name} and {po}.", hint="Give one.")
+    return name or po
 
 
-def find_session(environment: Environment, po_name: str | None, key: str) -> Session:
-    """Find a session by id, prefix, name or file: of one object, else of the current one, else of any."""
+def find_session(environment: "Environment", po_name: str | None, key: str) -> "Session":
+    """Return the session with this id, start of an id, name or file.
+
+    The sessions of `po_name` are searched, by default those of the last used object and then all. Raises `NotFound`,
+    or `Ambiguous` if several sessions match.
+    """
     if _is_file(key):
         session = environment.session_manager.open_file(Path(key))
         if po_name and session.po_name != po_name:
             raise UsageError(f"{key} is a session of {session.po_name}, not of {po_name}.")
         return session
     try:
-        return _session_called(environment, po_name, key)
+        return _find_by_key(environment, po_name, key)
     except Ambiguous:
         raise
     except NotFound as error:
@@ -93,7 +107,7 @@ def find_session(environment: Environment, po_name: str | None, key: str) -> Ses
         raise NotFound(f"There is neither a file nor a session {key!r}.", hint=hint) from error
 
 
-def _session_called(environment: Environment, po_name: str | None, key: str) -> Session:
+def _find_by_key(environment: "Environment", po_name: str | None, key: str) -> "Session":
     if po_name:
         return environment[po_name].session_manager.get(key)
     try:
@@ -103,13 +117,12 @@ def _session_called(environment: Environment, po_name: str | None, key: str) -> 
 
 
 def _is_file(key: str) -> bool:
-    """Tell a session's file from its name, which may hold a slash as well."""
-    try:
+    try:  # a session's name may contain a slash, too
         return (key.endswith(".json") or os.sep in key) and Path(key).is_file()
-    except OSError:  # a name longer than those of files
+    except OSError:  # longer than a file's name can be
         return False
 
 
-def manager_for(options: Namespace, environment: Environment) -> SessionManager:
-    """Return the sessions of the prompt object that was named, or of all."""
+def manager_for(options: Namespace, environment: "Environment") -> "SessionManager":
+    """Return the manager of the sessions of the given prompt object, by default of all."""
     return environment[options.object].session_manager if options.object else environment.session_manager

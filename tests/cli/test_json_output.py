@@ -33,7 +33,7 @@ def test_the_page_lists_what_scripts_rely_on() -> None:
 
 def test_an_answer(house: Path) -> None:
     answer = printed("-p", "Hello", "--object", "scout", cwd=house)
-    assert list(answer) == documented("An answer (")
+    assert list(answer) == documented("An answer")
     assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
     assert list(answer["session"]) == ["id", "name"]
     assert list(answer["usage"]) == ["prompt_tokens", "completion_tokens", "cached_tokens"]
@@ -49,7 +49,7 @@ def test_sessions_wherever_they_are_printed(house: Path) -> None:
     restored = printed("sessions", "restore", cwd=house)
     for fields in (made, renamed, copied, deleted, restored, *listed):
         assert list(fields) == SESSION
-    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    assert list(trashed) == [*SESSION, *documented("A session in the trash")]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", made["created_at"])
     assert (made["parent"], made["tags"], made["user_id"]) == (None, [], None)
 
@@ -62,25 +62,25 @@ def test_what_is_managed(house: Path, tmp_path: Path) -> None:
     truncated = printed("sessions", "truncate", "One", "1", cwd=house)
     cleared = printed("sessions", "clear", "One", cwd=house)
     undone = printed("sessions", "undo", cwd=house)
-    assert list(undone) == documented("What was undone (")
+    assert list(undone) == documented("An undone command")
     assert (undone["operation"], undone["session"]["message_count"]) == ("clear", 1)
     archived = printed("sessions", "archive", "One", cwd=house)
     assert (archived["archived"], archived["id"]) == (True, made["id"])
     for fields in (branched, truncated, cleared, undone["session"], archived):
         assert list(fields) == SESSION
     saved = printed("sessions", "backup", cwd=house)
-    assert list(saved) == documented("What was backed up (")
+    assert list(saved) == documented("A run of the backups")
     listed = printed("sessions", "backups", cwd=house)
     assert sorted(each["file"] for each in listed) == sorted(saved["saved"])
-    assert all(list(each) == documented("A backup (") for each in listed)
+    assert all(list(each) == documented("A backup") for each in listed)
     assert printed("sessions", "restore-backup", listed[0]["file"], cwd=house)["name"].startswith("One")
     pruned = printed("sessions", "prune", "--dry-run", cwd=house)
     assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": []}
-    assert list(pruned) == documented("What was pruned (")
+    assert list(pruned) == documented("A run of `sessions prune`")
     (trashed,) = printed("sessions", "trash", cwd=house)
-    assert list(trashed) == [*SESSION, *documented("A session in the trash (")]
+    assert list(trashed) == [*SESSION, *documented("A session in the trash")]
     copied = printed("sessions", "copy", "--to", f"files:{tmp_path / 'target'}", cwd=house)
-    assert list(copied) == documented("What was copied (")
+    assert list(copied) == documented("A copy of a store")
     assert copied["counts"]["copied"] == len(copied["sessions"]) == 4
     assert list(copied["sessions"][0]) == ["id", "name", "po_name", "outcome", "in_trash", "renamed"]
     (gone,) = printed("sessions", "purge", "--yes", cwd=house)
@@ -101,4 +101,4 @@ def test_prompt_objects_sound_and_faulty(house: Path) -> None:
     assert listed["faulty"]["file"] == str(house / "objects" / "faulty.yaml")
     assert listed["scout"]["fault"] is None
     shown = printed("objects", "show", "scout", cwd=house)
-    assert list(shown) == [*OBJECT, *documented("A prompt object by itself (")]
+    assert list(shown) == [*OBJECT, *documented("A prompt object with its prompt")]

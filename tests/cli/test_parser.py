@@ -1,25 +1,24 @@
-"""What can be typed, and what is refused instead of being ignored."""
+"""Parsing of the command line: which spellings are accepted, and which are refused instead of ignored."""
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from prompt_objects.cli.parser import COMMANDS, parse
+from prompt_objects.cli.commands import all_commands
+from prompt_objects.cli.parser import parse
 from prompt_objects.errors import UsageError
 from tests.support.environments import make_house
 from tests.support.program import run
 
 
-def parsed(line: str) -> Namespace:
+def parsed(line: str) -> dict[str, object]:
+    """Return the name of the command on a line, and the options that were given."""
     options = Namespace(debug=False)
-    parse(line.split(), options)
-    return options
-
-
-def meant(line: str) -> dict[str, object]:
-    """Return what was given on a line, and what carries it out."""
-    return {key: value for key, value in vars(parsed(line)).items() if value not in (None, False)}
+    command = parse(shlex.split(line), options)
+    given = {key: value for key, value in vars(options).items() if value not in (None, False)}
+    return {"command": command.name, **given}
 
 
 @pytest.mark.parametrize(
@@ -33,22 +32,22 @@ def meant(line: str) -> dict[str, object]:
     ],
 )
 def test_options_may_stand_anywhere(line: str) -> None:
-    assert meant(line) == {"run": "sessions:list_", "object": "X", "json": True, "env": "D"}
+    assert parsed(line) == {"command": "sessions list", "object": "X", "json": True, "env": "D"}
 
 
 @pytest.mark.parametrize("line", ["chat reader -p hi", "-p hi chat reader", "chat -p hi reader", "chat -phi reader"])
 def test_a_message_may_be_sent_by_chat(line: str) -> None:
-    assert meant(line) == {"run": "chat:run", "po": "reader", "prompt": "hi"}
+    assert parsed(line) == {"command": "chat", "po": "reader", "prompt": "hi"}
 
 
-def test_an_option_between_the_values_of_a_command_does_not_part_them() -> None:
-    assert meant("sessions duplicate --object X A B") == meant("sessions duplicate A --object X B")
+def test_options_may_stand_between_positional_arguments() -> None:
+    assert parsed("sessions duplicate --object X A B") == parsed("sessions duplicate A --object X B")
     for line in ("sessions rename -- A -B", "sessions rename A -- -B", "sessions rename A --object X -- -B"):
-        assert (meant(line)["key"], meant(line)["name"]) == ("A", "-B")
+        assert (parsed(line)["key"], parsed(line)["name"]) == ("A", "-B")
 
 
-def test_the_value_of_an_option_is_no_command() -> None:
-    assert meant("--session sessions -p init") == {"run": "chat:run", "session": "sessions", "prompt": "init"}
+def test_the_value_of_an_option_is_not_taken_for_a_command() -> None:
+    assert parsed("--session sessions -p init") == {"command": "", "session": "sessions", "prompt": "init"}
 
 
 @pytest.mark.parametrize(
@@ -66,12 +65,12 @@ def test_the_value_of_an_option_is_no_command() -> None:
         ("sessions list --limit 0", "not '0'"),
         ("sessions list --limit x", "not 'x'"),
         ("sessions show", "KEY"),
-        ("sessions", "There is no command behind it"),
+        ("sessions", "sessions: missing subcommand."),
         ("--prompt", "expected one argument"),
         ("--promp=hi", "Unrecognized arguments"),
     ],
 )
-def test_what_a_command_does_not_take_is_refused(line: str, words: str) -> None:
+def test_arguments_that_a_command_does_not_take_are_refused(line: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         parsed(line)
     assert words in str(caught.value)
@@ -84,16 +83,16 @@ def test_what_a_command_does_not_take_is_refused(line: str, words: str) -> None:
         ("session list", "Did you mean 'sessions'?"),
         ("sessions lst", "Did you mean 'list'?"),
         ("objects frobnicate", "There are: list, show."),
-        ("frobnicate", "There are: chat, sessions, objects, trace, doctor, check, trust, migrate, schema, init."),
+        ("frobnicate", "There are: chat, check, doctor, init, migrate, objects, schema, sessions, trace, trust."),
     ],
 )
-def test_an_unknown_command_names_the_nearest_or_all(line: str, hint: str) -> None:
+def test_the_error_for_an_unknown_command_names_the_nearest_command_or_all(line: str, hint: str) -> None:
     with pytest.raises(UsageError, match="There is no command") as caught:
         parsed(line)
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "sessions", "objects"])
+@pytest.mark.parametrize("name", [*all_commands(), "sessions", "objects"])
 def test_every_command_and_group_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         parsed(f"{name} --help")
@@ -107,7 +106,7 @@ def test_a_number_of_messages_is_a_whole_number(line: str) -> None:
         parsed(line)
 
 
-def test_the_trash_is_listed(tmp_path: Path) -> None:
+def test_the_trash_is_listed_by_either_command(tmp_path: Path) -> None:
     house = make_house(tmp_path / "house")
     run("sessions", "new", "Gone", "--object", "scout", cwd=house)
     run("sessions", "delete", "Gone", cwd=house)

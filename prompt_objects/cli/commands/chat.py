@@ -1,59 +1,122 @@
-"""`prompt-objects`, `prompt-objects chat` and `prompt-objects -p`: talking, in whichever way there is.
-
-Each way imports what it needs, and nothing that only another one needs.
-"""
+"""`prompt-objects` without a command's name, and `prompt-objects chat`: chat, or send one message."""
 
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from prompt_objects._version import __version__
+from prompt_objects.cli.command import OBJECT, argument, command, whole_number
 from prompt_objects.cli.streams import read_input
 from prompt_objects.errors import UsageError
 
-__all__ = [
-    "run",
-]
+if TYPE_CHECKING:
+    from prompt_objects.environment.environment import Environment
+
+T = TypeVar("T")
+_OUTPUT = "prompt_objects.cli.send:ReplyJson"  # a name, since the module is slow to load
+_ARGUMENTS = (
+    argument("-p", "--prompt", metavar="TEXT", help="send one message, after standard input, and print the answer"),
+    OBJECT,
+    argument("--session", metavar="KEY", help="a session: its id, the start of its id, its name or its file"),
+    argument("--model", metavar="NAME", help="the model of every prompt object; 'rehearsal' works offline"),
+    argument(
+        "--wait",
+        nargs="?",
+        type=whole_number,
+        default=0,
+        metavar="SECONDS",
+        help="if the session is in use, wait until it is free; without a number, wait without limit",
+    ),
+    argument(
+        "--allow",
+        action="append",
+        metavar="TOOL",
+        help="run this tool without asking for approval, unless it is forbidden; may be repeated",
+    ),
+    argument("--branch", action="store_true", help="if the session is in use, send the message in a branch of it"),
+)
 
 
-def run(options: Namespace) -> None:
-    """Chat in a terminal; send one message where there is one; say what would be opened where there is neither."""
-    if (text := _message(options.prompt)) is not None:
-        from prompt_objects.cli.commands import send
+@command(
+    "",
+    *_ARGUMENTS,
+    argument("--list-sessions", action="store_true", help="the same as: sessions list"),
+    argument("--version", action="version", version=f"prompt-objects {__version__}", help="show the version"),
+    output=_OUTPUT,
+    examples=("-p 'Which files are here?' --object scout", "--session 'Plan B'"),
+)
+def default(options: Namespace) -> None:
+    """Chat with prompt objects, and watch them send messages to each other.
 
-        send.run(options, text)
-    elif options.branch or options.wait != 0:
-        raise UsageError("--wait and --branch go with a message.", hint="Usage: prompt-objects -p TEXT --wait")
-    elif sys.stdin.isatty() and sys.stdout.isatty():
-        _interactive(options)
+    Without a command, the last used session is opened, or standard input is sent as a message.
+    """
+    _run(options)
+
+
+@command("chat", argument("po", nargs="?", metavar="OBJECT", help="the prompt object"), *_ARGUMENTS, output=_OUTPUT)
+def chat(options: Namespace) -> None:
+    """Chat in the terminal, or send a message."""
+    _run(options)
+
+
+def _run(options: Namespace) -> None:
+    """Send the message if there is one, chat in a terminal, and otherwise describe what would be opened."""
+    message = _message(options.prompt)
+    if message is None and (options.branch or options.wait != 0):
+        raise UsageError("--wait and --branch need a message.", hint="Usage: prompt-objects -p TEXT --wait")
+    if message is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from prompt_objects.cli.overview import print_overview
+
+        print_overview(options)
+        return
+    from prompt_objects.cli.targets import open_conversation, open_environment
+
+    environment = open_environment(options)
+    po, session = open_conversation(options, environment)
+    if message is None:
+        from prompt_objects.chat.chat import Chat
+        from prompt_objects.ui.line.repl import run as run_repl
+
+        _run_uninterrupted(run_repl(Chat(environment, po, session)), environment)
     else:
-        from prompt_objects.cli.commands import overview
+        from prompt_objects.cli.send import Sender
 
-        overview.run(options)
+        sender = Sender(environment, po, message, options)
+        sender.print_reply(_run_uninterrupted(sender.send(session), environment))
 
 
 def _message(prompt: str | None) -> str | None:
-    """Put together what to send: standard input, where it is not a terminal, before the text."""
+    """Return the message to send, if any: standard input, unless it is a terminal, then the text."""
     piped = "" if sys.stdin.isatty() else read_input()
-    parts = [part for part in (piped.strip("\n"), _typed(prompt)) if part.strip()]
+    try:
+        text = os.fsencode(prompt or "").decode()  # the locale's encoding may have been another one
+    except UnicodeError as error:
+        raise UsageError("The message is not UTF-8 text.", hint="Nothing was sent.") from error
+    parts = [part for part in (piped.strip("\n"), text) if part.strip()]
     if prompt is not None and not parts:
         raise UsageError("The message is empty.", hint="Usage: prompt-objects -p TEXT")
     return "\n\n".join(parts) if parts else None
 
 
-def _typed(prompt: str | None) -> str:
-    """Decode the argument as UTF-8, whatever the locale has made of it."""
+def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment") -> T:
+    """Run `work` and close the environment.
+
+    SIGTERM and SIGHUP cancel it as Ctrl-C does, so that the received part of an answer is saved.
+    """
+    import asyncio
+    import signal
+
+    async def run() -> T:
+        async with environment:
+            task = asyncio.ensure_future(work)
+            for name in ("SIGTERM", "SIGHUP"):
+                if hasattr(signal, name):
+                    asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
+            return await task
+
     try:
-        return os.fsencode(prompt or "").decode()
-    except UnicodeError as error:
-        raise UsageError("The message is not UTF-8 text.", hint="Nothing was sent.") from error
-
-
-def _interactive(options: Namespace) -> None:
-    from prompt_objects.chat.chat import Chat
-    from prompt_objects.cli.event_loop import run_uninterrupted
-    from prompt_objects.cli.targets import open_conversation, open_environment
-    from prompt_objects.ui.line.repl import run as run_repl
-
-    environment = open_environment(options)
-    po, session = open_conversation(options, environment)
-    run_uninterrupted(run_repl(Chat(environment, po, session)), environment)
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None

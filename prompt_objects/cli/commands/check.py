@@ -1,60 +1,115 @@
-"""`prompt-objects check`: who may ask whom and use what, and what there is to say about it."""
+"""`prompt-objects check`: print the graph of an environment's prompt objects, and the problems in it."""
 
 import os
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from prompt_objects.analysis.check import check
-from prompt_objects.analysis.finding import Finding
-from prompt_objects.analysis.graph import Graph
-from prompt_objects.analysis.mermaid import mermaid
-from prompt_objects.analysis.snapshot import EnvironmentSnapshot, take_snapshot
-from prompt_objects.analysis.worst_case import WorstCase, worst_cases
-from prompt_objects.cli.json_output import check_fields
-from prompt_objects.cli.streams import print_out, put_as_json
+from msgspec import Meta, Struct
+
+from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.json_output import print_result
+from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder
-from prompt_objects.config.environment import CONFIG_FILE, load_config
-from prompt_objects.environment.locate import require_environment
-from prompt_objects.environment.resources import find_definitions
 from prompt_objects.errors import UsageError
-from prompt_objects.llm.connect import has_known_price
-from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "run",
-]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from prompt_objects.analysis.finding import Finding
+    from prompt_objects.analysis.graph import Graph
+    from prompt_objects.analysis.snapshot import EnvironmentSnapshot
+    from prompt_objects.analysis.worst_case import WorstCase
 
 
-def run(options: Namespace) -> int:
-    """Print the graph and what was found in it; 1 where there is an error among that."""
+class CheckedObjectJson(Struct):
+    """A checked prompt object."""
+
+    name: str
+    file: Annotated[Path | None, Meta(description="its definition; null if it cannot be read")]
+    asks: Annotated[tuple[str, ...], Meta(description="prompt objects")]
+    tools: tuple[str, ...]
+    servers: tuple[str, ...]
+    requests: Annotated[int | None, Meta(description="the most requests to models that one message can cause")]
+    at_once: Annotated[int | None, Meta(description="the most turns at the same time")]
+    exact: Annotated[bool, Meta(description="whether that many turns are possible")]
+
+
+class CheckedToolJson(Struct):
+    """A tool."""
+
+    name: str
+    effect: Literal["read", "write", "execute", "network"]
+    used_by: Annotated[tuple[str, ...], Meta(description="prompt objects")]
+
+
+class FindingJson(Struct):
+    """A finding."""
+
+    severity: Literal["error", "warning", "note"]
+    kind: Annotated[str, Meta(description="a word of [check.md](check.md)")]
+    file: Path
+    line: int
+    column: int
+    text: str
+    path: Annotated[tuple[str, ...], Meta(description="prompt objects, from the first that asks to the last")]
+
+
+class CheckJson(Struct):
+    """The result of `check`."""
+
+    root: Annotated[str | None, Meta(description="the prompt object that opens if none was used before")]
+    objects: list[CheckedObjectJson]
+    tools: list[CheckedToolJson]
+    findings: Annotated[list[FindingJson], Meta(description="the most severe first")]
+
+
+@command(
+    "check",
+    argument("--mermaid", action="store_true", help="print a Mermaid diagram"),
+    output=CheckJson,
+    examples=("check --mermaid > objects.mmd",),
+)
+def check(options: Namespace) -> int:
+    """Show who may ask whom and use which tools, what is missing, and what a message may cost.
+
+    The exit code is 1 if there is an error.
+    """
+    from prompt_objects.analysis.check import check as find_problems
+    from prompt_objects.analysis.mermaid import mermaid
+    from prompt_objects.analysis.worst_case import worst_cases
+    from prompt_objects.environment.locate import require_environment
+
     if options.json and options.mermaid:
-        raise UsageError("Either --json or --mermaid: both do not fit into one output.")
-    seen = _look(require_environment(environment_folder(options)))
-    found = check(seen)
-    if options.json:
-        put_as_json(check_fields(seen, found, worst_cases(seen.graph)))
-    elif options.mermaid:
-        print_out(mermaid(seen.graph, seen.root))
+        raise UsageError("--json and --mermaid exclude each other.", hint="Give one of them.")
+    snapshot = _take_snapshot(require_environment(environment_folder(options)))
+    graph, findings = snapshot.graph, find_problems(snapshot)
+    if options.mermaid:
+        print_out(mermaid(graph, snapshot.root))
     else:
-        for line in (*_lines(seen.graph, worst_cases(seen.graph)), *map(str, found), _verdict(seen.graph, found)):
-            print_out(clean_line(line))
-    return int(any(finding.severity == "error" for finding in found))
+        costs = worst_cases(graph)
+        data = CheckJson(snapshot.root, *_as_json(graph, costs), [_finding_json(finding) for finding in findings])
+        print_result(options, data, (*_lines(graph, costs), *map(str, findings), _summary(graph, findings)))
+    return int(any(finding.severity == "error" for finding in findings))
 
 
-def _look(folder: Path) -> EnvironmentSnapshot:
-    """Look at an environment without opening it: no store is connected to, nothing is written."""
+def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
+    """Read an environment without opening it: no store is connected, and nothing is written."""
+    from prompt_objects.analysis.snapshot import take_snapshot
+    from prompt_objects.config.environment import CONFIG_FILE, load_config
+    from prompt_objects.environment.resources import find_definitions
+    from prompt_objects.llm.connect import has_known_price
     from prompt_objects.tools.registry import load_registry
 
     config = load_config(folder, os.environ)
-    tools = load_registry(folder).tools
     files, clashes = find_definitions(folder / "objects")
     return take_snapshot(
         files,
         folder / CONFIG_FILE,
-        tools=tools,
+        tools=load_registry(folder).tools,
         bounds=config.limits,
         may_be_priced=lambda model: has_known_price(model, config, os.environ),
         default_object=config.default_object,
@@ -62,27 +117,59 @@ def _look(folder: Path) -> EnvironmentSnapshot:
     )
 
 
-def _lines(graph: Graph, costs: Mapping[str, WorstCase]) -> Iterator[str]:
-    """Say of every object whom it asks, what it uses, and what a message to it may lead to."""
+def _as_json(
+    graph: "Graph", costs: "Mapping[str, WorstCase]"
+) -> tuple[list[CheckedObjectJson], list[CheckedToolJson]]:
+    objects = [
+        CheckedObjectJson(
+            name=name,
+            file=graph.definitions[name].file if name in graph.definitions else None,
+            asks=tuple(graph.delegates(name)),
+            tools=tuple(link.target for link in graph.uses(name) if link.kind == "tool"),
+            servers=tuple(link.target for link in graph.uses(name) if link.kind == "server"),
+            requests=costs[name].requests if name in costs else None,
+            at_once=costs[name].at_once if name in costs else None,
+            exact=name in costs and costs[name].exact,
+        )
+        for name in graph.objects
+    ]
+    tools = [
+        CheckedToolJson(
+            name=name,
+            effect=graph.tools[name].effect,
+            used_by=tuple(link.owner for link in graph.edges if (link.kind, link.target) == ("tool", name)),
+        )
+        for name in sorted(graph.tools)
+    ]
+    return objects, tools
+
+
+def _finding_json(finding: "Finding") -> FindingJson:
+    at = finding.at
+    return FindingJson(finding.severity, finding.kind, finding.file, at.line, at.column, finding.text, finding.path)
+
+
+def _lines(graph: "Graph", costs: "Mapping[str, WorstCase]") -> Iterator[str]:
+    """Describe every object: whom it asks, what it uses, and what a message to it may cost."""
+    from prompt_objects.ui.render.sanitize import clean_line
+
     shown = {name: clean_line(name) for name in graph.objects}
     width = max(map(len, shown.values()), default=0)
     for name in graph.objects:
         parts = [f"asks {', '.join(graph.delegates(name))}"] if graph.delegates(name) else []
         parts += [f"uses {', '.join(link.target for link in graph.uses(name))}"] if graph.uses(name) else []
-        parts += [_cost(costs[name])] if name in costs else ["broken"]
+        parts += [_describe_cost(costs[name])] if name in costs else ["broken"]
         yield f"{shown[name]:{width}}  {'; '.join(parts)}"
 
 
-def _cost(cost: WorstCase) -> str:
+def _describe_cost(cost: "WorstCase") -> str:
     bound = "" if cost.exact else "no more than "
-    return (
-        f"at most {pluralize(cost.requests, 'request')} a message, {bound}{pluralize(cost.at_once, 'turn')} at once"
-    )
+    requests, turns = pluralize(cost.requests, "request"), pluralize(cost.at_once, "turn")
+    return f"at most {requests} a message, {bound}{turns} at once"
 
 
-def _verdict(graph: Graph, found: Sequence[Finding]) -> str:
-    looked = f"Looked at {pluralize(len(graph.objects), 'prompt object')}"
-    if not found:
-        return f"{looked}: all is well."
-    severities = Counter(finding.severity for finding in found)
-    return f"{looked}: {', '.join(pluralize(number, severity) for severity, number in severities.items())}."
+def _summary(graph: "Graph", findings: "Sequence[Finding]") -> str:
+    checked = f"Checked {pluralize(len(graph.objects), 'prompt object')}"
+    severities = Counter(finding.severity for finding in findings)
+    counts = [pluralize(number, severity) for severity, number in severities.items()]
+    return f"{checked}: {', '.join(counts) or 'no problems found'}."

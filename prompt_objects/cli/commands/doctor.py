@@ -1,50 +1,79 @@
-"""`prompt-objects doctor`: whether all is well with what an environment keeps."""
+"""`prompt-objects doctor`: check the sessions and the definitions of an environment, and repair the sessions."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
-from prompt_objects.cli.json_output import examination_fields
-from prompt_objects.cli.streams import print_err, print_out, put_as_json
+from msgspec import Meta, Struct, convert
+
+from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.json_output import print_result
+from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import open_environment
-from prompt_objects.sessions.info import StoreIssue
-from prompt_objects.sessions.stores.base import Checking
-from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "run",
-]
+if TYPE_CHECKING:
+    from prompt_objects.sessions.info import StoreIssue
 
 
-def run(options: Namespace) -> int:
-    """Look through the sessions and the definitions, or put right what is wrong; 1 where something wrong remains."""
+class StoreIssueJson(Struct):
+    """An issue in the store."""
+
+    place: str
+    problem: str
+    remedy: Annotated[str, Meta(description="what `--repair` does about it")]
+    session_id: str | None
+    repaired: bool
+
+
+class DoctorJson(Struct):
+    """The findings of `doctor`."""
+
+    findings: list[StoreIssueJson]
+    faults: Annotated[tuple[str, ...], Meta(description="the errors in definitions")]
+
+
+@command(
+    "doctor",
+    argument("--repair", action="store_true", help="repair the sessions; no data is lost"),
+    output=DoctorJson,
+)
+def doctor(options: Namespace) -> int:
+    """Check the sessions and the definitions, and repair the sessions.
+
+    The exit code is 1 if a problem remains.
+    """
+    from prompt_objects.sessions.stores.base import Checking
+
     with open_environment(options) as environment:
         store = environment.storage.store
-        findings = store.check(repair=options.repair) if isinstance(store, Checking) else []
-        sessions = len(environment.storage.store.list()) if options.repair or not findings else None
-        faults = [str(fault) for fault in environment.catalog.errors()]
+        issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
+        sessions = len(store.list()) if options.repair or not issues else None
+        faults = tuple(str(fault) for fault in environment.catalog.errors())
         for notice in environment.storage.take_notices():
             print_err(notice)
-    if options.json:
-        put_as_json(examination_fields(findings, faults))
-    else:
-        for line in (*_lines(findings), *faults, _verdict(findings, faults, sessions, repair=options.repair)):
-            print_out(clean_line(line))
-    return int(bool(faults) or any(not finding.repaired for finding in findings))
+    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), faults)
+    lines = (*_lines(issues), *faults, _summary(issues, faults, sessions, repair=options.repair))
+    print_result(options, data, lines)
+    return int(bool(faults) or any(not issue.repaired for issue in issues))
 
 
-def _lines(findings: Sequence[StoreIssue]) -> Iterator[str]:
-    for finding in findings:
-        yield f"{finding.place}: {finding.problem} {'Done:' if finding.repaired else 'To do:'} {finding.remedy}"
+def _lines(issues: "Sequence[StoreIssue]") -> Iterator[str]:
+    for issue in issues:
+        yield f"{issue.place}: {issue.problem} {'Done:' if issue.repaired else 'To do:'} {issue.remedy}"
 
 
-def _verdict(findings: Sequence[StoreIssue], faults: Sequence[str], sessions: int | None, *, repair: bool) -> str:
-    looked = f"Looked at {pluralize(sessions, 'session')}: " if sessions is not None else ""
-    if not findings and not faults:
-        return f"{looked}all is well."
-    left = sum(not finding.repaired for finding in findings)
-    parts = [f"{pluralize(len(findings), 'thing')} found"] if findings else []
-    parts += [f"{len(findings) - left} put right"] if repair and findings else []
+def _summary(issues: "Sequence[StoreIssue]", faults: Sequence[str], sessions: int | None, *, repair: bool) -> str:
+    checked = f"Checked {pluralize(sessions, 'session')}: " if sessions is not None else ""
+    if not issues and not faults:
+        return f"{checked}no problems found."
+    remaining = sum(not issue.repaired for issue in issues)
+    parts = [f"{pluralize(len(issues), 'problem')} found"] if issues else []
+    parts += [f"{len(issues) - remaining} repaired"] if repair and issues else []
     parts += [pluralize(len(faults), "faulty definition")] if faults else []
-    told = f"{looked}{', '.join(parts)}."
-    return told if repair or not left else f"{told} Put it right, and lose nothing: prompt-objects doctor --repair"
+    summary = f"{checked}{', '.join(parts)}."
+    return (
+        summary
+        if repair or not remaining
+        else f"{summary} To repair, without losing data: prompt-objects doctor --repair"
+    )

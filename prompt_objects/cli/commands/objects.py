@@ -1,47 +1,89 @@
-"""`prompt-objects objects …`: the prompt objects of an environment, from the shell."""
+"""`prompt-objects objects …`: list and show the prompt objects of an environment."""
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from prompt_objects.cli.json_output import object_fields
-from prompt_objects.cli.streams import print_err, print_out, put_as_json
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.json_output import print_json, print_result
+from prompt_objects.cli.streams import print_err, print_out
 from prompt_objects.cli.targets import open_environment
-from prompt_objects.ui.render.sanitize import clean, clean_line
 
-__all__ = [
-    "list_",
-    "show",
-]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from prompt_objects.environment.environment import PromptObject
 
 
+class ObjectJson(Struct):
+    """A prompt object."""
+
+    name: str
+    description: Annotated[str | None, Meta(description="may be empty; null if the definition is faulty")]
+    model: Annotated[str | None, Meta(description="the model it asks for; null for the environment's default")]
+    capabilities: Annotated[tuple[str, ...] | None, Meta(description="names; null if the definition is faulty")]
+    file: Annotated[Path, Meta(description="the path of its definition")]
+    fault: Annotated[str | None, Meta(description="the error in its definition")]
+
+
+class ObjectWithPromptJson(ObjectJson):
+    """A prompt object with its prompt."""
+
+    prompt: str
+
+
+@command("objects list", output=list[ObjectJson])
 def list_(options: Namespace) -> int:
-    """Print one line a prompt object; the exit code is 1 where one is faulty."""
+    """List the prompt objects.
+
+    The exit code is 1 if a definition is faulty.
+    """
     with open_environment(options) as environment:
-        known = environment.objects
+        objects = environment.objects
         _, clashes = environment.catalog.files()
-        if options.json:
-            put_as_json([object_fields(po) for po in known.values()])
-        else:
-            width = max(map(len, known), default=0)
-            for name, po in known.items():
-                print_out(
-                    clean_line(f"{name:{width}}  {f'faulty: {po.fault}' if po.fault else po.description}").rstrip()
-                )
+        print_result(options, map(_as_json, objects.values()), _lines(objects.values()))
         for clash in clashes:
             print_err(f"faulty: {clash}")
         for notice in (*environment.config.notices, *environment.catalog.notices()):
             print_err(notice)
-        return 1 if clashes or any(po.fault for po in known.values()) else 0
+        return 1 if clashes or any(po.fault for po in objects.values()) else 0
 
 
+@command("objects show", argument("name", metavar="NAME", help="the prompt object"), output=ObjectWithPromptJson)
 def show(options: Namespace) -> None:
-    """Print the definition of a prompt object; raises what is wrong with it."""
+    """Print a prompt object's definition."""
+    from prompt_objects.ui.render.sanitize import clean
+
     with open_environment(options) as environment:
         po = environment[options.name]
-        definition = po.definition
-        if options.json:
-            fields = {**object_fields(po), "prompt": definition.prompt}
-            put_as_json(fields)
-        else:
-            text = definition.file.read_text(encoding="utf-8")
-            print_out(clean(text) if sys.stdout.isatty() else text, end="")
+        definition = po.definition  # raises `DefinitionError` if it is faulty
+    if options.json:
+        print_json(ObjectWithPromptJson(**asdict(_as_json(po)), prompt=definition.prompt))
+    else:
+        text = definition.file.read_text(encoding="utf-8")
+        print_out(clean(text) if sys.stdout.isatty() else text, end="")
+
+
+def _as_json(po: "PromptObject") -> ObjectJson:
+    if fault := po.fault:
+        return ObjectJson(po.name, None, None, None, fault.file, str(fault))
+    definition = po.definition
+    return ObjectJson(
+        name=po.name,
+        description=definition.description,
+        model=definition.model.use if definition.model else None,
+        capabilities=tuple(capability.name for capability in definition.capabilities),
+        file=definition.file,
+        fault=None,
+    )
+
+
+def _lines(objects: "Collection[PromptObject]") -> Iterator[str]:
+    width = max((len(po.name) for po in objects), default=0)
+    for po in objects:
+        yield f"{po.name:{width}}  {f'faulty: {po.fault}' if po.fault else po.description}".rstrip()

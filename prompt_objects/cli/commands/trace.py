@@ -1,110 +1,147 @@
-"""`prompt-objects trace`: what happened in a session, as a tree or as JSON."""
+"""`prompt-objects trace`: print what happened in a session, as a tree or as JSON."""
 
 import shutil
 from argparse import Namespace
-from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from prompt_objects.cli.json_output import session_fields
-from prompt_objects.cli.streams import print_out, put_as_json
+from msgspec import Meta, Struct
+
+from prompt_objects.cli.command import KEY, OF_OBJECT, command
+from prompt_objects.cli.json_output import SessionJson, SessionRefJson, print_json, session_json
+from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import find_session, open_environment
-from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TracedStep, TurnSpan
-from prompt_objects.ui.render.events import WIDTH
-from prompt_objects.ui.render.sanitize import clean
-from prompt_objects.ui.render.style import plain
-from prompt_objects.ui.render.trace import draw_trace
-from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "run",
-    "trace_fields",
-]
+if TYPE_CHECKING:
+    from prompt_objects.trace.model import Totals, TracedStep, TurnSpan
 
 
-def run(options: Namespace) -> None:
-    """Print the trace of a session, as wide as the terminal is."""
+class TotalsJson(Struct):
+    """Requests, tokens and cost."""
+
+    answers: Annotated[int, Meta(description="the number of answers of models")]
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: Annotated[int, Meta(description="part of the prompt tokens")]
+    cost: Annotated[float | None, Meta(description="in US dollars; null if no price is known")]
+
+
+class MessageJson(Struct, tag="message", tag_field="kind"):
+    """A message in a turn."""
+
+    at: datetime | None
+    role: str
+    text: Annotated[str | None, Meta(description="null if the message is no longer in the session")]
+    size: Annotated[int, Meta(description="in bytes")]
+    model: Annotated[str | None, Meta(description="the model, if it is an answer")]
+    interrupted: Annotated[str | None, Meta(description="the reason, if it is an incomplete answer")]
+    took: Annotated[TotalsJson | None, Meta(description="if it is an answer")]
+
+
+class CallJson(Struct, tag="call", tag_field="kind"):
+    """A tool call in a turn."""
+
+    id: str
+    name: Annotated[str, Meta(description="the tool or prompt object")]
+    at: Annotated[datetime | None, Meta(description="the time of the model's request")]
+    arguments: Annotated[str | None, Meta(description="as the model wrote them")]
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    outcome: Literal["done", "failed"] | None
+    result: str | None
+    size: Annotated[int | None, Meta(description="of the result, in bytes")]
+    turns: "Annotated[list[TurnJson], Meta(description='the turns that the call started')]"
+
+
+class NoticeJson(Struct, tag="notice", tag_field="kind"):
+    """A notice to the user in a turn."""
+
+    at: datetime | None
+    text: str
+
+
+StepJson: TypeAlias = MessageJson | CallJson | NoticeJson
+
+
+class TurnJson(Struct):
+    """A turn."""
+
+    run: Annotated[str | None, Meta(description="its id; null if only its messages are known")]
+    parent: Annotated[str | None, Meta(description="the id of the turn that asked for it")]
+    object: Annotated[str, Meta(description="the prompt object")]
+    asker: Annotated[str | None, Meta(description="the prompt object that asked; null for a user or a program")]
+    session: SessionRefJson
+    started_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    outcome: Annotated[
+        Literal["answered", "cancelled", "failed"] | None, Meta(description="null if it has not ended")
+    ]
+    error: Annotated[str, Meta(description="the error if it failed, otherwise empty")]
+    own: TotalsJson
+    inclusive: Annotated[TotalsJson, Meta(description="including delegates")]
+    steps: Annotated[list[StepJson], Meta(description="in order; `kind` is `message`, `call` or `notice`")]
+
+
+class TraceJson(Struct):
+    """A trace."""
+
+    session: SessionJson
+    turns: Annotated[list[TurnJson], Meta(description="in the order in which they began")]
+    own: Annotated[TotalsJson, Meta(description="of the session's own turns")]
+    inclusive: Annotated[TotalsJson, Meta(description="including delegates")]
+
+
+@command("trace", KEY, OF_OBJECT, output=TraceJson)
+def trace(options: Namespace) -> None:
+    """Show what happened in a session: who asked whom, the calls, their durations and costs."""
+    from prompt_objects.ui.render.events import WIDTH
+    from prompt_objects.ui.render.sanitize import clean
+    from prompt_objects.ui.render.style import plain
+    from prompt_objects.ui.render.trace import draw_trace
+
     with open_environment(options) as environment:
         session = find_session(environment, options.object, options.key)
-        trace = environment.storage.trace(session.id)
+        found = environment.storage.trace(session.id)
     if options.json:
-        put_as_json(trace_fields(trace))
+        turns = [_turn(turn) for turn in found.turns]
+        print_json(TraceJson(session_json(found.session), turns, _totals(found.own), _totals(found.inclusive)))
     else:
         columns, _ = shutil.get_terminal_size((WIDTH + 1, 0))
-        print_out(clean(plain(draw_trace(trace, columns - 1))))
+        print_out(clean(plain(draw_trace(found, columns - 1))))
 
 
-def trace_fields(trace: Trace) -> dict[str, object]:
-    """Build what is printed of a trace; docs/trace.md says what the keys mean, and they stay."""
-    return {
-        "session": session_fields(trace.session),
-        "turns": [_turn(turn) for turn in trace.turns],
-        "own": _took(trace.own),
-        "inclusive": _took(trace.inclusive),
-    }
+def _turn(turn: "TurnSpan") -> TurnJson:
+    return TurnJson(
+        run=turn.run,
+        parent=turn.parent,
+        object=turn.session.po_name,
+        asker=turn.asker,
+        session=SessionRefJson(turn.session.id, turn.session.name),
+        started_at=turn.started_at,
+        ended_at=turn.ended_at,
+        seconds=turn.seconds,
+        outcome=turn.outcome,
+        error=turn.error,
+        own=_totals(turn.own),
+        inclusive=_totals(turn.inclusive),
+        steps=[_step(step) for step in turn.steps],
+    )
 
 
-def _turn(turn: TurnSpan) -> dict[str, object]:
-    session = turn.session
-    return {
-        "run": turn.run,
-        "parent": turn.parent,
-        "object": session.po_name,
-        "asker": turn.asker,
-        "session": {"id": session.id, "name": session.name},
-        "started_at": _moment(turn.started_at),
-        "ended_at": _moment(turn.ended_at),
-        "seconds": turn.seconds,
-        "outcome": turn.outcome,
-        "error": turn.error,
-        "own": _took(turn.own),
-        "inclusive": _took(turn.inclusive),
-        "steps": [_step(step) for step in turn.steps],
-    }
+def _step(step: "TracedStep") -> StepJson:
+    from prompt_objects.trace.model import CallSpan, MessageEvent
+
+    if isinstance(step, MessageEvent):
+        fields = {name: getattr(step, name) for name in MessageJson.__struct_fields__}
+        return MessageJson(**{**fields, "took": _totals(step.took) if step.took else None})
+    if isinstance(step, CallSpan):
+        fields = {name: getattr(step, name) for name in CallJson.__struct_fields__}
+        return CallJson(**{**fields, "turns": [_turn(turn) for turn in step.turns]})
+    return NoticeJson(step.at, step.text)
 
 
-def _step(step: TracedStep) -> Mapping[str, object]:
-    match step:
-        case MessageEvent():
-            return _message(step)
-        case CallSpan():
-            return _call(step)
-        case NoticeEvent():
-            return {"kind": "notice", "at": _moment(step.at), "text": step.text}
-
-
-def _message(message: MessageEvent) -> dict[str, object]:
-    return {
-        "kind": "message",
-        "at": _moment(message.at),
-        "role": message.role,
-        "text": message.text,
-        "size": message.size,
-        "model": message.model,
-        "interrupted": message.interrupted,
-        "took": _took(message.took) if message.took else None,
-    }
-
-
-def _call(call: CallSpan) -> dict[str, object]:
-    return {
-        "kind": "call",
-        "id": call.id,
-        "name": call.name,
-        "at": _moment(call.at),
-        "arguments": call.arguments,
-        "started_at": _moment(call.started_at),
-        "ended_at": _moment(call.ended_at),
-        "seconds": call.seconds,
-        "outcome": call.outcome,
-        "result": call.result,
-        "size": call.size,
-        "turns": [_turn(turn) for turn in call.turns],
-    }
-
-
-def _took(took: Totals) -> dict[str, object]:
-    return {"answers": took.answers, **took.usage.as_json(), "cost": took.usage.cost}
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return timestamp(moment) if moment else None
+def _totals(totals: "Totals") -> TotalsJson:
+    usage = totals.usage
+    return TotalsJson(totals.answers, usage.prompt, usage.completion, usage.cached, usage.cost)

@@ -29,7 +29,7 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
         "helper  asks scout; at most 4 requests a message, 3 turns at once\n"
         "scout   uses list_files; at most 26 requests a message, 1 turn at once\n"
         f"{place}:1:7: note: boss reaches crier neither itself nor through others; only a person can turn to it.\n"
-        "Looked at 4 prompt objects: 1 note.\n"
+        "Checked 4 prompt objects: 1 note.\n"
     )
 
 
@@ -41,7 +41,7 @@ def test_of_the_starter_objects_only_the_way_to_what_writes_is_told(tmp_path: Pa
     assert done.stdout.endswith(
         f"{place}:5:9: note: coordinator reaches write_file, which changes files, only through others: "
         "coordinator → writer → write_file.\n"
-        "Looked at 5 prompt objects: 1 note.\n"
+        "Checked 5 prompt objects: 1 note.\n"
     )
     assert done.stdout.count("\n") == 7
 
@@ -55,7 +55,7 @@ def test_an_error_is_exit_code_1_in_every_form(tmp_path: Path, form: list[str]) 
         assert "lost.yaml:2:16: error: Capability 'bos': there is no such" in done.stdout
         assert "torn.yaml:1:1: error: There is no `prompt`." in done.stdout
         assert "\ntorn    broken\n" in done.stdout
-        assert done.stdout.endswith("Looked at 6 prompt objects: 2 errors, 2 notes.\n")
+        assert done.stdout.endswith("Checked 6 prompt objects: 2 errors, 2 notes.\n")
 
 
 def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
 def test_it_takes_one_form_at_a_time(tmp_path: Path) -> None:
     done = run("check", "--json", "--mermaid", cwd=make_house(tmp_path, SOUND))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Either --json or --mermaid" in done.stderr
+    assert "--json and --mermaid exclude each other" in done.stderr
 
 
 def test_nothing_is_written_by_looking(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def file(house: Path) -> Path:
 
 def test_all_is_well_is_said_in_a_line(house: Path) -> None:
     done = run("doctor", cwd=house)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Looked at 1 session: all is well.\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Checked 1 session: no problems found.\n", "")
 
 
 def test_what_is_wrong_is_told_then_put_right_and_then_all_is_well(house: Path, file: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_is_wrong_is_told_then_put_right_and_then_all_is_well(house: Path, 
     assert mended.returncode == 0
     assert "Done:" in mended.stdout
     assert "all its 1 whole messages were kept" in mended.stderr
-    assert run("doctor", cwd=house).stdout == "Looked at 1 session: all is well.\n"
+    assert run("doctor", cwd=house).stdout == "Checked 1 session: no problems found.\n"
     shown = run("sessions", "show", "Notes", "--object", "scout", "--json", cwd=house)
     assert [message["content"] for message in json.loads(shown.stdout)["history"]] == ["one"]
 

@@ -21,7 +21,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) ->
     assert done.stdout == (
         "0001 History kept inside prompt objects becomes sessions.\n"
         "  objects/reader.yaml (reader): 1 message to 1 session, 1 set aside, file changed\n"
-        "Nothing was changed. Do it with: prompt-objects migrate\n"
+        "Nothing was changed. To migrate: prompt-objects migrate\n"
     )
     assert (tmp_path / "objects" / "reader.yaml").read_bytes() == before
     assert not (tmp_path / ".prompt_objects").exists()
@@ -63,7 +63,7 @@ def test_what_is_left_as_it_is_makes_the_exit_code_1(tmp_path: Path) -> None:
     (make(tmp_path) / "objects" / "reader.yaml").write_text("name: reader\nhistory: words\nprompt: p\n")
     done = run("migrate", cwd=tmp_path)
     assert done.returncode == 1
-    assert "objects/reader.yaml (reader): left as it is. `history` is no list." in done.stdout
+    assert "objects/reader.yaml (reader): not changed. `history` is no list." in done.stdout
 
 
 def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:

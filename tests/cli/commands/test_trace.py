@@ -62,7 +62,7 @@ def test_the_tree_is_printed_cleaned_and_fits_the_width(house: Path) -> None:
 
 def test_programs_get_all_of_it_as_the_page_says(house: Path) -> None:
     printed = json.loads(run("trace", "Default", "--object", "boss", "--json", cwd=house).stdout)
-    assert list(printed) == documented("A trace (")
+    assert list(printed) == documented("A trace")
     assert set(printed) == keys_of("values are null.")
     assert list(printed["session"]) == SESSION
     (turn,) = printed["turns"]

@@ -36,7 +36,7 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> N
     assert run("trust", cwd=house, **state).returncode == 2  # nobody there to be asked
     trusted = run("trust", "--yes", cwd=house, **state)
     assert "loud.py" in trusted.stdout
-    assert "Trusted, until anything of it changes." in trusted.stdout
+    assert "Trusted, until any of it changes." in trusted.stdout
     assert "You trust this as it is." in run("trust", cwd=house, **state).stdout
     assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stdout
     (house / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
@@ -59,7 +59,7 @@ def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
     make_house(tmp_path)
     told = run("trust", cwd=tmp_path)
     assert told.returncode == 0
-    assert "There is nothing to trust" in told.stdout
+    assert "Nothing to trust" in told.stdout
 
 
 def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_is_written(tmp_path: Path) -> None:

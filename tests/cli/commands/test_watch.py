@@ -67,7 +67,7 @@ def test_waiting_has_an_end_and_then_a_branch_goes_on(house: Path, key: str, oth
     assert run(*ASK, "--wait", "0", cwd=house).returncode == 75
     branched = run(*ASK, "--wait", "1", "--branch", "--json", cwd=house)
     assert branched.returncode == 0
-    assert branched.stderr.splitlines()[-1].endswith("Going on in: Notes branch")
+    assert branched.stderr.splitlines()[-1].endswith("Continuing in: Notes branch")
     assert json.loads(branched.stdout)["session"]["name"] == "Notes branch"
     assert said(house, "Notes branch")[0] == "Me too"
     other.answer("An answer")
@@ -78,7 +78,7 @@ def test_waiting_has_an_end_and_then_a_branch_goes_on(house: Path, key: str, oth
 def test_without_a_message_there_is_nothing_to_wait_with(house: Path, option: str) -> None:
     refused = run("chat", option, cwd=house)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "go with a message" in refused.stderr
+    assert "need a message" in refused.stderr
 
 
 class Watching:
@@ -124,7 +124,7 @@ def test_what_is_watched_as_json_is_an_object_a_line(house: Path, key: str, othe
     assert (answer["event"], answer["number"], answer["message"]["role"]) == ("message", 2, "assistant")
     assert (begun["event"], begun["holder"]["process"], ended) == ("begun", other.pid, {"event": "ended"})
     assert list(begun["holder"]) == ["user", "process", "host", "since"]
-    assert {*first, *begun} == {*documented("What is seen (")}
+    assert {*first, *begun} == {*documented("An event of a watched session")}
 
 
 def test_who_deletes_a_session_that_somebody_is_at_is_told_who(house: Path, key: str) -> None:

@@ -31,7 +31,7 @@ def names(house: Path, *more: str) -> list[str]:
 def test_what_was_cut_renamed_and_deleted_is_undone(house: Path) -> None:
     cut = run("sessions", "truncate", "Notes", "1", cwd=house)
     assert cut.stdout.startswith("Truncated: Notes (")
-    assert cut.stderr == "Take it back with: prompt-objects sessions undo\n"
+    assert cut.stderr == "Undo it with: prompt-objects sessions undo\n"
     assert run("sessions", "undo", cwd=house).stdout == "Session Notes is as it was before, 2 messages.\n"
     run("sessions", "clear", "Notes", cwd=house)
     assert run("sessions", "undo", "--object", "helper", cwd=house).returncode == 2
@@ -54,8 +54,8 @@ def test_purging_has_to_be_confirmed(house: Path) -> None:
     assert "--yes" in refused.stderr
     assert "Notes" in run("sessions", "trash", cwd=house).stdout
     done = run("sessions", "purge", "Notes", "--yes", cwd=house)
-    assert (done.returncode, done.stderr) == (0, "1 session gone for good.\n")
-    assert run("sessions", "purge", cwd=house).stderr == "0 sessions gone for good.\n"
+    assert (done.returncode, done.stderr) == (0, "1 session permanently removed.\n")
+    assert run("sessions", "purge", cwd=house).stderr == "0 sessions permanently removed.\n"
 
 
 @pytest.mark.terminal
@@ -72,7 +72,7 @@ def test_in_a_terminal_it_asks(house: Path, typed: str, left: int) -> None:
         _, told = process.communicate(timeout=30)
     os.close(ours)
     os.close(theirs)
-    assert told.startswith(b"Remove 1 session from the trash for good? [y/N]\n")
+    assert told.startswith(b"Permanently remove 1 session from the trash? [y/N]\n")
     assert len(json.loads(run("sessions", "trash", "--json", cwd=house).stdout)) == left
 
 
@@ -111,7 +111,7 @@ def test_pruning_says_what_goes_before_and_after(house: Path) -> None:
     os.utime(trashed, (moment, moment))
     looked = run("sessions", "prune", "--dry-run", cwd=house)
     assert looked.stdout.startswith("from the trash  Notes (")
-    assert looked.stdout.endswith("0 empty sessions, 1 of the trash, 0 logs, 0 backups\n")
+    assert looked.stdout.endswith("0 empty sessions, 1 from the trash, 0 logs, 0 backups\n")
     assert "dry run" in looked.stderr
     assert trashed.exists()
     assert run("sessions", "prune", cwd=house).stdout == looked.stdout
@@ -122,7 +122,7 @@ def test_copying_says_what_did_not_go_smoothly(house: Path, tmp_path: Path) -> N
     target = f"files:{tmp_path / 'target'}"
     first = run("sessions", "copy", "--to", target, cwd=house)
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout == "in all  1 copied, 0 completed, 0 same, 0 different, 0 damaged\n"
+    assert first.stdout == "total  1 copied, 0 completed, 0 same, 0 different, 0 damaged\n"
     assert names(house, "--store", target) == ["Notes"]
     run("sessions", "rename", "Notes", "Other", cwd=house)
     assert run("sessions", "undo", "--store", target, cwd=house).returncode == 2

@@ -1,4 +1,4 @@
-"""What `prompt-objects` says where there is neither a terminal nor a message. It makes nothing, and keeps nothing."""
+"""The output of `prompt-objects` without a terminal and without a message. It creates and saves nothing."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.utils.text import pluralize
 
 __all__ = [
-    "run",
+    "print_overview",
 ]
 
 
-def run(options: Namespace) -> None:
-    """Print the environment, its objects, sessions and model that would be opened, and how to send a message."""
+def print_overview(options: Namespace) -> None:
+    """Print the environment, the session and the model that would be opened, and how to send a message."""
     folder = environment_folder(options)
     if is_environment(folder):
         with open_environment(options) as environment:
             rows = [("environment", str(folder)), *_rows(options, environment)]
     else:
-        rows = [("environment", f"{folder}, new, with a few prompt objects to begin with")]
+        rows = [("environment", f"{folder}, new, with a few prompt objects to start with")]
     for title, value in rows:
         print_out(f"{title:12} {clean_line(value)}")
     print_out("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
@@ -32,7 +32,7 @@ def run(options: Namespace) -> None:
 
 
 def _rows(options: Namespace, environment: Environment) -> Iterator[tuple[str, str]]:
-    po, session = _meant(options, environment)
+    po, session = _find_conversation(options, environment)
     yield "objects", ", ".join(environment.catalog.names())
     yield "sessions", pluralize(len(environment.session_manager.list()), "session")
     described = f"{session.name}, {pluralize(session.message_count, 'message')}" if session else "Default, new"
@@ -46,14 +46,14 @@ def _rows(options: Namespace, environment: Environment) -> Iterator[tuple[str, s
         yield "note", finding
 
 
-def _meant(options: Namespace, environment: Environment) -> tuple[PromptObject, SessionInfo | None]:
-    """Find what `open_conversation` would open; no session where it would make one."""
-    named = object_name(options)
+def _find_conversation(options: Namespace, environment: Environment) -> tuple[PromptObject, SessionInfo | None]:
+    """Return what `open_conversation` would open; None for a session that it would create."""
+    name = object_name(options)
     if options.session is not None:
-        info = find_session(environment, named, options.session).info
+        info = find_session(environment, name, options.session).info
         return environment[info.po_name], info
-    po = environment[named] if named else environment.current_object
+    po = environment[name] if name else environment.current_object
     last = environment.storage.last_used.last_session(po.name)
     infos = po.session_manager.list()
-    own = (info for info in infos if info.parent is None)
-    return po, next((info for info in infos if info.id == last), next(own, None))
+    top_level = (info for info in infos if info.parent is None)
+    return po, next((info for info in infos if info.id == last), next(top_level, None))

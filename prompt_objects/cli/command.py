@@ -1,0 +1,113 @@
+"""The declaration of a shell command: a function with a name, arguments, examples and a docstring.
+
+Parsing, help and the generated reference come from it; see `commands/objects.py` for examples. Help reads all
+declarations, so a command's module imports slow modules only inside its functions.
+"""
+
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+__all__ = [
+    "COMMON",
+    "DEBUG",
+    "DRY_RUN",
+    "KEY",
+    "LIMIT",
+    "OBJECT",
+    "OF_OBJECT",
+    "YES",
+    "Argument",
+    "Command",
+    "argument",
+    "command",
+    "whole_number",
+]
+
+_MAX_DIGITS = 9
+
+
+class Argument(NamedTuple):
+    """An option or a positional argument: its names and settings, as `ArgumentParser.add_argument` takes them."""
+
+    names: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    def takes_value(self, word: str) -> bool:
+        """Whether `word`, if it follows this option, is the option's value."""
+        if self.settings.get("action") not in {None, "append"}:
+            return False
+        return self.settings.get("nargs") != "?" or word.isdecimal()
+
+
+def argument(*names: str, **settings: Any) -> Argument:
+    """Declare an argument."""
+    return Argument(names, settings)
+
+
+def whole_number(text: str, least: int = 0) -> int:
+    """Parse the value of an argument; raises `ArgumentTypeError` if it is no whole number of at least `least`."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS) or int(text) < least:
+        raise ArgumentTypeError(f"must be a whole number of at least {least}, not {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    return whole_number(text, least=1)
+
+
+DEBUG = argument("--debug", action="store_true", help="show tracebacks")
+COMMON = (
+    argument("--env", metavar="DIR", help="the environment's folder"),
+    argument("--store", metavar="URL", help="the store of the sessions; by default the one in environment.yaml"),
+    DEBUG,
+)
+OBJECT = argument("--object", metavar="NAME", help="the prompt object; by default the last used one")
+OF_OBJECT = argument("--object", metavar="NAME", help="only sessions of this prompt object")
+KEY = argument("key", metavar="KEY", help="a session: its id, the start of its id, its name or its file")
+LIMIT = argument("--limit", type=_positive, metavar="N", help="show at most this many")
+YES = argument("--yes", action="store_true", help="do not ask for confirmation")
+DRY_RUN = argument("--dry-run", action="store_true", help="only show what would change")
+
+Run: TypeAlias = Callable[[Namespace], int | None]
+
+
+class Command(NamedTuple):
+    """A declared command.
+
+    `run` returns the exit code, None for 0. `output` is the type that `--json` prints: a struct or a list of structs,
+    or its name, `module:name`.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...]
+    run: Run
+    output: Any
+    examples: tuple[str, ...]
+    common: tuple[Argument, ...]
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one sentence: the first line of the function's docstring."""
+        return (self.run.__doc__ or "").partition("\n")[0]
+
+    @property
+    def help(self) -> str:
+        """The rest of the docstring."""
+        lines = (self.run.__doc__ or "").splitlines()[1:]
+        return "\n".join(line.strip() for line in lines).strip()
+
+
+def command(
+    name: str,
+    *arguments: Argument,
+    output: Any = None,
+    examples: tuple[str, ...] = (),
+    common: tuple[Argument, ...] = COMMON,
+) -> Callable[[Run], Command]:
+    """Declare a function as the command `name`, of one or two words; `examples` leave out the program's name.
+
+    A command with an `output` has the option `--json`.
+    """
+    options = (argument("--json", action="store_true", help="print JSON"),) if output else ()
+    return lambda function: Command(name, (*arguments, *options), function, output, examples, common)

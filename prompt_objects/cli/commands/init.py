@@ -1,0 +1,23 @@
+"""`prompt-objects init`: create an environment."""
+
+from argparse import Namespace
+
+from prompt_objects.cli.command import DEBUG, argument, command
+from prompt_objects.cli.streams import print_out
+
+
+@command(
+    "init",
+    argument("folder", nargs="?", default=".", metavar="DIR", help="its folder; by default the current one"),
+    common=(DEBUG,),
+    examples=("init team",),
+)
+def init(options: Namespace) -> None:
+    """Create an environment with the starter objects."""
+    from prompt_objects.environment.locate import named_folder
+    from prompt_objects.environment.starter import make_environment
+
+    folder = named_folder(options.folder)
+    for file in make_environment(folder):
+        print_out(f"wrote {file.relative_to(folder)}")
+    print_out(f"\nChat with them: prompt-objects --env {folder}")

@@ -1,0 +1,1 @@
+"""`prompt-objects sessions …`: list and manage the sessions of an environment."""

@@ -1,0 +1,159 @@
+"""`prompt-objects sessions backup, backups, restore-backup, prune`: backups, and the removal of old data."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct, convert
+
+from prompt_objects.cli.command import DRY_RUN, LIMIT, OF_OBJECT, argument, command
+from prompt_objects.cli.json_output import (
+    SessionJson,
+    TrashedSessionJson,
+    format_table,
+    print_result,
+    session_json,
+    trashed_session_json,
+)
+from prompt_objects.cli.streams import print_err
+from prompt_objects.cli.targets import find_session, manager_for, open_environment
+from prompt_objects.utils.text import pluralize, time_ago
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.backups import Backup
+    from prompt_objects.sessions.prune import Pruned
+
+
+class BackupReportJson(Struct):
+    """A run of the backups."""
+
+    saved: Annotated[tuple[Path, ...], Meta(description="the files that were written")]
+    removed: Annotated[tuple[Path, ...], Meta(description="the files that exceeded the number or age to keep")]
+    failures: Annotated[tuple[str, ...], Meta(description="the sessions that could not be backed up, and why")]
+
+
+class BackupJson(Struct):
+    """A backup."""
+
+    file: Path
+    session: Annotated[str, Meta(description="the id of the session")]
+    name: Annotated[str | None, Meta(description="its name; null if it is neither in the store nor in its trash")]
+    updated_at: Annotated[datetime, Meta(description="the time of the last message in it")]
+    message_count: int
+
+
+class PrunedJson(Struct):
+    """A run of `sessions prune`."""
+
+    dry_run: Annotated[bool, Meta(description="whether nothing was changed")]
+    empty: Annotated[list[SessionJson], Meta(description="sessions without messages; moved to the trash")]
+    trashed: Annotated[list[TrashedSessionJson], Meta(description="permanently removed sessions")]
+    logs: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
+    backups: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
+
+
+@command(
+    "sessions backup",
+    argument("key", nargs="?", metavar="KEY", help="a session; by default all that have changed"),
+    OF_OBJECT,
+    output=BackupReportJson,
+)
+def backup(options: Namespace) -> int:
+    """Back up one session, or all that have changed since their last backup.
+
+    The exit code is 1 if one could not be backed up.
+    """
+    from prompt_objects.sessions.backups import BackupReport
+
+    with open_environment(options) as environment:
+        if options.key:
+            session = find_session(environment, options.object, options.key)
+            report = BackupReport((environment.storage.backups.save(session.id),), (), ())
+        else:
+            report = environment.storage.backups.run()
+    print_result(options, convert(report, BackupReportJson, from_attributes=True), map(str, report.saved))
+    if not options.json:
+        saved, removed = pluralize(len(report.saved), "session"), pluralize(len(report.removed), "old backup")
+        print_err(f"{saved} backed up, {removed} removed.")
+    for failure in report.failures:
+        print_err(failure)
+    return 1 if report.failures else 0
+
+
+@command(
+    "sessions backups",
+    argument("key", nargs="?", metavar="KEY", help="only backups of this session"),
+    OF_OBJECT,
+    LIMIT,
+    output=list[BackupJson],
+)
+def backups(options: Namespace) -> None:
+    """List the backups, the last changed first."""
+    with open_environment(options) as environment:
+        manager = manager_for(options, environment)
+        names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}
+        session_id = find_session(environment, options.object, options.key).id if options.key else None
+        kept = environment.storage.backups.kept(session_id)
+    if options.object:
+        kept = [each for each in kept if each.session_id in names]
+
+    def as_json(each: "Backup") -> BackupJson:
+        name = names.get(each.session_id)
+        return BackupJson(each.path, each.session_id, name, each.updated_at, each.message_count)
+
+    def row(each: "Backup") -> tuple[str, ...]:
+        messages = pluralize(each.message_count, "message")
+        return each.path.name, messages, time_ago(each.updated_at), names.get(each.session_id, "not in this store")
+
+    shown = kept[: options.limit]
+    print_result(options, map(as_json, shown), format_table(map(row, shown)))
+
+
+@command(
+    "sessions restore-backup",
+    argument("file", metavar="FILE", help="a backup: its path, or its name in the list of backups"),
+    output=SessionJson,
+)
+def restore_backup(options: Namespace) -> None:
+    """Restore a session from a backup; nothing is overwritten."""
+    with open_environment(options) as environment:
+        restored = environment.storage.backups.restore(environment.storage.backups.find(options.file))
+    info = restored.record.info
+    print_result(options, session_json(info), [f"Restored: {info.name} ({info.id}) of {info.po_name}"])
+    if restored.invalid_name is not None:
+        print_err(f"Its name in the backup was {restored.invalid_name!r:.200}, which is not a valid session name.")
+
+
+@command("sessions prune", DRY_RUN, output=PrunedJson)
+def prune(options: Namespace) -> None:
+    """Remove old data: empty sessions, trash, logs and backups."""
+    with open_environment(options) as environment:
+        pruned = environment.storage.prune(dry_run=options.dry_run)
+    data = PrunedJson(
+        options.dry_run,
+        [session_json(info) for info in pruned.empty],
+        [trashed_session_json(trashed) for trashed in pruned.trashed],
+        pruned.logs,
+        pruned.backups,
+    )
+    print_result(options, data, format_table(_rows(pruned)))
+    if not options.json:
+        print_err("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
+
+
+def _rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
+    """Yield a row for everything that was removed, and the totals."""
+    yield from (("to the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in pruned.empty)
+    deleted = [each.info for each in pruned.trashed]
+    yield from (("from the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in deleted)
+    yield from (("log", str(path)) for path in pruned.logs)
+    yield from (("backup", path.name) for path in pruned.backups)
+    numbers = (
+        pluralize(len(pruned.empty), "empty session"),
+        f"{len(deleted):,} from the trash",
+        pluralize(len(pruned.logs), "log"),
+        pluralize(len(pruned.backups), "backup"),
+    )
+    yield "total", ", ".join(numbers)

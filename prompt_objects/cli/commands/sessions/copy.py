@@ -1,0 +1,134 @@
+"""`prompt-objects sessions copy`: copy all sessions from one store into another."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct, convert, field
+
+from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.json_output import format_table, print_result
+from prompt_objects.cli.streams import print_err
+from prompt_objects.cli.targets import open_environment
+from prompt_objects.errors import UsageError
+from prompt_objects.utils.text import pluralize
+
+if TYPE_CHECKING:
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.sessions.store_copy import CopyResult
+    from prompt_objects.sessions.stores.base import Store
+
+Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
+_PROBLEMS = {
+    "different": "differs in the target, where it was not changed",
+    "damaged": "cannot be read; try: prompt-objects doctor",
+}
+
+
+class CopiedSessionJson(Struct):
+    """A session that was to be copied."""
+
+    id: str
+    name: str
+    po_name: str
+    outcome: Outcome
+    in_trash: bool
+    renamed: Annotated[str | None, Meta(description="its name in the target, if it is another one")]
+
+
+class CopyJson(Struct):
+    """A copy of a store."""
+
+    source: Annotated[str, Meta(description="the URL, without its password")] = field(name="from")
+    target: Annotated[str, Meta(description="the URL, without its password")] = field(name="to")
+    counts: Annotated[dict[Outcome, int], Meta(description="the number of sessions with each outcome")]
+    sessions: list[CopiedSessionJson]
+
+
+@command(
+    "sessions copy",
+    argument("--from", dest="source", metavar="URL", help="the source; by default the environment's store"),
+    argument("--to", dest="target", required=True, metavar="URL", help="the target"),
+    output=CopyJson,
+    examples=("sessions copy --to sqlite:///sessions.db",),
+)
+def copy(options: Namespace) -> int:
+    """Copy all sessions from one store into another, and compare them.
+
+    The exit code is 1 if a session was left out.
+    """
+    from prompt_objects.sessions.store_copy import copy_store, count_outcomes
+    from prompt_objects.sessions.stores.url import masked
+
+    notices: list[str] = []
+    with open_environment(options) as environment, _stores(options, environment, notices) as (source, target):
+        results = copy_store(source, target, _show_progress)
+        notices += environment.storage.take_notices()
+        source_url = options.source or environment.storage.url
+    counts = count_outcomes(results)
+    data = CopyJson(
+        masked(source_url),
+        masked(options.target),
+        counts,
+        convert(results, list[CopiedSessionJson], from_attributes=True),
+    )
+    rows = [*_rows(results), ("total", ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items()))]
+    print_result(options, data, format_table(rows))
+    for notice in notices:
+        print_err(notice)
+    return 1 if any(each.outcome in _PROBLEMS for each in results) else 0
+
+
+@contextmanager
+def _stores(options: Namespace, environment: "Environment", notices: list[str]) -> "Iterator[tuple[Store, Store]]":
+    """Open the source and the target. Raises `UsageError` if the source does not exist or one is `memory:`."""
+    from prompt_objects.sessions.stores.base import StoreOptions
+    from prompt_objects.sessions.stores.registry import open_store
+    from prompt_objects.sessions.stores.url import resolved
+
+    settings = StoreOptions(**environment.config.store_options, notify=notices.append)
+    source_url, target_url = (url and resolved(url, environment.folder) for url in (options.source, options.target))
+    if "memory:" in (source_url, target_url):
+        raise UsageError(
+            "The store memory: starts empty, and is gone when the copying ends.", hint="Give one that persists."
+        )
+    if source_url:
+        _require_source(source_url)
+    with closing(open_store(target_url, settings)) as target:
+        if not source_url:
+            yield environment.storage.store, target
+            return
+        with closing(open_store(source_url, settings)) as source:
+            yield source, target
+
+
+def _require_source(url: str) -> None:
+    """Raise `UsageError` if the folder or file does not exist, since opening the store would create it."""
+    from prompt_objects.sessions.stores.url import local_path
+
+    path = local_path(url)
+    place = path / "sessions" if path and url.startswith("files:") else path
+    if place and not os.path.exists(place):  # noqa: PTH110 - False also if it may not be looked at
+        raise UsageError(
+            f"{url!r} has no sessions: there is no {place}.",
+            hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",
+        )
+
+
+def _show_progress(done: int, number: int) -> None:
+    """Rewrite one line with the number of copied sessions, if standard error is a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if done == number else ""
+        print(f"\r{done:,} of {pluralize(number, 'session')}", end=end, file=sys.stderr, flush=True)
+
+
+def _rows(results: "list[CopyResult]") -> Iterator[tuple[str, str]]:
+    for each in results:
+        session = f"{each.name} ({each.id}) of {each.po_name}"
+        if each.outcome in _PROBLEMS:
+            yield each.outcome, f"{session} {_PROBLEMS[each.outcome]}"
+        if each.renamed:
+            yield "renamed", f"{session} is called {each.renamed} there"

@@ -1,0 +1,262 @@
+"""`prompt-objects sessions …`: commands for one session, and lists of sessions."""
+
+import sys
+from argparse import Namespace
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from prompt_objects.cli.command import KEY, LIMIT, OBJECT, OF_OBJECT, YES, argument, command, whole_number
+from prompt_objects.cli.json_output import (
+    SessionJson,
+    TrashedSessionJson,
+    format_table,
+    print_result,
+    session_json,
+    trashed_session_json,
+)
+from prompt_objects.cli.streams import confirm, print_err, print_json_text, print_out
+from prompt_objects.cli.targets import find_session, manager_for, open_environment
+from prompt_objects.utils.text import pluralize, time_ago
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.sessions.info import SessionInfo, TrashedSession
+    from prompt_objects.sessions.session import Session
+
+_UNDO_HINT = "Undo it with: prompt-objects sessions undo"
+_TRASHED_KEY = "a session in the trash: its id, the start of its id or its name; by default "
+
+
+class UndoneJson(Struct):
+    """An undone command."""
+
+    operation: Literal["rename", "clear", "truncate", "delete"]
+    session: Annotated[SessionJson, Meta(description="the session as it is again")]
+
+
+@command(
+    "sessions list",
+    OF_OBJECT,
+    LIMIT,
+    argument("--trash", action="store_true", help="the same as: sessions trash"),
+    output=list[SessionJson],
+)
+def list_(options: Namespace) -> None:
+    """List sessions, the last changed first."""
+    if options.trash:
+        trash.run(options)
+        return
+    with open_environment(options) as environment:
+        infos = manager_for(options, environment).list(limit=options.limit)
+    print_result(options, map(session_json, infos), format_table(map(_row, infos)))
+
+
+@command("sessions trash", OF_OBJECT, LIMIT, output=list[TrashedSessionJson])
+def trash(options: Namespace) -> None:
+    """List the sessions in the trash, the last deleted first."""
+    with open_environment(options) as environment:
+        deleted = manager_for(options, environment).trash()[: options.limit]
+    print_result(options, map(trashed_session_json, deleted), format_table(map(_trashed_row, deleted)))
+
+
+@command("sessions show", KEY, OF_OBJECT, output=dict)
+def show(options: Namespace) -> None:
+    """Print a session as Markdown.
+
+    `--json` prints its whole file; docs/session-files.md describes it.
+    """
+    _print_exported(options, "json" if options.json else "markdown")
+
+
+@command(
+    "sessions export",
+    KEY,
+    argument("--format", metavar="FORMAT", default="markdown", help="markdown (default), json or an added format"),
+    argument("--output", metavar="FILE", help="a new file; by default standard output"),
+    OF_OBJECT,
+    examples=("sessions export 'Plan B' --output plan.md",),
+)
+def export(options: Namespace) -> None:
+    """Write a session to a file or to standard output."""
+    _print_exported(options, options.format, options.output)
+
+
+@command(
+    "sessions new",
+    argument("name", nargs="?", metavar="NAME", help="its name; by default the next of Session 2, Session 3, …"),
+    OBJECT,
+    output=SessionJson,
+)
+def new(options: Namespace) -> None:
+    """Create a session."""
+    with open_environment(options) as environment:
+        po = environment[options.object] if options.object else environment.current_object
+        _print_session("Created", po.session_manager.create(options.name), options)
+
+
+@command(
+    "sessions rename",
+    KEY,
+    argument("name", metavar="NAME", help="the new name"),
+    OF_OBJECT,
+    output=SessionJson,
+    examples=("sessions rename 'Session 2' 'Plan B'",),
+)
+def rename(options: Namespace) -> None:
+    """Rename a session."""
+    with _open_session(options) as (environment, session):
+        _print_session("Renamed", environment.session_manager.rename(session.id, options.name), options)
+
+
+@command(
+    "sessions duplicate",
+    KEY,
+    argument("name", nargs="?", metavar="NAME", help="the copy's name; by default the same with 'copy' after it"),
+    OF_OBJECT,
+    output=SessionJson,
+)
+def duplicate(options: Namespace) -> None:
+    """Copy a session."""
+    with _open_session(options) as (environment, session):
+        _print_session("Copied", environment.session_manager.duplicate(session.id, options.name), options)
+
+
+@command(
+    "sessions branch",
+    KEY,
+    argument("name", nargs="?", metavar="NAME", help="the branch's name; by default the same with 'branch' after it"),
+    argument("--at", type=whole_number, metavar="N", help="the number of messages to copy; by default all"),
+    OF_OBJECT,
+    output=SessionJson,
+    examples=("sessions branch 'Plan B' 'Plan C' --at 4",),
+)
+def branch(options: Namespace) -> None:
+    """Create a session from the first messages of another one."""
+    with _open_session(options) as (environment, session):
+        made = environment.session_manager.branch(session.id, options.at, options.name)
+        _print_session("Branched", made, options)
+
+
+@command("sessions clear", KEY, OF_OBJECT, output=SessionJson)
+def clear(options: Namespace) -> None:
+    """Remove all messages of a session; a copy of it goes to the trash."""
+    with _open_session(options) as (environment, session):
+        _print_session("Cleared", environment.session_manager.clear(session.id), options)
+        print_err(_UNDO_HINT)
+
+
+@command(
+    "sessions truncate",
+    KEY,
+    argument("count", type=whole_number, metavar="COUNT", help="the number of messages to keep"),
+    OF_OBJECT,
+    output=SessionJson,
+)
+def truncate(options: Namespace) -> None:
+    """Keep only the first messages of a session; a copy of it goes to the trash."""
+    with _open_session(options) as (environment, session):
+        _print_session("Truncated", environment.session_manager.truncate(session.id, options.count), options)
+        print_err(_UNDO_HINT)
+
+
+@command("sessions undo", OF_OBJECT, output=UndoneJson)
+def undo(options: Namespace) -> None:
+    """Undo the last rename, clear, truncate or delete."""
+    with open_environment(options) as environment:
+        undone = manager_for(options, environment).undo()
+    print_result(options, UndoneJson(undone.operation, session_json(undone.record.info)), [str(undone)])
+
+
+@command("sessions archive", KEY, OF_OBJECT, output=SessionJson)
+def archive(options: Namespace) -> None:
+    """Compress a session until its next message."""
+    with _open_session(options) as (environment, session):
+        _print_session("Archived", environment.session_manager.archive(session.id), options)
+
+
+@command("sessions delete", KEY, OF_OBJECT, output=SessionJson)
+def delete(options: Namespace) -> None:
+    """Move a session to the trash."""
+    from prompt_objects.sessions.stores.base import lease_holder
+
+    with _open_session(options) as (environment, session):
+        holder = lease_holder(environment.storage.store, session.id)
+        environment.session_manager.delete(session.id)
+        _print_session("Moved to the trash", session, options)
+        if holder:
+            print_err(f"It is in use by {holder}; the next message written there brings it back.")
+        print_err(f"Restore it with: prompt-objects sessions restore {session.id}")
+
+
+@command(
+    "sessions restore",
+    argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}the last deleted"),
+    OF_OBJECT,
+    output=SessionJson,
+)
+def restore(options: Namespace) -> None:
+    """Restore a session from the trash."""
+    with open_environment(options) as environment:
+        _print_session("Restored", manager_for(options, environment).restore(options.key), options)
+
+
+@command(
+    "sessions purge",
+    argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}all of them"),
+    YES,
+    OF_OBJECT,
+    output=list[SessionJson],
+)
+def purge(options: Namespace) -> None:
+    """Permanently remove a session from the trash, or all of them."""
+    with open_environment(options) as environment:
+        manager = manager_for(options, environment)
+        chosen = manager.find_trashed(options.key).info if options.key else None
+        number = len(manager.trash())
+        target = f"session {chosen.name}" if chosen else pluralize(number, "session")
+        question = f"Permanently remove {target} from the trash?"
+        if (chosen or number) and not options.yes and not confirm(question):
+            print_err("Nothing was removed.")
+            return
+        purged = manager.purge(chosen.id if chosen else None)
+    print_result(options, map(session_json, purged), format_table(map(_row, purged)))
+    print_err(f"{pluralize(len(purged), 'session')} permanently removed.")
+
+
+@contextmanager
+def _open_session(options: Namespace) -> "Iterator[tuple[Environment, Session]]":
+    with open_environment(options) as environment:
+        yield environment, find_session(environment, options.object, options.key)
+
+
+def _print_exported(options: Namespace, format_name: str, output: str | None = None) -> None:
+    from prompt_objects.sessions.formats import find_format, write_new
+    from prompt_objects.ui.render.sanitize import clean
+
+    with _open_session(options) as (_, session):
+        text = find_format(format_name).export(session)
+    if output:
+        print_err(f"Wrote {write_new(Path(output), text)}")
+    elif format_name == "json":
+        print_json_text(text)
+    else:
+        print_out(clean(text) if sys.stdout.isatty() else text)
+
+
+def _print_session(verb: str, session: "Session", options: Namespace) -> None:
+    line = f"{verb}: {session.name} ({session.id}) of {session.po_name}"
+    print_result(options, session_json(session.info), [line])
+
+
+def _row(info: "SessionInfo") -> tuple[str, ...]:
+    return info.id, info.po_name, pluralize(info.message_count, "message"), time_ago(info.updated_at), info.name
+
+
+def _trashed_row(trashed: "TrashedSession") -> tuple[str, ...]:
+    *row, _, name = _row(trashed.info)
+    return *row, f"deleted {time_ago(trashed.deleted_at)}", name
