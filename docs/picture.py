@@ -1,8 +1,8 @@
-"""Makes docs/chat.svg: the program itself, in a real pseudo-terminal, as a picture.
+"""Make docs/chat.svg: a picture of the program in a real pseudo-terminal.
 
-    python docs/picture.py [--size 92x30] [--output docs/chat.svg]
+    python docs/picture.py [--output docs/chat.svg]
 
-The conversation is with the rehearsal, so it can be made anywhere, and is the same everywhere.
+The conversation is with the rehearsal, so the picture can be made offline and is always the same.
 """
 
 import argparse
@@ -10,19 +10,24 @@ import re
 import sys
 import tempfile
 import time
+from html import unescape
 from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "terminal"))
+sys.path.insert(0, str(ROOT))
 
 from rich.console import Console  # noqa: E402
 from rich.style import Style  # noqa: E402
 from rich.text import Text  # noqa: E402
-from terminal import PROGRAM, Terminal  # noqa: E402
+
+from prompt_objects.environment.starter import make_environment  # noqa: E402
+from tests.support.terminal import PROGRAM, Terminal  # noqa: E402
+
+PATIENCE = 40.0  # seconds; a busy machine is slow
 
 
-def drawn(terminal: Terminal) -> Text:
+def screen_text(terminal: Terminal) -> Text:
     """Return the screen as rich text, with its colours."""
     text = Text()
     screen = terminal.screen
@@ -49,35 +54,47 @@ def _colour(name: str) -> str | None:
 
 
 def converse(terminal: Terminal) -> None:
-    """Have the conversation that the picture shows."""
-    terminal.wait_for("no model is set up")
-    terminal.send("/session new A tour of this folder")
-    terminal.press("enter")
-    terminal.wait_for("New session")
-    terminal.send("ask reader: call list_files path=objects")
-    terminal.press("enter")
-    terminal.wait_for("4 messages")
+    """Type the conversation that the picture shows."""
+    terminal.wait_for("no model is set up", PATIENCE)
+    _type(terminal, "/session new A tour of this folder", "New session")
+    _type(terminal, "ask reader: call list_files path=objects", "4 messages")
     terminal.send("/ses")
-    terminal.wait_for("/session switch")
+    terminal.wait_for("/session delete", PATIENCE)
     time.sleep(0.3)
 
 
-def main() -> None:
-    """Make the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="92x44")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "chat.svg")
-    options = parser.parse_args()
-    columns, rows = (int(part) for part in options.size.split("x"))
-    with tempfile.TemporaryDirectory() as folder:
-        command = PROGRAM
-        home = {"HOME": folder, "XDG_DATA_HOME": folder}
-        with Terminal(command, columns=columns, rows=rows, env=home, cwd=folder) as terminal:
+def _type(terminal: Terminal, text: str, until: str) -> None:
+    terminal.send(text)
+    terminal.wait_for(text, PATIENCE)
+    terminal.press("enter")
+    terminal.wait_for(until, PATIENCE)
+
+
+def take_picture(columns: int = 92, rows: int = 46) -> str:
+    """Return the picture as SVG."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "notes"
+        make_environment(folder)
+        settings = {"HOME": name, "XDG_DATA_HOME": name, "PROMPT_OBJECTS_MODEL": "", "OPENAI_API_KEY": ""}
+        with Terminal(PROGRAM, columns=columns, rows=rows, env=settings, cwd=str(folder)) as terminal:
             converse(terminal)
-            picture = drawn(terminal)
+            picture = screen_text(terminal)
     console = Console(record=True, width=columns, file=StringIO(), force_terminal=True, color_system="truecolor")
     console.print(picture, end="")
-    options.output.write_text(console.export_svg(title="prompt-objects"))
+    return console.export_svg(title="prompt-objects")
+
+
+def words_of(svg: str) -> str:
+    """Return the text of a picture, without durations and sizes."""
+    text = unescape("".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg)))
+    return re.sub(r"[\d.,]+ (ms|s|B|bytes|tokens)", "N", " ".join(text.split()))
+
+
+def main() -> None:
+    """Write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "chat.svg")
+    parser.parse_args().output.write_text(take_picture())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""docs/architecture.md is true of the code."""
+"""docs/architecture.md and the picture in the README are true of the code."""
 
 import ast
 import importlib.util
 import re
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,24 @@ PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^\| .+ \| `([\w/]+\.py)` \| (?:`([\w.]+)`)? ?\|$", PAGE, re.MULTILINE)
 
 
-def test_the_drawing_of_the_layers_is_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("layers", DOCS / "layers.py")
+def script(name: str) -> Any:
+    """Load a script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec
     assert spec.loader
-    layers = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(layers)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_picture_shows_what_the_program_shows() -> None:
+    picture = script("picture")
+    shown = picture.words_of((DOCS / "chat.svg").read_text(encoding="utf-8"))
+    assert picture.words_of(picture.take_picture()) == shown, "run: python docs/picture.py"
+
+
+def test_the_drawing_of_the_layers_is_up_to_date() -> None:
+    layers = script("layers")
     assert layers.with_drawing(PAGE) == PAGE, "run: python docs/layers.py"
 
 
