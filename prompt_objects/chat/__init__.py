@@ -1,1 +1,1 @@
-"""chat."""
+"""Conversations without a user interface, and their slash commands."""

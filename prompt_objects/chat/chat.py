@@ -1,4 +1,4 @@
-"""One person's conversation, free of any screen: which prompt object, which session, what is said."""
+"""A conversation between the user and prompt objects, without any user interface."""
 
 import re
 from pathlib import Path
@@ -21,20 +21,18 @@ from prompt_objects.utils.text import NAME, did_you_mean
 if TYPE_CHECKING:
     from prompt_objects.turns.turn import Reply
 
-__all__ = [
-    "Chat",
-]
+__all__ = ["Chat"]
 
 _MENTION = re.compile(rf"@({NAME})\s+(\S.*)", re.DOTALL)
-_LOOKED_BACK = 40
-"""Messages from which it is seen whether a session was left unanswered."""
+_CHECKED_MESSAGES = 40
+"""The last messages, which show whether a session was interrupted before an answer."""
 
 
 class Chat:
-    """Where a person is, and the few things that a person can do from there.
+    """The user's current prompt object and session, and the actions of a conversation.
 
-    `pending` is what was to be sent and was not, such as while somebody else was at the session; `holder` is who that
-    is, as far as is known. With `news` all that happens is to be told, line by line.
+    `pending` is a message that was not sent yet, for example because another process uses the session; `holder` is
+    that process, as far as known. With `shows_events`, every event is shown as a line.
     """
 
     def __init__(self, environment: Environment, po: PromptObject, session: Session) -> None:
@@ -43,21 +41,21 @@ class Chat:
         self.session = session
         self.pending = ""
         self.holder: ProcessInfo | None = None
+        self.shows_events = False
         self._sent = ""
         self._sent_to = ""
         self._spent: BudgetUpdated | None = None
-        self._saying_in = ""
-        self.news = False
+        self._sending_in = ""
         self.open(session)
 
     @property
     def manager(self) -> SessionManager:
-        """The sessions of the prompt object that the person talks to."""
+        """The sessions of the current prompt object."""
         return self.po.session_manager
 
     @property
     def model(self) -> str:
-        """The name of the model that would answer; empty while it is not known yet."""
+        """The name of the model that would answer; empty if it is not known yet."""
         try:
             return self.po.connected_model
         except PromptObjectsError:
@@ -65,37 +63,40 @@ class Chat:
 
     @property
     def is_pending_here(self) -> bool:
-        """Say whether something is to be sent in this session; what is still being sent elsewhere is not."""
-        return bool(self.pending) and self._saying_in in {"", self.session.id}
+        """Whether a message waits to be sent in this session, and not in another one."""
+        return bool(self.pending) and self._sending_in in {"", self.session.id}
 
     @property
     def spent(self) -> BudgetUpdated | None:
-        """What the last message has taken so far, delegations included, where it was said in this session."""
+        """What the last message in this session has used so far, including delegates."""
         return self._spent if self._sent_to == self.session.id else None
 
     @property
     def workspace(self) -> Path:
-        """Where what belongs to this conversation is kept; raises `StoreError`."""
+        """The folder for files of this conversation. Raises `StoreError`."""
         return workspace_of(self.session.info, self.environment.storage.store, self.environment.storage.workspace)
 
     def sessions(self) -> list[SessionInfo]:
-        """List the sessions of the prompt object, the latest first."""
+        """Return the sessions of the prompt object, the latest first."""
         return self.manager.list()
 
     def trash(self) -> list[SessionInfo]:
-        """List the deleted sessions of the prompt object, the last deleted first."""
+        """Return the deleted sessions of the prompt object, the last deleted first."""
         return [trashed.info for trashed in self.manager.trash()]
 
     def open(self, session: Session) -> None:
-        """Go to a session of the prompt object; raises `NotFound`."""
+        """Switch to a session of the prompt object. Raises `NotFound`."""
         self.environment.storage.last_used.use_object(self.po.name)
         is_other = session.id != self.session.id
         self.session = self.manager.switch(session.id)
         if is_other:
-            self.pending, self.holder = self.pending if self._saying_in else "", None
+            self.pending, self.holder = self.pending if self._sending_in else "", None
 
     def move(self, name: str) -> None:
-        """Go to another prompt object, to where it is at work, else to its session last used; raises `NotFound`."""
+        """Switch to another prompt object: to the session of its latest running turn, else to its last one.
+
+        Raises `NotFound`.
+        """
         po = self.environment[name]
         turns = self.environment.active_turns.of(name)
         session = turns[-1].session if turns else po.session_manager.current()
@@ -103,12 +104,12 @@ class Chat:
         self.open(session)
 
     def branch(self) -> None:
-        """Go on in a copy of the session; what somebody else is having answered in it is left out."""
+        """Switch to a copy of the session, without a message that another process is answering in it."""
         held = self.holder_of(self.session) is not None
         self.open(self.manager.branch_before_pending(self.session) if held else self.manager.branch(self.session.id))
 
     def find(self, key: str) -> Session:
-        """Find a session of this prompt object, else of any; the current one is the one that is known here."""
+        """Return a session of this prompt object, else of any. Raises `NotFound` or `Ambiguous`."""
         try:
             found = self.manager.get(key)
         except Ambiguous:
@@ -117,98 +118,100 @@ class Chat:
             found = self.environment.session_manager.get(key)
         return self.session if found.id == self.session.id else found
 
-    # The conversation
+    # Messages
 
     async def send(self, text: str, *, wait: float | None = 0) -> "Reply":
-        """Send a message and wait for the answer; raises what `PromptObject.receive` raises.
+        """Send a message and return the reply. Raises the errors of `PromptObject.receive`.
 
-        It is `pending` until `hear` is told that it is saved. `@name message` goes to another prompt object, to
-        the session last used there.
+        The message is `pending` until `handle` gets the event that it is saved. `@name message` goes to another
+        prompt object, into the session last used there.
         """
         self.pending = text
-        context = self._begin()
-        name, meant = self.parse_mention(text)
-        self._saying_in = self.session.id
+        context = self._new_context()
+        name, text = self.parse_mention(text)
+        self._sending_in = self.session.id
         try:
             if name:
-                return await self.environment[name].receive(meant, context, wait=wait)
-            return await self.po.receive(meant, context, self.session, wait=wait)
+                return await self.environment[name].receive(text, context, wait=wait)
+            return await self.po.receive(text, context, self.session, wait=wait)
         except Busy as busy:
             self.holder = self.holder if name else busy.holder
-            busy.hint = "/wait sends your message once it is free, /branch in a copy; /watch looks on."
+            busy.hint = (
+                "/wait sends your message when the session is free, /branch in a copy; /watch shows the answer."
+            )
             raise
         finally:
-            self._saying_in = ""
+            self._sending_in = ""
 
     async def retry(self) -> "Reply":
-        """Have the last message answered anew; raises what `PromptObject.retry` raises."""
-        return await self.po.retry(self._begin(), self.session)
+        """Answer the last message again. Raises the errors of `PromptObject.retry`."""
+        return await self.po.retry(self._new_context(), self.session)
 
     async def resume(self) -> "Reply":
-        """Go on where a turn was interrupted; raises what `PromptObject.resume` raises."""
-        return await self.po.resume(self._begin(), self.session)
+        """Resume the interrupted turn. Raises the errors of `PromptObject.resume`."""
+        return await self.po.resume(self._new_context(), self.session)
 
-    def _begin(self) -> Context:
-        """Make the context of a turn; what is spent is counted from here on."""
+    def _new_context(self) -> Context:
+        """Return the context of a new turn, whose use of the limits is shown from now on."""
         context = self.environment.context()
         self._sent, self._sent_to, self._spent = context.root, "", None
         return context
 
     def parse_mention(self, text: str) -> tuple[str, str]:
-        """Tell whom `@name message` is for, and the message; no name where it is for the one that is talked to.
+        """Split `@name message` into the name and the message; the name is empty if the text mentions no object.
 
-        Raises `NotFound` for a name that is nearly one.
+        Raises `NotFound` for a misspelled name.
         """
         mention = _MENTION.fullmatch(text)
         if not mention:
             return "", text
-        name, meant = mention.groups()
+        name, message = mention.groups()
         names = self.environment.catalog.names()
         if name in names:
-            return name, meant
+            return name, message
         if hint := did_you_mean(name, names):
             raise NotFound(f"There is no prompt object {name!r}.", hint=hint)
         return "", text
 
-    # Turns under way
+    # Running turns
 
     def turns(self, key: str | None = None) -> list[ActiveTurn]:
-        """Find turns under way by a prompt object's name or a session's; without, that of the current session.
+        """Return the running turns of a prompt object or of a session, by default of the current session.
 
-        Raises `NotFound` where a key is neither.
+        Raises `NotFound` if the key is the name of neither.
         """
-        running = self.environment.active_turns
+        active_turns = self.environment.active_turns
         if key in self.environment.catalog:
-            return running.of(str(key))
-        turn = running.in_session(self.find(key).id if key else self.session.id)
+            return active_turns.of(str(key))
+        turn = active_turns.in_session(self.find(key).id if key else self.session.id)
         return [turn] if turn else []
 
     def steer(self, text: str) -> ActiveTurn:
-        """Have the turn in this session, or that of `@name message`, read a message before it goes on.
+        """Send a message to the running turn of this session, or of the object in `@name message`.
 
-        Raises `UsageError` where there is no such turn, or more than one.
+        Raises `UsageError` if there is no such turn, or more than one.
         """
-        name, meant = self.parse_mention(text)
+        name, text = self.parse_mention(text)
         turns = self.environment.active_turns.of(name) if name else self.turns()
-        who = name or self.session.name
+        target = name or self.session.name
         if len(turns) > 1:
-            raise UsageError(f"{who} is at work {len(turns)} times; go to one of its sessions first.")
-        if not turns or not turns[0].steer(meant):
-            raise UsageError(f"{who} is not at work now; it can be asked when the answer is there.")
+            raise UsageError(f"{target} has {len(turns)} turns running; switch to the session of one first.")
+        if not turns or not turns[0].steer(text):
+            raise UsageError(f"{target} has no turn running; send the message after this answer.")
         return turns[0]
 
     def is_interrupted(self) -> bool:
-        """Say whether the session stops before an answer that nobody is working on, as far as that can be seen."""
+        """Whether the session ends before an answer, and no process is known to work on it."""
         try:
             if self.turns() or self.holder_of(self.session):
                 return False
-            messages = self.session.tail(_LOOKED_BACK)
+            messages = self.session.tail(_CHECKED_MESSAGES)
         except PromptObjectsError:
-            return False  # whoever goes on is told
+            return False  # the next message shows the error
         return is_unfinished(live_messages(messages, first=self.session.message_count - len(messages)))
 
     def handle(self, event: Event) -> None:
-        """Note what an event says of the message being sent, of who is at the session, and of what was spent."""
+        """Update `pending`, `holder` and `spent` from an event."""
         if isinstance(event, BudgetUpdated) and event.root == self._sent:
             self._spent = event
         if isinstance(event, TurnStarted) and event.run == self._sent:
@@ -218,47 +221,47 @@ class Chat:
         elif isinstance(event, MessageSaved) and event.run == self._sent and event.message.get("role") == "user":
             self.pending = ""
 
-    # Others
+    # Other processes
 
     def holder_of(self, session: Session) -> ProcessInfo | None:
-        """Return who else is at a session at this moment, if anybody is; raises `StoreError`."""
+        """Return the other process that uses a session now, if any. Raises `StoreError`."""
         holder = lease_holder(self.environment.storage.store, session.id)
         return None if holder is None or holder.is_current else holder
 
     def poll(self) -> list[Message]:
-        """See who else is at the session, and return what others added; raises what `Session.refresh` raises."""
+        """Update `holder`, and return the messages that others added. Raises the errors of `Session.refresh`."""
         session = self.session
         update = session.poll()
         if session is self.session:
             self.holder = None if update.holder is None or update.holder.is_current else update.holder
         return update.messages
 
-    def keep_up(self) -> list[str]:
-        """Do what is due in the background, and say in sentences what did not succeed; may take a while."""
+    # The environment
+
+    def run_maintenance(self) -> list[str]:
+        """Back up and prune if that is due, and return error messages; may take long."""
         try:
             return self.environment.storage.run_maintenance()
         except PromptObjectsError as error:
-            return [f"Backing up or pruning did not succeed: {error}"]
-        except Exception as error:  # noqa: BLE001 - a defect in the upkeep is no reason to end a conversation
+            return [f"Backing up or pruning failed: {error}"]
+        except Exception as error:  # noqa: BLE001 - a defect in the maintenance must not end a conversation
             return [f"Backing up or pruning failed: {error!r}"]
 
-    # What a person should know
-
     def describe_model(self) -> str:
-        """Find the model that answers here, and say which one it is and where; blocks for a moment."""
+        """Return the name and the server of the model that answers here; may connect to the server."""
         return str(self.environment.models.connection_for(self.po.definition))
 
     def warm_up(self) -> list[str]:
-        """Load what the first message will need, and say what a person should know; blocks for half a second."""
+        """Load what the first message needs, and return facts for the user; takes about half a second."""
         try:
             model = self.describe_model()
         except PromptObjectsError as error:
             model = str(error)
         try:
             return [model, *self.environment.problems()]
-        except PromptObjectsError as error:  # such as a definition that went while it was looked for
+        except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
             return [model, str(error)]
 
     def notices(self) -> list[str]:
-        """Return, once, what happened to the sessions that a person should know, such as that one was repaired."""
+        """Return, once, what has happened to the sessions and the user should know, such as a repair."""
         return self.environment.storage.take_notices()

@@ -1,9 +1,9 @@
-"""What a slash command is: a function with typed parameters and a docstring, from which all else follows.
+"""The declaration of a slash command: a function with typed parameters and a docstring.
 
 A parameter's type is one of the kinds below, or `Annotated[str, choices]`: the allowed words, or a function
 that returns them.
 
-Usage, help, completion and the generated reference come from the declaration; see `sessions.py` for examples.
+Usage, help, completion and the generated reference come from the declaration; see `commands/sessions.py`.
 """
 
 import inspect
@@ -41,11 +41,11 @@ ObjectName: TypeAlias = Annotated[str, "object"]
 ModelName: TypeAlias = Annotated[str, "model"]
 CommandName: TypeAlias = Annotated[str, "command"]
 FilePath: TypeAlias = Annotated[str, "path"]
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 
 
 class Parameter(Struct, frozen=True):
-    """One parameter of a command; the last one takes the rest of the line, spaces and all."""
+    """A parameter of a command; the last one takes the rest of the line, including spaces."""
 
     name: str
     kind: Kind
@@ -59,29 +59,19 @@ class Parameter(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        """Write it as help shows it: `<name>`, or `[name]` where it may be left out."""
+        """The parameter in help texts: `<name>`, or `[name]` if it is optional."""
         word = "|".join(self.choices) or self.name
         return f"<{word}>" if self.required else f"[{word}]"
 
-    @property
-    def need(self) -> str:
-        """Say what is missing where it is."""
-        return f"a number of {self.name}" if self.kind == "number" else f"a {self.name}"
-
-    def takes(self, word: str) -> bool:
-        """Tell whether a word may stand for it."""
+    def accepts(self, word: str) -> bool:
+        """Return whether a word is a valid value."""
         if self.kind == "number":
-            return word.isascii() and word.isdecimal() and len(word) <= _MOST_DIGITS
+            return word.isascii() and word.isdecimal() and len(word) <= _MAX_DIGITS
         return not self.choices or word in self.choices
-
-    @property
-    def refusal(self) -> str:
-        """Say what a word is that may not."""
-        return f"none of {', '.join(self.choices)}" if self.choices else "no whole number"
 
 
 class Command(Struct, frozen=True):
-    """A command, as it was declared; `anytime` says that it may be given also while an answer is under way."""
+    """A declared command; one with `anytime` can also be used during an answer."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -92,38 +82,41 @@ class Command(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        """How it is typed."""
+        """The command line in help texts."""
         return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
 
-    def __call__(self, chat: Chat, rest: str) -> CommandResult:
-        """Carry it out with what was typed behind its name; raises `UsageError` and what the command raises."""
-        return self.run(chat, **self._arguments(rest.strip()))
+    def __call__(self, chat: Chat, arguments: str) -> CommandResult:
+        """Run the command. Raises `UsageError` for wrong arguments, and the errors of the command."""
+        return self.run(chat, **self._parse(arguments.strip()))
 
-    def _arguments(self, rest: str) -> dict[str, str | int]:
+    def _parse(self, rest: str) -> dict[str, str | int]:
         values: dict[str, str | int] = {}
         for position, parameter in enumerate(self.parameters):
-            last = position == len(self.parameters) - 1
-            word = rest if last else rest.partition(" ")[0]
+            is_last = position == len(self.parameters) - 1
+            word = rest if is_last else rest.partition(" ")[0]
             if not word and parameter.required:
-                raise UsageError(f"/{self.name} needs {parameter.need}.", hint=f"Usage: {self.usage}")
+                noun = f"a number of {parameter.name}" if parameter.kind == "number" else f"a {parameter.name}"
+                raise UsageError(f"/{self.name} needs {noun}.", hint=f"Usage: {self.usage}")
             if not word:
                 continue
-            if not parameter.takes(word):
+            if not parameter.accepts(word):
                 hint = did_you_mean(word, parameter.choices)
-                if not hint and not last and not parameter.required:
+                if not hint and not is_last and not parameter.required:
                     continue  # the word belongs to the next parameter
-                raise UsageError(f"{word!r} is {parameter.refusal}.", hint=hint or f"Usage: {self.usage}")
+                choices = ", ".join(parameter.choices)
+                problem = f"is not one of {choices}" if choices else "is not a whole number"
+                raise UsageError(f"{word!r} {problem}.", hint=hint or f"Usage: {self.usage}")
             values[parameter.name] = int(word) if parameter.kind == "number" else word
             rest = rest[len(word) :].strip()
         if rest:
-            raise UsageError(f"/{self.name} takes nothing behind it, not {rest!r}.", hint=f"Usage: {self.usage}")
+            raise UsageError(f"/{self.name} takes no arguments, not {rest!r}.", hint=f"Usage: {self.usage}")
         return values
 
 
 def command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., CommandResult]], Command]:
-    """Declare a function as the command `name`: its parameters, after the chat, are typed with the kinds above.
+    """Declare a function as the command `name`. Its first parameter is the chat; the others have the kinds above.
 
-    `anytime` is for those that change nothing of the session in which an answer is under way.
+    `anytime` is for commands that change nothing in the session of a running turn.
     """
 
     def declare(function: Callable[..., CommandResult]) -> Command:

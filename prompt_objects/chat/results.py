@@ -1,4 +1,4 @@
-"""What a command can result in: plain data, which only a screen draws."""
+"""The results of slash commands: plain data that user interfaces draw and act on."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,13 +26,13 @@ __all__ = [
 
 
 class Text(Struct, frozen=True):
-    """One sentence about what was done."""
+    """A sentence about what was done."""
 
     text: str
 
 
 class Table(Struct, frozen=True):
-    """Rows of text under a title; `mark` is the row of the current one, None where there is none."""
+    """Rows of text under a title; `mark` is the index of the current row, if any."""
 
     title: str
     columns: Sequence[str]
@@ -47,46 +47,46 @@ class Document(Struct, frozen=True):
 
 
 class Confirm(Struct, frozen=True):
-    """Something to ask first; only a plain yes carries it out."""
+    """A question before an action; only a plain yes calls `yes`."""
 
     text: str
     yes: Callable[[], "CommandResult"]
 
 
 class Switched(Struct, frozen=True):
-    """The conversation is now another session or another prompt object's."""
+    """The conversation has switched to another session or prompt object."""
 
     text: str
 
 
 class Send(Struct, frozen=True):
-    """A message is to be sent, once nobody else is at the session."""
+    """Send a message as soon as no other process uses the session."""
 
     text: str
     message: str
 
 
 class Watch(Struct, frozen=True):
-    """The messages of a session are to be shown as they come, while somebody else is at it."""
+    """Show the messages of a session as they come, while another process uses it."""
 
     text: str
     session: Session
 
 
 class ShowTrace(Struct, frozen=True):
-    """What happened in a session."""
+    """Show the trace of a session."""
 
     trace: "Trace"
 
 
 class Retry(Struct, frozen=True):
-    """The last message is to be answered `anew`, or on from where that was interrupted."""
+    """Answer the last message again, or with `resume` continue the interrupted turn."""
 
-    anew: bool
+    resume: bool
 
 
 class Quit(Struct, frozen=True):
-    """The person is done."""
+    """End the program."""
 
 
 CommandResult: TypeAlias = Text | Table | Document | Confirm | Switched | Send | Watch | ShowTrace | Retry | Quit

@@ -201,7 +201,7 @@ class Controller:
             case Switched():
                 await self.show_recap()
             case Retry():
-                await self._continue_as(TaskKind.ANSWER, self.chat.retry if result.anew else self.chat.resume)
+                await self._continue_as(TaskKind.ANSWER, self.chat.resume if result.resume else self.chat.retry)
             case Send():
                 self.chat.pending = result.message
                 self._view.echo(result.message, once_saved=True)

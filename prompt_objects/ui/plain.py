@@ -218,7 +218,7 @@ class _PlainInterface:
             _write(event.text)
             self._is_streaming = True
             return
-        if self._chat.news:
+        if self._chat.shows_events:
             self.show(headline(event, WIDTH))
         is_end = event.depth == 0 and isinstance(event, (MessageSaved, TurnEnded))
         if is_end:

@@ -88,6 +88,6 @@ MAINTENANCE_SECONDS = 3600.0
 async def run_maintenance(chat: Chat, report: Callable[[str], None]) -> None:
     """Back up and prune every hour until cancelled; `report` gets the error messages."""
     while True:
-        for problem in await run_in_daemon_thread(chat.keep_up):
+        for problem in await run_in_daemon_thread(chat.run_maintenance):
             report(problem)
         await asyncio.sleep(MAINTENANCE_SECONDS)

@@ -1,4 +1,4 @@
-"""One person's conversation beside others: what is to be sent is not lost, and who else is there is known."""
+"""A conversation beside other processes: unsent messages are not lost, and the holder of a session is known."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,8 +21,8 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
         yield Chat(env, scout, scout.session_manager.current())
 
 
-async def say(chat: Chat, text: str, wait: float | None = 0) -> None:
-    """Say something, and have the chat hear what comes of it."""
+async def send(chat: Chat, text: str, wait: float | None = 0) -> None:
+    """Send a message, and let the chat handle the events."""
     with chat.environment.bus.subscribe() as news:
         try:
             await chat.send(text, wait=wait)
@@ -32,7 +32,7 @@ async def say(chat: Chat, text: str, wait: float | None = 0) -> None:
 
 
 def holding(chat: Chat) -> int | None:
-    """Return the process that is known to be at the session."""
+    """Return the process that is known to use the session."""
     return chat.holder.pid if chat.holder else None
 
 
@@ -40,27 +40,27 @@ def elsewhere(chat: Chat) -> Elsewhere:
     return Elsewhere(chat.environment.folder, chat.session.id)
 
 
-async def test_what_was_sent_is_pending_no_more(chat: Chat) -> None:
-    await say(chat, "Hello")
+async def test_a_sent_message_is_no_longer_pending(chat: Chat) -> None:
+    await send(chat, "Hello")
     assert (chat.pending, chat.session.message_count) == ("", 2)
 
 
-async def test_what_was_refused_is_pending_until_it_is_sent_and_who_is_there_is_known(chat: Chat) -> None:
+async def test_a_refused_message_is_pending_until_sent_and_the_holder_is_known(chat: Chat) -> None:
     with elsewhere(chat) as other:
         with pytest.raises(Busy) as caught:
-            await say(chat, "Hello")
+            await send(chat, "Hello")
         assert "/wait" in caught.value.hint
         assert chat.pending == "Hello"
         assert holding(chat) == other.pid
         other.answer("An answer")
-    await say(chat, chat.pending)
+    await send(chat, chat.pending)
     assert chat.pending == ""
     assert holding(chat) is None
 
 
-async def test_what_was_no_longer_waited_for_is_pending(chat: Chat) -> None:
+async def test_a_message_is_pending_after_the_wait_was_cancelled(chat: Chat) -> None:
     with elsewhere(chat):
-        waiting = asyncio.create_task(say(chat, "Hello", None))
+        waiting = asyncio.create_task(send(chat, "Hello", None))
         await asyncio.sleep(0.05)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -68,7 +68,7 @@ async def test_what_was_no_longer_waited_for_is_pending(chat: Chat) -> None:
     assert chat.pending == "Hello"
 
 
-async def test_what_is_pending_in_one_session_is_not_sent_in_another(chat: Chat) -> None:
+async def test_a_pending_message_is_not_sent_in_another_session(chat: Chat) -> None:
     chat.pending = "Hello"
     chat.open(chat.session)
     assert chat.pending == "Hello"
@@ -76,7 +76,7 @@ async def test_what_is_pending_in_one_session_is_not_sent_in_another(chat: Chat)
     assert chat.pending == ""
 
 
-async def test_a_look_tells_what_others_added_and_who_is_there(chat: Chat) -> None:
+async def test_a_poll_returns_new_messages_and_updates_the_holder(chat: Chat) -> None:
     assert (chat.poll(), holding(chat)) == ([], None)
     with elsewhere(chat) as other:
         assert [message["content"] for message in chat.poll()] == ["From elsewhere"]
@@ -86,14 +86,14 @@ async def test_a_look_tells_what_others_added_and_who_is_there(chat: Chat) -> No
     assert holding(chat) is None
 
 
-async def test_a_turn_of_our_own_is_nobody_else(chat: Chat) -> None:
+async def test_a_turn_of_this_process_is_no_other_holder(chat: Chat) -> None:
     async with chat.environment.session_locks.acquire(chat.session.id):
         chat.poll()
         assert chat.holder is None
         assert chat.holder_of(chat.session) is None
 
 
-async def test_a_session_of_another_prompt_object_is_found_as_well(chat: Chat) -> None:
+async def test_a_session_of_another_prompt_object_is_found(chat: Chat) -> None:
     helpers = chat.environment["helper"].session_manager.create("Helping")
     assert chat.find("Helping").id == helpers.id
     assert chat.find("Default") is chat.session
@@ -101,29 +101,29 @@ async def test_a_session_of_another_prompt_object_is_found_as_well(chat: Chat) -
         chat.find("Nothing")
 
 
-async def test_a_definition_that_vanishes_leaves_the_message_and_the_program(chat: Chat) -> None:
+async def test_a_deleted_definition_keeps_the_message_pending(chat: Chat) -> None:
     (chat.environment.folder / "objects" / "scout.yaml").unlink()
     with pytest.raises(NotFound):
-        await say(chat, "Hello")
+        await send(chat, "Hello")
     assert chat.pending == "Hello"
     assert any("scout" in told for told in chat.warm_up())
 
 
-def test_upkeep_that_does_not_succeed_is_said_in_a_sentence(chat: Chat) -> None:
+def test_failed_maintenance_is_reported_in_a_sentence(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
-    (told,) = chat.keep_up()
+    (told,) = chat.run_maintenance()
     assert told.startswith("Backing up or pruning ")
     (chat.environment.data_dir / "backups").unlink()
-    assert chat.keep_up() == []
+    assert chat.run_maintenance() == []
 
 
-async def test_a_message_to_a_name_goes_to_that_object_and_the_person_stays(chat: Chat) -> None:
-    await say(chat, "@helper Hello\nthere")
+async def test_a_mention_sends_to_that_object_and_the_user_stays(chat: Chat) -> None:
+    await send(chat, "@helper Hello\nthere")
     assert (chat.pending, chat.po.name, chat.session.message_count) == ("", "scout", 0)
     assert chat.environment["helper"].session_manager.current().history[0]["content"] == "Hello\nthere"
 
 
-def test_an_at_sign_that_names_nobody_is_part_of_the_message_and_one_that_nearly_does_is_asked_about(
+def test_an_unknown_mention_is_text_and_a_misspelled_one_is_an_error(
     chat: Chat,
 ) -> None:
     assert chat.parse_mention("@property def f(self)") == ("", "@property def f(self)")
@@ -133,9 +133,9 @@ def test_an_at_sign_that_names_nobody_is_part_of_the_message_and_one_that_nearly
     assert "helper" in caught.value.hint
 
 
-async def test_nobody_can_be_steered_or_stopped_who_is_not_at_work(chat: Chat) -> None:
+async def test_an_object_without_a_running_turn_cannot_be_steered(chat: Chat) -> None:
     assert chat.turns() == chat.turns("helper") == []
-    with pytest.raises(UsageError, match="helper is not at work"):
+    with pytest.raises(UsageError, match="helper has no turn running"):
         chat.steer("@helper Faster")
 
 
@@ -149,9 +149,9 @@ async def test_a_session_that_stops_before_an_answer_is_interrupted(chat: Chat) 
     assert not chat.is_interrupted()
 
 
-async def test_what_is_still_being_sent_is_pending_wherever_one_goes_meanwhile(chat: Chat) -> None:
+async def test_a_message_being_sent_stays_pending_after_a_switch(chat: Chat) -> None:
     with elsewhere(chat):
-        waiting = asyncio.create_task(say(chat, "Hello", None))
+        waiting = asyncio.create_task(send(chat, "Hello", None))
         await asyncio.sleep(0.05)
         assert chat.is_pending_here
         chat.move("helper")
@@ -162,8 +162,8 @@ async def test_what_is_still_being_sent_is_pending_wherever_one_goes_meanwhile(c
     assert chat.pending == "Hello"
 
 
-async def test_what_was_spent_is_told_in_the_session_that_it_was_spent_in(chat: Chat) -> None:
-    await say(chat, "@helper Hello")
+async def test_the_use_of_limits_belongs_to_its_session(chat: Chat) -> None:
+    await send(chat, "@helper Hello")
     assert chat.spent is None
     chat.move("helper")
     assert chat.spent is not None

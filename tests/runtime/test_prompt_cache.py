@@ -259,7 +259,7 @@ async def test_why_uncached_shows_each_request_with_what_the_server_reported(
         po = env["scout"]
         chat = Chat(env, po, po.session_manager.current())
         nothing = commands.run(chat, "/why-uncached")
-        assert nothing == Text("Nothing was asked in Default since this program began.")
+        assert nothing == Text("No requests in Default since the program started.")
         await chat.send("Look")
         (house / "objects" / "scout.yaml").write_text(scout("Be very brief."))
         await chat.send("Again")
@@ -267,6 +267,6 @@ async def test_why_uncached_shows_each_request_with_what_the_server_reported(
         assert isinstance(table, Table)
         assert table.columns == ("asked", "tokens", "cached", "what changed")
         assert table.rows == [
-            ("just now", "12", "8", "the first since this program began"),
-            ("just now", "not told", "not told", "the prompt of scout changed at line 2"),
+            ("just now", "12", "8", "first since the program started"),
+            ("just now", "not reported", "not reported", "the prompt of scout changed at line 2"),
         ]

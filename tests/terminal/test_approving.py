@@ -96,7 +96,7 @@ def test_a_command_is_carried_out_while_something_is_asked(
     terminal.send("Note it\r")
     terminal.wait_for("[y/s/N/never/e]")
     terminal.send("/running\r")
-    terminal.wait_for("Under way")
+    terminal.wait_for("Running turns")
     terminal.send("/session clear\r")
     terminal.wait_for("Not now: still answering")
     terminal.send("\x15y\r")

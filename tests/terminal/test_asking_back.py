@@ -83,7 +83,7 @@ def test_a_command_is_carried_out_and_no_answer_where_a_path_is_one(open_: Open,
     terminal.send("Go\r")
     terminal.wait_for("answer:")
     terminal.send("/running\r")
-    terminal.wait_for("Under way")
+    terminal.wait_for("Running turns")
     terminal.wait_for("answer:")
     terminal.send("/etc/hosts\r")
     terminal.wait_for("Thank you.")

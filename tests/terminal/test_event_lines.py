@@ -25,7 +25,7 @@ def test_everything_that_happens_is_told_until_it_is_switched_off(
     openai_server.script(asking, text("It is short."), text("The reader says so."), text("Quiet now."))
     terminal = open_(env={"TERM": kind}, columns=100, rows=60)
     terminal.send("/bus\r")
-    terminal.wait_for("/bus off stops that.")
+    terminal.wait_for("/bus off hides them.")
     terminal.send("What is in README.md?\r")
     terminal.wait_for(" guide: answered")
     seen = terminal.text()
@@ -41,7 +41,7 @@ def test_everything_that_happens_is_told_until_it_is_switched_off(
     terminal.send("/trace\r")
     terminal.wait_for(f"│ {MARK} Read it")
     terminal.send("/bus\r")
-    terminal.wait_for("Not everything that happens is told any more.")
+    terminal.wait_for("Events are hidden now.")
     terminal.send("Still there?\r")
     terminal.wait_for("Quiet now.")
     assert terminal.text().count("guide: answered") == 1

@@ -184,7 +184,7 @@ def test_one_that_fails_is_no_longer_said_to_be_at_work(open_: Open, openai_serv
     terminal.wait_for("3 4 5")
     assert "reader is" not in terminal.text()
     terminal.send("/running\r")
-    terminal.wait_for("Under way")
+    terminal.wait_for("Running turns")
     assert "guide → reader  guide" not in terminal.text()
 
 

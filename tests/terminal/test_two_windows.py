@@ -120,16 +120,16 @@ def test_branch_goes_on_in_a_copy(
 
 def test_watch_shows_what_comes_until_the_session_is_free(ben: Terminal, gate: threading.Event) -> None:
     clear_and_type(ben, "/watch")
-    ben.wait_for("Looking on at Default, in use by ann")
+    ben.wait_for("Watching Default, in use by ann")
     gate.set()
     ben.wait_for("Default is free.")
-    assert ben.text().index("Looking on") < ben.text().index("first answer.") < ben.text().index("is free.")
+    assert ben.text().index("Watching") < ben.text().index("first answer.") < ben.text().index("is free.")
     wait_for_line(ben, "Me too")
 
 
 def test_enter_ends_watching(ben: Terminal) -> None:
     clear_and_type(ben, "/watch")
-    ben.wait_for("Looking on at Default")
+    ben.wait_for("Watching Default")
     ben.press("enter")
     wait_for_line(ben, "Me too")
 
@@ -192,7 +192,7 @@ def test_a_dumb_terminal_is_refused_looks_on_and_sends_it_then(
     ben.send("Me too\n")
     ben.wait_for("is in use by ann (process")
     ben.send("/watch\n")
-    ben.wait_for("Looking on")
+    ben.wait_for("Watching")
     gate.set()
     ben.wait_for("Default is free.")
     ben.send("/wait\n")
@@ -209,7 +209,7 @@ def test_a_message_that_waits_is_said_to_whom_it_was_meant_for_wherever_one_goes
     ben: Terminal, gate: threading.Event
 ) -> None:
     clear_and_type(ben, "/wait Me too")
-    ben.wait_for("To be sent as soon as")
+    ben.wait_for("Waiting until")
     ben.send("/po reader\r")
     ben.wait_for("Now with reader")
     gate.set()
@@ -222,7 +222,7 @@ def test_a_message_that_waits_is_said_to_whom_it_was_meant_for_wherever_one_goes
 
 def test_a_message_that_is_not_waited_for_any_more_comes_back_wherever_one_is(ben: Terminal) -> None:
     clear_and_type(ben, "/wait Me too")
-    ben.wait_for("To be sent as soon as")
+    ben.wait_for("Waiting until")
     ben.send("/po reader\r")
     ben.wait_for("Now with reader")
     ben.press("ctrl-c")

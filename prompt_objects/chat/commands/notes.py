@@ -1,4 +1,4 @@
-"""A command about the notes that prompt objects share."""
+"""The command about the notes that prompt objects share."""
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.command import FreeText, command
@@ -9,9 +9,9 @@ from prompt_objects.utils.text import did_you_mean, time_ago
 
 @command("notes", anytime=True)
 def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
-    """Show the notes that prompt objects keep for this conversation, or all of one.
+    """List the notes that prompt objects keep for this conversation, or show one.
 
-    All sessions that its calls began share them.
+    All sessions that its calls started share the notes.
     """
     from prompt_objects.tools.builtin.notes import read_notes
 

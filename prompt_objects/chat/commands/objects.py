@@ -8,7 +8,7 @@ from prompt_objects.utils.text import pluralize
 
 @command("objects", anytime=True)
 def objects(chat: Chat) -> CommandResult:
-    """List the prompt objects of this environment, and what is wrong with the faulty ones."""
+    """List the prompt objects of this environment, and the errors of the faulty ones."""
     known = chat.environment.objects
     rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
     rows += [("", f"faulty: {clash}") for clash in chat.environment.catalog.files()[1]]
@@ -18,7 +18,7 @@ def objects(chat: Chat) -> CommandResult:
 
 @command("po", anytime=True)
 def po(chat: Chat, name: ObjectName) -> CommandResult:
-    """Go to another prompt object: to the session in which it is at work, else to the one last used there."""
+    """Switch to another prompt object: to the session of its running turn, else to its last used session."""
     chat.move(name)
     session = chat.session
     return Switched(
@@ -28,9 +28,10 @@ def po(chat: Chat, name: ObjectName) -> CommandResult:
 
 @command("model")
 def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
-    """Show the model in use, or use another one for every prompt object from now on.
+    """Show the model in use, or use another one for every prompt object.
 
-    A name is one of environment.yaml's models, any model of the server in use, or rehearsal, which is none.
+    The name is one of the models in environment.yaml, any model of the server in use, or `rehearsal`, the built-in
+    offline model.
     """
     if name is None:
         return Text(chat.describe_model())

@@ -24,7 +24,7 @@ ExportFormat: TypeAlias = Annotated[str, _format_names]
 def sessions(chat: Chat) -> CommandResult:
     """List the sessions of this prompt object, the latest first.
 
-    Sessions in which other prompt objects asked this one are listed as well; their names begin with the asker's.
+    This includes the sessions of delegations from other prompt objects; their names begin with that of the caller.
     """
     infos = chat.sessions()
     rows = [(info.name, str(info.message_count), time_ago(info.updated_at), info.id) for info in infos]
@@ -38,28 +38,28 @@ def session(chat: Chat) -> CommandResult:
     info = chat.session.info
     rows = [
         ("name", info.name),
-        ("of", info.po_name),
+        ("prompt object", info.po_name),
         ("id", info.id),
         ("messages", str(info.message_count)),
         ("tokens", f"{info.prompt_tokens:,} in, {info.completion_tokens:,} out"),
-        ("begun", time_ago(info.created_at)),
+        ("created", time_ago(info.created_at)),
         ("last used", time_ago(info.updated_at)),
     ]
     if info.parent:
-        rows.append(("asked from", info.parent.session))
+        rows.append(("called from", info.parent.session))
     return Table("Current session", ("", ""), rows)
 
 
 @command("session new")
 def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
-    """Begin a new session of this prompt object and go to it."""
+    """Create a session of this prompt object and switch to it."""
     chat.open(chat.manager.create(name))
     return Switched(f"New session {chat.session.name}.")
 
 
 @command("session rename")
 def rename(chat: Chat, name: FreeText) -> CommandResult:
-    """Give the current session another name."""
+    """Rename the current session."""
     old = chat.session.name
     chat.manager.rename(chat.session.id, name)
     chat.session.refresh()
@@ -68,7 +68,7 @@ def rename(chat: Chat, name: FreeText) -> CommandResult:
 
 @command("session switch", anytime=True)
 def switch(chat: Chat, session: SessionKey) -> CommandResult:
-    """Go to another session of this prompt object, by its name or the beginning of its id."""
+    """Switch to another session of this prompt object, by its name or the beginning of its id."""
     chat.open(chat.manager.get(session))
     return Switched(f"Session {chat.session.name}, {pluralize(chat.session.message_count, 'message')}.")
 
@@ -77,27 +77,27 @@ def switch(chat: Chat, session: SessionKey) -> CommandResult:
 def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Move a session, by default the current one, to the trash.
 
-    The sessions that its calls began go along. /undo, or /session restore, brings all of them back.
+    The sessions that its calls started go with it. /undo, or /session restore, brings all of them back.
     """
-    doomed = chat.manager.get(session or chat.session.id)
+    found = chat.manager.get(session or chat.session.id)
 
     def yes() -> CommandResult:
-        chat.manager.delete(doomed.id)
-        told = f"Session {doomed.name} is in the trash; /undo brings it back."
-        if doomed.id != chat.session.id:
-            return Text(told)
+        chat.manager.delete(found.id)
+        text = f"Session {found.name} is in the trash; /undo brings it back."
+        if found.id != chat.session.id:
+            return Text(text)
         chat.open(chat.manager.current())
-        return Switched(f"{told} Now in {chat.session.name}.")
+        return Switched(f"{text} Now in {chat.session.name}.")
 
-    asked = f"Delete session {doomed.name} ({pluralize(doomed.message_count, 'message')})?"
-    return Confirm(f"{_in_use(chat, doomed)}{asked}", yes)
+    question = f"Delete session {found.name} ({pluralize(found.message_count, 'message')})?"
+    return Confirm(f"{_in_use(chat, found)}{question}", yes)
 
 
 @command("session restore")
 def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
-    """Bring a session back from the trash, by default the last deleted one, and go to it.
+    """Restore a session from the trash, by default the last deleted one, and switch to it.
 
-    What went along with it comes along, too.
+    The sessions that were deleted with it are restored, too.
     """
     chat.open(chat.manager.restore(session))
     return Switched(f"Session {chat.session.name} is back, {pluralize(chat.session.message_count, 'message')}.")
@@ -115,27 +115,27 @@ def trash(chat: Chat) -> CommandResult:
 
 @command("session purge")
 def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
-    """Remove a session from the trash for good, or, without a name, all that this prompt object has there.
+    """Permanently remove a session from the trash, or without a name all sessions of this prompt object there.
 
-    The sessions that its calls began, the logs and the copies of attached files go with it. Backups stay.
+    The sessions that its calls started, the logs and the copies of attached files go with it. Backups stay.
     """
-    doomed = chat.manager.trash() if session is None else [chat.manager.find_trashed(session)]
-    if not doomed:
+    deleted = chat.manager.trash() if session is None else [chat.manager.find_trashed(session)]
+    if not deleted:
         return Text("The trash is empty.")
-    what = pluralize(len(doomed), "session") if session is None else f"session {doomed[0].info.name}"
+    label = pluralize(len(deleted), "session") if session is None else f"session {deleted[0].info.name}"
 
     def yes() -> CommandResult:
-        gone = chat.manager.purge(doomed[0].info.id if session else None)
-        return Text(f"{pluralize(len(gone), 'session')} gone for good.")
+        removed = chat.manager.purge(deleted[0].info.id if session else None)
+        return Text(f"{pluralize(len(removed), 'session')} gone for good.")
 
-    return Confirm(f"Remove {what} from the trash for good?", yes)
+    return Confirm(f"Remove {label} from the trash for good?", yes)
 
 
 @command("session clear")
 def clear(chat: Chat) -> CommandResult:
-    """Drop all messages of the current session; /undo brings them back.
+    """Remove all messages of the current session; /undo brings them back.
 
-    A copy of the session as it was goes into the trash.
+    A copy of the unchanged session goes into the trash.
     """
     before = chat.session.message_count
     chat.open(chat.manager.clear(chat.session.id))
@@ -144,9 +144,9 @@ def clear(chat: Chat) -> CommandResult:
 
 @command("session truncate")
 def truncate(chat: Chat, messages: Number) -> CommandResult:
-    """Keep only so many of the current session's first messages; /undo brings the others back.
+    """Keep only the first messages of the current session; /undo brings the others back.
 
-    A copy of the session as it was goes into the trash.
+    A copy of the unchanged session goes into the trash.
     """
     chat.open(chat.manager.truncate(chat.session.id, messages))
     kept = pluralize(chat.session.message_count, "message")
@@ -155,9 +155,9 @@ def truncate(chat: Chat, messages: Number) -> CommandResult:
 
 @command("session branch")
 def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = None) -> CommandResult:
-    """Begin a session with so many of the current one's first messages, by default all, and go to it.
+    """Create a session with the first messages of the current one, by default all, and switch to it.
 
-    The first word, where it is a number, is how many; the rest is the name.
+    If the first word is a number, it is the number of messages; the rest is the name.
     """
     chat.open(chat.manager.branch(chat.session.id, messages, name))
     return Switched(f"Session {chat.session.name}, a branch with {pluralize(chat.session.message_count, 'message')}.")
@@ -165,7 +165,7 @@ def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = N
 
 @command("session archive")
 def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
-    """Keep a session, by default the current one, compressed until its next message; it can be read as before."""
+    """Compress a session, by default the current one, until its next message; it can still be read."""
     archived = chat.manager.archive(session or chat.session.id)
     if archived.id == chat.session.id:
         chat.open(archived)
@@ -174,15 +174,15 @@ def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 
 @command("session backup")
 def backup(chat: Chat) -> CommandResult:
-    """Back up the current session as it is now."""
+    """Back up the current session."""
     return Text(f"Wrote {chat.environment.storage.backups.save(chat.session.id)}")
 
 
 @command("undo")
 def undo(chat: Chat) -> CommandResult:
-    """Undo what was last renamed, cleared, truncated or deleted here; ten times at most.
+    """Undo the last rename, clear, truncate or delete of this prompt object's sessions; at most ten times.
 
-    Undoing cannot be undone itself.
+    Undoing cannot be undone.
     """
     undone = chat.manager.undo()
     info = undone.record.info
@@ -194,7 +194,7 @@ def undo(chat: Chat) -> CommandResult:
 
 @command("session duplicate")
 def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
-    """Copy the current session under another name and go to the copy."""
+    """Copy the current session under another name and switch to the copy."""
     chat.open(chat.manager.duplicate(chat.session.id, name))
     return Switched(f"Session {chat.session.name}, a copy.")
 
@@ -205,9 +205,9 @@ def export(
     kind: ExportFormat = "markdown",
     path: FilePath | None = None,
 ) -> CommandResult:
-    """Write the current session to a file, by default into the environment's exports.
+    """Write the current session to a file, by default in the folder `exports` of the environment.
 
-    A file that exists already is not overwritten.
+    An existing file is not overwritten.
     """
     from prompt_objects.sessions.formats import export_to
 
@@ -216,17 +216,16 @@ def export(
 
 
 def _in_use(chat: Chat, session: Session) -> str:
-    """Say who else has an answer written in a session, and what would come of that after a deletion."""
     holder = chat.holder_of(session)
     if holder is None:
         return ""
-    return f"{session.name} is in use by {holder}, and what is answered there brings it back from the trash. "
+    return f"{session.name} is in use by {holder}; an answer that is saved there restores it from the trash. "
 
 
-def _as_path(typed: str) -> Path:
-    if "\0" in typed:
-        raise UsageError(f"{typed!r} is no path.", hint="Give another path.")
+def _as_path(text: str) -> Path:
+    if "\0" in text:
+        raise UsageError(f"{text!r} is not a path.", hint="Give another path.")
     try:
-        return Path(typed).expanduser()
-    except RuntimeError as error:  # ~name of nobody
-        raise UsageError(f"{typed!r} is no path: {error}", hint="Give another path.") from error
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~name of an unknown user
+        raise UsageError(f"{text!r} is not a path: {error}", hint="Give another path.") from error

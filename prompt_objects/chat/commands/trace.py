@@ -1,4 +1,4 @@
-"""Commands about what happens, and what happened."""
+"""Commands about events and traces."""
 
 from typing import Annotated, TypeAlias
 
@@ -11,9 +11,9 @@ Switch: TypeAlias = Annotated[str, ("on", "off")]
 
 @command("trace", anytime=True)
 def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
-    """Show what happened in a session, by default the current one: messages, calls, times, tokens and cost.
+    """Show the trace of a session, by default the current one: messages, calls, times, tokens and cost.
 
-    What prompt objects that were asked did stands below the calls by which they were.
+    The turns of delegates are below the calls that started them.
     """
     found = chat.find(session) if session else chat.session
     return ShowTrace(chat.environment.storage.trace(found.id))
@@ -21,8 +21,6 @@ def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 
 @command("bus", anytime=True)
 def bus(chat: Chat, switch: Switch | None = None) -> CommandResult:
-    """Tell everything that happens in the environment, in all sessions of this program, a line each; or stop that."""
-    chat.news = not chat.news if switch is None else switch == "on"
-    if chat.news:
-        return Text("Everything that happens is told from now on; /bus off stops that.")
-    return Text("Not everything that happens is told any more.")
+    """Show every event of the environment as a line, in all sessions of this program; or stop that."""
+    chat.shows_events = not chat.shows_events if switch is None else switch == "on"
+    return Text("Events are shown now; /bus off hides them." if chat.shows_events else "Events are hidden now.")

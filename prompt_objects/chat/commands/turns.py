@@ -1,4 +1,4 @@
-"""Commands about turns: those that are under way, and one that was interrupted."""
+"""Commands about turns: running, stopped, interrupted and answered ones."""
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.command import FreeText, command
@@ -9,27 +9,28 @@ from prompt_objects.utils.text import arrow_path, pluralize, time_ago
 
 @command("running", anytime=True)
 def running(chat: Chat) -> CommandResult:
-    """List the turns under way in this program: who asked whom, in which session, since when.
+    """List the running turns of this program: the path of prompt objects, the session, the start.
 
-    A message typed now is read by the one in the current session before it goes on; `@name message` goes to another.
-    /session switch goes to its session, /stop stops it.
+    A message typed now goes to the turn in the current session, which reads it before its next step; `@name message`
+    goes to another one. /session switch switches to the session of a turn, /stop stops it.
     """
     turns = list(chat.environment.active_turns)
     rows = [(arrow_path(turn.path), turn.session.name, time_ago(turn.since)) for turn in turns]
     here = [turn.session.id for turn in turns]
     mark = here.index(chat.session.id) if chat.session.id in here else None
-    return Table("Under way", ("who", "session", "began"), rows, mark)
+    return Table("Running turns", ("path", "session", "started"), rows, mark)
 
 
 @command("stop", anytime=True)
 def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
-    """Stop what a prompt object is doing, and that alone: whoever asked it is told so, and goes on.
+    """Stop the running turns of a prompt object or a session, by default of the current session.
 
-    The name is that of a prompt object or of a session; left out, it is the current session. What was said is kept.
+    Only these turns stop: a caller gets an error as the result and continues. The text written so far is kept.
     """
     turns = chat.turns(name)
     if not turns:
-        raise UsageError(f"{name or chat.session.name} is not at work.", hint="/running lists who is.")
+        target = name or chat.session.name
+        raise UsageError(f"{target} has no turn running.", hint="/running lists the running turns.")
     for turn in turns:
         turn.stop()
     names = ", ".join(dict.fromkeys(turn.po_name for turn in turns))
@@ -38,8 +39,17 @@ def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
 
 @command("continue")
 def continue_(_chat: Chat) -> CommandResult:
-    """Go on where the last turn was interrupted before it answered; what it had done counts.
+    """Resume the last turn if it was interrupted before its answer; its results so far are kept.
 
-    Calls whose result was lost are told to the model as of unknown outcome. /retry answers the message anew instead.
+    The model is told which calls have an unknown outcome. /retry answers the message again instead.
     """
-    return Retry(anew=False)
+    return Retry(resume=True)
+
+
+@command("retry")
+def retry(_chat: Chat) -> CommandResult:
+    """Answer the last message again.
+
+    The old answer stays in the session's file, but is no longer part of the conversation.
+    """
+    return Retry(resume=False)

@@ -130,6 +130,6 @@ class Scrollback:
                 self._add(self._echo(*self._unsaved))
                 self._unsaved = ("", "")
         self._add(self._transcript.take(event, width))
-        if self._chat.news and (lines := headline(event, width)):
+        if self._chat.shows_events and (lines := headline(event, width)):
             self._add(lines)
             self._transcript.separate()

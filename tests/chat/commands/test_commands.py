@@ -1,4 +1,4 @@
-"""The slash commands, by what is typed and what comes of it."""
+"""The slash commands: the typed line and its result."""
 
 import json
 from collections.abc import Iterator
@@ -25,17 +25,17 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
 
 
 def run(chat: Chat, line: str, kind: type[T]) -> T:
-    """Carry out a line of which an outcome of that kind is expected."""
-    outcome = commands.run(chat, line)
-    assert isinstance(outcome, kind)
-    return outcome
+    """Run a line, and check that its result is of that kind."""
+    result = commands.run(chat, line)
+    assert isinstance(result, kind)
+    return result
 
 
 def names(chat: Chat) -> list[str]:
     return sorted(info.name for info in chat.sessions())
 
 
-def test_every_command_says_what_it_does() -> None:
+def test_every_command_has_a_summary() -> None:
     for name, command in commands.all_commands().items():
         assert command.name == name
         assert command.summary.endswith("."), name
@@ -63,7 +63,7 @@ def test_a_new_session_needs_no_name(chat: Chat) -> None:
     ("line", "missing"),
     [("/session truncate", "a number of messages"), ("/session rename", "a name"), ("/po", "a name")],
 )
-def test_what_is_missing_is_said_in_words(chat: Chat, line: str, missing: str) -> None:
+def test_a_missing_argument_is_named(chat: Chat, line: str, missing: str) -> None:
     with pytest.raises(UsageError) as caught:
         commands.run(chat, line)
     assert str(caught.value) == f"{line} needs {missing}."
@@ -89,7 +89,7 @@ def test_a_taken_name_is_refused_with_a_suggestion_and_changes_nothing(chat: Cha
         commands.run(chat, "/session rename a\x1b[31mb")
 
 
-def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
+def test_deleting_asks_first_and_can_be_undone(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
     question = run(chat, "/session delete", Confirm)
     assert "Notes (0 messages)" in question.text
@@ -101,7 +101,7 @@ def test_deleting_asks_first_and_can_be_taken_back(chat: Chat) -> None:
     assert chat.session.name == "Notes"
 
 
-def test_deleting_another_session_stays_where_one_is(chat: Chat) -> None:
+def test_deleting_another_session_keeps_the_current_one(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
     question = run(chat, "/session delete Default", Confirm)
     assert isinstance(question.yes(), Text)
@@ -110,9 +110,9 @@ def test_deleting_another_session_stays_where_one_is(chat: Chat) -> None:
 
 def test_export_writes_markdown_and_json_and_overwrites_nothing(chat: Chat, tmp_path: Path) -> None:
     chat.session.append({"role": "user", "content": "Hello there"})
-    said = run(chat, "/session export", Text)
+    result = run(chat, "/session export", Text)
     written = next((chat.environment.data_dir / "exports").iterdir())
-    assert str(written) in said.text
+    assert str(written) in result.text
     assert "Hello there" in written.read_text()
     assert written.stat().st_mode & 0o777 == 0o600
     commands.run(chat, f"/session export json {tmp_path / 'a b.json'}")
@@ -121,7 +121,7 @@ def test_export_writes_markdown_and_json_and_overwrites_nothing(chat: Chat, tmp_
         commands.run(chat, f"/session export json {tmp_path / 'a b.json'}")
 
 
-def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat: Chat, tmp_path: Path) -> None:
+def test_a_path_needs_no_format_and_a_misspelled_format_is_an_error(chat: Chat, tmp_path: Path) -> None:
     commands.run(chat, f"/session export {tmp_path / 'x.md'}")
     assert (tmp_path / "x.md").exists()
     with pytest.raises(UsageError) as caught:
@@ -129,7 +129,7 @@ def test_a_path_alone_is_a_path_and_a_slip_in_the_format_is_none(chat: Chat, tmp
     assert "json" in caught.value.hint
 
 
-def test_objects_and_moving_between_them(chat: Chat) -> None:
+def test_objects_are_listed_and_switched(chat: Chat) -> None:
     table = run(chat, "/objects", Table)
     assert [row[0] for row in table.rows] == ["boss", "helper", "scout"]
     assert table.mark == 2
@@ -171,26 +171,26 @@ def test_help_retry_and_quit(chat: Chat) -> None:
         ("/", "/help"),
     ],
 )
-def test_a_slip_names_the_nearest(chat: Chat, line: str, hint: str) -> None:
+def test_a_misspelled_name_suggests_the_nearest(chat: Chat, line: str, hint: str) -> None:
     with pytest.raises(NotFound) as caught:
         commands.run(chat, line)
     assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("line", ["/quit now", "/session rename", "/po", "/session switch"])
-def test_too_much_or_too_little_tells_the_usage(chat: Chat, line: str) -> None:
+def test_wrong_arguments_show_the_usage(chat: Chat, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         commands.run(chat, line)
     assert "Usage: /" in caught.value.hint
 
 
 @pytest.mark.parametrize("path", ["~nosuchuser/x.md", "a\0b.md", "no/such/folder.md"])
-def test_a_path_that_cannot_be_written_is_an_error_in_words(chat: Chat, path: str) -> None:
+def test_an_unusable_path_is_an_error(chat: Chat, path: str) -> None:
     with pytest.raises(PromptObjectsError):
         commands.run(chat, f"/session export json {path}")
 
 
-def test_an_object_whose_file_is_gone_is_listed_no_more_and_cannot_be_gone_to(chat: Chat) -> None:
+def test_an_object_without_its_file_is_not_listed(chat: Chat) -> None:
     (chat.environment.folder / "objects" / "scout.yaml").unlink()
     assert run(chat, "/objects", Table).mark is None
     commands.run(chat, "/po boss")
@@ -198,7 +198,7 @@ def test_an_object_whose_file_is_gone_is_listed_no_more_and_cannot_be_gone_to(ch
         commands.run(chat, "/po scout")
 
 
-def test_a_model_that_cannot_be_had_changes_nothing(tmp_path: Path) -> None:
+def test_an_unusable_model_changes_nothing(tmp_path: Path) -> None:
     environ = {"OPENAI_BASE_URL": "no url", "PROMPT_OBJECTS_MODEL": "rehearsal"}
     with Environment.open(make_house(tmp_path), environ=environ) as environment:
         chat = Chat(environment, environment["scout"], environment["scout"].session_manager.current())
@@ -207,12 +207,12 @@ def test_a_model_that_cannot_be_had_changes_nothing(tmp_path: Path) -> None:
         assert "rehearsal" in run(chat, "/model", Text).text
 
 
-def said(chat: Chat, *texts: str) -> None:
+def add_messages(chat: Chat, *texts: str) -> None:
     chat.session.append(*({"role": "user", "content": text} for text in texts))
 
 
-def test_what_was_cut_off_comes_back_by_undo(chat: Chat) -> None:
-    said(chat, "one", "two", "three")
+def test_removed_messages_are_restored_by_undo(chat: Chat) -> None:
+    add_messages(chat, "one", "two", "three")
     assert "2 messages now" in run(chat, "/session truncate 2", Switched).text
     assert chat.session.message_count == 2
     assert "/undo brings back 2 messages" in run(chat, "/session clear", Switched).text
@@ -223,7 +223,7 @@ def test_what_was_cut_off_comes_back_by_undo(chat: Chat) -> None:
         commands.run(chat, "/undo")
 
 
-def test_undo_of_another_session_stays_where_one_is_but_for_a_deleted_one(chat: Chat) -> None:
+def test_undo_switches_only_to_a_deleted_session(chat: Chat) -> None:
     first = chat.session.id
     commands.run(chat, "/session rename First")
     commands.run(chat, "/session new Second")
@@ -261,7 +261,7 @@ def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
     ],
 )
 def test_a_branch_takes_a_number_a_name_or_both(chat: Chat, line: str, name: str, messages: int) -> None:
-    said(chat, "one", "two", "three")
+    add_messages(chat, "one", "two", "three")
     assert isinstance(commands.run(chat, line), Switched)
     assert (chat.session.name, chat.session.message_count) == (name, messages)
 
@@ -269,14 +269,14 @@ def test_a_branch_takes_a_number_a_name_or_both(chat: Chat, line: str, name: str
 @pytest.mark.parametrize(
     "line", ["/session truncate", "/session truncate x", "/session truncate ²", "/session truncate 9"]
 )
-def test_a_number_that_makes_no_sense_is_refused(chat: Chat, line: str) -> None:
+def test_an_invalid_number_is_refused(chat: Chat, line: str) -> None:
     with pytest.raises(UsageError) as caught:
         commands.run(chat, line)
     assert caught.value.hint
 
 
 def test_archive_and_backup(chat: Chat) -> None:
-    said(chat, "one")
+    add_messages(chat, "one")
     assert "in the archive" in run(chat, "/session archive", Text).text
     assert chat.session.info.archived
     written = Path(run(chat, "/session backup", Text).text.removeprefix("Wrote "))

@@ -1,4 +1,4 @@
-"""What can be typed while somebody else is at the session."""
+"""Commands for a session that another process uses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def sent(chat: Chat, line: str) -> str:
     return outcome.message
 
 
-def test_wait_sends_what_was_refused_or_what_is_given(chat: Chat) -> None:
+def test_wait_sends_the_refused_message_or_a_given_one(chat: Chat) -> None:
     with pytest.raises(UsageError, match="no message"):
         commands.run(chat, "/wait")
     chat.pending = "Hello"
@@ -35,7 +35,7 @@ def test_wait_sends_what_was_refused_or_what_is_given(chat: Chat) -> None:
     assert sent(chat, "/wait  Two words ") == "Two words"
 
 
-def test_branch_sends_it_in_a_copy_without_what_is_being_answered(chat: Chat) -> None:
+def test_branch_sends_the_message_in_a_copy_without_the_pending_one(chat: Chat) -> None:
     chat.session.append({"role": "user", "content": "Before"}, {"role": "assistant", "content": "Yes"})
     chat.pending = "Hello"
     with Elsewhere(chat.environment.folder, chat.session.id):
@@ -51,7 +51,7 @@ def test_branch_without_a_message_goes_there_with_all_that_is_said(chat: Chat) -
 
 
 def test_watch_looks_on_where_somebody_is(chat: Chat) -> None:
-    assert commands.run(chat, "/watch") == Text("Nobody else is at Default.")
+    assert commands.run(chat, "/watch") == Text("No other process uses Default.")
     with Elsewhere(chat.environment.folder, chat.session.id) as other:
         for line in ("/watch", "/watch Default"):
             outcome = commands.run(chat, line)
@@ -60,14 +60,14 @@ def test_watch_looks_on_where_somebody_is(chat: Chat) -> None:
             assert f"process {other.pid}" in outcome.text
 
 
-def test_who_deletes_a_session_that_somebody_is_at_is_told_who_and_what_will_come_of_it(chat: Chat) -> None:
+def test_deleting_a_session_in_use_names_the_holder_and_warns(chat: Chat) -> None:
     session_id = chat.session.id
     with Elsewhere(chat.environment.folder, session_id) as other:
         question = commands.run(chat, "/session delete")
         assert isinstance(question, Confirm)
         assert f"(process {other.pid} on " in question.text
         assert ", since " in question.text
-        assert "brings it back from the trash. Delete session Default (1 message)?" in question.text
+        assert "restores it from the trash. Delete session Default (1 message)?" in question.text
         question.yes()
         assert session_id in [info.id for info in chat.trash()]
         other.answer("An answer")

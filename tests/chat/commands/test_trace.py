@@ -49,6 +49,6 @@ async def test_news_are_switched_on_and_off(chat: Chat) -> None:
         ("/bus off", False),
     ]:
         assert isinstance(commands.run(chat, line), Text)
-        assert chat.news is expected
+        assert chat.shows_events is expected
     with pytest.raises(UsageError):
         commands.run(chat, "/bus loud")

@@ -36,4 +36,4 @@ def test_texts_and_documents_are_drawn_and_actions_are_not() -> None:
     assert plain(draw_result(Text("Done."), 60)) == "Done."
     assert plain(draw_result(Document("**Help**"), 60)) == "Help"
     assert plain(draw_result(Send("To be sent.", "Hello"), 60)) == "To be sent."
-    assert draw_result(Retry(anew=True), 60) == draw_result(Quit(), 60) == []
+    assert draw_result(Retry(resume=False), 60) == draw_result(Quit(), 60) == []
