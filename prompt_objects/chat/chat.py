@@ -136,9 +136,7 @@ class Chat:
             return await self.po.receive(text, context, self.session, wait=wait)
         except Busy as busy:
             self.holder = self.holder if name else busy.holder
-            busy.hint = (
-                "/wait sends your message when the session is free, /branch in a copy; /watch shows the answer."
-            )
+            busy.hint = "/wait sends your message later, /branch sends it in a copy, /watch shows the answer."
             raise
         finally:
             self._sending_in = ""

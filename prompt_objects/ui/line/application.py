@@ -17,6 +17,7 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from prompt_objects.ui.controller import REDRAW_SECONDS
+from prompt_objects.ui.line.dialogs import TypingPause
 from prompt_objects.ui.render.style import STYLES, Line
 
 __all__ = ["LineApplication", "Printer", "reflows", "rows_above"]
@@ -45,6 +46,8 @@ class LineApplication(Application[None]):
             output=_output_without_queries(),
         )
         self.ttimeoutlen = ESCAPE_SECONDS
+        self.pause = TypingPause()
+        self.key_processor.before_key_press += lambda _: self.pause.touch()
         self.key_processor.after_key_press += lambda _: self._set_timeout()
 
     def _set_timeout(self) -> None:

@@ -5,24 +5,20 @@ and the status bar are redrawn.
 """
 
 import asyncio
-from collections.abc import Sequence
 
-from prompt_toolkit.document import Document
 from prompt_toolkit.utils import is_dumb_terminal
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.runtime.events import Subscription
 from prompt_objects.ui.controller import Controller
-from prompt_objects.ui.line import dialogs
-from prompt_objects.ui.line.application import LineApplication, Printer
+from prompt_objects.ui.line.application import LineApplication
 from prompt_objects.ui.line.input_line import edit_in_editor, make_buffer
 from prompt_objects.ui.line.keys import make_bindings
-from prompt_objects.ui.line.layout import live_height, make_layout, question_height, screen_size
-from prompt_objects.ui.line.scrollback import Scrollback
+from prompt_objects.ui.line.layout import live_height, make_layout, screen_size
 from prompt_objects.ui.line.status_bar import StatusBar
-from prompt_objects.ui.question import Question
-from prompt_objects.ui.render import text as render_text
+from prompt_objects.ui.line.view import LineView
 from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.render.text import fit, paragraph
 from prompt_objects.ui.tasks import BackgroundTasks
 from prompt_objects.ui.watcher import run_maintenance
 
@@ -43,23 +39,18 @@ async def run(chat: Chat) -> None:
 
 
 class LineInterface:
-    """The line interface: a `View` with an input line, and a status bar below it."""
-
-    can_edit = True
+    """Puts the parts of the line interface together, and runs its background tasks."""
 
     def __init__(self, chat: Chat, events: Subscription) -> None:
         self._chat = chat
-        self._pause = dialogs.TypingPause()
-        self._painted = asyncio.Event()
         self._tasks = BackgroundTasks(self._fail)
+        self._painted = asyncio.Event()
         self._app = LineApplication(editing_mode=chat.environment.config.editing_mode)
-        self._app.key_processor.before_key_press += lambda _: self._pause.touch()
         self._app.after_render += lambda _: self._painted.set()
-        self._printer = Printer(self._app)
         self._status_bar = StatusBar(chat, self._app.invalidate)
-        self._buffer = make_buffer(chat, changed=lambda: self.hint(""))
-        self._scrollback = Scrollback(self._printer, chat, events, self._status_bar, self._app.invalidate)
-        self._controller = Controller(chat, self, self._tasks)
+        self._buffer = make_buffer(chat, changed=lambda: self._status_bar.set_hint(""))
+        self._view = LineView(chat, events, self._app, self._buffer, self._status_bar)
+        self._controller = Controller(chat, self._view, self._tasks)
         self._app.layout = make_layout(
             self._buffer, prompt=self._prompt, live=self._live, status_bar=self._status_bar.line
         )
@@ -76,22 +67,22 @@ class LineInterface:
                 self._buffer.append_to_history()
 
     def _begin(self) -> None:
-        for work in (self._scrollback.follow(), self._scrollback.tick(), self._warm_up()):
+        for work in (self._view.follow(), self._view.tick(), self._warm_up()):
             self._tasks.spawn(work)
 
     async def _warm_up(self) -> None:
         """Load what the first message needs, and begin the background work, once the user can type."""
         await self._painted.wait()
-        self._printer.flush()
+        self._view.printer.flush()
         from prompt_objects.ui.render import markdown
 
         await asyncio.to_thread(markdown.warm_up)
         await self._controller.show_recap()
         for text in await asyncio.to_thread(self._chat.warm_up):
-            self.show(render_text.paragraph(text, self.width, "class:hint"))
+            self._view.show(paragraph(text, self._view.width, "class:hint"))
         self._controller.show_notices()
         self._status_bar.refresh()
-        for work in (self._watch(), run_maintenance(self._chat, self.note)):
+        for work in (self._watch(), run_maintenance(self._chat, self._view.note)):
             self._tasks.spawn(work)
 
     async def _watch(self) -> None:
@@ -99,74 +90,25 @@ class LineInterface:
         watcher = self._controller.watcher
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if not self._scrollback.is_growing and not self._controller.task.is_watching:
+            if not self._view.is_growing and not self._controller.task.is_watching:
                 await watcher.poll()
                 self._status_bar.refresh(watcher.problem)
 
     def _edit(self) -> None:
-        self._tasks.spawn(edit_in_editor(self._buffer, self._printer, self.hint))
+        self._tasks.spawn(edit_in_editor(self._buffer, self._view.printer, self._view.hint))
 
     def _fail(self, defect: BaseException) -> None:
         if self._app.is_running:
             self._app.exit(exception=defect)
 
-    # The view
-
-    @property
-    def width(self) -> int:
-        return self._printer.width
-
-    def show(self, lines: Sequence[Line]) -> None:
-        self._scrollback.print(lines)
-
-    def note(self, text: str) -> None:
-        self._scrollback.note(text)
-
-    def hint(self, text: str) -> None:
-        self._status_bar.set_hint(text)
-
-    def echo(self, text: str, prompt: str = "", *, once_saved: bool = False) -> None:
-        if once_saved:
-            self._scrollback.echo_once_saved(text)
-        elif prompt:
-            self.show(render_text.user_message(prompt, text, self.width))
-        else:
-            self._scrollback.echo(text)
-
-    def catch_up(self) -> None:
-        self._scrollback.catch_up()
-        self._status_bar.refresh()
-
-    def draft(self) -> str:
-        return self._buffer.text
-
-    def set_draft(self, text: str, *, remember: bool = False) -> None:
-        self._buffer.reset(Document(text), append_to_history=remember)
-
-    async def pose(self, question: Question) -> None:
-        size = self.width, question_height(self._app.output.get_size().rows)
-        try:
-            with self._scrollback.held():
-                await dialogs.pose(question, self._buffer, self.show, size, self._pause.taken)
-        finally:
-            self._app.invalidate()
-
-    def close(self) -> None:
-        if self._app.is_running and not self._app.is_done:
-            self._printer.finish()
-            self._app.exit()
-
-    # Drawing
-
     def _prompt(self) -> str:
-        return self._controller.prompt(self.width)
+        return self._controller.prompt(self._view.width)
 
     def _live(self) -> list[Line]:
         """Draw what is being said and done, and the messages that running turns have not read yet."""
         columns, _ = screen_size()
         height = live_height(self._buffer.text, self._prompt(), is_asking=self._controller.question is not None)
-        messages = [
-            f"you → {turn.po_name}: {text}" for turn in self._chat.environment.active_turns for text in turn.waiting
-        ]
-        unread: list[Line] = [[("class:status", render_text.fit(message, columns))] for message in messages]
-        return [*self._scrollback.live(columns, max(height - len(unread), 1)), *unread, []]
+        turns = self._chat.environment.active_turns
+        messages = [f"you → {turn.po_name}: {text}" for turn in turns for text in turn.waiting]
+        unread: list[Line] = [[("class:status", fit(message, columns))] for message in messages]
+        return [*self._view.live(columns, max(height - len(unread), 1)), *unread, []]

@@ -6,6 +6,7 @@ from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message, calls_of, has_failed, live_messages, text_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui.render.events import external_heading
+from prompt_objects.ui.render.markdown import render
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import (
     call_line,
@@ -69,8 +70,6 @@ def draw_last_exchange(po_name: str, messages: Sequence[Message], width: int) ->
 
 
 def _draw_answer(message: Message, width: int, max_lines: int | None) -> list[Line]:
-    from prompt_objects.ui.render.markdown import render
-
     lines: list[Line] = []
     if text_of(message).strip():
         lines += [[], *_shorten(render(text_of(message), width), max_lines)]

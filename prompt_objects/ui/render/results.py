@@ -11,6 +11,7 @@ from prompt_objects.chat.results import (
     Text,
     Watch,
 )
+from prompt_objects.ui.render.markdown import render
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import cell_width, fit, paragraph
@@ -28,8 +29,6 @@ def draw_result(result: CommandResult, width: int) -> list[Line]:
         case Table():
             return _table(result, width)
         case Document():
-            from prompt_objects.ui.render.markdown import render
-
             return render(result.markdown, width)
         case ShowTrace():
             from prompt_objects.ui.render.trace import draw_trace

@@ -17,7 +17,7 @@ from prompt_objects.runtime.events import (
     TurnEnded,
     TurnStarted,
 )
-from prompt_objects.ui.render.markdown_stream import BlockStream
+from prompt_objects.ui.render.markdown import BlockStream, last_lines, render
 from prompt_objects.ui.render.messages import draw_external
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
@@ -156,8 +156,6 @@ class Transcript:
             self._markdown(event, run, block, width, self._heading(run))
 
     def _markdown(self, event: Event, run: _Run, text: str, width: int, heading: str) -> None:
-        from prompt_objects.ui.render.markdown import render
-
         if text.strip():
             self._add(event, run, "text", render(text, _inner(run, width)), heading)
 
@@ -198,8 +196,6 @@ class Transcript:
 
     def _live_text(self, run: _Run, width: int, room: int, *, is_continued: bool) -> list[Line]:
         """Draw the end of unfinished text, without a heading if it continues the finished text directly above."""
-        from prompt_objects.ui.render.markdown import last_lines, render
-
         inner = _inner(run, width)
         text = last_lines(run.stream.rest, max(room, 1))
         if run.shown[:2] != (text, inner):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_objects.ui.render.markdown_stream import BlockStream
+from prompt_objects.ui.render.markdown import BlockStream
 
 LINES = st.sampled_from(
     [
