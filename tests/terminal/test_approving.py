@@ -62,7 +62,7 @@ def test_what_is_typed_while_a_question_comes_up_is_no_answer_and_stays_in_the_l
     terminal.send("Note it\r")
     terminal.wait_for("wants to use write_file:")
     terminal.send("y\r")
-    terminal.wait_for("The question has only just come up")
+    terminal.wait_for("A question has just appeared")
     terminal.wait_for("guide: write_file? [y/s/N/never/e]")
     assert not (folder / "notes.txt").exists()
     terminal.send("n\r")
