@@ -27,7 +27,7 @@ _CHECKS: tuple[Callable[[EnvironmentSnapshot], Iterable[Finding]], ...] = (
 _SEVERITIES = get_args(Severity)
 
 
-def check(survey: EnvironmentSnapshot) -> list[Finding]:
+def check(snapshot: EnvironmentSnapshot) -> list[Finding]:
     """Run every rule; return errors first, then warnings, then notes, each in the order of files and lines."""
-    found = [finding for each in _CHECKS for finding in each(survey)]
+    found = [finding for each in _CHECKS for finding in each(snapshot)]
     return sorted(found, key=lambda each: (_SEVERITIES.index(each.severity), each.file, each.at))

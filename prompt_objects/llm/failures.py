@@ -97,39 +97,39 @@ class Endpoint:
         if response is not None and "location" in response.headers:
             return self._redirected(response.headers["location"])
         wait = retry_after(response.headers) if response is not None else None
-        said = self.cleaned(_server_message(error))
-        kind = f"{error.code or ''} {error.type or ''} {said}"
-        return self._classified(status, kind, said, wait)
+        text = self.cleaned(_server_message(error))
+        kind = f"{error.code or ''} {error.type or ''} {text}"
+        return self._classified(status, kind, text, wait)
 
     def _classified(  # noqa: PLR0911 - one return for each kind of failure
-        self, status: int, kind: str, said: str, wait: float | None
+        self, status: int, kind: str, text: str, wait: float | None
     ) -> LLMError:
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return self._unauthorized(status)
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY.search(kind):
             hint = "Waiting will not help: look at the plan and billing of this account."
-            return Unauthorized(f"{self}: the account has no quota left: {said}", hint=hint)
+            return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
         if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in kind:
             hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
-            return RateLimited(f"{self} asks for patience: {said}", retry_after=wait, hint=hint)
+            return RateLimited(f"{self} limits the rate of requests: {text}", retry_after=wait, hint=hint)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LONG.search(kind):
             hint = "Begin a new session, or use a model that reads more."
-            return ContextTooLong(f"The conversation is too long for {self}: {said}", hint=hint)
+            return ContextTooLong(f"The conversation is too long for {self}: {text}", hint=hint)
         if status == HTTPStatus.NOT_FOUND or _NO_SUCH_MODEL.search(kind):
-            return UnknownModel(f"{self}: there is no such model: {said}")
-        if _NO_TOOLS.search(said):
+            return UnknownModel(f"{self}: there is no such model: {text}")
+        if _NO_TOOLS.search(text):
             hint = "Choose another model, or take the capabilities out of the prompt object's file."
-            return LLMError(f"{self} cannot use capabilities: {said}", hint=hint)
+            return LLMError(f"{self} cannot use capabilities: {text}", hint=hint)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
-            return ServerFailed(f"{self} failed: {said}", hint="Try again later.")
-        return LLMError(f"{self} refused the request ({status}): {said}")
+            return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
+        return LLMError(f"{self} refused the request ({status}): {text}")
 
     def _redirected(self, location: str) -> LLMError:
         """Return the error for a redirection: sending the conversation elsewhere is the user's decision."""
         try:
             target = self.cleaned(shown_url(urljoin(self.base_url, location)))
         except ValueError:
-            target = "an address that makes no sense"
+            target = "an invalid address"
         hint = "If that is right, put the address of that server where this one is: OPENAI_BASE_URL, or base_url."
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
@@ -174,10 +174,10 @@ def _server_message(error: "openai.APIError") -> str:
     body: Any = error.body
     if isinstance(body, dict):
         body = body.get("error", body)
-    said = body.get("message") or body.get("detail") if isinstance(body, dict) else body
-    if not isinstance(said, str) or not said.strip():
+    text = body.get("message") or body.get("detail") if isinstance(body, dict) else body
+    if not isinstance(text, str) or not text.strip():
         return error.message
-    return "it answered with a web page." if said.lstrip()[:1] == "<" else said
+    return "it answered with a web page." if text.lstrip()[:1] == "<" else text
 
 
 def _status_in(code: object) -> int:
@@ -199,10 +199,10 @@ def _why_unreachable(error: BaseException) -> str:
             return reason
     names = " ".join(type(cause).__name__ for cause in found)
     if "ConnectTimeout" in names:
-        return "no connection came about in time"
+        return "the connection timed out"
     if "Timeout" in names:
-        return "no answer came in time"
-    return "no connection could be made" if "ConnectError" in names else "it hung up without an answer"
+        return "the response timed out"
+    return "no connection could be made" if "ConnectError" in names else "it closed the connection without a response"
 
 
 DEFAULT_RETRIES = 3

@@ -36,12 +36,12 @@ class FallbackChain:
         """
         if not isinstance(error, _ANOTHER_MAY_ANSWER):
             raise error
-        told: list[str] = []
+        notices: list[str] = []
         while self._others:
             try:
                 self.connection = self._others.popleft()()
             except PromptObjectsError as unusable:
-                told.append(f"One that was to stand in cannot: {unusable}")
+                notices.append(f"A fallback cannot be used: {unusable}")
             else:
-                return [*told, f"{self.connection.llm.model} answers instead: {error}"]
+                return [*notices, f"{self.connection.llm.model} answers instead: {error}"]
         raise error

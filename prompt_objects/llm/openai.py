@@ -69,16 +69,16 @@ class OpenAILLM:
         return f"<OpenAILLM {self._endpoint}>"
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
-        said = False
+        has_text = False
         for retry in itertools.count():
             try:
                 async with aclosing(self._attempt(request)) as parts:
                     async for part in parts:
-                        said = True
+                        has_text = True
                         yield part
                     return
             except LLMError as error:
-                pause = None if said or retry >= self._max_retries else retry_delay(error, retry)
+                pause = None if has_text or retry >= self._max_retries else retry_delay(error, retry)
                 if pause is None:
                     raise
                 yield RetryScheduled(error, pause)
@@ -87,8 +87,8 @@ class OpenAILLM:
     async def _attempt(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         answer = ResponseBuilder()
         try:
-            async with aclosing(self._chunks(request)) as pieces:
-                async for chunks in pieces:
+            async with aclosing(self._chunks(request)) as parts:
+                async for chunks in parts:
                     text, error = _add_chunks(answer, chunks)
                     if text:
                         yield TextChunk(text)
@@ -112,17 +112,17 @@ class OpenAILLM:
         from httpx2 import RequestError
 
         response = await self._open(client, request)
-        patience, events = IdleTimeout(self._timeout), SSEDecoder()
+        timeout, events = IdleTimeout(self._timeout), SSEDecoder()
         try:
-            async with aclosing(patience.iterate(response.aiter_raw())) as pieces:
-                async for piece in pieces:
+            async with aclosing(timeout.iterate(response.aiter_raw())) as parts:
+                async for piece in parts:
                     found = list(events.feed(piece))
                     yield (self._chunk(event, response) for event in found)
                     if events.is_done:
-                        await drain(pieces)
+                        await drain(parts)
                         return
                     if found:  # after the consumer handled them, so that its time does not count
-                        patience.restart()
+                        timeout.restart()
                 yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
             raise self._endpoint.interrupted(error) from error
@@ -133,9 +133,9 @@ class OpenAILLM:
         from openai import APIError
 
         chunk = _decode(event.data)
-        told = _error_in(event.name, chunk)
-        if told:
-            raise self._endpoint.refusal(APIError("it did not say why", response.request, body=told))
+        details = _error_in(event.name, chunk)
+        if details:
+            raise self._endpoint.refusal(APIError("it did not say why", response.request, body=details))
         return chunk
 
     async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
@@ -214,14 +214,14 @@ class OpenAILLM:
 
         from prompt_objects.llm.http import open_client
 
-        wire = open_client(self._endpoint, self._timeout)
+        client = open_client(self._endpoint, self._timeout)
         try:
             return AsyncOpenAI(
                 api_key=self._endpoint.api_key or "none",  # the client requires a key; servers without keys ignore it
                 base_url=self._endpoint.base_url,
-                timeout=wire.timeout,
+                timeout=client.timeout,
                 max_retries=0,  # `stream` retries, and shows it to the user
-                http_client=wire,
+                http_client=client,
             )
         except InvalidURL as error:
             raise self._endpoint.cannot_send("its address is not a URL", "Check base_url.") from error
@@ -229,13 +229,13 @@ class OpenAILLM:
 
 def _add_chunks(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
     """Add chunks to a response; return the added text, and the error of the next chunk if there is one."""
-    said: list[str] = []
+    texts: list[str] = []
     try:
         for chunk in chunks:
-            said.append(answer.add(chunk))  # noqa: PERF401 - what was said before an error counts
+            texts.append(answer.add(chunk))  # noqa: PERF401 - the text before an error counts
     except (LLMError, MalformedResponse) as error:
-        return "".join(said), error
-    return "".join(said), None
+        return "".join(texts), error
+    return "".join(texts), None
 
 
 def _decode(data: bytes) -> object:

@@ -67,15 +67,15 @@ class ResponseBuilder:
         return self._add_delta(delta) if isinstance(delta, dict) else ""
 
     def _add_delta(self, delta: dict[str, Any]) -> str:
-        said, refused = _string(delta.get("content")), _string(delta.get("refusal"))
-        self._count(said + refused)
-        self._text.append(said + refused)
+        text, refused = _string(delta.get("content")), _string(delta.get("refusal"))
+        self._count(text + refused)
+        self._text.append(text + refused)
         self._refusal.append(refused)
         calls = delta.get("tool_calls")
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, dict):
                 self._add_call(piece)
-        return said + refused
+        return text + refused
 
     def _add_call(self, piece: dict[str, Any]) -> None:
         function = piece.get("function")

@@ -65,9 +65,9 @@ class Migrations:
         """
         try:
             try:
-                return [told for taken in self.run(sessions) for told in taken.notices()]
+                return [notice for result in self.run(sessions) for notice in result.notices()]
             except StoreError as error:
-                if not any(taken.rows for taken in self.preview()):
+                if not any(result.rows for result in self.preview()):
                     return []
                 return [f"This environment could not be brought up to date. {error} {error.hint}".rstrip()]
         except MigrationFailed as error:

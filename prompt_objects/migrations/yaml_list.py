@@ -114,9 +114,9 @@ def _plain(value: Any) -> Any:
 
 
 def _summary(error: Exception | None) -> str:
-    said = getattr(error, "problem", None) or str(error)
+    problem = getattr(error, "problem", None) or str(error)
     mark = getattr(error, "problem_mark", None)
-    return f"{said} in line {mark.line + 1}" if mark else f"{said}".rstrip(".")
+    return f"{problem} in line {mark.line + 1}" if mark else f"{problem}".rstrip(".")
 
 
 # If the list is not valid YAML

@@ -180,7 +180,7 @@ async def test_one_that_cannot_stand_in_is_passed_over_in_words(
         events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
         assert failed is None
         unusable, instead = notices(events)
-        assert unusable.startswith("One that was to stand in cannot: The address of the model x")
+        assert unusable.startswith("A fallback cannot be used: The address of the model x")
         assert instead.startswith("second answers instead")
 
 

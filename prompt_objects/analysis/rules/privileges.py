@@ -42,9 +42,9 @@ class _Privileges:
     The tools of an MCP server are unknown before it runs, so they count as having an effect.
     """
 
-    def __init__(self, survey: EnvironmentSnapshot) -> None:
-        self.graph = survey.graph
-        self._survey = survey
+    def __init__(self, snapshot: EnvironmentSnapshot) -> None:
+        self.graph = snapshot.graph
+        self._snapshot = snapshot
         self._by_key: dict[Key, dict[str, tuple[Edge, Access]]] = {}
         for link in self.graph.edges:
             if link.kind == "server" or (link.kind == "tool" and self.graph.tools[link.target].effect in _EFFECTS):
@@ -82,7 +82,7 @@ class _Privileges:
                 objects=whole.objects,
                 tools=whole.tools,
                 servers=whole.servers,
-                bounds=self._survey.bounds,
+                bounds=self._snapshot.bounds,
             )
         if (barred, owner) not in self._reached:
             reached = self._open[barred].reach(owner)
@@ -91,7 +91,7 @@ class _Privileges:
 
     def _access(self, link: Edge) -> Access:
         """Return the access of the object itself, by the rules that apply when a call runs."""
-        places, settings = self._survey.positions, self._survey.settings
+        places, settings = self._snapshot.positions, self._snapshot.settings
         if link.kind == "tool":
             effect = self.graph.tools[link.target].effect
         else:
@@ -108,9 +108,9 @@ class _Privileges:
         return Access.WITHIN if link.capability.allow else Access.ASKED
 
 
-def privilege_escalation(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def privilege_escalation(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find tools with an effect that an object reaches only through its delegates."""
-    powers, graph = _Privileges(survey), survey.graph
+    powers, graph = _Privileges(snapshot), snapshot.graph
     for owner, definition in graph.definitions.items():
         for path, link, freedom in powers.borrowed(owner):
             way = (*path, link.target)

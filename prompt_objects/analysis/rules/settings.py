@@ -22,28 +22,28 @@ __all__ = [
 _ALWAYS_THERE = ("default", "rehearsal")
 
 
-def limits(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def limits(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find limits that have no effect, or that disable a capability."""
-    for definition in survey.graph.definitions.values():
-        for key in survey.positions.keys(definition.file, "limits"):
-            value = survey.positions.value(definition.file, "limits", key)
-            remark = _about_limit(survey, definition, key, value) if value is not None else None
+    for definition in snapshot.graph.definitions.values():
+        for key in snapshot.positions.keys(definition.file, "limits"):
+            value = snapshot.positions.value(definition.file, "limits", key)
+            remark = _about_limit(snapshot, definition, key, value) if value is not None else None
             if remark:
                 yield Finding(
                     severity=remark[0],
                     kind="limit",
                     file=definition.file,
-                    at=survey.positions.position(definition.file, "limits", key),
+                    at=snapshot.positions.position(definition.file, "limits", key),
                     text=f"limits.{key} {remark[1]}",
                     path=(definition.name,),
                 )
 
 
 def _about_limit(
-    survey: EnvironmentSnapshot, definition: Definition, key: str, value: float
+    snapshot: EnvironmentSnapshot, definition: Definition, key: str, value: float
 ) -> tuple[Severity, str] | None:
-    name, asked = definition.name, survey.graph.delegates(definition.name)
-    bounds = {**asdict(survey.bounds), "depth": survey.graph.depth}  # the default
+    name, asked = definition.name, snapshot.graph.delegates(definition.name)
+    bounds = {**asdict(snapshot.bounds), "depth": snapshot.graph.depth}  # the default
     if key in {"requests", "parallel"} and not definition.capabilities:
         return "note", f"has no use: {name} has no capabilities, and answers at once."
     if key == "depth" and not asked:
@@ -56,49 +56,49 @@ def _about_limit(
     return None
 
 
-def prices(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find cost limits that do not hold for some models, because their prices are unknown."""
-    for name, definition in survey.graph.definitions.items():
-        if survey.positions.value(definition.file, "limits", "cost") is not None:
-            yield from _uncounted(survey, definition.file, (name, *survey.graph.reach(name)))
-    if survey.bounds.cost is not None:
-        yield from _uncounted(survey, survey.settings, survey.graph.objects)
+    for name, definition in snapshot.graph.definitions.items():
+        if snapshot.positions.value(definition.file, "limits", "cost") is not None:
+            yield from _uncounted(snapshot, definition.file, (name, *snapshot.graph.reach(name)))
+    if snapshot.bounds.cost is not None:
+        yield from _uncounted(snapshot, snapshot.settings, snapshot.graph.objects)
 
 
-def _uncounted(survey: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
+def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
     """Yield the warning about a cost limit in `file` if models of unknown price may answer below it."""
-    models = _unpriced(survey, names)
+    models = _unpriced(snapshot, names)
     if models:
         yield Finding(
             severity="warning",
             kind="limit",
             file=file,
-            at=survey.positions.position(file, "limits", "cost"),
+            at=snapshot.positions.position(file, "limits", "cost"),
             text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
             f"{PRICES_HINT}",
-            path=() if file == survey.settings else tuple(names[:1]),
+            path=() if file == snapshot.settings else tuple(names[:1]),
         )
 
 
-def _unpriced(survey: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
+def _unpriced(snapshot: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
     """Return the models of unknown price that prompt objects ask for."""
     asked: dict[str | None, None] = {}
-    for definition in (survey.graph.definitions[name] for name in names if name in survey.graph.definitions):
+    for definition in (snapshot.graph.definitions[name] for name in names if name in snapshot.graph.definitions):
         asked[definition.model.use if definition.model else None] = None
         asked |= dict.fromkeys(definition.model.fallback if definition.model else ())
-    return [quoted(model) if model else "the default model" for model in asked if not survey.has_known_price(model)]
+    return [quoted(model) if model else "the default model" for model in asked if not snapshot.has_known_price(model)]
 
 
-def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find models that are not used, and models that environment.yaml does not have although it has others."""
-    known = survey.positions.keys(survey.settings, "models")
-    used = {survey.positions.value(survey.settings, "model"), *_ALWAYS_THERE}
-    for definition in survey.graph.definitions.values() if known else ():
-        for place, model in _asked_models(survey, definition):
+    known = snapshot.positions.keys(snapshot.settings, "models")
+    used = {snapshot.positions.value(snapshot.settings, "model"), *_ALWAYS_THERE}
+    for definition in snapshot.graph.definitions.values() if known else ():
+        for place, model in _asked_models(snapshot, definition):
             used.add(model)
             if model not in {*known, *_ALWAYS_THERE}:
                 near = did_you_mean(model, known)
-                told = (
+                problem = (
                     f"{quoted(model)} is none of environment.yaml's models, so a server's own of that name is meant."
                 )
                 yield Finding(
@@ -106,33 +106,33 @@ def models(survey: EnvironmentSnapshot) -> Iterator[Finding]:
                     kind="model",
                     file=definition.file,
                     at=place,
-                    text=f"{told} {near}".rstrip(),
+                    text=f"{problem} {near}".rstrip(),
                     path=(definition.name,),
                 )
     for model in known:
         if model not in used:
             text = f"No prompt object asks for the model {quoted(model)}; only a person can choose it."
-            yield _unused(survey, ("models", model), text)
+            yield _unused(snapshot, ("models", model), text)
 
 
-def _asked_models(survey: EnvironmentSnapshot, definition: Definition) -> Iterator[tuple[Position, str]]:
+def _asked_models(snapshot: EnvironmentSnapshot, definition: Definition) -> Iterator[tuple[Position, str]]:
     if definition.model is None:
         return
     if definition.model.use:
         yield definition.model.at, definition.model.use
     for index, name in enumerate(definition.model.fallback):
-        yield survey.positions.position(definition.file, "model", "fallback", index), name
+        yield snapshot.positions.position(definition.file, "model", "fallback", index), name
 
 
-def servers(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def servers(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find MCP servers whose tools no prompt object may use."""
-    used = {link.target for link in survey.graph.edges if link.kind == "server"}
-    for name in survey.graph.servers:
+    used = {link.target for link in snapshot.graph.edges if link.kind == "server"}
+    for name in snapshot.graph.servers:
         if name not in used:
             text = f"No prompt object may use the tools of the MCP server {quoted(name)}."
-            yield _unused(survey, ("mcp_servers", name), text)
+            yield _unused(snapshot, ("mcp_servers", name), text)
 
 
-def _unused(survey: EnvironmentSnapshot, path: tuple[str, ...], text: str) -> Finding:
-    place = survey.positions.position(survey.settings, *path, key=True)
-    return Finding(severity="note", kind="unused", file=survey.settings, at=place, text=text)
+def _unused(snapshot: EnvironmentSnapshot, path: tuple[str, ...], text: str) -> Finding:
+    place = snapshot.positions.position(snapshot.settings, *path, key=True)
+    return Finding(severity="note", kind="unused", file=snapshot.settings, at=place, text=text)

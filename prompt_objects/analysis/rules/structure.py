@@ -15,9 +15,9 @@ __all__ = [
 ]
 
 
-def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def broken(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find invalid definitions; such an object cannot be used."""
-    for fault in survey.faults:
+    for fault in snapshot.faults:
         yield Finding(
             severity="error",
             kind="broken",
@@ -28,47 +28,47 @@ def broken(survey: EnvironmentSnapshot) -> Iterator[Finding]:
         )
 
 
-def missing(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def missing(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find capabilities that do not exist or are ambiguous, and a default object that does not exist."""
-    for gap in survey.graph.unresolved:
+    for gap in snapshot.graph.unresolved:
         yield Finding(
             severity="error",
             kind="missing",
-            file=survey.file(gap.owner),
+            file=snapshot.file(gap.owner),
             at=gap.capability.at,
             text=f"{gap.problem} {gap.hint}".rstrip(),
             path=(gap.owner, gap.capability.name),
         )
-    named = survey.default_object
-    if named is not None and named not in survey.graph.objects:
-        hint = did_you_mean(named, survey.graph.objects)
+    named = snapshot.default_object
+    if named is not None and named not in snapshot.graph.objects:
+        hint = did_you_mean(named, snapshot.graph.objects)
         yield Finding(
             severity="error",
             kind="missing",
-            file=survey.settings,
-            at=survey.positions.position(survey.settings, "default_object"),
+            file=snapshot.settings,
+            at=snapshot.positions.position(snapshot.settings, "default_object"),
             text=f"There is no prompt object {quoted(named)} to begin with. {hint}".rstrip(),
         )
 
 
-def cycles(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find paths on which a message could return to an object that waits for its reply."""
-    for circle in survey.graph.cycles():
+    for circle in snapshot.graph.cycles():
         first, last = circle[0], circle[-1]
         way = (*circle, first)
         yield Finding(
             severity="note",
             kind="cycle",
-            file=survey.file(last),
-            at=survey.graph.delegates(last)[first].capability.at,
+            file=snapshot.file(last),
+            at=snapshot.graph.delegates(last)[first].capability.at,
             text=f"{arrow_path(way)} is a cycle: the call that closes it is refused, and the caller continues.",
             path=way,
         )
 
 
-def unreachable(survey: EnvironmentSnapshot) -> Iterator[Finding]:
+def unreachable(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find objects that a message to the root never reaches."""
-    root, graph = survey.root, survey.graph
+    root, graph = snapshot.root, snapshot.graph
     if root is None or root not in graph.definitions:
         return
     reached = graph.reach(root)
@@ -83,8 +83,8 @@ def unreachable(survey: EnvironmentSnapshot) -> Iterator[Finding]:
         yield Finding(
             severity="note",
             kind="unreachable",
-            file=survey.file(name),
-            at=survey.positions.position(survey.file(name), "name"),
+            file=snapshot.file(name),
+            at=snapshot.positions.position(snapshot.file(name), "name"),
             text=text,
             path=way or (name,),
         )

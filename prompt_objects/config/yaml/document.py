@@ -315,7 +315,7 @@ class _Composer:
     def _syntax_fault(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        said = getattr(error, "problem", None) or str(error)
+        complaint = getattr(error, "problem", None) or str(error)
         lines = [*_LINE_BREAK.split(self._text), ""]
         text = lines[line]
         indentation = text[: len(text) - len(text.lstrip())]
@@ -323,11 +323,11 @@ class _Composer:
             at = Position(line + 1, indentation.index("\t") + 1)
             return self._document.fault(f"A tab indents {quoted(text.strip())}.", at, hint="Indent with spaces.")
         opened = getattr(error, "context_mark", None)
-        if opened and _NEVER_CLOSED.search(said):
+        if opened and _NEVER_CLOSED.search(complaint):
             at = Position(opened.line + 1, opened.column + 1)
             problem = f"The {lines[opened.line][opened.column]} here is not closed."
             return self._document.fault(problem, at, hint="Close it, or look for a missing comma.")
-        problem, hint = _plain_words(said, text, column)
+        problem, hint = _plain_words(complaint, text, column)
         return self._document.fault(problem, Position(line + 1, column + 1), hint=hint)
 
 
@@ -335,14 +335,14 @@ def _start(event: Any) -> Position:
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _plain_words(said: str, text: str, column: int) -> tuple[str, str]:
+def _plain_words(complaint: str, text: str, column: int) -> tuple[str, str]:
     """Return the parser's error as a problem and a hint in plain words."""
     where = quoted(text.strip()) if text.strip() else "the end"
-    if "mapping values are not allowed" in said:
+    if "mapping values are not allowed" in complaint:
         return f"There is an extra ': ' in {where}.", "Quote text that contains ': ', or check the indentation."
-    if "cannot start any token" in said:
+    if "cannot start any token" in complaint:
         return f"Text cannot start with {text[column : column + 1]!r} in {where}.", "Put it in quotes."
     return (
-        f"This is not valid YAML at {where}: {said}.",
+        f"This is not valid YAML at {where}: {complaint}.",
         "Check the indentation, brackets and quotes near it.",
     )
