@@ -70,7 +70,7 @@ def test_a_session_goes_on_by_id_prefix_name_and_file(house: Path) -> None:
     assert (session["po_name"], session["message_count"]) == ("scout", 8)
 
 
-def test_a_name_with_a_slash_or_a_suffix_is_a_name_and_a_missing_file_is_said_so(house: Path) -> None:
+def test_names_may_look_like_paths_and_a_missing_file_is_reported(house: Path) -> None:
     for name in ("API/notes", "data.json"):
         run("sessions", "new", name, "--object", "scout", cwd=house)
         assert (
@@ -108,7 +108,7 @@ def test_an_empty_message_is_wrong_usage(house: Path) -> None:
     assert run("-p", "  ", cwd=house).returncode == 2
 
 
-def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house: Path) -> None:
+def test_without_terminal_and_message_it_describes_what_would_be_opened(house: Path) -> None:
     result = run(cwd=house)
     assert result.returncode == 0
     opened = "boss, session Default, new"
@@ -116,7 +116,7 @@ def test_with_neither_terminal_nor_message_it_says_what_it_would_open(house: Pat
         assert words in result.stdout
 
 
-def test_saying_what_it_would_open_makes_nothing(house: Path, tmp_path: Path) -> None:
+def test_the_overview_creates_nothing(house: Path, tmp_path: Path) -> None:
     run(cwd=house)
     assert sessions(house) == []
     assert not (house / ".prompt_objects" / "state.json").exists()
@@ -127,7 +127,7 @@ def test_saying_what_it_would_open_makes_nothing(house: Path, tmp_path: Path) ->
     assert not personal.exists()
 
 
-def test_it_says_what_it_would_open_and_does_open_that(house: Path) -> None:
+def test_the_overview_names_the_session_that_is_opened_next(house: Path) -> None:
     run("sessions", "new", "Plans", "--object", "helper", cwd=house)
     run("sessions", "new", "Older", "--object", "scout", cwd=house)
     run("sessions", "new", "Newer", "--object", "scout", cwd=house)
@@ -187,19 +187,19 @@ def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(
     assert sessions(house)[0]["message_count"] == 1
 
 
-def test_no_network_is_try_again_later(house: Path) -> None:
+def test_no_network_is_a_temporary_failure(house: Path) -> None:
     environ = {"PROMPT_OBJECTS_MODEL": "m", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     result = run("-p", "Hello", "--object", "scout", cwd=house, **environ)
     assert result.returncode == 75
     assert "127.0.0.1:9" in result.stderr
 
 
-def test_a_traceback_is_shown_only_where_it_was_asked_for(house: Path) -> None:
+def test_tracebacks_are_shown_only_with_debug(house: Path) -> None:
     assert "Traceback" not in run("-p", "x", "--object", "nope", cwd=house).stderr
     assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=house).stderr
 
 
-def test_a_faulty_definition_says_where(house: Path) -> None:
+def test_the_error_of_a_faulty_definition_has_its_position(house: Path) -> None:
     (house / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
     result = run("-p", "Hello", "--object", "scout", cwd=house)
     assert result.returncode == 1
@@ -211,7 +211,7 @@ def test_a_faulty_definition_says_where(house: Path) -> None:
     assert "faulty" in listing.stdout
 
 
-def test_interrupted_it_keeps_what_was_said_and_leaves_with_130(house: Path, openai_server: OpenAIServer) -> None:
+def test_an_interruption_saves_the_received_text_and_exits_with_130(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("one two three four five six", delay=0.2))
     process = subprocess.Popen(
         [*PROGRAM, "-p", "Count", "--object", "scout"],
@@ -256,7 +256,7 @@ def test_sessions_are_managed_from_the_shell(house: Path) -> None:
     assert run("sessions", "export", "Three", "--output", "three.md", cwd=house).returncode == 2
 
 
-def test_listing_can_be_narrowed(house: Path) -> None:
+def test_lists_can_be_filtered(house: Path) -> None:
     run("sessions", "new", "One", "--object", "scout", cwd=house)
     run("sessions", "new", "Two", "--object", "helper", cwd=house)
     assert "Two" not in run("sessions", "list", "--object", "scout", cwd=house).stdout
@@ -279,14 +279,14 @@ def test_the_schema_is_json(house: Path) -> None:
 # Environments
 
 
-def test_init_makes_one_and_it_is_found_from_below(tmp_path: Path) -> None:
+def test_init_creates_an_environment_found_from_its_subfolders(tmp_path: Path) -> None:
     assert run("init", "new", cwd=tmp_path).returncode == 0
     (tmp_path / "new" / "deep").mkdir()
     assert "coordinator" in run("objects", "list", cwd=tmp_path / "new" / "deep").stdout
     assert run("init", "new", cwd=tmp_path).returncode == 2
 
 
-def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path: Path) -> None:
+def test_the_personal_environment_is_created_at_first_use_with_one_notice(tmp_path: Path) -> None:
     data = {"XDG_DATA_HOME": str(tmp_path / "data")}
     first = run("-p", "Hello", cwd=tmp_path, **data)
     assert first.returncode == 0
@@ -294,7 +294,7 @@ def test_the_personal_one_is_made_at_first_use_and_said_so_once(tmp_path: Path) 
     assert "Made your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
 
 
-def test_what_is_written_is_private(house: Path) -> None:
+def test_written_files_are_private(house: Path) -> None:
     run("-p", "Hello", "--object", "scout", cwd=house)
     data = house / ".prompt_objects"
     assert data.stat().st_mode & 0o777 == 0o700
@@ -302,7 +302,7 @@ def test_what_is_written_is_private(house: Path) -> None:
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_what_was_repaired_is_said_on_standard_error(house: Path) -> None:
+def test_a_repair_is_reported_on_standard_error(house: Path) -> None:
     run("-p", "Hello", "--object", "scout", cwd=house)
     (session,) = sessions(house)
     path = house / ".prompt_objects" / "sessions" / f"{session['id']}.json"

@@ -23,7 +23,7 @@ def printed(*arguments: str, cwd: Path) -> Any:
     return json.loads(run(*arguments, "--json", cwd=cwd).stdout)
 
 
-def test_the_page_lists_what_scripts_rely_on() -> None:
+def test_the_page_lists_the_keys_that_scripts_rely_on() -> None:
     assert SESSION == [
         "id", "name", "po_name", "message_count", "created_at", "updated_at", "user_id", "parent", "tags",
         "prompt_tokens", "completion_tokens", "cached_tokens", "cost", "archived",
@@ -31,7 +31,7 @@ def test_the_page_lists_what_scripts_rely_on() -> None:
     assert OBJECT == ["name", "description", "model", "capabilities", "file", "fault"]
 
 
-def test_an_answer(house: Path) -> None:
+def test_an_answer_has_the_documented_keys(house: Path) -> None:
     answer = printed("-p", "Hello", "--object", "scout", cwd=house)
     assert list(answer) == documented("An answer")
     assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
@@ -39,7 +39,7 @@ def test_an_answer(house: Path) -> None:
     assert list(answer["usage"]) == ["prompt_tokens", "completion_tokens", "cached_tokens"]
 
 
-def test_sessions_wherever_they_are_printed(house: Path) -> None:
+def test_every_command_prints_sessions_with_the_documented_keys(house: Path) -> None:
     made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
     renamed = printed("sessions", "rename", "One", "Two", cwd=house)
     copied = printed("sessions", "duplicate", "Two", "Three", cwd=house)
@@ -54,7 +54,7 @@ def test_sessions_wherever_they_are_printed(house: Path) -> None:
     assert (made["parent"], made["tags"], made["user_id"]) == (None, [], None)
 
 
-def test_what_is_managed(house: Path, tmp_path: Path) -> None:
+def test_management_commands_print_the_documented_keys(house: Path, tmp_path: Path) -> None:
     made = printed("sessions", "new", "One", "--object", "scout", cwd=house)
     run("-p", "Hello", "--session", "One", cwd=house)
     branched = printed("sessions", "branch", "One", "--at", "1", cwd=house)
@@ -87,14 +87,14 @@ def test_what_is_managed(house: Path, tmp_path: Path) -> None:
     assert list(gone) == SESSION
 
 
-def test_a_session_that_another_object_began_says_which_call_did(house: Path) -> None:
+def test_a_session_started_by_a_prompt_object_names_the_call(house: Path) -> None:
     run("-p", "ask scout: Hello", "--object", "boss", cwd=house)
     by_object = {session["po_name"]: session for session in printed("sessions", "list", cwd=house)}
     assert list(by_object["scout"]["parent"]) == ["session", "call"]
     assert by_object["scout"]["parent"]["session"] == by_object["boss"]["id"]
 
 
-def test_prompt_objects_sound_and_faulty(house: Path) -> None:
+def test_valid_and_faulty_prompt_objects_have_the_documented_keys(house: Path) -> None:
     listed = {each["name"]: each for each in printed("objects", "list", cwd=house)}
     assert all(list(each) == OBJECT for each in listed.values())
     assert "nonsense" in listed["faulty"]["fault"]

@@ -25,29 +25,29 @@ def file(house: Path) -> Path:
     return file
 
 
-def test_all_is_well_is_said_in_a_line(house: Path) -> None:
+def test_without_problems_it_prints_one_line(house: Path) -> None:
     done = run("doctor", cwd=house)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Checked 1 session: no problems found.\n", "")
 
 
-def test_what_is_wrong_is_told_then_put_right_and_then_all_is_well(house: Path, file: Path) -> None:
+def test_a_problem_is_reported_then_repaired_and_then_gone(house: Path, file: Path) -> None:
     torn = file.read_bytes().rstrip()[:-60]
     file.write_bytes(torn)
-    told = run("doctor", cwd=house)
-    assert told.returncode == 1
-    assert f"{file}: The file is cut off or damaged; it holds 1 whole message. To do:" in told.stdout
-    assert "prompt-objects doctor --repair" in told.stdout
+    found = run("doctor", cwd=house)
+    assert found.returncode == 1
+    assert f"{file}: The file is cut off or damaged; it holds 1 whole message. To do:" in found.stdout
+    assert "prompt-objects doctor --repair" in found.stdout
     assert file.read_bytes() == torn
-    mended = run("doctor", "--repair", cwd=house)
-    assert mended.returncode == 0
-    assert "Done:" in mended.stdout
-    assert "all its 1 whole messages were kept" in mended.stderr
+    repaired = run("doctor", "--repair", cwd=house)
+    assert repaired.returncode == 0
+    assert "Done:" in repaired.stdout
+    assert "all its 1 whole messages were kept" in repaired.stderr
     assert run("doctor", cwd=house).stdout == "Checked 1 session: no problems found.\n"
     shown = run("sessions", "show", "Notes", "--object", "scout", "--json", cwd=house)
     assert [message["content"] for message in json.loads(shown.stdout)["history"]] == ["one"]
 
 
-def test_the_findings_are_there_for_programs(house: Path, file: Path) -> None:
+def test_json_lists_the_findings(house: Path, file: Path) -> None:
     file.write_bytes(b"")
     found = json.loads(run("doctor", "--json", cwd=house).stdout)
     assert set(found) == {"findings", "faults"}

@@ -1,4 +1,4 @@
-"""`prompt-objects migrate`, and what is said where an environment is brought up to date by opening it."""
+"""`prompt-objects migrate`, and the notices when opening an environment migrates it."""
 
 import json
 from pathlib import Path

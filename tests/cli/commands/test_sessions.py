@@ -28,7 +28,7 @@ def names(house: Path, *more: str) -> list[str]:
     return sorted(session["name"] for session in listed)
 
 
-def test_what_was_cut_renamed_and_deleted_is_undone(house: Path) -> None:
+def test_truncate_rename_and_delete_can_be_undone(house: Path) -> None:
     cut = run("sessions", "truncate", "Notes", "1", cwd=house)
     assert cut.stdout.startswith("Truncated: Notes (")
     assert cut.stderr == "Undo it with: prompt-objects sessions undo\n"
@@ -47,7 +47,7 @@ def test_what_was_cut_renamed_and_deleted_is_undone(house: Path) -> None:
     assert (nothing.returncode, nothing.stderr) == (2, "error: There is nothing to undo.\n")
 
 
-def test_purging_has_to_be_confirmed(house: Path) -> None:
+def test_purge_needs_confirmation(house: Path) -> None:
     run("sessions", "delete", "Notes", cwd=house)
     refused = run("sessions", "purge", cwd=house)
     assert refused.returncode == 2
@@ -60,7 +60,7 @@ def test_purging_has_to_be_confirmed(house: Path) -> None:
 
 @pytest.mark.terminal
 @pytest.mark.parametrize(("typed", "left"), [("y", 0), ("", 1), ("no", 1)])
-def test_in_a_terminal_it_asks(house: Path, typed: str, left: int) -> None:
+def test_purge_asks_in_a_terminal(house: Path, typed: str, left: int) -> None:
     import pty
 
     run("sessions", "delete", "Notes", cwd=house)
@@ -76,7 +76,7 @@ def test_in_a_terminal_it_asks(house: Path, typed: str, left: int) -> None:
     assert len(json.loads(run("sessions", "trash", "--json", cwd=house).stdout)) == left
 
 
-def test_an_archived_session_goes_on(house: Path) -> None:
+def test_an_archived_session_can_be_continued(house: Path) -> None:
     assert run("sessions", "archive", "Notes", cwd=house).stdout.startswith("Archived: Notes")
     assert "Hello there" in run("sessions", "show", "Notes", cwd=house).stdout
     run("-p", "More", "--session", "Notes", cwd=house)
@@ -84,7 +84,7 @@ def test_an_archived_session_goes_on(house: Path) -> None:
     assert (session["message_count"], session["archived"]) == (4, False)
 
 
-def test_backups_are_made_listed_and_brought_back(house: Path) -> None:
+def test_backups_are_made_listed_and_restored(house: Path) -> None:
     made = run("sessions", "backup", cwd=house)
     assert made.stderr == "1 session backed up, 0 old backups removed.\n"
     assert run("sessions", "backup", cwd=house).stdout == ""
@@ -104,7 +104,7 @@ def test_backups_are_made_listed_and_brought_back(house: Path) -> None:
     assert "not a complete backup" in torn.stderr
 
 
-def test_pruning_says_what_goes_before_and_after(house: Path) -> None:
+def test_prune_lists_what_is_removed_also_in_a_dry_run(house: Path) -> None:
     run("sessions", "delete", "Notes", cwd=house)
     (trashed,) = (house / ".prompt_objects" / "sessions" / "trash").glob("*.json")
     moment = time.time() - 31 * 86_400
@@ -118,7 +118,7 @@ def test_pruning_says_what_goes_before_and_after(house: Path) -> None:
     assert not trashed.exists()
 
 
-def test_copying_says_what_did_not_go_smoothly(house: Path, tmp_path: Path) -> None:
+def test_copy_reports_sessions_that_differ(house: Path, tmp_path: Path) -> None:
     target = f"files:{tmp_path / 'target'}"
     first = run("sessions", "copy", "--to", target, cwd=house)
     assert (first.returncode, first.stderr) == (0, "")
@@ -140,7 +140,7 @@ def test_copying_says_what_did_not_go_smoothly(house: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("url", ["files:typod", "sqlite:///typo.db", "files:objects"])
-def test_a_source_that_is_not_there_is_refused_and_not_made(house: Path, url: str) -> None:
+def test_copy_refuses_a_missing_source_and_does_not_create_it(house: Path, url: str) -> None:
     before = sorted(house.rglob("*"))
     refused = run("sessions", "copy", "--from", url, "--to", "files:target", cwd=house)
     assert refused.returncode == 2
@@ -149,13 +149,13 @@ def test_a_source_that_is_not_there_is_refused_and_not_made(house: Path, url: st
 
 
 @pytest.mark.parametrize("urls", [("--to", "memory:"), ("--from", "memory:", "--to", "files:target")])
-def test_copying_into_what_keeps_nothing_or_out_of_it_is_refused(house: Path, urls: tuple[str, ...]) -> None:
+def test_copy_refuses_the_memory_store(house: Path, urls: tuple[str, ...]) -> None:
     refused = run("sessions", "copy", *urls, cwd=house)
     assert refused.returncode == 2
     assert "gone when the copying ends" in refused.stderr
 
 
-def test_a_session_with_another_name_in_the_target_is_named(house: Path) -> None:
+def test_copy_reports_another_name_in_the_target(house: Path) -> None:
     run("sessions", "copy", "--to", "files:target", cwd=house)
     run("sessions", "rename", "Notes", "Travel", cwd=house)
     again = run("sessions", "copy", "--to", "files:target", cwd=house)
@@ -164,13 +164,13 @@ def test_a_session_with_another_name_in_the_target_is_named(house: Path) -> None
     assert " is called Notes there\n" in again.stdout
 
 
-def test_backups_of_sessions_of_another_store_are_not_called_lost(house: Path) -> None:
+def test_backups_of_another_store_are_marked(house: Path) -> None:
     run("sessions", "backup", cwd=house)
     (house / "environment.yaml").write_text("store: files:elsewhere\n")
     assert run("sessions", "backups", cwd=house).stdout.endswith("not in this store\n")
 
 
-def test_the_store_may_be_named_in_the_file_and_on_the_line(house: Path, tmp_path: Path) -> None:
+def test_the_store_is_set_in_the_file_or_by_an_option(house: Path, tmp_path: Path) -> None:
     (house / "environment.yaml").write_text("store: files:elsewhere\n")
     assert names(house) == []
     run("sessions", "new", "There", "--object", "scout", cwd=house)
@@ -191,7 +191,7 @@ def test_a_password_is_not_shown(house: Path) -> None:
         assert "s3cret" not in result.stdout + result.stderr
 
 
-def test_a_session_that_is_full_says_what_to_do(house: Path) -> None:
+def test_the_error_for_a_full_session_names_the_setting(house: Path) -> None:
     (house / "environment.yaml").write_text("max_session_size: 1 kB\n")
     result = run("-p", "x" * 2000, "--session", "Notes", cwd=house)
     assert result.returncode == 1
@@ -199,7 +199,7 @@ def test_a_session_that_is_full_says_what_to_do(house: Path) -> None:
     assert json.loads(run("sessions", "list", "--json", cwd=house).stdout)[0]["message_count"] == 2
 
 
-def test_upkeep_in_the_background_backs_up_and_prunes_where_it_is_to_be_done(house: Path) -> None:
+def test_background_maintenance_backs_up_and_prunes(house: Path) -> None:
     (house / "environment.yaml").write_text("prune: {at_start: true, empty_days: 1}\n")
     code = (
         "import sys; from prompt_objects import Environment\n"

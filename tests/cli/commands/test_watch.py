@@ -1,4 +1,4 @@
-"""Two programs at one session, from the shell: refused, waiting, in a branch, or looking on."""
+"""A session in use, from the shell: the message is refused, waits or goes to a branch; and `sessions watch`."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ def said(house: Path, key: str) -> list[str]:
     return [message["content"] for message in shown["history"]]
 
 
-def test_a_session_in_use_is_try_again_later_and_says_whose_it_is(house: Path, key: str, other: Elsewhere) -> None:
+def test_a_session_in_use_is_a_temporary_failure(house: Path, key: str, other: Elsewhere) -> None:
     refused = run(*ASK, cwd=house)
     error, hint = refused.stderr.splitlines()
     assert (refused.returncode, refused.stdout) == (75, "")
@@ -63,7 +63,7 @@ def test_waiting_sends_the_message_when_the_session_is_free(house: Path, key: st
     assert said(house, key)[:3] == ["From elsewhere", "An answer", "Me too"]
 
 
-def test_waiting_has_an_end_and_then_a_branch_goes_on(house: Path, key: str, other: Elsewhere) -> None:
+def test_after_the_waiting_time_the_message_goes_to_a_branch(house: Path, key: str, other: Elsewhere) -> None:
     assert run(*ASK, "--wait", "0", cwd=house).returncode == 75
     branched = run(*ASK, "--wait", "1", "--branch", "--json", cwd=house)
     assert branched.returncode == 0
@@ -75,7 +75,7 @@ def test_waiting_has_an_end_and_then_a_branch_goes_on(house: Path, key: str, oth
 
 
 @pytest.mark.parametrize("option", ["--wait", "--branch", "--wait=5"])
-def test_without_a_message_there_is_nothing_to_wait_with(house: Path, option: str) -> None:
+def test_wait_and_branch_need_a_message(house: Path, option: str) -> None:
     refused = run("chat", option, cwd=house)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "need a message" in refused.stderr
@@ -103,7 +103,7 @@ class Watching:
         return self.process.wait(10)
 
 
-def test_who_watches_sees_what_is_there_and_what_comes_until_ctrl_c(house: Path, key: str, other: Elsewhere) -> None:
+def test_watch_prints_present_and_new_messages_until_ctrl_c(house: Path, key: str, other: Elsewhere) -> None:
     watching = Watching(house, "Notes")
     watching.wait_for(lambda text: "From elsewhere" in text and "In use by " in text)
     other.answer("An *answer*")
@@ -113,7 +113,7 @@ def test_who_watches_sees_what_is_there_and_what_comes_until_ctrl_c(house: Path,
     assert str(other.pid) in "\n".join(lines)
 
 
-def test_what_is_watched_as_json_is_an_object_a_line(house: Path, key: str, other: Elsewhere) -> None:
+def test_watch_prints_json_as_one_object_a_line(house: Path, key: str, other: Elsewhere) -> None:
     watching = Watching(house, key, "--json")
     watching.wait_for(lambda text: "begun" in text)
     other.answer("An answer\u2028")
@@ -127,7 +127,7 @@ def test_what_is_watched_as_json_is_an_object_a_line(house: Path, key: str, othe
     assert {*first, *begun} == {*documented("An event of a watched session")}
 
 
-def test_who_deletes_a_session_that_somebody_is_at_is_told_who(house: Path, key: str) -> None:
+def test_deleting_a_session_in_use_names_the_process(house: Path, key: str) -> None:
     with Elsewhere(house, key) as other:
         told = run("sessions", "delete", key, cwd=house).stderr
         assert f"(process {other.pid} on " in told
