@@ -1,4 +1,4 @@
-"""Backups: what has changed, whole, kept by number and age, and never in the way of what is there."""
+"""Backups: complete, made of changed sessions only, limited by number and age, and restored without overwriting."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from prompt_objects.sessions.session import Session
 pytest_plugins = ["tests.support.store_fixtures"]
 
 
-def said(*texts: str) -> list[dict[str, Any]]:
+def user_messages(*texts: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text} for text in texts]
 
 
@@ -39,7 +39,7 @@ def backups(manager: SessionManager, folder: Path) -> Backups:
 @pytest.fixture
 def notes(manager: SessionManager) -> Session:
     session = manager.create("Notes", metadata={"a": [1]}, parent=ParentCall(session="s", call="c"))
-    session.append(*said("one", "two \ud800 \u2028"))
+    session.append(*user_messages("one", "two \ud800 \u2028"))
     return session
 
 
@@ -48,7 +48,7 @@ def age(path: Path, days: float) -> None:
     os.utime(path, (moment, moment))
 
 
-def test_a_backup_is_the_json_export_whole_compressed_and_private(
+def test_a_backup_is_the_json_export_compressed_and_private(
     manager: SessionManager, backups: Backups, notes: Session
 ) -> None:
     report = backups.run()
@@ -60,24 +60,22 @@ def test_a_backup_is_the_json_export_whole_compressed_and_private(
     assert path.stat().st_nlink == 1
 
 
-def test_only_what_has_changed_is_backed_up(manager: SessionManager, backups: Backups, notes: Session) -> None:
+def test_only_changed_sessions_are_backed_up(manager: SessionManager, backups: Backups, notes: Session) -> None:
     other = manager.create("Other")
-    other.append(*said("x"))
+    other.append(*user_messages("x"))
     manager.create("Empty")
     assert len(backups.run().saved) == 2
     assert backups.run().saved == ()
-    other.append(*said("y"))
+    other.append(*user_messages("y"))
     (again,) = backups.run().saved
     assert other.id in again.name
     assert [backup.message_count for backup in backups.kept(other.id)] == [2, 1]
     assert backups.kept()[0].updated_at == other.updated_at
 
 
-def test_of_each_session_so_many_are_kept_and_none_too_old_but_always_the_newest(
-    backups: Backups, notes: Session
-) -> None:
+def test_backups_are_limited_by_number_and_age_but_the_newest_is_kept(backups: Backups, notes: Session) -> None:
     for number in range(5):
-        notes.append(*said(str(number)))
+        notes.append(*user_messages(str(number)))
         backups.run()
     assert [backup.message_count for backup in backups.kept()] == [7, 6, 5]
     for backup in backups.kept():
@@ -86,7 +84,7 @@ def test_of_each_session_so_many_are_kept_and_none_too_old_but_always_the_newest
     assert [backup.message_count for backup in backups.kept()] == [7]
 
 
-def test_the_old_backup_of_a_session_that_is_gone_for_good_goes_as_well(
+def test_old_backups_of_a_purged_session_are_removed(
     manager: SessionManager, backups: Backups, notes: Session
 ) -> None:
     backups.run()
@@ -98,19 +96,19 @@ def test_the_old_backup_of_a_session_that_is_gone_for_good_goes_as_well(
     assert len(backups.run().removed) == 1
 
 
-def test_it_runs_when_it_is_due(folder: Path, manager: SessionManager, notes: Session) -> None:
+def test_backups_run_when_they_are_due(folder: Path, manager: SessionManager, notes: Session) -> None:
     backups = Backups(folder, manager.store, BackupSettings(hours=1))
     report = backups.run_if_due()
     assert report
     assert len(report.saved) == 1
     assert backups.run_if_due() is None
-    for days in (1 / 23, -1):  # an hour ago, or in a future that a clock once showed
+    for days in (1 / 23, -1):  # an hour ago, or in the future, after a wrong clock
         age(folder / "last-run", days)
         assert backups.run_if_due()
     assert Backups(folder, manager.store, BackupSettings(hours=0)).run_if_due() is None
 
 
-def test_a_purged_session_comes_back_as_it_was(manager: SessionManager, backups: Backups, notes: Session) -> None:
+def test_a_purged_session_is_restored_unchanged(manager: SessionManager, backups: Backups, notes: Session) -> None:
     path = backups.save(notes.id)
     history = list(notes.history)
     manager.delete("Notes")
@@ -121,7 +119,7 @@ def test_a_purged_session_comes_back_as_it_was(manager: SessionManager, backups:
     assert list(manager.get(notes.id).history) == history
 
 
-def test_a_session_in_the_trash_that_is_the_same_comes_back_from_there(
+def test_the_same_session_in_the_trash_is_restored_from_there(
     manager: SessionManager, backups: Backups, notes: Session
 ) -> None:
     path = backups.save(notes.id)
@@ -130,9 +128,11 @@ def test_a_session_in_the_trash_that_is_the_same_comes_back_from_there(
     assert manager.trash() == []
 
 
-def test_what_has_gone_on_since_is_not_overwritten(manager: SessionManager, backups: Backups, notes: Session) -> None:
+def test_a_session_that_was_continued_is_not_overwritten(
+    manager: SessionManager, backups: Backups, notes: Session
+) -> None:
     path = backups.save(notes.id)
-    notes.append(*said("three"))
+    notes.append(*user_messages("three"))
     date = f"{manager.get(notes.id).created_at:%Y-%m-%d}"
     first, second = backups.restore(path).record, backups.restore(path).record
     assert [first.info.name, second.info.name] == [f"Notes (backup of {date})", f"Notes (backup of {date}) 2"]
@@ -143,7 +143,9 @@ def test_what_has_gone_on_since_is_not_overwritten(manager: SessionManager, back
     assert manager.restore("Notes").message_count == 3
 
 
-def test_its_name_may_be_taken_by_now(manager: SessionManager, backups: Backups, notes: Session) -> None:
+def test_a_restored_session_whose_name_is_taken_gets_a_number(
+    manager: SessionManager, backups: Backups, notes: Session
+) -> None:
     path = backups.save(notes.id)
     manager.delete("Notes")
     manager.purge()
@@ -163,7 +165,7 @@ def test_its_name_may_be_taken_by_now(manager: SessionManager, backups: Backups,
         gzip.compress(b"\xff", mtime=0),
     ],
 )
-def test_what_is_no_whole_backup_is_refused_before_anything_is_made(
+def test_an_incomplete_backup_restores_nothing(
     manager: SessionManager, backups: Backups, folder: Path, content: bytes
 ) -> None:
     folder.mkdir(parents=True)
@@ -174,14 +176,14 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_made(
     assert manager.list() == []
 
 
-def test_a_backup_cut_off_or_altered_anywhere_is_refused(backups: Backups, notes: Session) -> None:
+def test_a_backup_truncated_or_changed_anywhere_is_damaged(backups: Backups, notes: Session) -> None:
     path = backups.save(notes.id)
-    whole = path.read_bytes()
-    for size in range(0, len(whole), 7):
-        path.write_bytes(whole[:size])
+    content = path.read_bytes()
+    for size in range(0, len(content), 7):
+        path.write_bytes(content[:size])
         with pytest.raises(Damaged):
             backups.restore(path)
-    path.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+    path.write_bytes(content[:60] + bytes([content[60] ^ 1]) + content[61:])
     with pytest.raises(Damaged):
         backups.restore(path)
 
@@ -189,7 +191,7 @@ def test_a_backup_cut_off_or_altered_anywhere_is_refused(backups: Backups, notes
 @pytest.mark.parametrize(
     "changes", [{"history": [1]}, {"id": "../x"}, {"po_name": ""}, {"name": 3}, {"updated_at": "yesterday"}]
 )
-def test_a_document_that_makes_no_sense_is_refused(
+def test_an_invalid_document_is_damaged(
     manager: SessionManager, backups: Backups, notes: Session, changes: dict[str, Any]
 ) -> None:
     path = backups.save(notes.id)
@@ -212,11 +214,11 @@ def test_a_backup_is_found_by_path_and_by_name(
 
 
 @pytest.mark.parametrize("url", ["files"], indirect=True)
-def test_one_that_cannot_be_read_does_not_keep_the_others_from_being_backed_up(
+def test_an_unreadable_session_does_not_block_the_backup_of_others(
     manager: SessionManager, backups: Backups, notes: Session, tmp_path: Path
 ) -> None:
     other = manager.create("Other")
-    other.append(*said("x"))
+    other.append(*user_messages("x"))
     manager.store.close()
     file = tmp_path / "data" / "sessions" / f"{notes.id}.json"
     file.unlink()
@@ -247,10 +249,8 @@ except StoreError as error:
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit of file sizes")
 @pytest.mark.parametrize("url", ["files"], indirect=True)
-def test_where_there_is_no_room_nothing_half_is_left(
-    manager: SessionManager, notes: Session, folder: Path, url: str
-) -> None:
-    notes.append(*said("".join(map(chr, range(0x4E00, 0x5E00)))))
+def test_a_full_disk_leaves_no_partial_file(manager: SessionManager, notes: Session, folder: Path, url: str) -> None:
+    notes.append(*user_messages("".join(map(chr, range(0x4E00, 0x5E00)))))
     result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, url, str(folder)], capture_output=True, text=True, check=True
     )
@@ -258,7 +258,7 @@ def test_where_there_is_no_room_nothing_half_is_left(
     assert sorted(path.name for path in folder.iterdir()) == [".lock"]
 
 
-def test_what_a_killed_one_left_is_removed(backups: Backups, notes: Session, folder: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed(backups: Backups, notes: Session, folder: Path) -> None:
     backups.run()
     leftover = folder / f".{notes.id}-20260101T000000000000Z-1.json.gz.0a1b2c3d.tmp"
     leftover.write_bytes(b"half")
@@ -267,15 +267,13 @@ def test_what_a_killed_one_left_is_removed(backups: Backups, notes: Session, fol
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".gz") == [".lock", "last-run", "mine.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_in_words(manager: SessionManager, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_raises_store_error(manager: SessionManager, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError):
         Backups(tmp_path / "file" / "backups", manager.store, BackupSettings()).run()
 
 
-def test_a_file_where_the_folder_should_be_is_an_error_in_words_also_where_it_is_only_asked_what_is_due(
-    manager: SessionManager, folder: Path
-) -> None:
+def test_a_file_in_place_of_the_folder_raises_store_error(manager: SessionManager, folder: Path) -> None:
     folder.parent.mkdir()
     folder.write_text("x")
     backups = Backups(folder, manager.store, BackupSettings(hours=1))
@@ -292,10 +290,10 @@ def test_a_file_where_the_folder_should_be_is_an_error_in_words_also_where_it_is
         ("x" * 300, "x" * 100),
     ],
 )
-def test_a_session_whose_name_nothing_may_have_comes_back_under_a_valid_one(
+def test_a_session_with_an_invalid_name_is_restored_with_a_valid_one(
     manager: SessionManager, backups: Backups, notes: Session, unfit: str, name: str
 ) -> None:
-    manager.store.update(notes.id, name=unfit)  # as a hand in the file would; the manager refuses it
+    manager.store.update(notes.id, name=unfit)  # as an edit of the file would; the manager rejects it
     path = backups.save(notes.id)
     manager.delete(notes.id)
     manager.purge()
@@ -305,7 +303,7 @@ def test_a_session_whose_name_nothing_may_have_comes_back_under_a_valid_one(
 
 
 @pytest.mark.parametrize("unfit", ["", " \n\0", "01990000-0000-7000-8000-000000000000"])
-def test_of_a_name_of_which_nothing_can_be_kept_the_time_makes_one(
+def test_a_name_without_valid_characters_becomes_recovered_and_the_time(
     manager: SessionManager, backups: Backups, notes: Session, unfit: str
 ) -> None:
     path = backups.save(notes.id)
@@ -316,5 +314,5 @@ def test_of_a_name_of_which_nothing_can_be_kept_the_time_makes_one(
     assert backups.restore(path).record.info.name == f"Recovered {notes.created_at:%Y-%m-%d %H:%M}"
 
 
-def test_a_valid_name_stays_as_it_was(backups: Backups, notes: Session) -> None:
+def test_a_valid_name_is_kept(backups: Backups, notes: Session) -> None:
     assert backups.restore(backups.save(notes.id)).invalid_name is None

@@ -1,4 +1,4 @@
-"""SessionManager: names, keys, the current session."""
+"""SessionManager: names, keys, the current session, the trash."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,20 +23,20 @@ def names(manager: SessionManager, **options: Any) -> list[str]:
     return [info.name for info in manager.list(**options)]
 
 
-def test_default_is_made_once_and_is_current(manager: SessionManager, manager_again: Again) -> None:
+def test_the_default_session_is_created_once_and_is_current(manager: SessionManager, manager_again: Again) -> None:
     first = manager.current()
     assert first.name == "Default"
     assert manager_again().current().id == first.id
 
 
-def test_current_goes_on_where_it_was_left(manager: SessionManager, manager_again: Again) -> None:
+def test_current_is_the_session_used_last(manager: SessionManager, manager_again: Again) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
     assert manager_again().current().name == "One"
 
 
-def test_another_window_does_not_move_this_one(manager: SessionManager, manager_again: Again) -> None:
+def test_another_window_does_not_change_the_current_session(manager: SessionManager, manager_again: Again) -> None:
     manager.create("One")
     manager.create("Two")
     manager.switch("One")
@@ -44,7 +44,7 @@ def test_another_window_does_not_move_this_one(manager: SessionManager, manager_
     assert manager.current().name == "One"
 
 
-def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manager: SessionManager) -> None:
+def test_current_is_the_latest_session_of_the_user_if_the_last_one_is_gone(manager: SessionManager) -> None:
     manager.create("Old")
     manager.create("New")
     manager.create("Child", parent=ParentCall(session="s", call="c"))
@@ -54,7 +54,7 @@ def test_current_is_the_newest_that_a_person_began_where_the_last_is_gone(manage
     assert manager.current().name == "New"
 
 
-def test_a_draft_is_made_with_its_first_message_and_not_before(manager: SessionManager, manager_again: Again) -> None:
+def test_a_draft_is_saved_with_its_first_message(manager: SessionManager, manager_again: Again) -> None:
     draft = manager.draft("Notes", parent=ParentCall(session="s", call="c"))
     draft.set_metadata({"a": 1})
     assert (draft.refresh(), list(draft.history), draft.tail(3), manager.list()) == ([], [], [], [])
@@ -66,7 +66,7 @@ def test_a_draft_is_made_with_its_first_message_and_not_before(manager: SessionM
     assert [message["content"] for message in manager_again().get("Notes").history] == ["Hello", "Hi", "Bye"]
 
 
-def test_a_draft_whose_name_is_taken_by_then_gets_a_number(manager: SessionManager) -> None:
+def test_a_draft_whose_name_is_taken_meanwhile_gets_a_number(manager: SessionManager) -> None:
     drafts = [manager.draft("Notes") for _ in range(3)]
     for draft in drafts:
         draft.append({"role": "user", "content": "Hello"})
@@ -74,17 +74,17 @@ def test_a_draft_whose_name_is_taken_by_then_gets_a_number(manager: SessionManag
     assert sorted(names(manager)) == ["Notes", "Notes 2", "Notes 3"]
 
 
-def test_a_draft_that_was_made_after_all_is_found_by_refresh(manager: SessionManager) -> None:
+def test_refresh_finds_a_draft_that_was_saved_although_an_error_was_reported(manager: SessionManager) -> None:
     draft = manager.draft("Notes")
     assert draft.refresh() == []
     message = {"role": "user", "content": "Hello", "at": "2026-01-01T00:00:00Z"}
-    manager.store.create(draft.info, {}, [message])  # as where the disk took it, and failed only then
+    manager.store.create(draft.info, {}, [message])  # as if the disk reported an error after writing
     assert draft.refresh() == [message]
     draft.append({"role": "assistant", "content": "Hi"})
     assert len(manager.get("Notes").history) == 2
 
 
-def test_a_draft_whose_first_message_is_refused_is_one_still(manager: SessionManager) -> None:
+def test_a_draft_whose_first_message_is_rejected_stays_a_draft(manager: SessionManager) -> None:
     draft = manager.draft("Notes")
     with pytest.raises(UsageError):
         draft.append({"role": "user", "content": float("nan")})
@@ -95,7 +95,7 @@ def test_a_draft_whose_first_message_is_refused_is_one_still(manager: SessionMan
         manager.draft("")
 
 
-def test_a_garbled_pointer_is_ignored(manager: SessionManager, tmp_path: Path, manager_again: Again) -> None:
+def test_a_damaged_state_file_is_ignored(manager: SessionManager, tmp_path: Path, manager_again: Again) -> None:
     session = manager.current()
     for garbage in (
         b"",
@@ -116,7 +116,7 @@ def test_the_last_object_is_remembered(store: Store, tmp_path: Path) -> None:
     assert SessionManager(store, last_used=RecentSessions(path)).current().po_name == "reader"
 
 
-def test_sessions_are_listed_by_their_last_change(manager: SessionManager) -> None:
+def test_sessions_are_listed_last_changed_first(manager: SessionManager) -> None:
     for name in ("One", "Two", "Three"):
         manager.create(name)
     manager.get("One").append({"role": "user", "content": "Hello"})
@@ -131,7 +131,7 @@ def test_children_can_be_left_out(manager: SessionManager) -> None:
     assert manager.get(child.id).parent == ParentCall(session="s", call="c")
 
 
-def test_automatic_names_are_free_ones(manager: SessionManager) -> None:
+def test_automatic_names_are_unique(manager: SessionManager) -> None:
     manager.create("Session 3")
     manager.create("Session 2")
     assert [manager.create().name for _ in range(2)] == ["Session 4", "Session 5"]
@@ -148,14 +148,14 @@ class TestKeys:
         for key in (session.id, session.id.upper(), session.id[:30], "API notes", " api NOTES "):
             assert manager.get(key).id == session.id
 
-    def test_an_exact_name_beats_one_in_other_capitals(self, manager: SessionManager) -> None:
+    def test_an_exact_name_is_preferred_to_one_in_another_case(self, manager: SessionManager) -> None:
         manager.create("notes")
         upper = manager.create("Notes")
         assert manager.get("Notes").id == upper.id
         with pytest.raises(Ambiguous):
             manager.get("NOTES")
 
-    def test_several_that_answer_are_listed_so_that_one_can_be_typed(self, store: Store) -> None:
+    def test_an_ambiguous_key_lists_the_candidates_with_unique_prefixes(self, store: Store) -> None:
         everywhere = SessionManager(store)
         for po_name in ("reader", "writer"):
             everywhere.create("Default", po_name=po_name)
@@ -167,12 +167,12 @@ class TestKeys:
         keys = [candidate.split()[0] for candidate in caught.value.candidates]
         assert [everywhere.get(key).po_name for key in keys] == ["writer", "reader"]
 
-    def test_three_characters_are_no_prefix(self, manager: SessionManager) -> None:
+    def test_a_prefix_needs_four_characters(self, manager: SessionManager) -> None:
         session = manager.create("One")
         with pytest.raises(NotFound):
             manager.get(session.id[:3])
 
-    def test_an_unknown_name_is_told_the_nearest(self, manager: SessionManager) -> None:
+    def test_an_unknown_name_suggests_the_nearest(self, manager: SessionManager) -> None:
         manager.create("API notes")
         with pytest.raises(NotFound) as caught:
             manager.get("API nots")
@@ -196,17 +196,17 @@ class TestNaming:
             *("x" * 101, "0193a1b2-0000-7000-8000-000000000000", "0193A1B2-0000-7000-8000-000000000000"),
         ],
     )
-    def test_names_that_mislead_are_refused(self, manager: SessionManager, name: str) -> None:
+    def test_misleading_names_are_invalid(self, manager: SessionManager, name: str) -> None:
         with pytest.raises(InvalidName):
             manager.create(name)
         assert manager.list() == []
 
-    def test_names_are_trimmed_and_composed(self, manager: SessionManager) -> None:
+    def test_names_are_stripped_and_normalized(self, manager: SessionManager) -> None:
         assert manager.create("  Cafe\u0301 \u00e0 Paris ").name == "Caf\u00e9 \u00e0 Paris"
         with pytest.raises(NameTaken):
             manager.create("Caf\u00e9 a\u0300 Paris")
 
-    def test_any_language_and_100_characters_are_welcome(self, manager: SessionManager) -> None:
+    def test_any_language_and_100_characters_are_valid(self, manager: SessionManager) -> None:
         for name in ("日本語のメモ", "заметки", "🦉 owls", "x" * 100):
             assert manager.create(name).name == name
         assert manager.duplicate("x" * 100).name == "x" * 95 + " copy"
@@ -230,7 +230,7 @@ def test_rename_keeps_the_order_and_the_history(manager: SessionManager) -> None
         manager.rename("Uno", "Two")
 
 
-def test_duplicates_are_copies_of_their_own(manager: SessionManager) -> None:
+def test_a_duplicate_is_independent(manager: SessionManager) -> None:
     source = manager.create("Notes", metadata={"a": 1})
     source.append({"role": "user", "content": "Hello"})
     copy, second = manager.duplicate("Notes"), manager.duplicate("Notes")
@@ -256,7 +256,7 @@ def test_delete_and_restore_the_last(manager: SessionManager) -> None:
 
 @pytest.fixture
 def family(manager: SessionManager) -> dict[str, Session]:
-    """A session, the child that its call began, and that one's child."""
+    """A session with a child and a grandchild."""
     root = manager.create("Root")
     child = manager.create("Child", parent=ParentCall(session=root.id, call="c"))
     grandchild = manager.create("Grandchild", parent=ParentCall(session=child.id, call="d"))
@@ -264,7 +264,7 @@ def family(manager: SessionManager) -> dict[str, Session]:
     return {session.name: session for session in (root, child, grandchild)}
 
 
-def test_what_a_session_s_calls_began_is_deleted_and_restored_with_it(
+def test_descendants_are_deleted_and_restored_with_their_session(
     store: Store, manager: SessionManager, family: dict[str, Session]
 ) -> None:
     other = SessionManager(store, "writer").create(
@@ -278,7 +278,7 @@ def test_what_a_session_s_calls_began_is_deleted_and_restored_with_it(
     assert SessionManager(store).get("Of another").id == other.id
 
 
-def test_without_a_key_what_went_along_is_restored_with_what_it_went_with(
+def test_restoring_without_a_key_restores_the_topmost_deleted_session(
     manager: SessionManager, family: dict[str, Session]
 ) -> None:
     manager.delete("Root")
@@ -286,7 +286,7 @@ def test_without_a_key_what_went_along_is_restored_with_what_it_went_with(
     assert manager.trash() == []
 
 
-def test_what_was_deleted_before_its_parent_stays_in_the_trash(
+def test_a_child_deleted_before_its_parent_stays_in_the_trash(
     manager: SessionManager, family: dict[str, Session]
 ) -> None:
     manager.delete("Grandchild")
@@ -295,7 +295,7 @@ def test_what_was_deleted_before_its_parent_stays_in_the_trash(
     assert [entry.info.name for entry in manager.trash()] == ["Grandchild"]
 
 
-def test_sessions_whose_parents_form_a_circle_are_deleted_once(store: Store, manager: SessionManager) -> None:
+def test_sessions_whose_parents_form_a_cycle_are_deleted_once(store: Store, manager: SessionManager) -> None:
     first, second = new_id(), new_id()
     moment = datetime.now(UTC)
     for name, own, parent in (("First", first, second), ("Second", second, first)):
@@ -314,7 +314,7 @@ def test_sessions_whose_parents_form_a_circle_are_deleted_once(store: Store, man
     assert len(manager.purge()) == 2
 
 
-def test_purging_one_takes_its_children_along_and_nothing_else(
+def test_purging_a_session_purges_its_descendants_and_nothing_else(
     manager: SessionManager, family: dict[str, Session]
 ) -> None:
     manager.create("Kept")
@@ -326,7 +326,7 @@ def test_purging_one_takes_its_children_along_and_nothing_else(
         manager.restore("Root")
 
 
-def test_purging_all_empties_ones_own_trash_only(store: Store, manager: SessionManager) -> None:
+def test_purging_all_affects_only_the_own_trash(store: Store, manager: SessionManager) -> None:
     writer = SessionManager(store, "writer")
     for each in (manager, writer):
         each.create("Notes")
@@ -336,7 +336,7 @@ def test_purging_all_empties_ones_own_trash_only(store: Store, manager: SessionM
     assert len(writer.trash()) == 1
 
 
-def test_a_branch_has_the_first_messages_and_says_where_it_is_from(manager: SessionManager) -> None:
+def test_a_branch_has_the_first_messages_and_names_its_source(manager: SessionManager) -> None:
     source = manager.create("Notes", metadata={"a": 1})
     source.append(*({"role": "user", "content": str(number)} for number in range(4)))
     branch = manager.branch("Notes", 2)
@@ -350,7 +350,7 @@ def test_a_branch_has_the_first_messages_and_says_where_it_is_from(manager: Sess
     assert source.refresh() == []
 
 
-def test_an_archived_session_is_listed_read_and_goes_on(manager: SessionManager) -> None:
+def test_an_archived_session_is_listed_read_and_continued(manager: SessionManager) -> None:
     session = manager.create("Notes")
     session.append({"role": "user", "content": "Hello"})
     archived = manager.archive("Notes")
@@ -363,7 +363,7 @@ def test_an_archived_session_is_listed_read_and_goes_on(manager: SessionManager)
     assert not copy.info.archived
 
 
-def test_a_session_may_begin_from_a_template(store: Store) -> None:
+def test_a_session_can_be_created_from_a_template(store: Store) -> None:
     messages = [{"role": "user", "content": "Review this diff"}]
     manager = SessionManager(store, "reader", templates=lambda: {"review": messages})
     session = manager.create(template="review")
@@ -375,7 +375,7 @@ def test_a_session_may_begin_from_a_template(store: Store) -> None:
     assert len(manager.list()) == 1
 
 
-def test_a_manager_of_all_wants_to_know_whose(store: Store) -> None:
+def test_a_manager_of_all_sessions_needs_a_prompt_object_to_create_one(store: Store) -> None:
     with pytest.raises(UsageError):
         SessionManager(store).create("Notes")
     assert SessionManager(store).for_object("reader").create("Notes").po_name == "reader"
@@ -394,7 +394,7 @@ def test_a_session_file_opens_its_session_and_no_other_file_does(manager: Sessio
 
 
 @pytest.mark.parametrize("url", ["files"], indirect=True)
-def test_a_damaged_current_session_opens_with_what_is_left_of_it(
+def test_a_damaged_current_session_opens_with_its_readable_messages(
     manager: SessionManager, manager_again: Again, tmp_path: Path
 ) -> None:
     kept = manager.current()

@@ -1,4 +1,4 @@
-"""Pruning: what is old goes, what is in use stays, and looking first changes nothing."""
+"""Pruning: old data is removed, data in use is kept, and a dry run changes nothing."""
 
 import os
 import time
@@ -23,16 +23,16 @@ SETTINGS = PruneSettings(empty_days=7, trash_days=30, log_days=30)
 
 @pytest.fixture
 def old(manager: SessionManager) -> Callable[..., SessionInfo]:
-    """Makes a session that was last changed so many days ago."""
+    """Creates a session that was last changed this many days ago."""
 
-    def make(name: str, days: float, *messages: str) -> SessionInfo:
+    def create(name: str, days: float, *messages: str) -> SessionInfo:
         moment = datetime.now(UTC) - timedelta(days=days)
         info = SessionInfo(
             id=new_id(), name=name, po_name="reader", message_count=0, created_at=moment, updated_at=moment
         )
         return manager.store.create(info, {}, [{"role": "user", "content": text} for text in messages]).info
 
-    return make
+    return create
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_old_empty_sessions_go_to_the_trash(
     assert manager.restore().name == "Old"
 
 
-def test_what_is_current_or_in_use_stays(
+def test_current_sessions_and_sessions_in_use_are_kept(
     manager: SessionManager, old: Callable[..., SessionInfo], run: Callable[..., Pruned]
 ) -> None:
     manager.switch(old("Current", 8).id)
@@ -73,7 +73,7 @@ def test_what_is_current_or_in_use_stays(
     assert [info.name for info in run().empty] == ["Used"]
 
 
-def test_old_trash_is_gone_for_good(
+def test_old_trash_is_purged(
     manager: SessionManager, old: Callable[..., SessionInfo], run: Callable[..., Pruned], tmp_path: Path, url: str
 ) -> None:
     for name in ("Old", "Young"):
@@ -81,7 +81,7 @@ def test_old_trash_is_gone_for_good(
         manager.delete(name)
     assert run().trashed == ()
     if not url.startswith("files:"):
-        return  # only there can a test say when it was deleted
+        return  # only this store lets a test set the time of deletion
     ids = {entry.info.name: entry.info.id for entry in manager.trash()}
     moment = time.time() - 31 * 86_400
     os.utime(tmp_path / "data" / "sessions" / "trash" / f"{ids['Old']}.json", (moment, moment))
@@ -91,7 +91,7 @@ def test_old_trash_is_gone_for_good(
     assert [entry.info.name for entry in manager.trash()] == ["Young"]
 
 
-def test_old_logs_go_and_nothing_else_in_their_folder(
+def test_old_logs_are_removed_and_nothing_else_in_their_folder(
     manager: SessionManager, run: Callable[..., Pruned], tmp_path: Path
 ) -> None:
     first, second = (tmp_path / "logs" / new_id() for _ in range(2))
@@ -112,7 +112,7 @@ def test_old_logs_go_and_nothing_else_in_their_folder(
     assert (tmp_path / "logs" / "mine" / "a.log").exists()
 
 
-def test_backups_beyond_their_number_go(
+def test_backups_beyond_their_number_are_removed(
     manager: SessionManager, old: Callable[..., SessionInfo], run: Callable[..., Pruned], tmp_path: Path
 ) -> None:
     session = manager.get(old("Notes", 0, "Hello").id)
@@ -126,6 +126,6 @@ def test_backups_beyond_their_number_go(
     assert not first.exists()
 
 
-def test_where_there_is_nothing_old_nothing_is_done(run: Callable[..., Pruned], tmp_path: Path) -> None:
+def test_nothing_old_means_nothing_is_removed(run: Callable[..., Pruned], tmp_path: Path) -> None:
     assert run() == Pruned((), (), (), ())
     assert not (tmp_path / "logs").exists()

@@ -1,4 +1,4 @@
-"""Copying between stores: all of it, verified, again and again, and nothing overwritten."""
+"""Copying between stores: complete, verified, repeatable, and without overwriting."""
 
 import random
 import subprocess
@@ -24,7 +24,7 @@ from tests.support.store_urls import Opener
 pytest_plugins = ["tests.support.store_fixtures"]
 
 
-def said(*texts: str) -> list[dict[str, Any]]:
+def user_messages(*texts: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text} for text in texts]
 
 
@@ -44,19 +44,21 @@ def copy(store: Store, target: Store) -> Callable[[], dict[str, CopyResult]]:
 def sessions(manager: SessionManager) -> dict[str, str]:
     """Fill the source; return the ids by name."""
     notes = manager.create("Notes", metadata={"a": [1, {"b": "\u2028"}]})
-    notes.append(*said("one", "\ud800"), {"role": "assistant", "content": "two", "usage": {"prompt_tokens": 3}})
+    notes.append(
+        *user_messages("one", "\ud800"), {"role": "assistant", "content": "two", "usage": {"prompt_tokens": 3}}
+    )
     child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
     cold = manager.create("Cold")
-    cold.append(*said("brr"))
+    cold.append(*user_messages("brr"))
     manager.archive("Cold")
-    gone = manager.create("Gone")
-    gone.append(*said("bye"))
+    deleted = manager.create("Gone")
+    deleted.append(*user_messages("bye"))
     manager.delete("Gone")
     manager.create("Gone")
     return {"Notes": notes.id, "Child": child.id, "Cold": cold.id}
 
 
-def test_everything_comes_along_and_the_source_stays(
+def test_everything_is_copied_and_the_source_is_unchanged(
     store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     before = (store.list(), store.trash())
@@ -72,12 +74,12 @@ def test_everything_comes_along_and_the_source_stays(
     assert (store.list(), store.trash()) == before
 
 
-def test_again_it_passes_over_what_is_the_same_and_completes_what_has_grown(
+def test_a_second_copy_skips_equal_sessions_and_completes_longer_ones(
     manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     copy()
     assert {each.outcome for each in copy().values()} == {"same"}
-    manager.get("Notes").append(*said("four"))
+    manager.get("Notes").append(*user_messages("four"))
     manager.create("Later")
     assert {name: each.outcome for name, each in copy().items() if each.outcome != "same"} == {
         "Notes": "completed",
@@ -86,12 +88,12 @@ def test_again_it_passes_over_what_is_the_same_and_completes_what_has_grown(
     assert target.read(sessions["Notes"], 0, 99) == manager.store.read(sessions["Notes"], 0, 99)
 
 
-def test_what_is_different_is_left_and_reported(
+def test_a_different_session_is_kept_and_reported(
     manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     copy()
-    SessionManager(target, "reader").get("Notes").append(*said("on its own"))
-    manager.get("Notes").append(*said("four"))
+    SessionManager(target, "reader").get("Notes").append(*user_messages("on its own"))
+    manager.get("Notes").append(*user_messages("four"))
     target.delete(sessions["Cold"])
     outcomes = {name: each.outcome for name, each in copy().items()}
     assert outcomes["Notes"] == outcomes["Cold"] == "different"
@@ -108,7 +110,7 @@ def test_a_name_that_is_taken_gets_a_number(
     assert copy()["Notes"].outcome == "same"
 
 
-def test_one_that_was_to_go_to_the_trash_when_it_was_interrupted_goes_there(
+def test_an_interrupted_copy_of_trash_is_completed(
     store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     record, messages = store.read_trashed(store.trash()[0].info.id)
@@ -117,7 +119,7 @@ def test_one_that_was_to_go_to_the_trash_when_it_was_interrupted_goes_there(
     assert [entry.info.id for entry in target.trash()] == [record.info.id]
 
 
-def test_what_an_interrupted_copying_left_unarchived_is_archived_when_it_is_run_again(
+def test_an_interrupted_copy_of_an_archived_session_is_completed(
     store: Store, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     record = store.load(sessions["Cold"])
@@ -126,7 +128,7 @@ def test_what_an_interrupted_copying_left_unarchived_is_archived_when_it_is_run_
     assert target.load(record.info.id).info.archived
 
 
-def test_what_is_archived_in_the_trash_is_so_in_the_target_whenever_it_was_interrupted(
+def test_an_interrupted_copy_of_an_archived_session_in_the_trash_is_completed(
     manager: SessionManager, store: Store, target: Store, sessions: dict[str, str]
 ) -> None:
     manager.delete("Cold")
@@ -138,7 +140,7 @@ def test_what_is_archived_in_the_trash_is_so_in_the_target_whenever_it_was_inter
     assert (restored.info.archived, restored.info.message_count) == (True, 1)
 
 
-def test_one_that_has_another_name_in_the_target_keeps_it_and_that_is_reported(
+def test_another_name_in_the_target_is_kept_and_reported(
     manager: SessionManager, target: Store, sessions: dict[str, str], copy: Callable[[], dict[str, CopyResult]]
 ) -> None:
     assert {each.renamed for each in copy().values()} == {None}
@@ -148,31 +150,33 @@ def test_one_that_has_another_name_in_the_target_keeps_it_and_that_is_reported(
     assert target.load(sessions["Notes"]).info.name == "Notes"
 
 
-def test_a_target_that_refuses_says_so_although_there_is_nothing_to_copy(store: Store, tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_used_raises_store_error_even_for_an_empty_source(
+    store: Store, tmp_path: Path
+) -> None:
     (tmp_path / "notes.db").write_text("no database at all, but a text that is longer than a header " * 20)
     for url in (f"sqlite:///{tmp_path / 'notes.db'}", "postgresql://ann@127.0.0.1:1/x"):
         with closing(open_store(url)) as refusing, pytest.raises(StoreError):
             copy_store(store, refusing, lambda _done, _of: None)
 
 
-def test_what_was_accepted_once_is_completed_whatever_its_size(
+def test_the_size_limit_does_not_apply_to_copies(
     manager: SessionManager, open_again: Opener, tmp_path: Path, sessions: dict[str, str]
 ) -> None:
     with closing(open_store(f"files:{tmp_path / 'small'}", StoreOptions(max_session_size=500))) as small:
         for _ in range(2):
-            manager.get("Notes").append(*said("x" * 1000))
+            manager.get("Notes").append(*user_messages("x" * 1000))
             copied = copy_store(manager.store, small, lambda _done, _of: None)
         assert {each.name: each.outcome for each in copied}["Notes"] == "completed"
 
 
-def test_several_copyings_into_one_target_at_once_all_come_to_an_end(
+def test_several_copies_into_one_target_at_the_same_time_all_finish(
     manager: SessionManager, store: Store, tmp_path: Path, sessions: dict[str, str]
 ) -> None:
     for number in range(6):
-        manager.create(f"Old {number}").append(*said("one"))
+        manager.create(f"Old {number}").append(*user_messages("one"))
         manager.archive(f"Old {number}")
         manager.delete(f"Old {number}")
-        manager.create(f"More {number}").append(*said("two"))
+        manager.create(f"More {number}").append(*user_messages("two"))
     urls = [f"{kind}{tmp_path / name}" for kind, name in (("files:", "many"), ("sqlite:///", "many.db"))]
     for url in urls:
         with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
@@ -185,15 +189,15 @@ def test_several_copyings_into_one_target_at_once_all_come_to_an_end(
             assert trashed[0] == trashed[1]
 
 
-def test_progress_goes_from_nothing_to_all(store: Store, target: Store, sessions: dict[str, str]) -> None:
+def test_progress_goes_from_zero_to_all(store: Store, target: Store, sessions: dict[str, str]) -> None:
     seen: list[tuple[int, int]] = []
     copy_store(store, target, lambda done, of: seen.append((done, of)))
     assert seen == [(number, 5) for number in range(6)]
 
 
-def test_the_digest_tells_any_two_histories_apart() -> None:
-    assert digest(said("a", "b")) == digest(said("a", "b"))
-    assert len({digest(said(*texts)) for texts in (["a", "b"], ["b", "a"], ["ab"], ["a"], [])}) == 5
+def test_different_histories_have_different_digests() -> None:
+    assert digest(user_messages("a", "b")) == digest(user_messages("a", "b"))
+    assert len({digest(user_messages(*texts)) for texts in (["a", "b"], ["b", "a"], ["ab"], ["a"], [])}) == 5
 
 
 WORKER = """
@@ -206,12 +210,12 @@ copy_store(source, target, lambda done, of: print(done, flush=True))
 """
 
 
-def test_it_may_be_killed_at_any_moment_and_run_again(tmp_path: Path, target: Store) -> None:
+def test_a_copy_killed_at_any_moment_can_be_run_again(tmp_path: Path, target: Store) -> None:
     source_url, target_url = (f"files:{tmp_path / name}" for name in ("source", "target"))
     source = open_store(source_url)
     manager = SessionManager(source, "reader")
     for number in range(20):
-        manager.create(f"Notes {number}").append(*said("one", "two"))
+        manager.create(f"Notes {number}").append(*user_messages("one", "two"))
         if number % 3 == 0:
             manager.delete(f"Notes {number}")
     pauses = random.Random(5)

@@ -1,4 +1,4 @@
-"""What was renamed, cut or deleted can be undone, and nothing is lost where it cannot."""
+"""Undo of rename, clear, truncate and delete, also after a crash, without losing anything."""
 
 import random
 import signal
@@ -27,14 +27,14 @@ from tests.support.store_urls import Opener
 pytest_plugins = ["tests.support.store_fixtures"]
 
 
-def said(*texts: str) -> list[dict[str, Any]]:
+def user_messages(*texts: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text} for text in texts]
 
 
 @pytest.fixture
 def notes(manager: SessionManager) -> Session:
     session = manager.create("Notes", metadata={"a": 1})
-    session.append(*said("one", "two", "three"))
+    session.append(*user_messages("one", "two", "three"))
     return session
 
 
@@ -46,26 +46,28 @@ def trashed(manager: SessionManager) -> list[str]:
     return [entry.info.name for entry in manager.trash()]
 
 
-def refuse_to_undo(manager: SessionManager) -> None:
+def assert_nothing_to_undo(manager: SessionManager) -> None:
     with pytest.raises(NotFound, match=r"^There is nothing to undo\.$"):
         manager.undo()
 
 
-def test_there_is_nothing_to_undo_where_nothing_was_done(manager: SessionManager, notes: Session) -> None:
-    refuse_to_undo(manager)
+def test_undo_without_an_entry_raises_not_found(manager: SessionManager, notes: Session) -> None:
+    assert_nothing_to_undo(manager)
 
 
-def test_renaming_is_undone(manager: SessionManager, notes: Session) -> None:
+def test_a_rename_is_undone(manager: SessionManager, notes: Session) -> None:
     manager.rename("Notes", "Other")
     manager.rename("Other", "Third")
     undone = manager.undo()
     assert (undone.operation, undone.name, undone.record.info.id) == ("rename", "Other", notes.id)
     assert names(manager) == ["Other"]
     assert manager.undo().name == "Notes"
-    refuse_to_undo(manager)
+    assert_nothing_to_undo(manager)
 
 
-def test_a_refused_undo_says_why_once_and_bars_no_older_one(manager: SessionManager, notes: Session) -> None:
+def test_an_undo_that_fails_is_reported_once_and_does_not_block_older_ones(
+    manager: SessionManager, notes: Session
+) -> None:
     manager.create("Older")
     manager.delete("Older")
     manager.rename("Notes", "Other")
@@ -75,14 +77,14 @@ def test_a_refused_undo_says_why_once_and_bars_no_older_one(manager: SessionMana
     assert caught.value.hint.endswith("the next undo is of the operation before it.")
     assert names(manager) == ["Notes", "Other"]
     assert manager.undo().name == "Older"
-    refuse_to_undo(manager)
+    assert_nothing_to_undo(manager)
 
 
-def test_a_cut_that_messages_bar_from_being_undone_leaves_its_copy_and_the_older_deeds(
+def test_a_truncation_followed_by_new_messages_cannot_be_undone_but_older_operations_can(
     manager: SessionManager, notes: Session
 ) -> None:
     manager.rename("Notes", "Renamed")
-    manager.truncate("Renamed", 1).append(*said("new"))
+    manager.truncate("Renamed", 1).append(*user_messages("new"))
     with pytest.raises(UsageError, match="was changed after"):
         manager.undo()
     assert manager.undo().name == "Notes"
@@ -90,16 +92,18 @@ def test_a_cut_that_messages_bar_from_being_undone_leaves_its_copy_and_the_older
     assert [message["content"] for message in manager.restore().history] == ["one", "two", "three"]
 
 
-def test_renaming_to_what_it_is_called_or_to_a_taken_name_is_no_deed(manager: SessionManager, notes: Session) -> None:
+def test_a_rename_without_effect_is_not_recorded(manager: SessionManager, notes: Session) -> None:
     manager.create("Taken")
     manager.rename("Notes", "Notes")
     with pytest.raises(NameTaken):
         manager.rename("Notes", "Taken")
-    refuse_to_undo(manager)
+    assert_nothing_to_undo(manager)
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_what_was_cut_off_comes_back_and_the_copy_goes(manager: SessionManager, notes: Session, kept: int) -> None:
+def test_undoing_a_truncation_restores_the_messages_and_removes_the_copy(
+    manager: SessionManager, notes: Session, kept: int
+) -> None:
     before = list(notes.history)
     cut = manager.truncate("Notes", kept) if kept else manager.clear("Notes")
     assert list(cut.history) == before[:kept]
@@ -110,19 +114,21 @@ def test_what_was_cut_off_comes_back_and_the_copy_goes(manager: SessionManager, 
     assert trashed(manager) == []
 
 
-def test_what_was_cut_off_comes_back_however_large_sessions_may_be(open_again: Opener, tmp_path: Path) -> None:
+def test_undoing_a_truncation_ignores_the_size_limit(open_again: Opener, tmp_path: Path) -> None:
     store = open_again(StoreOptions(max_session_size=500))
     manager = SessionManager(store, "reader", journal=UndoJournal(tmp_path / "undo.json"))
     session = manager.create("Notes")
-    session.append(*said("x" * 200))
+    session.append(*user_messages("x" * 200))
     session.append({"role": "assistant", "content": "y" * 800})
     with pytest.raises(SessionFull):
-        session.append(*said("more"))
+        session.append(*user_messages("more"))
     manager.clear("Notes")
     assert manager.undo().record.info.message_count == 2
 
 
-def test_the_copy_of_what_was_cut_is_whole_and_says_of_what_it_is(manager: SessionManager, notes: Session) -> None:
+def test_the_copy_made_before_a_truncation_is_complete_and_names_its_source(
+    manager: SessionManager, notes: Session
+) -> None:
     before = list(notes.history)
     manager.clear("Notes")
     copy = manager.restore()
@@ -131,10 +137,8 @@ def test_the_copy_of_what_was_cut_is_whole_and_says_of_what_it_is(manager: Sessi
     assert manager.get(notes.id).metadata == {"a": 1}
 
 
-def test_messages_that_came_after_the_cut_are_not_mixed_with_the_old_ones(
-    manager: SessionManager, notes: Session
-) -> None:
-    manager.truncate("Notes", 1).append(*said("new"))
+def test_messages_after_a_truncation_are_not_mixed_with_the_old_ones(manager: SessionManager, notes: Session) -> None:
+    manager.truncate("Notes", 1).append(*user_messages("new"))
     with pytest.raises(UsageError) as caught:
         manager.undo()
     assert "'Notes (before it was cut to 1 message)'" in caught.value.hint
@@ -142,16 +146,18 @@ def test_messages_that_came_after_the_cut_are_not_mixed_with_the_old_ones(
     assert len(trashed(manager)) == 1
 
 
-def test_cutting_to_all_there_is_does_nothing_and_to_more_is_refused(manager: SessionManager, notes: Session) -> None:
+def test_truncating_to_all_messages_changes_nothing_and_to_more_is_an_error(
+    manager: SessionManager, notes: Session
+) -> None:
     assert manager.truncate("Notes", 3).message_count == 3
     for count in (4, -1):
         with pytest.raises(UsageError, match="3 messages"):
             manager.truncate("Notes", count)
     assert trashed(manager) == []
-    refuse_to_undo(manager)
+    assert_nothing_to_undo(manager)
 
 
-def test_a_session_that_is_in_use_is_not_cut(manager: SessionManager, notes: Session) -> None:
+def test_a_session_in_use_is_neither_truncated_nor_undone(manager: SessionManager, notes: Session) -> None:
     lease = take_lease(manager.store, notes.id, ProcessInfo.current("ann"))
     with pytest.raises(Busy):
         manager.clear("Notes")
@@ -164,7 +170,7 @@ def test_a_session_that_is_in_use_is_not_cut(manager: SessionManager, notes: Ses
     assert manager.undo().record.info.message_count == 3
 
 
-def test_deleting_is_undone_with_all_that_went_along(manager: SessionManager, notes: Session) -> None:
+def test_undoing_a_deletion_restores_the_descendants_too(manager: SessionManager, notes: Session) -> None:
     child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
     manager.create("Grandchild", parent=ParentCall(session=child.id, call="c"))
     manager.create("Own")
@@ -174,9 +180,7 @@ def test_deleting_is_undone_with_all_that_went_along(manager: SessionManager, no
     assert names(manager) == ["Child", "Grandchild", "Notes", "Own"]
 
 
-def test_what_was_restored_or_purged_by_hand_is_no_longer_to_be_undone(
-    manager: SessionManager, notes: Session
-) -> None:
+def test_deletions_that_were_restored_or_purged_are_skipped(manager: SessionManager, notes: Session) -> None:
     manager.rename("Notes", "Renamed")
     manager.create("Second")
     manager.delete("Second")
@@ -187,25 +191,25 @@ def test_what_was_restored_or_purged_by_hand_is_no_longer_to_be_undone(
     assert names(manager) == ["Notes"]
 
 
-def test_the_last_ten_deeds_can_be_undone(manager: SessionManager, notes: Session) -> None:
+def test_the_last_ten_operations_can_be_undone(manager: SessionManager, notes: Session) -> None:
     for number in range(12):
         manager.rename(notes.id, f"Name {number}")
     undone = [manager.undo().name for _ in range(10)]
     assert undone == [f"Name {number}" for number in range(10, 0, -1)]
-    refuse_to_undo(manager)
+    assert_nothing_to_undo(manager)
 
 
-def test_only_ones_own_deeds_are_undone(store: Store) -> None:
+def test_a_manager_undoes_only_its_own_operations(store: Store) -> None:
     everywhere = SessionManager(store)
     hers = SessionManager(store, "reader", user_id="ann", journal=everywhere.journal)
     his = SessionManager(store, "reader", user_id="bob", journal=everywhere.journal)
     writer = everywhere.for_object("writer")
     for manager in (hers, his, writer):
         manager.rename(manager.create("Notes").id, "Other") if manager is not his else None
-    refuse_to_undo(his)
+    assert_nothing_to_undo(his)
     assert hers.undo().record.info.user_id == "ann"
     assert everywhere.undo().record.info.po_name == "writer"
-    refuse_to_undo(writer)
+    assert_nothing_to_undo(writer)
 
 
 @pytest.fixture
@@ -215,7 +219,7 @@ def journal_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def window(store: Store, journal_path: Path) -> Callable[[], SessionManager]:
-    """Opens another window on the same sessions."""
+    """Opens one more window on the same sessions."""
     return lambda: SessionManager(store, "reader", journal=UndoJournal(journal_path))
 
 
@@ -226,10 +230,10 @@ def test_another_window_can_undo_and_the_file_is_private(
     window().rename("Notes", "Other")
     assert journal_path.stat().st_mode & 0o777 == 0o600
     assert window().undo().record.info.id == session.id
-    refuse_to_undo(window())
+    assert_nothing_to_undo(window())
 
 
-def test_windows_do_not_lose_each_others_deeds(window: Callable[[], SessionManager]) -> None:
+def test_windows_do_not_lose_each_others_entries(window: Callable[[], SessionManager]) -> None:
     ids = [window().create(f"Notes {number}").id for number in range(8)]
     threads = [threading.Thread(target=window().rename, args=(id_, f"Other {id_[-8:]}")) for id_ in ids]
     for thread in threads:
@@ -247,22 +251,22 @@ def test_a_damaged_journal_counts_as_empty_and_is_set_aside(
     for garbage in (b"", b"[", b'{"deeds": [{"operation": "destroy"}]}', b"[" * 100_000, b"\xff"):
         journal_path.parent.mkdir(exist_ok=True)
         journal_path.write_bytes(garbage)
-        refuse_to_undo(window())
+        assert_nothing_to_undo(window())
         assert journal_path.with_name("undo.json.corrupt").read_bytes() == garbage
     manager.rename("Notes", "Other")
     assert window().undo().name == "Notes"
 
 
 class TestKilled:
-    """A deed is noted before it is done, and a kill may come anywhere in between."""
+    """An entry is written before its operation, and a kill may come anywhere in between."""
 
     @pytest.fixture
-    def deed(self, manager: SessionManager, notes: Session) -> Callable[..., UndoEntry]:
-        """Notes a deed that is not done; below it in the journal is one that was."""
+    def entry(self, manager: SessionManager, notes: Session) -> Callable[..., UndoEntry]:
+        """Records an operation that does not happen, after one that did."""
         manager.rename("Notes", "Renamed")
 
-        def note(operation: Any, **more: Any) -> UndoEntry:
-            deed = UndoEntry(
+        def add(operation: Any, **more: Any) -> UndoEntry:
+            entry = UndoEntry(
                 operation=operation,
                 session=notes.id,
                 name="Renamed",
@@ -271,56 +275,56 @@ class TestKilled:
                 at=now(),
                 **more,
             )
-            with manager.journal.locked() as deeds:
-                deeds.append(deed)
-            return deed
+            with manager.journal.locked() as entries:
+                entries.append(entry)
+            return entry
 
-        return note
+        return add
 
-    def test_before_a_deed_was_done(self, manager: SessionManager, deed: Callable[..., UndoEntry]) -> None:
-        deed("rename")
-        deed("delete")
-        deed("truncate", kept=1, copy="01990000-0000-7000-8000-000000000000")
+    def test_before_an_operation(self, manager: SessionManager, entry: Callable[..., UndoEntry]) -> None:
+        entry("rename")
+        entry("delete")
+        entry("truncate", kept=1, copy="01990000-0000-7000-8000-000000000000")
         assert manager.undo().name == "Notes"
-        refuse_to_undo(manager)
+        assert_nothing_to_undo(manager)
 
-    def test_between_the_copy_and_the_cut(
-        self, manager: SessionManager, deed: Callable[..., UndoEntry], notes: Session
+    def test_between_the_copy_and_the_truncation(
+        self, manager: SessionManager, entry: Callable[..., UndoEntry], notes: Session
     ) -> None:
         copy = manager.create("Copy")
         copy.append(*notes.history)
         manager.store.delete(copy.id)
-        deed("truncate", kept=1, copy=copy.id)
+        entry("truncate", kept=1, copy=copy.id)
         assert manager.undo().name == "Notes"
         assert notes.refresh() == []
         assert trashed(manager) == []
 
-    def test_between_the_session_and_what_goes_along(
-        self, manager: SessionManager, deed: Callable[..., UndoEntry], notes: Session
+    def test_between_deleting_a_session_and_its_descendants(
+        self, manager: SessionManager, entry: Callable[..., UndoEntry], notes: Session
     ) -> None:
         child = manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
-        deed("delete", others=(child.id,))
+        entry("delete", others=(child.id,))
         manager.store.delete(notes.id)
         assert manager.undo().record.info.id == notes.id
         assert names(manager) == ["Child", "Renamed"]
 
-    def test_between_restoring_the_session_and_what_went_along(self, manager: SessionManager, notes: Session) -> None:
+    def test_between_restoring_a_session_and_its_descendants(self, manager: SessionManager, notes: Session) -> None:
         manager.create("Child", parent=ParentCall(session=notes.id, call="c"))
         manager.delete("Notes")
         manager.store.restore(notes.id)
         assert manager.undo().record.info.name == "Child"
         assert names(manager) == ["Child", "Notes"]
 
-    def test_at_any_moment_everything_can_be_undone(self, tmp_path: Path) -> None:
+    def test_after_a_kill_at_any_moment_everything_can_be_undone(self, tmp_path: Path) -> None:
         store = open_store(f"files:{tmp_path / 'data'}")
         manager = SessionManager(store, "reader", journal=UndoJournal(tmp_path / "data" / "undo.json"))
         session = manager.create("Notes")
-        session.append(*said("one", "two", "three", "four"))
+        session.append(*user_messages("one", "two", "three", "four"))
         manager.create("Child", parent=ParentCall(session=session.id, call="c"))
         history = list(session.history)
         pauses = random.Random(7)
         for _ in range(12):
-            kill_at_work(tmp_path / "data", pauses.uniform(0.0, 0.1))
+            kill_worker(tmp_path / "data", pauses.uniform(0.0, 0.1))
             with suppress(NotFound):
                 while True:
                     manager.undo()
@@ -353,8 +357,8 @@ while True:
 """
 
 
-def kill_at_work(data: Path, after: float) -> None:
-    """Have another process do and undo for so many seconds, and kill it."""
+def kill_worker(data: Path, after: float) -> None:
+    """Kill a process that runs and undoes operations, after this many seconds."""
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(data)], stdout=subprocess.PIPE)
     assert worker.stdout
     assert worker.stdout.readline() == b"ready\n"
@@ -365,13 +369,13 @@ def kill_at_work(data: Path, after: float) -> None:
     assert worker.returncode == -signal.SIGKILL
 
 
-def test_undoing_a_cut_never_mixes_two_histories(manager: SessionManager) -> None:
+def test_undoing_a_truncation_never_mixes_two_histories(manager: SessionManager) -> None:
     session = manager.create("Notes")
-    session.append(*said("old 0", "old 1", "old 2", "old 3", "old 4"))
+    session.append(*user_messages("old 0", "old 1", "old 2", "old 3", "old 4"))
     manager.truncate("Notes", 3)
     manager.clear("Notes")
     manager.purge()
-    manager.get("Notes").append(*said("new 0", "new 1", "new 2"))
+    manager.get("Notes").append(*user_messages("new 0", "new 1", "new 2"))
     with pytest.raises((UsageError, NotFound)):
         manager.undo()
     assert [message["content"] for message in manager.get("Notes").history] == ["new 0", "new 1", "new 2"]

@@ -1,4 +1,4 @@
-"""What belongs to a session goes with it, for good, and nothing else does."""
+"""Purging a session removes its files and no others."""
 
 import shutil
 from pathlib import Path
@@ -14,9 +14,7 @@ pytest_plugins = ["tests.support.store_fixtures"]
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["at once", "after a kill"])
-def test_purging_removes_logs_workspace_and_trace_wherever_sessions_live(
-    tmp_path: Path, store: Store, half: bool
-) -> None:
+def test_purging_removes_logs_workspace_and_trace_with_every_store(tmp_path: Path, store: Store, half: bool) -> None:
     manager = SessionManager(store, "reader", data_dir=tmp_path)
     session, other = manager.create("Notes"), manager.create("Other")
     for name in ("logs", "workspace"):
@@ -53,7 +51,7 @@ def test_purging_follows_no_link_out_of_the_data_folder(tmp_path: Path, store: S
     assert not (tmp_path / "logs" / session.id).is_symlink()
 
 
-def test_what_a_live_session_of_the_same_id_needs_stays(tmp_path: Path) -> None:
+def test_files_of_a_session_with_the_same_id_outside_the_trash_are_kept(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     manager = SessionManager(store, "reader", data_dir=tmp_path)
     session = manager.create("Notes")

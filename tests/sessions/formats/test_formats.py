@@ -1,4 +1,4 @@
-"""Exports."""
+"""The built-in export formats."""
 
 import json
 
@@ -13,7 +13,7 @@ pytest_plugins = ["tests.support.store_fixtures"]
 CALL = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": '{"path": "README.md"}'}}
 
 
-def test_markdown_shows_who_said_what_and_no_content_escapes_its_fence(
+def test_markdown_shows_each_role_and_no_content_ends_its_code_block(
     manager: SessionManager, session: Session
 ) -> None:
     session.append(
@@ -28,14 +28,14 @@ def test_markdown_shows_who_said_what_and_no_content_escapes_its_fence(
     assert "`````\n````\n# not a heading\n````\n`````" in text
 
 
-def test_markdown_can_be_written_whatever_was_said(manager: SessionManager, session: Session) -> None:
+def test_markdown_can_be_encoded_for_any_content(manager: SessionManager, session: Session) -> None:
     session.append(
         {"role": "user", "content": "half \ud800"}, {"role": "assistant", "content": None, "tool_calls": [{}]}
     )
     manager.export("Notes").encode()
 
 
-def test_json_is_the_document_with_all_its_keys(manager: SessionManager, session: Session) -> None:
+def test_json_has_all_keys_of_the_document(manager: SessionManager, session: Session) -> None:
     session.set_metadata({"a": 1})
     session.append({"role": "user", "content": "half \ud800", "extra": [1]})
     document = json.loads(manager.export("Notes", "json").encode())
@@ -45,14 +45,14 @@ def test_json_is_the_document_with_all_its_keys(manager: SessionManager, session
     assert list(document)[-1] == "updated_at"
 
 
-def test_an_unknown_format_is_told_those_there_are(manager: SessionManager, session: Session) -> None:
+def test_the_error_for_an_unknown_format_lists_the_formats(manager: SessionManager, session: Session) -> None:
     with pytest.raises(UsageError) as caught:
         manager.export("Notes", "xyzzy")
     assert "json" in caught.value.hint
     assert "markdown" in caught.value.hint
 
 
-def test_markdown_tells_an_answer_that_a_retry_replaced(manager: SessionManager, session: Session) -> None:
+def test_markdown_marks_an_answer_that_a_retry_replaced(manager: SessionManager, session: Session) -> None:
     session.append(
         {"role": "user", "content": "Go"},
         {"role": "assistant", "content": "old"},

@@ -1,4 +1,4 @@
-"""What only the store in memory promises; what it shares with the others is in the contract."""
+"""Promises of the memory store alone; test_contract.py has those of every store."""
 
 import os
 
@@ -20,7 +20,7 @@ def info() -> SessionInfo:
     )
 
 
-def test_it_is_opened_by_its_url_and_each_time_a_new_one() -> None:
+def test_opening_its_url_creates_a_new_store_each_time() -> None:
     store = open_store("memory:")
     store.create(info(), {})
     assert isinstance(store, MemoryStore)
@@ -29,7 +29,7 @@ def test_it_is_opened_by_its_url_and_each_time_a_new_one() -> None:
         open_store("memory:notes")
 
 
-def test_nobody_shares_what_it_keeps() -> None:
+def test_callers_cannot_change_stored_messages() -> None:
     store, metadata = MemoryStore(), {"tags": ["a"]}
     session = store.create(info(), metadata, [{"role": "user", "content": ["part"]}]).info
     metadata["tags"].append("b")
@@ -39,7 +39,7 @@ def test_nobody_shares_what_it_keeps() -> None:
     assert store.read(session.id, 0, 1) == [{"role": "user", "content": ["part"]}]
 
 
-def test_an_archived_session_is_as_before_until_its_next_message() -> None:
+def test_an_archived_session_is_unchanged_until_its_next_message() -> None:
     store = MemoryStore()
     messages = [{"role": "user", "content": number} for number in range(5)]
     session = store.create(info(), {}, messages).info
@@ -60,7 +60,7 @@ def test_an_empty_session_can_be_archived() -> None:
     assert store.append(session.id, [{"role": "user", "content": "x"}], expected=0).message_count == 1
 
 
-def test_a_person_s_message_beyond_the_limit_is_refused_and_an_answer_is_not() -> None:
+def test_the_size_limit_applies_to_user_messages_and_not_to_answers() -> None:
     store = MemoryStore(StoreOptions(max_session_size=100))
     session = store.create(info(), {}).info
     store.append(session.id, [{"role": "user", "content": "x" * 60}], expected=0)
@@ -71,14 +71,14 @@ def test_a_person_s_message_beyond_the_limit_is_refused_and_an_answer_is_not() -
     store.append(session.id, [{"role": "user", "content": "x" * 60}], expected=0)
 
 
-def test_an_id_is_taken_once() -> None:
+def test_an_id_can_be_used_once() -> None:
     store, first = MemoryStore(), info()
     store.create(first, {})
     with pytest.raises(StoreError, match=first.id):
         store.create(replace(first, name="Other"), {})
 
 
-def test_a_forked_child_holds_nothing() -> None:
+def test_a_forked_child_holds_no_leases() -> None:
     store, key = MemoryStore(), new_id()
     lease = store.lease(key, ProcessInfo.current("ann"))
     child = os.fork()

@@ -1,4 +1,4 @@
-"""What only databases promise: tables, privacy, compression, connections that break, and their repair."""
+"""Promises of databases alone: tables, privacy, compression, lost connections, repair."""
 
 import json
 import os
@@ -39,11 +39,11 @@ sqlite_only = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 postgresql_only = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 
 
-def said(*contents: Any) -> list[Message]:
+def user_messages(*contents: Any) -> list[Message]:
     return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
 
 
-def begun(name: str = "Notes", **changes: Any) -> SessionInfo:
+def new_info(name: str = "Notes", **changes: Any) -> SessionInfo:
     moment = now()
     info = SessionInfo(
         id=new_id(), name=name, po_name="reader", message_count=0, created_at=moment, updated_at=moment
@@ -56,19 +56,19 @@ Ask = Callable[..., list[Any]]
 
 @pytest.fixture
 def ask(store: FullStore) -> Ask:
-    """Says something to the database past the store, and returns what it answers."""
+    """Runs a statement in the database, bypassing the store, and returns its rows."""
     assert isinstance(store, SqlStore)
     database = store._database
 
-    def asking(statement: str, **values: Any) -> list[Any]:
+    def run_statement(statement: str, **values: Any) -> list[Any]:
         with database._engine.begin() as connection:
             if statement.startswith("PRAGMA"):
                 return list(connection.exec_driver_sql(statement))
             result = connection.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
-    store.list()  # which makes the tables
-    return asking
+    store.list()  # creates the tables
+    return run_statement
 
 
 # Opening
@@ -77,12 +77,12 @@ def ask(store: FullStore) -> Ask:
 @pytest.mark.parametrize(
     "url", ["sqlite:PATH", "sqlite://host/x", "sqlite:///", "sqlite:///:memory:", "postgresql://h:port/x"]
 )
-def test_a_url_that_names_no_database_is_refused(url: str) -> None:
+def test_a_url_without_a_database_is_invalid(url: str) -> None:
     with pytest.raises(UsageError):
         open_store(url)
 
 
-def test_without_the_extra_it_is_said_what_to_install() -> None:
+def test_without_the_extra_the_error_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['sqlalchemy'] = None\n"
         "from prompt_objects.errors import UsageError\n"
@@ -98,7 +98,7 @@ def test_without_the_extra_it_is_said_what_to_install() -> None:
         assert line.endswith("pip install 'prompt-objects[sql]'")
 
 
-def test_other_stores_do_not_load_it(tmp_path: Path) -> None:
+def test_other_stores_do_not_import_sqlalchemy(tmp_path: Path) -> None:
     code = (
         "import sys; from prompt_objects.sessions.stores.registry import open_store\n"
         f"open_store('files:{tmp_path}'); open_store('memory:'); print('sqlalchemy' in sys.modules)"
@@ -106,7 +106,7 @@ def test_other_stores_do_not_load_it(tmp_path: Path) -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_a_server_that_is_not_there_is_named_at_once_and_without_the_password() -> None:
+def test_a_server_that_does_not_answer_is_reported_immediately_without_the_password() -> None:
     with closing(open_full_store("postgresql://ann:s3cret@127.0.0.1:1/notes")) as store:
         begun = time.monotonic()
         with pytest.raises(StoreError, match=r"^The database notes on 127\.0\.0\.1 could not be used") as caught:
@@ -116,15 +116,15 @@ def test_a_server_that_is_not_there_is_named_at_once_and_without_the_password() 
 
 
 @databases
-def test_tables_of_a_newer_version_are_refused_and_left_alone(open_again: Opener, ask: Ask) -> None:
+def test_tables_of_a_newer_version_are_not_changed(open_again: Opener, ask: Ask) -> None:
     ask("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
     with pytest.raises(NewerEnvironment, match="newer version"):
-        open_again().create(begun(), {})
+        open_again().create(new_info(), {})
     assert ask("SELECT count(*) FROM sessions") == [(0,)]
 
 
 @databases
-def test_tables_of_another_program_are_refused_and_left_alone(open_again: Opener, ask: Ask) -> None:
+def test_tables_of_another_program_are_not_changed(open_again: Opener, ask: Ask) -> None:
     ask("DELETE FROM meta")
     with pytest.raises(StoreError, match="another program"):
         open_again().list()
@@ -136,7 +136,9 @@ def test_tables_of_another_program_are_refused_and_left_alone(open_again: Opener
 
 @databases
 @pytest.mark.parametrize("table", ["meta", "sessions", "messages", "leases"])
-def test_a_table_that_another_program_calls_as_we_do_is_left_alone(open_again: Opener, ask: Ask, table: str) -> None:
+def test_a_table_of_another_program_with_the_same_name_is_not_changed(
+    open_again: Opener, ask: Ask, table: str
+) -> None:
     for ours in ("meta", "messages", "leases", "corrupt", "sessions"):
         ask(f"DROP TABLE {ours}")
     ask(f"CREATE TABLE {table} (track text)")
@@ -149,7 +151,7 @@ def test_a_table_that_another_program_calls_as_we_do_is_left_alone(open_again: O
     "url",
     ["postgresql://a:ab@s3cret@127.0.0.1/x", "postgresql://a:ab@top/s3cret@h/x", "postgresql://a:b@c?s3cret@h/x"],
 )
-def test_a_password_with_an_at_sign_is_refused_instead_of_shown_as_a_host(url: str) -> None:
+def test_an_unescaped_at_sign_in_a_password_is_an_error(url: str) -> None:
     with pytest.raises(UsageError, match="is not a valid database URL") as caught:
         open_store(url)
     assert "s3cret" not in str(caught.value)
@@ -157,16 +159,16 @@ def test_a_password_with_an_at_sign_is_refused_instead_of_shown_as_a_host(url: s
 
 
 @databases
-def test_the_tables_are_made_once_whoever_comes_first(open_again: Opener) -> None:
+def test_several_processes_create_the_tables_once(open_again: Opener) -> None:
     stores = [open_again() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda store: store.list(), stores)) == [[]] * 8
 
 
 @sqlite_only
-def test_the_files_are_the_owner_s_only(store: FullStore, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files(store: FullStore, tmp_path: Path) -> None:
     os.umask(os.umask(0o000))
-    store.create(begun(), {}, said(1))
+    store.create(new_info(), {}, user_messages(1))
     files = sorted((tmp_path / "data").iterdir())
     assert [file.name for file in files] == ["sessions.db", "sessions.db-shm", "sessions.db-wal"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -174,14 +176,14 @@ def test_the_files_are_the_owner_s_only(store: FullStore, tmp_path: Path) -> Non
 
 
 @sqlite_only
-def test_sqlite_keeps_a_log_and_waits_for_the_disk(store: FullStore, ask: Ask) -> None:
+def test_sqlite_uses_a_write_ahead_log_and_full_synchronization(store: FullStore, ask: Ask) -> None:
     assert isinstance(store, SqlStore)
     assert ask("PRAGMA journal_mode") == [("wal",)]
     assert ask("PRAGMA synchronous") == [(2,)]
     assert ask("PRAGMA foreign_keys") == [(1,)]
 
 
-def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+def test_a_symbolic_link_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "elsewhere.db")
     with (
         closing(open_full_store(f"sqlite:///{tmp_path / 'link.db'}")) as store,
@@ -191,7 +193,7 @@ def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere.db").exists()
 
 
-def test_what_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named_and_not_changed(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("My notes, and no database at all. " * 100)
     with closing(open_full_store(f"sqlite:///{file}")) as store, pytest.raises(StoreError, match="not a database"):
@@ -203,10 +205,13 @@ def test_what_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
 
 
 @databases
-def test_long_messages_are_kept_compressed_and_come_back(open_again: Opener, ask: Ask) -> None:
+def test_long_messages_are_stored_compressed_and_read_unchanged(open_again: Opener, ask: Ask) -> None:
     store = open_again(StoreOptions(compress=1000))
-    messages: list[Message] = [{"role": "user", "content": "hi"}, *said("long " * 1000, os.urandom(20_000).hex())]
-    info = store.create(begun(), {}, messages).info
+    messages: list[Message] = [
+        {"role": "user", "content": "hi"},
+        *user_messages("long " * 1000, os.urandom(20_000).hex()),
+    ]
+    info = store.create(new_info(), {}, messages).info
     assert ask("SELECT n FROM messages WHERE packed IS NOT NULL ORDER BY n") == [(1,), (2,)]
     assert store.read(info.id, 0, 9) == messages
     never = open_again(StoreOptions(compress=None))
@@ -218,20 +223,20 @@ def test_long_messages_are_kept_compressed_and_come_back(open_again: Opener, ask
 
 
 @databases
-def test_names_that_no_database_keeps_are_refused(store: FullStore) -> None:
+def test_names_that_a_database_cannot_store_are_errors(store: FullStore) -> None:
     for name in ("a\0b", "\ud800"):
         with pytest.raises(UsageError):
-            store.create(begun(name), {})
+            store.create(new_info(name), {})
         with pytest.raises(UsageError):
-            store.create(begun(user_id=name), {})
-    key = store.create(begun(), {}).info.id
+            store.create(new_info(user_id=name), {})
+    key = store.create(new_info(), {}).info.id
     with pytest.raises(UsageError):
         store.update(key, name="a\0b")
 
 
 @databases
-def test_made_up_figures_do_not_break_the_sums(store: FullStore) -> None:
-    key = store.create(begun(), {}).info.id
+def test_invalid_usage_figures_do_not_break_the_totals(store: FullStore) -> None:
+    key = store.create(new_info(), {}).info.id
     most: Message = {"role": "assistant", "content": "", "usage": {"prompt_tokens": 2**53, "cost": 1e308}}
     for number in range(4):
         info = store.append(key, [most], expected=number)
@@ -240,44 +245,44 @@ def test_made_up_figures_do_not_break_the_sums(store: FullStore) -> None:
 
 
 @databases
-def test_writers_of_one_session_come_one_after_the_other(open_again: Opener, session: Session) -> None:
+def test_writers_of_one_session_are_serialized(open_again: Opener, session: Session) -> None:
     stores = [open_again() for _ in range(4)]
 
     def write(writer: int) -> None:
         handle = Session(stores[writer], stores[writer].load(session.id))
         for number in range(10):
-            append_whoever_else_does(handle, f"{writer} {number}")
+            append_with_retries(handle, f"{writer} {number}")
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
-    came = [message["content"] for message in stores[0].read(session.id, 0, 99)]
-    assert sorted(came) == sorted(f"{writer} {number}" for writer in range(4) for number in range(10))
+    found = [message["content"] for message in stores[0].read(session.id, 0, 99)]
+    assert sorted(found) == sorted(f"{writer} {number}" for writer in range(4) for number in range(10))
     for writer in range(4):
-        assert [each for each in came if each[0] == str(writer)] == [f"{writer} {number}" for number in range(10)]
+        assert [each for each in found if each[0] == str(writer)] == [f"{writer} {number}" for number in range(10)]
 
 
-def append_whoever_else_does(handle: Session, content: str) -> None:
+def append_with_retries(handle: Session, content: str) -> None:
     while True:
         try:
-            return handle.append(*said(content))
+            return handle.append(*user_messages(content))
         except Conflict:
             handle.refresh()
 
 
 @sqlite_only
-def test_where_there_is_no_room_it_is_said_and_nothing_is_half_there(
+def test_a_full_disk_is_reported_and_nothing_is_written_partially(
     store: FullStore, session: Session, ask: Ask
 ) -> None:
-    session.append(*said(1))
+    session.append(*user_messages(1))
     (pages,) = ask("PRAGMA page_count")[0]
     store.close()
-    ask(f"PRAGMA max_page_count = {pages + 2}")  # of the one connection that there is now
+    ask(f"PRAGMA max_page_count = {pages + 2}")  # of the one open connection
     with pytest.raises(StoreError, match="full") as caught:
-        session.append(*said(*("x" * 100 for _ in range(1000))))
+        session.append(*user_messages(*("x" * 100 for _ in range(1000))))
     assert "free some space" in caught.value.hint
     assert store.load(session.id).info == session.info
-    session.append(*said(2))
-    assert store.read(session.id, 0, 9) == said(1, 2)
+    session.append(*user_messages(2))
+    assert store.read(session.id, 0, 9) == user_messages(1, 2)
 
 
 # Connections
@@ -289,13 +294,13 @@ def proxy(postgres_schema: str) -> Iterator[CuttingProxy]:
         yield proxy
 
 
-DEEDS: dict[str, Callable[[FullStore, SessionInfo], object]] = {
-    "append": lambda store, info: store.append(info.id, said(3, 4), expected=2),
+OPERATIONS: dict[str, Callable[[FullStore, SessionInfo], object]] = {
+    "append": lambda store, info: store.append(info.id, user_messages(3, 4), expected=2),
     "rename": lambda store, info: store.update(info.id, name="Other"),
     "note": lambda store, info: store.update(info.id, metadata={"a": 1}),
     "truncate": lambda store, info: store.truncate(info.id, 1),
     "archive": lambda store, info: store.archive(info.id),
-    "create": lambda store, info: store.create(replace(info, id=new_id(), name="New"), {}, said(1)),
+    "create": lambda store, info: store.create(replace(info, id=new_id(), name="New"), {}, user_messages(1)),
     "delete": lambda store, info: store.delete(info.id),
     "restore": lambda store, info: store.restore(trashed(store)),
     "purge": lambda store, info: store.purge(trashed(store)),
@@ -308,7 +313,7 @@ def trashed(store: FullStore) -> str:
 
 
 def everything(store: FullStore) -> Any:
-    """All that a store holds, but for ids and moments."""
+    """Return the content of a store, without ids and times."""
     live = [
         (info.name, info.archived, store.load(info.id).metadata, store.read(info.id, 0, 9)) for info in store.list()
     ]
@@ -316,15 +321,15 @@ def everything(store: FullStore) -> Any:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["lost", "unheard"])
-@pytest.mark.parametrize("deed", DEEDS)
-def test_a_commit_of_which_nothing_is_heard_is_done_once(proxy: CuttingProxy, deed: str, before: bool) -> None:
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_commit_without_a_response_happens_once(proxy: CuttingProxy, operation: str, before: bool) -> None:
     outcomes = []
     for cuts in (0, 2):
         with closing(open_full_store(proxy.url)) as store:
-            info = store.create(begun(), {}, said(1, 2)).info
-            store.delete(store.create(begun("Old"), {}, said(0)).info.id)
+            info = store.create(new_info(), {}, user_messages(1, 2)).info
+            store.delete(store.create(new_info("Old"), {}, user_messages(0)).info.id)
             proxy.cuts, proxy.before = cuts, before
-            DEEDS[deed](store, info)
+            OPERATIONS[operation](store, info)
             assert proxy.cuts == 0
             outcomes.append(everything(store))
             assert store.check() == []
@@ -335,16 +340,16 @@ def test_a_commit_of_which_nothing_is_heard_is_done_once(proxy: CuttingProxy, de
     assert outcomes[0] == outcomes[1]
 
 
-def test_a_cut_that_was_not_heard_takes_nothing_that_came_after_it(proxy: CuttingProxy, postgres_schema: str) -> None:
+def test_a_retried_truncation_keeps_messages_added_after_it(proxy: CuttingProxy, postgres_schema: str) -> None:
     with closing(open_full_store(proxy.url)) as store, closing(open_full_store(postgres_schema)) as other:
-        key = store.create(begun(), {}, said(1, 2, 3)).info.id
+        key = store.create(new_info(), {}, user_messages(1, 2, 3)).info.id
         proxy.cuts = 1
         done = threading.Event()
 
         def follow() -> list[str]:
             while not done.is_set():
                 if other.load(key).info.message_count == 1:
-                    other.append(key, said("after"), expected=1)
+                    other.append(key, user_messages("after"), expected=1)
                     return ["after"]
             return []
 
@@ -353,12 +358,12 @@ def test_a_cut_that_was_not_heard_takes_nothing_that_came_after_it(proxy: Cuttin
             with suppress(Conflict):
                 store.truncate(key, 1)
             done.set()
-            came = following.result()
-        assert store.read(key, 0, 9) == said(1, *came)
+            found = following.result()
+        assert store.read(key, 0, 9) == user_messages(1, *found)
 
 
 @postgresql_only
-def test_connections_that_are_ended_again_and_again_cost_nothing(url: str, open_again: Opener, ask: Ask) -> None:
+def test_connections_that_are_closed_repeatedly_lose_no_messages(url: str, open_again: Opener, ask: Ask) -> None:
     with closing(open_full_store(f"{url}&application_name=ended")) as store:
         acknowledged = append_from_threads(
             store,
@@ -369,7 +374,7 @@ def test_connections_that_are_ended_again_and_again_cost_nothing(url: str, open_
         check(open_again(), acknowledged)
 
 
-def test_a_server_that_is_restarted_in_mid_turn_costs_nothing() -> None:
+def test_a_restart_of_the_server_loses_no_messages() -> None:
     server = Server()
 
     def restart() -> None:
@@ -384,11 +389,11 @@ def test_a_server_that_is_restarted_in_mid_turn_costs_nothing() -> None:
         server.remove()
 
 
-def test_who_has_no_patience_is_told_at_once_that_the_server_is_gone() -> None:
+def test_fail_fast_reports_a_lost_server_immediately() -> None:
     server = Server()
     try:
         with closing(open_full_store(server.url)) as store:
-            session_id = store.create(begun(), {}).info.id
+            session_id = store.create(new_info(), {}).info.id
             server.stop()
             start = time.monotonic()
             with fail_fast(), pytest.raises(StoreError, match="could not be used"):
@@ -402,19 +407,19 @@ def test_who_has_no_patience_is_told_at_once_that_the_server_is_gone() -> None:
 
 
 def append_from_threads(store: FullStore, disturb: Callable[[], object], times: int = 12) -> dict[str, list[str]]:
-    """Append from threads, each to a session of its own and all to one, while something goes on."""
-    shared = store.create(begun("Shared"), {}).info.id
+    """Append from threads, each to its own session and all to one, while `disturb` runs."""
+    shared = store.create(new_info("Shared"), {}).info.id
     acknowledged: dict[str, list[str]] = {shared: []}
     over = threading.Event()
 
     def write(writer: int) -> None:
-        own = store.create(begun(f"Own {writer}"), {}).info.id
+        own = store.create(new_info(f"Own {writer}"), {}).info.id
         acknowledged[own] = []
         handles = [Session(store, store.load(key)) for key in (own, shared)]
         number = 0
         while not over.is_set():
             for handle in handles:
-                append_whoever_else_does(handle, f"{writer} {number}")
+                append_with_retries(handle, f"{writer} {number}")
                 acknowledged[handle.id].append(f"{writer} {number}")
             number += 1
 
@@ -431,19 +436,19 @@ def append_from_threads(store: FullStore, disturb: Callable[[], object], times: 
 
 
 def check(store: FullStore, acknowledged: dict[str, list[str]]) -> None:
-    """Every acknowledged message is there once, and, where one wrote, in order; and nothing else is."""
+    """Check that each acknowledged message exists once, in the order of its writer, and no other does."""
     for key, contents in acknowledged.items():
-        came = [message["content"] for message in store.read(key, 0, sys.maxsize)]
+        found = [message["content"] for message in store.read(key, 0, sys.maxsize)]
         assert contents
-        assert sorted(came) == sorted(contents)
+        assert sorted(found) == sorted(contents)
         for writer in "012":
-            own = [each for each in came if each.startswith(writer)]
+            own = [each for each in found if each.startswith(writer)]
             assert own == [each for each in contents if each.startswith(writer)]
     assert store.check() == []
 
 
 @postgresql_only
-def test_a_pool_is_no_larger_than_it_may_be(url: str, ask: Ask) -> None:
+def test_the_pool_size_is_limited(url: str, ask: Ask) -> None:
     with closing(open_full_store(f"{url}&application_name=pooled", StoreOptions(pool_size=2))) as store:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: store.list(), range(64)))
@@ -452,16 +457,16 @@ def test_a_pool_is_no_larger_than_it_may_be(url: str, ask: Ask) -> None:
 
 
 @databases
-def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: FullStore, session: Session) -> None:
+def test_a_forked_child_has_its_own_connections_and_no_leases(store: FullStore, session: Session) -> None:
     lease = store.lease(session.id, ProcessInfo.current("ann"))
-    with warnings.catch_warnings():  # of the threads that the child does not have
+    with warnings.catch_warnings():  # about threads that the child does not have
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         status = 1
         try:
-            lease.release()  # which is the parent's, so that this does nothing
-            write_forty(store, store.create(begun("The child's"), {}).info.id)
+            lease.release()  # it is the parent's, so this does nothing
+            write_forty(store, store.create(new_info("The child's"), {}).info.id)
             store.close()
             status = 0
         finally:
@@ -475,15 +480,15 @@ def test_a_forked_child_has_connections_of_its_own_and_holds_nothing(store: Full
 
 def write_forty(store: FullStore, key: str) -> None:
     for number in range(40):
-        store.append(key, said(number), expected=number)
-        assert store.read(key, number, 99) == said(number)
+        store.append(key, user_messages(number), expected=number)
+        assert store.read(key, number, 99) == user_messages(number)
 
 
 # Leases
 
 
 @databases
-def test_a_lease_that_is_not_renewed_is_free_when_its_time_is_over(
+def test_a_lease_that_is_not_renewed_expires(
     store: FullStore, open_again: Opener, session: Session, ask: Ask
 ) -> None:
     assert isinstance(store, SqlStore)
@@ -505,7 +510,7 @@ def test_a_lease_that_is_not_renewed_is_free_when_its_time_is_over(
 
 
 @databases
-def test_leases_end_with_their_store(store: FullStore, open_again: Opener, session: Session) -> None:
+def test_closing_a_store_releases_its_leases(store: FullStore, open_again: Opener, session: Session) -> None:
     other = open_again()
     other.lease(session.id, ProcessInfo.current("ann"))
     other.close()
@@ -514,7 +519,7 @@ def test_leases_end_with_their_store(store: FullStore, open_again: Opener, sessi
 
 
 @databases
-def test_a_holder_that_cannot_be_read_is_somebody(store: FullStore, session: Session, ask: Ask) -> None:
+def test_a_holder_that_cannot_be_read_is_reported_as_unknown(store: FullStore, session: Session, ask: Ask) -> None:
     lease = store.lease(session.id, ProcessInfo.current("ann"))
     ask("UPDATE leases SET holder = 'garbage'")
     holder = store.holder(session.id)
@@ -529,11 +534,9 @@ def test_a_holder_that_cannot_be_read_is_somebody(store: FullStore, session: Ses
 
 
 @databases
-def test_what_does_not_fit_is_found_and_put_right_and_nothing_is_lost(
-    store: FullStore, session: Session, ask: Ask
-) -> None:
+def test_issues_are_found_and_repaired_without_loss(store: FullStore, session: Session, ask: Ask) -> None:
     usage = {"prompt_tokens": 5, "cost": 0.5}
-    session.append(*({**message, "usage": usage} for message in said(*range(6))))
+    session.append(*({**message, "usage": usage} for message in user_messages(*range(6))))
     ask("UPDATE messages SET body = '{\"role\": tor' WHERE n = 1")
     ask("UPDATE messages SET body = NULL, packed = :packed WHERE n = 2", packed=b"never compressed")
     ask("DELETE FROM messages WHERE n = 4")
@@ -556,7 +559,7 @@ def test_what_does_not_fit_is_found_and_put_right_and_nothing_is_lost(
     assert [message["content"] for message in store.read(session.id, 0, 9)] == [0, 3, 5]
     assert ask("SELECT part, body FROM corrupt WHERE body IS NOT NULL") == [("message 1", '{"role": tor')]
     assert ask("SELECT count(*) FROM corrupt") == [(2,)]
-    store.append(session.id, said("new"), expected=3)
+    store.append(session.id, user_messages("new"), expected=3)
 
 
 @databases
@@ -573,9 +576,9 @@ def test_what_does_not_fit_is_found_and_put_right_and_nothing_is_lost(
         "UPDATE sessions SET parent = '{', tags = '3'",
     ],
 )
-def test_any_damage_is_put_right_at_once(store: FullStore, session: Session, ask: Ask, damage: str) -> None:
+def test_any_damage_is_repaired_in_one_run(store: FullStore, session: Session, ask: Ask, damage: str) -> None:
     usage = {"prompt_tokens": 5, "cost": 0.5}
-    session.append(*({**message, "usage": usage} for message in said(1, 2)))
+    session.append(*({**message, "usage": usage} for message in user_messages(1, 2)))
     before = store.load(session.id).info
     ask(damage)
     assert all(not finding.repaired for finding in store.check())
@@ -587,10 +590,10 @@ def test_any_damage_is_put_right_at_once(store: FullStore, session: Session, ask
 
 
 @databases
-def test_messages_of_no_session_become_one(store: FullStore, ask: Ask) -> None:
+def test_messages_without_a_session_become_a_session(store: FullStore, ask: Ask) -> None:
     keys = [f"01990000-0000-7000-8000-00000000000{number}" for number in range(2)]
     for number, key in enumerate(keys):
-        store.create(begun(f"Notes {number}", id=key), {}, said(number))
+        store.create(new_info(f"Notes {number}", id=key), {}, user_messages(number))
     assert isinstance(store, SqlStore)
     lose_sessions(store)
     assert store.list() == []
@@ -600,11 +603,11 @@ def test_messages_of_no_session_become_one(store: FullStore, ask: Ask) -> None:
     assert {info.id for info in store.list()} == set(keys)
     names = sorted(info.name for info in store.list())
     assert names == ["Recovered 2025-08-31 12:00", "Recovered 2025-08-31 12:00 2"]
-    assert store.read(keys[1], 0, 9) == said(1)
+    assert store.read(keys[1], 0, 9) == user_messages(1)
 
 
 def lose_sessions(store: SqlStore) -> None:
-    """Take sessions away behind the back of the database's own checks."""
+    """Delete rows of sessions with the foreign keys switched off."""
     with store._database._engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             driver = connection.connection.driver_connection
@@ -623,7 +626,7 @@ def lose_sessions(store: SqlStore) -> None:
 
 
 @databases
-def test_leases_of_the_dead_are_cleared_away(store: FullStore, session: Session, ask: Ask) -> None:
+def test_expired_leases_are_removed(store: FullStore, session: Session, ask: Ask) -> None:
     store.lease(session.id, ProcessInfo.current("ann"))
     ask("UPDATE leases SET expires_at = 1")
     (finding,) = store.check()
@@ -633,8 +636,8 @@ def test_leases_of_the_dead_are_cleared_away(store: FullStore, session: Session,
 
 
 @databases
-def test_what_people_read_in_the_tables_is_plain(store: FullStore, session: Session, ask: Ask) -> None:
-    session.append(*said("naïve"))
+def test_the_tables_are_readable(store: FullStore, session: Session, ask: Ask) -> None:
+    session.append(*user_messages("naïve"))
     ((body,),) = ask("SELECT body FROM messages JOIN sessions ON id = session_id WHERE live_name = 'Notes'")
     assert json.loads(body)["content"] == "naïve"
     assert "naïve" in body
