@@ -251,6 +251,8 @@ class Chat:
 
     def warm_up(self) -> list[str]:
         """Load what the first message needs, and return facts for the user; takes about half a second."""
+        import prompt_objects.turns.turn  # noqa: F401 - so that the first message need not
+
         try:
             model = self.describe_model()
         except PromptObjectsError as error:
