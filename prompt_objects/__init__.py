@@ -1,10 +1,10 @@
-"""An environment of prompt objects: entities backed by language models, which take messages and send them.
+"""Environments of prompt objects: entities backed by language models that answer messages and send them.
 
     async with Environment.open("my-environment") as env:
         reply = await env["reader"].receive("What is in README.md?")
         print(reply.text)
 
-Importing the package loads nothing but itself; each name loads its module when it is first used.
+Importing the package is fast: each name loads its module when it is first used.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ __all__ = [
     "tool",
 ]
 
-_HOMES = {
+_MODULES = {
     "Context": "runtime.context",
     "Definition": "config.definition",
     "Environment": "environment.environment",
@@ -61,9 +61,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m prompt_objects` is `prompt-objects`."""
+"""Runs the command line: `python -m prompt_objects`."""
 
 import sys
 

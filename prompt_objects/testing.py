@@ -1,4 +1,4 @@
-"""A model that answers from a script, for the tests of prompt objects: ours, and yours.
+"""A model that answers from a script, for tests of prompt objects.
 
 llm = ScriptedLLM([calls(("read_file", {"path": "README.md"})), "It is about sessions."])
 async with Environment.open(folder, llm=llm) as env:
@@ -26,19 +26,19 @@ __all__ = [
 Scripted: TypeAlias = str | Message | LLMError | Callable[[Request], "str | Message | LLMError"]
 
 
-def calls(*wanted: tuple[str, dict[str, Any]], text: str = "") -> Message:
-    """Build an answer that calls capabilities, such as `calls(("read_file", {"path": "README.md"}))`."""
-    functions = ({"name": name, "arguments": json.dumps(arguments)} for name, arguments in wanted)
-    made = [{"id": "", "type": "function", "function": function} for function in functions]
-    return {"role": "assistant", "content": text, "tool_calls": made}
+def calls(*tool_calls: tuple[str, dict[str, Any]], text: str = "") -> Message:
+    """Return a response with tool calls, such as `calls(("read_file", {"path": "README.md"}))`."""
+    functions = ({"name": name, "arguments": json.dumps(arguments)} for name, arguments in tool_calls)
+    entries = [{"id": "", "type": "function", "function": function} for function in functions]
+    return {"role": "assistant", "content": text, "tool_calls": entries}
 
 
 class ScriptedLLM:
     """Answers each request with the next of `replies`, and keeps the requests in `requests`.
 
-    A reply is a text, a message (see `calls`), an `LLMError` to raise, or a function from the request to one
-    of these. Text streams word by word, with `delay` seconds before each. A request beyond the end of the script
-    is an `AssertionError`.
+    A reply is a text, a message (see `calls`), an `LLMError` to raise, or a function from the request to one of
+    these. Text is streamed word by word, with `delay` seconds before each. Raises `AssertionError` if there is no
+    reply left.
     """
 
     def __init__(self, replies: Iterable[Scripted] = (), *, model: str = "scripted", delay: float = 0) -> None:
@@ -48,18 +48,17 @@ class ScriptedLLM:
         self._delay = delay
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
-        """Answer with the next reply of the script."""
         self.requests.append(request)
         message = self._message(self._next_reply(request))
         for word in words(message["content"]):
             await asyncio.sleep(self._delay)
             yield TextChunk(word)
-        written = sum(len(str(sent.get("content"))) for sent in request.messages)
-        usage = Usage(prompt=written // 4, completion=max(1, len(message["content"]) // 4))
+        prompt_size = sum(len(str(sent.get("content"))) for sent in request.messages)
+        usage = Usage(prompt=prompt_size // 4, completion=max(1, len(message["content"]) // 4))
         yield Completion(message, usage, "tool_calls" if message.get("tool_calls") else "stop")
 
     async def close(self) -> None:
-        """Have nothing to let go of."""
+        pass
 
     def _next_reply(self, request: Request) -> str | Message:
         if not self._replies:
@@ -74,7 +73,7 @@ class ScriptedLLM:
         return reply
 
     def _message(self, reply: str | Message) -> Message:
-        """Complete a reply; its calls get ids that say which request they answered."""
+        """Complete a reply; the ids of its calls contain the number of the request."""
         if isinstance(reply, str):
             return {"role": "assistant", "content": reply}
         message = {"role": "assistant", "content": "", **reply}

@@ -1,4 +1,4 @@
-"""Finding the environment that a person means."""
+"""Finding the environment to use."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,45 +15,45 @@ __all__ = [
 
 
 def is_environment(folder: Path) -> bool:
-    """Tell whether a folder holds an environment: it has `objects/` or `environment.yaml`."""
+    """Return whether a folder is an environment: it has `objects/` or `environment.yaml`."""
     return (folder / "objects").is_dir() or (folder / "environment.yaml").is_file()
 
 
 def require_environment(folder: Path, source: str = "") -> Path:
-    """Return the folder; raises `NoEnvironment` where it is none. `source` says where its name was read."""
+    """Return the folder; raises `NoEnvironment` if it is not an environment. `source` says where it was named."""
     if is_environment(folder):
         return folder
+    origin = f"{source}: " if source else ""
     raise NoEnvironment(
-        f"{f'{source}: ' if source else ''}{folder} is no environment: it has no objects/ and no environment.yaml.",
-        hint=f"Make one there with: prompt-objects init {folder}",
+        f"{origin}{folder} is not an environment: it has no objects/ and no environment.yaml.",
+        hint=f"Create one with: prompt-objects init {folder}",
     )
 
 
 def personal_folder() -> Path:
-    """Return where a person's own environment lives: the user's data folder."""
+    """Return the user's personal environment, in the data folder of the operating system."""
     from platformdirs import user_data_path
 
     return user_data_path("prompt_objects", appauthor=False)
 
 
 def named_folder(name: str, here: Path | None = None) -> Path:
-    """Return the folder that was named, in full: from `here` on, by default the current folder.
+    """Return the absolute path of a folder, relative to `here`, by default the current folder.
 
-    Raises `NoEnvironment` where the current folder is needed and was deleted.
+    Raises `NoEnvironment` if the current folder is needed and was deleted.
     """
     try:
         folder = Path(name).expanduser()
-    except RuntimeError:  # a ~ and then nobody's name
+    except RuntimeError:  # a ~ followed by an unknown user name
         folder = Path(name)
     return folder if folder.is_absolute() else (here or _here()) / folder
 
 
 def locate(explicit: str | None, environ: Mapping[str, str], here: Path | None = None) -> Path | None:
-    """Return the environment's folder; None where only the personal one is left.
+    """Return the folder of the environment to use; None if only the personal one is left.
 
-    Looked for in `--env`, `PROMPT_OBJECTS_ENV`, `here` (by default the current folder, which is asked for only
-    then) and its parents, in this order. Raises `NoEnvironment` where the one that was named is none, and where the
-    current folder is needed and was deleted.
+    The order is `--env`, `PROMPT_OBJECTS_ENV`, then `here` (by default the current folder) and its parents. Raises
+    `NoEnvironment` if the named folder is not an environment, or the current folder is needed and was deleted.
     """
     for named, source in ((explicit, "--env"), (environ.get("PROMPT_OBJECTS_ENV"), "PROMPT_OBJECTS_ENV")):
         if named:
@@ -67,6 +67,6 @@ def _here() -> Path:
         return Path.cwd()
     except OSError as error:
         raise NoEnvironment(
-            "The current folder was deleted, or cannot be read.",
-            hint="Go to another one, or name the environment's folder in full: --env /DIR",
+            "The current folder was deleted or cannot be read.",
+            hint="Change to another folder, or give the absolute path of the environment: --env /DIR",
         ) from error

@@ -1,4 +1,4 @@
-"""Making an environment: the starter objects, copied into a folder."""
+"""Creates an environment with the starter objects."""
 
 import errno
 import os
@@ -23,21 +23,21 @@ _CONFIG = """\
 
 
 def starter_objects() -> Path:
-    """Return the folder with the starter objects: in a wheel inside the package, in a checkout beside it."""
+    """Return the folder of the starter objects: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).parent.parent
     shipped = package / "_data" / "objects"
     return shipped if shipped.is_dir() else package.parent / "objects"
 
 
 def make_environment(folder: Path) -> list[Path]:
-    """Make an environment in `folder`, which may exist; return the files that were written.
+    """Create an environment in `folder`, which may exist; return the files that were written.
 
-    Raises `UsageError` where there is one already, and `StoreError` where the disk refuses. The objects appear all
-    at once, so that two makers cannot mix theirs and a killed one leaves nothing half-made.
+    Raises `UsageError` if it is an environment already, and `StoreError` if the disk reports an error. The objects
+    appear in one step, so two processes cannot mix theirs, and a killed one leaves nothing incomplete.
     """
     objects, config = folder / "objects", folder / "environment.yaml"
     if objects.exists() or config.exists():
-        raise UsageError(f"{folder} is an environment already.", hint=f"Open it with --env {folder}")
+        raise UsageError(f"{folder} is already an environment.", hint=f"Open it with --env {folder}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".objects-", dir=folder))
@@ -52,6 +52,6 @@ def make_environment(folder: Path) -> list[Path]:
             file.write(_CONFIG)
     except OSError as error:
         if error.errno in {errno.EEXIST, errno.ENOTEMPTY}:
-            raise UsageError(f"{folder} was just made an environment by someone else.") from error
-        raise StoreError(f"No environment can be made in {folder}: {error.strerror}.") from error
+            raise UsageError(f"Another process has just created an environment in {folder}.") from error
+        raise StoreError(f"The environment cannot be created in {folder}: {error.strerror}.") from error
     return [*sorted(objects.iterdir()), config]

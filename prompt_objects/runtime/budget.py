@@ -42,6 +42,7 @@ class Budget:
 
     `owner` is the name of the prompt object, `root` the budget of the top-level turn. `clock` returns seconds; time
     counts from the creation. `unpriced_models`, shared by all budgets of a message, are models whose cost is unknown.
+    `limits_cost` and `limits_tokens_or_cost` say whether this budget or one above it has such a limit.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Budget:
         self.root: Budget = parent.root if parent else self
         self.chain: _Chain = _Chain(_Account(self, owner, clock), parent.chain if parent else None)
         self.unpriced_models = self.chain.shared.unpriced_models
+        self.limits_cost = any(each.limits.cost is not None for each in self.chain)
+        self.limits_tokens_or_cost = self.limits_cost or any(each.limits.tokens is not None for each in self.chain)
 
     @property
     def spent(self) -> Spending:
@@ -72,16 +75,6 @@ class Budget:
         """The time left in this budget and all above it, at least 0; None without a time limit."""
         left = self.chain.seconds_left()
         return None if left is None else max(0.0, left)
-
-    @property
-    def limits_tokens_or_cost(self) -> bool:
-        """Whether this budget or one above it limits tokens or cost, so that the size of a request matters."""
-        return any(each.limits.tokens is not None or each.limits.cost is not None for each in self.chain)
-
-    @property
-    def limits_cost(self) -> bool:
-        """Whether this budget or one above it limits the cost."""
-        return any(each.limits.cost is not None for each in self.chain)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -1,12 +1,11 @@
-"""News of what happens while prompt objects work, for screens and traces; never the truth (the store is).
+"""The events of running turns, for screens and traces, and the bus that delivers them. The truth is in the store.
 
-What is promised to a subscriber:
-- it hears every event published after it subscribed, in the order of publishing, which in a run is the order in which
-  things happened: a message once it is saved, a call's start before its end, the turn's end last;
-- text deltas of one run that it has not fetched yet are joined into one, so a slow screen holds up nobody and
-  loses nothing; what else waits for it is kept until it fetches it or leaves;
-- `publish` never waits and never fails because of a subscriber: what one does with an event happens afterwards, in
-  its own task or thread, and what goes wrong there is its own affair.
+Promises to a subscriber:
+- It gets every event published after it subscribed, in order: a message once it is saved, the start of a tool call
+  before its end, the end of the turn last.
+- Text deltas of one run that it has not fetched yet are joined, so a slow screen delays nothing and loses nothing;
+  all other events are kept until they are fetched.
+- `publish` never waits and never fails because of a subscriber, which handles events in its own task or thread.
 """
 
 import asyncio
@@ -42,10 +41,10 @@ __all__ = [
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """Something that happened in one run (one turn of one prompt object).
+    """Something that happened in one run (a turn of a prompt object).
 
-    `root` is the run that the person, or a script, started, `parent` the one that asked for this one, None at the
-    root; `path` names the prompt objects from there to here.
+    `root` is the run of the top-level turn, `parent` the run that delegated to this one (None for the top-level
+    turn); `path` names the prompt objects from the top-level turn to this one.
     """
 
     run: str
@@ -57,41 +56,41 @@ class Event(Struct, frozen=True, kw_only=True):
 
     @property
     def po_name(self) -> str:
-        """The prompt object whose turn it is."""
+        """The name of the prompt object."""
         return self.path[-1]
 
     @property
     def depth(self) -> int:
-        """0 for the prompt object that the person talks to, 1 for one that it asked, and so on."""
+        """0 for a top-level turn, 1 for a delegation of it, and so on."""
         return len(self.path) - 1
 
 
 class TurnStarted(Event, frozen=True, kw_only=True):
-    """A turn began; `call_id` is the call of the asking prompt object, None where the person asked."""
+    """A turn began; `call_id` is the tool call that it answers, None for a top-level turn."""
 
     call_id: str | None = None
 
 
 class TextDelta(Event, frozen=True, kw_only=True):
-    """The model said some more."""
+    """The model produced more text."""
 
     text: str
 
 
 class MessageSaved(Event, frozen=True, kw_only=True):
-    """A message, of whatever role, is in the store, durably."""
+    """A message of any role was saved durably."""
 
     message: Message
 
 
 class ExternalMessages(Event, frozen=True, kw_only=True):
-    """Messages that others added to the session stand in it since it was last looked at here."""
+    """Another window or process added messages to the session."""
 
     messages: list[Message]
 
 
 class ToolCallStarted(Event, frozen=True, kw_only=True):
-    """A capability is about to run; `arguments` is the text that the model wrote."""
+    """A tool call starts; `arguments` is the JSON text from the model."""
 
     call_id: str
     name: str
@@ -99,7 +98,7 @@ class ToolCallStarted(Event, frozen=True, kw_only=True):
 
 
 class ToolCallEnded(Event, frozen=True, kw_only=True):
-    """A capability ended; `result` is what the model will read."""
+    """A tool call ended; `result` is the text for the model."""
 
     call_id: str
     name: str
@@ -109,13 +108,13 @@ class ToolCallEnded(Event, frozen=True, kw_only=True):
 
 
 class Notice(Event, frozen=True, kw_only=True):
-    """Something the person should know while it goes on: a limit was reached, a history was repaired."""
+    """Information for the user, such as a limit that was reached."""
 
     text: str
 
 
 class BudgetUpdated(Event, frozen=True, kw_only=True):
-    """A request was answered; what the person's message has taken so far, delegations included, and what it may."""
+    """A request was answered; `amount` is what the user's message has spent so far, including delegates."""
 
     amount: Spending
     seconds: float
@@ -123,46 +122,45 @@ class BudgetUpdated(Event, frozen=True, kw_only=True):
 
 
 class TurnEnded(Event, frozen=True, kw_only=True):
-    """The last event of a run; `error` is one sentence when it failed."""
+    """The last event of a run; `error` is one sentence if it failed."""
 
     outcome: Literal["answered", "cancelled", "failed"]
     error: str = ""
 
 
 class Subscriber(Protocol):
-    """Whoever wants to hear of everything."""
+    """Receives all events."""
 
     def put(self, event: Event) -> None:
-        """Take an event, to be dealt with later: it neither waits nor raises."""
+        """Accept an event for later processing; must not wait or raise."""
 
 
 class Subscription:
-    """The events that one subscriber has not fetched yet; iterate over it to fetch them."""
+    """A queue of the events that one subscriber has not fetched yet; iterate over it to fetch them."""
 
     def __init__(self, root: str | None) -> None:
         self._root = root
-        self._waiting: deque[Event] = deque()
+        self._queue: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
 
     def put(self, event: Event) -> None:
-        """Take an event, joining it with the last one where both are text of the same run."""
         if self._root is not None and event.root != self._root:
             return
-        last = self._waiting[-1] if self._waiting else None
+        last = self._queue[-1] if self._queue else None
         if isinstance(event, TextDelta) and isinstance(last, TextDelta) and last.run == event.run:
-            self._waiting[-1] = replace(last, text=last.text + event.text)
+            self._queue[-1] = replace(last, text=last.text + event.text)
         else:
-            self._waiting.append(event)
+            self._queue.append(event)
         self._arrived.set()
 
     def drain(self) -> Iterator[Event]:
-        """Yield what is waiting, without waiting for more."""
-        while self._waiting:
-            yield self._waiting.popleft()
+        """Yield the queued events without waiting for more."""
+        while self._queue:
+            yield self._queue.popleft()
 
     def close(self) -> None:
-        """Let the iteration end, once what is waiting has been fetched."""
+        """End the iteration once the queued events have been fetched."""
         self._closed = True
         self._arrived.set()
 
@@ -177,26 +175,26 @@ class Subscription:
 
 
 class EventBus:
-    """Hands events to whoever subscribed. One per environment, used from its event loop."""
+    """Delivers events to subscribers. One per environment, used from its event loop."""
 
     def __init__(self) -> None:
         self._subscribers: list[Subscriber] = []
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every subscriber; one that fails hears no more."""
+        """Deliver an event to every subscriber; remove a subscriber that fails."""
         for subscriber in tuple(self._subscribers):
             try:
                 subscriber.put(event)
-            except Exception:  # noqa: BLE001 - what hears the news is no reason for a turn to fail
+            except Exception:  # noqa: BLE001 - a faulty subscriber must not make a turn fail
                 self._subscribers.remove(subscriber)
 
     def add_subscriber(self, subscriber: Subscriber) -> None:
-        """Have a subscriber hear everything from now on, for as long as there is the bus."""
+        """Deliver all events to a subscriber from now on."""
         self._subscribers.append(subscriber)
 
     @contextmanager
     def subscribe(self, root: str | None = None) -> Iterator[Subscription]:
-        """Listen, for the length of a `with` block, to one root run and all below it, or to everything."""
+        """Subscribe to one root run and its delegations, or to all, for the length of a `with` block."""
         subscription = Subscription(root)
         self._subscribers.append(subscription)
         try:
@@ -205,11 +203,11 @@ class EventBus:
             self._subscribers.remove(subscription)
 
     async def events_of(self, work: "asyncio.Task[object]", root: str) -> AsyncGenerator[Event, None]:
-        """Yield the events of a root run while `work`, which carries it out, goes on; closing this cancels it."""
-        with self.subscribe(root) as news:
-            work.add_done_callback(lambda _: news.close())
+        """Yield the events of a root run while its task `work` runs; closing the generator cancels the task."""
+        with self.subscribe(root) as subscription:
+            work.add_done_callback(lambda _: subscription.close())
             try:
-                async for event in news:
+                async for event in subscription:
                     yield event
             finally:
                 work.cancel()

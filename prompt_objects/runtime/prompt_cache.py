@@ -1,7 +1,7 @@
-"""What the requests of a session began with: a server reads again only what comes after the part that it knows.
+"""Finds out why a request could not use the provider's prompt cache.
 
-Requests are remembered by checksums, in memory, and compared part by part in the order in which servers read them:
-tools, prompt, messages.
+A provider caches the longest known prefix of a request. The checksums of the last request of each session are kept in
+memory and compared with the next, in the order in which providers read them: tools, prompt, messages.
 """
 
 from array import array
@@ -25,16 +25,16 @@ __all__ = [
     "first_difference",
 ]
 
-_SESSIONS = 256  # so many are remembered, those in which something was last asked
-_REQUESTS = 10  # of each
+_MAX_SESSIONS = 256
+_MAX_REPORTS = 10  # per session
 _ENCODE = msgspec.json.Encoder().encode
 
 
 class RequestFingerprint(Struct, frozen=True):
-    """A request, by checksums: of each line of the prompt, of each tool by its name, in order, and of each message.
+    """The checksums of a request: of each line of the prompt, each tool in order, and each message.
 
-    `stored` is how many messages the session had, `replaced` how many of its messages, and the coming one, stand in
-    the place of others.
+    `stored` is the number of messages in the session; `replaced` is how many of them, including the expected
+    response, replace others.
     """
 
     model: str
@@ -54,7 +54,7 @@ class RequestFingerprint(Struct, frozen=True):
         *,
         replaces: bool = False,
     ) -> "RequestFingerprint":
-        """Take the checksums of what is sent; the first of the messages is the prompt."""
+        """Return the fingerprint of a request whose first message is the prompt."""
         return cls(
             model,
             _checksums(text_of(messages[0]).splitlines()),
@@ -66,9 +66,10 @@ class RequestFingerprint(Struct, frozen=True):
 
 
 class CacheReport(Struct, frozen=True):
-    """A request that was answered: when, what it began with in comparison to the last, and the tokens of its prompt.
+    """An answered request: its time, its first difference from the previous request, and its prompt tokens.
 
-    `change` is empty where it began with all of the one before, or went back to a part of it; None of the first one.
+    `change` is None for the first request of a session, and empty if the request only extended or shortened the
+    previous one.
     """
 
     at: datetime
@@ -78,64 +79,64 @@ class CacheReport(Struct, frozen=True):
 
 
 class PromptCacheMonitor:
-    """The last requests of the sessions in which something was asked lately."""
+    """The last requests of the most recently used sessions."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[RequestFingerprint, deque[CacheReport]]] = OrderedDict()
+        self._sessions: OrderedDict[str, tuple[RequestFingerprint, deque[CacheReport]]] = OrderedDict()
 
     def add(
-        self, session_id: str, po_name: str, prefix: RequestFingerprint, prompt_tokens: int, cached_tokens: int
+        self, session_id: str, po_name: str, fingerprint: RequestFingerprint, prompt_tokens: int, cached_tokens: int
     ) -> None:
-        """Note what was sent, and what the server reported."""
-        before, sent = self._known.pop(session_id, (None, deque(maxlen=_REQUESTS)))
-        change = None if before is None else first_difference(before, prefix, po_name)
-        sent.append(CacheReport(now(), change, prompt_tokens, cached_tokens))
-        self._known[session_id] = prefix, sent
-        if len(self._known) > _SESSIONS:
-            self._known.popitem(last=False)
+        """Record a request and the token counts that the provider reported."""
+        before, reports = self._sessions.pop(session_id, (None, deque(maxlen=_MAX_REPORTS)))
+        change = None if before is None else first_difference(before, fingerprint, po_name)
+        reports.append(CacheReport(now(), change, prompt_tokens, cached_tokens))
+        self._sessions[session_id] = fingerprint, reports
+        if len(self._sessions) > _MAX_SESSIONS:
+            self._sessions.popitem(last=False)
 
     def of(self, session_id: str) -> list[CacheReport]:
         """Return the last requests of a session, the newest last."""
-        _, sent = self._known.get(session_id, (None, ()))
-        return list(sent)
+        _, reports = self._sessions.get(session_id, (None, ()))
+        return list(reports)
 
 
 def first_difference(before: RequestFingerprint, after: RequestFingerprint, po_name: str) -> str:
-    """Name the first part in which a request begins otherwise than the one before; empty where it does not."""
+    """Describe the first difference of a request from the previous one; empty if one is a prefix of the other."""
     if after.model != before.model:
-        return f"it went to another model: {after.model}, not {before.model}"
-    if tools := _tools_changed(before.tools, after.tools):
-        return tools
+        return f"the model changed from {before.model} to {after.model}"
+    if change := _tool_change(before.tools, after.tools):
+        return change
     for number, (old, new) in enumerate(zip_longest(before.prompt, after.prompt), 1):
         if old != new:
             return f"the prompt of {po_name} changed at line {number}"
-    both = min(len(before.messages), len(after.messages))
-    if before.messages[:both] == after.messages[:both]:  # as nearly always, and much faster than one by one
+    common = min(len(before.messages), len(after.messages))
+    if before.messages[:common] == after.messages[:common]:  # the usual case, much faster than one by one
         return ""
-    number = next(n for n in range(both) if before.messages[n] != after.messages[n]) + 1
-    return f"message {number} {_why_another(before, after)}"
+    number = next(n for n in range(common) if before.messages[n] != after.messages[n]) + 1
+    return f"message {number} {_message_change(before, after)}"
 
 
-def _tools_changed(before: Mapping[str, int], after: Mapping[str, int]) -> str:
+def _tool_change(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     added = [name for name in after if name not in before]
     removed = [name for name in before if name not in after]
     changed = [name for name in after if name in before and after[name] != before[name]]
-    told = [
+    changes = [
         f"the tool {names[0]} was {how}" if len(names) == 1 else f"the tools {', '.join(names)} were {how}"
-        for names, how in ((added, "added"), (removed, "left out"), (changed, "changed"))
+        for names, how in ((added, "added"), (removed, "removed"), (changed, "changed"))
         if names
     ]
-    if not told and list(before) != list(after):
+    if not changes and list(before) != list(after):
         return "the order of the tools changed"
-    return ", ".join(told)
+    return ", ".join(changes)
 
 
-def _why_another(before: RequestFingerprint, after: RequestFingerprint) -> str:
+def _message_change(before: RequestFingerprint, after: RequestFingerprint) -> str:
     if after.replaced > before.replaced:
         return "was replaced by /retry"
-    if after.stored <= before.stored:  # or it would have grown by a message at least
-        return "is another one: the session was cut, or brought back as it was before"
-    return "is another one than it was"
+    if after.stored <= before.stored:  # otherwise at least one message was added
+        return "changed: the session was truncated or restored"
+    return "changed"
 
 
 def _checksums(parts: Sequence[object]) -> "array[int]":
@@ -145,5 +146,5 @@ def _checksums(parts: Sequence[object]) -> "array[int]":
 def _checksum(part: object) -> int:
     try:
         return crc32(_ENCODE(part))
-    except UnicodeEncodeError:  # half of a surrogate pair, as file names may hold
+    except UnicodeEncodeError:  # an unpaired surrogate, as in file names
         return crc32(repr(part).encode(errors="replace"))

@@ -69,6 +69,7 @@ class Session:
     """
 
     def __init__(self, store: Store, record: SessionRecord, *, is_draft: bool = False) -> None:
+        self.id = record.info.id  # a UUIDv7; it never changes
         self._store = store
         self._record = record
         self._is_draft = is_draft
@@ -79,11 +80,6 @@ class Session:
     def info(self) -> SessionInfo:
         """Everything that is known without reading the history."""
         return self._record.info
-
-    @property
-    def id(self) -> str:
-        """A UUIDv7; it never changes."""
-        return self._record.info.id
 
     @property
     def name(self) -> str:

@@ -161,7 +161,7 @@ class Turn:
             while True:
                 await self._save(self._active.take_steering())
                 message = await self._model_calls.complete(models, list(tools.values()))
-                if calls := calls_of(message):
+                if calls := self._writer.last_calls:
                     self._tool_calls = ToolCalls(calls, self._context, self._budget, tools, self._parallel)
                     while results := await self._tool_calls.next_results():
                         await self._writer.save(*results)

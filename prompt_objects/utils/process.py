@@ -1,4 +1,4 @@
-"""Who has a session to itself for the length of a turn."""
+"""Identifies a process and its user, as the holder of a session's lease."""
 
 import os
 from datetime import UTC, datetime
@@ -12,23 +12,23 @@ __all__ = [
 
 
 class ProcessInfo(Struct, frozen=True, kw_only=True):
-    """A user's process on a machine, and since when (UTC) it has the session."""
+    """A process of a user on a host, and since when (UTC) it holds the session."""
 
     user: str
-    pid: int = field(name="process")  # as lease files have called it from the beginning
+    pid: int = field(name="process")  # the key in lease files
     host: str
     since: datetime
 
     @classmethod
     def current(cls, user: str | None = None) -> "ProcessInfo":
-        """Return this process as a holder from now on; without a `user` it is the one of the operating system."""
+        """Return the current process and time; `user` is by default the user of the operating system."""
         import socket
 
         return cls(user=user or _login(), pid=os.getpid(), host=socket.gethostname(), since=datetime.now(UTC))
 
     @property
     def is_current(self) -> bool:
-        """Whether it is this very process."""
+        """Whether this is the current process."""
         import socket
 
         return (self.pid, self.host) == (os.getpid(), socket.gethostname())
@@ -38,11 +38,11 @@ class ProcessInfo(Struct, frozen=True, kw_only=True):
         return f"{self.user} (process {self.pid} on {self.host}, since {since})"
 
 
-@cache  # it reads a file, and every turn asks
+@cache  # reads a file, and is called in every turn
 def _login() -> str:
     import getpass
 
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a process without an entry in the list of users, as in many containers
-        return str(os.getuid()) if hasattr(os, "getuid") else "somebody"
+    except (OSError, KeyError):  # the user has no entry in the password file, as in many containers
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

@@ -82,7 +82,7 @@ def test_of_many_makers_at_once_one_succeeds_and_nothing_is_left_over(tmp_path: 
 
 def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="No environment can be made"):
+    with pytest.raises(StoreError, match="The environment cannot be created"):
         make_environment(tmp_path / "file" / "below")
 
 

@@ -109,7 +109,7 @@ async def test_a_line_of_the_prompt_that_changed_is_named(house: Path, openai_se
     ("capabilities", "change"),
     [
         ("list_files, read_file, search_files", "the tool search_files was added"),
-        ("list_files", "the tool read_file was left out"),
+        ("list_files", "the tool read_file was removed"),
         ("read_file, list_files", "the order of the tools changed"),
         ("search_files, write_file", "the tools search_files, write_file were added, "),
     ],
@@ -131,7 +131,7 @@ async def test_another_model_is_named(house: Path, openai_server: OpenAIServer) 
         await env["scout"].receive("Look")
         env.models.select("large")
         await env["scout"].receive("Again")
-        assert (changes(env)[1] or "").startswith("it went to another model: large: http://127.0.0.1:")
+        assert (changes(env)[1] or "").startswith("the model changed from ")
 
 
 async def test_a_retry_alone_changes_nothing_that_was_sent(house: Path, openai_server: OpenAIServer) -> None:
@@ -163,7 +163,7 @@ async def test_a_session_that_was_cut_is_named(house: Path, openai_server: OpenA
         manager = env["scout"].session_manager
         manager.truncate(manager.current().id, 0)
         await env["scout"].receive("Anew")
-        cut = "message 1 is another one: the session was cut, or brought back as it was before"
+        cut = "message 1 changed: the session was truncated or restored"
         assert changes(env) == [None, "", cut]
 
 
@@ -172,7 +172,7 @@ async def test_last_words_are_asked_for_without_tools(house: Path, openai_server
     openai_server.script(calls(("list_files", {})), text("Enough."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
-        assert changes(env) == [None, "the tools list_files, read_file were left out"]
+        assert changes(env) == [None, "the tools list_files, read_file were removed"]
 
 
 # A definition that changes while a turn goes on

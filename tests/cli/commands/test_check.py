@@ -117,7 +117,7 @@ def test_two_files_for_one_name_are_an_error(tmp_path: Path) -> None:
 def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
     done = run("check", cwd=tmp_path, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
     assert done.returncode == 2
-    assert "is no environment" in done.stderr
+    assert "is not an environment" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

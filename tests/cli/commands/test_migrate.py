@@ -80,5 +80,5 @@ def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:
 def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
     done = run("migrate", cwd=tmp_path, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
     assert done.returncode == 2
-    assert "is no environment" in done.stderr
+    assert "is not an environment" in done.stderr
     assert list(tmp_path.iterdir()) == []
