@@ -53,7 +53,7 @@ async def test_a_function_sees_the_request() -> None:
     assert texts == ["HELLO"]
 
 
-async def test_a_script_that_runs_out_says_so() -> None:
+async def test_end_of_the_script_is_an_error() -> None:
     with pytest.raises(AssertionError, match="no reply left for request 1: user: 'Hello'"):
         await ask(ScriptedLLM())
 

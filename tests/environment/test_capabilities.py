@@ -1,4 +1,4 @@
-"""What definitions name comes to what it means when a turn begins, and to nothing else."""
+"""Capabilities are resolved when a turn starts."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) 
     assert llm.requests == []
 
 
-async def test_what_a_person_says_is_saved_before_capabilities_are_looked_for(tmp_path: Path) -> None:
+async def test_message_is_saved_before_capabilities_are_loaded(tmp_path: Path) -> None:
     class Remover:
         def put(self, event: Event) -> None:
             (tmp_path / "objects" / "scout.yaml").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Finding, making and opening an environment, and what it hands out."""
+"""Finding, creating and opening an environment, and its prompt objects."""
 
 import os
 import threading
@@ -32,13 +32,13 @@ def test_the_nearest_parent_is_found(tmp_path: Path) -> None:
     assert locate(None, {}, house / "deep" / "down") == house / "deep"
 
 
-def test_where_none_is_found_only_the_personal_one_is_left(tmp_path: Path) -> None:
+def test_without_an_environment_only_the_personal_one_is_left(tmp_path: Path) -> None:
     assert locate(None, {}, tmp_path) is None
     assert str(personal_folder()).startswith(os.environ["XDG_DATA_HOME"])
 
 
 @pytest.mark.parametrize("how", ["--env", "PROMPT_OBJECTS_ENV"])
-def test_a_named_folder_that_is_none_says_how_to_make_one(tmp_path: Path, how: str) -> None:
+def test_named_folder_that_is_no_environment_is_an_error_with_a_hint(tmp_path: Path, how: str) -> None:
     explicit = str(tmp_path) if how == "--env" else None
     with pytest.raises(NoEnvironment, match=how) as caught:
         locate(explicit, {"PROMPT_OBJECTS_ENV": str(tmp_path)}, tmp_path)
@@ -60,7 +60,7 @@ def test_an_environment_is_not_made_over_another(tmp_path: Path) -> None:
         make_environment(tmp_path)
 
 
-def test_of_many_makers_at_once_one_succeeds_and_nothing_is_left_over(tmp_path: Path) -> None:
+def test_only_one_of_many_simultaneous_creators_succeeds(tmp_path: Path) -> None:
     outcomes: list[str] = []
 
     def make() -> None:
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_words(tmp_path: Path) -> No
         make_environment(tmp_path / "file" / "below")
 
 
-def test_opening_what_is_none_says_so(tmp_path: Path) -> None:
+def test_opening_a_folder_that_is_no_environment_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NoEnvironment):
         Environment.open(tmp_path)
 
@@ -234,7 +234,7 @@ def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
         assert [info.user_id for info in env.session_manager.list()] == ["ann"]
 
 
-def test_what_is_wrong_and_what_has_no_effect_is_found_and_said(tmp_path: Path) -> None:
+def test_problems_and_settings_without_effect_are_reported(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("logs: {}\n")
     with open_house(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
         faulty, heedless = env.problems()

@@ -1,4 +1,4 @@
-"""Which model a prompt object's turns use, and that each is connected to once."""
+"""Each model is connected to once, and the selected model is used for every prompt object."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,7 +32,7 @@ async def test_each_model_is_connected_to_once_also_from_several_threads() -> No
     await having.disconnect()
 
 
-async def test_what_a_person_chose_is_used_for_all_and_nobody_stands_in_for_it() -> None:
+async def test_selected_model_is_used_for_all_without_fallbacks() -> None:
     having = models("large")
     definition = asking_for("{use: small, fallback: [rehearsal]}")
     lineup = await having.fallback_chain_for(definition)
@@ -52,7 +52,7 @@ async def test_a_model_that_cannot_be_used_leaves_the_choice_as_it_was() -> None
     await having.disconnect()
 
 
-async def test_a_model_is_known_once_it_was_connected_to() -> None:
+async def test_model_name_is_known_after_the_first_connection() -> None:
     having = models()
     assert not having.is_connected
     having.connection_for(asking_for("large"))
@@ -62,7 +62,7 @@ async def test_a_model_is_known_once_it_was_connected_to() -> None:
     await having.disconnect()
 
 
-def test_one_that_a_program_gives_is_used_for_everything() -> None:
+def test_client_given_by_the_program_is_used_for_everything() -> None:
     llm = ScriptedLLM()
     having = ModelRegistry(Config(data_dir=Path("unused")), {}, llm=llm)
     assert having.connection_for(asking_for("large")).llm is having.connection_for(asking_for("small")).llm is llm

@@ -1,4 +1,4 @@
-"""The whole starter environment at work: the coordinator asks the reader, who reads a file, and back."""
+"""The starter environment in use: the coordinator asks the reader, who reads a file, and answers."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ async def test_in_rehearsal_the_coordinator_asks_the_reader_who_reads_the_file_a
         assert "The bridge opens in May." in parent.history[-1]["content"]
 
 
-async def test_everybody_in_it_is_asked_side_by_side_in_rehearsal(folder: Path) -> None:
+async def test_all_starter_objects_are_asked_in_parallel_in_rehearsal(folder: Path) -> None:
     async with Environment.open(folder, model="rehearsal", environ={}) as env:
         others = sorted(set(env.objects) - {"coordinator"})
         ended = await asked(env, "\n".join(f"ask {name}: Hello" for name in others))

@@ -29,7 +29,7 @@ def test_every_capability_of_a_starter_object_is_there(name: str) -> None:
         assert capability.name in known[capability.kind]
 
 
-def test_the_coordinator_reaches_everybody_and_nobody_asks_in_a_circle() -> None:
+def test_coordinator_reaches_all_objects_without_cycles() -> None:
     asks = {
         name: {c.name for c in load_definition(file).capabilities if c.kind == "po"}
         for name, file in DEFINITIONS.items()

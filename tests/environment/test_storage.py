@@ -1,4 +1,4 @@
-"""What an environment keeps has its place, and what is not to be kept leaves nothing behind."""
+"""The files of an environment have their places, and ephemeral ones are removed."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ def kept(folder: Path, url: str | None = None, **settings: Any) -> Storage:
     return Storage(folder, Config(data_dir=folder / "state", **settings), url)
 
 
-def test_sessions_live_in_the_data_folder_where_nothing_is_said(tmp_path: Path) -> None:
+def test_sessions_are_in_the_data_folder_by_default(tmp_path: Path) -> None:
     storage = kept(tmp_path)
     session = storage.session_manager.for_object("scout").create("Plans")
     assert (tmp_path / "state" / "sessions" / f"{session.id}.json").exists()
@@ -21,7 +21,7 @@ def test_sessions_live_in_the_data_folder_where_nothing_is_said(tmp_path: Path) 
     storage.close()
 
 
-def test_a_store_that_stands_in_for_the_usual_one_has_backups_of_its_own(tmp_path: Path) -> None:
+def test_replacement_store_has_its_own_backups(tmp_path: Path) -> None:
     saved = []
     for url in (None, "files:other", "sqlite:///other.db"):
         storage = kept(tmp_path, url, store="files:usual")
@@ -33,7 +33,7 @@ def test_a_store_that_stands_in_for_the_usual_one_has_backups_of_its_own(tmp_pat
     assert all(folder.is_relative_to(tmp_path / "state") for folder in saved)
 
 
-def test_all_that_sessions_in_memory_leave_goes_with_them(tmp_path: Path) -> None:
+def test_files_of_in_memory_sessions_are_removed(tmp_path: Path) -> None:
     storage = kept(tmp_path, "memory:")
     assert storage.is_ephemeral
     storage.workspace.mkdir(parents=True)
@@ -43,7 +43,7 @@ def test_all_that_sessions_in_memory_leave_goes_with_them(tmp_path: Path) -> Non
     assert not (tmp_path / "state").exists()
 
 
-def test_what_is_old_is_removed_once_at_start_where_that_is_set(tmp_path: Path) -> None:
+def test_old_data_is_pruned_once_at_start_if_configured(tmp_path: Path) -> None:
     storage = kept(tmp_path, prune=PruneSettings(at_start=True, trash_days=0))
     sessions = storage.session_manager.for_object("scout")
     for name in ("first", "second"):

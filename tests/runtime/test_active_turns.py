@@ -1,4 +1,4 @@
-"""What a person may do to a turn under way: add a word, stop it alone; and go on with one that was cut off."""
+"""Running turns take steering messages, can be stopped, and can be resumed after an interruption."""
 
 import asyncio
 import shutil
@@ -52,7 +52,7 @@ def said(history: list[Message]) -> list[tuple[str, str]]:
     return [(message["role"], str(message["content"])) for message in history if message["content"]]
 
 
-async def test_what_has_no_session_yet_takes_no_word_that_might_outlive_it(tmp_path: Path) -> None:
+async def test_turn_of_a_draft_accepts_no_steering_message(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(), OBJECTS) as env:
         draft = env["scout"].session_manager.draft("Notes")
         unread = SteeringQueue(env.storage.workspace, draft.id)
@@ -64,7 +64,7 @@ async def test_what_has_no_session_yet_takes_no_word_that_might_outlive_it(tmp_p
         assert [message["content"] for message in unread.undelivered(draft)] == ["Now"]
 
 
-async def test_a_word_added_while_a_tool_runs_is_read_before_the_model_is_asked_again(tmp_path: Path) -> None:
+async def test_steering_message_during_a_tool_call_is_in_the_next_request(tmp_path: Path) -> None:
     asked: list[Request] = []
 
     def answer(request: Request) -> str:
@@ -94,7 +94,7 @@ async def test_a_word_added_while_a_tool_runs_is_read_before_the_model_is_asked_
         assert not live.steer("Too late")
 
 
-async def test_a_word_that_comes_during_the_last_answer_is_answered_too(tmp_path: Path) -> None:
+async def test_steering_message_during_the_last_answer_is_answered(tmp_path: Path) -> None:
     def answer(request: Request) -> str:
         (live,) = env.active_turns
         assert live.steer("And why?")
@@ -111,7 +111,7 @@ async def test_a_word_that_comes_during_the_last_answer_is_answered_too(tmp_path
         ]
 
 
-async def test_a_word_that_was_not_read_any_more_is_kept_when_the_turn_is_cancelled(tmp_path: Path) -> None:
+async def test_unread_steering_message_is_kept_when_the_turn_is_cancelled(tmp_path: Path) -> None:
     dawdle = Dawdle()
     async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
@@ -126,7 +126,7 @@ async def test_a_word_that_was_not_read_any_more_is_kept_when_the_turn_is_cancel
         assert not violations(history)
 
 
-async def test_stopping_a_child_stops_it_alone_and_its_caller_is_told(tmp_path: Path) -> None:
+async def test_stopping_a_delegate_stops_only_it_and_its_caller_gets_an_error(tmp_path: Path) -> None:
     dawdle = Dawdle()
     both = calls(("scout", {"message": "Look"}), ("other", {"message": "Help"}))
     llm = each_its_own(head=[both, "Without the scout, then."], scout=[calls(("dawdle", {}))], other=["Here."])
@@ -168,7 +168,7 @@ class Tidies(Dawdle):
                     await asyncio.sleep(0.02)
 
 
-async def test_a_stop_that_comes_while_a_child_winds_up_ends_nobody_else(tmp_path: Path) -> None:
+async def test_stop_during_the_clean_up_of_a_delegate_stops_no_other_turn(tmp_path: Path) -> None:
     tidies = Tidies()
     objects = {
         **OBJECTS,
@@ -184,7 +184,7 @@ async def test_a_stop_that_comes_while_a_child_winds_up_ends_nobody_else(tmp_pat
         assert (await turn).text == "Time was short."
 
 
-async def test_a_turn_that_nobody_asked_for_can_be_stopped_too(tmp_path: Path) -> None:
+async def test_top_level_turn_can_be_stopped(tmp_path: Path) -> None:
     dawdle = Dawdle()
     async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
@@ -211,7 +211,7 @@ async def test_a_cancellation_of_everything_wins_over_a_stop(tmp_path: Path) -> 
             assert not violations(list(env.session_manager.get(info.id).history))
 
 
-async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path) -> None:
+async def test_interrupted_turn_is_resumed_where_it_stopped(tmp_path: Path) -> None:
     asked: list[Request] = []
 
     def answer(request: Request) -> str:
@@ -231,7 +231,7 @@ async def test_an_interrupted_turn_goes_on_from_where_it_stopped(tmp_path: Path)
         assert reply.session.message_count == 4
 
 
-async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_path: Path) -> None:
+async def test_steering_message_survives_a_crash_and_is_read_by_the_next_turn(tmp_path: Path) -> None:
     dawdle = Dawdle()
     async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
@@ -253,7 +253,7 @@ async def test_a_word_outlives_a_crash_and_is_read_when_the_session_goes_on(tmp_
         assert SteeringQueue(env.storage.workspace, reply.session.id).undelivered(reply.session) == []
 
 
-async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path) -> None:
+async def test_steering_message_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
     dawdle = Dawdle()
     async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
@@ -267,7 +267,7 @@ async def test_a_word_that_cannot_be_kept_is_refused_and_not_lost(tmp_path: Path
         assert (await turn).text == "Ok."
 
 
-async def test_a_word_that_comes_while_a_turn_sums_up_is_kept_and_the_person_told(tmp_path: Path) -> None:
+async def test_steering_message_during_the_final_request_is_kept_and_the_user_notified(tmp_path: Path) -> None:
     def last_words(_: Request) -> str:
         (live,) = env.active_turns
         live.steer("And why?")

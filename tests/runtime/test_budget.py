@@ -1,4 +1,4 @@
-"""What one message may take is counted for the whole tree of turns, before it is taken."""
+"""Budgets limit a message with all its delegations, before anything is spent."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ def take(budget: Budget, amount: Spending) -> None:
     budget.settle(amount, amount)
 
 
-def test_what_a_child_takes_its_caller_takes_too() -> None:
+def test_spending_of_a_delegate_counts_for_its_caller() -> None:
     above = Budget("boss", Limits(requests=10))
     child = Budget("scout", Limits(requests=5), above)
     amount = Spending(1, 100, 0.5)
@@ -27,7 +27,7 @@ def test_what_a_child_takes_its_caller_takes_too() -> None:
     assert child.root is above
 
 
-def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
+def test_smallest_limit_on_the_path_applies_and_is_named() -> None:
     above = Budget("boss", Limits(requests=2))
     children = [Budget("scout", Limits(requests=5), above) for _ in range(2)]
     for child in children:
@@ -37,7 +37,7 @@ def test_the_smallest_limit_on_the_way_counts_and_is_named() -> None:
     assert caught.value.budget is above
 
 
-def test_cost_is_limited_below_whoever_limits_it_and_what_is_not_counted_is_known_to_the_whole_tree() -> None:
+def test_cost_limit_applies_to_delegates_and_unpriced_models_are_shared() -> None:
     above = Budget("boss", Limits())
     limited = Budget("helper", Limits(cost=1.0), above)
     below = Budget("scout", Limits(), limited)
@@ -47,13 +47,13 @@ def test_cost_is_limited_below_whoever_limits_it_and_what_is_not_counted_is_know
     assert not Budget("boss", Limits(cost=1.0)).unpriced_models
 
 
-def test_a_limit_of_one_is_told_in_the_singular() -> None:
+def test_limit_of_one_is_named_in_the_singular() -> None:
     budget = Budget("scout", Limits(requests=1))
     with pytest.raises(LimitReached, match="scout's limit of 1 request is reached"):
         budget.reserve(Spending(requests=2))
 
 
-def test_children_side_by_side_cannot_go_over_together() -> None:
+def test_parallel_delegates_cannot_exceed_a_limit_together() -> None:
     above = Budget("boss", Limits(tokens=1000))
     first, second = (Budget("scout", Limits(), above) for _ in range(2))
     assert first.reserve(Spending(1, 600))
@@ -65,7 +65,7 @@ def test_children_side_by_side_cannot_go_over_together() -> None:
         first.reserve(Spending(1, 801))
 
 
-def test_what_is_refused_or_must_wait_sets_nothing_aside_anywhere() -> None:
+def test_refused_or_waiting_reservation_reserves_nothing() -> None:
     above = Budget("boss", Limits(cost=1.0))
     child, other = (Budget("scout", Limits(), above) for _ in range(2))
     with pytest.raises(LimitReached, match="1 US dollars"):
@@ -76,7 +76,7 @@ def test_what_is_refused_or_must_wait_sets_nothing_aside_anywhere() -> None:
     assert child.reserve(Spending(1, 0, 1.0))
 
 
-def test_costs_that_do_not_add_up_in_binary_leave_nothing_set_aside() -> None:
+def test_rounding_errors_of_costs_leave_nothing_reserved() -> None:
     above = Budget("boss", Limits(cost=1.0))
     child = Budget("scout", Limits(), above)
     costs = [0.1, 0.2, 0.3]
@@ -87,7 +87,7 @@ def test_costs_that_do_not_add_up_in_binary_leave_nothing_set_aside() -> None:
     assert child.reserve(Spending(1, 0, 1.0))
 
 
-def test_last_words_go_beyond_a_limit_of_ones_own_only() -> None:
+def test_final_request_exceeds_only_the_limits_of_its_own_budget() -> None:
     above = Budget("boss", Limits(tokens=1000))
     child = Budget("scout", Limits(tokens=100, seconds=1e-9), above)
     child.allow_final_request()
@@ -99,7 +99,7 @@ def test_last_words_go_beyond_a_limit_of_ones_own_only() -> None:
     assert above.reserve(Spending(1, 1001))
 
 
-def test_last_words_have_30_seconds_where_time_was_up_and_no_limit_of_their_own_where_it_was_not() -> None:
+def test_final_request_has_30_seconds_if_time_was_up_else_no_time_limit() -> None:
     now = [0.0]
     above = Budget("boss", Limits(seconds=100), clock=lambda: now[0])
     late, wordy = (Budget("scout", Limits(tokens=10, seconds=5), above, clock=lambda: now[0]) for _ in range(2))
@@ -117,7 +117,7 @@ def test_last_words_have_30_seconds_where_time_was_up_and_no_limit_of_their_own_
         late.reserve(Spending(1, 1))
 
 
-async def test_who_waits_goes_on_when_something_is_settled() -> None:
+async def test_waiting_request_continues_after_a_settlement() -> None:
     above = Budget("boss", Limits(tokens=1000))
     first, second = (Budget("scout", Limits(), above) for _ in range(2))
     first.reserve(Spending(1, 1000))
@@ -129,7 +129,7 @@ async def test_who_waits_goes_on_when_something_is_settled() -> None:
 
 
 @pytest.mark.parametrize("of", ["boss", "scout"])
-async def test_who_waits_waits_no_longer_than_there_is_time(of: str) -> None:
+async def test_waiting_request_waits_only_while_there_is_time(of: str) -> None:
     limits = {"boss": Limits(tokens=1000), "scout": Limits()}
     limits[of] = Limits(tokens=1000, seconds=0.05)
     above = Budget("boss", limits["boss"])
@@ -142,7 +142,7 @@ async def test_who_waits_waits_no_longer_than_there_is_time(of: str) -> None:
         second.reserve(Spending(1, 1))
 
 
-async def test_last_words_wait_though_there_is_no_time_left_of_their_own() -> None:
+async def test_final_request_waits_although_its_own_time_is_up() -> None:
     above = Budget("boss", Limits(tokens=1000))
     other, late = Budget("scout", Limits(), above), Budget("scout", Limits(seconds=1e-9), above)
     other.reserve(Spending(1, 1000))
@@ -154,7 +154,7 @@ async def test_last_words_wait_though_there_is_no_time_left_of_their_own() -> No
     await asyncio.wait_for(waiting, 1)
 
 
-def test_time_is_that_of_the_one_that_has_least_left() -> None:
+def test_shortest_time_left_on_the_path_applies() -> None:
     now = [0.0]
     above = Budget("boss", Limits(seconds=10), clock=lambda: now[0])
     now[0] = 7.0
@@ -166,7 +166,7 @@ def test_time_is_that_of_the_one_that_has_least_left() -> None:
     assert caught.value.budget is above
 
 
-def test_without_limits_nothing_is_refused_but_steps() -> None:
+def test_without_limits_only_the_number_of_requests_is_limited() -> None:
     budget = Budget("scout", Limits())
     budget.reserve(Spending(25, 10**9, 10.0**9))
     assert (budget.seconds_left, budget.limits_tokens_or_cost) == (None, False)
@@ -176,7 +176,7 @@ def test_without_limits_nothing_is_refused_but_steps() -> None:
     st.integers(1, 2000),
     st.lists(st.tuples(st.integers(0, 3), st.integers(1, 400), st.floats(0, 1)), max_size=60),
 )
-def test_however_children_take_turns_the_limit_holds(limit: int, deeds: list[tuple[int, int, float]]) -> None:
+def test_limit_holds_for_every_order_of_delegates(limit: int, deeds: list[tuple[int, int, float]]) -> None:
     above = Budget("boss", Limits(requests=1000, tokens=limit))
     children = [Budget("scout", Limits(requests=1000), above) for _ in range(4)]
     open_ones: list[tuple[Budget, Spending, Spending]] = []

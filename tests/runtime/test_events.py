@@ -20,7 +20,7 @@ def texts(events: Iterable[Any]) -> list[str]:
     return [event.text for event in events]
 
 
-def test_text_that_waits_is_joined_so_that_a_slow_screen_loses_nothing() -> None:
+def test_queued_text_deltas_are_joined() -> None:
     bus = EventBus()
     with bus.subscribe() as news:
         for piece in ["a", "b", "c"]:
@@ -38,7 +38,7 @@ def test_text_of_two_runs_is_never_joined() -> None:
         assert texts(news.drain()) == ["x", "y", "x"]
 
 
-def test_a_subscriber_to_a_root_hears_that_root_only() -> None:
+def test_subscriber_to_a_root_run_gets_only_its_events() -> None:
     bus = EventBus()
     with bus.subscribe("a") as news:
         bus.publish(notice("mine", root="a"))
@@ -46,7 +46,7 @@ def test_a_subscriber_to_a_root_hears_that_root_only() -> None:
         assert texts(news.drain()) == ["mine"]
 
 
-def test_after_the_block_nothing_is_heard() -> None:
+def test_no_events_after_the_end_of_a_subscription() -> None:
     bus = EventBus()
     with bus.subscribe() as news:
         pass
@@ -54,7 +54,7 @@ def test_after_the_block_nothing_is_heard() -> None:
     assert list(news.drain()) == []
 
 
-async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetched() -> None:
+async def test_iteration_waits_for_events_and_ends_when_closed_and_empty() -> None:
     bus = EventBus()
     with bus.subscribe() as news:
         asyncio.get_running_loop().call_later(0.01, bus.publish, notice("first"))
@@ -63,7 +63,7 @@ async def test_iteration_waits_for_news_and_ends_when_closed_after_all_was_fetch
         assert texts([event async for event in news]) == ["first", "second"]
 
 
-async def test_a_subscriber_that_never_fetches_holds_up_nobody() -> None:
+async def test_subscriber_that_never_fetches_delays_nothing() -> None:
     bus = EventBus()
     with bus.subscribe() as idle, bus.subscribe() as news:
         for _ in range(10_000):
@@ -72,11 +72,11 @@ async def test_a_subscriber_that_never_fetches_holds_up_nobody() -> None:
         assert len(list(idle.drain())) == 1
 
 
-def test_an_event_says_who_and_how_deep() -> None:
+def test_event_has_prompt_object_and_depth() -> None:
     assert (notice("").po_name, notice("").depth) == ("po", 1)
 
 
-async def test_a_subscriber_that_fails_harms_neither_the_publisher_nor_the_others() -> None:
+async def test_failing_reader_affects_neither_publisher_nor_other_subscribers() -> None:
     bus = EventBus()
 
     async def fail() -> None:
@@ -97,7 +97,7 @@ async def test_a_subscriber_that_fails_harms_neither_the_publisher_nor_the_other
     bus.publish(notice("d"))
 
 
-async def test_a_subscriber_that_takes_its_time_holds_up_nobody_and_loses_nothing() -> None:
+async def test_slow_subscriber_delays_nothing_and_loses_nothing() -> None:
     bus = EventBus()
     heard: list[Event] = []
 
@@ -118,7 +118,7 @@ async def test_a_subscriber_that_takes_its_time_holds_up_nobody_and_loses_nothin
     assert texts(heard) == [str(number) for number in range(100)]
 
 
-def test_who_is_attached_hears_everything_in_order() -> None:
+def test_added_subscriber_gets_all_events_in_order() -> None:
     bus, heard = EventBus(), deque[Event]()
 
     class Listener:
@@ -130,7 +130,7 @@ def test_who_is_attached_hears_everything_in_order() -> None:
     assert texts(heard) == ["a", "b", "c"]
 
 
-def test_one_that_fails_harms_nobody_and_hears_no_more() -> None:
+def test_subscriber_that_raises_is_removed() -> None:
     class Broken:
         heard = 0
 

@@ -1,4 +1,4 @@
-"""A person is asked one thing at a time, and the time that they take counts for no limit."""
+"""The user gets one request at a time, and the time to answer counts for no limit."""
 
 import asyncio
 from pathlib import Path
@@ -20,17 +20,17 @@ BOSS = "name: boss\ncapabilities: [asker]\nlimits: {seconds: 0.5}\nprompt: Ask.\
 @pytest.mark.parametrize(
     ("typed", "meant"), [("2", "blue"), (" RED ", "red"), ("3", "3"), ("neither", "neither"), ("", "")]
 )
-def test_a_choice_is_made_by_its_number_or_in_words_and_anything_else_may_be_said(typed: str, meant: str) -> None:
+def test_choice_is_given_by_number_or_text_and_any_other_answer_is_allowed(typed: str, meant: str) -> None:
     inquiry = InputRequest(path=("a",), session_id="", question="Which?", choices=("red", "blue"))
     assert inquiry.resolve(typed) == meant
 
 
-async def test_two_who_want_the_person_wait_for_each_other_without_losing_time() -> None:
-    person, budget = UserInteraction(), Budget("boss", Limits(seconds=0.05))
+async def test_simultaneous_requests_to_the_user_are_serialized_and_cost_no_time() -> None:
+    user, budget = UserInteraction(), Budget("boss", Limits(seconds=0.05))
     order: list[str] = []
 
     async def take(name: str) -> None:
-        async with person.exclusive(Budget(name, Limits(), budget)):
+        async with user.exclusive(Budget(name, Limits(), budget)):
             order.append(f"{name} begins")
             await asyncio.sleep(0.1)
             order.append(f"{name} ends")
@@ -40,7 +40,7 @@ async def test_two_who_want_the_person_wait_for_each_other_without_losing_time()
     budget.check_time()
 
 
-async def test_what_goes_on_beside_a_waiting_one_is_still_limited() -> None:
+async def test_time_limit_applies_to_turns_beside_a_paused_one() -> None:
     above = Budget("boss", Limits())
     asks, works = Budget("asker", Limits(seconds=0.1), above), Budget("worker", Limits(seconds=0.1), above)
     with asks.paused():
@@ -52,7 +52,7 @@ async def test_what_goes_on_beside_a_waiting_one_is_still_limited() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_limit_of_time_goes_on_after_the_person_answered() -> None:
+async def test_time_limit_continues_after_the_answer_of_the_user() -> None:
     above = Budget("boss", Limits(seconds=0.2))
     child = Budget("asker", Limits(), above)
 
@@ -68,9 +68,7 @@ async def test_a_limit_of_time_goes_on_after_the_person_answered() -> None:
 
 
 @pytest.mark.parametrize("start", ["asker", "boss"])
-async def test_the_answer_comes_back_however_long_it_takes_also_to_one_that_was_asked_itself(
-    tmp_path: Path, start: str
-) -> None:
+async def test_answer_of_the_user_may_take_any_time_also_for_a_delegate(tmp_path: Path, start: str) -> None:
     asked: list[InputRequest] = []
 
     async def ask(inquiry: InputRequest) -> str:
@@ -93,7 +91,7 @@ async def test_the_answer_comes_back_however_long_it_takes_also_to_one_that_was_
     assert "limit" not in reply.text
 
 
-async def test_where_nobody_can_be_asked_it_is_said_at_once(tmp_path: Path) -> None:
+async def test_without_a_handler_a_question_fails_immediately(tmp_path: Path) -> None:
     make_house(tmp_path, {"asker": ASKER})
     llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"})), "I assumed it."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -101,7 +99,7 @@ async def test_where_nobody_can_be_asked_it_is_said_at_once(tmp_path: Path) -> N
     assert "No user can be asked here" in llm.requests[1].messages[-1]["content"]
 
 
-async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tmp_path: Path) -> None:
+async def test_missing_answer_is_reported_and_an_empty_question_is_refused(tmp_path: Path) -> None:
     async def ask(_inquiry: InputRequest) -> str:
         return "  "
 
@@ -115,7 +113,7 @@ async def test_no_answer_is_told_as_such_and_what_is_no_question_is_not_asked(tm
     assert second == "Error: The question is empty."
 
 
-async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Path) -> None:
+async def test_questions_and_approvals_are_asked_one_at_a_time(tmp_path: Path) -> None:
     going_on = 0
 
     async def busy() -> None:
@@ -145,7 +143,7 @@ async def test_questions_and_approvals_are_put_one_after_the_other(tmp_path: Pat
     assert all(result.startswith("Created") for result in results[:2])
 
 
-def test_who_was_waited_for_in_one_loop_is_there_in_the_next(tmp_path: Path) -> None:
+def test_user_interaction_works_in_several_event_loops(tmp_path: Path) -> None:
     async def approve(_question: ApprovalRequest) -> Decision:
         await asyncio.sleep(0.01)
         return "once"

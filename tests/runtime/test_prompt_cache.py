@@ -1,4 +1,4 @@
-"""Requests begin as the ones before them did, and where one does not, it is known what changed."""
+"""Requests extend the previous ones; if one does not, the first difference is reported."""
 
 import json
 from itertools import pairwise
@@ -52,7 +52,7 @@ def goes_on(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return tools and json.dumps(after["messages"]).startswith(json.dumps(before["messages"]).removesuffix("]"))
 
 
-async def test_each_request_begins_with_all_of_the_one_before(house: Path, openai_server: OpenAIServer) -> None:
+async def test_each_request_extends_the_previous_one(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(
         calls(("list_files", {}), ("read_file", {"path": "no\udcffe"}), content="Looking."),
         calls(("list_files", {"path": "x"})),
@@ -68,7 +68,7 @@ async def test_each_request_begins_with_all_of_the_one_before(house: Path, opena
     assert all(goes_on(before, after) for before, after in pairwise(sent))
 
 
-async def test_a_word_said_meanwhile_comes_behind_what_was_sent(house: Path, openai_server: OpenAIServer) -> None:
+async def test_steering_message_follows_the_messages_already_sent(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("list_files", {})), text("Found."), text("Yes."))
     async with open_at(house, openai_server) as env:
         async for event in env["scout"].stream("Look"):
@@ -82,9 +82,7 @@ async def test_a_word_said_meanwhile_comes_behind_what_was_sent(house: Path, ope
     assert goes_on(second, third)
 
 
-async def test_a_conversation_that_goes_on_below_another_keeps_its_beginning(
-    house: Path, openai_server: OpenAIServer
-) -> None:
+async def test_continued_delegation_keeps_its_prefix(house: Path, openai_server: OpenAIServer) -> None:
     ask = calls(("scout", {"message": "Look"}))
     openai_server.script(ask, text("One."), ask, text("Two."), text("Done."))
     async with open_at(house, openai_server) as env:
@@ -95,7 +93,7 @@ async def test_a_conversation_that_goes_on_below_another_keeps_its_beginning(
     assert goes_on(scout_1, scout_2)
 
 
-async def test_a_line_of_the_prompt_that_changed_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_changed_line_of_the_prompt_is_named(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."), text("Three."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
@@ -114,7 +112,7 @@ async def test_a_line_of_the_prompt_that_changed_is_named(house: Path, openai_se
         ("search_files, write_file", "the tools search_files, write_file were added, "),
     ],
 )
-async def test_tools_that_changed_are_named(
+async def test_changed_tools_are_named(
     house: Path, openai_server: OpenAIServer, capabilities: str, change: str
 ) -> None:
     openai_server.script(text("One."), text("Two."))
@@ -125,7 +123,7 @@ async def test_tools_that_changed_are_named(
         assert (changes(env)[1] or "").startswith(change)
 
 
-async def test_another_model_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_changed_model_is_named(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
@@ -134,7 +132,7 @@ async def test_another_model_is_named(house: Path, openai_server: OpenAIServer) 
         assert (changes(env)[1] or "").startswith("the model changed from ")
 
 
-async def test_a_retry_alone_changes_nothing_that_was_sent(house: Path, openai_server: OpenAIServer) -> None:
+async def test_retry_alone_keeps_the_prefix(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."), text("Three."), text("Four."))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
@@ -144,7 +142,7 @@ async def test_a_retry_alone_changes_nothing_that_was_sent(house: Path, openai_s
         assert changes(env) == [None, "", "", ""]
 
 
-async def test_a_message_that_a_retry_replaced_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_message_replaced_by_a_retry_is_named(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("list_files", {})), text("One."), stream(chunk({"content": "Half"}), end="cut"))
     openai_server.script(text("Two."))
     async with open_at(house, openai_server) as env:
@@ -155,7 +153,7 @@ async def test_a_message_that_a_retry_replaced_is_named(house: Path, openai_serv
         assert changes(env) == [None, "", "message 2 was replaced by /retry"]
 
 
-async def test_a_session_that_was_cut_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_truncated_session_is_named(house: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(*(text(number) for number in ("One.", "Two.", "Three.")))
     async with open_at(house, openai_server) as env:
         await env["scout"].receive("Look")
@@ -167,7 +165,7 @@ async def test_a_session_that_was_cut_is_named(house: Path, openai_server: OpenA
         assert changes(env) == [None, "", cut]
 
 
-async def test_last_words_are_asked_for_without_tools(house: Path, openai_server: OpenAIServer) -> None:
+async def test_final_request_has_no_tools(house: Path, openai_server: OpenAIServer) -> None:
     (house / "objects" / "scout.yaml").write_text(scout() + "limits: {requests: 1}\n")
     openai_server.script(calls(("list_files", {})), text("Enough."))
     async with open_at(house, openai_server) as env:
@@ -178,7 +176,7 @@ async def test_last_words_are_asked_for_without_tools(house: Path, openai_server
 # A definition that changes while a turn goes on
 
 
-async def test_a_turn_keeps_the_definition_that_it_began_with_and_those_it_asks_have_the_new_one(
+async def test_turn_keeps_its_definition_and_its_delegates_get_the_new_one(
     house: Path, openai_server: OpenAIServer
 ) -> None:
     ask = calls(("scout", {"message": "Look"}))
@@ -204,7 +202,7 @@ async def test_a_turn_keeps_the_definition_that_it_began_with_and_those_it_asks_
     ]
 
 
-async def test_a_turn_under_way_keeps_its_prompt_and_tools_when_its_file_changes(
+async def test_running_turn_keeps_its_prompt_and_tools_when_its_file_changes(
     house: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.script(calls(("list_files", {})), text("Found."), text("Anew."))
@@ -231,14 +229,14 @@ said = st.lists(st.text(max_size=3).map(lambda text: {"role": "user", "content":
 
 
 @given(said, said)
-def test_a_difference_is_found_exactly_where_the_messages_part(before: list[Message], after: list[Message]) -> None:
+def test_first_different_message_is_found(before: list[Message], after: list[Message]) -> None:
     pairs = zip(before, after, strict=False)
     first = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), None)
     found = first_difference(prefix(before), prefix(after), "scout")
     assert found.startswith(f"message {first} ") if first else found == ""
 
 
-def test_so_many_requests_of_so_many_sessions_are_remembered_and_no_more() -> None:
+def test_number_of_remembered_sessions_and_requests_is_bounded() -> None:
     prefixes = PromptCacheMonitor()
     for number in range(300):
         prefixes.add(f"s{number}", "scout", prefix([]), 1, 1)
@@ -251,7 +249,7 @@ def test_so_many_requests_of_so_many_sessions_are_remembered_and_no_more() -> No
 # The command
 
 
-async def test_why_uncached_shows_each_request_with_what_the_server_reported(
+async def test_why_uncached_shows_each_request_with_its_token_counts(
     house: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.script(text("One."), text("Two.", usage=None))

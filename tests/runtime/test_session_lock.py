@@ -1,4 +1,4 @@
-"""One turn at a time per session, whoever asks: who comes second is told, waits, branches off, or looks on."""
+"""A session has one turn at a time, in all processes; others can wait, branch or follow."""
 
 import asyncio
 import os
@@ -58,9 +58,7 @@ def texts(session: Session) -> list[str]:
     return [message["content"] for message in session.history]
 
 
-async def test_who_comes_second_is_told_who_is_at_it_and_nothing_is_written(
-    env: Environment, session: Session
-) -> None:
+async def test_busy_session_names_its_holder_and_nothing_is_written(env: Environment, session: Session) -> None:
     with elsewhere(env, session) as other:
         with pytest.raises(
             Busy, match=rf'"Notes" is in use by .+ \(process {other.pid} on .+, since \d\d:\d\d:'
@@ -72,7 +70,7 @@ async def test_who_comes_second_is_told_who_is_at_it_and_nothing_is_written(
     assert texts(session) == ["From elsewhere", "An answer"]
 
 
-async def test_what_somebody_is_at_cannot_be_purged_and_then_can(env: Environment, session: Session) -> None:
+async def test_session_in_use_cannot_be_purged(env: Environment, session: Session) -> None:
     manager = env["scout"].session_manager
     with elsewhere(env, session) as other:
         manager.delete(session.id)
@@ -83,7 +81,7 @@ async def test_what_somebody_is_at_cannot_be_purged_and_then_can(env: Environmen
     assert [info.id for info in manager.purge(session.id)] == [session.id]
 
 
-async def test_who_waits_comes_after_and_sees_what_came_before(
+async def test_waiting_turn_sees_the_messages_of_the_one_before(
     env: Environment, session: Session, llm: ScriptedLLM
 ) -> None:
     script(llm, "Mine")
@@ -96,7 +94,7 @@ async def test_who_waits_comes_after_and_sees_what_came_before(
     assert texts(session) == ["From elsewhere", "An answer", "Me too", "Mine"]
 
 
-async def test_waiting_ends_after_so_many_seconds(env: Environment, session: Session) -> None:
+async def test_waiting_ends_after_the_given_time(env: Environment, session: Session) -> None:
     with elsewhere(env, session):
         start = time.monotonic()
         with pytest.raises(Busy):
@@ -104,7 +102,7 @@ async def test_waiting_ends_after_so_many_seconds(env: Environment, session: Ses
         assert 0.2 <= time.monotonic() - start < 2
 
 
-async def test_who_stops_waiting_has_written_nothing_and_holds_nothing(env: Environment, session: Session) -> None:
+async def test_cancelled_wait_writes_nothing_and_holds_no_lease(env: Environment, session: Session) -> None:
     with elsewhere(env, session) as other:
         turn = asyncio.create_task(env["scout"].receive("Me too", session=session, wait=None))
         await asyncio.sleep(0.1)
@@ -116,9 +114,7 @@ async def test_who_stops_waiting_has_written_nothing_and_holds_nothing(env: Envi
     assert lease_holder(env.storage.store, session.id) is None
 
 
-async def test_a_holder_that_is_killed_frees_the_session_at_once(
-    env: Environment, session: Session, llm: ScriptedLLM
-) -> None:
+async def test_killed_holder_releases_the_session(env: Environment, session: Session, llm: ScriptedLLM) -> None:
     script(llm, "Mine")
     with elsewhere(env, session) as other:
         other.kill()
@@ -126,7 +122,7 @@ async def test_a_holder_that_is_killed_frees_the_session_at_once(
 
 
 @pytest.mark.parametrize("reply", ["Fine.", LLMError("No.")])
-async def test_however_a_turn_ends_the_session_is_free(
+async def test_session_is_released_however_a_turn_ends(
     env: Environment, session: Session, llm: ScriptedLLM, reply: Scripted
 ) -> None:
     def held(_request: Request) -> str | Message | LLMError:
@@ -142,7 +138,7 @@ async def test_however_a_turn_ends_the_session_is_free(
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_cancelled_while_the_lease_is_taken_the_session_is_free(
+async def test_session_is_released_if_taking_the_lease_is_cancelled(
     env: Environment, session: Session, steps: int
 ) -> None:
     occupancy = SessionLocks(env.storage.store)
@@ -160,7 +156,7 @@ async def test_cancelled_while_the_lease_is_taken_the_session_is_free(
     assert lease_holder(env.storage.store, session.id) is None
 
 
-async def test_what_others_added_is_shown_before_the_answer(
+async def test_external_messages_are_published_before_the_answer(
     env: Environment, session: Session, llm: ScriptedLLM
 ) -> None:
     script(llm, "Mine")
@@ -178,7 +174,7 @@ async def test_what_others_added_is_shown_before_the_answer(
     ]
 
 
-async def test_what_is_added_in_the_middle_of_a_turn_is_shown(
+async def test_external_messages_during_a_turn_are_published(
     env: Environment, session: Session, llm: ScriptedLLM
 ) -> None:
     def interfere(_request: Request) -> str:
@@ -191,7 +187,7 @@ async def test_what_is_added_in_the_middle_of_a_turn_is_shown(
     assert shown == ["in between"]
 
 
-async def test_a_prompt_object_that_is_asked_elsewhere_is_waited_for_and_then_given_up_in_words(
+async def test_busy_delegate_is_waited_for_then_reported(
     env: Environment, llm: ScriptedLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delegation, "BUSY_TIMEOUT_SECONDS", 0.1)
@@ -208,7 +204,7 @@ async def test_a_prompt_object_that_is_asked_elsewhere_is_waited_for_and_then_gi
     assert reply.text == "two"
 
 
-async def test_a_branch_leaves_out_what_is_being_answered_elsewhere(env: Environment, session: Session) -> None:
+async def test_branch_excludes_the_message_being_answered_elsewhere(env: Environment, session: Session) -> None:
     session.append({"role": "user", "content": "Before"}, {"role": "assistant", "content": "Yes"})
     manager = env["scout"].session_manager
     with elsewhere(env, session) as other:
@@ -218,9 +214,7 @@ async def test_a_branch_leaves_out_what_is_being_answered_elsewhere(env: Environ
     assert texts(manager.branch_before_pending(session)) == ["Before", "Yes", "From elsewhere", "An answer"]
 
 
-async def test_who_looks_on_sees_each_message_as_it_comes_until_the_session_is_free(
-    env: Environment, session: Session
-) -> None:
+async def test_follower_gets_each_message_until_the_session_is_free(env: Environment, session: Session) -> None:
     with elsewhere(env, session) as other:
         coming = follow(session)
         (first,) = await anext(coming)
@@ -230,7 +224,7 @@ async def test_who_looks_on_sees_each_message_as_it_comes_until_the_session_is_f
     assert rest == ["An answer"]
 
 
-def test_one_look_tells_what_came_and_who_is_there(tmp_path: Path) -> None:
+def test_poll_returns_new_messages_and_the_holder(tmp_path: Path) -> None:
     with open_house(tmp_path, ScriptedLLM()) as env:
         session = env["scout"].session_manager.create("Notes")
         env.session_manager.get(session.id).append({"role": "user", "content": "Hello"})

@@ -1,7 +1,7 @@
 """A turn that is cancelled, stopped or killed at any await leaves histories that every server accepts.
 
-The loop is made to run its threads' work at once, so that a turn takes the same steps each time; then it is
-interrupted at each of them. Two prompt objects are asked side by side, one of which asks a third.
+The event loop runs the work of its threads immediately, so that a turn takes the same steps each time; then it is
+interrupted at each of them. Two prompt objects are asked in parallel, one of which asks a third.
 """
 
 import asyncio
@@ -161,7 +161,7 @@ async def test_one_stopped_and_all_cancelled_in_the_same_step_leave_valid_histor
             await run(env, at, act)
 
 
-async def test_what_a_kill_at_any_await_leaves_is_repaired_by_the_next_turn(folder: Path, tmp_path: Path) -> None:
+async def test_next_turn_repairs_the_history_after_a_kill_at_any_await(folder: Path, tmp_path: Path) -> None:
     snapshots: list[Path] = []
 
     def snapshot() -> None:

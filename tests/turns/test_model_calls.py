@@ -1,4 +1,4 @@
-"""What a turn asks of models: answered within limits, and saved, also where an answer breaks off."""
+"""Requests to models stay within the limits, and responses are saved even if interrupted."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ from tests.support.environments import open_house
 from tests.support.strict_protocol import violations
 
 
-async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path: Path) -> None:
+async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path: Path) -> None:
     class Breaks:
         model = "breaks"
 
@@ -42,7 +42,7 @@ async def test_a_model_that_fails_leaves_the_message_and_what_was_said(tmp_path:
         assert history[1]["interrupted"] == "error"
 
 
-async def test_a_cancelled_reply_keeps_what_had_been_said(tmp_path: Path) -> None:
+async def test_cancelled_reply_keeps_the_partial_answer(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
         said = ""
         async with aclosing(env["scout"].stream("Go")) as events:
@@ -67,7 +67,7 @@ async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_pat
         assert "limit of 2" in llm.requests[-1].messages[-1]["content"]
 
 
-async def test_a_model_that_calls_at_its_limit_gives_an_answer_in_words(tmp_path: Path) -> None:
+async def test_model_that_calls_a_tool_at_its_limit_gives_a_text_answer(tmp_path: Path) -> None:
     house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
     async with open_house(tmp_path, llm, house) as env:
@@ -106,7 +106,7 @@ class Slow:
         pass
 
 
-async def test_last_words_take_as_long_as_they_take_where_no_time_is_limited(tmp_path: Path) -> None:
+async def test_final_request_has_no_time_limit_without_one_of_its_own(tmp_path: Path) -> None:
     house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
     async with open_house(tmp_path, Slow(), house) as env:
         assert (await env["scout"].receive("Go")).text == "That is all."
@@ -134,7 +134,7 @@ async def test_last_words_after_a_limit_of_time_are_asked_for_again_where_they_a
         assert (await env["scout"].receive("Go")).text == "Summed up."
 
 
-async def test_answers_that_break_off_count_as_much_as_was_heard_of_them(tmp_path: Path) -> None:
+async def test_interrupted_answers_count_with_the_text_received(tmp_path: Path) -> None:
     class Breaks(ScriptedLLM):
         async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
             if not self.requests:
@@ -177,7 +177,7 @@ async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_t
         assert (last["content"], last["interrupted"], last["usage"]["prompt_tokens"]) == ("Half an", reason, 3)
 
 
-async def test_a_limit_of_cost_that_cannot_hold_is_told_once_for_a_message_with_all_its_delegations(
+async def test_inapplicable_cost_limit_is_reported_once_per_message(
     tmp_path: Path,
 ) -> None:
     house = {
@@ -209,7 +209,7 @@ class Invoicing:
 
 
 async def told_of(env: Environment, *connections: ModelConnection) -> list[str]:
-    """Have the scout ask these models, one after the other in one turn; return what the person is told."""
+    """Send requests to these models in one turn; return the notices to the user."""
     po = env["scout"]
     session = po.session_manager.current()
     context = env.context().enter(po.definition, session)
@@ -223,7 +223,7 @@ async def told_of(env: Environment, *connections: ModelConnection) -> list[str]:
         return [event.text for event in news.drain() if isinstance(event, Notice)]
 
 
-async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_do(tmp_path: Path) -> None:
+async def test_each_unpriced_model_is_reported_once_with_a_hint(tmp_path: Path) -> None:
     large, small = (
         ModelConnection(ScriptedLLM(["Hi", "Ho"], model=name), "somewhere") for name in ("large", "small")
     )
@@ -245,7 +245,7 @@ async def test_each_model_whose_cost_nobody_knows_is_told_of_once_with_what_to_d
     ],
     ids=["no limit of cost", "the server says what it cost", "prices are given", "nothing is to be paid"],
 )
-async def test_nothing_is_told_where_a_limit_of_cost_holds_or_there_is_none(
+async def test_nothing_is_reported_if_the_cost_limit_applies_or_there_is_none(
     tmp_path: Path, llm: LLM, pricing: Pricing, limits: str
 ) -> None:
     house = {"scout": f"name: scout\nlimits: {{{limits}}}\nprompt: Look.\n"}

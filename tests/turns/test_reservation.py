@@ -1,4 +1,4 @@
-"""What a request is reckoned to take, and what is counted in the end."""
+"""Budget is reserved before a request and settled after it."""
 
 import asyncio
 from contextlib import suppress
@@ -31,14 +31,14 @@ def budget() -> Budget:
     return Budget("scout", Limits(requests=2, tokens=20_000))
 
 
-async def test_an_answer_counts_as_what_it_took() -> None:
+async def test_answer_counts_with_its_actual_usage() -> None:
     given = budget()
     async with Reservation(given, unknown_price, HELLO) as purchase:
         purchase.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(200, 10)))
     assert given.spent == Spending(1, 210)
 
 
-async def test_a_refused_request_counts_for_nothing_not_even_as_one() -> None:
+async def test_refused_request_counts_for_nothing() -> None:
     given = budget()
     for _ in range(5):
         async with Reservation(given, unknown_price, HELLO) as purchase:
@@ -46,7 +46,7 @@ async def test_a_refused_request_counts_for_nothing_not_even_as_one() -> None:
     assert given.spent == Spending()
 
 
-async def test_a_request_of_which_nothing_more_is_heard_counts_as_its_prompt() -> None:
+async def test_request_without_a_response_counts_with_its_prompt() -> None:
     given = budget()
     with pytest.raises(KeyError):
         async with Reservation(given, unknown_price, HELLO):
@@ -55,7 +55,7 @@ async def test_a_request_of_which_nothing_more_is_heard_counts_as_its_prompt() -
     assert 200 <= given.spent.tokens <= 300
 
 
-async def test_what_was_said_counts_where_an_answer_breaks_off() -> None:
+async def test_received_text_counts_if_an_answer_is_interrupted() -> None:
     prices = given_pricing(Prices(prompt=1000, completion=10_000))
     for limits in (Limits(tokens=20_000), Limits(cost=100)):
         given = Budget("scout", limits)
@@ -66,14 +66,14 @@ async def test_what_was_said_counts_where_an_answer_breaks_off() -> None:
         assert given.spent.cost == pytest.approx((PROMPT * 1000 + 1000 * 10_000) / 1_000_000)
 
 
-async def test_half_of_a_surrogate_pair_can_be_reckoned_with() -> None:
+async def test_unpaired_surrogate_is_counted() -> None:
     given = Budget("scout", Limits(tokens=100))
     odd = Request([{"role": "user", "content": "\udcff" * 1000}])
     with pytest.raises(LimitReached):
         await Reservation(given, unknown_price, odd).__aenter__()
 
 
-async def test_an_answer_may_be_as_long_as_there_is_room_for() -> None:
+async def test_answer_is_limited_by_the_room_in_the_budget() -> None:
     prices = given_pricing(Prices(prompt=10, completion=10))
     for limits, room in [
         (Limits(tokens=1000), 1000),
@@ -84,7 +84,7 @@ async def test_an_answer_may_be_as_long_as_there_is_room_for() -> None:
             assert purchase.request.options["max_completion_tokens"] == room - PROMPT
 
 
-async def test_who_finds_everything_set_aside_waits_and_has_all_that_was_given_back() -> None:
+async def test_request_waits_for_reservations_and_gets_the_released_budget() -> None:
     above = Budget("boss", Limits(tokens=1000))
     first, second = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(2))
     async with first:
@@ -96,7 +96,7 @@ async def test_who_finds_everything_set_aside_waits_and_has_all_that_was_given_b
     assert second.request.options["max_completion_tokens"] == 1000 - 10 - 2 * PROMPT
 
 
-async def test_a_wait_can_be_cancelled_and_leaves_nothing_set_aside() -> None:
+async def test_cancelled_wait_leaves_nothing_reserved() -> None:
     above = Budget("boss", Limits(tokens=1000))
     first, second, third = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(3))
     async with first:
@@ -110,7 +110,7 @@ async def test_a_wait_can_be_cancelled_and_leaves_nothing_set_aside() -> None:
         assert third.request.options["max_completion_tokens"] == 1000 - PROMPT
 
 
-async def test_who_cannot_have_enough_whatever_is_given_back_is_refused_at_once() -> None:
+async def test_request_that_can_never_fit_is_refused_immediately() -> None:
     above = Budget("boss", Limits(tokens=PROMPT + 100))
     async with Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) as first:
         first.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(PROMPT, 100)))
@@ -165,7 +165,7 @@ class Owner:
 
 @settings(deadline=None)  # threads reckon, and may have to wait for a processor
 @given(LIMITS, st.lists(STEP, max_size=3), st.lists(st.tuples(LIMITS, st.lists(STEP, max_size=4)), max_size=6))
-def test_whatever_children_do_nothing_but_the_owners_last_request_goes_beyond_a_limit(
+def test_only_the_final_request_of_the_owner_exceeds_a_limit(
     limits: Limits, steps: list[tuple[int, float]], plan: list[tuple[Limits, list[tuple[int, float]]]]
 ) -> None:
     async def run() -> list[Owner]:
@@ -209,7 +209,7 @@ def results(reply: Reply) -> list[str]:
     return [message["content"] for message in reply.session.history if message["role"] == "tool"]
 
 
-async def test_last_words_of_children_do_not_go_beyond_the_limit_of_the_whole_tree(tmp_path: Path) -> None:
+async def test_final_requests_of_delegates_stay_within_the_limit_of_the_tree(tmp_path: Path) -> None:
     house = {"head": head("tokens: 4000"), "scout": SCOUT.format(tokens=400)}
     llm = each_its_own(head=[asks(8), "Nothing came of it"], scout=[reads_and_sums_up] * 16)
     async with open_house(tmp_path, llm, house) as env:
@@ -220,7 +220,7 @@ async def test_last_words_of_children_do_not_go_beyond_the_limit_of_the_whole_tr
     assert reply.text == "Nothing came of it"
 
 
-async def test_children_sum_up_where_those_above_have_enough(tmp_path: Path) -> None:
+async def test_delegates_sum_up_if_the_budgets_above_have_room(tmp_path: Path) -> None:
     house = {"head": head("tokens: 200000"), "scout": SCOUT.format(tokens=400)}
     llm = each_its_own(head=[asks(2), "All is well"], scout=[reads_and_sums_up] * 4)
     async with open_house(tmp_path, llm, house) as env:
@@ -229,7 +229,7 @@ async def test_children_sum_up_where_those_above_have_enough(tmp_path: Path) -> 
     assert results(reply) == ["A summary"] * 2
 
 
-async def test_nobody_is_refused_for_what_others_have_only_set_aside(tmp_path: Path) -> None:
+async def test_reservations_of_others_never_cause_a_refusal(tmp_path: Path) -> None:
     house = {"head": head("tokens: 30000, requests: 8"), "scout": SCOUT.format(tokens=20_000)}
     ask: Message | str = asks(6)
 

@@ -1,4 +1,4 @@
-"""What is said of calls, in the session and on the screen: what tools do to their tasks, and what was cut off."""
+"""Tool calls that fail, end their task or are interrupted have a correct result."""
 
 import asyncio
 import threading
@@ -164,7 +164,7 @@ async def test_a_message_cut_off_at_any_await_does_not_say_that_a_lost_call_had_
             assert NEVER_BEGUN not in [message["content"] for message in session.history]
 
 
-async def test_an_id_that_comes_again_is_not_taken_for_the_call_that_had_it_first(tmp_path: Path) -> None:
+async def test_repeated_call_id_is_not_taken_for_the_earlier_call(tmp_path: Path) -> None:
     async def works() -> str:
         return "done"
 
@@ -185,7 +185,7 @@ async def test_an_id_that_comes_again_is_not_taken_for_the_call_that_had_it_firs
         assert session.history[-1]["content"] == NEVER_BEGUN
 
 
-async def test_the_screen_and_the_session_say_the_same_of_a_call_that_was_stopped_at_its_question(
+async def test_event_and_history_agree_about_a_call_stopped_at_its_approval(
     tmp_path: Path,
 ) -> None:
     async def ask(_question: object) -> Decision:

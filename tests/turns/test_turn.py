@@ -1,4 +1,4 @@
-"""What a turn promises: saved before anything follows, always a valid history, whatever ends it."""
+"""A turn saves every message first, and leaves a valid history however it ends."""
 
 import asyncio
 import sys
@@ -71,7 +71,7 @@ async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) 
     env.close()
 
 
-async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path: Path) -> None:
+async def test_reply_has_text_session_model_and_usage(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["Hi there"])) as env:
         reply = await env["scout"].receive("Hello")
         assert (reply.text, reply.session.name, reply.model) == ("Hi there", "Default", "scripted")
@@ -81,7 +81,7 @@ async def test_a_reply_tells_its_text_session_model_and_usage(tmp_path: Path) ->
         assert last["usage"]["completion_tokens"] > 0
 
 
-async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_path: Path) -> None:
+async def test_calls_run_in_parallel_and_results_are_in_call_order(tmp_path: Path) -> None:
     waiting: list[str] = []
     both = asyncio.Event()
 
@@ -110,9 +110,7 @@ async def test_calls_run_side_by_side_and_their_results_stand_in_call_order(tmp_
         (("list_files", {"path": 3}), "`path` is invalid"),
     ],
 )
-async def test_what_a_tool_cannot_do_is_told_to_the_model(
-    tmp_path: Path, call: tuple[str, dict[str, Any]], words: str
-) -> None:
+async def test_errors_of_a_tool_go_to_the_model(tmp_path: Path, call: tuple[str, dict[str, Any]], words: str) -> None:
     async with open_house(tmp_path, ScriptedLLM([calls(call), "Sorry"])) as env:
         reply = await env["scout"].receive("Go")
         assert words in reply.session.history[2]["content"]
@@ -120,7 +118,7 @@ async def test_what_a_tool_cannot_do_is_told_to_the_model(
         assert reply.text == "Sorry"
 
 
-async def test_arguments_that_are_not_json_are_told_to_the_model_and_kept_as_they_came(tmp_path: Path) -> None:
+async def test_invalid_json_arguments_are_reported_to_the_model_and_kept(tmp_path: Path) -> None:
     broken = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": '{"path": '}}
     llm = ScriptedLLM([{"role": "assistant", "content": "", "tool_calls": [broken]}, "Sorry"])
     async with open_house(tmp_path, llm) as env:
@@ -144,7 +142,7 @@ async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path: 
         assert reply.session.history[2]["content"] == "I see a tree"
 
 
-async def test_of_a_delegation_that_cannot_begin_no_empty_session_is_left(tmp_path: Path) -> None:
+async def test_failed_start_of_a_delegation_leaves_no_empty_session(tmp_path: Path) -> None:
     def break_it(_: Request) -> Message:
         (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: [\n")
         return calls(("scout", {"message": "Look around"}))
@@ -196,7 +194,7 @@ async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path:
         assert "Too many requests" in reply.session.history[2]["content"]
 
 
-async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path: Path) -> None:
+async def test_continue_uses_the_session_of_the_first_call(tmp_path: Path) -> None:
     house = {
         "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
         "b": "name: b\nprompt: B.\n",
@@ -208,7 +206,7 @@ async def test_continue_goes_on_in_the_session_of_the_first_call(tmp_path: Path)
         assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
 
 
-async def test_calls_side_by_side_continue_in_one_session_one_after_the_other(tmp_path: Path) -> None:
+async def test_parallel_calls_continue_in_one_session_in_order(tmp_path: Path) -> None:
     house = {
         "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
         "b": "name: b\nprompt: B.\n",
@@ -220,7 +218,7 @@ async def test_calls_side_by_side_continue_in_one_session_one_after_the_other(tm
         assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
 
 
-async def test_events_tell_the_whole_story_in_order(tmp_path: Path) -> None:
+async def test_events_are_complete_and_in_order(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), "A tree", "A tree!"])
     async with open_house(tmp_path, llm) as env:
         events = [event async for event in env["boss"].stream("Go")]
@@ -246,7 +244,7 @@ async def test_events_tell_the_whole_story_in_order(tmp_path: Path) -> None:
         assert "".join(e.text for e in events if isinstance(e, TextDelta) and e.path == scout) == "A tree"
 
 
-async def test_a_retry_answers_anew_and_keeps_the_old_answer_in_the_file(tmp_path: Path) -> None:
+async def test_retry_answers_again_and_keeps_the_old_answer(tmp_path: Path) -> None:
     llm = ScriptedLLM(["old", "new", "next"])
     async with open_house(tmp_path, llm) as env:
         po = env["scout"]
@@ -267,13 +265,13 @@ async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path: Path) ->
         assert [m["content"] for m in env["scout"].session_manager.current().history] == ["Go", "answer"]
 
 
-async def test_a_retry_of_nothing_says_so(tmp_path: Path) -> None:
+async def test_retry_of_an_empty_session_is_an_error(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="nothing to answer"):
             await env["scout"].retry()
 
 
-async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path: Path) -> None:
+async def test_messages_of_another_writer_during_a_turn_are_kept(tmp_path: Path) -> None:
     def interfere(request: Request) -> str:
         other = env["scout"].session_manager.get(session.id)
         other.append({"role": "user", "content": "me too"})
@@ -286,7 +284,7 @@ async def test_messages_of_a_second_writer_in_mid_turn_are_kept(tmp_path: Path) 
         assert [m["content"] for m in fresh.history] == ["Go", "me too", "answer"]
 
 
-async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_on(tmp_path: Path) -> None:
+async def test_calls_interrupted_by_a_kill_get_an_unknown_result(tmp_path: Path) -> None:
     llm = ScriptedLLM(["on we go"])
     async with open_house(tmp_path, llm) as env:
         session = env["scout"].session_manager.create("Crashed")
@@ -300,7 +298,7 @@ async def test_calls_left_by_a_killed_program_are_marked_when_the_session_goes_o
         assert violations([{k: m[k] for k in m if k != "at"} for m in session.history]) == []
 
 
-async def test_a_disk_that_refuses_ends_the_turn_with_an_error(tmp_path: Path) -> None:
+async def test_disk_error_ends_the_turn_with_an_error(tmp_path: Path) -> None:
     async with open_house(tmp_path, ScriptedLLM(["Hi"])) as env:
         session = env["scout"].session_manager.current()
         path = next(env.data_dir.glob("sessions/0*.json"))
@@ -403,7 +401,7 @@ async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> Non
         assert first["failed"] is second["failed"] is True
 
 
-async def test_an_answer_outlives_a_session_that_is_deleted_meanwhile(tmp_path: Path) -> None:
+async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Path) -> None:
     """Whoever deletes a session elsewhere while it is answered gets it back, answer and all."""
 
     def delete(_request: Request) -> str:
@@ -433,7 +431,7 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
             await env["scout"].receive("Go", session=session)
 
 
-async def test_turns_of_one_session_wait_for_one_another(tmp_path: Path) -> None:
+async def test_turns_of_one_session_run_one_after_the_other(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("list_files", {})), "one", "two"], delay=0.01)
     async with open_house(tmp_path, llm) as env:
         scout = env["scout"]
@@ -468,7 +466,7 @@ LIMITED = {
 }
 
 
-async def test_the_steps_of_a_child_count_for_its_caller_which_sums_up(tmp_path: Path) -> None:
+async def test_requests_of_a_delegate_count_for_its_caller_which_sums_up(tmp_path: Path) -> None:
     look = calls(("list_files", {}))
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), look, look, look, "All in all: little."])
     async with open_house(tmp_path, llm, LIMITED) as env:
@@ -480,7 +478,7 @@ async def test_the_steps_of_a_child_count_for_its_caller_which_sums_up(tmp_path:
         assert len(llm.requests) == 5
 
 
-async def test_a_new_child_gets_no_fresh_limit(tmp_path: Path) -> None:
+async def test_second_delegate_gets_no_new_limit(tmp_path: Path) -> None:
     ask = calls(("scout", {"message": "Look"}))
     llm = ScriptedLLM([ask, "One", ask, "Two", "That is all."])
     async with open_house(tmp_path, llm, LIMITED) as env:
@@ -488,7 +486,7 @@ async def test_a_new_child_gets_no_fresh_limit(tmp_path: Path) -> None:
         assert not llm.requests[-1].tools
 
 
-async def test_children_side_by_side_stay_within_the_steps_of_their_caller(tmp_path: Path) -> None:
+async def test_parallel_delegates_stay_within_the_requests_of_their_caller(tmp_path: Path) -> None:
     def answer(request: Request) -> str | dict[str, Any]:
         if not request.tools:
             return "Enough."
@@ -505,7 +503,7 @@ async def test_children_side_by_side_stay_within_the_steps_of_their_caller(tmp_p
             assert violations(request_messages("", env.session_manager.get(info.id).history)) == []
 
 
-async def test_time_that_is_up_stops_what_runs_and_keeps_what_was_said(tmp_path: Path) -> None:
+async def test_time_limit_stops_running_calls_and_keeps_the_partial_answer(tmp_path: Path) -> None:
     stopped: list[str] = []
 
     async def dawdle(arguments: dict[str, Any], context: Context) -> str:
@@ -542,7 +540,7 @@ async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
     env.close()
 
 
-async def test_a_message_that_could_not_be_saved_is_not_passed_over_when_it_is_cancelled(
+async def test_cancelled_turn_reports_a_message_that_was_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_house(tmp_path, ScriptedLLM(["unused"])) as env:
@@ -605,7 +603,7 @@ async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(
         assert "had no effect" in env["scribe"].session_manager.current().history[-1]["content"]
 
 
-async def test_what_a_continued_child_said_to_a_call_beside_is_no_news_from_elsewhere(tmp_path: Path) -> None:
+async def test_messages_of_a_continued_delegate_are_not_external(tmp_path: Path) -> None:
     house = {
         "boss": "name: boss\ncapabilities: [{po: scout, context: continue}]\nprompt: You are boss.\n",
         "scout": "name: scout\nprompt: You are scout.\n",
