@@ -32,7 +32,7 @@ def starter_objects() -> Path:
 def make_environment(folder: Path) -> list[Path]:
     """Create an environment in `folder`, which may exist; return the files that were written.
 
-    Raises `UsageError` if it is an environment already, and `StoreError` if the disk reports an error. The objects
+    Raises `UsageError` if it is already an environment, and `StoreError` if the disk reports an error. The objects
     appear in one step, so two processes cannot mix theirs, and a killed one leaves nothing incomplete.
     """
     objects, config = folder / "objects", folder / "environment.yaml"

@@ -56,7 +56,7 @@ def test_a_made_environment_opens_without_faults(tmp_path: Path) -> None:
 
 def test_an_environment_is_not_made_over_another(tmp_path: Path) -> None:
     make_environment(tmp_path)
-    with pytest.raises(UsageError, match="environment already"):
+    with pytest.raises(UsageError, match="already an environment"):
         make_environment(tmp_path)
 
 
