@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prompt_objects.llm.base import LLM
     from prompt_objects.llm.connect import ModelConnection
     from prompt_objects.llm.fallback import FallbackChain
-    from prompt_objects.mcp.servers import Servers
+    from prompt_objects.mcp.server import Servers
     from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
     from prompt_objects.tools.delegation import Receiver
@@ -286,7 +286,7 @@ class CapabilityResolver:
         """The tools that definitions may name."""
         with self._lock:
             if self._tool_registry is None:
-                from prompt_objects.tools.registry import load_registry
+                from prompt_objects.tools.loader import load_registry
 
                 self._tool_registry = load_registry(self._folder, given=self._given_tools)
             return self._tool_registry
@@ -308,7 +308,7 @@ class CapabilityResolver:
 
     @cached_property
     def _servers(self) -> "Servers":
-        from prompt_objects.mcp.servers import Servers
+        from prompt_objects.mcp.server import Servers
 
         return Servers(self._config.mcp_servers, self._folder, self._environ)
 

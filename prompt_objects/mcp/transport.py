@@ -12,12 +12,7 @@ from httpx2 import AsyncByteStream, AsyncClient, Headers, Response, SSEError, St
 
 from prompt_objects.config.environment_schema import ServerConfig
 
-__all__ = [
-    "MOST_BYTES",
-    "StderrTail",
-    "connect",
-    "open_client",
-]
+__all__ = ["MOST_BYTES", "StderrTail", "connect", "open_client"]
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MOST_BYTES = 4_000

@@ -1,5 +1,9 @@
 """The user's trust in the MCP servers of environment.yaml, which start programs and receive secrets."""
 
+import hashlib
+import os
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,17 +13,11 @@ from msgspec import Struct
 from prompt_objects.config.environment import CONFIG_FILE
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import StoreError, UsageError
-from prompt_objects.mcp.command_files import files_of_command
-from prompt_objects.mcp.fingerprint import snapshot
+from prompt_objects.mcp.command_files import STEERING, files_of_command, is_hidden
 from prompt_objects.tools.trust import Trust, digest_of
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "Review",
-    "is_trusted",
-    "review",
-    "trust_servers",
-]
+__all__ = ["Review", "is_trusted", "review", "trust_servers"]
 
 
 class Review(Struct, frozen=True):
@@ -44,7 +42,7 @@ def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
     Raises `StoreError` if a file cannot be read, and `UsageError` if there are too many.
     """
     try:
-        files = {name: snapshot(folder, server) for name, server in servers.items()}
+        files = {name: _fingerprints(folder, server) for name, server in servers.items()}
         lines = tuple(_described(folder, servers, files))
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
@@ -89,3 +87,108 @@ def _described(
         contents = sum(key.endswith("\0content") for key in files[name])
         if contents > len(files_named.paths) or any(path.is_dir() for path in files_named.paths):
             yield f"  {pluralize(contents, 'file')} in total, including those in the same folders"
+
+
+MOST_FILES = 5_000
+MOST_BYTES = 100_000_000
+MOST_DEPTH = 100
+_SET_UP = ("objects", CONFIG_FILE)
+_CODE = re.compile(
+    r"\.(py|pyc|pyd|pth|so|dylib|dll|[cm]?js|jsx|[cm]?ts|tsx|node|wasm|sh|rb|pl|pm|lua|jar)", re.IGNORECASE
+)
+
+
+def _fingerprints(folder: Path, server: ServerConfig) -> Mapping[str, str]:
+    """Return the fingerprint of each file that a server may run, by path.
+
+    This includes the files in the same folder and below. Of the environment's folder itself only code is included,
+    because the rest changes often, unless the server may run everything there; then only the configuration is
+    excluded. Hidden files are included only if they are named, because no tool can write them. Raises `OSError`, and
+    `UsageError` if there are too many files.
+    """
+    return _Snapshot(folder.resolve()).of(server)
+
+
+class _Snapshot:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._entries: dict[str, str] = {}
+        self._bytes = 0
+        self._seen: set[tuple[Path, bool]] = set()
+
+    def of(self, server: ServerConfig) -> Mapping[str, str]:
+        command = files_of_command(self._root, server)
+        for path in command.steering:
+            self._add(path)
+        for path in command.paths:
+            self._record(path, "", f"means {os.path.realpath(path)}")
+            self._add(path)
+            if not (path.is_dir() or path.parent == self._root or is_hidden(path, self._root)):
+                self._add(path.parent)
+        if command.scope == "all":
+            for path in self._below(self._root):
+                if path.name not in _SET_UP:
+                    self._add(path)
+        elif command.scope == "code":
+            self._add(self._root, code_only=True)
+        return self._entries
+
+    def _add(self, path: Path, *, code_only: bool = False) -> None:
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            if (path, code_only) not in self._seen:
+                self._seen.add((path, code_only))
+                waiting += self._visit(path, code_only=code_only)
+
+    def _visit(self, path: Path, *, code_only: bool) -> list[Path]:
+        """Record one path; return the paths to visit next."""
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            target = Path(os.path.realpath(path))
+            self._record(path, "link", str(target))
+            return [target] if target.is_file() or (target.is_dir() and target.is_relative_to(self._root)) else []
+        if stat.S_ISDIR(mode):
+            return self._below(path)
+        if not code_only or _CODE.fullmatch(path.suffix) or mode & 0o111 or path.name in STEERING:
+            self._record(path, "content", self._digest(path))
+        return []
+
+    def _below(self, folder: Path) -> list[Path]:
+        if len(folder.parts) - len(self._root.parts) > MOST_DEPTH:
+            raise _too_deep(self._root)
+        # Python writes __pycache__ itself; tools can only write text, which Python would not load from there.
+        return [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"]
+
+    def _record(self, path: Path, kind: str, value: str) -> None:
+        name = os.path.relpath(path, self._root)
+        self._entries[_printable(f"{name}\0{kind}")] = _printable(value)
+        if len(self._entries) > MOST_FILES:
+            raise _too_much(self._root)
+
+    def _digest(self, path: Path) -> str:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return "no ordinary file"
+            self._bytes += status.st_size
+            if self._bytes > MOST_BYTES:
+                raise _too_much(self._root)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _printable(path: str) -> str:
+    """Return a path as valid text; file names may hold other bytes."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _too_deep(root: Path) -> UsageError:
+    problem = f"The programs of MCP servers in {root} have folders more than {MOST_DEPTH} levels deep."
+    return UsageError(problem, hint="Remove such folders.")
+
+
+def _too_much(root: Path) -> UsageError:
+    limits = f"{MOST_FILES:,} files or {MOST_BYTES // 1_000_000:,} MB"
+    problem = f"The programs of MCP servers in {root} have more than {limits}, which is too much to be trusted."
+    return UsageError(problem, hint="Move such a program to a small folder, or outside the environment.")

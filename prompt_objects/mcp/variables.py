@@ -9,9 +9,7 @@ from msgspec.structs import replace
 from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
 from prompt_objects.errors import ToolError
 
-__all__ = [
-    "Variables",
-]
+__all__ = ["Variables"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHORTEST_SECRET = 4

@@ -19,9 +19,7 @@ from prompt_objects.tools.base import Preview, Run, Tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import is_saved_result
 
-__all__ = [
-    "Approvals",
-]
+__all__ = ["Approvals"]
 
 
 class Approvals:

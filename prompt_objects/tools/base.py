@@ -8,13 +8,7 @@ from msgspec import Struct
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.runtime.context import Context
 
-__all__ = [
-    "Effect",
-    "MakePreview",
-    "Preview",
-    "Run",
-    "Tool",
-]
+__all__ = ["Effect", "MakePreview", "Preview", "Run", "Tool"]
 
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 

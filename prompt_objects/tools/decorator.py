@@ -16,11 +16,7 @@ from prompt_objects.tools.base import Effect, MakePreview, Preview, Run, Tool
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.text import NAME
 
-__all__ = [
-    "parse_arguments",
-    "schema_of",
-    "tool",
-]
+__all__ = ["parse_arguments", "schema_of", "tool"]
 
 T = TypeVar("T", bound=Struct)
 Function: TypeAlias = Callable[..., Any]

@@ -1,10 +1,10 @@
-"""Loads tools: the built-in modules, an environment's own `tools/*.py`, and those of installed packages."""
+"""Loads the tools of an environment: built in, from `tools/*.py`, of installed packages, and a program's own."""
 
 import hashlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
+from prompt_objects.tools.trust import Trust, digest_of
 
 __all__ = [
     "LoadResult",
     "builtin_tools",
     "entry_point_tools",
+    "load_registry",
     "load_tools",
     "read_tool_files",
     "without_clashes",
@@ -148,3 +150,29 @@ def _describe(error: BaseException) -> str:
         return "It ended the program, which a tool file must not do."
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def load_registry(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadResult:
+    """Collect the tools of the environment in `folder`; built-in names cannot be replaced.
+
+    `given` are a program's own; they take precedence over those of files and packages. `tools/*.py` is loaded only if
+    the user trusts it in its present state; `trust` is the user's own by default.
+    """
+    tools = builtin_tools()
+    notices: list[str] = []
+    for result in (without_clashes(given, tools, "that of the program"), *_external_tools(folder, tools, trust)):
+        tools.update(result.tools)
+        notices += result.notices
+    return LoadResult(tools, tuple(notices))
+
+
+def _external_tools(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[LoadResult]:
+    files, notices = read_tool_files(folder)
+    yield LoadResult({}, notices)
+    if files and (trust or Trust.of_user()).holds(folder, digest_of(files)):
+        yield load_tools(files, taken)
+    elif files:
+        names = ", ".join(f"tools/{file.name}" for file in files)
+        notice = f"Not loaded, as you have not trusted it as it is now: {names}. Read it, then: prompt-objects trust"
+        yield LoadResult({}, (notice,))
+    yield entry_point_tools(taken)

@@ -12,10 +12,7 @@ from pathlib import Path
 from prompt_objects.errors import StoreError
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "Trust",
-    "digest_of",
-]
+__all__ = ["Trust", "digest_of"]
 
 
 def digest_of(files: Mapping[Path, bytes]) -> str:

@@ -1,23 +1,25 @@
-"""Loads the trace of a session, with the traces of the child sessions that its calls started."""
+"""Loads the trace of a session: builds its turns from trace records and messages, and nests child sessions."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from prompt_objects.errors import Damaged, NotFound
-from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.llm.base import Usage
+from prompt_objects.message import Message, calls_of, has_failed, text_of
+from prompt_objects.sessions.info import SessionInfo, totals_of
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.tree import stored_descendants
 from prompt_objects.sessions.workspace import trace_file
-from prompt_objects.trace.builder import turns_of
-from prompt_objects.trace.log import read_records
-from prompt_objects.trace.model import CallSpan, Trace, TurnSpan
+from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of, read_records
+from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 
-__all__ = [
-    "load_trace",
-]
+__all__ = ["load_trace"]
 
 _TurnAndCall: TypeAlias = tuple[TurnSpan, CallSpan]
 DEEPEST = 50
@@ -45,7 +47,7 @@ def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
 
 def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
     records = list(read_records(trace_file(data_dir, info.id)))
-    return turns_of(info, records, store.read(info.id, 0, info.message_count))
+    return _turns_of(info, records, store.read(info.id, 0, info.message_count))
 
 
 class _Calls:
@@ -86,3 +88,155 @@ def _is_during(turn: TurnSpan, call: CallSpan) -> bool:
     if turn.started_at is None or call.at is None:
         return False
     return call.at <= turn.started_at and (call.ended_at is None or turn.started_at <= call.ended_at)
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
+
+
+def _turns_of(info: SessionInfo, records: Sequence[TraceRecord], history: Sequence[Message]) -> list[TurnSpan]:
+    """Return the turns in order of their start; turns that were not recorded are built from messages alone."""
+    references = [MessageRef.to(message) for message in history]
+    messages = {reference.digest: message for reference, message in zip(references, history, strict=True)}
+    builder = _Builder(info, messages)
+    runs: defaultdict[str, list[TraceRecord]] = defaultdict(list)
+    for record in records:
+        runs[record.run].append(record)
+    steps = [(run[0].at, partial(builder.add_recorded, run)) for run in runs.values()]
+    for span in _unrecorded(records, references, history):
+        timed = [(moment_of(history[index]), references[index]) for index in span]
+        steps.append((timed[0][0] or _LONG_AGO, partial(builder.add_unrecorded, timed)))
+    for _, add in sorted(steps, key=itemgetter(0)):
+        add()
+    return builder.turns
+
+
+def _unrecorded(
+    records: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
+) -> Iterator[list[int]]:
+    """Yield, turn by turn, the numbers of messages that no record refers to.
+
+    Of equal messages, the last ones count as recorded.
+    """
+    recorded = Counter(record.message.digest for record in records if record.message)
+    unrecorded = []
+    for index in reversed(range(len(history))):
+        if recorded[references[index].digest]:
+            recorded[references[index].digest] -= 1
+        else:
+            unrecorded.append(index)
+    span: list[int] = []
+    for index in reversed(unrecorded):
+        starts_turn = history[index].get("role") == "user" or "replaces" in history[index]
+        if span and (starts_turn or index != span[-1] + 1):
+            yield span
+            span = []
+        span.append(index)
+    if span:
+        yield span
+
+
+class _Builder:
+    """Builds turns from records and messages; `messages` are those of the session, by their digests."""
+
+    def __init__(self, info: SessionInfo, messages: Mapping[str, Message]) -> None:
+        self.turns: list[TurnSpan] = []
+        self._info = info
+        self._messages = messages
+        self._calls: dict[str, CallSpan] = {}  # if several calls have the same id, the last
+
+    def add_recorded(self, run: Sequence[TraceRecord]) -> None:
+        """Add a turn from its records."""
+        turn = self._start(run[0])
+        for record in run:
+            self._add_record(turn, record)
+
+    def _add_record(self, turn: TurnSpan, record: TraceRecord) -> None:
+        match record.event:  # other kinds of events are not part of a turn's course
+            case "MessageSaved" if record.message:
+                self._add_message(turn, record.at, record.message)
+            case "MessagesArrived":
+                turn.steps.append(
+                    NoticeEvent(record.at, f"New messages from another window: {len(record.messages)}.")
+                )
+            case "CallStarted":
+                self._call(turn, record).started_at = record.at
+            case "CallEnded":
+                call = self._call(turn, record)
+                call.ended_at, call.seconds, call.size = record.at, record.seconds, record.size
+                call.outcome = "failed" if record.failed else "done"
+            case "Notice":
+                turn.steps.append(NoticeEvent(record.at, record.text))
+            case "TurnEnded":
+                turn.ended_at, turn.error = record.at, record.error
+                turn.outcome = _outcome(record.outcome)
+
+    def add_unrecorded(self, messages: Sequence[tuple[datetime | None, MessageRef]]) -> None:
+        """Add a turn of which only the messages are known."""
+        (started_at, _), *_ = messages
+        ended_at, last = messages[-1]
+        turn = TurnSpan(session=self._info, started_at=started_at, ended_at=ended_at)
+        if last.role == "assistant" and not last.calls:
+            turn.outcome = _outcome(_OUTCOMES.get(last.interrupted, "failed"))
+        for at, reference in messages:
+            self._add_message(turn, at, reference)
+        if turn.steps:  # otherwise all messages are results of calls in an earlier turn
+            self.turns.append(turn)
+
+    def _start(self, record: TraceRecord) -> TurnSpan:
+        turn = TurnSpan(session=self._info, run=record.run, started_at=record.at)
+        turn.parent = record.parent
+        turn.call_id = record.call_id if record.parent else None
+        turn.asker = record.path[-2] if len(record.path) > 1 else None
+        self.turns.append(turn)
+        return turn
+
+    def _call(self, turn: TurnSpan, record: TraceRecord) -> CallSpan:
+        """Return the call of a record; add it to the turn if the message that requested it was not recorded."""
+        call_id = str(record.call_id)
+        if call_id not in self._calls:
+            self._calls[call_id] = CallSpan(id=call_id, name=record.name, at=record.at)
+            turn.steps.append(self._calls[call_id])
+        return self._calls[call_id]
+
+    def _add_message(self, turn: TurnSpan, at: datetime | None, reference: MessageRef) -> None:
+        message = self._messages.get(reference.digest)
+        if reference.tool_call_id in self._calls:
+            self._add_result(self._calls[reference.tool_call_id], at, reference.size, message)
+            return
+        turn.steps.append(
+            MessageEvent(
+                at=at,
+                role=reference.role,
+                text=None if message is None else text_of(message),
+                size=reference.size,
+                model=reference.model,
+                interrupted=reference.interrupted,
+                took=_totals(reference) if reference.role == "assistant" else None,
+            )
+        )
+        arguments_by_id = {call["id"]: call["function"].get("arguments") for call in calls_of(message or {})}
+        for each in reference.calls:
+            arguments = arguments_by_id.get(each.id)
+            text = arguments if isinstance(arguments, str) else None
+            self._calls[each.id] = CallSpan(id=each.id, name=each.name, at=at, arguments=text)
+            turn.steps.append(self._calls[each.id])
+
+    def _add_result(self, call: CallSpan, at: datetime | None, size: int, message: Message | None) -> None:
+        call.size, call.ended_at = size, call.ended_at or at
+        if message is None:
+            return
+        call.result = text_of(message)
+        failed = has_failed(message)
+        if call.outcome is None and failed is not None:
+            call.outcome = "failed" if failed else "done"
+
+
+def _totals(reference: MessageRef) -> Totals:
+    sums = totals_of([{"usage": reference.usage}])
+    return Totals(1, Usage(sums["prompt_tokens"], sums["completion_tokens"], sums["cached_tokens"], sums["cost"]))
+
+
+def _outcome(word: str | None) -> Literal["answered", "cancelled", "failed"] | None:
+    is_known = word in {"answered", "cancelled", "failed"}
+    return cast("Literal['answered', 'cancelled', 'failed']", word) if is_known else None

@@ -9,15 +9,7 @@ from msgspec import Struct, field
 from prompt_objects.llm.base import Usage
 from prompt_objects.sessions.info import SessionInfo
 
-__all__ = [
-    "CallSpan",
-    "MessageEvent",
-    "NoticeEvent",
-    "Totals",
-    "Trace",
-    "TracedStep",
-    "TurnSpan",
-]
+__all__ = ["CallSpan", "MessageEvent", "NoticeEvent", "Totals", "Trace", "TracedStep", "TurnSpan"]
 
 
 class Totals(Struct, frozen=True):

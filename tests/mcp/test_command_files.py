@@ -47,10 +47,10 @@ NAMED_ONLY = [
 
 
 @pytest.mark.parametrize("command", EVERYTHING, ids=" ".join)
-def test_one_that_looks_in_the_folder_for_what_to_do_may_run_anything_there(command: tuple[str, ...]) -> None:
+def test_a_command_that_reads_instructions_from_the_folder_may_run_anything_there(command: tuple[str, ...]) -> None:
     assert may_run_folder(ROOT, command)
 
 
 @pytest.mark.parametrize("command", NAMED_ONLY, ids=" ".join)
-def test_any_other_runs_only_what_it_names(command: tuple[str, ...]) -> None:
+def test_any_other_command_runs_only_the_files_it_names(command: tuple[str, ...]) -> None:
     assert not may_run_folder(ROOT, command)

@@ -25,7 +25,7 @@ def raw(*arguments: str, timeout: float = 300) -> dict[str, ServerConfig]:
     return {"example": ServerConfig(command=sys.executable, args=(RAW, *arguments), timeout=timeout)}
 
 
-async def test_a_call_that_is_not_answered_ends_and_the_person_is_told_of_the_wait(tmp_path: Path) -> None:
+async def test_a_call_without_a_response_times_out_after_a_notice(tmp_path: Path) -> None:
     async with using(tmp_path, raw("silent", timeout=0.6)) as turn, asyncio.timeout(20):
         tools = await turn.tools()
         with pytest.raises(ToolError, match=r"did not respond within 0\.6 seconds; whether the call took effect"):
@@ -33,7 +33,7 @@ async def test_a_call_that_is_not_answered_ends_and_the_person_is_told_of_the_wa
         assert turn.notices() == ["Still waiting for 'get' of the MCP server example; a call may take 0.6 s."]
 
 
-async def test_an_answer_that_cannot_be_read_ends_the_call_and_the_server_lives_on(tmp_path: Path) -> None:
+async def test_a_response_that_cannot_be_read_fails_the_call_but_not_the_server(tmp_path: Path) -> None:
     async with using(tmp_path, raw("half")) as turn, asyncio.timeout(20):
         tools = await turn.tools()
         for told in (["The MCP server example sent something that cannot be read."], []):
@@ -42,13 +42,13 @@ async def test_an_answer_that_cannot_be_read_ends_the_call_and_the_server_lives_
             assert turn.notices() == told
 
 
-async def test_what_a_server_prints_for_a_person_fails_no_call(tmp_path: Path) -> None:
+async def test_other_output_of_a_server_fails_no_call(tmp_path: Path) -> None:
     async with using(tmp_path, raw("chatty")) as turn, asyncio.timeout(20):
         assert await turn.call("example_get") == "ok"
         assert turn.notices() == ["The MCP server example sent something that cannot be read."]
 
 
-async def test_a_tool_with_a_faulty_description_is_left_out_alone(tmp_path: Path) -> None:
+async def test_only_the_tool_with_a_faulty_description_is_left_out(tmp_path: Path) -> None:
     async with using(tmp_path, raw("faulty")) as turn, asyncio.timeout(20):
         assert list(await turn.tools()) == ["example_get"]
         told = "describes its tool 'other', and 1 more, in a way that cannot be used; they are left out."
@@ -70,7 +70,7 @@ async def test_a_tool_with_a_faulty_description_is_left_out_alone(tmp_path: Path
     ],
     ids=["no number", "infinite", "half a key", "half a description", "deep", "too deep to read", "long"],
 )
-async def test_a_tool_that_no_model_can_be_told_of_costs_only_itself(tmp_path: Path, tool: str) -> None:
+async def test_a_tool_that_cannot_be_sent_to_models_is_left_out(tmp_path: Path, tool: str) -> None:
     async with using(tmp_path, raw("listing", tool)) as turn, asyncio.timeout(20):
         tools = await turn.tools()
         assert list(tools) == ["example_get"]
@@ -80,13 +80,13 @@ async def test_a_tool_that_no_model_can_be_told_of_costs_only_itself(tmp_path: P
         assert await tools["example_get"].run({}, turn.context) == "ok"
 
 
-async def test_of_very_many_tools_the_first_count_and_the_person_is_told(tmp_path: Path) -> None:
+async def test_an_excess_of_tools_is_left_out_with_a_notice(tmp_path: Path) -> None:
     async with using(tmp_path, raw("many")) as turn, asyncio.timeout(20):
         assert len(await turn.tools()) == 500
         assert turn.notices() == ["The MCP server example offers more than 500 tools; the others are left out."]
 
 
-async def test_a_list_that_cannot_be_read_is_no_call_whose_effect_is_unknown(tmp_path: Path) -> None:
+async def test_a_list_that_cannot_be_read_is_not_reported_as_a_call(tmp_path: Path) -> None:
     async with using(tmp_path, raw("half a list")) as turn, asyncio.timeout(20):
         assert await turn.tools() == {}
         assert turn.notices() == [
@@ -95,7 +95,7 @@ async def test_a_list_that_cannot_be_read_is_no_call_whose_effect_is_unknown(tmp
         ]
 
 
-async def test_an_error_for_nobody_ends_the_call(tmp_path: Path) -> None:
+async def test_an_error_without_an_id_fails_the_call(tmp_path: Path) -> None:
     async with using(tmp_path, raw("nobody")) as turn, asyncio.timeout(20):
         with pytest.raises(ToolError, match="sent a response that cannot be read; whether the call took effect"):
             await turn.call("example_get")
@@ -106,7 +106,7 @@ async def test_an_error_for_nobody_ends_the_call(tmp_path: Path) -> None:
     ["\ud800", {"\udfff": 1}, float("nan"), float("inf"), json.loads("[" * 101 + "]" * 101)],
     ids=["half a pair", "half a key", "no number", "infinite", "deep"],
 )
-async def test_arguments_that_no_message_can_carry_are_refused_and_the_server_lives_on(
+async def test_arguments_that_are_not_valid_json_are_refused_before_they_are_sent(
     tmp_path: Path, value: object
 ) -> None:
     async with using(tmp_path, raw()) as turn, asyncio.timeout(20):
@@ -158,7 +158,7 @@ def refusing() -> Iterator[str]:
     ],
     ids=["argument", "variable", "header"],
 )
-async def test_a_value_with_a_control_character_is_refused_by_the_name_of_its_variable(
+async def test_a_value_with_a_control_character_is_refused_with_the_variable_name(
     tmp_path: Path, config: ServerConfig, value: str
 ) -> None:
     async with using(tmp_path, {"example": config}, KEY=value) as turn:
@@ -168,14 +168,14 @@ async def test_a_value_with_a_control_character_is_refused_by_the_name_of_its_va
     assert SECRET not in notice
 
 
-async def test_a_header_that_cannot_be_sent_is_told_by_the_name_of_its_variable(tmp_path: Path) -> None:
+async def test_an_invalid_header_value_is_reported_with_the_variable_name(tmp_path: Path) -> None:
     config = ServerConfig(url="http://127.0.0.1:9/", headers={"Authorization": "Bearer ${KEY}"})
     async with using(tmp_path, {"example": config}, KEY=f"{SECRET}…") as turn:
         assert await turn.tools() == {}
         assert "the environment variable KEY contains characters that a header cannot have" in turn.notices()[0]
 
 
-async def test_no_notice_holds_what_was_filled_in(tmp_path: Path, refusing: str) -> None:
+async def test_notices_do_not_contain_values_of_variables(tmp_path: Path, refusing: str) -> None:
     configs = {
         "program": ServerConfig(command="./${KEY}/x"),
         "speaker": ServerConfig(command=sys.executable, args=("-c", "import sys; sys.exit('bad ${KEY}')")),
@@ -191,7 +191,7 @@ async def test_no_notice_holds_what_was_filled_in(tmp_path: Path, refusing: str)
     assert "bad ***" in notices[1]
 
 
-async def test_no_error_for_the_model_holds_what_was_filled_in(tmp_path: Path) -> None:
+async def test_errors_for_the_model_do_not_contain_values_of_variables(tmp_path: Path) -> None:
     async with using(tmp_path, raw("error", "${KEY}"), KEY=SECRET) as turn:
         with pytest.raises(ToolError, match=r"example: no entry with \*\*\*"):
             await turn.call("example_get")

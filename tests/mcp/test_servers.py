@@ -12,7 +12,7 @@ from prompt_objects.config.definition import Capability
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import ToolError
-from prompt_objects.mcp.servers import Servers
+from prompt_objects.mcp.server import Servers
 from prompt_objects.mcp.trust import trust_servers
 from prompt_objects.runtime.events import EventBus
 from prompt_objects.tools.trust import Trust
@@ -34,14 +34,14 @@ for line in sys.stdin:
 """
 
 
-async def test_a_program_gets_the_variables_it_is_given_and_no_secrets(tmp_path: Path) -> None:
+async def test_a_program_gets_only_the_configured_variables(tmp_path: Path) -> None:
     config = ServerConfig(command=sys.executable, args=("${SCRIPT}",), env={"TOKEN": "a-${SECRET}"})
     async with using(tmp_path, {"example": config}, SCRIPT=SERVER, SECRET="b", OPENAI_API_KEY="c") as turn:
         assert await turn.call("example_look_up", name="TOKEN") == "a-b"
         assert await turn.call("example_look_up", name="OPENAI_API_KEY") == "(not set)"
 
 
-async def test_cancelling_whoever_came_first_does_not_stop_the_start_for_the_others(tmp_path: Path) -> None:
+async def test_cancelling_the_first_caller_does_not_stop_the_start(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         first, second = (asyncio.create_task(turn.tools("add")) for _ in range(2))
         await asyncio.sleep(0.1)
@@ -49,7 +49,7 @@ async def test_cancelling_whoever_came_first_does_not_stop_the_start_for_the_oth
         assert list(await second) == ["example_add"]
 
 
-def test_each_event_loop_gets_servers_of_its_own(tmp_path: Path) -> None:
+def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
     trust, folder = Trust(tmp_path / "trusted.json"), tmp_path
     trust_servers(folder, {"example": EXAMPLE}, trust)
     servers, pids = Servers({"example": EXAMPLE}, folder, {}, trust), []
@@ -78,7 +78,7 @@ def test_each_event_loop_gets_servers_of_its_own(tmp_path: Path) -> None:
         (ServerConfig(url="http://127.0.0.1:9/mcp"), "All connection attempts failed"),
     ],
 )
-async def test_one_that_does_not_start_is_told_and_the_others_work(
+async def test_a_server_that_does_not_start_is_reported_and_others_work(
     tmp_path: Path, config: ServerConfig, problem: str
 ) -> None:
     async with using(tmp_path, {"broken": config, "example": EXAMPLE}) as turn:
@@ -90,14 +90,14 @@ async def test_one_that_does_not_start_is_told_and_the_others_work(
         assert "There is no MCP server 'nobody' in environment.yaml." in "".join(notices)
 
 
-async def test_a_start_that_takes_a_while_is_told(tmp_path: Path) -> None:
+async def test_a_slow_start_gives_a_notice(tmp_path: Path) -> None:
     slow = ServerConfig(command=sys.executable, args=("-c", "import time; time.sleep(2.2)"))
     async with using(tmp_path, {"example": slow}) as turn:
         assert await turn.tools() == {}
         assert turn.all_notices()[0] == "The MCP server example is still starting."
 
 
-async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_list_its_tools_is_given_up(tmp_path: Path) -> None:
     (tmp_path / "silent.py").write_text(SILENT)
     silent = ServerConfig(command=sys.executable, args=("silent.py",), timeout=1)
     async with using(tmp_path, {"example": silent}) as turn:
@@ -106,7 +106,7 @@ async def test_one_that_never_says_what_it_offers_holds_nobody_up_for_long(tmp_p
         assert turn.notices() == ["The MCP server example did not list its tools in time."]
 
 
-async def test_without_the_package_it_is_said_what_to_install(
+async def test_without_the_package_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mcp", None)
@@ -115,7 +115,7 @@ async def test_without_the_package_it_is_said_what_to_install(
         assert "pip install 'prompt-objects[mcp]'" in turn.notices()[0]
 
 
-async def test_one_that_crashes_is_started_again_once_and_the_person_told(tmp_path: Path) -> None:
+async def test_a_server_that_crashes_is_restarted_once_with_a_notice(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         tools = await turn.tools()
         with pytest.raises(ToolError, match="whether the call took effect is unknown"):
@@ -134,9 +134,7 @@ async def test_one_that_crashes_is_started_again_once_and_the_person_told(tmp_pa
 
 
 @pytest.mark.parametrize("message", ["Connection closed", "Session terminated", "SSE stream ended without an answer"])
-async def test_an_error_that_it_answers_with_is_no_lost_connection_whatever_it_says(
-    tmp_path: Path, message: str
-) -> None:
+async def test_an_error_response_is_not_taken_for_a_lost_connection(tmp_path: Path, message: str) -> None:
     async with using(tmp_path) as turn:
         tools = await turn.tools()
         process = await tools["example_look_around"].run({}, turn.context)
@@ -146,7 +144,7 @@ async def test_an_error_that_it_answers_with_is_no_lost_connection_whatever_it_s
         assert turn.notices() == []
 
 
-async def test_one_that_crashed_while_nobody_looked_is_started_before_it_is_asked(tmp_path: Path) -> None:
+async def test_a_server_that_crashed_while_idle_is_restarted_before_the_next_call(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         tools = await turn.tools()
         pid = int((await turn.call("example_look_around")).split()[0])
@@ -156,7 +154,7 @@ async def test_one_that_crashed_while_nobody_looked_is_started_before_it_is_aske
         assert len(turn.notices()) == 1
 
 
-async def test_calls_in_flight_hear_of_a_crash_at_once(tmp_path: Path) -> None:
+async def test_running_calls_fail_immediately_when_the_server_crashes(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         tools = await turn.tools()
         waiting = turn.started("example_wait", seconds=60, file="began")

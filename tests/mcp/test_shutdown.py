@@ -34,20 +34,20 @@ asyncio.run(main())
 """
 
 
-async def test_a_server_ends_with_all_that_it_started(tmp_path: Path) -> None:
+async def test_a_server_ends_with_all_its_child_processes(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         pids = [int((await turn.call("example_look_around")).split()[0]), int(await turn.call("example_spawn"))]
         assert not any(is_gone(pid) for pid in pids)
     await until(lambda: all(is_gone(pid) for pid in pids), 2)
 
 
-async def test_one_that_does_not_want_to_end_is_killed(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_end_is_killed(tmp_path: Path) -> None:
     async with using(tmp_path, {"example": STUBBORN}) as turn:
         pids = [int((await turn.call("example_look_around")).split()[0]), int(await turn.call("example_spawn"))]
     await until(lambda: all(is_gone(pid) for pid in pids), 2)
 
 
-async def test_what_a_crashed_server_started_ends_with_it(tmp_path: Path) -> None:
+async def test_child_processes_of_a_crashed_server_are_killed(tmp_path: Path) -> None:
     async with using(tmp_path) as turn:
         pid = int((await turn.call("example_look_around")).split()[0])
         child = int(await turn.call("example_spawn"))
@@ -55,7 +55,7 @@ async def test_what_a_crashed_server_started_ends_with_it(tmp_path: Path) -> Non
         await until(lambda: is_gone(child), 3)
 
 
-async def test_one_that_only_closed_its_output_has_ended_before_another_starts_and_at_the_end(tmp_path: Path) -> None:
+async def test_a_server_that_closed_its_output_is_ended_before_the_next_start(tmp_path: Path) -> None:
     config = ServerConfig(command=sys.executable, args=(RAW, "closing"))
     async with using(tmp_path, {"example": config}) as turn:
         with pytest.raises(ToolError, match="was lost before it responded"):

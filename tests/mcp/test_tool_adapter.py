@@ -33,7 +33,7 @@ def turn(shared: Turn) -> Turn:
     return shared
 
 
-async def test_a_servers_tools_are_called_as_any_others(turn: Turn, tmp_path: Path) -> None:
+async def test_tools_of_a_server_are_called_like_other_tools(turn: Turn, tmp_path: Path) -> None:
     tools = await turn.tools()
     add = tools["example_add"]
     assert add.description == "Add two numbers."
@@ -45,32 +45,32 @@ async def test_a_servers_tools_are_called_as_any_others(turn: Turn, tmp_path: Pa
     assert turn.notices() == []
 
 
-async def test_it_is_one_process_for_all_that_starts_when_needed_in_the_folder(turn: Turn, tmp_path: Path) -> None:
+async def test_one_process_starts_on_demand_in_the_folder(turn: Turn, tmp_path: Path) -> None:
     said = await asyncio.gather(*(turn.call("example_look_around") for _ in range(3)))
     assert len(set(said)) == 1
     assert said[0].endswith(f" {turn.context.folder}")
 
 
-async def test_patterns_choose_among_its_tools_and_one_that_fits_none_is_told(turn: Turn, tmp_path: Path) -> None:
+async def test_patterns_select_tools_and_a_pattern_without_a_match_gives_a_notice(turn: Turn, tmp_path: Path) -> None:
     assert list(await turn.tools("look_*", "add")) == ["example_add", "example_look_around", "example_look_up"]
     assert turn.notices() == []
     assert list(await turn.tools("add", "Look_*")) == ["example_add"]
     assert turn.notices() == ["The MCP server example has no tool that matches 'Look_*'."]
 
 
-async def test_a_name_that_is_taken_is_left_out_and_told(turn: Turn, tmp_path: Path) -> None:
+async def test_a_tool_with_a_taken_name_is_left_out_with_a_notice(turn: Turn, tmp_path: Path) -> None:
     assert list(await turn.tools("add", "crash", taken=["example_add"])) == ["example_crash"]
     assert "already a tool called 'example_add'" in turn.notices()[0]
 
 
-async def test_results_are_text_with_the_rest_named(turn: Turn, tmp_path: Path) -> None:
+async def test_results_are_text_and_other_content_is_named(turn: Turn, tmp_path: Path) -> None:
     assert await turn.call("example_show") == (
         "first\n[image: image/png, 3,000 bytes, which cannot be shown]\n[resource: file:///a.txt, a]\n"
         "[resource: note://1, with the content:\nremember]\nlast"
     )
 
 
-async def test_a_failure_of_a_tool_is_told_to_the_model_and_ends_nothing(turn: Turn, tmp_path: Path) -> None:
+async def test_a_failure_of_a_tool_is_an_error_for_the_model_only(turn: Turn, tmp_path: Path) -> None:
     tools = await turn.tools()
     with pytest.raises(ToolError, match="there is no such thing"):
         await tools["example_fail"].run({}, turn.context)
@@ -79,7 +79,9 @@ async def test_a_failure_of_a_tool_is_told_to_the_model_and_ends_nothing(turn: T
     assert await tools["example_add"].run({"a": 1, "b": 1}, turn.context) == "2"
 
 
-async def test_cancelling_one_call_tells_the_server_and_leaves_the_others_alone(turn: Turn, tmp_path: Path) -> None:
+async def test_cancelling_a_call_notifies_the_server_and_does_not_affect_other_calls(
+    turn: Turn, tmp_path: Path
+) -> None:
     files = [tmp_path / "one", tmp_path / "two"]
     calls = [
         turn.started("example_wait", seconds=seconds, file=str(file))
@@ -94,7 +96,7 @@ async def test_cancelling_one_call_tells_the_server_and_leaves_the_others_alone(
     assert await turn.call("example_add", a=1, b=1) == "2"
 
 
-async def test_what_a_server_says_of_itself_is_not_believed_unless_it_is_trusted(turn: Turn) -> None:
+async def test_hints_of_a_server_count_only_if_they_are_trusted(turn: Turn) -> None:
     capabilities = [Capability(kind="mcp", name=name, at=TOP) for name in ("example", "believed")]
     offers = await turn.servers.tools(capabilities, turn.context)
     effects = {tool.name: tool.effect for _, tool in offers}

@@ -44,7 +44,9 @@ def answers(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def test_a_service_is_used_like_a_program_and_its_tools_use_the_network(port: int, tmp_path: Path) -> None:
+async def test_tools_of_a_service_work_like_those_of_a_program_with_the_effect_network(
+    port: int, tmp_path: Path
+) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
     with serving(port):
         async with using(tmp_path, {"example": config}) as turn:
@@ -58,7 +60,7 @@ async def test_a_service_is_used_like_a_program_and_its_tools_use_the_network(po
             assert await tools["example_add"].run({"a": 2, "b": 3}, turn.context) == "5"
 
 
-async def test_a_service_that_answers_with_an_error_was_not_lost(port: int, tmp_path: Path) -> None:
+async def test_an_error_response_of_a_service_does_not_close_the_connection(port: int, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
     with serving(port):
         async with using(tmp_path, {"example": config}) as turn:
@@ -68,7 +70,7 @@ async def test_a_service_that_answers_with_an_error_was_not_lost(port: int, tmp_
             assert turn.notices() == []
 
 
-async def test_a_service_that_ends_while_it_answers_broke_off(port: int, tmp_path: Path) -> None:
+async def test_a_service_that_ends_during_a_response_fails_the_call(port: int, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
     async with using(tmp_path, {"example": config}) as turn:
         with serving(port):
@@ -78,7 +80,7 @@ async def test_a_service_that_ends_while_it_answers_broke_off(port: int, tmp_pat
             await asyncio.wait_for(waiting, 10)
 
 
-async def test_a_service_that_went_away_is_told_and_used_again_when_it_is_back(port: int, tmp_path: Path) -> None:
+async def test_a_service_that_was_lost_is_reported_and_used_again_later(port: int, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{port}/mcp")
     async with using(tmp_path, {"example": config}) as turn:
         with serving(port):
@@ -173,7 +175,7 @@ def old() -> Iterator[OldServer]:
         server.shutdown()
 
 
-async def test_a_session_that_an_older_server_forgot_is_begun_anew(old: OldServer, tmp_path: Path) -> None:
+async def test_an_expired_session_of_an_older_server_is_replaced(old: OldServer, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
     async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
         add = (await turn.tools())["example_add"]
@@ -181,7 +183,7 @@ async def test_a_session_that_an_older_server_forgot_is_begun_anew(old: OldServe
         assert turn.notices() == []
 
 
-async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
+async def test_an_incomplete_response_fails_the_call_and_the_service_is_used_again(
     old: OldServer, tmp_path: Path
 ) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
@@ -204,7 +206,7 @@ async def test_an_answer_that_only_began_was_lost_and_the_service_is_used_again(
     ],
     ids=["endless", "endless in lines", "compressed"],
 )
-async def test_an_answer_that_would_fill_the_memory_is_broken_off_in_words_and_the_service_is_used_again(
+async def test_an_oversized_response_fails_the_call_and_the_service_is_used_again(
     old: OldServer, tmp_path: Path, kind: str, flood: tuple[str, bytes], problem: str
 ) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
@@ -217,9 +219,7 @@ async def test_an_answer_that_would_fill_the_memory_is_broken_off_in_words_and_t
     assert old.encodings == {"identity"}
 
 
-async def test_a_service_that_refuses_is_told_with_its_status_and_without_the_key(
-    old: OldServer, tmp_path: Path
-) -> None:
+async def test_a_refusal_is_reported_with_the_status_but_without_the_key(old: OldServer, tmp_path: Path) -> None:
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
     async with using(tmp_path, {"example": config}, TOKEN="wrong") as turn:
         assert await turn.tools() == {}

@@ -32,7 +32,7 @@ def changed(**more: object) -> Mapping[str, ServerConfig]:
     return {"files": ServerConfig(**given)}  # type: ignore[arg-type]
 
 
-def test_what_is_trusted_stays_so_until_anything_of_it_changes(folder: Path, tmp_path: Path) -> None:
+def test_trust_lasts_until_anything_changes(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "state" / "trusted.json")
     assert not is_trusted(folder, SERVERS, trust)
     trust_servers(folder, SERVERS, trust)
@@ -52,14 +52,14 @@ def test_what_is_trusted_stays_so_until_anything_of_it_changes(folder: Path, tmp
     assert not is_trusted(folder, SERVERS, trust)
 
 
-def test_a_file_that_is_gone_is_not_trusted(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_trusted(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "trusted.json")
     trust_servers(folder, SERVERS, trust)
     (folder / "server.py").unlink()
     assert not is_trusted(folder, SERVERS, trust)
 
 
-def test_it_holds_for_one_folder_also_where_the_file_is_shared_by_a_link(folder: Path, tmp_path: Path) -> None:
+def test_trust_is_for_one_folder_even_if_the_file_is_shared_by_a_link(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "trusted.json")
     other = tmp_path / "other"
     other.mkdir()
@@ -70,7 +70,7 @@ def test_it_holds_for_one_folder_also_where_the_file_is_shared_by_a_link(folder:
     assert not is_trusted(other, SERVERS, trust)
 
 
-def test_the_person_reads_what_would_run_and_what_it_is_given(folder: Path) -> None:
+def test_the_review_lists_commands_and_variables(folder: Path) -> None:
     servers = {
         **SERVERS,
         "api": ServerConfig(url="https://example.org/mcp", headers={"X-Key": "a"}, trust_hints=True),
@@ -82,7 +82,7 @@ def test_the_person_reads_what_would_run_and_what_it_is_given(folder: Path) -> N
     ]
 
 
-async def test_nothing_is_started_without_trust_and_the_person_told_how_to_give_it(tmp_path: Path) -> None:
+async def test_an_untrusted_server_does_not_start_and_a_notice_names_the_command(tmp_path: Path) -> None:
     config = ServerConfig(command="touch", args=("started",))
     async with using(tmp_path, {"example": config}, trusted=False) as turn:
         assert await turn.tools() == {}
@@ -92,7 +92,7 @@ async def test_nothing_is_started_without_trust_and_the_person_told_how_to_give_
     assert not (tmp_path / "started").exists()
 
 
-async def test_a_server_whose_file_was_changed_meanwhile_is_not_started_again(tmp_path: Path) -> None:
+async def test_a_server_with_a_changed_file_is_not_restarted(tmp_path: Path) -> None:
     script = tmp_path / "server.py"
     shutil.copy(SERVER, script)
     config = ServerConfig(command=sys.executable, args=("server.py",))
@@ -134,7 +134,7 @@ def filled(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("command", "file"), GAPS.values(), ids=GAPS)
-def test_what_a_program_would_run_is_trusted_as_it_is_only(
+def test_trust_ends_when_a_file_that_the_program_may_run_changes(
     folder: Path, tmp_path: Path, command: tuple[str, ...], file: str
 ) -> None:
     filled(folder)
@@ -151,7 +151,7 @@ def test_what_a_program_would_run_is_trusted_as_it_is_only(
 
 
 @pytest.mark.parametrize("value", ["--require ./servers/x.js", "./servers", "/elsewhere:./servers"])
-def test_files_that_a_variable_names_belong_to_it(folder: Path, tmp_path: Path, value: str) -> None:
+def test_files_named_by_variables_are_included(folder: Path, tmp_path: Path, value: str) -> None:
     filled(folder)
     trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command="node", env={"OPTIONS": value})}
     trust_servers(folder, servers, trust)
@@ -159,9 +159,7 @@ def test_files_that_a_variable_names_belong_to_it(folder: Path, tmp_path: Path, 
     assert not is_trusted(folder, servers, trust)
 
 
-def test_what_objects_do_elsewhere_and_what_running_leaves_behind_changes_nothing(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_other_files_and_bytecode_do_not_end_trust(folder: Path, tmp_path: Path) -> None:
     filled(folder)
     trust = Trust(tmp_path / "t.json")
     servers = {
@@ -175,7 +173,7 @@ def test_what_objects_do_elsewhere_and_what_running_leaves_behind_changes_nothin
     assert is_trusted(folder, servers, trust)
 
 
-def test_odd_words_of_a_command_are_no_hindrance(folder: Path, tmp_path: Path) -> None:
+def test_unusual_arguments_are_accepted(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to("loop")
     (folder / "endless").symlink_to("/dev/zero")
@@ -188,7 +186,7 @@ def test_odd_words_of_a_command_are_no_hindrance(folder: Path, tmp_path: Path) -
     assert is_trusted(folder, servers, trust)
 
 
-def test_more_than_can_be_looked_at_is_not_trusted_and_the_person_told_why(folder: Path, tmp_path: Path) -> None:
+def test_too_many_files_cannot_be_trusted(folder: Path, tmp_path: Path) -> None:
     filled(folder)
     with (folder / "servers" / "model.bin").open("wb") as file:
         file.truncate(100_000_001)
@@ -198,7 +196,7 @@ def test_more_than_can_be_looked_at_is_not_trusted_and_the_person_told_why(folde
         trust_servers(folder, servers, Trust(tmp_path / "t.json"))
 
 
-def test_folders_too_deep_to_be_looked_at_are_told_in_words(folder: Path, tmp_path: Path) -> None:
+def test_too_deep_folders_cannot_be_trusted(folder: Path, tmp_path: Path) -> None:
     filled(folder)
     (folder / "servers" / ("a/" * 150)).mkdir(parents=True)
     servers = {"s": ServerConfig(command="./servers/x.py")}
@@ -218,7 +216,7 @@ def launched(folder: Path) -> Mapping[str, ServerConfig]:
 
 
 @pytest.mark.parametrize("file", ["Makefile", "src/new.txt"])
-def test_where_a_program_may_run_anything_of_the_folder_all_of_it_is_trusted_as_it_is(
+def test_if_a_program_may_run_anything_in_the_folder_all_files_are_included(
     folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig], file: str
 ) -> None:
     trust = Trust(tmp_path / "t.json")
@@ -231,7 +229,7 @@ def test_where_a_program_may_run_anything_of_the_folder_all_of_it_is_trusted_as_
     assert not is_trusted(folder, launched, trust)
 
 
-def test_even_there_what_sets_up_the_environment_may_change(
+def test_configuration_files_may_change_even_then(
     folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig]
 ) -> None:
     trust = Trust(tmp_path / "t.json")
@@ -241,7 +239,7 @@ def test_even_there_what_sets_up_the_environment_may_change(
     assert is_trusted(folder, launched, trust)
 
 
-def test_the_person_reads_that_anything_of_the_folder_may_run(
+def test_the_review_says_that_anything_in_the_folder_may_run(
     folder: Path, launched: Mapping[str, ServerConfig]
 ) -> None:
     assert list(review(folder, launched).lines) == [
@@ -251,7 +249,7 @@ def test_the_person_reads_that_anything_of_the_folder_may_run(
     ]
 
 
-def test_what_is_trusted_is_what_was_shown(folder: Path, tmp_path: Path) -> None:
+def test_exactly_the_reviewed_state_is_trusted(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "t.json")
     reviewed = review(folder, SERVERS)
     (folder / "server.py").write_text("evil")
@@ -259,7 +257,7 @@ def test_what_is_trusted_is_what_was_shown(folder: Path, tmp_path: Path) -> None
     assert not is_trusted(folder, SERVERS, trust)
 
 
-def test_tools_do_not_write_what_servers_run(folder: Path) -> None:
+def test_tools_cannot_write_programs_of_servers(folder: Path) -> None:
     filled(folder)
     servers = {"a": ServerConfig(command="python3", args=("-m", "servers.x")), **SERVERS}
     within = PathGuard(folder, read_only=read_only_paths(folder, servers))

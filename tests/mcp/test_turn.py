@@ -45,7 +45,7 @@ async def opened(
         yield env
 
 
-async def test_a_servers_tool_is_called_in_a_turn_and_ends_with_the_environment(
+async def test_a_server_is_used_in_a_turn_and_ends_with_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     llm = ScriptedLLM([calls(("example_add", {"a": 2, "b": 3}), ("example_look_around", {})), "Five."])
@@ -61,9 +61,7 @@ async def test_a_servers_tool_is_called_in_a_turn_and_ends_with_the_environment(
     await until(lambda: is_gone(int(pid)), 3)
 
 
-async def test_what_a_server_does_is_asked_about_unless_something_else_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_tools_of_servers_need_approval_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[ApprovalRequest] = []
 
     async def ask(question: ApprovalRequest) -> Decision:
@@ -80,7 +78,7 @@ async def test_what_a_server_does_is_asked_about_unless_something_else_is_said(
         ]
 
 
-async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
+async def test_a_delegate_has_no_more_authority_than_its_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adding = calls(("example_add", {"a": 2, "b": 3}))
@@ -93,7 +91,7 @@ async def test_what_a_caller_may_not_do_the_one_that_it_asks_may_not_either(
 
 
 @pytest.mark.parametrize(("is_one_of_the_environments", "result"), [(True, "no user can be asked"), (False, "5")])
-async def test_to_allow_a_tool_does_not_allow_that_of_a_server_with_the_same_name(
+async def test_allowing_a_local_tool_does_not_allow_a_servers_tool_of_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_the_environments: bool, result: str
 ) -> None:
     @tool(effect="write")
@@ -108,7 +106,7 @@ async def test_to_allow_a_tool_does_not_allow_that_of_a_server_with_the_same_nam
         assert result in str(reply.session.history[2]["content"])
 
 
-async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(
+async def test_an_untrusted_server_does_not_start_and_the_turn_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path, ScriptedLLM(["Hello."]), monkeypatch, trusted=False) as env:
@@ -121,9 +119,7 @@ async def test_an_untrusted_server_is_not_started_and_the_turn_goes_on(
         ]
 
 
-async def test_what_is_told_of_a_server_says_whose_turn_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_notices_about_servers_belong_to_the_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     llm = ScriptedLLM([calls(("guest", {"message": "Add"})), "I cannot.", "It cannot."])
     async with opened(tmp_path, llm, monkeypatch, trusted=False) as env:
         events = [event async for event in env["head"].stream("Add")]
@@ -137,7 +133,7 @@ async def test_what_is_told_of_a_server_says_whose_turn_it_was(
     assert told["head", "guest"].parent == turns["head",].run
 
 
-async def test_the_message_is_saved_before_a_server_is_waited_for_and_stopping_stops_the_wait(
+async def test_the_message_is_saved_before_waiting_for_a_server_and_the_wait_can_be_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path, ScriptedLLM([]), monkeypatch, trusted=False) as env:
@@ -155,7 +151,7 @@ async def test_the_message_is_saved_before_a_server_is_waited_for_and_stopping_s
                 await asyncio.wait_for(turn, 5)
 
 
-def test_a_server_that_environment_yaml_does_not_name_is_a_fault_of_the_definition(tmp_path: Path) -> None:
+def test_an_unknown_server_is_an_error_of_the_definition(tmp_path: Path) -> None:
     make_house(tmp_path, OBJECTS)
     (tmp_path / "environment.yaml").write_text("mcp_servers: {exampel: {command: python}}\n")
     with (

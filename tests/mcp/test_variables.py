@@ -20,7 +20,7 @@ def load(folder: Path, text: str) -> Config:
     return load_config(folder, {})
 
 
-def test_variables_stay_as_they_are_written_until_a_server_is_started(tmp_path: Path) -> None:
+def test_variables_are_substituted_only_when_a_server_starts(tmp_path: Path) -> None:
     config = load(tmp_path, SETTINGS)
     assert config.mcp_servers == {
         "github": ServerConfig(command="gh-mcp", args=("--stdio",), env={"TOKEN": "${NOT_SET}"}),
@@ -41,7 +41,9 @@ def test_variables_stay_as_they_are_written_until_a_server_is_started(tmp_path: 
         ("{a b: {command: c}}", 15, "'a b' cannot be the name of an MCP server", "at most 32 letters"),
     ],
 )
-def test_an_error_names_place_and_problem(tmp_path: Path, servers: str, column: int, problem: str, hint: str) -> None:
+def test_an_error_has_position_and_problem(
+    tmp_path: Path, servers: str, column: int, problem: str, hint: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, f"mcp_servers: {servers}\n")
     assert problem in caught.value.problem

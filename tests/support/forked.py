@@ -24,7 +24,7 @@ PRELOADED = [
     "prompt_objects.environment.environment",
     "prompt_objects.migrations.apply",
     "prompt_objects.sessions.stores.file.store",
-    "prompt_objects.tools.registry",
+    "prompt_objects.tools.loader",
     "prompt_objects.turns.turn",
     "yaml",
 ]

@@ -57,7 +57,7 @@ async def written(
     return asked, file.read_text() if file.exists() else None, results
 
 
-async def test_what_writes_is_asked_about_with_its_diff(tmp_path: Path) -> None:
+async def test_a_write_needs_approval_and_the_request_has_its_diff(tmp_path: Path) -> None:
     asked, text, _ = await written(tmp_path, house(), "once")
     (question,) = asked
     assert (question.path, question.tool, question.effect) == (("scribe",), "write_file", "write")
@@ -66,24 +66,24 @@ async def test_what_writes_is_asked_about_with_its_diff(tmp_path: Path) -> None:
     assert text == "Hello\n"
 
 
-async def test_where_nobody_can_be_asked_it_is_refused_and_the_model_told(tmp_path: Path) -> None:
+async def test_without_a_user_a_write_is_refused_with_a_message_for_the_model(tmp_path: Path) -> None:
     _, text, (result,) = await written(tmp_path, house(), None)
     assert text is None
     assert "needs the user's approval" in result
 
 
-async def test_what_is_allowed_in_advance_runs_unasked(tmp_path: Path) -> None:
+async def test_a_tool_allowed_in_advance_runs_without_approval(tmp_path: Path) -> None:
     assert (await written(tmp_path, house(), None, allow=["write_file"]))[1] == "Hello\n"
 
 
-async def test_a_refusal_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+async def test_after_a_refusal_nothing_is_written(tmp_path: Path) -> None:
     _, text, (result,) = await written(tmp_path, house(), "no")
     assert text is None
     assert "did not allow" in result
 
 
 @pytest.mark.parametrize(("answer", "times"), [("once", 2), ("session", 1), ("never", 1)])
-async def test_an_answer_for_the_session_is_remembered(tmp_path: Path, answer: Decision, times: int) -> None:
+async def test_a_decision_for_the_session_is_remembered(tmp_path: Path, answer: Decision, times: int) -> None:
     asked, text, _ = await written(tmp_path, house(), answer, script=[WRITE, WRITE, "Done"])
     assert len(asked) == times
     assert (text is None) == (answer == "never")
@@ -95,26 +95,28 @@ async def test_arguments_can_be_edited(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "text"), [("always", "Hello\n"), ("never", None)])
-async def test_a_definition_may_allow_or_forbid(tmp_path: Path, said: str, text: str | None) -> None:
+async def test_a_definition_can_allow_or_forbid_a_tool(tmp_path: Path, said: str, text: str | None) -> None:
     scribe = f"name: scribe\ncapabilities: [{{tool: write_file, approval: {said}}}]\nprompt: Write.\n"
     assert (await written(tmp_path, {"scribe": scribe}, None, allow=["write_file"]))[1] == text
 
 
 @pytest.mark.parametrize(("pattern", "text"), [("notes/*", "Hello\n"), ("src/*", None)])
-async def test_arguments_within_a_pattern_run_unasked(tmp_path: Path, pattern: str, text: str | None) -> None:
+async def test_arguments_that_match_a_pattern_run_without_approval(
+    tmp_path: Path, pattern: str, text: str | None
+) -> None:
     allow = f"{{tool: write_file, allow: {{path: '{pattern}'}}}}"
     scribe = f"name: scribe\ncapabilities: [{allow}]\nprompt: Write.\n"
     assert (await written(tmp_path, {"scribe": scribe}, None))[1] == text
 
 
-async def test_a_link_does_not_lead_past_a_pattern(tmp_path: Path) -> None:
+async def test_a_pattern_is_matched_after_links_are_resolved(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "notes").symlink_to(tmp_path / "secret")
     scribe = "name: scribe\ncapabilities: [{tool: write_file, allow: {path: 'notes/*'}}]\nprompt: Write.\n"
     assert (await written(tmp_path, {"scribe": scribe}, None))[1] is None
 
 
-async def test_a_grandchild_is_asked_for_with_the_path_by_which_it_was_reached(tmp_path: Path) -> None:
+async def test_a_request_of_a_nested_delegate_has_the_whole_path(tmp_path: Path) -> None:
     objects = house(
         boss="name: boss\ncapabilities: [helper]\nprompt: Ask.\n",
         helper="name: helper\ncapabilities: [scribe]\nprompt: Ask.\n",
@@ -157,7 +159,7 @@ ALWAYS, ASKS, NOTES = "approval: always", "approval: ask", "allow: {path: 'notes
         ("", ALWAYS, "approval: {write: never}\n", (), 0, False),
     ],
 )
-async def test_a_call_runs_unasked_only_if_all_on_the_path_that_have_the_tool_would_have_it_so(  # noqa: PLR0913
+async def test_a_call_runs_without_approval_only_if_every_object_on_the_path_that_has_the_tool_allows_it(  # noqa: PLR0913
     tmp_path: Path,
     *,
     boss: str | None,
@@ -178,7 +180,7 @@ async def test_a_call_runs_unasked_only_if_all_on_the_path_that_have_the_tool_wo
     assert (len(asked), text is not None) == (times, is_written)
 
 
-async def test_a_prompt_object_called_like_a_tool_says_nothing_of_the_tool(tmp_path: Path) -> None:
+async def test_a_prompt_object_with_the_name_of_a_tool_does_not_affect_the_tool(tmp_path: Path) -> None:
     objects = {
         "boss": "name: boss\ncapabilities: [{po: write_file}]\nprompt: Ask.\n",
         "write_file": "name: write_file\ncapabilities: [{tool: write_file, approval: always}]\nprompt: Write.\n",
@@ -187,13 +189,13 @@ async def test_a_prompt_object_called_like_a_tool_says_nothing_of_the_tool(tmp_p
     assert (await written(tmp_path, objects, None, script=script, start="boss"))[1] == "Hello\n"
 
 
-async def test_the_environment_says_what_holds_for_an_effect(tmp_path: Path) -> None:
+async def test_the_environment_sets_the_policy_of_an_effect(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
     assert (await written(tmp_path, house(), None))[1] == "Hello\n"
 
 
 @pytest.mark.parametrize(("answer", "is_allowed"), [("session", True), ("never", False)])
-async def test_a_call_whose_answer_is_remembered_waits_for_no_other_question(
+async def test_a_call_with_a_remembered_decision_does_not_wait_for_other_requests(
     tmp_path: Path, answer: Decision, *, is_allowed: bool
 ) -> None:
     went_on = asyncio.Event()
@@ -226,7 +228,7 @@ async def test_a_call_whose_answer_is_remembered_waits_for_no_other_question(
     assert ended_first == [True]
 
 
-async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
+async def test_approval_requests_are_shown_one_at_a_time(tmp_path: Path) -> None:
     both = calls(("write_file", {"path": "a", "content": "1"}), ("write_file", {"path": "b", "content": "2"}))
     open_questions = 0
 
@@ -249,7 +251,7 @@ async def test_questions_are_asked_one_at_a_time(tmp_path: Path) -> None:
     [("tool", ["hub_add"], "always"), ("mcp", ["hub_add"], "ask"), ("mcp", ["add"], "always")],
     ids=["the environment's own", "a server's, called like the environment's own", "a server's"],
 )
-def test_whose_tool_is_allowed_in_advance_is_known_without_a_look_at_all_definitions(
+def test_tools_allowed_in_advance_are_resolved_without_a_snapshot(
     tmp_path: Path, kind: Kind, own: Collection[str], rule: ApprovalPolicy
 ) -> None:
     async def add(arguments: dict[str, Any], context: Context) -> str:

@@ -36,7 +36,7 @@ def forecast(
     return {"city": place.city, "days": days, "unit": unit, "tags": tags}
 
 
-def test_name_and_description_are_the_functions_own() -> None:
+def test_name_and_description_come_from_the_function() -> None:
     assert (forecast.name, forecast.description, forecast.effect) == (
         "forecast",
         "Say what the weather will be.",
@@ -44,7 +44,7 @@ def test_name_and_description_are_the_functions_own() -> None:
     )
 
 
-def test_the_schema_says_what_the_types_say() -> None:
+def test_the_schema_is_made_from_the_types() -> None:
     assert forecast.parameters == {
         "type": "object",
         "properties": {
@@ -72,7 +72,7 @@ def test_the_schema_says_what_the_types_say() -> None:
     }
 
 
-def test_arguments_become_what_the_types_say_and_the_result_is_json(tmp_path: Path) -> None:
+def test_arguments_are_converted_to_the_types_and_the_result_to_json(tmp_path: Path) -> None:
     answer = call(forecast, tmp_path, place={"city": "Ulm"}, tags=["a"])
     assert json.loads(answer) == {"city": "Ulm", "days": 3, "unit": "C", "tags": ["a"]}
 
@@ -90,13 +90,15 @@ def test_arguments_become_what_the_types_say_and_the_result_is_json(tmp_path: Pa
         ({"place": {"city": "Ulm"}, "when": 1}, "There is no argument 'when'."),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
+def test_invalid_arguments_raise_a_tool_error_that_names_them(
+    tmp_path: Path, arguments: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ToolError) as refused:
         call(forecast, tmp_path, **arguments)
     assert str(refused.value).startswith(words)
 
 
-def test_the_context_is_passed_and_not_shown_under_any_name(tmp_path: Path) -> None:
+def test_the_context_is_passed_but_not_part_of_the_schema(tmp_path: Path) -> None:
     @tool
     async def where(services: Context | None = None) -> str:
         """Say where."""
@@ -109,7 +111,7 @@ def test_the_context_is_passed_and_not_shown_under_any_name(tmp_path: Path) -> N
         call(where, tmp_path, services=None)
 
 
-def test_a_plain_function_runs_in_a_thread_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_function_that_is_not_async_runs_in_a_thread(tmp_path: Path) -> None:
     @tool
     def thread() -> str:
         """Name the thread."""
@@ -124,7 +126,7 @@ def test_a_plain_function_runs_in_a_thread_and_holds_up_nobody(tmp_path: Path) -
     assert call(loop, tmp_path) == "MainThread"
 
 
-def test_an_effect_is_said_beside_it() -> None:
+def test_the_decorator_takes_an_effect() -> None:
     @tool(effect="execute")
     def run() -> None:
         """Run it."""
@@ -142,7 +144,7 @@ class Point:
     ("value", "text"),
     [("as it is", "as it is"), (None, "null"), (Point(1), '{"x":1}'), ([1, "é"], '[1,"é"]'), ("a\ud800", "a?")],
 )
-def test_results_reach_the_model_as_text_that_can_be_kept(tmp_path: Path, value: object, text: str) -> None:
+def test_results_are_text_that_can_be_saved(tmp_path: Path, value: object, text: str) -> None:
     @tool
     def give() -> object:
         """Give it."""
@@ -166,7 +168,7 @@ def test_a_tool_cannot_end_the_program(tmp_path: Path, error: BaseException, is_
         call(tool(leave_later if is_async else leave), tmp_path)
 
 
-def test_a_result_that_is_no_json_is_the_tools_fault(tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_json_is_a_fault_of_the_tool(tmp_path: Path) -> None:
     @tool
     def give() -> object:
         """Give it."""
@@ -176,7 +178,7 @@ def test_a_result_that_is_no_json_is_the_tools_fault(tmp_path: Path) -> None:
         call(give, tmp_path)
 
 
-def test_what_a_function_leaves_unsaid_is_an_error_at_once() -> None:
+def test_a_missing_docstring_or_type_raises_when_decorated() -> None:
     def silent(a: int) -> None: ...
 
     def untyped(a) -> None:  # type: ignore[no-untyped-def]

@@ -76,7 +76,7 @@ async def test_a_tool_in_one_new_file_can_be_called_and_shows_its_own_preview(
 
 
 def test_importing_the_registry_imports_no_built_in_tool() -> None:
-    code = "import sys, prompt_objects.tools.registry; print(*sys.modules, sep='\\n')"
+    code = "import sys, prompt_objects.tools.loader; print(*sys.modules, sep='\\n')"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert [name for name in loaded if name.startswith("prompt_objects.tools.builtin")] == [
         "prompt_objects.tools.builtin"

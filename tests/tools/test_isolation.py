@@ -29,7 +29,7 @@ def is_alive(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-async def test_it_answers_with_what_it_wrote(tmp_path: Path) -> None:
+async def test_the_output_is_returned(tmp_path: Path) -> None:
     source = f"import json, msgspec\n{ECHO}"
     request = b"a" * 300_000
     assert await run_isolated(script(tmp_path, source), request, seconds=10, most_bytes=10**6) == (
@@ -38,14 +38,14 @@ async def test_it_answers_with_what_it_wrote(tmp_path: Path) -> None:
     )
 
 
-async def test_one_that_fails_or_reads_nothing_is_told_from_one_that_ends_well(tmp_path: Path) -> None:
+async def test_failure_is_distinguished_from_success(tmp_path: Path) -> None:
     written, ended = await run_isolated(
         script(tmp_path, "print('a'); 1 / 0"), b"x" * 10**6, seconds=10, most_bytes=99
     )
     assert (written, ended) == (b"a\n", False)
 
 
-async def test_one_that_goes_on_is_killed_and_what_it_wrote_is_kept(tmp_path: Path) -> None:
+async def test_after_the_time_limit_the_process_is_killed_and_its_output_returned(tmp_path: Path) -> None:
     start = time.perf_counter()
     written, ended = await run_isolated(script(tmp_path, HANG), b"", seconds=0.7, most_bytes=99)
     assert time.perf_counter() - start < 3
@@ -53,7 +53,7 @@ async def test_one_that_goes_on_is_killed_and_what_it_wrote_is_kept(tmp_path: Pa
     assert not is_alive(int(written))
 
 
-async def test_one_that_writes_without_end_is_killed(tmp_path: Path) -> None:
+async def test_a_process_with_endless_output_is_killed(tmp_path: Path) -> None:
     written, ended = await run_isolated(
         script(tmp_path, "while True: print('x' * 1000)"), b"", seconds=10, most_bytes=100_000
     )
@@ -61,7 +61,7 @@ async def test_one_that_writes_without_end_is_killed(tmp_path: Path) -> None:
     assert 100_000 < len(written) < 200_000
 
 
-async def test_many_that_write_without_end_are_all_killed(tmp_path: Path) -> None:
+async def test_many_processes_with_endless_output_are_all_killed(tmp_path: Path) -> None:
     """One that is killed in the middle of writing, with more to read than was taken, holds up nobody."""
     endless = script(tmp_path, "while True: print('x' * 1000)")
     for _ in range(6):
@@ -69,7 +69,7 @@ async def test_many_that_write_without_end_are_all_killed(tmp_path: Path) -> Non
         assert not any(ended for _, ended in done)
 
 
-async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
+async def test_child_processes_are_killed_too(tmp_path: Path) -> None:
     source = "import os, time\nif not os.fork(): print(os.getpid(), flush=True); time.sleep(60)"
     written, _ = await run_isolated(script(tmp_path, source), b"", seconds=2, most_bytes=99)
     child = int(written)
@@ -79,7 +79,7 @@ async def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_it_is_killed_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
+async def test_cancellation_kills_the_process(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "told")
     source = f"import os, time; open({str(tmp_path / 'told')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     work = asyncio.create_task(run_isolated(script(tmp_path, source), b"", seconds=30, most_bytes=99))

@@ -44,7 +44,7 @@ def write(folder: Path, **sources: str) -> LoadResult:
     return load_tools(files)
 
 
-def test_every_tool_of_every_file_is_found_and_works(folder: Path) -> None:
+def test_all_tools_of_all_files_are_loaded(folder: Path) -> None:
     found = write(folder, dice=DICE, more=DICE.replace("dice", "coin").replace("cup", "hat"))
     assert list(found.tools) == ["dice", "cup", "coin", "hat"]
     assert found.notices == ()
@@ -52,7 +52,7 @@ def test_every_tool_of_every_file_is_found_and_works(folder: Path) -> None:
     assert call(found.tools["dice"], folder, sides=3) == "3"
 
 
-def test_a_folder_without_tools_is_no_fault(tmp_path: Path) -> None:
+def test_a_folder_without_tools_gives_no_notices(tmp_path: Path) -> None:
     assert read_tool_files(tmp_path) == ({}, ())
     assert load_tools({}) == LoadResult({})
 
@@ -70,7 +70,7 @@ def test_a_folder_without_tools_is_no_fault(tmp_path: Path) -> None:
         ("def f(:\n", "bad.py:1: SyntaxError: invalid syntax"),
     ],
 )
-def test_a_faulty_file_is_reported_with_its_line_and_the_rest_works(folder: Path, source: str, said: str) -> None:
+def test_a_faulty_file_is_reported_with_its_line_and_other_files_load(folder: Path, source: str, said: str) -> None:
     found = write(folder, bad=source, dice=DICE)
     assert list(found.tools) == ["dice", "cup"]
     (notice,) = found.notices
@@ -86,7 +86,7 @@ def test_a_name_is_given_once(folder: Path) -> None:
     assert set(load_tools(files, taken={"dice"}).tools) == {"cup"}
 
 
-def test_reading_runs_nothing_and_what_was_read_is_what_runs(folder: Path) -> None:
+def test_reading_runs_no_code_and_exactly_the_read_bytes_run_later(folder: Path) -> None:
     told = folder / "told"
     (folder / "tools" / "dice.py").write_text(f"from pathlib import Path\nPath({str(told)!r}).touch()\n{DICE}")
     files, _ = read_tool_files(folder)
@@ -96,7 +96,7 @@ def test_reading_runs_nothing_and_what_was_read_is_what_runs(folder: Path) -> No
     assert told.exists()
 
 
-def test_no_bytecode_is_written_and_none_is_believed(folder: Path) -> None:
+def test_bytecode_is_neither_written_nor_used(folder: Path) -> None:
     assert write(folder, dice=DICE).notices == ()
     assert not (folder / "tools" / "__pycache__").exists()
     (folder / "other.py").write_text("raise AssertionError('this is not what the file says')")
@@ -105,7 +105,7 @@ def test_no_bytecode_is_written_and_none_is_believed(folder: Path) -> None:
     assert write(folder, dice=DICE).notices == ()
 
 
-def test_hidden_and_private_files_folders_and_dead_links_are_passed_over(folder: Path) -> None:
+def test_hidden_and_private_files_folders_and_dead_links_are_skipped(folder: Path) -> None:
     for name in ("_helper.py", ".hidden.py", "notes.txt"):
         (folder / "tools" / name).write_text("raise AssertionError")
     (folder / "tools" / "folder.py").mkdir()
@@ -113,7 +113,7 @@ def test_hidden_and_private_files_folders_and_dead_links_are_passed_over(folder:
     assert read_tool_files(folder) == ({}, ())
 
 
-def test_types_written_as_text_are_understood(folder: Path) -> None:
+def test_types_written_as_strings_are_resolved(folder: Path) -> None:
     source = f"""from __future__ import annotations
 from dataclasses import dataclass
 from msgspec import Struct
@@ -137,7 +137,7 @@ def weather(place: Place) -> Weather:
     assert json.loads(answer) == {"city": "Bad Urach"}
 
 
-def test_two_environments_may_have_files_of_the_same_name(tmp_path: Path) -> None:
+def test_two_environments_can_have_tool_files_with_the_same_name(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / "tools").mkdir(parents=True)
         source = DICE.replace("return sides", f"return {name!r}")
@@ -153,7 +153,7 @@ def package(site: Path, name: str, entry_points: str) -> None:
     (info / "entry_points.txt").write_text(f"[prompt_objects.tools]\n{entry_points}\n")
 
 
-def test_tools_of_installed_packages_are_found_and_a_faulty_one_harms_none(
+def test_tools_of_installed_packages_are_loaded_despite_faulty_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gambling.py").write_text(DICE + "\nboth = [dice, cup]\nnumber = 7\n")

@@ -35,9 +35,7 @@ async def remembered(house: Path) -> str:
 
 
 @pytest.mark.parametrize(("store", "folder"), [("files:chats", "chats/sessions"), ("files:.", "sessions")])
-async def test_sessions_in_files_are_neither_read_nor_found_nor_listed_nor_written(
-    house: Path, store: str, folder: str
-) -> None:
+async def test_session_files_cannot_be_read_searched_listed_or_written(house: Path, store: str, folder: str) -> None:
     (house / "environment.yaml").write_text(f"store: '{store}'\n")
     session_id = await remembered(house)
     file = f"{folder}/{session_id}.json"
@@ -61,7 +59,7 @@ async def test_sessions_in_files_are_neither_read_nor_found_nor_listed_nor_writt
     assert (house / file).read_bytes() == before
 
 
-async def test_a_database_and_what_sqlite_keeps_beside_it_are_out_of_reach(house: Path) -> None:
+async def test_a_database_and_its_sqlite_files_are_out_of_reach(house: Path) -> None:
     pytest.importorskip("sqlalchemy")
     (house / "environment.yaml").write_text("store: sqlite:///chats.db\n")
     await remembered(house)
@@ -79,7 +77,7 @@ async def test_a_database_and_what_sqlite_keeps_beside_it_are_out_of_reach(house
     assert answers[5] == "a person's own"
 
 
-async def test_an_object_that_may_write_cannot_change_what_a_server_runs(house: Path) -> None:
+async def test_a_prompt_object_cannot_change_programs_of_servers(house: Path) -> None:
     (house / "servers").mkdir()
     (house / "servers" / "x.py").write_text("good")
     (house / "environment.yaml").write_text("mcp_servers: {s: {command: python3, args: [servers/x.py]}}\n")

@@ -5,8 +5,7 @@ from pathlib import Path
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.builtin.edit import write_file
 from prompt_objects.tools.builtin.files import read_file
-from prompt_objects.tools.loader import read_tool_files
-from prompt_objects.tools.registry import load_registry
+from prompt_objects.tools.loader import load_registry, read_tool_files
 from prompt_objects.tools.trust import Trust, digest_of
 
 CODE = '''
@@ -19,7 +18,7 @@ def shout(text: str) -> str:
 '''
 
 
-def test_what_is_built_in_is_there(tmp_path: Path) -> None:
+def test_the_built_in_tools_are_registered(tmp_path: Path) -> None:
     tools = load_registry(tmp_path).tools
     assert {"read_file", "list_files", "search_files", "write_file", "edit_file", "http_get"} <= set(tools)
     assert {"ask_human", "notes", "list_capabilities", "propose_object", "propose_change"} <= set(tools)
@@ -28,7 +27,7 @@ def test_what_is_built_in_is_there(tmp_path: Path) -> None:
     assert tools["http_get"].effect == "network"
 
 
-def test_code_is_not_run_before_it_is_trusted_and_again_not_after_it_changed(tmp_path: Path) -> None:
+def test_code_runs_only_while_it_is_trusted_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     file = tmp_path / "tools" / "loud.py"
     file.write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n{CODE}")
@@ -46,7 +45,7 @@ def test_code_is_not_run_before_it_is_trusted_and_again_not_after_it_changed(tmp
     assert "shout" not in load_registry(tmp_path, trust=trust).tools
 
 
-def test_trust_is_kept_in_a_private_file_and_a_broken_one_trusts_nothing(tmp_path: Path) -> None:
+def test_trust_is_in_a_private_file_and_a_damaged_file_trusts_nothing(tmp_path: Path) -> None:
     file = tmp_path / "state" / "trusted.json"
     Trust(file).add(tmp_path, "abc")
     assert file.stat().st_mode & 0o777 == 0o600
@@ -56,7 +55,7 @@ def test_trust_is_kept_in_a_private_file_and_a_broken_one_trusts_nothing(tmp_pat
     assert not Trust(file).holds(tmp_path, "abc")
 
 
-def test_a_name_is_given_once_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_duplicate_tools_are_left_out_with_a_notice(tmp_path: Path) -> None:
     own, second, shadow = (
         Tool(name, "Mine", read_file.parameters, read_file.run) for name in ("mine", "mine", "write_file")
     )

@@ -73,7 +73,7 @@ def follow(result: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("name", "whole"), [("many", LINES), ("wide", WIDE)])
-async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: str, whole: str) -> None:
+async def test_the_omitted_part_can_be_read_without_a_gap(tmp_path: Path, name: str, whole: str) -> None:
     def read_on(_request: Request) -> str | Message:
         result = llm.requests[-1].messages[-1]["content"]
         first = next(m["content"] for m in llm.requests[-1].messages if m["role"] == "tool")
@@ -96,7 +96,7 @@ async def test_what_is_left_out_can_be_read_without_a_gap(tmp_path: Path, name: 
     assert whole[:HEAD] + joint.join(parts) == whole
 
 
-async def test_what_is_not_too_long_stays_whole_and_is_kept_nowhere(tmp_path: Path) -> None:
+async def test_a_short_result_is_neither_truncated_nor_saved(tmp_path: Path) -> None:
     @tool
     def just() -> str:
         """Say as much as may be."""
@@ -110,7 +110,7 @@ async def test_what_is_not_too_long_stays_whole_and_is_kept_nowhere(tmp_path: Pa
         assert not env.storage.workspace.exists()
 
 
-async def test_a_reply_and_a_failure_are_cut_as_well(tmp_path: Path) -> None:
+async def test_replies_and_errors_are_truncated_too(tmp_path: Path) -> None:
     house = {**HOUSE, "boss": "name: boss\ncapabilities: [helper, failing]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("helper", {"message": "Go"})), WIDE, calls(("failing", {})), "Done."])
     async with Environment.open(make_house(tmp_path, house), llm=llm, tools=TOOLS, environ={}) as env:
@@ -121,7 +121,7 @@ async def test_a_reply_and_a_failure_are_cut_as_well(tmp_path: Path) -> None:
     assert ".results/failing-" in failure
 
 
-async def test_only_those_who_work_on_the_same_conversation_can_read_it(tmp_path: Path) -> None:
+async def test_a_saved_result_is_readable_only_in_its_conversation(tmp_path: Path) -> None:
     def pass_on(_request: Request) -> Message:
         return calls(reading(path_in(llm.requests[-1].messages[-1]["content"]), 2))
 
@@ -146,7 +146,7 @@ async def test_only_those_who_work_on_the_same_conversation_can_read_it(tmp_path
 
 
 @pytest.mark.parametrize("name", ["../notes.json", ".x", "/etc/passwd", "out.txt"])
-async def test_nothing_else_is_read_this_way(tmp_path: Path, name: str) -> None:
+async def test_no_other_file_can_be_read_as_a_saved_result(tmp_path: Path, name: str) -> None:
     llm = ScriptedLLM([calls(("many", {})), calls(reading(f".results/{name}", 1)), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         folder = env.storage.workspace / env["boss"].session_manager.current().id / "results"
@@ -159,7 +159,7 @@ async def test_nothing_else_is_read_this_way(tmp_path: Path, name: str) -> None:
     assert "secret" not in results(reply.session)[1]
 
 
-async def test_where_reading_is_asked_about_it_is_asked_about_here_too(tmp_path: Path) -> None:
+async def test_reading_a_saved_result_follows_the_approval_policy(tmp_path: Path) -> None:
     asked: list[ApprovalRequest] = []
 
     async def ask(question: ApprovalRequest) -> Decision:
@@ -179,7 +179,7 @@ async def test_where_reading_is_asked_about_it_is_asked_about_here_too(tmp_path:
     assert results(reply.session)[1].startswith("line 1")
 
 
-async def test_it_comes_back_from_the_trash_and_goes_for_good_with_the_session(tmp_path: Path) -> None:
+async def test_saved_results_are_restored_and_purged_with_the_session(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("many", {})), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         manager = env["boss"].session_manager
@@ -193,7 +193,7 @@ async def test_it_comes_back_from_the_trash_and_goes_for_good_with_the_session(t
         assert not kept.exists()
 
 
-async def test_where_it_cannot_be_kept_that_is_said_and_the_rest_is_read(tmp_path: Path) -> None:
+async def test_a_result_that_cannot_be_saved_is_truncated_with_the_reason(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("many", {})), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         shutil.rmtree(env.storage.workspace, ignore_errors=True)

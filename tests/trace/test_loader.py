@@ -60,7 +60,7 @@ def forget(env: Environment) -> None:
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
-async def test_turns_stand_below_the_calls_that_began_them(env: Environment, is_kept: bool) -> None:
+async def test_turns_are_nested_below_the_calls_that_started_them(env: Environment, is_kept: bool) -> None:
     session = await played(env)
     if not is_kept:
         forget(env)
@@ -77,7 +77,7 @@ async def test_turns_stand_below_the_calls_that_began_them(env: Environment, is_
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
-async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Environment, is_kept: bool) -> None:
+async def test_totals_of_a_turn_exclude_or_include_delegates(env: Environment, is_kept: bool) -> None:
     session = await played(env)
     if not is_kept:
         forget(env)
@@ -96,7 +96,7 @@ async def test_what_a_turn_took_is_told_by_itself_and_with_all_below(env: Enviro
     assert trace.inclusive.usage.prompt == sum(info.prompt_tokens for info in infos.values())
 
 
-async def test_times_are_in_order_and_calls_say_how_long_they_ran(env: Environment) -> None:
+async def test_times_are_in_order_and_calls_have_durations(env: Environment) -> None:
     trace = env.storage.trace((await played(env)).id)
     for turn in all_turns(trace):
         assert turn.started_at
@@ -115,7 +115,7 @@ async def test_times_are_in_order_and_calls_say_how_long_they_ran(env: Environme
                 assert below.seconds <= call.seconds + 0.01
 
 
-async def test_each_turn_says_which_run_asked_for_it(env: Environment) -> None:
+async def test_each_turn_has_its_parent_run(env: Environment) -> None:
     trace = env.storage.trace((await played(env)).id)
     for turn in all_turns(trace):
         for call in turn.calls:
@@ -123,7 +123,7 @@ async def test_each_turn_says_which_run_asked_for_it(env: Environment) -> None:
     assert [turn.parent for turn in trace.turns] == [None]
 
 
-async def test_turns_before_it_was_kept_come_first_also_where_they_said_the_same(env: Environment) -> None:
+async def test_unrecorded_turns_come_first_even_with_equal_messages(env: Environment) -> None:
     session = await played(env)
     forget(env)
     await played(env)
@@ -133,7 +133,7 @@ async def test_turns_before_it_was_kept_come_first_also_where_they_said_the_same
     assert trace.own.answers == 4
 
 
-async def test_a_trace_that_was_torn_anywhere_shows_every_message_once(env: Environment) -> None:
+async def test_a_truncated_trace_file_shows_every_message_once(env: Environment) -> None:
     session = await played(env)
     path = trace_file(env.data_dir, session.id)
     whole = outline(env.storage.trace(session.id).turns)
@@ -149,7 +149,7 @@ async def test_a_trace_that_was_torn_anywhere_shows_every_message_once(env: Envi
     assert outline(env.storage.trace(session.id).turns) == whole
 
 
-async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environment) -> None:
+async def test_a_missing_or_damaged_child_session_is_left_out(env: Environment) -> None:
     session = await played(env)
     helper = next(info for info in env.storage.store.list() if info.po_name == "helper")
     env.session_manager.delete(helper.id)
@@ -158,7 +158,7 @@ async def test_a_child_that_is_gone_or_cannot_be_read_is_left_out(env: Environme
     assert boss.inclusive.answers == 4
 
 
-async def test_what_was_cut_off_is_still_counted(env: Environment) -> None:
+async def test_removed_messages_still_count_in_totals(env: Environment) -> None:
     session = await played(env)
     env.session_manager.truncate(session.id, 1)
     trace = env.storage.trace(session.id)
@@ -169,7 +169,7 @@ async def test_what_was_cut_off_is_still_counted(env: Environment) -> None:
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
-async def test_a_session_that_goes_on_stands_below_each_of_its_calls_and_what_a_person_says_there_does_not(
+async def test_turns_of_a_continued_session_are_below_their_calls_except_turns_of_the_user(
     tmp_path: Path, is_kept: bool
 ) -> None:
     objects = {
@@ -192,7 +192,7 @@ async def test_a_session_that_goes_on_stands_below_each_of_its_calls_and_what_a_
         assert len(env.storage.trace(child.id).turns) == 3
 
 
-async def test_calls_side_by_side_to_one_prompt_object_keep_their_own_turns(tmp_path: Path) -> None:
+async def test_concurrent_calls_to_one_prompt_object_keep_their_own_turns(tmp_path: Path) -> None:
     objects = {
         "boss": "name: boss\ncapabilities: [scout]\nlimits: {parallel: 9}\nprompt: You are boss.\n",
         "scout": "name: scout\nprompt: You are scout.\n",
@@ -206,7 +206,7 @@ async def test_calls_side_by_side_to_one_prompt_object_keep_their_own_turns(tmp_
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
-async def test_a_turn_that_is_stopped_says_so_and_so_do_its_calls(tmp_path: Path, is_kept: bool) -> None:
+async def test_a_cancelled_turn_and_its_calls_are_marked(tmp_path: Path, is_kept: bool) -> None:
     begun = asyncio.Event()
 
     async def wait(_arguments: dict[str, Any], _context: object) -> str:
@@ -231,7 +231,7 @@ async def test_a_turn_that_is_stopped_says_so_and_so_do_its_calls(tmp_path: Path
         assert [call.outcome for call in stopped.calls] == ["failed", "failed"]
 
 
-async def test_what_the_person_was_told_is_kept(tmp_path: Path) -> None:
+async def test_notices_are_recorded(tmp_path: Path) -> None:
     objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: You are boss.\n"}
     llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
     async with open_house(tmp_path, llm, objects) as env:
@@ -269,7 +269,7 @@ def asking(*call_ids: str, **more: Any) -> Message:
     return {"role": "assistant", "content": "", "tool_calls": made, **more}
 
 
-async def test_messages_without_times_and_with_nonsense_in_them_are_shown_as_far_as_they_go(env: Environment) -> None:
+async def test_invalid_messages_are_shown_as_far_as_possible(env: Environment) -> None:
     nonsense: list[Message] = [
         {"role": "system", "content": "Be good"},
         {"role": "user", "content": [{"type": "text", "text": "Hello"}], "at": "yesterday"},
@@ -290,7 +290,7 @@ async def test_messages_without_times_and_with_nonsense_in_them_are_shown_as_far
 @pytest.mark.parametrize(
     ("more", "outcome"), [({}, "failed"), ({"failed": False}, "done"), ({"failed": True}, "failed")]
 )
-async def test_a_result_counts_as_failed_by_its_text_only_where_it_does_not_say_so_itself(
+async def test_the_text_of_a_result_decides_failure_only_without_a_marker(
     env: Environment, more: dict[str, Any], outcome: str
 ) -> None:
     result = {"role": "tool", "tool_call_id": "a", "content": "Error: is what the file begins with", **more}
@@ -298,7 +298,7 @@ async def test_a_result_counts_as_failed_by_its_text_only_where_it_does_not_say_
     assert outline(env.storage.trace(info.id).turns) == [["scout", "Go", "", ("scout", outcome)]]
 
 
-async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environment) -> None:
+async def test_a_very_deep_message_is_shown(env: Environment) -> None:
     info = put_session(env, [{"role": "user", "content": "Hello"}])
     (path,) = (env.data_dir / "sessions").glob(f"{info.id}.json")
     deep = b'{"role":"user","content":"Hello","x":' + b"[" * 300 + b"]" * 300
@@ -306,7 +306,7 @@ async def test_a_message_deeper_than_any_of_ours_is_shown_as_well(env: Environme
     assert outline(env.storage.trace(info.id).turns) == [["scout", "Hello"]]
 
 
-async def test_ids_that_a_server_uses_again_belong_to_the_calls_of_their_time(env: Environment) -> None:
+async def test_reused_call_ids_belong_to_the_calls_of_their_time(env: Environment) -> None:
     moments = [now() + timedelta(seconds=number) for number in range(8)]
     history: list[Message] = []
     for number in (0, 4):
@@ -325,7 +325,7 @@ async def test_ids_that_a_server_uses_again_belong_to_the_calls_of_their_time(en
     ]
 
 
-async def test_a_chain_of_sessions_without_end_and_one_in_a_circle_are_shown_as_deep_as_can_be(
+async def test_endless_and_cyclic_chains_of_sessions_are_shown_up_to_a_depth(
     env: Environment,
 ) -> None:
     top = put_session(env, [asking("c")])
@@ -341,7 +341,7 @@ async def test_a_chain_of_sessions_without_end_and_one_in_a_circle_are_shown_as_
     assert len(list(all_turns(env.storage.trace(one)))) == 2
 
 
-async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environment) -> None:
+async def test_a_trace_with_a_thousand_delegations_loads_fast(env: Environment) -> None:
     top = put_session(env, [asking(*(f"c{number}" for number in range(1000)))])
     for number in range(1000):
         put_session(env, [{"role": "user", "content": str(number)}], ParentCall(top.id, f"c{number}"))
@@ -354,7 +354,7 @@ async def test_a_thousand_delegations_are_put_together_in_a_moment(env: Environm
 # What belongs to it
 
 
-async def test_a_trace_goes_with_its_session_and_comes_back(env: Environment) -> None:
+async def test_a_trace_is_deleted_and_restored_with_its_session(env: Environment) -> None:
     session = await played(env)
     before = outline(env.storage.trace(session.id).turns)
     env.session_manager.delete(session.id)
@@ -376,7 +376,7 @@ async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
         assert not (env.data_dir / "traces").exists()
 
 
-async def test_a_turn_goes_on_where_nothing_can_be_kept_and_the_person_is_told_once(env: Environment) -> None:
+async def test_a_turn_continues_if_recording_fails_with_one_notice(env: Environment) -> None:
     env.data_dir.mkdir(exist_ok=True)
     (env.data_dir / "traces").touch()
     session = await played(env)

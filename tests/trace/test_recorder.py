@@ -48,7 +48,7 @@ def recorder(tmp_path: Path) -> Recorder:
     return Recorder(tmp_path)
 
 
-def test_every_event_but_text_that_streams_is_a_line_in_the_file_of_its_session(
+def test_every_event_except_text_deltas_is_a_line_in_the_file_of_its_session(
     recorder: Recorder, tmp_path: Path
 ) -> None:
     other = new_id()
@@ -72,7 +72,7 @@ def test_every_event_but_text_that_streams_is_a_line_in_the_file_of_its_session(
     assert texts(tmp_path, other) == ["!"]
 
 
-def test_only_the_owner_may_read_what_is_kept(recorder: Recorder, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_trace_files(recorder: Recorder, tmp_path: Path) -> None:
     recorder.put(notice(KEY))
     recorder.flush()
     path = trace_file(tmp_path, KEY)
@@ -80,7 +80,7 @@ def test_only_the_owner_may_read_what_is_kept(recorder: Recorder, tmp_path: Path
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_what_was_said_is_not_kept_twice(recorder: Recorder, tmp_path: Path) -> None:
+def test_contents_of_messages_are_not_recorded(recorder: Recorder, tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "SECRET"}'}}
     said = {"role": "assistant", "content": "SECRET", "tool_calls": [call], "usage": {"cost": 2.0}, "model": "m"}
     for event in (
@@ -98,7 +98,7 @@ def test_what_was_said_is_not_kept_twice(recorder: Recorder, tmp_path: Path) -> 
     assert (started["size"], ended["size"], ended["seconds"]) == (16, 6, 1.5)
 
 
-def test_a_kind_of_event_that_is_not_known_yet_is_kept_as_well(recorder: Recorder, tmp_path: Path) -> None:
+def test_unknown_kinds_of_events_are_recorded(recorder: Recorder, tmp_path: Path) -> None:
     class Steered(Event, frozen=True, kw_only=True):
         where: Path
         half: str
@@ -109,14 +109,14 @@ def test_a_kind_of_event_that_is_not_known_yet_is_kept_as_well(recorder: Recorde
     assert [(line["event"], line.get("where")) for line in kept(tmp_path)] == [("Steered", "there"), ("Notice", None)]
 
 
-def test_a_session_whose_id_is_none_is_not_followed_out_of_the_folder(recorder: Recorder, tmp_path: Path) -> None:
+def test_an_invalid_session_id_is_ignored(recorder: Recorder, tmp_path: Path) -> None:
     recorder.put(notice("../../precious"))
     recorder.put(notice(KEY))
     recorder.flush()
     assert [path.name for path in tmp_path.rglob("*.jsonl")] == [f"{KEY}.jsonl"]
 
 
-def test_a_line_that_was_torn_anywhere_is_passed_over_and_hides_no_other(recorder: Recorder, tmp_path: Path) -> None:
+def test_an_incomplete_line_is_skipped_and_hides_no_other(recorder: Recorder, tmp_path: Path) -> None:
     for text in ("one", "two"):
         recorder.put(notice(KEY, text))
     recorder.flush()
@@ -131,7 +131,7 @@ def test_a_line_that_was_torn_anywhere_is_passed_over_and_hides_no_other(recorde
         assert texts(tmp_path) == expected
 
 
-def test_lines_that_are_no_entries_are_passed_over(recorder: Recorder, tmp_path: Path) -> None:
+def test_invalid_lines_are_skipped(recorder: Recorder, tmp_path: Path) -> None:
     recorder.put(notice(KEY))
     recorder.flush()
     path = trace_file(tmp_path, KEY)
@@ -160,7 +160,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_told_once_and_what_comes_later_is_kept_again(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_full_disk_gives_one_notice_and_later_events_are_recorded(recorder: Recorder, tmp_path: Path) -> None:
     with files_no_larger_than(1000):
         for number in range(30):
             recorder.put(notice(KEY, str(number)))
@@ -176,7 +176,7 @@ def test_a_full_disk_is_told_once_and_what_comes_later_is_kept_again(recorder: R
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="opens a pipe for reading and writing")
-def test_a_disk_that_takes_for_ever_holds_up_nobody(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, tmp_path: Path) -> None:
     path = trace_file(tmp_path, KEY)
     path.parent.mkdir()
     os.mkfifo(path)
@@ -213,7 +213,7 @@ def _waits(recorder: Recorder) -> bool:
     return time.perf_counter() - start >= 0.001
 
 
-def test_its_thread_ends_when_nothing_happens_and_begins_again(
+def test_the_thread_ends_when_idle_and_starts_again(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prompt_objects.trace.recorder.LINGER_SECONDS", 0.01)
@@ -255,12 +255,12 @@ for number in range(3000):
 """
 
 
-def test_what_happened_last_is_kept_also_where_a_program_just_ends(tmp_path: Path) -> None:
+def test_the_last_events_are_recorded_when_the_program_ends(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ENDING, str(tmp_path), KEY], cwd=ROOT, check=True, timeout=60)
     assert texts(tmp_path) == [str(number) for number in range(3000)]
 
 
-def test_a_forked_child_keeps_what_happens_in_it(tmp_path: Path) -> None:
+def test_a_forked_child_records_its_own_events(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path), KEY],
         cwd=ROOT,

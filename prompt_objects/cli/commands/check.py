@@ -102,7 +102,7 @@ def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
     from prompt_objects.config.environment import CONFIG_FILE, load_config
     from prompt_objects.environment.resources import find_definitions
     from prompt_objects.llm.connect import has_known_price
-    from prompt_objects.tools.registry import load_registry
+    from prompt_objects.tools.loader import load_registry
 
     config = load_config(folder, os.environ)
     files, clashes = find_definitions(folder / "objects")

@@ -14,11 +14,7 @@ from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "TextChange",
-    "edit_file",
-    "write_file",
-]
+__all__ = ["TextChange", "edit_file", "write_file"]
 
 Content: TypeAlias = Annotated[str, Meta(description="The whole content of the file")]
 OldText: TypeAlias = Annotated[

@@ -8,9 +8,7 @@ from prompt_objects.runtime.context import CapabilityInfo, Context
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils.text import arrow_path
 
-__all__ = [
-    "list_capabilities",
-]
+__all__ = ["list_capabilities"]
 
 _POLICIES: Mapping[ApprovalPolicy, str] = {
     "always": "",

@@ -13,9 +13,7 @@ from prompt_objects.tools.isolation import run_isolated
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "search_files",
-]
+__all__ = ["search_files"]
 
 MOST_MATCHES = 200
 MOST_SECONDS = 10.0

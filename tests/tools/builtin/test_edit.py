@@ -45,20 +45,20 @@ def test_both_tools_have_the_effect_write_and_a_preview(tool: Tool) -> None:
     assert tool.preview
 
 
-def test_a_file_is_made_with_its_folders(folder: Path) -> None:
+def test_a_file_is_created_with_its_folders(folder: Path) -> None:
     said = call(write_file, folder, path="src/deep/b.py", content="x = 1\n")
     assert said == "Created src/deep/b.py, 1 line."
     assert (folder / "src/deep/b.py").read_text() == "x = 1\n"
     assert left_in(folder) == {"a.md", "b.py"}
 
 
-def test_a_text_is_replaced_exactly_once_and_nothing_else(folder: Path) -> None:
+def test_only_the_given_text_is_replaced(folder: Path) -> None:
     said = call(edit_file, folder, path="docs/a.md", old_text="two\n", new_text="2\n2.5\n")
     assert said == "Changed docs/a.md from line 2 on: 1 line removed, 2 lines added."
     assert (folder / "docs/a.md").read_text() == "one\n2\n2.5\nthree\n"
 
 
-def test_a_text_that_is_not_there_or_not_alone_changes_nothing(folder: Path) -> None:
+def test_a_missing_or_ambiguous_text_changes_nothing(folder: Path) -> None:
     (folder / "twice").write_text("aaa\nb\naaa\n")
     for path, old, words in (
         ("docs/a.md", "four", "docs/a.md does not contain the old text"),
@@ -72,7 +72,7 @@ def test_a_text_that_is_not_there_or_not_alone_changes_nothing(folder: Path) -> 
     assert (folder / "twice").read_text() == "aaa\nb\naaa\n"
 
 
-def test_permissions_stay_and_a_protected_file_is_left_alone(folder: Path) -> None:
+def test_permissions_are_kept_and_a_protected_file_is_not_changed(folder: Path) -> None:
     script = folder / "run.sh"
     script.write_text("#!/bin/sh\n")
     script.chmod(0o750)
@@ -85,7 +85,7 @@ def test_permissions_stay_and_a_protected_file_is_left_alone(folder: Path) -> No
         call(write_file, folder, path="run.sh", content="")
 
 
-def test_line_ends_and_byte_order_mark_stay(folder: Path) -> None:
+def test_line_ends_and_byte_order_mark_are_kept(folder: Path) -> None:
     (folder / "dos.txt").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
     call(edit_file, folder, path="dos.txt", old_text="one\ntwo", new_text="1\n2")
     assert (folder / "dos.txt").read_bytes() == b"\xef\xbb\xbf1\r\n2\r\n"
@@ -96,7 +96,7 @@ def test_line_ends_and_byte_order_mark_stay(folder: Path) -> None:
     assert (folder / "mixed.txt").read_bytes() == b"a\r\nB\nc\r\n"
 
 
-def test_what_is_no_text_is_left_alone(folder: Path) -> None:
+def test_a_file_that_is_not_text_is_not_changed(folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"\x89PNG\0")
     os.mkfifo(folder / "pipe")
     for path, words in {"b.bin": "not UTF-8", "pipe": "not a regular file", "docs": "is a folder"}.items():
@@ -129,7 +129,9 @@ def test_what_is_no_text_is_left_alone(folder: Path) -> None:
         "a\nb",
     ],
 )
-def test_nothing_outside_hidden_or_of_the_set_up_is_written(folder: Path, tmp_path: Path, path: str) -> None:
+def test_files_outside_hidden_files_and_configuration_are_not_written(
+    folder: Path, tmp_path: Path, path: str
+) -> None:
     context_of(folder)
     (folder / "pos").symlink_to(folder / "objects")
     (folder / "out").symlink_to(tmp_path)
@@ -139,7 +141,7 @@ def test_nothing_outside_hidden_or_of_the_set_up_is_written(folder: Path, tmp_pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_link_inside_is_followed_and_stays_a_link(folder: Path) -> None:
+def test_a_link_within_the_folder_is_followed_and_kept(folder: Path) -> None:
     (folder / "link.md").symlink_to(folder / "docs" / "a.md")
     said = call(edit_file, folder, path="link.md", old_text="one", new_text="1")
     assert said.startswith("Changed docs/a.md ")
@@ -178,7 +180,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
     assert list(outside.iterdir()) == []
 
 
-async def test_edits_side_by_side_lose_nothing(folder: Path) -> None:
+async def test_concurrent_edits_lose_nothing(folder: Path) -> None:
     words = [f"word{n:02}." for n in range(20)]
     (folder / "all").write_text(" ".join(words))
     await asyncio.gather(
@@ -190,7 +192,7 @@ async def test_edits_side_by_side_lose_nothing(folder: Path) -> None:
     assert (folder / "all").read_text() == " ".join(words).upper()
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one_whole(folder: Path) -> None:
+def test_a_reader_sees_the_whole_old_or_the_whole_new_content(folder: Path) -> None:
     contents = {"a" * 200_000, "b" * 200_000}
     (folder / "big").write_text(min(contents))
     seen: set[str] = set()
@@ -211,7 +213,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one_whole(folder: Path) -> None:
     assert seen <= contents
 
 
-async def test_the_diff_shows_what_would_be_done_and_does_nothing(folder: Path) -> None:
+async def test_a_preview_is_the_diff_and_writes_nothing(folder: Path) -> None:
     assert await preview("edit_file", folder, path="./docs/a.md", old_text="two", new_text="2") == (
         "--- a/docs/a.md\n+++ b/docs/a.md\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n"
     )
@@ -231,7 +233,9 @@ LINES = st.lists(st.sampled_from(["a", "b", "c\f", "", "d\r", "é\u2028"]), max_
 
 
 @given(old=LINES, new=LINES, ends=st.tuples(st.booleans(), st.booleans()))
-def test_a_diff_says_exactly_what_changes(old: list[str], new: list[str], ends: tuple[bool, bool]) -> None:
+def test_a_diff_applied_to_the_old_text_gives_the_new_text(
+    old: list[str], new: list[str], ends: tuple[bool, bool]
+) -> None:
     before, after = ("\n".join(lines) + "\n" * end for lines, end in zip((old, new), ends, strict=True))
     assert patched(before, TextChange("f", before, after).diff()) == after
 
@@ -263,7 +267,7 @@ def patched(text: str, diff: str) -> str:
 
 
 @pytest.mark.skipif(shutil.which("patch") is None, reason="there is no patch")
-def test_a_diff_of_a_long_file_is_made_at_once_and_can_be_applied(tmp_path: Path) -> None:
+def test_a_diff_of_a_long_file_is_fast_and_can_be_applied(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     numbers = range(20_000)
     before = "".join(f"{n % 100}\n" for n in numbers)

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
+def test_a_file_is_read_completely_or_from_a_line_on(folder: Path) -> None:
     assert read_text(within(folder), "README.md") == "one\ntwo\nthree"
     assert read_text(within(folder), "./README.md", 2) == "two\nthree"
     assert read_text(within(folder), "docs/a.md") == "A"
@@ -65,14 +65,14 @@ def test_a_file_is_read_whole_or_from_a_line_on(folder: Path) -> None:
         "README.md/../../x",
     ],
 )
-def test_nothing_outside_and_nothing_hidden_is_read(folder: Path, path: str) -> None:
+def test_files_outside_and_hidden_files_are_not_read(folder: Path, path: str) -> None:
     with pytest.raises(ToolError):
         read_text(within(folder), path)
     with pytest.raises(ToolError):
         list_folder(within(folder), path)
 
 
-def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) -> None:
+def test_a_long_file_is_cut_between_lines_with_the_next_line_number(folder: Path) -> None:
     lines = [f"line {n}\f {'x' * 90}" for n in range(2000)]
     (folder / "long.txt").write_text("\n".join(lines))
     seen: list[str] = []
@@ -87,7 +87,7 @@ def test_a_long_file_is_cut_between_lines_and_says_where_to_go_on(folder: Path) 
     assert [*seen, last] == lines
 
 
-def test_a_line_that_is_too_long_is_cut_and_the_next_can_be_reached(folder: Path) -> None:
+def test_a_very_long_line_is_cut_with_the_next_column(folder: Path) -> None:
     (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
     shown = read_text(within(folder), "wide.txt")
     assert shown.endswith("continue with start_line 1, start_column 50001]")
@@ -122,7 +122,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
         swapper.join()
 
 
-def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> None:
+def test_binary_files_and_other_encodings_are_reported(folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"\x89PNG\0\0")
     (folder / "l.txt").write_bytes("Grüße".encode("latin-1"))
     (folder / "bom.txt").write_bytes("\ufeffHi".encode())
@@ -133,7 +133,7 @@ def test_a_binary_file_and_other_encodings_are_named_as_such(folder: Path) -> No
     assert read_text(within(folder), "empty") == "empty is empty."
 
 
-def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
+def test_anything_but_a_regular_file_is_refused(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path, words in {"docs": "is a folder", "pipe": "not a regular file", "nope": "no file"}.items():
         with pytest.raises(ToolError, match=words):
@@ -142,7 +142,7 @@ def test_what_is_no_file_is_refused_in_words(folder: Path) -> None:
         list_folder(within(folder), "nope")
 
 
-def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
+def test_link_loops_and_overlong_names_are_refused(folder: Path) -> None:
     (folder / "loop").symlink_to(folder / "loop")
     with pytest.raises(ToolError):
         read_text(within(folder), "loop")
@@ -150,7 +150,7 @@ def test_a_loop_of_links_and_an_endless_name_are_refused(folder: Path) -> None:
         read_text(within(folder), "x" * 5000)
 
 
-def test_listing_shows_folders_sizes_and_links_and_nothing_hidden(folder: Path) -> None:
+def test_a_listing_has_folders_sizes_and_links_but_nothing_hidden(folder: Path) -> None:
     assert list_folder(within(folder)).splitlines() == [
         "README.md (14 bytes)",
         "docs/",

@@ -88,7 +88,7 @@ async def got(server: WebServer, path: str = "/", host: str = "127.0.0.1") -> st
         "ff02::1",
     ],
 )
-async def test_what_is_not_the_public_internet_is_not_asked(address: str) -> None:
+async def test_addresses_outside_the_public_internet_are_refused(address: str) -> None:
     assert not is_public(address)
     with pytest.raises(ToolError, match="not on the public internet"):
         await always(address).addresses("innocent.example", 80)
@@ -97,7 +97,7 @@ async def test_what_is_not_the_public_internet_is_not_asked(address: str) -> Non
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "2606:4700::1111", "64:ff9b::808:808"])
-async def test_the_public_internet_is_asked(address: str) -> None:
+async def test_public_addresses_are_permitted(address: str) -> None:
     assert await always(address).addresses("innocent.example", 80) == [address]
 
 
@@ -105,14 +105,14 @@ async def test_the_public_internet_is_asked(address: str) -> None:
     "host",
     ["127.0.0.1", "localhost", "LOCALHOST.", "127.1", "2130706433", "0x7f.0.0.1", "[::1]", "[::ffff:127.0.0.1]"],
 )
-async def test_this_machine_is_not_asked_however_it_is_written(server: WebServer, host: str) -> None:
+async def test_this_machine_is_refused_in_every_notation(server: WebServer, host: str) -> None:
     with pytest.raises(ToolError, match=r"not on the public internet|cannot be resolved"):
         await fetch(f"http://{host}:{server.port}/", AddressGuard())
     assert server.asked == []
 
 
 @pytest.mark.parametrize("entry", ["localhost", "LocalHost", "localhost:{port}"])
-async def test_what_a_person_allows_is_asked(server: WebServer, entry: str) -> None:
+async def test_an_allowed_host_is_connected_to(server: WebServer, entry: str) -> None:
     """Also where the first address of the name, such as ::1, does not answer."""
     server.pages["/"] = answer("Hello")
     page = await fetch(f"http://localhost:{server.port}/", AddressGuard([entry.format(port=server.port)]))
@@ -120,7 +120,7 @@ async def test_what_a_person_allows_is_asked(server: WebServer, entry: str) -> N
     assert server.asked == [(f"localhost:{server.port}", "/")]
 
 
-async def test_what_a_person_allows_is_that_port_of_that_host_and_no_other(server: WebServer) -> None:
+async def test_an_allowed_host_is_allowed_only_with_its_port(server: WebServer) -> None:
     for entry in ("localhost:1", "127.0.0.1", "ocalhost", "", "*"):
         with pytest.raises(ToolError, match="not on the public internet"):
             await fetch(f"http://localhost:{server.port}/", AddressGuard([entry]))
@@ -146,7 +146,7 @@ async def test_a_redirect_is_checked_like_the_first_url(server: WebServer) -> No
 @pytest.mark.parametrize(
     ("rule", "end"), [("allow", "redirects to {}"), ("approval: always", "Collected"), ("", "Collected")]
 )
-async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
+async def test_a_call_permitted_by_a_url_pattern_is_not_redirected_beyond_the_pattern(
     tmp_path: Path, server: WebServer, rule: str, end: str
 ) -> None:
     async def ask(_question: ApprovalRequest) -> Decision:
@@ -170,7 +170,7 @@ async def test_what_runs_unasked_for_its_urls_sake_leads_nowhere_else_unasked(
     assert bool(other.asked) == (rule != "allow")
 
 
-async def test_redirects_are_followed_a_few_times(server: WebServer) -> None:
+async def test_redirects_are_followed_up_to_a_limit(server: WebServer) -> None:
     for n in range(5):
         server.pages[f"/{n}"] = redirect(f"{n + 1}", [301, 302, 303, 307, 308][n])
     server.pages["/5"] = answer("There")
@@ -180,7 +180,7 @@ async def test_redirects_are_followed_a_few_times(server: WebServer) -> None:
         await got(server, "/round")
 
 
-async def test_a_name_is_looked_up_once_and_that_very_address_is_asked(server: WebServer) -> None:
+async def test_a_name_is_looked_up_once_and_the_checked_address_is_used(server: WebServer) -> None:
     """A name that means a public server when it is checked, and this machine a moment later, gains nothing."""
     asked: list[str] = []
 
@@ -195,7 +195,7 @@ async def test_a_name_is_looked_up_once_and_that_very_address_is_asked(server: W
     assert server.asked == [(f"no-such-name.invalid:{server.port}", "/")]
 
 
-async def test_proxies_of_the_environment_are_not_used(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy_variables_are_ignored(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with WebServer() as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         server.pages["/"] = answer("Hello")
@@ -207,18 +207,18 @@ async def test_proxies_of_the_environment_are_not_used(server: WebServer, monkey
     "url",
     ["file:///etc/passwd", "ftp://a.example/", "a.example", "http://", "http:///x", "//a", "", "http://a:99999/"],
 )
-async def test_what_is_no_url_of_the_web_is_refused_in_words(url: str) -> None:
+async def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ToolError, match="URL"):
         await fetch(url, AddressGuard())
 
 
-async def test_a_name_and_password_are_not_sent(server: WebServer) -> None:
+async def test_urls_with_a_user_name_or_password_are_refused(server: WebServer) -> None:
     with pytest.raises(ToolError, match="user name or password"):
         await fetch(f"http://me:key@127.0.0.1:{server.port}/", allowing(server))
     assert server.asked == []
 
 
-async def test_nothing_of_the_person_is_sent_and_no_cookie_is_carried_on(server: WebServer) -> None:
+async def test_no_personal_headers_and_no_cookies_are_sent(server: WebServer) -> None:
     server.pages["/"] = answer(status=302, location="/next", set_cookie="a=b")
     server.pages["/next"] = answer("Hello")
     await got(server)
@@ -244,7 +244,7 @@ def secured(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_must_be_the_hosts_not_the_addresses(authority: trustme.CA) -> None:
+async def test_a_certificate_must_be_for_the_host_name(authority: trustme.CA) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["127.0.0.1"]
 
@@ -263,7 +263,7 @@ async def test_a_certificate_must_be_the_hosts_not_the_addresses(authority: trus
         assert len(server.asked) == 1
 
 
-async def test_a_certificate_of_nobody_known_is_refused(authority: trustme.CA) -> None:
+async def test_an_untrusted_certificate_is_refused(authority: trustme.CA) -> None:
     with WebServer(secured(trustme.CA().issue_cert("localhost"))) as server:
         with pytest.raises(ToolError, match="certificate"):
             await fetch(f"https://localhost:{server.port}/", AddressGuard(["localhost"]))
@@ -273,7 +273,7 @@ async def test_a_certificate_of_nobody_known_is_refused(authority: trustme.CA) -
 # What it brings
 
 
-async def test_a_page_is_shown_as_people_see_it(server: WebServer) -> None:
+async def test_a_web_page_is_converted_to_markdown(server: WebServer) -> None:
     server.pages["/a/b"] = answer(PAGE, "text/html; charset=utf-8")
     base = f"http://127.0.0.1:{server.port}"
     assert await got(server, "/a/b") == (
@@ -296,7 +296,7 @@ async def test_a_page_is_shown_as_people_see_it(server: WebServer) -> None:
         ('<meta charset="latin-1"><p>Gr\xfc\xdfe'.encode("latin-1"), "text/html", "Grüße"),
     ],
 )
-async def test_text_is_read_in_its_own_encoding(
+async def test_text_is_decoded_with_its_declared_encoding(
     server: WebServer, body: bytes | str, content_type: str | None, text: str
 ) -> None:
     server.pages["/"] = answer(body, content_type)
@@ -307,7 +307,7 @@ async def test_text_is_read_in_its_own_encoding(
     ("body", "content_type"),
     [(b"\x89PNG\0\0", "text/plain"), (b"%PDF-1.7 \xff\xfe", "application/pdf"), (b"\xff\xfe\xfd", None)],
 )
-async def test_what_is_no_text_is_named_and_not_shown(
+async def test_binary_content_is_reported_and_not_shown(
     server: WebServer, body: bytes, content_type: str | None
 ) -> None:
     server.pages["/"] = answer(body, content_type)
@@ -315,14 +315,14 @@ async def test_what_is_no_text_is_named_and_not_shown(
         await got(server)
 
 
-async def test_an_error_says_what_the_server_says(server: WebServer) -> None:
+async def test_an_error_status_includes_the_text_of_the_server(server: WebServer) -> None:
     server.pages["/"] = answer("<p>Gone <i>fishing</i>" + "x" * 10_000, "text/html", status=410)
     with pytest.raises(ToolError, match=r"answered 410 Gone\. Gone \*fishing\*") as refused:
         await got(server)
     assert len(str(refused.value)) < 1000
 
 
-async def test_nobody_there_is_said_in_words() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -336,14 +336,14 @@ async def test_nobody_there_is_said_in_words() -> None:
 # What a hostile server cannot do
 
 
-async def test_what_has_no_end_is_cut(server: WebServer) -> None:
+async def test_an_endless_response_is_cut(server: WebServer) -> None:
     server.pages["/"] = endless("é".encode() * 5000, content_type="text/plain")
     text = await got(server)
     assert text.endswith(f"[cut after {MOST_BYTES:,} bytes]")
     assert len(text.encode()) < MOST_BYTES + 200
 
 
-async def test_a_bomb_is_not_unpacked_further_than_there_is_room(server: WebServer) -> None:
+async def test_a_gzip_bomb_is_decompressed_only_up_to_the_limit(server: WebServer) -> None:
     import tracemalloc
 
     bomb = gzip.compress(b"x" * 300_000_000)
@@ -358,7 +358,7 @@ async def test_a_bomb_is_not_unpacked_further_than_there_is_room(server: WebServ
     assert page.body == b"x" * MOST_BYTES
 
 
-async def test_packed_answers_are_unpacked_also_in_parts(server: WebServer) -> None:
+async def test_gzip_responses_are_decompressed_in_pieces(server: WebServer) -> None:
     server.pages["/"] = answer(gzip.compress(b"one ") + gzip.compress(b"two"), content_encoding="gzip")
     assert (await got(server)).endswith("\n\none two")
     server.pages["/"] = answer(b"no gzip at all", content_encoding="gzip")
@@ -369,7 +369,7 @@ async def test_packed_answers_are_unpacked_also_in_parts(server: WebServer) -> N
         await got(server)
 
 
-async def test_a_server_that_says_little_is_waited_for_so_long_and_no_longer(server: WebServer) -> None:
+async def test_a_slow_server_is_given_up_after_the_time_limit(server: WebServer) -> None:
     server.pages["/slow"] = lambda handler: time.sleep(1.5)
     server.pages["/drip"] = endless(b"x", gap=0.1)
     start = time.perf_counter()
@@ -380,14 +380,14 @@ async def test_a_server_that_says_little_is_waited_for_so_long_and_no_longer(ser
 
 
 @pytest.mark.parametrize("html", ["<div>" * 200_000 + "deep", "<a>" * 100_000, "<table>" * 20_000, "<" * 1_000_000])
-async def test_html_that_is_made_to_hurt_does_not(server: WebServer, html: str) -> None:
+async def test_hostile_html_is_handled_in_time(server: WebServer, html: str) -> None:
     server.pages["/"] = answer(html, "text/html")
     start = time.perf_counter()
     await got(server)
     assert time.perf_counter() - start < 15
 
 
-def test_the_tool_says_that_it_reaches_out(server: WebServer, tmp_path: Path) -> None:
+def test_the_tool_has_the_effect_network_and_uses_http_allow(server: WebServer, tmp_path: Path) -> None:
     server.pages["/"] = answer("Hello")
     url = f"http://127.0.0.1:{server.port}/"
     assert (http_get.name, http_get.effect) == ("http_get", "network")

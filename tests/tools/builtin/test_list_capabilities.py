@@ -35,7 +35,7 @@ async def told(folder: Path, name: str, *first: object, **options: object) -> st
     return str(llm.requests[len(first) + 1].messages[-1]["content"])
 
 
-async def test_it_says_what_may_be_used_how_and_what_for(tmp_path: Path) -> None:
+async def test_capabilities_are_listed_with_effect_policy_and_description(tmp_path: Path) -> None:
     lines = (await told(tmp_path, "boss")).splitlines()
     assert lines[:2] == ["You may use:", "- helper (prompt object): Helps others"]
     assert lines[2].startswith("- write_file (tool, write; not allowed here): Write a text file")
@@ -43,7 +43,7 @@ async def test_it_says_what_may_be_used_how_and_what_for(tmp_path: Path) -> None
     assert lines[4].startswith("- list_capabilities (tool, read): List the tools and prompt objects that you may use")
 
 
-async def test_it_names_those_who_are_reached_through_others_and_nobody_else(tmp_path: Path) -> None:
+async def test_only_objects_reached_through_others_are_listed_in_addition(tmp_path: Path) -> None:
     text = await told(tmp_path, "boss")
     assert text.endswith(
         "Only through others:\n"
@@ -55,11 +55,11 @@ async def test_it_names_those_who_are_reached_through_others_and_nobody_else(tmp
     assert "edit_file" not in text
 
 
-async def test_what_those_on_the_way_forbid_or_allow_counts(tmp_path: Path) -> None:
+async def test_policies_of_the_objects_on_the_path_are_included(tmp_path: Path) -> None:
     way = calls(("helper", {"message": "Go"})), calls(("scout", {"message": "Go"}))
     assert "- http_get (tool, network; needs the user's approval): " in await told(tmp_path / "a", "boss", *way)
     assert "- http_get (tool, network): " in await told(tmp_path / "b", "scout", allow=["http_get"])
 
 
-def test_outside_of_a_turn_there_is_nothing(tmp_path: Path) -> None:
+def test_outside_a_turn_the_list_is_empty(tmp_path: Path) -> None:
     assert call(list_capabilities, tmp_path) == "You may use:"

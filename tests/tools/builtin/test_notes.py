@@ -31,7 +31,7 @@ def note(name: str, text: str = "", **more: Any) -> tuple[str, dict[str, Any]]:
     return "notes", {"name": name, "text": text, **more}
 
 
-async def test_what_one_writes_the_others_read_with_who_wrote_it(tmp_path: Path) -> None:
+async def test_a_note_is_read_by_other_objects_with_its_writer(tmp_path: Path) -> None:
     begun = [calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"}))]
     helping = [calls(("notes", {})), calls(note("budget", "50 euros"))]
     llm = ScriptedLLM([*begun, *helping, "Done.", calls(note("budget")), "All done."])
@@ -44,7 +44,7 @@ async def test_what_one_writes_the_others_read_with_who_wrote_it(tmp_path: Path)
     assert results(reply.session)[2] == "[written by boss → helper, just now]\n50 euros"
 
 
-async def test_they_are_there_when_the_conversation_goes_on_also_in_a_part_of_it(tmp_path: Path) -> None:
+async def test_notes_are_kept_when_the_conversation_or_a_part_of_it_continues(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"})), "Helped.", "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         await env["boss"].receive("Go")
@@ -60,7 +60,7 @@ async def test_they_are_there_when_the_conversation_goes_on_also_in_a_part_of_it
     )
 
 
-async def test_those_who_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+async def test_concurrent_writes_lose_no_note(tmp_path: Path) -> None:
     def work(request: Request) -> Any:
         if request.messages[-1]["role"] == "tool":
             return "Done."
@@ -79,7 +79,7 @@ async def test_those_who_write_at_the_same_time_lose_nothing(tmp_path: Path) -> 
     ).stat().st_mode & 0o777 == 0o600
 
 
-async def test_they_are_bounded_and_can_be_removed(tmp_path: Path) -> None:
+async def test_notes_have_limits_and_can_be_removed(tmp_path: Path) -> None:
     full = [note(f"n{n}", "x") for n in range(MOST_NOTES)]
     wrong = [note("more", "x"), note("n0", "y"), note("n1", "x" * (MOST_CHARACTERS + 1)), note("", "x")]
     last = [note("n2", remove=True), note("n2"), note("n2", remove=True), note("more", "x")]
@@ -98,7 +98,7 @@ async def test_they_are_bounded_and_can_be_removed(tmp_path: Path) -> None:
     assert told[7] == "Wrote more."
 
 
-async def test_a_file_that_holds_no_notes_is_told_of_and_left_as_it_is(tmp_path: Path) -> None:
+async def test_an_invalid_notes_file_is_reported_and_not_changed(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "b")), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         file = env.storage.workspace / env["boss"].session_manager.current().id / "notes.json"
@@ -109,7 +109,7 @@ async def test_a_file_that_holds_no_notes_is_told_of_and_left_as_it_is(tmp_path:
     assert file.read_text() == "[{]"
 
 
-async def test_a_copy_of_the_conversation_has_them_and_they_part_there(tmp_path: Path) -> None:
+async def test_a_copied_session_has_its_own_copy_of_the_notes(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "first")), "Done.", calls(note("a", "second")), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         manager = env["boss"].session_manager
@@ -124,7 +124,7 @@ async def test_a_copy_of_the_conversation_has_them_and_they_part_there(tmp_path:
     assert texts == ["second", "first", "first"]
 
 
-async def test_the_person_sees_them(tmp_path: Path) -> None:
+async def test_the_user_can_list_notes(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("budget", "40 euros")), "Done."])
     async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
         chat = Chat(env, env["boss"], env["boss"].session_manager.current())

@@ -57,7 +57,7 @@ async def proposed(
     return asked, llm.requests[1].messages[-1]["content"]
 
 
-async def test_a_new_object_is_shown_whole_and_written_after_a_yes(tmp_path: Path) -> None:
+async def test_a_new_object_is_shown_completely_and_written_after_approval(tmp_path: Path) -> None:
     asked, told = await proposed(tmp_path, "propose_object", {"definition": CLERK})
     (question,) = asked
     assert question.diff.startswith("--- /dev/null\n+++ b/objects/clerk.yaml\n")
@@ -71,7 +71,7 @@ async def test_a_new_object_is_shown_whole_and_written_after_a_yes(tmp_path: Pat
     assert "objects/clerk.yaml is written" in told
 
 
-async def test_a_change_leaves_all_else_in_the_file_as_it_was_and_keeps_the_old_one(tmp_path: Path) -> None:
+async def test_a_change_keeps_every_other_byte_and_backs_up_the_file(tmp_path: Path) -> None:
     make_house(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
     file.chmod(0o640)
@@ -87,7 +87,7 @@ async def test_a_change_leaves_all_else_in_the_file_as_it_was_and_keeps_the_old_
     assert kept.name in told
 
 
-async def test_a_change_counts_from_the_next_message_on(tmp_path: Path) -> None:
+async def test_a_change_takes_effect_with_the_next_message(tmp_path: Path) -> None:
     async def ask(_question: ApprovalRequest) -> Decision:
         return "once"
 
@@ -117,14 +117,14 @@ async def test_a_markdown_definition_is_changed_in_its_parts(tmp_path: Path) -> 
     )
 
 
-async def test_signs_and_scripts_that_need_joiners_are_written_as_they_are(tmp_path: Path) -> None:
+async def test_joiners_that_a_script_needs_are_permitted(tmp_path: Path) -> None:
     definition = "name: clerk\r\nprompt: 👩\u200d💻 ❤\ufe0f\u200d🔥 1\ufe0f\u20e3 ©\ufe0f क्\u200cष כ\u200cם\n"
     asked, _ = await proposed(tmp_path, "propose_object", {"definition": definition})
     assert len(asked) == 1
     assert (tmp_path / "objects" / "clerk.yaml").read_text() == definition.replace("\r\n", "\n")
 
 
-async def test_that_taking_out_what_was_forbidden_gives_authority_is_told(tmp_path: Path) -> None:
+async def test_removing_a_prohibition_is_reported_as_a_gained_privilege(tmp_path: Path) -> None:
     make_house(
         tmp_path,
         {
@@ -139,9 +139,7 @@ async def test_that_taking_out_what_was_forbidden_gives_authority_is_told(tmp_pa
 
 
 @pytest.mark.parametrize("answer", ["no", "never", None])
-async def test_without_a_yes_nothing_is_written_whatever_is_said_elsewhere(
-    tmp_path: Path, answer: Decision | None
-) -> None:
+async def test_no_setting_replaces_the_approval_of_a_proposal(tmp_path: Path, answer: Decision | None) -> None:
     """Neither `always` in the definition, nor the settings, nor --allow makes up for it."""
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
     asked, told = await proposed(
@@ -152,7 +150,7 @@ async def test_without_a_yes_nothing_is_written_whatever_is_said_elsewhere(
     assert ("needs the user's approval" if answer is None else "did not allow") in told
 
 
-async def test_a_yes_for_the_session_is_one_for_this_time(tmp_path: Path) -> None:
+async def test_approval_for_the_session_counts_once(tmp_path: Path) -> None:
     asked: list[str] = []
 
     async def ask(question: ApprovalRequest) -> Decision:
@@ -169,7 +167,7 @@ async def test_a_yes_for_the_session_is_one_for_this_time(tmp_path: Path) -> Non
     assert len(asked) == 2
 
 
-async def test_what_a_person_edited_is_looked_at_and_shown_again(tmp_path: Path) -> None:
+async def test_edited_arguments_are_checked_and_shown_again(tmp_path: Path) -> None:
     edited = EditedArguments({"definition": CLERK.replace("write_file", "read_file"), "reason": "Mine"})
     said: list[Decision] = ["once", edited]
     asked, _ = await proposed(tmp_path, "propose_object", {"definition": CLERK}, lambda _: said.pop())
@@ -178,7 +176,7 @@ async def test_what_a_person_edited_is_looked_at_and_shown_again(tmp_path: Path)
     assert "read_file" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
-async def test_a_file_that_changed_while_it_was_shown_is_shown_anew(tmp_path: Path) -> None:
+async def test_a_file_that_changed_during_approval_is_shown_again(tmp_path: Path) -> None:
     make_house(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
 
@@ -191,7 +189,7 @@ async def test_a_file_that_changed_while_it_was_shown_is_shown_anew(tmp_path: Pa
     assert file.read_text().endswith("You skim.\n# and more\n")
 
 
-async def test_a_file_that_changed_since_it_was_approved_is_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_changed_after_approval_is_not_written(tmp_path: Path) -> None:
     make_house(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
     async with Environment.open(tmp_path, llm=ScriptedLLM([]), environ={}) as env:
@@ -204,7 +202,7 @@ async def test_a_file_that_changed_since_it_was_approved_is_left_alone(tmp_path:
     assert file.read_text() == READER + "# and more\n"
 
 
-async def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+async def test_a_file_that_was_created_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
     def meanwhile(_question: ApprovalRequest) -> Decision:
         (tmp_path / "objects" / "clerk.yaml").write_text("name: clerk\nprompt: Another.\n")
         return "once"
@@ -214,7 +212,7 @@ async def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> 
     assert "Another" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
-async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_path: Path) -> None:
+async def test_two_concurrent_proposals_for_one_file_both_take_effect(tmp_path: Path) -> None:
     async def ask(_question: ApprovalRequest) -> Decision:
         await asyncio.sleep(0.05)
         return "once"
@@ -254,7 +252,7 @@ async def test_two_proposals_at_once_for_one_file_do_not_undo_each_other(tmp_pat
         ("name: clerk\nprompt: " + "x" * 1_000_001, "at most 1,000,000 bytes"),
     ],
 )
-async def test_what_is_wrong_is_told_with_its_place_and_nobody_is_asked(
+async def test_an_invalid_definition_is_reported_with_its_position_without_asking_the_user(
     tmp_path: Path, definition: str, said: str
 ) -> None:
     asked, told = await proposed(tmp_path, "propose_object", {"definition": definition})
@@ -287,7 +285,7 @@ async def test_what_is_wrong_is_told_with_its_place_and_nobody_is_asked(
         ({"name": "reader", "prompts": "x"}, "There is no argument 'prompts'"),
     ],
 )
-async def test_a_change_that_cannot_be_is_told_in_words_and_nobody_is_asked(
+async def test_an_impossible_change_is_reported_without_asking_the_user(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     make_house(
@@ -303,7 +301,7 @@ async def test_a_change_that_cannot_be_is_told_in_words_and_nobody_is_asked(
     assert {file.name: file.read_bytes() for file in (tmp_path / "objects").iterdir()} == before
 
 
-async def test_the_person_is_told_what_follows_for_others(tmp_path: Path) -> None:
+async def test_the_user_sees_consequences_for_other_objects(tmp_path: Path) -> None:
     make_house(tmp_path, {**HOUSE, "boss": "name: boss\ncapabilities: [reader]\nprompt: Ask.\n"})
     change = {"name": "reader", "add_capabilities": [{"tool": "write_file", "approval": "always"}, "boss"]}
     (question,), _ = await proposed(tmp_path, "propose_change", change)
@@ -321,7 +319,7 @@ async def test_a_proposal_that_would_break_another_object_is_refused(tmp_path: P
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_write_protected_file_is_left_alone(tmp_path: Path) -> None:
+async def test_a_write_protected_file_is_not_changed(tmp_path: Path) -> None:
     make_house(tmp_path, HOUSE)
     (tmp_path / "objects" / "reader.yaml").chmod(0o400)
     _, told = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "x"})

@@ -36,7 +36,7 @@ def search(folder: Path, pattern: str, **arguments: Any) -> list[str]:
     return call(search_files, folder, pattern=pattern, **arguments).split("\n")
 
 
-def test_lines_are_found_with_path_and_number_and_nothing_hidden_binary_or_outside(folder: Path) -> None:
+def test_matching_lines_have_path_and_number_and_hidden_binary_and_outside_files_are_skipped(folder: Path) -> None:
     assert search(folder, "needle") == [
         "README.md:3: and a needle",
         "src/a.py:1: x = 1  # needle (a+b)",
@@ -45,7 +45,7 @@ def test_lines_are_found_with_path_and_number_and_nothing_hidden_binary_or_outsi
     assert search(folder, "NEEDLE", ignore_case=True)[0] == "README.md:1: Needle here"
 
 
-def test_a_pattern_is_plain_text_unless_it_is_said_to_be_more(folder: Path) -> None:
+def test_a_pattern_is_plain_text_unless_regex_is_set(folder: Path) -> None:
     assert search(folder, "(a+b)") == ["src/a.py:1: x = 1  # needle (a+b)"]
     assert search(folder, "^need.e$", regex=True) == ["src/deep/b.py:1: needle"]
     assert search(folder, "^need.e$") == ["No matches in 3 text files."]
@@ -65,11 +65,13 @@ def test_a_pattern_is_plain_text_unless_it_is_said_to_be_more(folder: Path) -> N
         ({"path": "src", "glob": "src/deep/*"}, ["src/deep/b.py"]),
     ],
 )
-def test_a_folder_a_file_or_a_glob_narrows_it(folder: Path, where: dict[str, str], files: list[str]) -> None:
+def test_a_search_can_be_limited_to_a_folder_a_file_or_a_glob(
+    folder: Path, where: dict[str, str], files: list[str]
+) -> None:
     assert [line.partition(":")[0] for line in search(folder, "needle", **where)] == files
 
 
-def test_where_nothing_may_be_looked_for_is_refused_in_words(folder: Path) -> None:
+def test_a_path_that_cannot_be_searched_is_refused(folder: Path) -> None:
     for path in ("..", ".git", "out", "sly.txt", ".prompt_objects", "/etc"):
         with pytest.raises(ToolError):
             search(folder, "needle", path=path)
@@ -77,14 +79,14 @@ def test_where_nothing_may_be_looked_for_is_refused_in_words(folder: Path) -> No
         search(folder, "needle", path="nope")
 
 
-def test_the_environments_own_state_is_passed_over_wherever_it_is(folder: Path) -> None:
+def test_the_environments_state_is_skipped(folder: Path) -> None:
     (folder / "environment.yaml").write_text("data_dir: src/state\n")
     (folder / "src" / "state").mkdir()
     (folder / "src" / "state" / "index.json").write_text("needle")
     assert len(search(folder, "needle", path="src")) == 2
 
 
-def test_many_matches_are_cut_and_long_lines_shown_around_the_match(folder: Path) -> None:
+def test_many_matches_are_cut_and_long_lines_are_excerpts_around_the_match(folder: Path) -> None:
     (folder / "many.txt").write_text("match\n" * 1000)
     lines = search(folder, "match")
     assert len(lines) == MOST_MATCHES + 1
@@ -95,7 +97,7 @@ def test_many_matches_are_cut_and_long_lines_shown_around_the_match(folder: Path
     assert len(line) < 400
 
 
-async def test_a_pattern_without_end_is_stopped_and_what_was_found_is_kept(folder: Path) -> None:
+async def test_an_endless_search_is_stopped_and_its_matches_are_returned(folder: Path) -> None:
     (folder / "src" / "z.txt").write_text("a" * 100 + "b\n")
     request = {
         "root": str(folder),
@@ -114,7 +116,7 @@ async def test_a_pattern_without_end_is_stopped_and_what_was_found_is_kept(folde
     assert "not finished" in lines[-1]
 
 
-def test_names_that_are_no_text_are_shown_and_can_be_kept(folder: Path) -> None:
+def test_file_names_that_are_not_text_are_returned_as_valid_text(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.txt")
     try:
         (folder / name).write_text("unusual")
