@@ -1,4 +1,4 @@
-"""Which commands may run what lies in the folder where they start."""
+"""Which commands may run files of the folder in which they start."""
 
 from pathlib import Path
 

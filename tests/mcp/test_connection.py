@@ -1,4 +1,4 @@
-"""One fault of a server costs no more than itself: no call waits for ever, and no secret is told."""
+"""A fault of a server affects only the call, and no secret appears in messages."""
 
 import asyncio
 import http.server
@@ -130,7 +130,7 @@ async def test_a_huge_result_is_cut(tmp_path: Path) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """A service that lets nobody in, by its URL."""
+    """The URL of a service that refuses every request."""
 
     class Refusing(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

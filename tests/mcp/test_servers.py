@@ -1,4 +1,4 @@
-"""How MCP servers start, fail and start again, and what a person is told of it."""
+"""MCP servers start, fail and restart, with notices to the user."""
 
 import asyncio
 import os

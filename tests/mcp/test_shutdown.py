@@ -1,4 +1,4 @@
-"""Nothing that an MCP server started is left behind, however the program ends."""
+"""No child process of an MCP server is left when the program ends."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What prompt objects get of an MCP server, and what comes of their calls."""
+"""Tools of MCP servers: names, patterns, results, errors and cancellation."""
 
 import asyncio
 import re

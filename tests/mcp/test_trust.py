@@ -1,4 +1,4 @@
-"""Programs that environment.yaml names run only as the person trusted them."""
+"""Servers of environment.yaml start only in the state that the user trusts."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Prompt objects use the tools of servers as any others: in a turn, asked about, and told of what fails."""
+"""Prompt objects use tools of servers in turns like other tools."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""What environment.yaml may say of MCP servers, and where it says that something is wrong."""
+"""The configuration of MCP servers: variables and errors with their positions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Nothing is written, started or sent without a person's word, and nothing waits unseen."""
+"""Calls that write, execute or use the network need approval."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -38,7 +38,7 @@ async def written(
     start: str = "scribe",
     **options: Any,
 ) -> tuple[list[ApprovalRequest], str | None, list[str]]:
-    """Let an object write; return what was asked, what stands in the file, and the results that the model read."""
+    """Run a turn that writes; return the approval requests, the content of the file, and the results."""
     asked: list[ApprovalRequest] = []
 
     async def ask(question: ApprovalRequest) -> Decision:

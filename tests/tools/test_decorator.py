@@ -1,4 +1,4 @@
-"""What @tool makes of a Python function, what it tells a model, and what it says to one that gets it wrong."""
+"""`@tool`: the schema, the conversion of arguments, results and errors."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Work in a process of its own ends in time, and leaves no process behind."""
+"""Scripts in a separate process end in time and leave no process behind."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ async def test_a_process_with_endless_output_is_killed(tmp_path: Path) -> None:
 
 
 async def test_many_processes_with_endless_output_are_all_killed(tmp_path: Path) -> None:
-    """One that is killed in the middle of writing, with more to read than was taken, holds up nobody."""
+    """A process that is killed while it writes does not block the others."""
     endless = script(tmp_path, "while True: print('x' * 1000)")
     for _ in range(6):
         done = await asyncio.gather(*(run_isolated(endless, b"", seconds=10, most_bytes=99) for _ in range(3)))

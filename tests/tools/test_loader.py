@@ -1,4 +1,4 @@
-"""Tools that come from elsewhere are found, a faulty one harms no other, and nothing runs that was not given."""
+"""Tool files and installed packages: a faulty one does not affect the others, and only trusted bytes run."""
 
 import json
 import py_compile
@@ -146,7 +146,7 @@ def test_two_environments_can_have_tool_files_with_the_same_name(tmp_path: Path)
 
 
 def package(site: Path, name: str, entry_points: str) -> None:
-    """Install a package as pip leaves it behind."""
+    """Write the metadata of an installed package."""
     info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

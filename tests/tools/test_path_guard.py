@@ -1,4 +1,4 @@
-"""What file tools may write: never so much at once that nobody can look through it any more."""
+"""File tools create missing folders, but only a limited number."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where sessions are kept, and what servers run, is out of reach of the file tools, also within the folder."""
+"""File tools cannot reach sessions or programs of servers, even within the folder."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def house(tmp_path: Path) -> Path:
 
 
 async def said(house: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
-    """Return what calls of tools come to."""
+    """Return the results of tool calls."""
     async with Environment.open(house, llm=ScriptedLLM([calls(*given), "Done."]), store=store, environ={}) as env:
         reply = await env["scribe"].receive("Go", None, env["scribe"].session_manager.create("other"))
         return [str(message["content"]) for message in reply.session.history if message["role"] == "tool"]

@@ -1,4 +1,4 @@
-"""An environment's own code runs only once a person trusted it, as it is."""
+"""The tools of an environment: its own code runs only while the user trusts it."""
 
 from pathlib import Path
 

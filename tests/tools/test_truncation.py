@@ -1,4 +1,4 @@
-"""Of a long result a model reads the beginning and the end, and the whole is there to be read on."""
+"""Long results are truncated for the model and saved completely."""
 
 import re
 import shutil
@@ -65,7 +65,7 @@ def reading(path: str, line: int, column: int = 1) -> tuple[str, dict[str, objec
 
 
 def follow(result: str) -> Iterator[int]:
-    """Yield where a result says that reading goes on: line and column."""
+    """Yield line and column from which a result can be continued."""
     found = re.search(r"with start_line (\d+)(?:, start_column (\d+))?[\] …]", result)
     assert found
     yield int(found[1])

@@ -1,4 +1,4 @@
-"""The trace of a session: turns below the calls that began them, with what each took, kept or not."""
+"""The trace of a session: nested turns with totals, from records or from messages alone."""
 
 import asyncio
 import shutil
@@ -54,7 +54,7 @@ async def played(env: Environment, message: str = "Go") -> Session:
 
 
 def forget(env: Environment) -> None:
-    """Leave nothing but messages."""
+    """Delete the trace files."""
     env.storage.recorder.flush()
     shutil.rmtree(env.data_dir / "traces")
 

@@ -1,4 +1,4 @@
-"""What happens is kept beside the turns: nobody waits for it, and nobody fails of it."""
+"""Events are recorded in the background without delaying turns."""
 
 import json
 import os
@@ -151,7 +151,7 @@ def test_invalid_lines_are_skipped(recorder: Recorder, tmp_path: Path) -> None:
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """Have the system refuse what goes beyond, in the middle of a write, as a full disk does."""
+    """Limit the size of files, so that a write fails in the middle as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -194,7 +194,7 @@ def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, tmp_path: Path) ->
 
 
 def _drain(path: Path, recorder: Recorder) -> None:
-    """Let the thread come to its end: read all that it has to write."""
+    """Read the pipe until the thread has written everything."""
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     end = time.monotonic() + 20
     while _waits(recorder) and time.monotonic() < end:

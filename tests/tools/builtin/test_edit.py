@@ -1,4 +1,4 @@
-"""What is written is what was asked for, where it was asked for, and nothing else; and the diff says it before."""
+"""`write_file` and `edit_file` write exactly the requested change, and the preview shows it."""
 
 import asyncio
 import os
@@ -150,7 +150,7 @@ def test_a_link_within_the_folder_is_followed_and_kept(folder: Path) -> None:
 
 
 def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:
-    """Whatever is put in the place of a folder between looking and writing."""
+    """A link may replace a folder between the check and the write."""
     outside = tmp_path / "outside"
     outside.mkdir()
     stop = threading.Event()
@@ -241,7 +241,7 @@ def test_a_diff_applied_to_the_old_text_gives_the_new_text(
 
 
 def patched(text: str, diff: str) -> str:
-    """Apply a unified diff as `patch` does, without its liberties."""
+    """Apply a unified diff strictly, without the fuzziness of `patch`."""
     lines = [line + "\n" for line in text.split("\n")]
     lines[-1:] = [lines[-1][:-1]] if lines[-1] != "\n" else []
     body = diff.split("\n")[2:-1] if diff else []

@@ -1,4 +1,4 @@
-"""What the file tools may see, and how they say what they cannot."""
+"""`read_file` and `list_files`: what they can read, and their errors."""
 
 import os
 import threading
@@ -99,7 +99,7 @@ def test_a_very_long_line_is_cut_with_the_next_column(folder: Path) -> None:
 
 
 def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: Path) -> None:
-    """Whatever is put in the place of a folder between looking and opening."""
+    """A link may replace a folder between the check and the read."""
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.md").write_text("secret")
     stop = threading.Event()

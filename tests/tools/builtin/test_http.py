@@ -1,4 +1,4 @@
-"""What http_get brings from the web, whom it does not ask, and what a hostile server cannot do."""
+"""`http_get` reaches only permitted servers, and a hostile server can do no harm."""
 
 import gzip
 import socket
@@ -33,7 +33,7 @@ def server() -> Iterator[WebServer]:
 
 
 def always(*addresses: str) -> AddressGuard:
-    """Make a gate for which every name has these addresses."""
+    """Return a guard for which every name has these addresses."""
 
     async def resolve(host: str, port: int) -> list[str]:
         return list(addresses)
@@ -113,7 +113,7 @@ async def test_this_machine_is_refused_in_every_notation(server: WebServer, host
 
 @pytest.mark.parametrize("entry", ["localhost", "LocalHost", "localhost:{port}"])
 async def test_an_allowed_host_is_connected_to(server: WebServer, entry: str) -> None:
-    """Also where the first address of the name, such as ::1, does not answer."""
+    """Even if the first address of the name, such as ::1, cannot be connected to."""
     server.pages["/"] = answer("Hello")
     page = await fetch(f"http://localhost:{server.port}/", AddressGuard([entry.format(port=server.port)]))
     assert page.body == b"Hello"
@@ -181,7 +181,7 @@ async def test_redirects_are_followed_up_to_a_limit(server: WebServer) -> None:
 
 
 async def test_a_name_is_looked_up_once_and_the_checked_address_is_used(server: WebServer) -> None:
-    """A name that means a public server when it is checked, and this machine a moment later, gains nothing."""
+    """A name that resolves to a public server first and to this machine later gains nothing."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> list[str]:

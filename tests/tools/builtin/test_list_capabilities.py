@@ -1,4 +1,4 @@
-"""A prompt object learns what it may use and whom it gets to, and of nothing else."""
+"""`list_capabilities` lists what a prompt object can use and reach, and nothing else."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Notes are shared by all who work on one conversation, by nobody else, and stay with it."""
+"""Notes are shared within one conversation and stay with it."""
 
 import asyncio
 from pathlib import Path

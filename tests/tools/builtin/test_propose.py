@@ -140,7 +140,7 @@ async def test_removing_a_prohibition_is_reported_as_a_gained_privilege(tmp_path
 
 @pytest.mark.parametrize("answer", ["no", "never", None])
 async def test_no_setting_replaces_the_approval_of_a_proposal(tmp_path: Path, answer: Decision | None) -> None:
-    """Neither `always` in the definition, nor the settings, nor --allow makes up for it."""
+    """Neither `always` in the definition, nor the settings, nor --allow."""
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
     asked, told = await proposed(
         tmp_path, "propose_object", {"definition": CLERK}, answer, allow=["propose_object", "propose_change"]

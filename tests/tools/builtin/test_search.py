@@ -1,4 +1,4 @@
-"""What searching finds, what it passes over, and that nothing makes it go on for ever."""
+"""`search_files`: matches, skipped files and limits."""
 
 import os
 import time
