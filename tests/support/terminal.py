@@ -1,4 +1,4 @@
-"""A real pseudo-terminal with a real program in it, and the screen that a person would see."""
+"""A program in a real pseudo-terminal, and the screen that the user would see."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ KEYS = {
 
 
 class Terminal:
-    """Runs a program on a screen of `columns` and `rows`; its scrollback is kept as well."""
+    """Runs a program on a screen of `columns` and `rows`, and keeps the scrollback."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Terminal:
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
-        plain = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "STY": "pyte"}  # it does not fold its lines anew
+        plain = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "STY": "pyte"}  # pyte does not wrap lines again
         environ = {**os.environ, **plain, **(env or {})}
         self.process = PtyProcess.spawn(list(command), dimensions=(rows, columns), env=environ, cwd=cwd)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -89,12 +89,12 @@ class Terminal:
         self.process.kill(signal.SIGWINCH)
 
     def lines(self) -> list[str]:
-        """Return what stands on the screen."""
+        """Return the lines of the screen."""
         with self._lock:
             return [line.rstrip() for line in self.screen.display]
 
     def text(self) -> str:
-        """Return what stands on the screen, and above it in the scrollback."""
+        """Return the text of the scrollback and the screen."""
         with self._lock:
             above = [
                 "".join(row[column].data for column in range(self.screen.columns)).rstrip()
@@ -103,11 +103,11 @@ class Terminal:
             return "\n".join([*above, *(line.rstrip() for line in self.screen.display)]).rstrip()
 
     def wait_for(self, text: str, timeout: float = 10) -> None:
-        """Wait until a text can be read; `AssertionError` shows the screen where it does not come."""
+        """Wait for a text; the `AssertionError` shows the screen if it does not appear."""
         self.wait_until(lambda: text in self.text(), repr(text), timeout)
 
     def wait_gone(self, text: str, timeout: float = 10) -> None:
-        """Wait until a text is on the screen no more, for longer than it takes to draw it again."""
+        """Wait until a text is gone from the screen for longer than a redraw takes."""
         last_seen = time.monotonic()
 
         def is_gone() -> bool:

@@ -1,4 +1,4 @@
-"""Windows in which the program runs on one environment, with a real server as its model."""
+"""Terminals with the program in one environment, with a test server as its model."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,7 @@ Open: TypeAlias = Callable[..., Terminal]
 
 
 def make_environment(folder: Path) -> Path:
-    """Write an environment of a guide and a reader into a folder."""
+    """Write an environment with a guide and a reader into a folder."""
     (folder / "objects").mkdir()
     for name, definition in OBJECTS.items():
         (folder / "objects" / f"{name}.yaml").write_text(definition)
@@ -29,7 +29,7 @@ def make_environment(folder: Path) -> Path:
 
 @contextmanager
 def windows(folder: Path, server: OpenAIServer) -> Iterator[Open]:
-    """Offer to open the program on screens, any number of them, until the end of the block."""
+    """Provide a function that opens the program in a new terminal until the end of the block."""
     with ExitStack() as stack:
 
         def opened(*, env: dict[str, str] | None = None, columns: int = 80, rows: int = 24) -> Terminal:

@@ -54,7 +54,7 @@ def test_an_empty_answer_is_a_no(open_: Open, openai_server: OpenAIServer, folde
     assert not (folder / "notes.txt").exists()
 
 
-def test_what_is_typed_while_a_question_comes_up_is_no_answer_and_stays_in_the_line(
+def test_text_typed_while_a_question_appears_is_no_answer_and_stays_in_the_input(
     open_: Open, openai_server: OpenAIServer, folder: Path
 ) -> None:
     openai_server.script(WRITE, text("Then not."))
@@ -70,7 +70,7 @@ def test_what_is_typed_while_a_question_comes_up_is_no_answer_and_stays_in_the_l
     terminal.wait_for(f"{PROMPT} y")
 
 
-def test_a_message_that_was_begun_before_the_question_is_sent_and_approves_nothing(
+def test_a_message_begun_before_the_question_is_sent_and_approves_nothing(
     open_: Open, openai_server: OpenAIServer, folder: Path
 ) -> None:
     openai_server.script(write_after_a_second, text("Then not."))
@@ -88,9 +88,7 @@ def test_a_message_that_was_begun_before_the_question_is_sent_and_approves_nothi
     assert openai_server.received[-1].body["messages"][-1]["content"] == "look in the library"
 
 
-def test_a_command_is_carried_out_while_something_is_asked(
-    open_: Open, openai_server: OpenAIServer, folder: Path
-) -> None:
+def test_a_command_is_run_while_a_question_is_open(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
     openai_server.script(WRITE, text("Written."))
     terminal = open_()
     terminal.send("Note it\r")
@@ -104,7 +102,7 @@ def test_a_command_is_carried_out_while_something_is_asked(
     assert (folder / "notes.txt").exists()
 
 
-def test_a_flood_of_arguments_hides_neither_who_nor_what(
+def test_very_long_arguments_hide_neither_the_object_nor_the_tool(
     folder: Path, open_: Open, openai_server: OpenAIServer
 ) -> None:
     (folder / "objects" / "guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [http_get]\n")
@@ -119,7 +117,7 @@ def test_a_flood_of_arguments_hides_neither_who_nor_what(
     assert "guide wants to use read_file:" not in lines
 
 
-def test_editing_can_be_given_up(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
+def test_editing_can_be_cancelled(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
     openai_server.script(WRITE, text("Written."))
     terminal = open_()
     terminal.send("Note it\r")
@@ -157,7 +155,7 @@ def talk_or_write(exchange: Exchange) -> None:
             text("Done.")(exchange)
 
 
-def test_what_others_say_meanwhile_waits_below_a_question_and_a_command_has_it_put_again(folder: Path) -> None:
+def test_other_output_waits_for_the_answer_and_a_command_repeats_the_question(folder: Path) -> None:
     objects = folder / "objects"
     objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [reader, scout]\n")
     objects.joinpath("scout.yaml").write_text("name: scout\nprompt: You look.\ncapabilities: [write_file]\n")

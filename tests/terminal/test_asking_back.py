@@ -1,4 +1,4 @@
-"""A prompt object asks the person something on the screen, and gets what is typed."""
+"""A prompt object asks the user a question on the screen, and gets the typed answer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,9 +34,7 @@ def told(server: OpenAIServer, request: int) -> list[str]:
     return [m["content"] for m in bodies[request]["messages"] if m["role"] == "tool"]
 
 
-def test_who_asks_and_by_whom_it_was_asked_is_shown_and_a_number_chooses(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_the_object_and_its_caller_are_shown_and_a_number_chooses(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("scout", {"message": "Look"})), ASK, text("Right it is."), text("We go right."))
     terminal = open_()
     terminal.send("Go\r")
@@ -49,7 +47,7 @@ def test_who_asks_and_by_whom_it_was_asked_is_shown_and_a_number_chooses(
     assert told(openai_server, 2) == ["right"]
 
 
-def test_esc_leaves_it_unanswered_and_what_was_typed_comes_back(open_: Open, openai_server: OpenAIServer) -> None:
+def test_esc_leaves_the_question_unanswered(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("ask_human", {"question": "Which way?"})), text("I chose myself."))
     terminal = open_()
     terminal.send("Go\r")
@@ -60,7 +58,7 @@ def test_esc_leaves_it_unanswered_and_what_was_typed_comes_back(open_: Open, ope
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl-c"])
-def test_an_answer_that_was_begun_is_brought_back_by_up(
+def test_up_brings_back_an_unfinished_answer(
     key: str, open_: Open, openai_server: OpenAIServer, folder: Path
 ) -> None:
     openai_server.script(calls(("ask_human", {"question": "Which way?"})), text("I chose myself."))
@@ -77,7 +75,7 @@ def test_an_answer_that_was_begun_is_brought_back_by_up(
     assert "a careful answer" in (folder / ".prompt_objects" / "history").read_text()
 
 
-def test_a_command_is_carried_out_and_no_answer_where_a_path_is_one(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_command_is_no_answer_and_a_path_is_one(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(ASK, text("Thank you."))
     terminal = open_()
     terminal.send("Go\r")
@@ -90,7 +88,7 @@ def test_a_command_is_carried_out_and_no_answer_where_a_path_is_one(open_: Open,
     assert told(openai_server, 1) == ["/etc/hosts"]
 
 
-def test_several_questions_come_one_after_the_other(open_: Open, openai_server: OpenAIServer) -> None:
+def test_several_questions_are_asked_one_after_the_other(open_: Open, openai_server: OpenAIServer) -> None:
     both = calls(("ask_human", {"question": "First?"}), ("ask_human", {"question": "Second?"}))
     openai_server.script(both, text("Thank you."))
     terminal = open_()
@@ -116,9 +114,7 @@ def test_ctrl_c_at_the_question_stops_the_reply(open_: Open, openai_server: Open
     terminal.wait_for("Next.")
 
 
-def test_a_terminal_without_a_cursor_asks_as_well_and_takes_nothing_typed_before_for_an_answer(
-    folder: Path, openai_server: OpenAIServer
-) -> None:
+def test_a_dumb_terminal_asks_and_earlier_lines_are_no_answers(folder: Path, openai_server: OpenAIServer) -> None:
     write = calls(("write_file", {"path": "a.txt", "content": "Hello\n"}))
     way = [calls(("scout", {"message": "Look"})), ASK, write, text("Right."), text("We go right.")]
     openai_server.script(*way, text("Then left."), text("And up."))

@@ -18,9 +18,7 @@ def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
 
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
-def test_everything_that_happens_is_told_until_it_is_switched_off(
-    open_: Open, openai_server: OpenAIServer, kind: str
-) -> None:
+def test_every_event_is_shown_until_that_is_switched_off(open_: Open, openai_server: OpenAIServer, kind: str) -> None:
     asking = calls(("reader", {"message": "Read it"}))
     openai_server.script(asking, text("It is short."), text("The reader says so."), text("Quiet now."))
     terminal = open_(env={"TERM": kind}, columns=100, rows=60)
@@ -30,9 +28,9 @@ def test_everything_that_happens_is_told_until_it_is_switched_off(
     terminal.wait_for(" guide: answered")
     seen = terminal.text()
     told = [
-        " guide: begins, in ",
+        " guide: started in ",
         ' guide: calls reader {"message": "Read it"}',
-        " guide → reader: begins, in ",
+        " guide → reader: started in ",
         " guide → reader: saved: assistant: It is short.",
         " guide → reader: answered",
         " guide: reader ended in ",

@@ -1,4 +1,4 @@
-"""What stands on the screen after each drawing, however short that lasts."""
+"""The screen after each drawing, even if it lasts only briefly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def frames(raw: bytes) -> Iterator[str]:
         yield "\n".join(line.rstrip() for line in screen.display)
 
 
-def test_what_was_printed_is_not_live_any_more(open_: Open, openai_server: OpenAIServer) -> None:
+def test_printed_text_is_no_longer_live(open_: Open, openai_server: OpenAIServer) -> None:
     words = " ".join(f"word{number}" for number in range(8))
     openai_server.script(text(f"{words} end.\n\nAnother paragraph.", delay=0.06))
     window = open_()

@@ -1,4 +1,4 @@
-"""The line interface as a person meets it: the real program in a real terminal."""
+"""The line interface as the user sees it: the real program in a real terminal."""
 
 import fcntl
 import json
@@ -39,7 +39,7 @@ def stored(folder: Path) -> list[dict[str, Any]]:
     return [message for session in sessions if session["po_name"] == "guide" for message in session["history"]]
 
 
-def test_a_reply_is_seen_while_it_streams_and_whole_at_the_end(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_reply_is_shown_while_it_streams_and_once_at_the_end(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("First **bold** words.\n\nThen " + "more " * 60 + "end.", delay=0.02))
     terminal = open_()
     terminal.send("Hello")
@@ -54,7 +54,7 @@ def test_a_reply_is_seen_while_it_streams_and_whole_at_the_end(open_: Open, open
     terminal.wait_for("2 messages · small · 15 tokens")
 
 
-def test_ctrl_c_stops_a_reply_and_keeps_what_was_said(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
+def test_ctrl_c_stops_a_reply_and_keeps_its_text(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
     openai_server.script(text(SLOW, delay=0.02), text("Second answer."))
     terminal = open_()
     terminal.send("Hello\r")
@@ -67,7 +67,7 @@ def test_ctrl_c_stops_a_reply_and_keeps_what_was_said(open_: Open, openai_server
     terminal.wait_for("Second answer.")
 
 
-def test_a_message_that_is_stopped_before_it_is_saved_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_message_stopped_before_it_is_saved_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("An answer."), text("An answer."))
     terminal = open_()
     terminal.send("Hello\r\x03")
@@ -79,9 +79,7 @@ def test_a_message_that_is_stopped_before_it_is_saved_is_not_lost(open_: Open, o
     terminal.wait_for("An answer.")
 
 
-def test_what_is_sent_during_a_reply_that_is_then_stopped_stands_in_the_history(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_a_message_sent_during_a_stopped_reply_is_in_the_history(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text(SLOW, delay=0.01), text("Second answer."))
     terminal = open_()
     terminal.send("Hello\r")
@@ -170,7 +168,7 @@ def test_the_line_can_be_written_in_an_editor(open_: Open, folder: Path) -> None
     ("editor", "told"),
     [('ed "x', "No closing quotation"), ("no-such-editor", "cannot be run"), ("false", "ended with code 1")],
 )
-def test_an_editor_that_does_not_work_is_told_of_and_the_line_kept(open_: Open, editor: str, told: str) -> None:
+def test_a_failing_editor_is_reported_and_the_input_is_kept(open_: Open, editor: str, told: str) -> None:
     terminal = open_(env={"EDITOR": editor, "VISUAL": ""})
     terminal.send("a thought")
     terminal.wait_for("a thought")
@@ -181,7 +179,9 @@ def test_an_editor_that_does_not_work_is_told_of_and_the_line_kept(open_: Open, 
     terminal.wait_for("a thought more")
 
 
-def test_what_is_hidden_in_a_paste_is_seen_and_sent_as_it_came(open_: Open, openai_server: OpenAIServer) -> None:
+def test_hidden_characters_of_a_paste_are_visible_and_sent_unchanged(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
     openai_server.script(text("Fine."))
     terminal = open_()
     pasted = "a\u202egnp.exe\u2066 \u200b\u2028 z"
@@ -208,7 +208,7 @@ def test_a_huge_paste_is_sent_whole_and_not_printed_whole(open_: Open, openai_se
     assert len(terminal.text().splitlines()) < 60
 
 
-def test_keys_are_heard_while_a_huge_answer_is_drawn(open_: Open, openai_server: OpenAIServer) -> None:
+def test_keys_work_while_a_huge_answer_is_drawn(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("```\n" + "x = 1\n" * 20_000 + "```\n"), text("Fine."))
     terminal = open_()
     terminal.send("Hello\r")
@@ -219,7 +219,7 @@ def test_keys_are_heard_while_a_huge_answer_is_drawn(open_: Open, openai_server:
     assert time.monotonic() - start < 2
 
 
-def test_vi_keys_work_where_they_are_asked_for(open_: Open) -> None:
+def test_vi_keys_work_if_configured(open_: Open) -> None:
     terminal = open_(env={"PROMPT_OBJECTS_EDITING_MODE": "vi"})
     terminal.send("one two")
     terminal.wait_for("one two")
@@ -239,7 +239,7 @@ def test_ctrl_d_during_a_reply_stops_it_and_leaves(open_: Open, openai_server: O
     assert "word5" in stored(folder)[-1]["content"]
 
 
-def test_leaving_does_not_wait_for_a_backup_that_cannot_be_made_yet(open_: Open, folder: Path) -> None:
+def test_leaving_does_not_wait_for_a_blocked_backup(open_: Open, folder: Path) -> None:
     lock = folder / ".prompt_objects" / "backups" / "sessions" / ".lock"
     lock.parent.mkdir(parents=True)
     with lock.open("w") as another:
@@ -252,7 +252,7 @@ def test_leaving_does_not_wait_for_a_backup_that_cannot_be_made_yet(open_: Open,
     assert list(lock.parent.iterdir()) == [lock]
 
 
-def test_commands_are_completed_with_what_they_do(open_: Open) -> None:
+def test_commands_are_completed_with_their_summary(open_: Open) -> None:
     terminal = open_()
     terminal.send("/ses")
     terminal.wait_for("Show the current session")
@@ -268,7 +268,7 @@ def test_commands_are_completed_with_what_they_do(open_: Open) -> None:
     terminal.wait_for("guide · Travels")
 
 
-def test_a_question_is_answered_before_anything_is_done(open_: Open) -> None:
+def test_a_confirmation_is_answered_before_the_action(open_: Open) -> None:
     terminal = open_()
     terminal.send("/session delete\r")
     terminal.wait_for("[y/N]")
@@ -280,7 +280,7 @@ def test_a_question_is_answered_before_anything_is_done(open_: Open) -> None:
     terminal.wait_for("is in the trash")
 
 
-def test_errors_are_told_and_what_was_not_done_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
+def test_errors_are_shown_and_the_message_is_not_lost(open_: Open, openai_server: OpenAIServer) -> None:
     terminal = open_()
     terminal.send("/sesions\r")
     terminal.wait_for("Did you mean")
@@ -306,7 +306,7 @@ def test_delegations_are_shown_in_full(open_: Open, openai_server: OpenAIServer)
         assert part in seen
 
 
-def test_a_session_is_taken_up_where_it_was_left(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_session_continues_where_it_ended(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("The first answer."))
     terminal = open_()
     terminal.send("The first question\r")
@@ -348,7 +348,7 @@ def test_no_color_means_no_colour(open_: Open, openai_server: OpenAIServer) -> N
     assert colours == {"default"}
 
 
-def test_hostile_text_cannot_drive_the_terminal(open_: Open, openai_server: OpenAIServer) -> None:
+def test_hostile_text_cannot_control_the_terminal(open_: Open, openai_server: OpenAIServer) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\x1b[Hgone \x9b2J [x](http://y/&#27;[2J) `\x1b[31m` ok\u202e "
     openai_server.script(calls(("read_file", {"path": evil}), content=evil + "\n\n"), text(evil + "the end"))
     terminal = open_()
@@ -386,7 +386,7 @@ def test_a_dumb_terminal_gets_the_same_without_cursor_movement(open_: Open, open
     assert b"\x1b" not in terminal.raw
 
 
-def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_agrees_to_nothing(
+def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_confirms_nothing(
     open_: Open, openai_server: OpenAIServer
 ) -> None:
     openai_server.script(text("Fine."))
@@ -404,7 +404,9 @@ def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_agrees_to_nothing(
     terminal.wait_for("Nothing was changed.")
 
 
-def test_an_answer_that_is_odd_markdown_does_not_shut_its_session(open_: Open, openai_server: OpenAIServer) -> None:
+def test_an_answer_in_odd_markdown_does_not_make_the_session_unusable(
+    open_: Open, openai_server: OpenAIServer
+) -> None:
     openai_server.script(text("[](http://x)"), text("Fine."))
     terminal = open_()
     terminal.send("Hello\r")
@@ -420,7 +422,7 @@ def test_an_answer_that_is_odd_markdown_does_not_shut_its_session(open_: Open, o
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 @pytest.mark.parametrize("sizes", [[(60, 24)], [(140, 24)], [(100, 10), (100, 40)]], ids=["narrow", "wide", "low"])
-def test_a_terminal_that_folds_its_lines_anew_keeps_no_copies(
+def test_a_terminal_that_wraps_its_lines_again_keeps_no_copies(
     folder: Path, openai_server: OpenAIServer, sizes: list[tuple[int, int]]
 ) -> None:
     paragraphs = "\n\n".join(f"para{number}. " + "lorem ipsum dolor sit " * 9 for number in range(10))

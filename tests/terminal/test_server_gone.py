@@ -31,7 +31,7 @@ def seconds_to_leave(window: Terminal, *keys: str) -> float:
     return time.monotonic() - start
 
 
-def test_it_is_told_at_the_bottom_while_it_is_so_and_holds_up_nobody(
+def test_the_status_bar_shows_a_lost_server_and_nothing_blocks(
     tmp_path: Path, openai_server: OpenAIServer, server: Server
 ) -> None:
     folder = make_environment(tmp_path)

@@ -1,4 +1,4 @@
-"""A person steps in while prompt objects work: adds a word, stops one of them alone, talks to any of them."""
+"""The user steers running turns: sends messages to them, and stops one of them."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ def contents(server: OpenAIServer) -> list[str]:
     return [str(message.get("content")) for message in asked[-1].body["messages"]]
 
 
-def test_a_word_typed_meanwhile_is_shown_and_answered(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_message_typed_during_a_turn_is_shown_and_answered(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text(SLOW, delay=0.03), text("In blue."))
     terminal = open_()
     terminal.send("Paint\r")
@@ -42,9 +42,7 @@ def test_a_word_typed_meanwhile_is_shown_and_answered(open_: Open, openai_server
     assert contents(openai_server)[-1] == "in blue please"
 
 
-def test_one_that_was_asked_is_steered_by_its_name_and_stopped_by_itself(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_a_delegate_is_steered_by_its_name_and_stopped_on_its_own(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(
         calls(("reader", {"message": "Read it"})), text(SLOW, delay=0.03), hang(), text("The reader was stopped.")
     )
@@ -61,9 +59,7 @@ def test_one_that_was_asked_is_steered_by_its_name_and_stopped_by_itself(
     assert contents(openai_server)[-1].startswith("Error: The user stopped reader before it answered.")
 
 
-def test_one_can_go_to_whoever_was_asked_and_ctrl_c_there_stops_that_one_alone(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_ctrl_c_in_the_session_of_a_delegate_stops_only_its_turn(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("reader", {"message": "Read it"})), hang(), text("Without it, then."))
     terminal = open_()
     terminal.send("Go\r")
@@ -111,7 +107,7 @@ def with_two(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
         yield opened
 
 
-def test_ctrl_c_at_the_question_of_another_is_a_no_and_stops_nobody(
+def test_ctrl_c_at_the_question_of_another_object_is_a_no_and_stops_nothing(
     with_two: Callable[[str], Terminal], tmp_path: Path
 ) -> None:
     terminal = with_two("prompt: You look.\ncapabilities: [write_file]")
@@ -125,7 +121,7 @@ def test_ctrl_c_at_the_question_of_another_is_a_no_and_stops_nobody(
     terminal.wait_for("All done.")
 
 
-def test_ctrl_c_twice_in_the_session_of_one_stops_that_one_alone_and_a_third_time_everything(
+def test_the_third_ctrl_c_in_the_session_of_a_delegate_stops_everything(
     with_two: Callable[[str], Terminal],
 ) -> None:
     terminal = with_two("prompt: You never answer.")
@@ -139,7 +135,7 @@ def test_ctrl_c_twice_in_the_session_of_one_stops_that_one_alone_and_a_third_tim
     terminal.wait_gone("scout is thinking")
 
 
-def test_a_message_to_another_goes_there_and_one_stays(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_mention_sends_to_that_object_and_the_user_stays(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("I read."))
     terminal = open_()
     terminal.send("@reader Hello\r")
@@ -148,9 +144,7 @@ def test_a_message_to_another_goes_there_and_one_stays(open_: Open, openai_serve
     assert contents(openai_server) == ["You read.", "Hello"]
 
 
-def test_what_cannot_be_done_meanwhile_is_said_and_stays_in_the_line(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_a_command_refused_during_a_turn_stays_in_the_input(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(hang())
     terminal = open_()
     terminal.send("Go\r")
@@ -160,7 +154,7 @@ def test_what_cannot_be_done_meanwhile_is_said_and_stays_in_the_line(
     terminal.wait_for(f"guide {MARK} /session clear")
 
 
-def test_an_interrupted_session_offers_to_go_on(open_: Open, openai_server: OpenAIServer) -> None:
+def test_an_interrupted_session_can_be_resumed(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("reader", {"message": "Read it"})), hang(), text("It says: read me."))
     terminal = open_()
     terminal.send("Go\r")
@@ -174,7 +168,7 @@ def test_an_interrupted_session_offers_to_go_on(open_: Open, openai_server: Open
     assert "whether it took effect is unknown" in contents(openai_server)[-1]
 
 
-def test_one_that_fails_is_no_longer_said_to_be_at_work(open_: Open, openai_server: OpenAIServer) -> None:
+def test_a_failed_delegate_is_not_running(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(
         calls(("reader", {"message": "Read it"})), error(400, "no such thing"), text(SLOW, delay=0.05)
     )
@@ -189,9 +183,7 @@ def test_one_that_fails_is_no_longer_said_to_be_at_work(open_: Open, openai_serv
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
-def test_an_answer_anew_is_stopped_also_while_it_is_only_asked_for(
-    open_: Open, openai_server: OpenAIServer, key: str
-) -> None:
+def test_a_retry_can_be_stopped_before_it_starts(open_: Open, openai_server: OpenAIServer, key: str) -> None:
     openai_server.script(text("Yes."), hang())
     terminal = open_()
     terminal.send("Hello\r")
@@ -207,9 +199,7 @@ def test_an_answer_anew_is_stopped_also_while_it_is_only_asked_for(
         terminal.wait_for("none")
 
 
-def test_whoever_answers_from_elsewhere_does_so_under_a_name_on_a_dumb_terminal_too(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_another_object_answers_under_its_name_on_a_dumb_terminal(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("I read."), text("I guide."))
     terminal = open_(env={"TERM": "dumb"})
     terminal.send("@reader Hello\n")

@@ -22,7 +22,7 @@ def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
 
 @pytest.fixture
 def gate() -> threading.Event:
-    """Set it to have ann's answer come."""
+    """Set it to let the answer to ann continue."""
     return threading.Event()
 
 
@@ -39,7 +39,7 @@ def behind(gate: threading.Event, answer: Behaviour) -> Behaviour:
 
 @pytest.fixture
 def ann(open_: Open, openai_server: OpenAIServer, gate: threading.Event) -> Terminal:
-    """A window in which an answer is on its way."""
+    """A window that waits for an answer."""
     openai_server.script(behind(gate, text("The first answer.")), text("The second answer."))
     window = open_(env={"LOGNAME": "ann"})
     window.send("Hello\r")
@@ -49,7 +49,7 @@ def ann(open_: Open, openai_server: OpenAIServer, gate: threading.Event) -> Term
 
 @pytest.fixture
 def ben(ann: Terminal, open_: Open) -> Terminal:
-    """A second window on the same session, whose message was refused, and is back in the line."""
+    """A second window on the same session, whose message was refused and is back in the input."""
     del ann
     window = open_(env={"LOGNAME": "ben"})
     window.send("Me too\r")
@@ -69,9 +69,7 @@ def clear_and_type(window: Terminal, typed: str) -> None:
     window.send(f"{typed}\r")
 
 
-def test_a_message_that_is_refused_is_sent_again_by_enter(
-    ben: Terminal, ann: Terminal, gate: threading.Event
-) -> None:
+def test_enter_sends_a_refused_message_again(ben: Terminal, ann: Terminal, gate: threading.Event) -> None:
     ben.wait_for("guide · Default · in use by ann ·")
     gate.set()
     ben.wait_for("The first answer.")
@@ -105,7 +103,7 @@ def test_ctrl_c_stops_waiting_and_gives_the_message_back(ben: Terminal, gate: th
     assert f"{PROMPT} And this" in ben.text()
 
 
-def test_branch_goes_on_in_a_copy(
+def test_branch_sends_the_message_in_a_copy(
     ben: Terminal, ann: Terminal, gate: threading.Event, openai_server: OpenAIServer
 ) -> None:
     clear_and_type(ben, "/branch")
@@ -118,7 +116,7 @@ def test_branch_goes_on_in_a_copy(
     assert "Me too" not in ann.text()
 
 
-def test_watch_shows_what_comes_until_the_session_is_free(ben: Terminal, gate: threading.Event) -> None:
+def test_watch_shows_new_messages_until_the_session_is_free(ben: Terminal, gate: threading.Event) -> None:
     clear_and_type(ben, "/watch")
     ben.wait_for("Watching Default, in use by ann")
     gate.set()
@@ -141,7 +139,7 @@ def test_a_window_that_is_killed_frees_the_session(ben: Terminal, ann: Terminal)
     ben.wait_for("The second answer.")
 
 
-def test_a_session_that_is_deleted_while_it_is_answered_comes_back_and_both_are_told(
+def test_a_session_deleted_during_an_answer_is_restored_and_reported(
     ben: Terminal, ann: Terminal, gate: threading.Event
 ) -> None:
     clear_and_type(ben, "/session delete")
@@ -170,7 +168,7 @@ def test_a_conversation_between_prompt_objects_can_be_watched(
     assert "A tree." in ben.text()
 
 
-def test_what_is_being_typed_is_not_disturbed_by_what_others_say(open_: Open, openai_server: OpenAIServer) -> None:
+def test_new_messages_do_not_disturb_the_input(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("An answer for ann."), text("An answer for ben."))
     ann, ben = open_(), open_()
     ben.send("half a mess")
@@ -185,9 +183,7 @@ def test_what_is_being_typed_is_not_disturbed_by_what_others_say(open_: Open, op
     assert ben.text().count("An answer for ann.") == 1
 
 
-def test_a_dumb_terminal_is_refused_looks_on_and_sends_it_then(
-    ann: Terminal, open_: Open, gate: threading.Event
-) -> None:
+def test_a_dumb_terminal_can_watch_and_wait(ann: Terminal, open_: Open, gate: threading.Event) -> None:
     ben = open_(env={"TERM": "dumb"})
     ben.send("Me too\n")
     ben.wait_for("is in use by ann (process")
@@ -200,14 +196,12 @@ def test_a_dumb_terminal_is_refused_looks_on_and_sends_it_then(
     ann.wait_for("The second answer.")
 
 
-def test_who_leaves_right_behind_wait_leaves(ben: Terminal) -> None:
+def test_leaving_directly_after_wait_works(ben: Terminal) -> None:
     clear_and_type(ben, "/wait Me too\r\x04")
     assert ben.wait_for_exit() == 0
 
 
-def test_a_message_that_waits_is_said_to_whom_it_was_meant_for_wherever_one_goes_meanwhile(
-    ben: Terminal, gate: threading.Event
-) -> None:
+def test_a_waiting_message_goes_to_its_object_after_a_switch(ben: Terminal, gate: threading.Event) -> None:
     clear_and_type(ben, "/wait Me too")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
@@ -220,7 +214,7 @@ def test_a_message_that_waits_is_said_to_whom_it_was_meant_for_wherever_one_goes
     assert before.endswith("\nguide")
 
 
-def test_a_message_that_is_not_waited_for_any_more_comes_back_wherever_one_is(ben: Terminal) -> None:
+def test_a_cancelled_waiting_message_comes_back_after_a_switch(ben: Terminal) -> None:
     clear_and_type(ben, "/wait Me too")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
