@@ -179,9 +179,7 @@ def test_a_failing_editor_is_reported_and_the_input_is_kept(open_: Open, editor:
     terminal.wait_for("a thought more")
 
 
-def test_hidden_characters_of_a_paste_are_visible_and_sent_unchanged(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_hidden_characters_of_a_paste_are_shown_and_sent_unchanged(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("Fine."))
     terminal = open_()
     pasted = "a\u202egnp.exe\u2066 \u200b\u2028 z"
@@ -404,9 +402,7 @@ def test_ctrl_c_on_a_dumb_terminal_drops_the_message_and_confirms_nothing(
     terminal.wait_for("Nothing was changed.")
 
 
-def test_an_answer_in_odd_markdown_does_not_make_the_session_unusable(
-    open_: Open, openai_server: OpenAIServer
-) -> None:
+def test_an_answer_in_odd_markdown_does_not_break_the_session(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("[](http://x)"), text("Fine."))
     terminal = open_()
     terminal.send("Hello\r")
