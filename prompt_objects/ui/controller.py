@@ -246,7 +246,7 @@ class Controller:
             self.task.start(self._run_command(partial(commands.confirm, confirmation, text)), TaskKind.COMMAND)
 
     def _task_ended(self) -> None:
-        """Show what is left to show, and give back a message that was not sent."""
+        """Show the remaining events and notices, and give back a message that was not sent."""
         self._view.hint("")
         self._view.catch_up()
         self._view.echo("", once_saved=True)

@@ -59,7 +59,7 @@ class LineApplication(Application[None]):
     def erase(self) -> None:
         """Erase the drawing, also if the terminal has wrapped it into more rows since.
 
-        prompt_toolkit reuses text drawn with the same render counter, so the counter goes on.
+        prompt_toolkit would reuse text drawn with the same render counter.
         """
         self.render_counter += 1
         drawn = self.renderer.last_rendered_screen

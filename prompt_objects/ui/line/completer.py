@@ -1,4 +1,4 @@
-"""Completion of commands and of what may stand behind them."""
+"""Completion of commands and their arguments."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,24 +16,22 @@ from prompt_objects.ui.render.text import fit
 from prompt_objects.utils.concurrency import fail_fast
 from prompt_objects.utils.text import pluralize, time_ago
 
-__all__ = [
-    "CommandCompleter",
-]
+__all__ = ["CommandCompleter"]
 
-MOST = 200
-"""As many sessions as are offered at once; one more letter narrows them down."""
+MAX_OFFERED = 200
+"""Values that are offered together; one more letter narrows them down."""
 META_WIDTH = 90
 
 
 class CommandCompleter(Completer):
-    """Offers commands, and what they take, for lines that begin with /, and prompt objects after an @."""
+    """Offers commands and their arguments in lines that begin with /, and prompt objects after an @."""
 
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._paths = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """Yield what the line may go on with."""
+        """Yield the possible continuations of the line."""
         typed = document.text_before_cursor
         if typed.startswith("@") and " " not in typed:
             for name, po in self._chat.environment.objects.items():
@@ -53,12 +51,12 @@ class CommandCompleter(Completer):
     def _arguments(self, command: Command, rest: str, event: CompleteEvent) -> Iterator[Completion]:
         rest = rest.lstrip()
         for parameter in command.parameters[:-1]:
-            word, space, behind = rest.partition(" ")
+            word, space, others = rest.partition(" ")
             if not space:
                 yield from self._values(parameter, rest, event)
                 return
             if word in parameter.choices or parameter.required:
-                rest = behind.lstrip()
+                rest = others.lstrip()
         if command.parameters:
             yield from self._values(command.parameters[-1], rest, event)
 
@@ -71,7 +69,7 @@ class CommandCompleter(Completer):
             if value.casefold().startswith(typed.casefold()):
                 yield _completion(value, typed, value, meta)
                 offered += 1
-                if offered == MOST:
+                if offered == MAX_OFFERED:
                     return
 
     def _candidates(self, parameter: Parameter) -> Iterator[tuple[str, str]]:
@@ -93,14 +91,14 @@ class CommandCompleter(Completer):
                 return
 
     def _sessions(self, *, trashed: bool) -> list[SessionInfo]:
-        """Return the sessions that there are; none where they cannot be had at once."""
+        """Return the sessions; none if the store would have to wait."""
         with fail_fast(), suppress(StoreError):
             return self._chat.trash() if trashed else self._chat.sessions()
         return []
 
 
 def _longer(name: str, typed: str) -> bool:
-    """Whether a command of more words is being typed, such as `session new` where `session` is one as well."""
+    """Return whether a command of two words is being typed, such as `session new`, and not `session` alone."""
     return any(
         other != name and other.startswith(f"{name} ") and typed.startswith(f"{other} ") for other in all_commands()
     )

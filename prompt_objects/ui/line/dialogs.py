@@ -23,9 +23,9 @@ async def pose(
     size: tuple[int, int],
     rested: Callable[[], Awaitable[None]],
 ) -> None:
-    """Show a question at once, and take its answer from the input after `rested`; then the draft comes back.
+    """Show a question, take its answer from the input after `rested`, and then restore the draft.
 
-    What is typed before `rested` belongs to the draft. A typed text that was not given as an answer goes into the
+    Text typed before `rested` belongs to the draft. A typed text that was not given as an answer goes into the
     history.
     """
     width, height = size

@@ -105,7 +105,7 @@ class LineInterface:
         return self._controller.prompt(self._view.width)
 
     def _live(self) -> list[Line]:
-        """Draw what is being said and done, and the messages that running turns have not read yet."""
+        """Draw the running turns, and the messages that they have not read yet."""
         columns, _ = screen_size()
         height = live_height(self._buffer.text, self._prompt(), is_asking=self._controller.question is not None)
         turns = self._chat.environment.active_turns
