@@ -12,15 +12,15 @@ __all__ = [
 ]
 
 
-_MOST_PARENTS = 500  # in one query: databases have a limit
+_MAX_PARENTS = 500  # in one query: databases have a limit
 
 
 def stored_descendants(session_id: str, store: Store) -> list[SessionInfo]:
-    """Return the sessions of a store that came of one, parents before their children."""
+    """Return the descendants of a session in a store, parents first."""
     found: dict[str, SessionInfo] = {}
     parents = [session_id]
     while parents:
-        some, parents = parents[:_MOST_PARENTS], parents[_MOST_PARENTS:]
+        some, parents = parents[:_MAX_PARENTS], parents[_MAX_PARENTS:]
         children = store.list(SessionFilter(parents=frozenset(some)))
         new = {info.id: info for info in children if info.id not in found and info.id != session_id}
         found |= new

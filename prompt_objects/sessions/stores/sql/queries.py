@@ -49,7 +49,7 @@ def change(connection: Connection, session_id: str, values: dict[str, Any], *, t
 
 
 def conditions(where: SessionFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions on a row of `sessions` that select what a filter does."""
+    """Yield the conditions of a filter on the rows of `sessions`, outside the trash."""
     yield IS_LIVE
     if where.po_name is not None:
         yield SESSIONS.c.po_name == where.po_name
