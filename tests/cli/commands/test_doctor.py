@@ -60,7 +60,7 @@ def test_json_lists_the_findings(house: Path, file: Path) -> None:
     )
 
 
-def test_a_faulty_definition_is_told_and_is_the_persons_to_mend(house: Path) -> None:
+def test_a_faulty_definition_is_reported_and_left_to_the_user(house: Path) -> None:
     (house / "objects" / "scout.yaml").write_text("name: scout\n")
     for options in ([], ["--repair"]):
         done = run("doctor", *options, cwd=house)
@@ -69,7 +69,7 @@ def test_a_faulty_definition_is_told_and_is_the_persons_to_mend(house: Path) -> 
         assert "1 faulty definition" in done.stdout
 
 
-def test_what_stands_in_the_way_and_is_no_file_stays_and_is_told(house: Path, file: Path) -> None:
+def test_something_else_in_the_place_of_a_file_is_reported_and_left(house: Path, file: Path) -> None:
     (file.parent / "01920000-0000-7000-8000-000000000000.json").mkdir()
     done = run("doctor", "--repair", cwd=house)
     assert done.returncode == 1

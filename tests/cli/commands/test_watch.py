@@ -58,7 +58,7 @@ def test_waiting_sends_the_message_when_the_session_is_free(house: Path, key: st
         assert waiting.stdout
         assert waiting.stderr.readline().endswith("Waiting.\n")
         other.answer("An answer")
-        assert waiting.stderr.readline() == "! From elsewhere: 1 message\n"
+        assert waiting.stderr.readline() == "! 1 new message from another window\n"
         assert "rehearsal" in waiting.stdout.read()
     assert said(house, key)[:3] == ["From elsewhere", "An answer", "Me too"]
 
