@@ -133,7 +133,7 @@ def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> Non
         "folder = pathlib.Path(sys.argv[1])\n"
         "def took():\n"
         "    begun = time.perf_counter()\n"
-        "    assert not Migrations(folder, folder / '.prompt_objects').due()\n"
+        "    assert not Migrations(folder, folder / '.prompt_objects').is_due()\n"
         "    return time.perf_counter() - begun\n"
         "print(min(took() for _ in range(20)), *sys.modules)"
     )
