@@ -144,22 +144,22 @@ class SessionManager:
         name: str | None = None,
         *,
         po_name: str | None = None,
-        numbered: bool = False,
+        unique_name: bool = False,
         template: str | None = None,
         parent: ParentCall | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Session:
         """Create a session; without a name it is called "Session 2" or similar.
 
-        With `numbered`, a name that is taken gets a number. A manager of all sessions needs `po_name`. Raises
+        With `unique_name`, a name that is taken gets a number. A manager of all sessions needs `po_name`. Raises
         `UsageError` for an unknown template.
         """
         po_name = self._object(po_name)
         messages = self._template(template)
         if name is None:
-            name, numbered = f"Session {len(self._infos(po_name)) + 1}", True
+            name, unique_name = f"Session {len(self._infos(po_name)) + 1}", True
         info = self._new_info(valid_name(name), po_name, parent)
-        return Session(self.store, self.store.create(info, dict(metadata or {}), messages, unique_name=numbered))
+        return Session(self.store, self.store.create(info, dict(metadata or {}), messages, unique_name=unique_name))
 
     def draft(self, name: str, *, parent: ParentCall | None = None) -> Session:
         """Return a session that is saved with its first message; a name that is taken gets a number then."""

@@ -98,7 +98,7 @@ def _session_to_continue(manager: SessionManager, context: Context) -> Session:
     for info in manager.list():
         if info.parent and info.parent.session == parent.session:
             return manager.get(info.id)
-    return manager.create(name, numbered=True, parent=parent)  # saved now, so that the next call finds it
+    return manager.create(name, unique_name=True, parent=parent)  # saved now, so that the next call finds it
 
 
 def _name_and_parent(context: Context) -> tuple[str, ParentCall]:

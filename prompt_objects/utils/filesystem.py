@@ -1,4 +1,4 @@
-"""What is asked of the operating system: locks, syncs, atomic replacement, private files, forks, the boot id."""
+"""Operating system calls: locks, syncs, atomic replacement, private files, forks, the boot id."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ __all__ = [
     "read_file",
     "remove_folder",
     "replace_file",
-    "start_writing",
+    "start_writeback",
     "store_error",
     "store_errors",
     "sync",
@@ -40,7 +40,7 @@ __all__ = [
     "write_all",
 ]
 
-UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # what may still be read
+UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space, then try again.",
     errno.EDQUOT: "Your quota of disk space is used up: free some, then try again.",
@@ -53,7 +53,7 @@ _HINTS = {
 
 
 def store_error(doing: str, path: Path, error: OSError) -> StoreError:
-    """Say in a person's words what the disk refused."""
+    """Return an error that tells the user what failed and why."""
     what = error.strerror or type(error).__name__
     hint = _HINTS.get(error.errno or 0, "What was saved before is safe.")
     return StoreError(f"{path} could not be {doing}: {what}.", hint=hint)
@@ -83,63 +83,63 @@ else:
     import fcntl
 
     def _wait_for_lock(descriptor: int) -> None:
-        # It is filelock's lock; the system wakes us the moment it is free, where filelock would look again and again.
+        # The same lock as filelock's, but the system wakes us when it is free, while filelock polls.
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def lock(descriptor: int) -> None:
-    """Take the lock on an open file, against every other descriptor of it; threads need a lock of their own."""
+    """Lock an open file against every other descriptor of it; threads need a lock of their own."""
     if not try_lock(descriptor):
         _wait_for_lock(descriptor)
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take the lock on an open file; False, without it, where another descriptor has it."""
+    """Lock an open file; return False if another descriptor has the lock."""
     return bool(_filelock().lock_descriptor(descriptor, blocking=False))
 
 
 def unlock(descriptor: int) -> None:
-    """Let go of the lock on an open file."""
+    """Unlock an open file."""
     _filelock().unlock_descriptor(descriptor)
 
 
 if sys.platform == "darwin":
 
     def sync(descriptor: int) -> None:
-        """Wait until what was written to a file is on the disk itself, not in the disk's cache."""
+        """Wait until the written data is on the disk itself, not in its cache."""
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        except OSError:  # network file systems do not know it
+        except OSError:  # network file systems do not support it
             os.fsync(descriptor)
 elif sys.platform == "win32":
 
     def sync(descriptor: int) -> None:
-        """Wait until what was written to a file is on the disk."""
+        """Wait until the written data is on disk."""
         os.fsync(descriptor)
 else:
 
     def sync(descriptor: int) -> None:
-        """Wait until what was written to a file is on the disk."""
+        """Wait until the written data is on disk."""
         os.fdatasync(descriptor)
 
 
 if sys.platform == "linux":
 
-    def start_writing(descriptor: int, start: int, length: int) -> None:
-        """Have the disk begin with these bytes, so that a `sync` soon after waits for less; promises nothing."""
-        with suppress(OSError):  # advice: Linux writes out at once what it hears is not needed in memory
+    def start_writeback(descriptor: int, start: int, length: int) -> None:
+        """Start writing these bytes to disk, so that a later `sync` is shorter; only a hint."""
+        with suppress(OSError):  # Linux starts to write pages that are not needed in memory
             os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_DONTNEED)
 else:
 
-    def start_writing(descriptor: int, start: int, length: int) -> None:
-        """Do nothing; where this can be asked for, it has the disk begin with these bytes before a `sync`."""
+    def start_writeback(descriptor: int, start: int, length: int) -> None:
+        """Do nothing: this system has no such hint."""
 
 
 if sys.platform == "win32":
     _EXTRA_FLAGS = os.O_BINARY | os.O_NOINHERIT  # it has no O_NOFOLLOW; links take a privilege to make there
 
     def sync_folder(folder: Path) -> None:
-        """Do nothing: folders cannot be opened there, and their changes are in the journal of the file system."""
+        """Do nothing: Windows cannot open folders; the file system journals their changes."""
 
     def pread(descriptor: int, length: int, start: int) -> bytes:
         """Read up to `length` bytes from `start` on; moves the descriptor, so threads need a lock of their own."""
@@ -155,7 +155,7 @@ else:
     pread, pwrite = os.pread, os.pwrite
 
     def sync_folder(folder: Path) -> None:
-        """Wait until the names in a folder (new, moved, gone) are on the disk."""
+        """Wait until new, moved and removed names in a folder are on disk."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -164,8 +164,8 @@ else:
 
 
 def after_fork_in_child(method: Callable[[], None]) -> None:
-    """Have an object's method called first thing in every forked child, for as long as the object lives."""
-    reference = weakref.WeakMethod(method)  # what is registered stays for ever; the object need not
+    """Call a method first in every forked child, for as long as its object lives."""
+    reference = weakref.WeakMethod(method)  # the registration cannot be removed; the object can
 
     def in_child() -> None:
         if alive := reference():
@@ -176,7 +176,7 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, that only its owner can enter; one that is there stays as it is."""
+    """Create a folder and its parents, readable only for the owner; existing ones are not changed."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -186,7 +186,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all that is in it, if it is there; of a symbolic link, the link only."""
+    """Remove a folder and its contents, if it exists; of a symbolic link only the link."""
     import shutil
 
     if folder.is_symlink():
@@ -196,15 +196,15 @@ def remove_folder(folder: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a file that only its owner may read, whatever the umask; a symbolic link is refused."""
+    """Open a file that only its owner can read, whatever the umask. Refuses symbolic links."""
     descriptor = os.open(path, flags | _EXTRA_FLAGS, 0o600)
-    if flags & os.O_CREAT and sys.platform != "win32":  # where the folder's permissions are inherited
+    if flags & os.O_CREAT and sys.platform != "win32":  # some folders pass on their permissions
         os.fchmod(descriptor, 0o600)
     return descriptor
 
 
 def open_in_folder(path: Path, flags: int) -> int:
-    """Open a file as `open_private` does, and make its folder where that is not there yet."""
+    """Open a file like `open_private`; create its folder if necessary."""
     try:
         return open_private(path, flags)
     except FileNotFoundError:
@@ -214,7 +214,7 @@ def open_in_folder(path: Path, flags: int) -> int:
 
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
-    """Hold the lock on a file for a block; it is made, and its folder, where it is not there. Raises `StoreError`."""
+    """Lock a file for a block; file and folder are created if necessary. Raises `StoreError`."""
     try:
         descriptor = open_in_folder(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
@@ -227,7 +227,7 @@ def locked_file(path: Path) -> Iterator[None]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return all of a file; a symbolic link is refused, and so is what is no file."""
+    """Return the content of a regular file. Refuses symbolic links and everything else."""
     descriptor = open_private(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -236,37 +236,37 @@ def read_file(path: Path) -> bytes:
 
 
 class Descriptor:
-    """A descriptor of a private file, closed by `close()`, or when nothing refers to this any more.
+    """A descriptor of a private file, closed by `close()` or garbage collection.
 
-    Where the file may not be written it is open for reading, and `refusal` says why.
+    If the file is not writable, it is opened for reading, and `write_error` is the reason.
     """
 
     def __init__(self, path: Path, flags: int) -> None:
-        self.refusal: OSError | None = None
+        self.write_error: OSError | None = None
         try:
             self.descriptor = open_private(path, flags)
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            self.refusal = error
+            self.write_error = error
             self.descriptor = open_private(path, os.O_RDONLY)
         self._closing = weakref.finalize(self, os.close, self.descriptor)
-        self._closing.atexit = False  # threads may still write then; the system closes it soon enough
+        self._closing.atexit = False  # threads may still write then
 
     def close(self) -> None:
-        """Let go of the file; closing it again does nothing."""
+        """Close the file; closing it again does nothing."""
         self._closing()
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of it at the descriptor's position; what does not fit raises, instead of being cut off."""
+    """Write all data at the descriptor's position; raise `OSError` instead of a short write."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def append_once(path: Path, data: bytes) -> None:
-    """Add to a file, durably, what is not in it already: a repair that was killed is done again."""
+    """Append data to a file, durably, unless it contains it: an interrupted repair is repeated."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if data not in file.readall():
@@ -276,10 +276,10 @@ def append_once(path: Path, data: bytes) -> None:
 
 
 def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, with_folder: bool = True) -> None:
-    """Put a new file in the place of `path` in one step: a reader sees the old one or the new one, whole.
+    """Replace a file atomically: a reader sees the whole old file or the whole new one.
 
-    Without `durable` it may be missing after a crash of the machine; without `with_folder` until whoever calls has
-    waited for the folder by `sync_folder`, once for several. Raises `OSError`, the old one untouched.
+    Without `durable`, the new one may be missing after a crash of the machine; without `with_folder`, until the
+    caller has called `sync_folder`, once for several files. Raises `OSError`; the old file is then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -303,7 +303,7 @@ if sys.platform == "darwin":
 
     @cache
     def boot_id() -> str:
-        """Return an id that is another after each start of the machine; "" where there is none."""
+        """Return the id of this boot of the machine; "" if there is none."""
         import ctypes
 
         text = ctypes.create_string_buffer(64)
@@ -317,7 +317,7 @@ else:
 
     @cache
     def boot_id() -> str:
-        """Return an id that is another after each start of the machine; "" where there is none."""
+        """Return the id of this boot of the machine; "" if there is none."""
         with suppress(OSError):
             return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode(errors="replace").strip()
         return ""

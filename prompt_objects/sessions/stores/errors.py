@@ -1,4 +1,4 @@
-"""What more than one kind of store refuses, in the same words."""
+"""Errors that all stores raise, with the same texts."""
 
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime

@@ -226,7 +226,7 @@ class TestNames:
         reader, writer = SessionManager(store, "reader"), SessionManager(store, "writer")
         writer.create(next_ones[0])
         reader.create("Notes and more")
-        assert [reader.create(name, numbered=True).name for _ in range(3)] == [name, *next_ones]
+        assert [reader.create(name, unique_name=True).name for _ in range(3)] == [name, *next_ones]
 
     def test_many_at_once_cannot_make_the_same_name(self, open_again: Opener) -> None:
         managers = [SessionManager(open_again(), "reader") for _ in range(8)]
@@ -245,7 +245,7 @@ class TestNames:
     def test_many_at_once_get_the_lowest_numbers_each_its_own(self, open_again: Opener) -> None:
         managers = [SessionManager(open_again(), "reader") for _ in range(4)]
         with ThreadPoolExecutor(8) as pool:
-            made = list(pool.map(lambda n: managers[n % 4].create("Same", numbered=True).name, range(24)))
+            made = list(pool.map(lambda n: managers[n % 4].create("Same", unique_name=True).name, range(24)))
         assert set(made) == {"Same", *(f"Same {number}" for number in range(2, 25))}
         assert {info.name for info in managers[0].list()} == set(made)
 

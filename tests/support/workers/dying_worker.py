@@ -31,7 +31,7 @@ DEEDS = {
     "use another": lambda manager, infos: manager.get(infos[-9].id).append({"role": "user", "content": "x"}),
     "delete the first": lambda manager, infos: manager.delete(infos[-1].id),
     "delete another": lambda manager, infos: manager.delete(infos[-9].id),
-    "create": lambda manager, infos: manager.create("Made", numbered=True),
+    "create": lambda manager, infos: manager.create("Made", unique_name=True),
     "rename": lambda manager, infos: manager.rename(infos[-9].id, f"Renamed {'x' * 60} {os.getpid()}"),
 }
 

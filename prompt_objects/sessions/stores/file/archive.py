@@ -13,16 +13,20 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.errors import conflict, too_few_messages
-from prompt_objects.sessions.stores.file.archive_file import (
+from prompt_objects.sessions.stores.file.directory import SessionDirectory
+from prompt_objects.sessions.stores.file.format import (
     ArchiveReader,
+    ParsedFile,
+    id_of,
+    metadata_of,
+    missing_file_error,
     pack,
+    parse_file,
     read_archive,
     rewrite_archive,
     set_aside,
     unpack,
 )
-from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import ParsedFile, id_of, metadata_of, missing_file_error, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
@@ -90,7 +94,9 @@ class Archives:
         found = self._reader.read(packed, self._index.peek(id_of(packed)))
         if not found.whole:
             kept = pluralize(found.info.message_count, "whole message")
-            self._live.tell(f"{packed} is damaged; {kept} can be read. It is kept as it is when the session changes.")
+            self._live.report(
+                f"{packed} is damaged; {kept} can be read. It is kept as it is when the session changes."
+            )
         return found
 
     @contextmanager
@@ -145,7 +151,9 @@ class Archives:
             return
         if not _begins_with(parse_file(file.path, file.data()), read_archive(packed)):
             beside = set_aside(packed)
-            self._live.tell(f"{packed} held something else than the session's file, which counts; it is in {beside}.")
+            self._live.report(
+                f"{packed} held something else than the session's file, which counts; it is in {beside}."
+            )
         self._live.drop(packed)
 
 

@@ -18,13 +18,18 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions.info import SessionInfo, StoreIssue
 from prompt_objects.sessions.names import is_id, unique_name
 from prompt_objects.sessions.stores.file.archive import Archives
-from prompt_objects.sessions.stores.file.archive_file import read_archive, unpack
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import FOOTER_LENGTH, parse_canonical, parse_file
-from prompt_objects.sessions.stores.file.handle_cache import FileCache
+from prompt_objects.sessions.stores.file.format import (
+    FOOTER_LENGTH,
+    parse_canonical,
+    parse_file,
+    read_archive,
+    unpack,
+)
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import Leases
 from prompt_objects.sessions.stores.file.recovery import recover
+from prompt_objects.sessions.stores.file.session_file import FileCache
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize

@@ -1,9 +1,13 @@
 """The format of a session file: head, history and foot, parsed and written."""
 
+import dataclasses
+import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +22,34 @@ from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, blanks, body_of
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
 from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode
+from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
 __all__ = [
+    "FOOTER",
     "FOOTER_LENGTH",
     "LIST",
+    "ArchiveReader",
     "ParsedFile",
     "complete_header",
     "document",
     "document_of",
-    "footer",
     "footer_in",
     "id_of",
     "info_of",
     "metadata_of",
     "missing_file_error",
+    "pack",
     "pad_to_block",
     "parse_canonical",
     "parse_file",
     "parse_header",
+    "read_archive",
     "recover_file",
+    "rewrite_archive",
+    "set_aside",
     "summary",
+    "unpack",
 ]
 
 
@@ -104,12 +115,8 @@ LIST = b'"history":[\n'
 _FOOT = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
 
 
-def footer(updated_at: str) -> bytes:
-    """Write what stands behind the history."""
-    return b'],"updated_at":"%s"}\n' % updated_at.encode()
-
-
-FOOTER_LENGTH = len(footer(timestamp(datetime.fromtimestamp(0, UTC))))
+FOOTER = b'],"updated_at":"%s"}\n'
+FOOTER_LENGTH = len(FOOTER % timestamp().encode())
 
 
 def footer_in(data: bytes) -> re.Match[bytes] | None:
@@ -126,7 +133,7 @@ def document_of(head: dict[str, Any], lines: Iterable[bytes], updated_at: str) -
     """Write a whole session file of encoded messages."""
     yield encode(head)[:-1] + b"," + LIST
     yield body_of(lines, first=True)
-    yield footer(updated_at)
+    yield FOOTER % updated_at.encode()
 
 
 def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -162,7 +169,7 @@ def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInf
     return (head, info, end) if info else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ParsedFile:
     """What a session file says: its head, its history, and all that is known of it, sums too.
 
@@ -233,3 +240,94 @@ def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
             yield decode_message(line)
         except ValueError:  # counted as nothing until it is read, and the file repaired
             continue
+
+
+# Archives: the file compressed, as `<id>.json.gz`, until the next message. One form is durable before the other is
+# removed, so that a kill leaves at least one of them whole. If both exist, the `.json` counts:
+# it may have more messages.
+
+_GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 256
+
+
+def pack(path: Path, data: bytes) -> None:
+    """Write an archive of a session file's bytes, durably; the same bytes make the same archive."""
+    import gzip
+
+    try:
+        disk.replace_file(path, (gzip.compress(data, mtime=0),))
+    except OSError as error:
+        raise disk.store_error("written", path, error) from error
+
+
+def unpack(path: Path) -> tuple[bytes, bool]:
+    """Return the bytes of the session file in an archive, and whether that is all of them.
+
+    Of a damaged archive it is what stands before the damage. Raises `NotFound`.
+    """
+    try:
+        packed = disk.read_file(path)
+    except FileNotFoundError as error:
+        raise missing_file_error(path) from error
+    except OSError as error:
+        raise disk.store_error("read", path, error) from error
+    unpacking = zlib.decompressobj(_GZIP)
+    unpacked = io.BytesIO()
+    with suppress(zlib.error):
+        for start in range(0, len(packed), _PIECE):  # what stands before an error in the same piece would be lost
+            unpacked.write(unpacking.decompress(packed[start : start + _PIECE]))
+    return unpacked.getvalue(), unpacking.eof
+
+
+def set_aside(path: Path) -> Path:
+    """Keep an archive as it is, as `<id>.corrupt.gz` or the like beside it; return where. Raises `StoreError`."""
+    numbered = (
+        path.with_name(f"{id_of(path)}.corrupt{'' if number == 1 else f'-{number}'}.gz") for number in count(1)
+    )
+    try:
+        data = disk.read_file(path)
+        beside = next(place for place in numbered if not place.exists() or disk.read_file(place) == data)
+        disk.replace_file(beside, (data,))
+    except OSError as error:
+        raise disk.store_error("set aside", path, error) from error
+    return beside
+
+
+def read_archive(path: Path, known: SessionInfo | None = None) -> ParsedFile:
+    """Return what an archived session holds, as far as it can be read. Raises `NotFound`.
+
+    Of one whose beginning is damaged, `known` says who it is.
+    """
+    data, whole = unpack(path)
+    found = parse_file(path, data, known)
+    return dataclasses.replace(found, info=replace(found.info, archived=True), whole=found.whole and whole)
+
+
+def rewrite_archive(
+    path: Path, found: ParsedFile, head: dict[str, Any], *, count: int, updated_at: datetime
+) -> ParsedFile:
+    """Put an archive with another head, and the first `count` of its messages, in the place of one; return it."""
+    messages = found.read(0, count)
+    if not found.whole:
+        set_aside(path)
+    pack(path, b"".join(document({**found.head, **head}, messages, timestamp(updated_at))))
+    return read_archive(path)
+
+
+class ArchiveReader:
+    """Reads archives; the last one stays unpacked, for whoever reads it page by page."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[Path, int, int, int], ParsedFile] | None = None
+
+    def read(self, path: Path, known: SessionInfo | None = None) -> ParsedFile:
+        """Return what `read_archive` does, of an archive as it is at this moment."""
+        try:
+            status = path.lstat()
+        except FileNotFoundError as error:
+            raise missing_file_error(path) from error
+        key = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+        last = self._last
+        if last is None or last[0] != key:
+            last = self._last = (key, read_archive(path, known))
+        return last[1]

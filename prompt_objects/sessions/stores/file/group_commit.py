@@ -1,4 +1,4 @@
-"""Making sessions: threads that make some at the same moment share what takes longest of it."""
+"""Creating sessions: threads that create sessions at the same time share the slow steps."""
 
 import threading
 from collections import defaultdict, deque
@@ -24,10 +24,10 @@ __all__ = [
 
 
 class GroupCommit:
-    """Makes the files of new sessions, and their entries, for any number of threads.
+    """Creates the files and index entries of new sessions, for any number of threads.
 
-    One thread at a time makes all that wait by then, as databases commit in groups: under one lock of the index, with
-    one sync of the folder and one note of what is in doubt. The others wait for it, and find theirs made.
+    One thread at a time creates all waiting sessions, like the group commit of a database: with one lock of the
+    index, one sync of the folder and one dirty mark. The other threads wait and find their sessions created.
     """
 
     def __init__(self, live: SessionDirectory, trash: SessionDirectory, entries: SessionIndex) -> None:
@@ -38,10 +38,10 @@ class GroupCommit:
         self._making = threading.Lock()
 
     def create(
-        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, numbered: bool
+        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
     ) -> SessionInfo:
-        """Make a session of encoded messages, durably; return its info, whose name may have got a number."""
-        mine = _PendingSession(info, metadata, lines, numbered=numbered)
+        """Create a session of encoded messages, durably; its returned name may have a number added."""
+        mine = _PendingSession(info, metadata, lines, unique_name=unique_name)
         self._waiting.append(mine)
         with self._making:
             if not mine.is_done:
@@ -49,7 +49,7 @@ class GroupCommit:
         if mine.error:
             raise mine.error
         if not mine.is_done:
-            raise StoreError(f"{mine.info.name} was not made.", hint="Try again.")
+            raise StoreError(f"{mine.info.name} was not created.", hint="Try again.")
         return mine.info
 
     def _make_all(self, mine: "_PendingSession") -> None:
@@ -58,42 +58,42 @@ class GroupCommit:
             while self._waiting:
                 batch.append(self._waiting.popleft())
             self._make(batch)
-        except StoreError as error:  # the index is not to be had, for none of them
+        except StoreError as error:  # the index cannot be used, by any of them
             for each in batch:
                 each.refuse(_own(error))
-        finally:  # where this thread was interrupted, the others see to theirs themselves
+        finally:  # if this thread was interrupted, the others create their own
             self._waiting.extend(each for each in batch if not each.is_done and each is not mine)
 
     def _make(self, batch: Sequence["_PendingSession"]) -> None:
         index = self._entries.index
         with index:
-            fit = self._fit(batch)
+            fit = self._prepare(batch)
             if not fit:
                 return
-            index.mark_dirty(fit[0].info.id)  # one is enough: none of them has an entry that could be wrong
+            index.mark_dirty(fit[0].info.id)  # one is enough: none of them has an old entry
             try:
                 self._sync([each for each in fit if self._place(each)])
-            except BaseException:  # an interruption: nobody was told of what stands there
+            except BaseException:  # an interruption: no caller knows of these files yet
                 for each in fit:
                     self._remove(each)
                 raise
             for each in fit:
                 each.is_done = True
-            if not any(each.error for each in fit):  # else it stays in doubt, and all files are looked at
+            if not any(each.error for each in fit):  # otherwise the index stays dirty, and all files are compared
                 with index.committing():
                     for each in fit:
                         index.add(each.info)
 
-    def _fit(self, batch: Sequence["_PendingSession"]) -> list["_PendingSession"]:
-        """Give them their names, and return those that can be made."""
+    def _prepare(self, batch: Sequence["_PendingSession"]) -> list["_PendingSession"]:
+        """Assign names and return the sessions that can be created."""
         names: defaultdict[str, set[str]] = defaultdict(set)
         ids: set[str] = set()
         for each in batch:
             try:
                 each.take_name(self._entries, names[each.info.po_name])
                 self._check_id(each.info.id, ids)
-                each.write_down()
-            except OSError:  # of the folder, and so of all of them
+                each.encode()
+            except OSError:  # of the folder, so all of them fail
                 raise
             except Exception as error:  # noqa: BLE001 - it is raised again, in the thread that it concerns
                 each.refuse(error)
@@ -106,12 +106,12 @@ class GroupCommit:
         if session_id in given or self._live.has(session_id) or self._trash.has_file(session_id):
             raise already_exists(session_id)
 
-    def _place(self, newcomer: "_PendingSession") -> bool:
+    def _place(self, pending: "_PendingSession") -> bool:
         try:
-            disk.replace_file(self._live.file(newcomer.info.id), [newcomer.data], with_folder=False)
+            disk.replace_file(self._live.file(pending.info.id), [pending.data], with_folder=False)
         except OSError as error:
-            self._withdraw(newcomer, error)
-        return newcomer.error is None
+            self._withdraw(pending, error)
+        return pending.error is None
 
     def _sync(self, placed: Sequence["_PendingSession"]) -> None:
         try:
@@ -120,22 +120,22 @@ class GroupCommit:
             for each in placed:
                 self._withdraw(each, error)
 
-    def _withdraw(self, newcomer: "_PendingSession", error: OSError) -> None:
-        failure = disk.store_error("written", self._live.file(newcomer.info.id), error)
+    def _withdraw(self, pending: "_PendingSession", error: OSError) -> None:
+        failure = disk.store_error("written", self._live.file(pending.info.id), error)
         failure.__cause__ = error
-        newcomer.refuse(failure)
-        self._remove(newcomer)
+        pending.refuse(failure)
+        self._remove(pending)
 
-    def _remove(self, newcomer: "_PendingSession") -> None:
-        with suppress(OSError):  # it was never told to be there
-            self._live.file(newcomer.info.id).unlink()
+    def _remove(self, pending: "_PendingSession") -> None:
+        with suppress(OSError):  # no caller knows of it
+            self._live.file(pending.info.id).unlink()
 
 
 class _PendingSession:
-    """A session that is to be made, and what became of that."""
+    """A session to be created, and the result."""
 
     def __init__(
-        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, numbered: bool
+        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
     ) -> None:
         self.info = info
         self.data = b""
@@ -143,25 +143,25 @@ class _PendingSession:
         self.is_done = False
         self._metadata = metadata
         self._lines = lines
-        self._numbered = numbered
+        self._unique_name = unique_name
 
     def refuse(self, error: Exception) -> None:
         self.error = self.error or error
         self.is_done = True
 
     def take_name(self, entries: SessionIndex, given: Collection[str]) -> None:
-        name = entries.name_for(self.info, numbered=self._numbered, given=given)
+        name = entries.name_for(self.info, make_unique=self._unique_name, given=given)
         self.info = replace(self.info, name=name)
 
-    def write_down(self) -> None:
-        """Know what is to be in the file; raises what the entry could not be written for, too."""
+    def encode(self) -> None:
+        """Encode the file; raises the errors of encoding the entry, too."""
         encoded(self.info)
         updated_at = timestamp(self.info.updated_at)
         self.data = b"".join(pad_to_block(document_of(header_of(self.info, self._metadata), self._lines, updated_at)))
 
 
 def _own(error: StoreError) -> StoreError:
-    """Return an error for a thread of its own: each adds to it where it passes."""
+    """Return a copy of an error for one thread: a traceback belongs to one thread."""
     own = StoreError(str(error), hint=error.hint)
     own.__cause__ = error
     return own

@@ -1,12 +1,11 @@
-"""index.json: a line for every session, so that listing them opens none. A cache, put right when it is in doubt.
+"""index.json: an entry for every session, so that a listing opens no session file. It is a cache.
 
-Entries are written without a sync: what they say stands in the session files.
+Entries are written without a sync: the session files contain the same data.
 """
 
+import errno
 import os
-import re
 import secrets
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,17 +18,18 @@ from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.file.index_file import (
     DECODE_ERRORS,
+    NEAR_BYTES,
     IndexFile,
+    IndexStamp,
     Slot,
     document,
     encoded,
     in_order,
     key_of,
+    quarantine,
 )
-from prompt_objects.sessions.stores.file.index_lock import IndexLock, IndexStamp
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.filesystem import boot_id
-from prompt_objects.utils.time import timestamp
 
 __all__ = [
     "Index",
@@ -39,15 +39,15 @@ _MOST_SPOTS = 4096
 
 
 class Index:
-    """The entries of all sessions: `with index:` holds its lock, and knows it as it is now.
+    """The entries of all sessions. `with index:` takes its lock and reads its current state.
 
-    Everything but `glance` and `close` wants that, and what the disk refuses leaves the block as `StoreError`.
-    `ids` names the sessions that have a file, and `survey` reads what the files of some of them say.
+    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `ids` returns
+    the sessions that have a file, and `survey` reads the files of some of them.
 
-    Whoever asks for many entries, or for a name, has all of them compared with the files first, unless the agreement
-    in the lock file holds. Before a file comes, goes or gets another name, `doubt` notes the session's id there, and
-    `following` takes it out once the entry tells of it, so that the agreement goes on. Where that did not come to
-    pass, whoever has the lock next compares everything, and reads that file first.
+    Before many entries or a name are read, all entries are compared with the files, unless the stamp in the lock file
+    is valid. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the stamp;
+    `committing` removes it once the entry is written. If a process dies in between, the next one with the lock
+    compares everything and reads that file first.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class Index:
         self._ids = ids
         self._survey = survey
         self._mutex = RLock()
-        self._lock: IndexLock | None = None  # a file of its own: the index itself is replaced now and then
+        self._lock: _IndexLock | None = None  # of a separate file: the index itself is replaced now and then
         self._file: IndexFile | None = None
-        self._spots: dict[str, Slot] = {}  # where entries were last found
-        self._glimpsed: dict[str, Slot] = {}  # by `glance`: a write that was still going on may be undone
-        self._own_id = f"opened {secrets.token_hex(8)}"  # stands for a start of the machine that nobody else knows
-        self._was_valid = False  # did the agreement hold, before what is in doubt now?
-        self._changes: dict[str, Any] = {}  # what is to be agreed besides, once nothing is in doubt
+        self._spots: dict[str, Slot] = {}  # the last known place of entries
+        self._glimpsed: dict[str, Slot] = {}  # found by `peek`, perhaps during a write that is undone
+        self._own_id = f"opened {secrets.token_hex(8)}"  # a boot id that no other process has
+        self._was_valid = False  # was the stamp valid before `mark_dirty`?
+        self._changes: dict[str, Any] = {}  # further changes of the stamp, for `_settle`
 
     def close(self) -> None:
-        """Let go of the descriptors; the next use opens them again."""
+        """Close the files; the next use opens them again."""
         with self._mutex:
             self.close_after_fork()
 
     def close_after_fork(self) -> None:
-        """Let go of the descriptors without waiting for other threads: in a forked child there are none."""
+        """Close the files without waiting for other threads: a forked child has none."""
         self._forget_file()
         if self._lock is not None:
             self._lock.close()
@@ -89,12 +89,12 @@ class Index:
             raise
 
     def _take_lock(self) -> None:
-        if self._lock is None or not self._lock.is_there:
-            self._lock = IndexLock(self.path.with_name(self.path.name + ".lock"))
+        if self._lock is None or not self._lock.exists:
+            self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
         self._lock.take()
         try:
             self._catch_up()
-            if self._lock.agreement.dirty_id:
+            if self._lock.stamp.dirty_id:
                 self._reconcile()
         except BaseException:
             self._lock.release()
@@ -109,8 +109,6 @@ class Index:
         if isinstance(error, OSError):
             raise disk.store_error("used", self.path, error) from error
 
-    # Reading
-
     def entries(self, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
         """Return the entries that a filter selects, the last changed first."""
         self._ensure_current()
@@ -120,21 +118,20 @@ class Index:
             self._reconcile()
             read = list(self._open().entries(where))
         infos = in_order(read)
-        if where == ALL_SESSIONS and (not self._agreement.ordered or self._is_mostly_blank()):
-            with suppress(OSError):  # it only saves time
+        if where == ALL_SESSIONS and (not self._stamp.ordered or self._is_mostly_blank()):
+            with suppress(OSError):  # this is only an optimization
                 self._put_in_order(infos, is_so=infos == read)
         return infos
 
     def newest(self, limit: int, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
-        """Return the first `limit` of the selected entries; if the index is in order of use, read only its end."""
+        """Return the first `limit` selected entries; if the index is in order of use, only its end is read."""
         self._ensure_current()
-        if self._agreement.ordered:
+        if self._stamp.ordered:
             with suppress(*DECODE_ERRORS):
                 return self._open().newest(limit, where)
         return where.select(self.entries())[:limit]  # which puts it in order
 
     def find(self, session_id: str) -> SessionInfo | None:
-        """Return the entry of a session, if it has one."""
         spot = self._spot(session_id)
         try:
             return self._open().entry(spot) if spot else None
@@ -143,7 +140,7 @@ class Index:
             return self.find(session_id)
 
     def peek(self, session_id: str) -> SessionInfo | None:
-        """Return the entry of a session, if it can be had without the lock; it may be a moment old."""
+        """Return the entry of a session without the lock, if possible; it may be a moment old."""
         with self._mutex, suppress(OSError, ValueError, *DECODE_ERRORS):
             known = self._glimpsed.pop(session_id, None) or self._spots.get(session_id)
             if self._is_in_form() and (spot := known or self._open().slot(session_id)):
@@ -154,28 +151,24 @@ class Index:
         return None
 
     def names(self, po_name: str, start: str) -> set[str]:
-        """Return the names of a prompt object's sessions that begin so; searches like `has_name`."""
+        """Return the names of a prompt object's sessions that start with `start`."""
         self._ensure_current()
-        begin = b'"name":' + encoded(start)[:-1]
-        pattern = rb'"name":("(?:[^"\\]|\\.)*"),"po_name":%s,' % re.escape(encoded(po_name))
         try:
-            return self._open().texts(begin, pattern)
+            return self._open().names(po_name, start)
         except DECODE_ERRORS:
             self._reconcile()
-            return self._open().texts(begin, pattern)
+            return self._open().names(po_name, start)
 
     def has_name(self, name: str, po_name: str) -> bool:
-        """Is there a session of that name? Searches for the bytes, which takes a tenth of reading them all."""
+        """Return whether a session has that name. Searching for bytes is ten times faster than decoding."""
         self._ensure_current()
         return self._open().has(b'"name":%s,"po_name":%s,' % (encoded(name), encoded(po_name)))
 
-    # Writing
-
     def put(self, info: SessionInfo) -> None:
-        """Write the entry of a session, over the one it has where that is near the end, or else at the end."""
+        """Write the entry of a session: over its old entry if that is near the end, otherwise at the end."""
         spot, file, entry = self._spot(info.id), self._open(), encoded(info)
-        if spot and file.has_room(spot, entry):
-            if key_of(info) < spot.key and self._agreement.ordered:  # the clock was set back
+        if spot and len(entry) <= spot.length and file.size - spot.start <= NEAR_BYTES:
+            if key_of(info) < spot.key and self._stamp.ordered:  # the clock was set back
                 self._note(ordered=False)
             _remember(self._spots, info.id, file.overwrite(spot, info, entry))
         else:
@@ -183,24 +176,23 @@ class Index:
                 self._move(info, spot)
 
     def add(self, info: SessionInfo) -> None:
-        """Write the entry of a session that is known to have none; within a doubt, which need not be its own."""
+        """Write the entry of a session that has none; call it only after `mark_dirty`, of any session."""
         self._move(info, None)
 
     def _move(self, info: SessionInfo, before: Slot | None) -> None:
         file = self._open()
-        if self._agreement.ordered and not file.keeps_order(info):
+        if self._stamp.ordered and not file.keeps_order(info):
             self._changes["ordered"] = False
         _remember(self._spots, info.id, file.add(info))
         if before:
             self._erase(before)
 
     def sync(self) -> None:
-        """Wait until the entries are on the disk: without a name's change they would look sound after a power cut."""
+        """Wait until the entries are on disk: after a power cut an old name would look valid."""
         disk.sync(self._open().descriptor)
         disk.sync_folder(self.path.parent)
 
     def remove(self, session_id: str) -> None:
-        """Take the entry of a session out."""
         if spot := self._spot(session_id):
             with self._doubting(session_id):
                 self._erase(spot)
@@ -208,42 +200,42 @@ class Index:
 
     def _erase(self, spot: Slot) -> None:
         if self._open().blank(spot):
-            self._changes["blank"] = self._agreement.blank + spot.length
-        else:  # there is no other one
+            self._changes["blank"] = self._stamp.blank + spot.length
+        else:  # it was the only one
             self._write([])
 
     def rebuild(self) -> None:
-        """Write the index anew from the session files."""
+        """Rewrite the index from the session files."""
         self._write([])
         self._reconcile()
 
-    # Agreement
+    # The stamp
 
     @property
-    def _agreement(self) -> IndexStamp:
-        return self._lock.agreement if self._lock else IndexStamp()
+    def _stamp(self) -> IndexStamp:
+        return self._lock.stamp if self._lock else IndexStamp()
 
     def _note(self, **changes: Any) -> None:
         if self._lock is not None:
-            self._lock.note(msgspec.structs.replace(self._agreement, **changes))
+            self._lock.note(msgspec.structs.replace(self._stamp, **changes))
 
     def mark_dirty(self, session_id: str) -> None:
-        """Note, before it happens, that the file of a session comes, goes, or is called something else."""
+        """Note that the file of a session is about to be created, removed or renamed."""
         self._was_valid = self._holds()
         self._changes.clear()
         self._note(dirty_id=session_id)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
-        """Change the entry as the file was changed; where the disk refuses, it stays in doubt, and that is all."""
+        """Write the entry after its file was changed; if the disk refuses, the session only stays dirty."""
         with suppress(OSError):
             yield
             self._settle()
 
     @contextmanager
     def _doubting(self, session_id: str) -> Iterator[None]:
-        """Change more than one line, within what is in doubt already, or else as a doubt of its own."""
-        if self._agreement.dirty_id == session_id:
+        """Change more than one line; mark the session dirty unless it already is."""
+        if self._stamp.dirty_id == session_id:
             yield
             return
         self.mark_dirty(session_id)
@@ -251,8 +243,7 @@ class Index:
         self._settle()
 
     def _settle(self) -> None:
-        """Note that nothing is in doubt any more; the agreement goes on where it held before."""
-        self._agree(boot=self._agreement.boot if self._was_valid else "", **self._changes)
+        self._agree(boot=self._stamp.boot if self._was_valid else "", **self._changes)
         if self._is_mostly_blank():
             self.entries()
 
@@ -261,55 +252,52 @@ class Index:
         self._note(dirty_id="", folder=self._folder_time(), inode=file.inode, size=file.size, **changes)
 
     def _holds(self) -> bool:
-        """Say whether index and folder look as they did when they agreed, with nothing in doubt since.
+        """Return whether the stamp is valid: index and folder are as they were when it was written.
 
-        A start of the machine in between may have lost what was not synced. What somebody else put into the folder,
-        or took out, shows by the folder's time.
+        A reboot may have lost unsynced writes; files that others added or removed change the folder's time.
         """
-        agreed = self._agreement
-        return not agreed.dirty_id and self._is_same_file() and agreed.folder == self._folder_time()
+        stamp = self._stamp
+        return not stamp.dirty_id and self._is_same_file() and stamp.folder == self._folder_time()
 
     def _is_same_file(self) -> bool:
-        agreed, file = self._agreement, self._open()
-        is_same = (agreed.inode, agreed.size) == (file.inode, file.size)
-        return is_same and agreed.boot != "" and agreed.boot in (boot_id(), self._own_id)
+        stamp, file = self._stamp, self._open()
+        is_same = (stamp.inode, stamp.size) == (file.inode, file.size)
+        return is_same and stamp.boot in {boot_id(), self._own_id} - {""}
 
     def _folder_time(self) -> int:
-        return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path would be spelled out anew at each look
+        return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path is slower
 
     def _ensure_current(self) -> None:
         if not self._holds():
             self._reconcile()
 
     def _reconcile(self) -> None:
-        """Put right what may be wrong: entries without a file, files without an entry, lines that are no entry."""
-        time, there = self._folder_time(), self._ids()
-        sound, is_clean = self._open().valid_ids(there, self._agreement.dirty_id)
-        missing = there - sound
+        """Fix entries without a file, files without an entry, and lines that are no entry."""
+        time, ids = self._folder_time(), self._ids()
+        valid, is_clean = self._open().valid_ids(ids, self._stamp.dirty_id)
+        missing = ids - valid
         found = list(self._survey(missing))
         is_quiet = self._folder_time() == time
-        ordered, blank = self._agreement.ordered and self._is_same_file(), self._agreement.blank
+        ordered, blank = self._stamp.ordered and self._is_same_file(), self._stamp.blank
         if found or not is_clean:
-            kept = [info for info in self._open().checked() if info and info.id in sound]
+            kept = [info for info in self._open().checked() if info and info.id in valid]
             self._write(reversed(in_order([*kept, *found])))
             ordered, blank = True, 0
         if self._lock and self._lock.is_writable:
-            is_whole = len(found) == len(missing)  # or others look for themselves, so that they are told as well
+            is_whole = len(found) == len(missing)  # otherwise each process compares, and reports the bad files
             boot = (is_whole and boot_id()) or self._own_id
             self._agree(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
 
     def _is_mostly_blank(self) -> bool:
-        return 2 * self._agreement.blank > self._open().size
+        return 2 * self._stamp.blank > self._open().size
 
     def _put_in_order(self, infos: list[SessionInfo], *, is_so: bool) -> None:
         if self._is_mostly_blank() or not is_so:
             held = self._holds()
             self._write(reversed(infos))
-            self._agree(boot=self._agreement.boot if held else "", ordered=True, blank=0)
+            self._agree(boot=self._stamp.boot if held else "", ordered=True, blank=0)
         else:
             self._note(ordered=True)
-
-    # The file
 
     def _write(self, infos: Iterable[SessionInfo]) -> None:
         disk.replace_file(self.path, document(infos), durable=False)
@@ -318,8 +306,9 @@ class Index:
         self._is_in_form()
 
     def _spot(self, session_id: str) -> Slot | None:
-        """Find the entry of a session; where it was found before, if it still stands there."""
         file, known = self._open(), self._spots.get(session_id)
+        if known and known.size == file.size:
+            return known
         try:
             spot = (file.slot_again(session_id, known) if known else None) or file.slot(session_id)
         except DECODE_ERRORS:
@@ -342,12 +331,12 @@ class Index:
         self._glimpsed.clear()
 
     def _catch_up(self) -> None:
-        """See that the open file is the one at the path, and has our form."""
+        """Open the file that is at the path now; replace it if it is no index."""
         file = self._file
         if file and file.is_in_form and file.length_now() == file.size:
             return
         if not self._is_in_form():
-            self._quarantine()
+            quarantine(self.path)
             if self._file is None:
                 self._write([])
             self._reconcile()
@@ -361,18 +350,50 @@ class Index:
             self._forget_file()
             return False
 
-    def _quarantine(self) -> None:
-        """Keep what stands at the path and is no index: a file as a copy, a folder or a link out of the way."""
-        if not os.path.lexists(self.path):
-            return
-        if stat.S_ISREG(self.path.lstat().st_mode):
-            disk.replace_file(self.path.with_name(f"{self.path.name}.corrupt"), [disk.read_file(self.path)])
-        else:
-            stamp = timestamp().replace(":", "").replace(".", "")
-            self.path.rename(self.path.with_name(f"{self.path.name}.corrupt-{stamp}"))
-
 
 def _remember(spots: dict[str, Slot], session_id: str, spot: Slot) -> None:
     if len(spots) >= _MOST_SPOTS:
         spots.clear()
     spots[session_id] = spot
+
+
+class _IndexLock:
+    """The lock file, with its stamp. If it is missing and must not be created, nobody writes, and no lock is needed.
+
+    `note` writes another stamp without a sync, and raises `OSError`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: disk.Descriptor | None = None
+        self._written = b""
+        self.stamp = IndexStamp()
+        with suppress(FileNotFoundError):  # opened for reading only, because it must not be written
+            self._file = disk.Descriptor(path, os.O_RDWR | os.O_CREAT)
+        self.exists = self._file is not None
+        self.is_writable = self._file is not None and self._file.write_error is None
+
+    def take(self) -> None:
+        if self._file is None:
+            return
+        disk.lock(self._file.descriptor)
+        written = disk.pread(self._file.descriptor, IndexStamp.LENGTH, 0)
+        if written != self._written:
+            self._written = written
+            self.stamp = IndexStamp.decode(written)
+
+    def release(self) -> None:
+        if self._file is not None:
+            disk.unlock(self._file.descriptor)
+
+    def note(self, stamp: IndexStamp) -> None:
+        if self._file is None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if self._file.write_error:
+            raise self._file.write_error
+        self._written = stamp.encode()
+        disk.pwrite(self._file.descriptor, self._written, 0)
+        self.stamp = stamp
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

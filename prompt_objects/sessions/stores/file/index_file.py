@@ -4,34 +4,41 @@ An entry is overwritten in place while it stands near the end. Any other one is 
 becomes blank; so the newest are found without reading the others. See docs/decisions/0006.
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import msgspec
 
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.file.line_document import LineDocument, body_of
+from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.time import timestamp
 
 __all__ = [
     "DECODE_ERRORS",
+    "NEAR_BYTES",
     "IndexFile",
+    "IndexStamp",
     "Slot",
     "document",
     "encoded",
     "in_order",
     "key_of",
+    "quarantine",
 ]
 
 Key: TypeAlias = tuple[datetime, str]
 _HEAD = b'{"sessions":[\n'
 _FOOT = b"]}\n"
 _STEP, _SLACK = 64, 32  # an entry has room to grow: its figures get longer, its name may
-_NEAR = 32 * 1024  # so many bytes from the end an entry is overwritten where it stands
+NEAR_BYTES = 32 * 1024  # so many bytes from the end an entry is overwritten where it stands
 _FAR = 56 * 1024  # of two entries further apart than this, the one behind was changed last
 _BLOCK = 64 * 1024  # larger ones take longer, as they come from fresh memory each time
 _PRINTED = re.compile(rb"[^\n]")
@@ -88,6 +95,38 @@ def _part_of_all(where: SessionFilter) -> bytes:
 
 def _id_part(session_id: str) -> bytes:
     return b'{"id":"%s",' % session_id.encode()
+
+
+class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A statement that the index matched the session files, and the facts by which to see that it still does.
+
+    `folder` is the time of the folder's last change, in nanoseconds; `inode` and `size` are those of the index, and
+    `blank` is its number of blank bytes; `ordered` says whether its entries are in order of use. It holds for the
+    boot of the machine with the id `boot`. `dirty_id` is a session whose file or entry is being changed, or was when
+    a process was killed.
+    """
+
+    dirty_id: str = msgspec.field(default="", name="doubted")  # its name in the lock file
+    boot: str = ""
+    folder: int = 0
+    inode: int = 0
+    size: int = 0
+    blank: int = 0
+    ordered: bool = False
+
+    LENGTH: ClassVar[int] = 256  # always the same, so that a stamp is one write, to a block that the file already has
+
+    def encode(self) -> bytes:
+        """Return the content of the lock file."""
+        return encoded(self).ljust(self.LENGTH - 1) + b"\n"
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Return the stamp in the lock file; the default, which is never valid, if there is none."""
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except msgspec.DecodeError:
+            return cls()
 
 
 class Slot(NamedTuple):
@@ -185,18 +224,20 @@ class IndexFile(LineDocument):
         """Say whether these bytes stand in a line."""
         return any(part in lines for _, lines in self._runs())
 
-    def texts(self, start: bytes, pattern: bytes) -> set[str]:
-        """Return the texts, written as in JSON, that the group of a pattern finds in the lines.
+    def names(self, po_name: str, start: str) -> set[str]:
+        """Return the names of a prompt object's sessions that start with `start`.
 
-        All that the pattern finds begins with `start`, which is looked for first: that takes a third of the time.
+        Searching for that start first is three times faster than matching the pattern everywhere.
         """
-        matched, found = re.compile(pattern).match, set[str]()
+        begin = b'"name":' + encoded(start)[:-1]
+        pattern = re.compile(rb'"name":("(?:[^"\\]|\\.)*"),"po_name":%s,' % re.escape(encoded(po_name)))
+        found = set[str]()
         for _, lines in self._runs():
-            at = lines.find(start)
+            at = lines.find(begin)
             while at >= 0:
-                if match := matched(lines, at):
+                if match := pattern.match(lines, at):
                     found.add(_TEXT(match[1]))
-                at = lines.find(start, at + 1)
+                at = lines.find(begin, at + 1)
         return found
 
     def slot(self, session_id: str) -> Slot | None:
@@ -211,8 +252,6 @@ class IndexFile(LineDocument):
 
     def slot_again(self, session_id: str, spot: Slot) -> Slot | None:
         """Return a spot as it is now; None where the entry does not stand there any more."""
-        if spot.size == self.size:
-            return spot
         entry = self.read(spot.start, spot.start + spot.length)
         if not entry.startswith(_id_part(session_id)):
             return None
@@ -224,15 +263,11 @@ class IndexFile(LineDocument):
 
     # Order
 
-    def has_room(self, spot: Slot, entry: bytes) -> bool:
-        """Say whether an entry may be overwritten where it stands: it fits, and is near the end."""
-        return len(entry) <= spot.length and self.size - spot.start <= _NEAR
-
     def keeps_order(self, info: SessionInfo) -> bool:
         """Say whether an entry may be added with the order kept: nothing far from the end was changed after it."""
         bound, last = self._bound
         if self.size - bound > _FAR:  # near the end they change; only what is ahead of that stays as it is
-            bound = self._line_end(self.size - _NEAR)
+            bound = self._line_end(self.size - NEAR_BYTES)
             try:
                 newest = self.newest(1, stop=bound)
             except DECODE_ERRORS:
@@ -263,7 +298,8 @@ class IndexFile(LineDocument):
         line = _line(info)
         comma = b"" if self.size == len(_HEAD) + len(_FOOT) else b","
         start = self.size - len(_FOOT) + len(comma)
-        self.append(comma + line + b"\n", _FOOT)
+        self.count = len(comma)  # only whether there are any
+        self.append([line], _FOOT)
         return Slot(start, len(line), key_of(info), self.size)
 
     def blank(self, spot: Slot) -> bool:
@@ -297,3 +333,14 @@ def _exact(line: bytes) -> SessionInfo | None:
     except DECODE_ERRORS:
         return None
     return info if encoded(info) == line else None
+
+
+def quarantine(path: Path) -> None:
+    """Keep what is at the path but is no index: copy a file, rename a folder or a link."""
+    if not os.path.lexists(path):
+        return
+    if stat.S_ISREG(path.lstat().st_mode):
+        disk.replace_file(path.with_name(f"{path.name}.corrupt"), [disk.read_file(path)])
+    else:
+        stamp = timestamp().replace(":", "").replace(".", "")
+        path.rename(path.with_name(f"{path.name}.corrupt-{stamp}"))

@@ -5,14 +5,14 @@
     ,{"role":"assistant","content":"Hi there!"}
     ],"updated_at":"…"}
 
-An append overwrites the foot, and nothing else, in one write: the commas lead, so no byte of an element that is
-there is touched, the document is valid JSON again at once, and the cost does not depend on its length. Session
-files and the index are both of this form; they differ in head and foot, and behind the foot of a session file its
-last block is filled with blanks, which the next append overwrites. See docs/decisions/0002 and 0007.
+An append overwrites only the footer, in one write: commas come first, so that no byte of an existing element is
+touched, the document is valid JSON again afterwards, and the cost does not depend on its length. Session files and
+the index have this form, with different headers and footers. A session file is padded with blanks to a full disk
+block; the next append overwrites them. See docs/decisions/0002 and 0007.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prompt_objects.utils import filesystem as disk
@@ -24,12 +24,12 @@ __all__ = [
     "body_of",
 ]
 
-DISK_BLOCK = 4096  # what a file takes up on the disk is a multiple of this
+DISK_BLOCK = 4096  # files occupy multiples of this on disk
 _BLOCK = 64 * 1024
 
 
 def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
-    """Turn elements into lines; `first` where they begin the list."""
+    """Return elements as lines; `first` if they start the list."""
     lines = b"\n,".join(elements)
     if not lines:
         return b""
@@ -37,18 +37,18 @@ def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
 
 
 def blanks(count: int) -> bytes:
-    """Return so many bytes that may stand behind a JSON document: tabs, and the end of a line.
+    """Return `count` bytes of padding that is valid after a JSON document: tabs and a newline.
 
-    A tab cannot stand inside a JSON string, so one that a write was to replace and did not is seen.
+    A tab cannot occur inside a JSON string, so padding that a torn write did not replace is detected.
     """
     return b"\n".rjust(count, b"\t") if count else b""
 
 
 class LineDocument:
-    """An open line document, and how much of its file is known; `count` is that of its elements.
+    """An open line document and the known state of its file; `count` is its number of elements.
 
-    It ends after `size` bytes, and `spare` blanks follow; where the file has to grow, it does so to the next multiple
-    of `block`. It takes no locks: whoever uses it does.
+    It ends after `size` bytes, followed by `spare` blanks; when the file grows, it grows to a multiple of `block`.
+    It takes no locks: its users do.
     """
 
     def __init__(self, path: Path, foot_length: int, block: int = 1) -> None:
@@ -59,24 +59,23 @@ class LineDocument:
         self.count = 0
         self._block = block
         self._file = disk.Descriptor(path, os.O_RDWR)
-        self.refusal = self._file.refusal
+        self.write_error = self._file.write_error
         self.descriptor = self._file.descriptor
-        self._place = str(path)  # a Path would be spelled out anew at each look
+        self._place = str(path)  # a Path is slower
         self._status = os.fstat(self.descriptor)
         self.inode = self._status.st_ino
         self._foot = b""
 
     def close(self) -> None:
-        """Let go of the file."""
         self._file.close()
 
     @property
     def length(self) -> int:
-        """The length of the file, as far as it is known."""
+        """The known length of the file."""
         return self.size + self.spare
 
     def length_now(self) -> int | None:
-        """Return the length of the file at this moment; None where another is at its path by now, or none."""
+        """Return the current length of the file; None if another file is at its path now, or none."""
         try:
             there = os.lstat(self._place)
         except FileNotFoundError:
@@ -84,15 +83,15 @@ class LineDocument:
         return there.st_size if os.path.samestat(there, self._status) else None
 
     def know(self, count: int, size: int, length: int, foot: bytes) -> None:
-        """Take note of what was read: `count` elements in `size` bytes, blanks up to `length`; it ends with `foot`.
+        """Set the known state: `count` elements in `size` bytes, which end with `foot`; blanks up to `length`.
 
-        That is not read again here: without the lock, another may have written over it by now.
+        The footer is not read again: without the lock, another process may have overwritten it.
         """
         self.count, self.size, self.spare = count, size, length - size
         self._foot = foot and b"\n" + foot
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` up to `stop`, fewer where the file ends before."""
+        """Return the bytes from `start` up to `stop`, fewer if the file ends before."""
         parts = []
         while start < stop and (part := disk.pread(self.descriptor, stop - start, start)):
             parts.append(part)
@@ -100,7 +99,7 @@ class LineDocument:
         return b"".join(parts)
 
     def foot(self) -> bytes:
-        """Return what stands where the foot is expected, with the line's end before it; it is known from now on."""
+        """Read the bytes at the place of the footer, with the newline before it, and remember them."""
         self._foot = self._at_foot()
         return self._foot
 
@@ -109,18 +108,18 @@ class LineDocument:
         return disk.pread(self.descriptor, self.size - start, start)
 
     def has_known_foot(self) -> bool:
-        """Say whether the foot that was last seen or written stands where it is expected."""
+        """Return whether the last seen or written footer is still in its place."""
         return bool(self._foot) and self._at_foot() == self._foot
 
-    def append(self, body: bytes, foot: bytes) -> None:
-        """Write `body` and `foot` over the foot that was last seen.
+    def append(self, elements: Sequence[bytes], foot: bytes) -> None:
+        """Write elements and a new footer over the footer that was last seen.
 
         Raises `OSError`, with everything as it was before.
         """
-        if self.refusal:
-            raise self.refusal
+        if self.write_error:
+            raise self.write_error
         end = self.size - self.foot_length
-        new = body + foot
+        new = body_of(elements, first=self.count == 0) + foot
         size = end + len(new)
         spare = self.length - size
         if spare < 0:
@@ -132,26 +131,27 @@ class LineDocument:
             self._undo(end)
             raise
         self.size, self.spare = size, spare
+        self.count += len(elements)
         self._foot = b"\n" + foot
 
     def write(self, data: bytes, start: int) -> None:
-        """Write over what stands at `start`, all of it. Raises `OSError`."""
-        if self.refusal:
-            raise self.refusal
+        """Overwrite the bytes at `start` with all of `data`. Raises `OSError`."""
+        if self.write_error:
+            raise self.write_error
         written = disk.pwrite(self.descriptor, data, start)
-        while written < len(data):  # what stopped it short is raised by the next one
+        while written < len(data):  # the next call raises the cause of a short write
             written += disk.pwrite(self.descriptor, data[written:], start + written)
 
     def _undo(self, end: int) -> None:
-        """Put foot and blanks back; their place on the disk was theirs, so that this fits on a full disk too."""
+        """Restore footer and blanks; their disk block is still allocated, so this works on a full disk too."""
         disk.pwrite(self.descriptor, self._foot[1:] + blanks(self.spare), end)
         os.ftruncate(self.descriptor, self.length)
 
     def lines(self, start: int, stop: int) -> list[bytes]:
-        """Return elements from number `start` up to `stop`, read from whichever end is nearer."""
+        """Return elements from number `start` up to `stop`, read from the nearer end."""
         end = self.size - self.foot_length
         if start * 2 < self.count:
-            lines = self.read(0, end).split(b"\n")[1:-1]  # the first is the head, the last is empty
+            lines = self.read(0, end).split(b"\n")[1:-1]  # the first is the header, the last is empty
             chosen = lines[start:stop]
         else:
             lines = self._last_lines(self.count - start, end)
@@ -162,7 +162,7 @@ class LineDocument:
         blocks: list[bytes] = []
         seen = 0
         position = end
-        while position > 0 and seen <= wanted:  # one line's end more than lines: the one before the first
+        while position > 0 and seen <= wanted:  # one newline more than lines: the one before the first
             start = max(0, position - _BLOCK)
             blocks.append(self.read(start, position))
             seen += blocks[-1].count(b"\n")

@@ -1,20 +1,23 @@
-"""A session file: a line document whose list is the history, under the lock of its own descriptor."""
+"""Session files: line documents whose list is the history, each locked on its own descriptor."""
 
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Self, TypeGuard, TypeVar
 
-from prompt_objects.errors import StoreError
+from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
+    FOOTER,
     FOOTER_LENGTH,
     LIST,
     document,
-    footer,
     footer_in,
     id_of,
     missing_file_error,
@@ -27,17 +30,23 @@ from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, LineDo
 from prompt_objects.sessions.stores.file.recovery import Recovered
 from prompt_objects.sessions.stores.json_lines import decode_message, encode
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.time import timestamp
 
 __all__ = [
+    "FileCache",
     "SessionFile",
+    "is_entry_of",
 ]
+
+T = TypeVar("T")
+_MAX_OPEN = 32
 
 
 class SessionFile:
-    """One session file, kept open. `with file:` has it to oneself among threads; everything but `close` wants that.
+    """One open session file. `with file:` takes its thread lock, which all methods but `close` need.
 
-    `notify` is called with a sentence about each repair; `known` is asked for what is known of the session from
-    elsewhere where its head cannot be read.
+    `notify` is called with a sentence about each repair. `known` returns the info of the session from the index, for
+    a file whose header cannot be read.
     """
 
     def __init__(
@@ -46,12 +55,12 @@ class SessionFile:
         self.path = path
         self.id = path.stem
         self.head: dict[str, Any] = {}
-        self.entry: SessionInfo | None = None  # what the index was last told, while the file is the same
+        self.entry: SessionInfo | None = None  # the last written index entry, while the file is the same
         self._mutex = Lock()
         self._notify = notify
         self._known = known
         self._doc: LineDocument | None = None
-        self._noncanonical: list[Message] | None = None  # the messages of a file that is not in our form
+        self._noncanonical: list[Message] | None = None  # the messages of a file that is not canonical
         self._updated_at = ""  # and its time
 
     def __enter__(self) -> Self:
@@ -63,17 +72,17 @@ class SessionFile:
 
     @property
     def count(self) -> int:
-        """The number of messages, as of the last look."""
+        """The known number of messages."""
         return self.doc.count
 
     @property
     def size(self) -> int:
-        """The length of what it says, in bytes, as of the last look."""
+        """The known length in bytes, without blanks."""
         return self.doc.size
 
     @property
     def doc(self) -> LineDocument:
-        """The open document; a new one after the file was replaced."""
+        """The open document; opened again after the file was replaced."""
         if self._doc is None:
             try:
                 self._doc = LineDocument(self.path, FOOTER_LENGTH, DISK_BLOCK)
@@ -84,13 +93,13 @@ class SessionFile:
         return self._doc
 
     def close(self) -> None:
-        """Let go of the descriptor; the next use opens the file again."""
+        """Close the file; the next use opens it again."""
         if self._doc is not None:
             self._doc.close()
         self._doc = None
 
     def close_if_idle(self) -> bool:
-        """Let go of the descriptor unless a thread has the file; False where one has."""
+        """Close the file unless a thread uses it; return whether it was closed."""
         if not self._mutex.acquire(blocking=False):
             return False
         self.close()
@@ -98,28 +107,34 @@ class SessionFile:
         return True
 
     def refresh(self) -> None:
-        """Know the file as it is now; its lock is waited for only where the foot does not show it to be whole."""
+        """Read the current state; this waits for the lock only if the footer is not intact."""
         length = self.doc.length_now()
         if length is None or not self._catch_up(length):
             with self.locked():
                 pass
 
-    def locked(self, *, writing: bool = False) -> "_Locked":
-        """Hold the file's lock for a block, knowing it as it is now; for `writing` it is also in our form."""
-        return _Locked(self, writing=writing)
+    @contextmanager
+    def locked(self, *, writing: bool = False) -> Iterator[None]:
+        """Hold the file's lock for a block, with its current state; for `writing` the file is also canonical."""
+        self.lock(writing=writing)
+        try:
+            yield
+        finally:
+            self.unlock()
 
-    def lock(self, *, writing: bool) -> None:
-        """Take the file's lock, which `unlock` lets go of; `locked` does both."""
+    def lock(self, *, writing: bool) -> LineDocument:
+        """Take the file's lock until `unlock`, like `locked`; return the open document."""
         while not self._lock_known(writing=writing):
             self.close()
+        return self.doc
 
     def unlock(self) -> None:
-        """Let go of the file's lock; that of a file which was replaced went with it."""
+        """Release the file's lock; the lock of a replaced file went with it."""
         if self._doc is not None:
             disk.unlock(self._doc.descriptor)
 
     def _lock_known(self, *, writing: bool) -> bool:
-        """Take the lock; False, without it, where another file is at the path by now."""
+        """Take the lock; return False, without the lock, if another file is at the path now."""
         doc = self.doc
         disk.lock(doc.descriptor)
         known = False
@@ -132,8 +147,8 @@ class SessionFile:
         return known
 
     def _is_known(self, length: int, *, writing: bool) -> bool:
-        """Catch up with the file; False where it had to be replaced by one in our form."""
-        if not self._catch_up(length) and not self._take_foreign(self.doc.read(0, length)):
+        """Read the current state; return False if the file had to be replaced by a canonical one."""
+        if not self._catch_up(length) and not self._read_noncanonical(self.doc.read(0, length)):
             return False
         if writing and self._noncanonical is not None:
             self._replace(self._noncanonical, self._updated_at)
@@ -141,7 +156,7 @@ class SessionFile:
         return True
 
     def _catch_up(self, length: int) -> bool:
-        """Know a file that is as it was, has grown, or is another in our form; False where it is none of these."""
+        """Read the state of an unchanged, grown or other canonical file; return False for any other file."""
         if self._is_unchanged(length) or self._has_grown(length):
             return True
         self._noncanonical = self.entry = None
@@ -154,12 +169,12 @@ class SessionFile:
 
     def _is_unchanged(self, length: int | None) -> bool:
         doc = self.doc
-        if length != doc.length or not length:
+        if length != doc.size + doc.spare or not length:
             return False
         return self._noncanonical is not None or doc.has_known_foot()
 
     def _has_grown(self, length: int) -> bool:
-        """Count what other writers appended, from the old foot on; False where that is not what happened."""
+        """Count the messages that other writers appended; return False if something else happened."""
         doc = self.doc
         if self._noncanonical is not None or not doc.size:
             return False
@@ -173,8 +188,8 @@ class SessionFile:
         doc.know(doc.count + lines, start + end.end(), length, end[0])
         return True
 
-    def _take_foreign(self, data: bytes) -> bool:
-        """Take in a file that is not in our form: as it is where it is whole, repaired where it is not."""
+    def _read_noncanonical(self, data: bytes) -> bool:
+        """Read a file that is not canonical; repair it if it is damaged. Return False if it was replaced."""
         found, self._updated_at = recover_file(self.path, data, self._known())
         self.head = found.head
         if not found.whole and self._repair(found):
@@ -184,13 +199,13 @@ class SessionFile:
         return True
 
     def _repair(self, found: Recovered) -> bool:
-        """Put a file in our form in the place of a damaged one; False where nothing may be written here."""
+        """Replace a damaged file by a canonical one; return False if the folder is read-only."""
         note = f"The file of the session {found.head['name']!r} was cut off or damaged; "
         note += f"all its {len(found.messages)} whole messages were kept."
         beside = self.path.with_name(f"{id_of(self.path)}.corrupt")
         try:
             if found.unreadable:
-                with self._doing("written"):
+                with self._store_errors("written"):
                     disk.append_once(beside, found.unreadable.rstrip(b"\n") + b"\n")
                 note += f" What could not be read is in {beside}."
             self._replace(found.messages, self._updated_at)
@@ -206,67 +221,66 @@ class SessionFile:
         self._put(document(self.head, messages, updated_at))
 
     def _put(self, chunks: Iterable[bytes]) -> None:
-        """Put another file in the place of this one, and let go of this: its space is free only then."""
-        with self._doing("saved"):
+        """Replace this file and close it, which frees its space."""
+        with self._store_errors("saved"):
             disk.replace_file(self.path, pad_to_block(chunks))
         self.close()
 
     @contextmanager
-    def _doing(self, what: str) -> Iterator[None]:
+    def _store_errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise disk.store_error(what, self.path, error) from error
+            raise disk.store_error(doing, self.path, error) from error
 
     # With the lock held
 
     def info(self) -> SessionInfo:
-        """Work everything out from the file itself, sums too. Raises `NotFound` where it was moved just now."""
+        """Compute the info from the file, with sums. Raises `NotFound` if it was moved."""
         try:
             return summary(self.path)
         except FileNotFoundError as error:
             raise missing_file_error(self.path) from error
 
-    def append(self, lines: Sequence[bytes], updated_at: str) -> None:
-        """Write encoded messages; they are safe only after `sync`. Raises `StoreError`, nothing written."""
+    def append(self, lines: Sequence[bytes], moment: datetime) -> None:
+        """Write encoded messages; they are durable only after `sync`. Raises `StoreError` with nothing written."""
         doc = self.doc
-        body, end = body_of(lines, first=doc.count == 0), footer(updated_at)
+        start = doc.size
         try:
-            doc.append(body, end)
+            doc.append(lines, FOOTER % timestamp(moment).encode())
         except OSError as error:
             raise disk.store_error("written", self.path, error) from error
-        doc.count += len(lines)
-        length = len(body) + len(end)
-        disk.start_writing(doc.descriptor, doc.size - length, length)  # the index is seen to meanwhile
+        start -= FOOTER_LENGTH
+        disk.start_writeback(doc.descriptor, start, doc.size - start)  # it goes on while the index is updated
 
     def rewrite_head(self, head: dict[str, Any]) -> None:
-        """Replace the file by one with another head and the same history, durably."""
+        """Replace the file by one with another header and the same history, durably."""
         first = encode(head)[:-1] + b"," + LIST
         rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
         self._put((first, rest))
         self.head = head
 
     def truncate(self, count: int, updated_at: str) -> None:
-        """Replace the file by one that has the first `count` of its messages only, durably."""
+        """Replace the file by one with only the first `count` messages, durably."""
         first = self.data().partition(b"\n")[0] + b"\n"
         body = body_of(self.doc.lines(0, count), first=True)
-        self._put((first, body, footer(updated_at)))
+        self._put((first, body, FOOTER % updated_at.encode()))
 
     def data(self) -> bytes:
         """Return the whole file."""
         return self.doc.read(0, self.doc.size)
 
-    # Without
+    # Without the file's lock
 
     def sync(self) -> None:
-        """Wait until what was appended is on the disk."""
+        """Wait until the appended messages are on disk."""
         try:
             disk.sync(self.doc.descriptor)
         except OSError as error:
             raise disk.store_error("written for certain", self.path, error) from error
 
     def read(self, start: int, stop: int) -> list[Message]:
-        """Return messages; a line in their midst that cannot be read has the file repaired first."""
+        """Return messages; the file is repaired first if one of them cannot be read."""
         while True:
             if not self._is_unchanged(self.doc.length_now()):
                 with self.locked():
@@ -290,23 +304,81 @@ class SessionFile:
                 self.doc.count = len(found.messages)
 
     def repair(self) -> None:
-        """Bring the file into our form, whatever is wrong with it. Raises `StoreError`."""
+        """Rewrite the file in canonical form, whatever is wrong with it. Raises `StoreError`."""
         with self.locked(writing=True):
             pass
         self.read(0, sys.maxsize)
 
 
-class _Locked:
-    """A block in which a session file is locked; a class, as a generator would take twice as long."""
+def is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:
+    """Return whether an index entry describes the session in a file when it had, or has, `count` messages."""
+    if entry is None or entry.archived:
+        return False
+    return entry.message_count == count and entry.name == file.head.get("name")
 
-    __slots__ = ("_file", "_writing")
 
-    def __init__(self, file: SessionFile, *, writing: bool) -> None:
-        self._file = file
-        self._writing = writing
+class FileCache:
+    """The session files that were used last, kept open, for any number of threads.
 
-    def __enter__(self) -> None:
-        self._file.lock(writing=self._writing)
+    `open_file` makes the object for a path, and `when_new` is called with each that is made.
+    """
 
-    def __exit__(self, *_: object) -> None:
-        self._file.unlock()
+    def __init__(
+        self,
+        folder: SessionDirectory,
+        open_file: Callable[[Path], SessionFile],
+        when_new: Callable[[SessionFile], None],
+    ) -> None:
+        self._folder = folder
+        self._open_file = open_file
+        self._when_new = when_new
+        self._mutex = Lock()
+        self._files: OrderedDict[str, SessionFile] = OrderedDict()
+
+    def get(self, session_id: str) -> SessionFile:
+        """Return the file of a session, which need not exist. Raises `NotFound` for an impossible id."""
+        with self._mutex:
+            file = self._files.get(session_id)
+            is_new = file is None
+            if file is None:
+                file = self._files[session_id] = self._open_file(self._folder.file(session_id))
+                self._close_idle()
+            self._files.move_to_end(session_id)
+        if is_new:
+            self._when_new(file)
+        return file
+
+    def with_file_or_archive(
+        self, session_id: str, of_file: Callable[[SessionFile], T], of_archive: Callable[[Path], T]
+    ) -> T:
+        """Call a function with the file of a session or, if there is none, with its archive. Raises `NotFound`."""
+        while True:
+            try:
+                with self.get(session_id) as file:
+                    return of_file(file)
+            except NotFound:
+                try:
+                    return of_archive(self._folder.archive(session_id))
+                except NotFound:
+                    if not self._folder.file(session_id).exists():  # otherwise it was unarchived just now
+                        raise
+
+    def _close_idle(self) -> None:
+        # A thread may be about to use a file that is removed here: it opens the file again.
+        excess = len(self._files) - _MAX_OPEN
+        for key in list(self._files)[: max(0, excess)]:
+            if self._files[key].close_if_idle():
+                del self._files[key]
+
+    def close(self) -> None:
+        """Close all files; the next use opens them again."""
+        with self._mutex:
+            for file in self._files.values():
+                with file:
+                    file.close()
+            self._files.clear()
+
+    def close_after_fork(self) -> None:
+        """Close all files without waiting for other threads: a forked child has none."""
+        for file in self._files.values():
+            file.close()

@@ -1,14 +1,22 @@
-"""The file store: a folder with a file for each session, their index, and a trash."""
+"""The file store: a folder with one file per session, an index and a trash."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession, with_totals
+from prompt_objects.sessions.info import (
+    SessionInfo,
+    SessionRecord,
+    StoreIssue,
+    TrashedSession,
+    add_usage,
+    with_totals,
+)
 from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import check_size, conflict
@@ -17,15 +25,13 @@ from prompt_objects.sessions.stores.file.check import Repairer, StoreCheck
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import missing_file_error
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
-from prompt_objects.sessions.stores.file.handle_cache import FileCache
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import FileLease, Leases
-from prompt_objects.sessions.stores.file.session_file import SessionFile
+from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile, is_entry_of
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now, timestamp
 
 __all__ = [
     "FileStore",
@@ -33,9 +39,9 @@ __all__ = [
 
 
 class FileStore:
-    """Sessions in files, for any number of threads and processes of one machine.
+    """Stores sessions in files, for any number of threads and processes on one machine.
 
-    A session's file is locked before the index, never the other way round.
+    Lock order: the file of a session, then the index.
     """
 
     def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
@@ -43,29 +49,31 @@ class FileStore:
         self._notify = options.notify
         self._live = SessionDirectory(folder / "sessions", self._notify)
         self._leases = Leases(self._live.path / "leases", self._name_of)
-        self._begin()
+        self._open_parts()
         disk.after_fork_in_child(self.after_fork)
 
-    def _begin(self) -> None:
+    def _open_parts(self) -> None:
         self._entries = SessionIndex(self._live)
         self._index = self._entries.index
         self._archives = Archives(self._live, self._entries)
-        self._files = FileCache(self._live, self._index, self._archives, self._notify)
+        self._files = FileCache(self._live, self._open_file, self._archives.drop_leftover)
         self._trash = Trash(self._live, self._entries, self._notify)
-        self._newcomers = GroupCommit(self._live, self._trash, self._entries)
+        self._group_commit = GroupCommit(self._live, self._trash, self._entries)
+
+    def _open_file(self, path: Path) -> SessionFile:
+        return SessionFile(path, self._notify, lambda: self._index.peek(path.stem))
 
     def after_fork(self) -> None:
-        """In a forked child, use descriptors of its own: a lock on a shared one would be its parent's, too."""
+        """In a forked child, open new descriptors: a lock on an inherited one would also be the parent's."""
         files, index = self._files, self._index
-        self._begin()
+        self._open_parts()
         self._leases.after_fork()
         files.close_after_fork()
         index.close_after_fork()
 
-    # What is there
+    # Reading
 
     def load(self, session_id: str) -> SessionRecord:
-        """Return all of a session but its history."""
         try:
             return self._files.with_file_or_archive(session_id, self._entries.load, self._archives.load)
         except NotFound:
@@ -74,7 +82,6 @@ class FileStore:
             raise
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
-        """Return messages from number `start` up to `stop`."""
         return self._files.with_file_or_archive(
             session_id,
             lambda file: file.read(start, stop),
@@ -82,13 +89,13 @@ class FileStore:
         )
 
     def locate(self, path: Path) -> str | None:
-        """Return the id of the session whose file this is."""
+        """Return the id of the session in a file; None if the file is not in this store."""
         try:
-            inside = path.parent.resolve() == self._live.path.resolve()
-        except (OSError, RuntimeError):  # a link in a circle; which of them depends on the version of Python
+            is_inside = path.parent.resolve() == self._live.path.resolve()
+        except (OSError, RuntimeError):  # a circular link; the type depends on the Python version
             return None
         session_id = path.name.removesuffix(".gz").removesuffix(".json")
-        return session_id if inside and session_id != path.name and is_id(session_id) else None
+        return session_id if is_inside and session_id != path.name and is_id(session_id) else None
 
     # Writing
 
@@ -101,7 +108,6 @@ class FileStore:
         unique_name: bool = False,
         enforce_limit: bool = False,
     ) -> SessionRecord:
-        """Begin a session."""
         history = list(messages)
         lines = [encode(message) for message in history]
         if enforce_limit:
@@ -111,13 +117,12 @@ class FileStore:
         except OSError as error:
             raise disk.store_error("made", self._live.path, error) from error
         return SessionRecord(
-            self._newcomers.create(with_totals(info, history), metadata, lines, numbered=unique_name), metadata
+            self._group_commit.create(with_totals(info, history), metadata, lines, unique_name=unique_name), metadata
         )
 
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, enforce_limit: bool = True
     ) -> SessionInfo:
-        """Add messages to a session of `expected` messages."""
         lines = [encode(message) for message in messages]
         limit = self._limit if enforce_limit else None
         while True:
@@ -131,21 +136,44 @@ class FileStore:
     def _append(
         self, file: SessionFile, messages: Sequence[Message], lines: list[bytes], expected: int, limit: int | None
     ) -> SessionInfo:
-        with file.locked(writing=True):
-            if file.count != expected:
-                raise conflict(file.head.get("name"), file.count, expected)
+        doc = file.lock(writing=True)
+        try:
+            if doc.count != expected:
+                raise conflict(file.head.get("name"), doc.count, expected)
             added = sum(map(len, lines))
-            check_size(file.head.get("name"), file.size, added, limit, messages)
-            moment = now()
-            file.append(lines, timestamp(moment))
-            info = self._entries.record_append(file, messages, expected, moment)
+            if limit is not None and doc.size + added > limit:
+                check_size(file.head.get("name"), doc.size, added, limit, messages)
+            moment = datetime.now(UTC)
+            file.append(lines, moment)
+            info = self._update_entry(file, messages, expected, moment)
+        finally:
+            file.unlock()
         file.sync()
         return info
+
+    def _update_entry(
+        self, file: SessionFile, messages: Sequence[Message], before: int, moment: datetime
+    ) -> SessionInfo:
+        """Update the index entry after an append; the messages are already in the locked file."""
+        count = before + len(messages)
+        try:
+            with self._index:
+                entry = file.entry
+                if not is_entry_of(entry, file, before):
+                    entry = self._index.find(file.id)
+                if is_entry_of(entry, file, before):
+                    info = add_usage(entry, messages, message_count=count, updated_at=moment)
+                else:
+                    info = file.info()
+                self._index.put(info)
+                file.entry = info
+                return info
+        except StoreError:
+            return file.info()  # the old entry shows by its message count that it is stale
 
     def update(
         self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None
     ) -> SessionRecord:
-        """Change the name, or the metadata, or both."""
         return self._files.with_file_or_archive(
             session_id,
             lambda file: self._entries.update(file, name, metadata),
@@ -153,7 +181,6 @@ class FileStore:
         )
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
-        """Keep the first `count` messages."""
         return self._files.with_file_or_archive(
             session_id,
             lambda file: self._entries.truncate(file, count, expected),
@@ -161,8 +188,7 @@ class FileStore:
         )
 
     def archive(self, session_id: str) -> SessionRecord:
-        """Keep a session compressed until its next message."""
-        self.read(session_id, 0, sys.maxsize)  # what cannot be read is repaired before
+        self.read(session_id, 0, sys.maxsize)  # repairs unreadable messages first
         return self._files.with_file_or_archive(session_id, self._archive, self._archives.load)
 
     def _archive(self, file: SessionFile) -> SessionRecord:
@@ -176,7 +202,6 @@ class FileStore:
     # The trash
 
     def delete(self, session_id: str) -> None:
-        """Move a session to the trash, where the time of its file is that of its deletion."""
         self._files.with_file_or_archive(session_id, self._delete, self._delete_archive)
 
     def _delete(self, file: SessionFile) -> None:
@@ -189,41 +214,32 @@ class FileStore:
         if not packed.exists():
             raise missing_file_error(packed)
         with self._index:
-            if not packed.exists():  # it was brought back just now
+            if not packed.exists():  # it was unarchived just now
                 raise missing_file_error(packed)
             self._trash.put(packed, packed.name.partition(".")[0])
 
     def restore(self, session_id: str) -> SessionRecord:
-        """Bring a session back from the trash."""
         return self._trash.restore(session_id)
 
     def trash(self) -> list[TrashedSession]:
-        """Return what can be restored, the last deleted first."""
         return self._trash.entries()
 
     def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
-        """Return a session that is in the trash, history and all."""
         return self._trash.read(session_id)
 
     def purge(self, session_id: str) -> None:
-        """Take a session out of the trash for good, with what a repair put beside it."""
         self._trash.purge(session_id)
 
-    # Looking through it
+    # Checks and leases
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
-        """Look through everything for what is damaged or left over."""
-        mending = Repairer(self._live, self._trash, self._files, self._archives, self._entries)
-        return list(StoreCheck(self._live, self._trash, self._leases, mending, repair=repair).findings())
-
-    # Who is at it
+        repairer = Repairer(self._live, self._trash, self._files, self._archives, self._entries)
+        return list(StoreCheck(self._live, self._trash, self._leases, repairer, repair=repair).findings())
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
-        """Have a session to oneself."""
         return self._leases.take(session_id, holder)
 
     def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return who has a session to itself."""
         return self._leases.holder(session_id)
 
     def _name_of(self, session_id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The trash of a file store: a folder of session files, each of which bears the time of its deletion."""
+"""The trash of a file store: session files whose modification time is the time of deletion."""
 
 import os
 import sys
@@ -11,9 +11,16 @@ from msgspec.structs import replace
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, new_id
 from prompt_objects.sessions.stores.errors import duplicate_id, not_found
-from prompt_objects.sessions.stores.file.archive_file import pack, read_archive, rewrite_archive
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import document, id_of, metadata_of, parse_file
+from prompt_objects.sessions.stores.file.format import (
+    document,
+    id_of,
+    metadata_of,
+    pack,
+    parse_file,
+    read_archive,
+    rewrite_archive,
+)
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
@@ -25,7 +32,7 @@ __all__ = [
 
 
 class Trash(SessionDirectory):
-    """Deleted sessions. What comes or goes does so under the lock of the index of the `live` ones."""
+    """Deleted sessions. They come and go under the lock of the index of the `live` folder."""
 
     def __init__(self, live: SessionDirectory, entries: SessionIndex, notify: Callable[[str], None]) -> None:
         super().__init__(live.path / "trash", notify)
@@ -34,12 +41,12 @@ class Trash(SessionDirectory):
         self._index = entries.index
 
     def entries(self) -> list[TrashedSession]:
-        """Return what can be restored, the last deleted first."""
+        """Return the sessions in the trash, the last deleted first."""
         found = [TrashedSession(info, datetime.fromtimestamp(at, UTC)) for info, at in self.infos(self.ids())]
         return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
 
     def put(self, path: Path, session_id: str) -> None:
-        """Take in the file of a session, or its archive; whoever calls has the lock of the index."""
+        """Move a session file or archive into the trash; the caller holds the lock of the index."""
         if self.has_file(session_id):
             raise duplicate_id(session_id, "deleted")
         self._index.mark_dirty(session_id)
@@ -48,7 +55,6 @@ class Trash(SessionDirectory):
             self._index.remove(session_id)
 
     def read(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
-        """Return a session, history and all."""
         packed = self.archive(session_id)
         if packed.exists():
             found = read_archive(packed)
@@ -56,30 +62,30 @@ class Trash(SessionDirectory):
         file = self._file(session_id)
         try:
             with file:
-                messages = file.read(0, sys.maxsize)  # which has it repaired first, if need be
+                messages = file.read(0, sys.maxsize)  # repairs the file first if necessary
                 return SessionRecord(file.info(), metadata_of(file.head)), messages
         finally:
             file.close()
 
     def restore(self, session_id: str) -> SessionRecord:
-        """Bring a session back, under another name where its own is taken."""
+        """Move a session back; it gets a number if its name is taken."""
         packed = self.archive(session_id)
         if packed.exists():
             return self._restore_archive(packed)
         file = self._file(session_id)
         try:
             with file, file.locked(), self._index:
-                self._check_place(session_id)
+                self._check_restorable(session_id)
                 info = file.info()
-                name = self._entries.name_for(info, numbered=True)
+                name = self._entries.name_for(info, make_unique=True)
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
-                return SessionRecord(self._give_back(file.path, replace(info, name=name)), metadata_of(file.head))
+                return SessionRecord(self._move_back(file.path, replace(info, name=name)), metadata_of(file.head))
         finally:
             file.close()
 
-    def _check_place(self, session_id: str) -> None:
-        if not self.has_file(session_id):  # it was restored just now
+    def _check_restorable(self, session_id: str) -> None:
+        if not self.has_file(session_id):  # restored by another process
             raise not_found(session_id, trashed=True)
         if self._live.has_file(session_id):
             raise duplicate_id(session_id, "restored")
@@ -91,22 +97,22 @@ class Trash(SessionDirectory):
 
     def _restore_archive(self, packed: Path) -> SessionRecord:
         with self._index:
-            self._check_place(id_of(packed))
+            self._check_restorable(id_of(packed))
             found = read_archive(packed)
-            name = self._entries.name_for(found.info, numbered=True)
+            name = self._entries.name_for(found.info, make_unique=True)
             if name != found.info.name:
                 count, updated_at = found.info.message_count, found.info.updated_at
                 found = rewrite_archive(packed, found, {"name": name}, count=count, updated_at=updated_at)
-            return SessionRecord(self._give_back(packed, found.info), found.metadata)
+            return SessionRecord(self._move_back(packed, found.info), found.metadata)
 
-    def _give_back(self, path: Path, info: SessionInfo) -> SessionInfo:
+    def _move_back(self, path: Path, info: SessionInfo) -> SessionInfo:
         self._index.mark_dirty(info.id)
         self._live.move_in(path)
         self._entries.commit(info)
         return info
 
     def repair(self, session_id: str) -> None:
-        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        """Rewrite the file or archive of a session in canonical form, whatever is wrong with it."""
         packed = self.archive(session_id)
         if packed.exists():
             found = read_archive(packed)
@@ -119,9 +125,9 @@ class Trash(SessionDirectory):
             file.close()
 
     def give_new_id(self, session_id: str) -> None:
-        """Give a sound session another id, and leave all else as it is, the time of its deletion, too.
+        """Give a valid session another id and change nothing else, not even its time of deletion.
 
-        It is there under the new id before it goes under the old one, so that a kill loses nothing.
+        The file with the new id is written before the old one is removed, so that a kill loses nothing.
         """
         new = new_id()
         with self._index:
@@ -136,7 +142,7 @@ class Trash(SessionDirectory):
             disk.sync_folder(self.path)
 
     def _write_as(self, path: Path, place: Path) -> None:
-        """Write a session's file, or its archive, anew at the place of another id."""
+        """Write a session file or archive to the path of another id."""
         is_packed = path.suffix == ".gz"
         deleted_at = path.stat().st_mtime_ns
         found = read_archive(path) if is_packed else parse_file(path, disk.read_file(path))
@@ -149,7 +155,7 @@ class Trash(SessionDirectory):
         os.utime(place, ns=(deleted_at, deleted_at))
 
     def purge(self, session_id: str) -> None:
-        """Remove a session, its own file last, so that a kill leaves it to be purged."""
+        """Remove a session, its own file last: after a kill it can be purged again."""
         if not self.has(session_id):
             raise not_found(session_id, trashed=True)
         with self._index:

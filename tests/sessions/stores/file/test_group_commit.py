@@ -94,7 +94,7 @@ def test_where_the_index_is_not_to_be_had_every_thread_is_told_and_nothing_is_ma
     obstacle.mkdir(parents=True)
     with closing(FileStore(tmp_path)) as store:
         manager = SessionManager(store, "reader")
-        deeds = [partial(manager.create, "New", numbered=True)] * 6
+        deeds = [partial(manager.create, "New", unique_name=True)] * 6
         assert [type(outcome) for outcome in at_once(*deeds)] == [StoreError] * 6
         assert list((tmp_path / "sessions").glob("*-*")) == []
         obstacle.rmdir()

@@ -250,5 +250,5 @@ def test_a_byte_that_rots_in_a_name_is_put_right_by_whoever_looks_for_names(
     data = index.read_bytes()
     index.write_bytes(data.replace(b"Rotten two", b"Rotten t" + byte + b"o"))
     manager = SessionManager(FileStore(folder), "reader")
-    assert manager.create("Rotten", numbered=True).name == "Rotten"
+    assert manager.create("Rotten", unique_name=True).name == "Rotten"
     assert {"Rotten", "Rotten two"} <= {info.name for info in manager.list()}
