@@ -28,7 +28,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.message import Message, request_messages
 
 HERE = Path(__file__).parent
-SERVER = HERE.parent / "tests" / "openai_server.py"
+SERVER = HERE.parent / "tests" / "support" / "openai_server.py"
 MOST = 5.0  # ms
 WARM_UP = 5  # rounds that do not count
 PROMPT = "You answer briefly."
