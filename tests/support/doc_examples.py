@@ -154,6 +154,7 @@ class Scenario:
             self.end_chat()
             command = [*PROGRAM, "chat", name] if name else PROGRAM
             self._terminal = Terminal(command, columns=100, rows=40, env=self.environ, cwd=str(self.folder))
+            self._terminal.wait_for("rehearsal: ", _PATIENCE)  # a notice, which may not come in between
         terminal = self._terminal
         for prompt, text, shown in _inputs(transcript):
             terminal.wait_until(lambda: _is_free(terminal, prompt), f"the prompt {prompt!r}", _PATIENCE)  # noqa: B023
