@@ -28,9 +28,7 @@ async def agents(folder: Path, messages: int, rounds: int) -> tuple[list[float],
 
 async def langchain(folder: Path, messages: int, rounds: int) -> tuple[list[float], float]:
     """Measure the FileChatMessageHistory of langchain."""
-    from langchain_community.chat_message_histories import (  # type: ignore[import-not-found]
-        FileChatMessageHistory,
-    )
+    from langchain_community.chat_message_histories import FileChatMessageHistory  # type: ignore[import-not-found]
     from langchain_core.messages import HumanMessage, message_to_dict  # type: ignore[import-not-found]
 
     path = folder / f"langchain-{messages}.json"

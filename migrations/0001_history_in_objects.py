@@ -34,9 +34,7 @@ _NAME = "Migrated"
 _SUFFIXES = {".yaml", ".yml", ".md"}
 _BESIDE = ".history.json"
 _BOM = b"\xef\xbb\xbf"
-_MAY_HAVE_HISTORY = re.compile(
-    rb"""(?:\A|[\r\n{,?])(?:\xef\xbb\xbf)?[\s?]*(?:[&!]\S*\s+)*["']?history["']?\s*:""",
-)
+_MAY_HAVE_HISTORY = re.compile(rb"""(?:\A|[\r\n{,?])(?:\xef\xbb\xbf)?[\s?]*(?:[&!]\S*\s+)*["']?history["']?\s*:""")
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _NO_DATE = "It is no date that can be understood."
 _NUMBER = re.compile(r"\s*\d{9,13}(?:\.\d{1,9})?\s*", re.ASCII)
@@ -144,11 +142,7 @@ def _text(file: SourceFile) -> str:
 
 
 def _change(
-    file: SourceFile,
-    name: str,
-    source: str,
-    pieces: Iterable[Fragment],
-    files: tuple[FileChange, ...] = (),
+    file: SourceFile, name: str, source: str, pieces: Iterable[Fragment], files: tuple[FileChange, ...] = ()
 ) -> ObjectChange:
     """Make a session of the elements that are messages, and set the others aside."""
     where = _where(file.path)

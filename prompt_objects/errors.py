@@ -37,38 +37,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "Ambiguous",
-    "BrokenStream",
-    "Busy",
-    "ConfigError",
-    "Conflict",
-    "ContextTooLong",
-    "Damaged",
-    "DefinitionError",
-    "FileError",
-    "InvalidName",
-    "LLMError",
-    "LimitReached",
-    "MigrationFailed",
-    "NameTaken",
-    "NewerEnvironment",
-    "NoEnvironment",
-    "NotFound",
-    "PromptObjectsError",
-    "RateLimited",
-    "ServerFailed",
-    "SessionError",
-    "SessionFull",
-    "Stopped",
-    "StoreError",
-    "ToolError",
-    "Unauthorized",
-    "UnknownModel",
-    "Unreachable",
-    "UsageError",
-]
-
 
 class PromptObjectsError(Exception):
     """Base class; the message says what happened, `hint` the next step, and may be empty."""

@@ -10,20 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-__all__ = [
-    "OUTCOME_UNKNOWN",
-    "Message",
-    "call_arguments",
-    "calls_of",
-    "has_failed",
-    "is_unfinished",
-    "live_messages",
-    "request_messages",
-    "result_of",
-    "text_of",
-    "unanswered_calls",
-]
-
 Message: TypeAlias = dict[str, Any]
 _CHAT_KEYS = ("role", "content", "name", "refusal")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -17,12 +17,6 @@ from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
 from prompt_objects.llm.rehearsal import words
 from prompt_objects.message import Message
 
-__all__ = [
-    "Scripted",
-    "ScriptedLLM",
-    "calls",
-]
-
 Scripted: TypeAlias = str | Message | LLMError | Callable[[Request], "str | Message | LLMError"]
 
 

@@ -9,10 +9,6 @@ from prompt_objects.analysis.rules.settings import limits, models, prices, serve
 from prompt_objects.analysis.rules.structure import broken, cycles, missing, unreachable
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 
-__all__ = [
-    "check",
-]
-
 _CHECKS: tuple[Callable[[EnvironmentSnapshot], Iterable[Finding]], ...] = (
     broken,
     missing,

@@ -7,12 +7,6 @@ from msgspec import Struct
 
 from prompt_objects.config.yaml.document import Position
 
-__all__ = [
-    "Finding",
-    "Kind",
-    "Severity",
-]
-
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Kind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authority", "limit", "unused", "model"]
 

@@ -11,15 +11,6 @@ from prompt_objects.config.limits import Limits, LimitsConfig
 from prompt_objects.config.permissions import HasEffect
 from prompt_objects.utils.text import did_you_mean
 
-__all__ = [
-    "Edge",
-    "EdgePath",
-    "Graph",
-    "Unresolved",
-    "require",
-    "resolve",
-]
-
 EdgePath: TypeAlias = tuple[str, ...]
 """Names from the caller to the last object called, both included."""
 
@@ -43,12 +34,7 @@ class Unresolved(Struct, frozen=True):
 
 
 def resolve(
-    capability: Capability,
-    owner: str,
-    *,
-    objects: Collection[str],
-    tools: Collection[str],
-    servers: Collection[str],
+    capability: Capability, owner: str, *, objects: Collection[str], tools: Collection[str], servers: Collection[str]
 ) -> Edge | Unresolved:
     """Return the meaning of a capability of `owner` among the existing names."""
     name, kind = capability.name, capability.kind

@@ -4,10 +4,6 @@ from collections.abc import Iterator
 
 from prompt_objects.analysis.graph import Graph
 
-__all__ = [
-    "mermaid",
-]
-
 _SHAPES = {"object": ("([", "])"), "tool": ("[", "]"), "server": ("[(", ")]"), "gap": ("{{", "}}")}
 _ARROWS = {"object": "-->", "tool": "-.->", "server": "-.->", "gap": "-.-x"}
 _STYLES = """\

@@ -17,12 +17,6 @@ from prompt_objects.errors import DefinitionError, FileError
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
 
-__all__ = [
-    "EnvironmentSnapshot",
-    "SourcePositions",
-    "take_snapshot",
-]
-
 
 class SourcePositions:
     """Looks up values and their positions in YAML files and in the front matter of Markdown files.

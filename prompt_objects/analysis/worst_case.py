@@ -7,11 +7,6 @@ from msgspec import Struct
 from prompt_objects.analysis.graph import Graph
 from prompt_objects.config.definition import Definition
 
-__all__ = [
-    "WorstCase",
-    "worst_cases",
-]
-
 MAX_STEPS = 20_000
 
 

@@ -21,7 +21,6 @@ from prompt_objects.utils.text import NAME, did_you_mean
 if TYPE_CHECKING:
     from prompt_objects.turns.turn import Reply
 
-__all__ = ["Chat"]
 
 _MENTION = re.compile(rf"@({NAME})\s+(\S.*)", re.DOTALL)
 _CHECKED_MESSAGES = 40

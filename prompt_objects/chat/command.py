@@ -18,20 +18,6 @@ from prompt_objects.chat.results import CommandResult
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import did_you_mean
 
-__all__ = [
-    "Command",
-    "CommandName",
-    "FilePath",
-    "FreeText",
-    "ModelName",
-    "Number",
-    "ObjectName",
-    "Parameter",
-    "SessionKey",
-    "TrashedKey",
-    "command",
-]
-
 Kind = Literal["text", "number", "session", "trashed", "object", "model", "command", "choice", "path"]
 FreeText: TypeAlias = Annotated[str, "text"]
 Number: TypeAlias = Annotated[int, "number"]

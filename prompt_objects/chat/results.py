@@ -10,20 +10,6 @@ from prompt_objects.sessions.session import Session
 if TYPE_CHECKING:
     from prompt_objects.trace.model import Trace
 
-__all__ = [
-    "CommandResult",
-    "Confirm",
-    "Document",
-    "Quit",
-    "Retry",
-    "Send",
-    "ShowTrace",
-    "Switched",
-    "Table",
-    "Text",
-    "Watch",
-]
-
 
 class Text(Struct, frozen=True):
     """A sentence about what was done."""

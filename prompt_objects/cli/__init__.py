@@ -8,10 +8,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-__all__ = [
-    "main",
-]
-
 INTERRUPTED = 130
 MAX_CANDIDATES = 10
 

@@ -8,22 +8,6 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = [
-    "COMMON",
-    "DEBUG",
-    "DRY_RUN",
-    "KEY",
-    "LIMIT",
-    "OBJECT",
-    "OF_OBJECT",
-    "YES",
-    "Argument",
-    "Command",
-    "argument",
-    "command",
-    "whole_number",
-]
-
 _MAX_DIGITS = 9
 
 

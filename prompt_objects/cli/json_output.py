@@ -17,18 +17,6 @@ from prompt_objects.utils.time import timestamp
 if TYPE_CHECKING:
     from prompt_objects.sessions.info import SessionInfo, TrashedSession
 
-__all__ = [
-    "ParentJson",
-    "SessionJson",
-    "SessionRefJson",
-    "TrashedSessionJson",
-    "format_table",
-    "print_json",
-    "print_result",
-    "session_json",
-    "trashed_session_json",
-]
-
 
 class ParentJson(Struct):
     """The call that started a session."""

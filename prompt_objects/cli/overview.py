@@ -12,10 +12,6 @@ from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "print_overview",
-]
-
 
 def print_overview(options: Namespace) -> None:
     """Print the environment, the session and the model that would be opened, and how to send a message."""

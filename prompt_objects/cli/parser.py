@@ -9,11 +9,6 @@ from prompt_objects.cli.command import Argument, Command
 from prompt_objects.cli.commands import all_commands, commands_of, find, is_group
 from prompt_objects.errors import UsageError
 
-__all__ = [
-    "make_parser",
-    "parse",
-]
-
 PROGRAM = "prompt-objects"
 _ALIASES = {"--list-sessions": "sessions list"}
 

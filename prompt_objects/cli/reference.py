@@ -17,10 +17,6 @@ from prompt_objects.cli.command import COMMON, Argument, Command
 from prompt_objects.cli.commands import all_commands
 from prompt_objects.cli.parser import PROGRAM
 
-__all__ = [
-    "reference",
-]
-
 _HEAD = """\
 # Commands
 

@@ -18,11 +18,6 @@ from prompt_objects.turns.turn import Reply
 from prompt_objects.ui.render.events import ProgressLines
 from prompt_objects.ui.render.sanitize import clean
 
-__all__ = [
-    "ReplyJson",
-    "Sender",
-]
-
 
 class UsageJson(Struct):
     """The tokens of an answer."""

@@ -12,18 +12,6 @@ from contextlib import suppress
 
 from prompt_objects.errors import StoreError, UsageError
 
-__all__ = [
-    "ReaderGone",
-    "close",
-    "confirm",
-    "flush",
-    "prepare",
-    "print_err",
-    "print_json_text",
-    "print_out",
-    "read_input",
-]
-
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 

@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.manager import SessionManager
     from prompt_objects.sessions.session import Session
 
-__all__ = [
-    "environment_folder",
-    "find_session",
-    "manager_for",
-    "object_name",
-    "open_conversation",
-    "open_environment",
-]
-
 
 def environment_folder(options: Namespace) -> Path:
     """Return the environment's folder: the given or nearest one, else the user's own, which may not exist yet."""

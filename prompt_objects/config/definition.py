@@ -15,15 +15,6 @@ from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
 from prompt_objects.utils.text import NAME
 
-__all__ = [
-    "Capability",
-    "Definition",
-    "ModelChoice",
-    "definition_schema",
-    "load_definition",
-    "parse_definition",
-]
-
 Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
 
 
@@ -85,11 +76,7 @@ def _text(words: str, **constraints: Any) -> Any:
 
 # In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
 _Name: TypeAlias = Annotated[
-    str,
-    _text(
-        "a name of at most 64 letters, digits, _ and -, starting with a letter",
-        pattern=rf"^{NAME}$(?!\n)",
-    ),
+    str, _text("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=rf"^{NAME}$(?!\n)")
 ]
 _Filled: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
 
@@ -223,11 +210,7 @@ def _front_matter(text: str, file: Path) -> YamlDocument:
     fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"][:2]
     if not fences or fences[0] != 0:
         raise DefinitionError(
-            "There is no front matter.",
-            file=file,
-            line=1,
-            column=1,
-            hint="Start with a line ---, then `name: …`.",
+            "There is no front matter.", file=file, line=1, column=1, hint="Start with a line ---, then `name: …`."
         )
     if len(fences) == 1:
         raise DefinitionError(

@@ -17,11 +17,6 @@ from prompt_objects.utils.text import did_you_mean
 if TYPE_CHECKING:
     from prompt_objects.config.environment_schema import EditingMode, ModelConfig, ServerConfig
 
-__all__ = [
-    "CONFIG_FILE",
-    "Config",
-    "load_config",
-]
 
 CONFIG_FILE = "environment.yaml"
 DATA_DIR = ".prompt_objects"

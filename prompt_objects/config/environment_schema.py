@@ -18,17 +18,6 @@ from prompt_objects.config.yaml.document import YamlDocument, parse, quoted, rea
 from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME
 
-__all__ = [
-    "VARIABLE",
-    "ConfigForm",
-    "EditingMode",
-    "ModelConfig",
-    "Prices",
-    "ServerConfig",
-    "read_config_file",
-    "store_options",
-]
-
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
@@ -40,8 +29,7 @@ _Variable: TypeAlias = Annotated[
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
 _StoreUrl: TypeAlias = Annotated[  # it may contain a password, so errors must not quote it
-    str,
-    Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"}),
+    str, Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"})
 ]
 _SIZE = re.compile(r"^([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*((?:[kKMG]i?)?)B?$")
 _LARGEST_SIZE = 10**15

@@ -8,13 +8,6 @@ from msgspec import Meta, Struct
 if TYPE_CHECKING:
     from prompt_objects.config.yaml.document import YamlDocument
 
-__all__ = [
-    "PRICES_HINT",
-    "Limits",
-    "LimitsConfig",
-    "accept_old_key",
-]
-
 
 def _described(text: str) -> Any:
     return Meta(description=text)
@@ -30,15 +23,13 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1)] | None, _described("Tokens for one message, including delegates.")
     ] = None
     cost: Annotated[
-        Annotated[float, Meta(gt=0)] | None,
-        _described("Cost of one message in US dollars, including delegates."),
+        Annotated[float, Meta(gt=0)] | None, _described("Cost of one message in US dollars, including delegates.")
     ] = None
     seconds: Annotated[
         Annotated[float, Meta(gt=0)] | None, _described("Seconds for one message, including delegates.")
     ] = None
     depth: Annotated[
-        Annotated[int, Meta(ge=0, le=32)] | None,
-        _described("Levels of delegation; 4. With 0 it cannot delegate."),
+        Annotated[int, Meta(ge=0, le=32)] | None, _described("Levels of delegation; 4. With 0 it cannot delegate.")
     ] = None
     parallel: Annotated[Annotated[int, Meta(ge=1, le=64)] | None, _described("Calls that run in parallel; 4.")] = None
 

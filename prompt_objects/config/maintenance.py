@@ -4,11 +4,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-__all__ = [
-    "BackupSettings",
-    "PruneSettings",
-]
-
 _Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 

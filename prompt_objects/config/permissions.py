@@ -3,16 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = [
-    "DEFAULT_POLICIES",
-    "ApprovalPolicy",
-    "Effect",
-    "HasEffect",
-    "effect_of_server",
-    "effective_policy",
-    "stricter",
-]
-
 Effect: TypeAlias = Literal["read", "write", "execute", "network"]
 """The effect of a tool: it reads, changes files, starts programs, or sends data over the network."""
 ApprovalPolicy: TypeAlias = Literal["always", "ask", "never"]

@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from prompt_objects.tools.base import Tool
     from prompt_objects.turns.turn import Reply, TurnInput
 
-__all__ = [
-    "Environment",
-    "PromptObject",
-]
-
 
 class Environment:
     """The prompt objects of a folder by name, and everything that they share.

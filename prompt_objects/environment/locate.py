@@ -5,14 +5,6 @@ from pathlib import Path
 
 from prompt_objects.errors import NoEnvironment
 
-__all__ = [
-    "is_environment",
-    "locate",
-    "named_folder",
-    "personal_folder",
-    "require_environment",
-]
-
 
 def is_environment(folder: Path) -> bool:
     """Return whether a folder is an environment: it has `objects/` or `environment.yaml`."""

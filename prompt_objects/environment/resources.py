@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from prompt_objects.tools.delegation import Receiver
     from prompt_objects.tools.loader import LoadResult
 
-__all__ = [
-    "CapabilityResolver",
-    "Catalog",
-    "DefinitionResources",
-    "ModelRegistry",
-    "find_definitions",
-]
 
 SUFFIXES = (".yaml", ".yml", ".md")
 

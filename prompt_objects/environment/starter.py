@@ -8,11 +8,6 @@ from pathlib import Path
 
 from prompt_objects.errors import StoreError, UsageError
 
-__all__ = [
-    "make_environment",
-    "starter_objects",
-]
-
 _CONFIG = """\
 # Settings of this environment; every line is optional. See docs/environment.md.
 # default_object: coordinator

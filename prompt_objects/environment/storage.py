@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.trace.model import Trace
 
-__all__ = [
-    "Storage",
-]
 
 _MEMORY = "memory:"
 

@@ -8,15 +8,6 @@ from msgspec import Struct, field
 from prompt_objects.errors import LLMError
 from prompt_objects.message import Message
 
-__all__ = [
-    "LLM",
-    "Completion",
-    "Request",
-    "RetryScheduled",
-    "TextChunk",
-    "Usage",
-]
-
 
 class Usage(Struct, frozen=True):
     """Tokens of one or more requests, as the server counted them.

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from prompt_objects.config.environment import Config
     from prompt_objects.config.environment_schema import ModelConfig
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "ModelConnection",
-    "connect",
-    "has_known_price",
-]
 
 DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is configured
 _Find = Callable[[], LocalServer | None]

@@ -6,10 +6,6 @@ from contextlib import AsyncExitStack
 
 import httpx2
 
-__all__ = [
-    "ShardedPool",
-]
-
 _MAX_IN_FLIGHT = 8  # in a shard
 _KEEP_SECONDS = 5.0  # as long as a pool keeps idle connections
 

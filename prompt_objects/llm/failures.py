@@ -27,15 +27,6 @@ from prompt_objects.errors import (
 if TYPE_CHECKING:
     import openai
 
-__all__ = [
-    "DEFAULT_RETRIES",
-    "MAX_RETRY_DELAY",
-    "Endpoint",
-    "cause_chain",
-    "retry_after",
-    "retry_delay",
-    "shown_url",
-]
 
 _TEXT_LIMIT = 300  # characters of a server's message
 _TOO_LONG = re.compile(

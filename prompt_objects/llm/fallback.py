@@ -13,10 +13,6 @@ from prompt_objects.errors import (
 )
 from prompt_objects.llm.connect import ModelConnection
 
-__all__ = [
-    "FallbackChain",
-]
-
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
 _ANOTHER_MAY_ANSWER = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
 

@@ -15,12 +15,6 @@ from openai import APITimeoutError, DefaultAsyncHttpxClient
 from prompt_objects.llm.connection_pool import ShardedPool
 from prompt_objects.llm.failures import Endpoint
 
-__all__ = [
-    "HardenedClient",
-    "is_compressed",
-    "open_client",
-]
-
 _CONNECT_SECONDS = 5.0
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # ShardedPool has its own limit
 _WITHOUT_PROXY = ""  # the pattern of all addresses without a proxy

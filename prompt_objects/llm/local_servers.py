@@ -9,13 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = [
-    "DEFAULT_PORTS",
-    "LocalServer",
-    "find_local_server",
-    "list_models",
-]
-
 DEFAULT_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
 _MAX_BYTES = 4_000_000
 _PIECE = 65536

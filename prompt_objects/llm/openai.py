@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     import httpx2
     from openai import APIError, AsyncOpenAI
 
-__all__ = [
-    "DEFAULT_TIMEOUT",
-    "OPENAI_URL",
-    "OpenAILLM",
-]
 
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
@@ -256,12 +251,7 @@ def _error_in(name: str, chunk: object) -> object:
 
 
 def _encode_request(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
-    body: dict[str, Any] = {
-        **request.options,
-        "model": model,
-        "messages": list(request.messages),
-        "stream": True,
-    }
+    body: dict[str, Any] = {**request.options, "model": model, "messages": list(request.messages), "stream": True}
     if request.tools:
         body["tools"] = list(request.tools)
     if asks_for_usage:

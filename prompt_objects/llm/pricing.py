@@ -8,12 +8,6 @@ from prompt_objects.llm.base import Usage
 if TYPE_CHECKING:
     from prompt_objects.config.environment_schema import Prices
 
-__all__ = [
-    "Pricing",
-    "given_pricing",
-    "known_pricing",
-    "unknown_price",
-]
 
 Pricing: TypeAlias = Callable[[Usage], float | None]
 """Returns the cost of requests in US dollars, None if prices are unknown."""

@@ -20,11 +20,6 @@ from typing import Any
 from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
 from prompt_objects.message import Message, calls_of, text_of
 
-__all__ = [
-    "Rehearsal",
-    "words",
-]
-
 _INTRODUCTION = (
     "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
     "and a model will answer instead."

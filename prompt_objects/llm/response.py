@@ -15,10 +15,6 @@ from prompt_objects.llm.base import Completion, Usage
 if TYPE_CHECKING:
     from prompt_objects.message import Message
 
-__all__ = [
-    "MalformedResponse",
-    "ResponseBuilder",
-]
 
 _MAX_CHARS = 10_000_000  # of text and arguments together
 _MAX_TOKENS = 2**53  # the largest exact integer in JSON

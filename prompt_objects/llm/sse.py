@@ -7,13 +7,6 @@ from typing import NamedTuple
 
 from prompt_objects.llm.response import MalformedResponse
 
-__all__ = [
-    "Event",
-    "IdleTimeout",
-    "SSEDecoder",
-    "drain",
-]
-
 _LAST = b"[DONE]"
 _MAX_EVENT = 10_000_000  # bytes
 _MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred

@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
 
-__all__ = ["STEERING", "CommandFiles", "files_of_command", "is_hidden", "may_run_folder", "read_only_paths"]
-
 _LAUNCHER = re.compile(
     r"g?make|cmake|ninja|meson|just|task|rake|invoke|fab|scons|bazel(isk)?|buck2|"
     r"uv|poetry|pdm|hatch|pixi|rye|pipenv|tox|nox|p?npm|yarn|bun|deno|turbo|nx|gulp|grunt|"

@@ -13,7 +13,6 @@ from prompt_objects.mcp.transport import StderrTail
 if TYPE_CHECKING:
     from mcp import Client, ClientSession
 
-__all__ = ["Connect", "Connection"]
 
 Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
 """Opens the streams to a server; gets where to put its last error lines, and what to call when its program ends."""

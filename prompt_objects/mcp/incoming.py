@@ -6,8 +6,6 @@ from typing import Any, Self
 
 from prompt_objects.errors import ToolError
 
-__all__ = ["MOST_TOOLS", "MalformedMessage", "MessageFilter", "encoded"]
-
 MOST_TOOLS = 500
 _MOST_SCHEMA_BYTES = 50_000
 _LONGEST_NAME = 100

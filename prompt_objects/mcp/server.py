@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from mcp.types import Tool as ServerTool
 
-__all__ = ["Server", "Servers"]
 
 _MOST_FAILURES = 2
 _MOST_PAGES = 100

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock
     from mcp.types import Tool as ServerTool
 
-__all__ = ["effect_of", "name_for", "text_from"]
 
 _LONGEST_NAME = 64
 _LONGEST_RESULT = 10_000_000

@@ -12,8 +12,6 @@ from httpx2 import AsyncByteStream, AsyncClient, Headers, Response, SSEError, St
 
 from prompt_objects.config.environment_schema import ServerConfig
 
-__all__ = ["MOST_BYTES", "StderrTail", "connect", "open_client"]
-
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MOST_BYTES = 4_000
 _SILENCE_SECONDS = 300.0

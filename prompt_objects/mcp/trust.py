@@ -17,8 +17,6 @@ from prompt_objects.mcp.command_files import STEERING, files_of_command, is_hidd
 from prompt_objects.tools.trust import Trust, digest_of
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["Review", "is_trusted", "review", "trust_servers"]
-
 
 class Review(Struct, frozen=True):
     """The servers of an environment at one moment: a description for the user, and its digest."""

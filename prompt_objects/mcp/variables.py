@@ -9,8 +9,6 @@ from msgspec.structs import replace
 from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
 from prompt_objects.errors import ToolError
 
-__all__ = ["Variables"]
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SHORTEST_SECRET = 4
 

@@ -21,12 +21,6 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize as counted
 from prompt_objects.utils.time import now, timestamp
 
-__all__ = [
-    "Application",
-    "StepResult",
-    "preview",
-]
-
 _TRY_AGAIN = "Try again: prompt-objects migrate"
 
 

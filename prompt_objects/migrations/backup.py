@@ -14,10 +14,6 @@ from prompt_objects.migrations.change import FileChange, Skipped
 from prompt_objects.migrations.progress import OriginalFile
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "OriginalFiles",
-]
-
 
 class OriginalFiles:
     """A folder of copies, created with the first one; methods raise `OSError`."""

@@ -9,17 +9,6 @@ from msgspec import Struct
 
 from prompt_objects.message import Message
 
-__all__ = [
-    "FileChange",
-    "Fragment",
-    "NewSession",
-    "ObjectChange",
-    "Skipped",
-    "SourceFile",
-    "Target",
-    "read_old",
-]
-
 
 class Target(Struct, frozen=True):
     """The environment that a step migrates: its folder, and the folder of its state."""

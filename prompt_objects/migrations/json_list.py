@@ -8,12 +8,6 @@ from msgspec import Struct
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 
-__all__ = [
-    "NamedList",
-    "lists_by_name",
-    "only_list",
-]
-
 _BETWEEN = re.compile(r"[\s,]*")
 _AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)

@@ -10,11 +10,6 @@ from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.base import SessionFilter, Store
 
-__all__ = [
-    "ensure_session",
-    "remove_session",
-]
-
 
 def ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
     """Create the session, under a numbered name if its name is taken; complete it if it exists but is not whole.

@@ -14,16 +14,6 @@ from prompt_objects.utils.time import now
 if TYPE_CHECKING:
     from prompt_objects.migrations.change import ObjectChange
 
-__all__ = [
-    "Applied",
-    "OriginalFile",
-    "Progress",
-    "ProgressFile",
-    "Row",
-    "StartedStep",
-    "row_of",
-]
-
 
 class Row(Struct, frozen=True, kw_only=True):
     """The changes for one object in one file, in figures; a `problem` says why there are none."""

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from prompt_objects.migrations.apply import StepResult
     from prompt_objects.migrations.change import Target
 
-__all__ = [
-    "Migrations",
-]
-
 
 class Migrations:
     """The migrations of one environment; `steps` are by default the shipped ones.

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
     from prompt_objects.migrations.change import ObjectChange, Target
 
-__all__ = [
-    "Step",
-    "shipped_steps",
-]
 
 _DIGITS = 4
 

@@ -16,11 +16,6 @@ from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "RemovedList",
-    "remove_list",
-]
-
 _MAX_VALUES = 100_000  # of one element; aliases count as often as they are used
 _NULL = "tag:yaml.org,2002:null"
 _LIST_LINE = re.compile(r"[ \t\r\n]|-(?:[ \t]|$)|#|$")

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
     from prompt_objects.sessions.workspace import SteeringQueue
 
-__all__ = [
-    "ActiveTurn",
-    "ActiveTurns",
-    "SessionLocks",
-]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 

@@ -18,11 +18,6 @@ from prompt_objects.config.limits import Limits
 from prompt_objects.errors import LimitReached
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "Budget",
-    "Spending",
-]
-
 _FINAL_SECONDS = 30.0
 
 

@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
     from prompt_objects.sessions.stores.base import Store
 
-__all__ = [
-    "CapabilityInfo",
-    "Context",
-    "Services",
-    "TakeSnapshot",
-]
-
 
 class TakeSnapshot(Protocol):
     """Reads all definitions of an environment for analysis."""

@@ -23,22 +23,6 @@ from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Spending
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "BudgetUpdated",
-    "Event",
-    "EventBus",
-    "ExternalMessages",
-    "MessageSaved",
-    "Notice",
-    "Subscriber",
-    "Subscription",
-    "TextDelta",
-    "ToolCallEnded",
-    "ToolCallStarted",
-    "TurnEnded",
-    "TurnStarted",
-]
-
 
 class Event(Struct, frozen=True, kw_only=True):
     """Something that happened in one run (a turn of a prompt object).

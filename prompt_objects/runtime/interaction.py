@@ -11,15 +11,6 @@ from msgspec import Struct
 from prompt_objects.config.permissions import Effect
 from prompt_objects.runtime.budget import Budget
 
-__all__ = [
-    "ApprovalRequest",
-    "Decision",
-    "EditedArguments",
-    "InputRequest",
-    "InteractionHandler",
-    "UserInteraction",
-]
-
 
 class ApprovalRequest(Struct, frozen=True, kw_only=True):
     """A tool call that needs the user's approval.

@@ -18,13 +18,6 @@ from msgspec import Struct
 from prompt_objects.message import Message, text_of
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "CacheReport",
-    "PromptCacheMonitor",
-    "RequestFingerprint",
-    "first_difference",
-]
-
 _MAX_SESSIONS = 256
 _MAX_REPORTS = 10  # per session
 _ENCODE = msgspec.json.Encoder().encode

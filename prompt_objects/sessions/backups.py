@@ -33,13 +33,6 @@ from prompt_objects.sessions.workspace import exists
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "Backup",
-    "BackupReport",
-    "Backups",
-    "Restored",
-]
-
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"
 _DAY = 86_400

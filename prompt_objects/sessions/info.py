@@ -10,24 +10,6 @@ from msgspec.structs import replace
 from prompt_objects.message import Message
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "DERIVED_FIELDS",
-    "MAX_TOTAL",
-    "TOKENS",
-    "TOTAL_FIELDS",
-    "ParentCall",
-    "SessionInfo",
-    "SessionRecord",
-    "StoreIssue",
-    "TrashedSession",
-    "add_usage",
-    "created_at_of",
-    "header_of",
-    "new_id",
-    "totals_of",
-    "with_totals",
-]
-
 # Fields of `SessionInfo`: summed over usages, summed over messages, and computed by the store.
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 TOTAL_FIELDS = ("message_count", *TOKENS, "cost")

@@ -13,21 +13,10 @@ from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Archiving, SessionFilter, Store, lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
-from prompt_objects.sessions.undo import (
-    UndoEntry,
-    UndoJournal,
-    UndoResult,
-    check_count,
-    truncate_undoably,
-    undo_last,
-)
+from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
 from prompt_objects.sessions.workspace import copied_workspace, exists, remove_session_files, workspace_of
 from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import now, timestamp
-
-__all__ = [
-    "SessionManager",
-]
 
 Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
 TrashList: TypeAlias = list[TrashedSession]

@@ -11,18 +11,6 @@ from prompt_objects.errors import Ambiguous, InvalidName, NotFound
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.utils.text import did_you_mean, pluralize, time_ago
 
-__all__ = [
-    "MAX_NAME_LENGTH",
-    "is_id",
-    "numbering_stem",
-    "recovered_name",
-    "resolve_key",
-    "sanitized_name",
-    "unique_name",
-    "valid_name",
-    "with_suffix",
-]
-
 MAX_NAME_LENGTH = 100
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _MAX_DIGITS = 9

@@ -22,11 +22,6 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "Pruned",
-    "prune",
-]
-
 
 class Pruned(Struct, frozen=True):
     """The empty sessions moved to the trash, and the trashed sessions, logs and backups removed."""

@@ -8,10 +8,6 @@ from typing import Any
 
 from prompt_objects.utils.filesystem import make_folder, replace_file
 
-__all__ = [
-    "RecentSessions",
-]
-
 
 class RecentSessions:
     """The prompt object and the sessions used last, in a file, or in memory if there is no `path`.

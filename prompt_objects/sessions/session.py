@@ -17,14 +17,6 @@ from prompt_objects.sessions.stores.base import Store, lease_holder
 from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "Session",
-    "SessionChange",
-    "SessionUpdate",
-    "follow",
-    "poll_forever",
-]
-
 POLL_SECONDS = 0.25
 _SHOWN_FIRST = 10
 

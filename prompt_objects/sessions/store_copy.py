@@ -17,14 +17,6 @@ from prompt_objects.sessions.info import SessionRecord
 from prompt_objects.sessions.stores.base import Archiving, Store
 from prompt_objects.sessions.stores.json_lines import encode
 
-__all__ = [
-    "CopyResult",
-    "Outcome",
-    "copy_store",
-    "count_outcomes",
-    "digest",
-]
-
 Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 
 

@@ -6,12 +6,6 @@ from collections.abc import Iterable
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import SessionFilter, Store
 
-__all__ = [
-    "descendants",
-    "stored_descendants",
-]
-
-
 _MAX_PARENTS = 500  # in one query: databases have a limit
 
 

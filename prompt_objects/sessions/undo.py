@@ -20,16 +20,6 @@ from prompt_objects.utils.process import ProcessInfo
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "Operation",
-    "UndoEntry",
-    "UndoJournal",
-    "UndoResult",
-    "check_count",
-    "truncate_undoably",
-    "undo_last",
-]
-
 Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
 _MAX_ENTRIES = 10
 

@@ -14,15 +14,6 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "SteeringQueue",
-    "copied_workspace",
-    "exists",
-    "remove_session_files",
-    "trace_file",
-    "workspace_of",
-]
-
 
 def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
     """Return the workspace, in the folder of all workspaces, that a session shares with its parents.

@@ -19,8 +19,6 @@ from prompt_objects.tools.base import Preview, Run, Tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import is_saved_result
 
-__all__ = ["Approvals"]
-
 
 class Approvals:
     """The approval policies of an environment, and the user's remembered decisions.

@@ -8,8 +8,6 @@ from msgspec import Struct
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.runtime.context import Context
 
-__all__ = ["Effect", "MakePreview", "Preview", "Run", "Tool"]
-
 Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
 
@@ -57,9 +55,5 @@ class Tool(Struct, frozen=True):
         """Return the tool as a function of the chat protocol."""
         return {
             "type": "function",
-            "function": {
-                "name": self.name,
-                "description": self.description,
-                "parameters": self.parameters,
-            },
+            "function": {"name": self.name, "description": self.description, "parameters": self.parameters},
         }

@@ -10,13 +10,12 @@ from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints, overload
 import msgspec
 from msgspec import Struct
 
+from prompt_objects.config.permissions import Effect
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.tools.base import Effect, MakePreview, Preview, Run, Tool
+from prompt_objects.tools.base import MakePreview, Preview, Run, Tool
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.text import NAME
-
-__all__ = ["parse_arguments", "schema_of", "tool"]
 
 T = TypeVar("T", bound=Struct)
 Function: TypeAlias = Callable[..., Any]

@@ -12,8 +12,6 @@ from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 
-__all__ = ["delegate"]
-
 BUSY_TIMEOUT_SECONDS = 60.0
 """How long a call waits if another process has a turn in the same child session."""
 _PARAMETERS = {

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-__all__ = ["run_isolated"]
-
 _MOST_MEMORY = 2_000_000_000
 # The limits end the process even if its parent is gone. Not every system supports them.
 _BOOTSTRAP = """

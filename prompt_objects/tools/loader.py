@@ -16,16 +16,6 @@ from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.trust import Trust, digest_of
 
-__all__ = [
-    "LoadResult",
-    "builtin_tools",
-    "entry_point_tools",
-    "load_registry",
-    "load_tools",
-    "read_tool_files",
-    "without_clashes",
-]
-
 GROUP = "prompt_objects.tools"
 """The entry point group for tools: each entry point names a `Tool`, or a list or tuple of tools."""
 

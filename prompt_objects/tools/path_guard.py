@@ -14,8 +14,6 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.utils.filesystem import sync, write_all
 
-__all__ = ["PathGuard"]
-
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MOST_NEW_FOLDERS = 50
 _SET_UP = ("objects", "tools", CONFIG_FILE)

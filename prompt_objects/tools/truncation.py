@@ -11,8 +11,6 @@ from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils import filesystem as disk
 
-__all__ = ["FOLDER", "MOST_CHARACTERS", "is_saved_result", "saved_results", "truncate"]
-
 MOST_CHARACTERS = 60_000  # more than read_file returns, so that its results are never truncated
 HEAD, TAIL = 40_000, 10_000
 FOLDER = ".results"

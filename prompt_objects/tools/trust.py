@@ -12,8 +12,6 @@ from pathlib import Path
 from prompt_objects.errors import StoreError
 from prompt_objects.utils import filesystem as disk
 
-__all__ = ["Trust", "digest_of"]
-
 
 def digest_of(files: Mapping[Path, bytes]) -> str:
     """Return a digest of the names and contents of files."""

@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from prompt_objects.errors import ToolError
 
-__all__ = ["AddressGuard", "Resolve", "is_public", "look_up"]
-
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Looks up the addresses of a host and a port; raises `OSError`."""
 _GLOBAL_UNICAST = IPv6Network("2000::/3")

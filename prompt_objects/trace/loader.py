@@ -19,8 +19,6 @@ from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of, read_records
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 
-__all__ = ["load_trace"]
-
 _TurnAndCall: TypeAlias = tuple[TurnSpan, CallSpan]
 DEEPEST = 50
 """The most levels of delegation that are loaded; `limits.depth` allows fewer."""

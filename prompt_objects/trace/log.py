@@ -23,8 +23,6 @@ from prompt_objects.runtime.events import (
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 
-__all__ = ["CallName", "MessageRef", "TraceRecord", "add_lines", "line_of", "moment_of", "read_records"]
-
 Moment = Annotated[datetime, Meta(tz=True)]
 
 

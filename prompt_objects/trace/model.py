@@ -9,8 +9,6 @@ from msgspec import Struct, field
 from prompt_objects.llm.base import Usage
 from prompt_objects.sessions.info import SessionInfo
 
-__all__ = ["CallSpan", "MessageEvent", "NoticeEvent", "Totals", "Trace", "TracedStep", "TurnSpan"]
-
 
 class Totals(Struct, frozen=True):
     """The number of model responses, and their tokens and cost."""

@@ -13,8 +13,6 @@ from prompt_objects.sessions.names import is_id
 from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.utils import filesystem as disk
 
-__all__ = ["Recorder"]
-
 MOST_WAITING = 10_000
 """Events that may wait for the disk; further events are dropped."""
 GATHER_SECONDS = 0.05

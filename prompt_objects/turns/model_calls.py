@@ -26,11 +26,6 @@ from prompt_objects.runtime.prompt_cache import RequestFingerprint
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 
-__all__ = [
-    "ModelCalls",
-    "Reservation",
-]
-
 _FEW_MESSAGES = 100  # so many are processed faster than a thread starts
 _SHORT_WAIT = 1.0  # seconds; the user is not notified of shorter ones
 _SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"

@@ -14,11 +14,6 @@ from prompt_objects.runtime.events import ToolCallEnded, ToolCallStarted
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.truncation import truncate
 
-__all__ = [
-    "NOT_RUN",
-    "ToolCalls",
-]
-
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 NOT_RUN = "Cancelled before it began; it had no effect."
 _STOP_TIMEOUT = 5.0

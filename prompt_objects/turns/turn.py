@@ -36,14 +36,6 @@ from prompt_objects.turns.tool_calls import NOT_RUN, ToolCalls
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "MessageWriter",
-    "Reply",
-    "Turn",
-    "TurnInput",
-    "TurnResources",
-]
-
 TurnInput: TypeAlias = Message | Literal["retry", "resume"]
 """A new message; or answer the last message again, or continue an interrupted turn."""
 

@@ -21,8 +21,6 @@ from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 
-__all__ = ["Controller", "View"]
-
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "
 REDRAW_SECONDS = 1 / 30

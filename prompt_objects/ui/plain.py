@@ -21,8 +21,6 @@ from prompt_objects.ui.render.transcript import Transcript
 from prompt_objects.ui.tasks import BackgroundTasks
 from prompt_objects.ui.watcher import run_maintenance
 
-__all__ = ["run_plain"]
-
 HEIGHT = 22
 
 

@@ -9,8 +9,6 @@ from prompt_objects.ui.render import questions
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import paragraph
 
-__all__ = ["Question"]
-
 
 class Question:
     """One request for approval or input; `answer` is set when the user has answered.

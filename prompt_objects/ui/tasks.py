@@ -5,8 +5,6 @@ from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any
 
-__all__ = ["BackgroundTasks", "ForegroundTask", "TaskKind"]
-
 
 class BackgroundTasks:
     """The running tasks of a user interface; `fail` gets each unexpected exception, which would be lost otherwise."""

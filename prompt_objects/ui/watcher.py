@@ -14,8 +14,6 @@ from prompt_objects.ui.render.messages import draw_external, draw_messages, reca
 from prompt_objects.ui.render.style import Line
 from prompt_objects.utils.concurrency import fail_fast, run_in_daemon_thread
 
-__all__ = ["SessionWatcher", "run_maintenance"]
-
 _Poll: TypeAlias = tuple[Session, asyncio.Future[list[Message]]]
 POLL_TIMEOUT = 2.0
 """Seconds after which a poll without an answer counts as failed. It still runs, and no other one is started."""

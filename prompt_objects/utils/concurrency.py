@@ -8,13 +8,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
-__all__ = [
-    "fail_fast",
-    "may_wait",
-    "run_in_daemon_thread",
-    "uninterrupted",
-]
-
 T = TypeVar("T")
 
 

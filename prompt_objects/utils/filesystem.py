@@ -14,32 +14,6 @@ from types import ModuleType
 
 from prompt_objects.errors import StoreError
 
-__all__ = [
-    "UNWRITABLE",
-    "Descriptor",
-    "after_fork_in_child",
-    "append_once",
-    "boot_id",
-    "lock",
-    "locked_file",
-    "make_folder",
-    "open_in_folder",
-    "open_private",
-    "pread",
-    "pwrite",
-    "read_file",
-    "remove_folder",
-    "replace_file",
-    "start_writeback",
-    "store_error",
-    "store_errors",
-    "sync",
-    "sync_folder",
-    "try_lock",
-    "unlock",
-    "write_all",
-]
-
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space, then try again.",

@@ -6,10 +6,6 @@ from functools import cache
 
 from msgspec import Struct, field
 
-__all__ = [
-    "ProcessInfo",
-]
-
 
 class ProcessInfo(Struct, frozen=True, kw_only=True):
     """A process of a user on a host, and since when (UTC) it holds the session."""

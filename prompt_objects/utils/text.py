@@ -5,15 +5,6 @@ from datetime import datetime
 
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "NAME",
-    "SERVER_NAME",
-    "arrow_path",
-    "did_you_mean",
-    "pluralize",
-    "time_ago",
-]
-
 _LETTERS = "[A-Za-z][A-Za-z0-9_-]"
 NAME = _LETTERS + "{0,63}"
 """The regular expression of names of prompt objects and tools; model servers accept no others."""

@@ -4,11 +4,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-__all__ = [
-    "now",
-    "timestamp",
-]
-
 _ENCODE = msgspec.json.Encoder().encode
 _LENGTH = 27
 

@@ -123,9 +123,7 @@ async def test_a_mention_sends_to_that_object_and_the_user_stays(chat: Chat) -> 
     assert chat.environment["helper"].session_manager.current().history[0]["content"] == "Hello\nthere"
 
 
-def test_an_unknown_mention_is_text_and_a_misspelled_one_is_an_error(
-    chat: Chat,
-) -> None:
+def test_an_unknown_mention_is_text_and_a_misspelled_one_is_an_error(chat: Chat) -> None:
     assert chat.parse_mention("@property def f(self)") == ("", "@property def f(self)")
     assert chat.parse_mention("@helper") == ("", "@helper")
     with pytest.raises(NotFound) as caught:

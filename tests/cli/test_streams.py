@@ -78,10 +78,7 @@ def test_a_broken_pipe_of_another_kind_is_no_success(house: Path) -> None:
 # Encodings
 
 
-ENCODINGS = [
-    {"PYTHONIOENCODING": "latin-1"},
-    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
-]
+ENCODINGS = [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]
 ANSWER = "é 漢 \ud800 👩"
 
 

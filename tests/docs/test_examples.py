@@ -13,15 +13,7 @@ from prompt_objects.config.definition import load_definition
 from prompt_objects.config.environment import load_config
 from prompt_objects.config.environment_schema import VARIABLE
 from prompt_objects.llm.connect import connect
-from tests.support.doc_examples import (
-    Example,
-    Scenario,
-    examples,
-    normalized,
-    pages,
-    pattern_of,
-    steps,
-)
+from tests.support.doc_examples import Example, Scenario, examples, normalized, pages, pattern_of, steps
 from tests.support.paths import DOCS
 
 PAGES = pages()

@@ -133,11 +133,7 @@ def test_a_refusal_is_what_is_said_and_is_marked() -> None:
     answer = ResponseBuilder()
     assert answer.add(delta(refusal="I will not.")) == "I will not."
     answer.add(delta("stop"))
-    assert answer.completion().message == {
-        "role": "assistant",
-        "content": "I will not.",
-        "refusal": "I will not.",
-    }
+    assert answer.completion().message == {"role": "assistant", "content": "I will not.", "refusal": "I will not."}
 
 
 def test_the_servers_finish_reason_is_kept() -> None:

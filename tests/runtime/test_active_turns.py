@@ -170,10 +170,7 @@ class Tidies(Dawdle):
 
 async def test_stop_during_the_clean_up_of_a_delegate_stops_no_other_turn(tmp_path: Path) -> None:
     tidies = Tidies()
-    objects = {
-        **OBJECTS,
-        "head": "name: head\ncapabilities: [scout]\nlimits: {seconds: 1}\nprompt: You are head.\n",
-    }
+    objects = {**OBJECTS, "head": "name: head\ncapabilities: [scout]\nlimits: {seconds: 1}\nprompt: You are head.\n"}
     llm = each_its_own(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
     async with open_house(tmp_path, llm, objects, [tidies.tool]) as env:
         turn = asyncio.create_task(env["head"].receive("Go"))

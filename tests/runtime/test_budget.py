@@ -173,8 +173,7 @@ def test_without_limits_only_the_number_of_requests_is_limited() -> None:
 
 
 @given(
-    st.integers(1, 2000),
-    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 400), st.floats(0, 1)), max_size=60),
+    st.integers(1, 2000), st.lists(st.tuples(st.integers(0, 3), st.integers(1, 400), st.floats(0, 1)), max_size=60)
 )
 def test_limit_holds_for_every_order_of_delegates(limit: int, deeds: list[tuple[int, int, float]]) -> None:
     above = Budget("boss", Limits(requests=1000, tokens=limit))

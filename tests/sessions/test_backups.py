@@ -284,11 +284,7 @@ def test_a_file_in_place_of_the_folder_raises_store_error(manager: SessionManage
 
 @pytest.mark.parametrize(
     ("unfit", "name"),
-    [
-        ("API\x1b[31m\n notes\u202e", "API [31m notes"),
-        ("long " * 50, "long " * 19 + "long"),
-        ("x" * 300, "x" * 100),
-    ],
+    [("API\x1b[31m\n notes\u202e", "API [31m notes"), ("long " * 50, "long " * 19 + "long"), ("x" * 300, "x" * 100)],
 )
 def test_a_session_with_an_invalid_name_is_restored_with_a_valid_one(
     manager: SessionManager, backups: Backups, notes: Session, unfit: str, name: str

@@ -4,9 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 
-__all__ = [
-    "Answers",
-]
+__all__ = ["Answers"]
 
 
 class Answers:

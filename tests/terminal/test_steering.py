@@ -121,9 +121,7 @@ def test_ctrl_c_at_the_question_of_another_object_is_a_no_and_stops_nothing(
     terminal.wait_for("All done.")
 
 
-def test_the_third_ctrl_c_in_the_session_of_a_delegate_stops_everything(
-    with_two: Callable[[str], Terminal],
-) -> None:
+def test_the_third_ctrl_c_in_the_session_of_a_delegate_stops_everything(with_two: Callable[[str], Terminal]) -> None:
     terminal = with_two("prompt: You never answer.")
     terminal.wait_for("scout is thinking")
     terminal.press("ctrl-c")

@@ -325,9 +325,7 @@ async def test_reused_call_ids_belong_to_the_calls_of_their_time(env: Environmen
     ]
 
 
-async def test_endless_and_cyclic_chains_of_sessions_are_shown_up_to_a_depth(
-    env: Environment,
-) -> None:
+async def test_endless_and_cyclic_chains_of_sessions_are_shown_up_to_a_depth(env: Environment) -> None:
     top = put_session(env, [asking("c")])
     last = top
     for _ in range(3 * DEEPEST):

@@ -262,9 +262,6 @@ def test_the_last_events_are_recorded_when_the_program_ends(tmp_path: Path) -> N
 
 def test_a_forked_child_records_its_own_events(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path), KEY],
-        cwd=ROOT,
-        check=True,
-        timeout=60,
+        [sys.executable, "-W", "ignore", "-c", FORKING, str(tmp_path), KEY], cwd=ROOT, check=True, timeout=60
     )
     assert sorted(texts(tmp_path)) == ["after", "before", "child"]

@@ -177,9 +177,7 @@ async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_t
         assert (last["content"], last["interrupted"], last["usage"]["prompt_tokens"]) == ("Half an", reason, 3)
 
 
-async def test_inapplicable_cost_limit_is_reported_once_per_message(
-    tmp_path: Path,
-) -> None:
+async def test_inapplicable_cost_limit_is_reported_once_per_message(tmp_path: Path) -> None:
     house = {
         "boss": "name: boss\ncapabilities: [scout]\nlimits: {cost: 1}\nprompt: Ask.\n",
         "scout": "name: scout\ncapabilities: [list_files]\nlimits: {cost: 1}\nprompt: Look.\n",

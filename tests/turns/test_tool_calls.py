@@ -185,9 +185,7 @@ async def test_repeated_call_id_is_not_taken_for_the_earlier_call(tmp_path: Path
         assert session.history[-1]["content"] == NEVER_BEGUN
 
 
-async def test_event_and_history_agree_about_a_call_stopped_at_its_approval(
-    tmp_path: Path,
-) -> None:
+async def test_event_and_history_agree_about_a_call_stopped_at_its_approval(tmp_path: Path) -> None:
     async def ask(_question: object) -> Decision:
         turn.cancel()
         await asyncio.Event().wait()

@@ -195,10 +195,7 @@ async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path:
 
 
 async def test_continue_uses_the_session_of_the_first_call(tmp_path: Path) -> None:
-    house = {
-        "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
-        "b": "name: b\nprompt: B.\n",
-    }
+    house = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
     llm = ScriptedLLM([calls(("b", {"message": "1"})), "one", calls(("b", {"message": "2"})), "two", "done"])
     async with open_house(tmp_path, llm, house) as env:
         await env["a"].receive("Go")
@@ -207,10 +204,7 @@ async def test_continue_uses_the_session_of_the_first_call(tmp_path: Path) -> No
 
 
 async def test_parallel_calls_continue_in_one_session_in_order(tmp_path: Path) -> None:
-    house = {
-        "a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n",
-        "b": "name: b\nprompt: B.\n",
-    }
+    house = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
     llm = ScriptedLLM([calls(("b", {"message": "1"}), ("b", {"message": "2"})), "one", "two", "done"])
     async with open_house(tmp_path, llm, house) as env:
         await env["a"].receive("Go")

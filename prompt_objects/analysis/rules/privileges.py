@@ -10,11 +10,6 @@ from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 from prompt_objects.config.permissions import DEFAULT_POLICIES, effect_of_server, effective_policy
 from prompt_objects.utils.text import arrow_path
 
-__all__ = [
-    "gained_privileges",
-    "privilege_escalation",
-]
-
 _EFFECTS = {"write": "changes files", "execute": "starts programs", "network": "sends over the network"}
 
 

@@ -12,13 +12,6 @@ from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import did_you_mean
 
-__all__ = [
-    "limits",
-    "models",
-    "prices",
-    "servers",
-]
-
 _ALWAYS_THERE = ("default", "rehearsal")
 
 

@@ -7,13 +7,6 @@ from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import arrow_path, did_you_mean
 
-__all__ = [
-    "broken",
-    "cycles",
-    "missing",
-    "unreachable",
-]
-
 
 def broken(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find invalid definitions; such an object cannot be used."""

@@ -12,8 +12,6 @@ from prompt_objects.chat.results import CommandResult, Confirm, Text
 from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.utils.text import did_you_mean
 
-__all__ = ["all_commands", "confirm", "escape", "find", "parse_input", "run"]
-
 GROUP = "prompt_objects.commands"
 """Entry points of installed packages: each names a command, or a module that declares commands."""
 

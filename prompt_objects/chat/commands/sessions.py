@@ -200,11 +200,7 @@ def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
 
 
 @command("session export")
-def export(
-    chat: Chat,
-    kind: ExportFormat = "markdown",
-    path: FilePath | None = None,
-) -> CommandResult:
+def export(chat: Chat, kind: ExportFormat = "markdown", path: FilePath | None = None) -> CommandResult:
     """Write the current session to a file, by default in the folder `exports` of the environment.
 
     An existing file is not overwritten.

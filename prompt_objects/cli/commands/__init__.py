@@ -13,13 +13,6 @@ from types import ModuleType
 
 from prompt_objects.cli.command import Command
 
-__all__ = [
-    "all_commands",
-    "commands_of",
-    "find",
-    "is_group",
-]
-
 GROUP = "prompt_objects.cli_commands"
 
 

@@ -12,12 +12,6 @@ from prompt_objects.config.yaml.document import YamlDocument, quoted
 from prompt_objects.errors import FileError
 from prompt_objects.utils.text import did_you_mean
 
-__all__ = [
-    "WORDS",
-    "convert",
-    "label",
-]
-
 WORDS = "words"  # the key of a description in `msgspec.Meta(extra=...)`
 # msgspec (0.22) inspects a struct at its first use, and crashes the process if two threads do so at the same time;
 # see tests/config/yaml/test_convert.py.

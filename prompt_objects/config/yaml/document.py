@@ -13,14 +13,6 @@ from typing import Any, NamedTuple
 
 from prompt_objects.errors import FileError
 
-__all__ = [
-    "Position",
-    "YamlDocument",
-    "parse",
-    "quoted",
-    "read_text",
-]
-
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used
 MAX_DEPTH = 32
@@ -32,14 +24,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     form: truth
-    for word, truth in (
-        ("true", True),
-        ("yes", True),
-        ("on", True),
-        ("false", False),
-        ("no", False),
-        ("off", False),
-    )
+    for word, truth in (("true", True), ("yes", True), ("on", True), ("false", False), ("no", False), ("off", False))
     for form in (word, word.capitalize(), word.upper())
 }
 
@@ -342,7 +327,4 @@ def _plain_words(complaint: str, text: str, column: int) -> tuple[str, str]:
         return f"There is an extra ': ' in {where}.", "Quote text that contains ': ', or check the indentation."
     if "cannot start any token" in complaint:
         return f"Text cannot start with {text[column : column + 1]!r} in {where}.", "Put it in quotes."
-    return (
-        f"This is not valid YAML at {where}: {complaint}.",
-        "Check the indentation, brackets and quotes near it.",
-    )
+    return (f"This is not valid YAML at {where}: {complaint}.", "Check the indentation, brackets and quotes near it.")

@@ -11,16 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = [
-    "Unchangeable",
-    "rename_key",
-    "with_items",
-    "with_text",
-    "without_item",
-    "without_key",
-    "yaml_loaders",
-]
-
 _DEEPEST = 200
 _SHORT = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")

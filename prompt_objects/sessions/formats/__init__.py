@@ -16,14 +16,6 @@ from prompt_objects.utils.filesystem import make_folder, store_error, store_erro
 from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "Format",
-    "export_to",
-    "find_format",
-    "format_names",
-    "write_new",
-]
-
 GROUP = "prompt_objects.formats"
 _MAX_STEM = 120  # bytes; a file name may have 255, on some encrypted disks 143
 

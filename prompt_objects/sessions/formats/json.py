@@ -6,11 +6,6 @@ from prompt_objects.sessions.info import header_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "SUFFIX",
-    "export",
-]
-
 SUFFIX = ".json"
 
 

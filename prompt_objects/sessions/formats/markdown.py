@@ -7,11 +7,6 @@ from collections.abc import Iterator
 from prompt_objects.message import Message, calls_of, live_messages, text_of
 from prompt_objects.sessions.session import Session
 
-__all__ = [
-    "SUFFIX",
-    "export",
-]
-
 SUFFIX = ".md"
 _BACKTICKS = re.compile(r"`+")
 

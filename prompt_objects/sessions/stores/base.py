@@ -9,19 +9,6 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
 from prompt_objects.utils.process import ProcessInfo
 
-__all__ = [
-    "ALL_SESSIONS",
-    "Archiving",
-    "Checking",
-    "Lease",
-    "Leasing",
-    "SessionFilter",
-    "Store",
-    "StoreOptions",
-    "lease_holder",
-    "take_lease",
-]
-
 
 def _ignore(notice: str) -> None:
     """Ignore a notice."""

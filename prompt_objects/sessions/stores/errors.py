@@ -8,20 +8,6 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.names import is_id, unique_name
 from prompt_objects.utils.process import ProcessInfo
 
-__all__ = [
-    "already_exists",
-    "busy",
-    "check_size",
-    "conflict",
-    "duplicate_id",
-    "full",
-    "name_taken",
-    "not_found",
-    "require_id",
-    "too_few_messages",
-    "unknown_holder",
-]
-
 
 def unknown_holder() -> ProcessInfo:
     """Return who is named where it cannot be known."""

@@ -8,13 +8,6 @@ import msgspec
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
 
-__all__ = [
-    "decode",
-    "decode_at",
-    "decode_message",
-    "encode",
-]
-
 _DEEPEST = 200  # far below the depth at which a reader, called from deep inside a program, would give up
 
 

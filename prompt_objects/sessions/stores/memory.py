@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import (
-    SessionInfo,
-    SessionRecord,
-    TrashedSession,
-    add_usage,
-    with_totals,
-)
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, add_usage, with_totals
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import (
@@ -34,10 +28,6 @@ from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-__all__ = [
-    "MemoryStore",
-]
 
 
 class _StoredSession:

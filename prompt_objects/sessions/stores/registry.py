@@ -12,10 +12,6 @@ from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.sessions.stores.base import Store, StoreOptions
 from prompt_objects.sessions.stores.url import expanded, masked
 
-__all__ = [
-    "open_store",
-]
-
 _Opener: TypeAlias = Callable[[str, StoreOptions], Store]
 _GROUP = "prompt_objects.stores"
 

@@ -6,15 +6,6 @@ from pathlib import Path
 
 from prompt_objects.errors import UsageError
 
-__all__ = [
-    "beside",
-    "expanded",
-    "local_path",
-    "masked",
-    "places",
-    "resolved",
-]
-
 _LOCAL = re.compile(r"(files:|sqlite:///)(.+)", re.DOTALL)
 _PASSWORD = re.compile(r"((?:^|:)//[^/?#:]*:).*(?=@)", re.DOTALL)  # up to the last @: one may hold any character
 _NAMED_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)

@@ -20,8 +20,6 @@ from prompt_objects.runtime.context import TakeSnapshot
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import NAME, did_you_mean
 
-__all__ = ["DefinitionChange", "Draft", "change_object", "consequences", "new_object"]
-
 _BOM = "\ufeff"
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # Unicode categories
 _BLANK = re.compile(  # invisible characters of other categories: fillers, variation selectors

@@ -3,8 +3,6 @@
 import json
 import sys
 
-__all__ = ["main"]
-
 _HEAD = 20_000  # characters that are searched for the title
 
 

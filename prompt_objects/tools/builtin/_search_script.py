@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-__all__ = ["main"]
-
 _MOST_BYTES = 10_000_000
 _EXCERPT = 300  # characters of a line that are shown
 _BEFORE = 100  # at most this many of them precede the match

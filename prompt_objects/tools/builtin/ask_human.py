@@ -9,8 +9,6 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import InputRequest
 from prompt_objects.tools.decorator import tool
 
-__all__ = ["ask_human"]
-
 NOT_ANSWERED = "The user did not answer. Continue with what you have, and state what you assumed."
 
 

@@ -14,8 +14,6 @@ from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["TextChange", "edit_file", "write_file"]
-
 Content: TypeAlias = Annotated[str, Meta(description="The whole content of the file")]
 OldText: TypeAlias = Annotated[
     str, Meta(min_length=1, description="Text exactly as in the file, with its indentation; it must occur only once")

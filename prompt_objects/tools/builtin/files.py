@@ -14,8 +14,6 @@ from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import FOLDER, is_saved_result, saved_results
 
-__all__ = ["FilePath", "FolderPath", "list_files", "read_file"]
-
 MOST_CHARACTERS = 50_000
 MOST_BYTES = 10_000_000
 MOST_RESULT_BYTES = 100_000_000

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["http_get"]
 
 MOST_BYTES = 2_000_000
 MOST_SECONDS = 30.0

@@ -8,8 +8,6 @@ from prompt_objects.runtime.context import CapabilityInfo, Context
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils.text import arrow_path
 
-__all__ = ["list_capabilities"]
-
 _POLICIES: Mapping[ApprovalPolicy, str] = {
     "always": "",
     "ask": "; needs the user's approval",

@@ -17,8 +17,6 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import arrow_path, pluralize, time_ago
 from prompt_objects.utils.time import now
 
-__all__ = ["Note", "notes", "read_notes"]
-
 MOST_NOTES = 100
 MOST_CHARACTERS = 10_000
 _LISTED_CHARACTERS = 200

@@ -29,8 +29,6 @@ from prompt_objects.tools.builtin._definition_draft import (
 from prompt_objects.tools.decorator import parse_arguments, schema_of
 from prompt_objects.utils import filesystem as disk
 
-__all__ = ["propose_change", "propose_object"]
-
 _DRAFT = "draft"  # the argument with which an approved call runs
 Reason: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=1000, description="The purpose, for the user to read")

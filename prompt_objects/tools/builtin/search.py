@@ -13,8 +13,6 @@ from prompt_objects.tools.isolation import run_isolated
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["search_files"]
-
 MOST_MATCHES = 200
 MOST_SECONDS = 10.0
 _SCRIPT = Path(__file__).with_name("_search_script.py")

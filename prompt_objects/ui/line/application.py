@@ -20,8 +20,6 @@ from prompt_objects.ui.controller import REDRAW_SECONDS
 from prompt_objects.ui.line.dialogs import TypingPause
 from prompt_objects.ui.render.style import STYLES, Line
 
-__all__ = ["LineApplication", "Printer", "reflows", "rows_above"]
-
 ESCAPE_SECONDS = 0.05
 """How long the rest of a key that begins with Escape, such as an arrow, may take to arrive."""
 PREFIX_SECONDS = 1.0

@@ -16,8 +16,6 @@ from prompt_objects.ui.render.text import fit
 from prompt_objects.utils.concurrency import fail_fast
 from prompt_objects.utils.text import pluralize, time_ago
 
-__all__ = ["CommandCompleter"]
-
 MAX_OFFERED = 200
 """Values that are offered together; one more letter narrows them down."""
 META_WIDTH = 90

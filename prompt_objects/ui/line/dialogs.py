@@ -13,8 +13,6 @@ from prompt_objects.ui.render.questions import FREE_PROMPT, REST_SECONDS
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import user_message
 
-__all__ = ["TypingPause", "pose"]
-
 
 async def pose(
     question: Question,

@@ -21,8 +21,6 @@ from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.ui.line.application import Printer
 from prompt_objects.ui.line.completer import CommandCompleter
 
-__all__ = ["InputHistory", "edit_in_editor", "make_buffer"]
-
 
 def make_buffer(chat: Chat, *, changed: Callable[[], None]) -> Buffer:
     """Make the buffer of the input, with completion and history; `changed` is called when its text changes."""

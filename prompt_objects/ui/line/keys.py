@@ -10,8 +10,6 @@ from prompt_toolkit.utils import suspend_to_background_supported
 
 from prompt_objects.ui.controller import Controller
 
-__all__ = ["make_bindings"]
-
 _TYPING = has_focus(DEFAULT_BUFFER)
 _EMPTY = Condition(lambda: not get_app().current_buffer.text)
 

@@ -6,14 +6,7 @@ from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import has_completions, is_searching
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.layout import (
-    BufferControl,
-    ConditionalContainer,
-    HSplit,
-    Layout,
-    VerticalAlign,
-    Window,
-)
+from prompt_toolkit.layout import BufferControl, ConditionalContainer, HSplit, Layout, VerticalAlign, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
@@ -29,8 +22,6 @@ from prompt_toolkit.widgets import SearchToolbar
 
 from prompt_objects.ui.render.sanitize import visible
 from prompt_objects.ui.render.style import Line
-
-__all__ = ["live_height", "make_layout", "question_height", "screen_size"]
 
 MENU_LINES = 8
 LIVE_SHARE = 2
@@ -69,11 +60,7 @@ def _input_height(text: str, prompt: str) -> int:
 
 
 def make_layout(
-    buffer: Buffer,
-    *,
-    prompt: Callable[[], str],
-    live: Callable[[], list[Line]],
-    status_bar: Callable[[], Line],
+    buffer: Buffer, *, prompt: Callable[[], str], live: Callable[[], list[Line]], status_bar: Callable[[], Line]
 ) -> Layout:
     """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing.
 

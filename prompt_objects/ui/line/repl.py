@@ -22,8 +22,6 @@ from prompt_objects.ui.render.text import fit, paragraph
 from prompt_objects.ui.tasks import BackgroundTasks
 from prompt_objects.ui.watcher import run_maintenance
 
-__all__ = ["run"]
-
 WATCH_SECONDS = 1.0
 
 

@@ -12,8 +12,6 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["StatusBar", "fit_items", "status_items"]
-
 _SEPARATOR = " · "
 _KILO = 1000
 

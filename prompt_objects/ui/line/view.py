@@ -21,8 +21,6 @@ from prompt_objects.ui.render.text import fit, object_prompt, paragraph, user_me
 from prompt_objects.ui.render.transcript import Transcript
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["LineView"]
-
 STATUS_SECONDS = 1.0
 
 

@@ -20,8 +20,6 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import call_line, fit, format_duration, result_line
 from prompt_objects.utils.text import arrow_path, pluralize
 
-__all__ = ["WIDTH", "ProgressLines", "external_heading", "headline"]
-
 WIDTH = 79
 """Columns of output without a screen."""
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
-__all__ = ["BlockStream", "last_lines", "render", "warm_up"]
 
 MIN_WIDTH = 8
 MAX_BLOCK = 20_000

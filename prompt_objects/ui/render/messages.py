@@ -8,16 +8,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.ui.render.events import external_heading
 from prompt_objects.ui.render.markdown import render
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import (
-    call_line,
-    error_lines,
-    object_prompt,
-    paragraph,
-    result_line,
-    user_message,
-)
-
-__all__ = ["draw_external", "draw_last_exchange", "draw_messages", "recap"]
+from prompt_objects.ui.render.text import call_line, error_lines, object_prompt, paragraph, result_line, user_message
 
 MAX_EXTERNAL = 50
 """Messages of other processes that are shown together; all of them are in the session."""

@@ -14,17 +14,6 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import cell_width, fit, hard_wrap, paragraph
 from prompt_objects.utils.text import arrow_path, pluralize
 
-__all__ = [
-    "FREE_PROMPT",
-    "REST_SECONDS",
-    "answer_for",
-    "approval_hint",
-    "approval_lines",
-    "approval_prompt",
-    "input_hint",
-    "input_lines",
-]
-
 MAX_ROWS = 10
 """Rows of one argument, or of one remark, in the short form of a question."""
 REST_SECONDS = 0.7

@@ -16,8 +16,6 @@ from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import cell_width, fit, paragraph
 
-__all__ = ["draw_result"]
-
 _GAP = "  "
 
 

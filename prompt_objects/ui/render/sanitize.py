@@ -5,8 +5,6 @@ This is for display only; stored text is unchanged.
 
 import re
 
-__all__ = ["clean", "clean_line", "visible"]
-
 # Whole sequences are removed; the rest of broken ones is made visible below.
 _SEQUENCES = re.compile(
     r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-__all__ = ["STYLES", "Line", "plain"]
-
 Line: TypeAlias = list[tuple[str, str]]
 """One line on the screen: pairs of a style and a text without line breaks."""
 STYLES: Mapping[str, str] = {

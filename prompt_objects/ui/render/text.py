@@ -7,22 +7,6 @@ from functools import lru_cache
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
 
-__all__ = [
-    "call_line",
-    "cell_width",
-    "error_lines",
-    "fit",
-    "format_bytes",
-    "format_duration",
-    "hard_wrap",
-    "indent_by_depth",
-    "object_prompt",
-    "paragraph",
-    "result_line",
-    "user_message",
-    "word_wrap",
-]
-
 BAR = "│ "
 MAX_ROWS = 40
 """Rows of a message that are shown again after it is sent; the user has seen it in the input."""

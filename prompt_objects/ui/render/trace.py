@@ -18,8 +18,6 @@ from prompt_objects.ui.render.text import (
 )
 from prompt_objects.utils.text import pluralize
 
-__all__ = ["draw_trace", "format_time"]
-
 WIDE = 110
 """From this width on, each answer has its time, model and tokens beside it."""
 MIN_WIDTH = 30

@@ -21,17 +21,7 @@ from prompt_objects.ui.render.markdown import BlockStream, last_lines, render
 from prompt_objects.ui.render.messages import draw_external
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import (
-    BAR,
-    call_line,
-    error_lines,
-    fit,
-    indent_by_depth,
-    paragraph,
-    result_line,
-)
-
-__all__ = ["Transcript"]
+from prompt_objects.ui.render.text import BAR, call_line, error_lines, fit, indent_by_depth, paragraph, result_line
 
 MAX_STATUS_LINES = 4
 

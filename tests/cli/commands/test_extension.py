@@ -109,11 +109,7 @@ def test_an_installed_package_adds_commands_and_a_broken_one_stops_no_other(tmp_
 
 @pytest.mark.parametrize(
     ("arguments", "modules"),
-    [
-        (["--version"], {"chat"}),
-        (["schema"], {"schema"}),
-        (["sessions", "list", "--env", "nowhere"], SESSIONS),
-    ],
+    [(["--version"], {"chat"}), (["schema"], {"schema"}), (["sessions", "list", "--env", "nowhere"], SESSIONS)],
 )
 def test_only_the_module_of_the_typed_command_is_loaded(
     tmp_path: Path, arguments: list[str], modules: set[str]

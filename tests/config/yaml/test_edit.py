@@ -49,10 +49,7 @@ def test_an_item_is_added_behind_the_others_and_one_is_taken_out() -> None:
     added = with_items(
         FILE, "capabilities", ["list_files", {"tool": "x", "allow": {"path": ["a/*", "no"]}}], before=""
     )
-    assert changed_lines(FILE, added) == (
-        [],
-        ["  - list_files", '  - {tool: x, allow: {path: ["a/*", "no"]}}'],
-    )
+    assert changed_lines(FILE, added) == ([], ["  - list_files", '  - {tool: x, allow: {path: ["a/*", "no"]}}'])
     removed = without_item(FILE, "capabilities", 2)
     assert changed_lines(FILE, removed) == (["  - po: scout", "    context: continue"], [])
     assert changed_lines(FILE, without_item(FILE, "capabilities", 0)) == (["  - read_file   # all of it"], [])

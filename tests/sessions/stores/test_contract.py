@@ -90,8 +90,7 @@ class TestAppending:
         assert list(reopened().history) == said(nested)
 
     @pytest.mark.parametrize(
-        "content",
-        [float("nan"), float("inf"), {1, 2}, b"bytes", object(), pytest.param(10**5000, id="5000 digits")],
+        "content", [float("nan"), float("inf"), {1, 2}, b"bytes", object(), pytest.param(10**5000, id="5000 digits")]
     )
     def test_what_json_cannot_say_is_refused_and_nothing_written(
         self, session: Session, reopened: Callable[[], Session], content: Any

@@ -13,10 +13,7 @@ def drawn(*rows: str) -> Screen:
     return screen
 
 
-@pytest.mark.parametrize(
-    ("columns", "above"),
-    [(40, 3), (20, 3), (19, 4), (10, 4), (5, 7), (4, 10)],
-)
+@pytest.mark.parametrize(("columns", "above"), [(40, 3), (20, 3), (19, 4), (10, 4), (5, 7), (4, 10)])
 def test_rows_are_counted_as_a_narrower_terminal_wraps_them(columns: int, above: int) -> None:
     screen = drawn("x" * 20, "", "x" * 10 + " " * 20, "prompt")
     assert rows_above(screen, Point(x=4, y=3), columns) == above

@@ -33,10 +33,6 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "Archives",
-]
-
 
 class Archives:
     """Puts session files into archives and takes them out. A `.json` comes or goes under the lock of the index."""

@@ -34,11 +34,6 @@ from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 
-__all__ = [
-    "Repairer",
-    "StoreCheck",
-]
-
 
 class Repairer:
     """What can be done about a session, its entry, and all entries. Raises `StoreError` and `NotFound`."""

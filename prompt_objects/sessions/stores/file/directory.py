@@ -15,10 +15,6 @@ from prompt_objects.sessions.stores.errors import require_id
 from prompt_objects.sessions.stores.file.format import read_archive, summary
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "SessionDirectory",
-]
-
 _SUFFIX, _PACKED = ".json", ".json.gz"
 
 

@@ -25,33 +25,6 @@ from prompt_objects.sessions.stores.json_lines import decode, decode_message, en
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "FOOTER",
-    "FOOTER_LENGTH",
-    "LIST",
-    "ArchiveReader",
-    "ParsedFile",
-    "complete_header",
-    "document",
-    "document_of",
-    "footer_in",
-    "id_of",
-    "info_of",
-    "metadata_of",
-    "missing_file_error",
-    "pack",
-    "pad_to_block",
-    "parse_canonical",
-    "parse_file",
-    "parse_header",
-    "read_archive",
-    "recover_file",
-    "rewrite_archive",
-    "set_aside",
-    "summary",
-    "unpack",
-]
-
 
 def id_of(path: Path) -> str:
     """Return the id that a file's name says."""

@@ -18,10 +18,6 @@ from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "GroupCommit",
-]
-
 
 class GroupCommit:
     """Creates the files and index entries of new sessions, for any number of threads.

@@ -31,10 +31,6 @@ from prompt_objects.sessions.stores.file.index_file import (
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.filesystem import boot_id
 
-__all__ = [
-    "Index",
-]
-
 _MOST_SPOTS = 4096
 
 

@@ -21,19 +21,6 @@ from prompt_objects.sessions.stores.file.line_document import LineDocument, body
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "DECODE_ERRORS",
-    "NEAR_BYTES",
-    "IndexFile",
-    "IndexStamp",
-    "Slot",
-    "document",
-    "encoded",
-    "in_order",
-    "key_of",
-    "quarantine",
-]
-
 Key: TypeAlias = tuple[datetime, str]
 _HEAD = b'{"sessions":[\n'
 _FOOT = b"]}\n"

@@ -17,10 +17,6 @@ from prompt_objects.sessions.stores.file.index_file import in_order
 from prompt_objects.sessions.stores.file.session_file import SessionFile, is_entry_of
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "SessionIndex",
-]
-
 
 class SessionIndex:
     """The index entries of the sessions in a folder. Callers hold the thread lock of a file that they pass.

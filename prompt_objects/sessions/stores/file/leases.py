@@ -16,11 +16,6 @@ from prompt_objects.sessions.stores.errors import busy, require_id, unknown_hold
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 
-__all__ = [
-    "FileLease",
-    "Leases",
-]
-
 _ATTEMPTS, _PAUSE = 4, 0.002  # it is locked for a moment by whoever looks, and before its holder has signed
 _LONGEST = 4096
 _DECODE = msgspec.json.Decoder(ProcessInfo).decode

@@ -17,13 +17,6 @@ from pathlib import Path
 
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "DISK_BLOCK",
-    "LineDocument",
-    "blanks",
-    "body_of",
-]
-
 DISK_BLOCK = 4096  # files occupy multiples of this on disk
 _BLOCK = 64 * 1024
 

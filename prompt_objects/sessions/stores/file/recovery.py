@@ -12,11 +12,6 @@ from typing import Any
 from prompt_objects.message import Message
 from prompt_objects.sessions.stores.json_lines import decode_at
 
-__all__ = [
-    "Recovered",
-    "recover",
-]
-
 _LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
 _MESSAGE_BEGINS = re.compile(r'(?:^|(?<=\0)),?\{"role"\s*:', re.MULTILINE)
 _LONGEST_HEAD = 64 * 1024

@@ -32,12 +32,6 @@ from prompt_objects.sessions.stores.json_lines import decode_message, encode
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "FileCache",
-    "SessionFile",
-    "is_entry_of",
-]
-
 T = TypeVar("T")
 _MAX_OPEN = 32
 

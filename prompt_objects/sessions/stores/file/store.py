@@ -33,10 +33,6 @@ from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.process import ProcessInfo
 
-__all__ = [
-    "FileStore",
-]
-
 
 class FileStore:
     """Stores sessions in files, for any number of threads and processes on one machine.
@@ -83,9 +79,7 @@ class FileStore:
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
         return self._files.with_file_or_archive(
-            session_id,
-            lambda file: file.read(start, stop),
-            lambda packed: self._archives.read(packed, start, stop),
+            session_id, lambda file: file.read(start, stop), lambda packed: self._archives.read(packed, start, stop)
         )
 
     def locate(self, path: Path) -> str | None:

@@ -26,10 +26,6 @@ from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
-__all__ = [
-    "Trash",
-]
-
 
 class Trash(SessionDirectory):
     """Deleted sessions. They come and go under the lock of the index of the `live` folder."""

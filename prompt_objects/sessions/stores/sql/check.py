@@ -26,10 +26,6 @@ from prompt_objects.sessions.stores.sql.schema import (
 )
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "StoreCheck",
-]
-
 _JSON_COLUMNS: dict[str, tuple[Any, str | None]] = {  # the type of each, and a value to replace invalid JSON
     "metadata": (dict[str, Any], "{}"),
     "parent": (ParentCall, None),
@@ -78,10 +74,7 @@ class _Session(NamedTuple):
             )
         if missing := self._missing():
             are = "is" if missing == 1 else "are"
-            yield (
-                f"{missing:,} of its messages {are} missing.",
-                "The others are renumbered; look for a backup.",
-            )
+            yield (f"{missing:,} of its messages {are} missing.", "The others are renumbered; look for a backup.")
         elif any(n < 0 for n in self._numbers()):
             yield "Its messages are not numbered from 0.", "They are renumbered."
         if not self.broken and not missing and not _is_same(self.row, self.totals()):

@@ -17,14 +17,6 @@ from prompt_objects.errors import NewerEnvironment, StoreError
 from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
 from prompt_objects.utils.concurrency import may_wait
 
-__all__ = [
-    "CONNECTION_LOST",
-    "RECONNECT_TIMEOUT",
-    "Database",
-    "Upsert",
-    "state_of",
-]
-
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert

@@ -20,11 +20,6 @@ from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
 from prompt_objects.utils.filesystem import boot_id
 from prompt_objects.utils.process import ProcessInfo
 
-__all__ = [
-    "Leases",
-    "SqlLease",
-]
-
 _LIFETIME = 30_000  # milliseconds, by the clock of the database
 _RENEWAL_INTERVAL = 10.0  # seconds, by our clock
 _ATTEMPTS, _PAUSE = 4, 0.005  # for a lease that is released while its holder is read

@@ -10,10 +10,6 @@ from prompt_objects.errors import UsageError
 from prompt_objects.sessions.stores.sql.database import CONNECTION_LOST, RECONNECT_TIMEOUT, Database, Upsert, state_of
 from prompt_objects.sessions.stores.url import masked
 
-__all__ = [
-    "PostgreSQL",
-]
-
 _CONNECTION = {
     "application_name": "prompt_objects",
     "connect_timeout": "10",  # seconds

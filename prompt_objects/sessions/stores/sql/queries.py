@@ -13,17 +13,6 @@ from prompt_objects.sessions.stores.errors import not_found, require_id
 from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.sql.schema import MESSAGES, SESSIONS, AnyRow, damaged, line_of, parent_prefix
 
-__all__ = [
-    "IS_LIVE",
-    "IS_TRASHED",
-    "bodies",
-    "change",
-    "conditions",
-    "decoded",
-    "find",
-    "live_names",
-]
-
 IS_LIVE = SESSIONS.c.deleted_at.is_(None)
 IS_TRASHED = SESSIONS.c.deleted_at.is_not(None)
 

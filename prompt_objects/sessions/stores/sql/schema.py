@@ -30,38 +30,10 @@ from prompt_objects.errors import Damaged, UsageError
 from prompt_objects.sessions.info import DERIVED_FIELDS, ParentCall, SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.json_lines import decode, encode
 
-__all__ = [
-    "CORRUPT",
-    "INFO",
-    "LEASES",
-    "MESSAGES",
-    "META",
-    "SESSIONS",
-    "TABLES",
-    "VERSION",
-    "AnyRow",
-    "body_row",
-    "damaged",
-    "info_of",
-    "line_of",
-    "microseconds",
-    "moment_of",
-    "packed",
-    "parent_prefix",
-    "record_of",
-    "session_row",
-    "writable",
-]
-
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 VERSION = 1
 TABLES = MetaData()
-META = Table(
-    "meta",
-    TABLES,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-)
+META = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 SESSIONS = Table(
     "sessions",
     TABLES,

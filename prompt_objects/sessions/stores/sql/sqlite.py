@@ -16,10 +16,6 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
 from prompt_objects.utils import filesystem as disk
 
-__all__ = [
-    "SQLite",
-]
-
 _HINTS = {  # by SQLite result code
     5: "Another program has locked it; try again when that is done.",
     8: "Check who owns the file and its folder, and their permissions.",

@@ -38,12 +38,6 @@ from prompt_objects.sessions.stores.sql.schema import (
 )
 from prompt_objects.utils.time import now
 
-__all__ = [
-    "AppendMessages",
-    "CreateSession",
-    "TruncateSession",
-]
-
 _NO_LIMIT = 2**63 - 1
 
 

@@ -298,10 +298,7 @@ def test_a_folder_that_may_only_be_read_can_be_listed_and_shown(tmp_path: Path, 
             (folder / "sessions" / name).unlink()
         only_to_be_read(folder.parent)
         result = subprocess.run(
-            [sys.executable, worker_path("reading"), str(folder)],
-            check=False,
-            capture_output=True,
-            text=True,
+            [sys.executable, worker_path("reading"), str(folder)], check=False, capture_output=True, text=True
         )
         assert result.stdout.splitlines() == ["Notes 1", "one", "# Notes", *["StoreError"] * 5], result.stderr
     finally:
