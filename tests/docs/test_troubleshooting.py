@@ -8,7 +8,7 @@ from prompt_objects.errors import LLMError
 from prompt_objects.llm.base import Request
 from prompt_objects.llm.openai import OpenAILLM
 from tests.support.doc_examples import Example, examples
-from tests.support.openai_server import OpenAIServer, error
+from tests.support.openai_server import OpenAIServer, status
 from tests.support.paths import DOCS, ROOT
 
 PAGE = DOCS / "troubleshooting.md"
@@ -27,8 +27,8 @@ QUOTES = [
 async def test_a_refusal_of_a_server_reads_as_the_page_says(example: Example, openai_server: OpenAIServer) -> None:
     shown = example.text.replace("https://api.example.com", openai_server.base_url.removesuffix("/v1"))
     first, *hints = shown.splitlines()
-    refusal = error(int(example.marks["error"]), first.rpartition(": ")[2])
-    openai_server.script(*[refusal] * 4)
+    body = {"error": {"message": first.rpartition(": ")[2]}}
+    openai_server.script(status(int(example.marks["error"]), body, x_should_retry="false"))
     llm = OpenAILLM("MODEL", base_url=openai_server.base_url, api_key="key", key_name="EXAMPLE_KEY")
     with pytest.raises(LLMError) as caught:
         async for _ in llm.stream(Request([{"role": "user", "content": "Hello"}])):

@@ -15,7 +15,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,8 +161,7 @@ class Scenario:
             terminal.send(text)
             terminal.wait_for(f"{prompt} {text}", _PATIENCE)
             terminal.wait_until(lambda: _is_taken(terminal, f"{prompt} {text}"), f"{text!r} to be taken", _PATIENCE)  # noqa: B023
-            pattern = pattern_of(shown)
-            terminal.wait_until(lambda: _has(terminal, pattern), "\n".join(shown), _PATIENCE)  # noqa: B023
+            terminal.wait_until(_shows(terminal, pattern_of(shown)), "\n".join(shown), _PATIENCE)
 
     def end_chat(self) -> None:
         """Leave the chat, if one is open."""
@@ -193,13 +192,23 @@ def _is_free(terminal: Terminal, prompt: str) -> bool:
 def _is_taken(terminal: Terminal, line: str) -> bool:
     """Press Enter, which may also accept a completion; return whether the line has left the bottom of the screen."""
     terminal.press("enter")
-    time.sleep(0.3)
+    time.sleep(0.15)
     lines = [shown for shown in terminal.lines() if shown.strip()]
     return not any(shown.endswith(line) for shown in lines[-2:])
 
 
-def _has(terminal: Terminal, pattern: str) -> bool:
-    return re.search(pattern, normalized(terminal.text())) is not None
+def _shows(terminal: Terminal, pattern: str) -> Callable[[], bool]:
+    """Return a condition: the screen shows a pattern. It searches only a screen that has changed."""
+    seen = -1
+
+    def is_shown() -> bool:
+        nonlocal seen
+        if len(terminal.raw) == seen:
+            return False
+        seen = len(terminal.raw)
+        return re.search(pattern, normalized(terminal.text())) is not None
+
+    return is_shown
 
 
 def steps(example: Example) -> Iterator[tuple[str, list[str]]]:
