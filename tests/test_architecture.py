@@ -1,4 +1,4 @@
-"""What holds the house together: who may import whom, what is public, and what an import may cost."""
+"""What holds the env_dir together: who may import whom, what is public, and what an import may cost."""
 
 import ast
 import json

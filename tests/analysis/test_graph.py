@@ -8,7 +8,7 @@ from prompt_objects.analysis.graph import Edge, Graph, Unresolved
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.environment.environment import Environment
 from prompt_objects.tools.builtin.files import list_files, read_file
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.teams import graph_of
 
 
@@ -50,7 +50,7 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
 ) -> None:
     objects = {name: f"name: {name}\nprompt: P.\n" for name in ("scout", "list_files")}
     objects["me"] = f"name: me\nprompt: P.\ncapabilities:\n  - {capability}\n"
-    make_house(tmp_path, objects)
+    make_env(tmp_path, objects)
     with Environment.open(tmp_path, environ={}) as environment:
         fault = environment["me"].fault
         assert fault is not None

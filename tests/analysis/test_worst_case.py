@@ -17,7 +17,7 @@ from prompt_objects.llm.base import Completion, Request, TextChunk
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.builtin.files import list_files, read_file
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 from tests.support.teams import graph_of
 
 State = tuple[int, int]  # requests, turns that go on
@@ -112,7 +112,7 @@ async def test_the_real_run_comes_so_far_and_no_further(
         "helper": f"name: helper\nprompt: H.\ncapabilities: [list_files]\nlimits: {{{helper}}}\n",
     }
     llm = Together()
-    async with open_house(tmp_path, llm, objects) as environment:
+    async with open_env(tmp_path, llm, objects) as environment:
         definitions = {name: environment.catalog[name] for name in objects}
         graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)})
         assert worst_cases(graph)["boss"].requests == expected

@@ -10,13 +10,13 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import Busy, NotFound, UsageError
 from prompt_objects.testing import ScriptedLLM
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 
 
 @pytest.fixture
 async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
-    async with Environment.open(make_house(tmp_path), llm=ScriptedLLM(["Yes"]), environ={}) as env:
+    async with Environment.open(make_env(tmp_path), llm=ScriptedLLM(["Yes"]), environ={}) as env:
         scout = env["scout"]
         yield Chat(env, scout, scout.session_manager.current())
 

@@ -13,82 +13,85 @@ from typing import Any
 import pytest
 
 from tests.support import openai_server as fake
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer
 from tests.support.program import PROGRAM, run
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    return make_house(tmp_path / "house")
+def env_dir(tmp_path: Path) -> Path:
+    return make_env(tmp_path / "home")
 
 
 def with_server(server: OpenAIServer) -> dict[str, str]:
     return {"PROMPT_OBJECTS_MODEL": "", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-secret-key"}
 
 
-def sessions(house: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+def sessions(env_dir: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", cwd=env_dir).stdout)
     return found
 
 
-def test_version_and_help(house: Path) -> None:
-    assert run("--version", cwd=house).stdout == "prompt-objects 0.1.0\n"
-    assert "sessions" in run("--help", cwd=house).stdout
+def test_version_and_help(env_dir: Path) -> None:
+    assert run("--version", cwd=env_dir).stdout == "prompt-objects 0.1.0\n"
+    assert "sessions" in run("--help", cwd=env_dir).stdout
 
 
 # Sending
 
 
-def test_one_message_prints_the_answer_and_nothing_else_on_stdout(house: Path, openai_server: OpenAIServer) -> None:
+def test_one_message_prints_the_answer_and_nothing_else_on_stdout(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.calls(("list_files", {})), fake.text("There are **objects**."))
-    result = run("-p", "What is there?", "--object", "scout", cwd=house, **with_server(openai_server))
+    result = run("-p", "What is there?", "--object", "scout", cwd=env_dir, **with_server(openai_server))
     assert (result.stdout, result.returncode) == ("There are **objects**.\n", 0)
     assert "list_files" in result.stderr
-    assert sessions(house)[0]["message_count"] == 4
+    assert sessions(env_dir)[0]["message_count"] == 4
 
 
-def test_standard_input_comes_before_the_text(house: Path, openai_server: OpenAIServer) -> None:
+def test_standard_input_comes_before_the_text(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("ok"))
-    run("-p", "Summarise.", "--object", "scout", cwd=house, stdin="a long text\n", **with_server(openai_server))
+    run("-p", "Summarise.", "--object", "scout", cwd=env_dir, stdin="a long text\n", **with_server(openai_server))
     assert openai_server.received[-1].body["messages"][-1]["content"] == "a long text\n\nSummarise."
 
 
-def test_standard_input_alone_is_the_message(house: Path, openai_server: OpenAIServer) -> None:
+def test_standard_input_alone_is_the_message(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.text("Hi"))
-    result = run(cwd=house, stdin="Hello\n", **with_server(openai_server))
+    result = run(cwd=env_dir, stdin="Hello\n", **with_server(openai_server))
     assert result.stdout == "Hi\n"
     assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
 
 
-def test_a_session_goes_on_by_id_prefix_name_and_file(house: Path) -> None:
-    made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=house).stdout)
-    path = house / ".prompt_objects" / "sessions" / f"{made['id']}.json"
+def test_a_session_goes_on_by_id_prefix_name_and_file(env_dir: Path) -> None:
+    made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=env_dir).stdout)
+    path = env_dir / ".prompt_objects" / "sessions" / f"{made['id']}.json"
     for key in (made["id"], made["id"][:13], "API notes", str(path)):
-        assert run("-p", "Hello", "--session", key, cwd=house).returncode == 0
-    (session,) = sessions(house)
+        assert run("-p", "Hello", "--session", key, cwd=env_dir).returncode == 0
+    (session,) = sessions(env_dir)
     assert (session["po_name"], session["message_count"]) == ("scout", 8)
 
 
-def test_names_may_look_like_paths_and_a_missing_file_is_reported(house: Path) -> None:
+def test_names_may_look_like_paths_and_a_missing_file_is_reported(env_dir: Path) -> None:
     for name in ("API/notes", "data.json"):
-        run("sessions", "new", name, "--object", "scout", cwd=house)
+        run("sessions", "new", name, "--object", "scout", cwd=env_dir)
         assert (
-            json.loads(run("-p", "Hello", "--session", name, "--json", cwd=house).stdout)["session"]["name"] == name
+            json.loads(run("-p", "Hello", "--session", name, "--json", cwd=env_dir).stdout)["session"]["name"] == name
         )
-    result = run("sessions", "show", "missing.json", cwd=house)
+    result = run("sessions", "show", "missing.json", cwd=env_dir)
     assert result.returncode == 2
     assert "neither a file nor a session 'missing.json'" in result.stderr
-    assert str(house / ".prompt_objects" / "sessions") in result.stderr
-    assert "is not a session file" in run("sessions", "show", str(house / "objects" / "scout.yaml"), cwd=house).stderr
+    assert str(env_dir / ".prompt_objects" / "sessions") in result.stderr
+    assert (
+        "is not a session file"
+        in run("sessions", "show", str(env_dir / "objects" / "scout.yaml"), cwd=env_dir).stderr
+    )
 
 
-def test_a_key_of_several_sessions_names_ten_of_them_at_most(house: Path) -> None:
+def test_a_key_of_several_sessions_names_ten_of_them_at_most(env_dir: Path) -> None:
     make = "import sys; from prompt_objects import Environment\nwith Environment.open(sys.argv[1]) as env:\n"
     make += " for n in range(12): env['scout'].session_manager.create(f'plan {n}')"
-    subprocess.run([sys.executable, "-c", make, str(house)], check=True)
-    prefix = sessions(house)[0]["id"][:8]  # the time, to some 17 minutes
-    result = run("sessions", "show", prefix, cwd=house)
+    subprocess.run([sys.executable, "-c", make, str(env_dir)], check=True)
+    prefix = sessions(env_dir)[0]["id"][:8]  # the time, to some 17 minutes
+    result = run("sessions", "show", prefix, cwd=env_dir)
     assert result.returncode == 2
     first, *candidates, more = result.stderr.splitlines()
     assert first == f"error: {prefix!r} matches 12 sessions."
@@ -97,29 +100,29 @@ def test_a_key_of_several_sessions_names_ten_of_them_at_most(house: Path) -> Non
     assert more == "  and 2 more"
 
 
-def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(house: Path) -> None:
-    run("sessions", "new", "Plans", "--object", "helper", cwd=house)
-    run("-p", "Hello", "--session", "Plans", cwd=house)
-    answer = json.loads(run("-p", "And?", "--json", cwd=house).stdout)
+def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(env_dir: Path) -> None:
+    run("sessions", "new", "Plans", "--object", "helper", cwd=env_dir)
+    run("-p", "Hello", "--session", "Plans", cwd=env_dir)
+    answer = json.loads(run("-p", "And?", "--json", cwd=env_dir).stdout)
     assert (answer["object"], answer["session"]["name"]) == ("helper", "Plans")
 
 
-def test_an_empty_message_is_wrong_usage(house: Path) -> None:
-    assert run("-p", "  ", cwd=house).returncode == 2
+def test_an_empty_message_is_wrong_usage(env_dir: Path) -> None:
+    assert run("-p", "  ", cwd=env_dir).returncode == 2
 
 
-def test_without_terminal_and_message_it_describes_what_would_be_opened(house: Path) -> None:
-    result = run(cwd=house)
+def test_without_terminal_and_message_it_describes_what_would_be_opened(env_dir: Path) -> None:
+    result = run(cwd=env_dir)
     assert result.returncode == 0
     opened = "boss, session Default, new"
-    for words in (str(house), "boss, helper, scout", opened, "rehearsal", "prompt-objects -p"):
+    for words in (str(env_dir), "boss, helper, scout", opened, "rehearsal", "prompt-objects -p"):
         assert words in result.stdout
 
 
-def test_the_overview_creates_nothing(house: Path, tmp_path: Path) -> None:
-    run(cwd=house)
-    assert sessions(house) == []
-    assert not (house / ".prompt_objects" / "state.json").exists()
+def test_the_overview_creates_nothing(env_dir: Path, tmp_path: Path) -> None:
+    run(cwd=env_dir)
+    assert sessions(env_dir) == []
+    assert not (env_dir / ".prompt_objects" / "state.json").exists()
     personal = tmp_path / "data"
     (tmp_path / "elsewhere").mkdir()
     result = run(cwd=tmp_path / "elsewhere", XDG_DATA_HOME=str(personal))
@@ -127,17 +130,17 @@ def test_the_overview_creates_nothing(house: Path, tmp_path: Path) -> None:
     assert not personal.exists()
 
 
-def test_the_overview_names_the_session_that_is_opened_next(house: Path) -> None:
-    run("sessions", "new", "Plans", "--object", "helper", cwd=house)
-    run("sessions", "new", "Older", "--object", "scout", cwd=house)
-    run("sessions", "new", "Newer", "--object", "scout", cwd=house)
-    run("-p", "Hello", "--session", "Older", cwd=house)
-    state = (house / ".prompt_objects" / "state.json").read_bytes()
-    assert "scout, session Older, 2 messages" in run(cwd=house).stdout
-    assert "helper, session Plans, 0 messages" in run("--object", "helper", cwd=house).stdout
-    assert "scout, session Newer, 0 messages" in run("--session", "Newer", cwd=house).stdout
-    assert (house / ".prompt_objects" / "state.json").read_bytes() == state
-    assert json.loads(run("-p", "And?", "--json", cwd=house).stdout)["session"]["name"] == "Older"
+def test_the_overview_names_the_session_that_is_opened_next(env_dir: Path) -> None:
+    run("sessions", "new", "Plans", "--object", "helper", cwd=env_dir)
+    run("sessions", "new", "Older", "--object", "scout", cwd=env_dir)
+    run("sessions", "new", "Newer", "--object", "scout", cwd=env_dir)
+    run("-p", "Hello", "--session", "Older", cwd=env_dir)
+    state = (env_dir / ".prompt_objects" / "state.json").read_bytes()
+    assert "scout, session Older, 2 messages" in run(cwd=env_dir).stdout
+    assert "helper, session Plans, 0 messages" in run("--object", "helper", cwd=env_dir).stdout
+    assert "scout, session Newer, 0 messages" in run("--session", "Newer", cwd=env_dir).stdout
+    assert (env_dir / ".prompt_objects" / "state.json").read_bytes() == state
+    assert json.loads(run("-p", "And?", "--json", cwd=env_dir).stdout)["session"]["name"] == "Older"
 
 
 # Errors
@@ -156,10 +159,10 @@ def test_the_overview_names_the_session_that_is_opened_next(house: Path) -> None
     ],
 )
 def test_wrong_usage_is_two_lines_at_most_and_code_2(
-    house: Path, arguments: list[str], code: int, words: str
+    env_dir: Path, arguments: list[str], code: int, words: str
 ) -> None:
-    run("sessions", "new", "Default", "--object", "scout", cwd=house)
-    result = run(*arguments, cwd=house)
+    run("sessions", "new", "Default", "--object", "scout", cwd=env_dir)
+    result = run(*arguments, cwd=env_dir)
     assert (result.returncode, result.stdout) == (code, "")
     assert words in result.stderr
     assert "Traceback" not in result.stderr
@@ -176,46 +179,48 @@ def test_wrong_usage_is_two_lines_at_most_and_code_2(
     ],
 )
 def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(
-    house: Path, openai_server: OpenAIServer, behaviour: Callable[[], fake.Behaviour], code: int
+    env_dir: Path, openai_server: OpenAIServer, behaviour: Callable[[], fake.Behaviour], code: int
 ) -> None:
     openai_server.script(*[behaviour() for _ in range(4)])
-    result = run("-p", "Hello", "--object", "scout", cwd=house, **with_server(openai_server))
+    result = run("-p", "Hello", "--object", "scout", cwd=env_dir, **with_server(openai_server))
     assert result.returncode == code
     waits = [line for line in result.stderr.splitlines() if line.startswith("! Retrying in ")]
     assert len(result.stderr.splitlines()) - len(waits) <= 2
     assert "sk-secret-key" not in result.stderr
-    assert sessions(house)[0]["message_count"] == 1
+    assert sessions(env_dir)[0]["message_count"] == 1
 
 
-def test_no_network_is_a_temporary_failure(house: Path) -> None:
+def test_no_network_is_a_temporary_failure(env_dir: Path) -> None:
     environ = {"PROMPT_OBJECTS_MODEL": "m", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-    result = run("-p", "Hello", "--object", "scout", cwd=house, **environ)
+    result = run("-p", "Hello", "--object", "scout", cwd=env_dir, **environ)
     assert result.returncode == 75
     assert "127.0.0.1:9" in result.stderr
 
 
-def test_tracebacks_are_shown_only_with_debug(house: Path) -> None:
-    assert "Traceback" not in run("-p", "x", "--object", "nope", cwd=house).stderr
-    assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=house).stderr
+def test_tracebacks_are_shown_only_with_debug(env_dir: Path) -> None:
+    assert "Traceback" not in run("-p", "x", "--object", "nope", cwd=env_dir).stderr
+    assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=env_dir).stderr
 
 
-def test_the_error_of_a_faulty_definition_has_its_position(house: Path) -> None:
-    (house / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
-    result = run("-p", "Hello", "--object", "scout", cwd=house)
+def test_the_error_of_a_faulty_definition_has_its_position(env_dir: Path) -> None:
+    (env_dir / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
+    result = run("-p", "Hello", "--object", "scout", cwd=env_dir)
     assert result.returncode == 1
     assert "scout.yaml:3:1" in result.stderr
     assert "capabilities" in result.stderr
-    assert run("-p", "Hello", "--object", "helper", cwd=house).returncode == 0
-    listing = run("objects", "list", cwd=house)
+    assert run("-p", "Hello", "--object", "helper", cwd=env_dir).returncode == 0
+    listing = run("objects", "list", cwd=env_dir)
     assert listing.returncode == 1
     assert "faulty" in listing.stdout
 
 
-def test_an_interruption_saves_the_received_text_and_exits_with_130(house: Path, openai_server: OpenAIServer) -> None:
+def test_an_interruption_saves_the_received_text_and_exits_with_130(
+    env_dir: Path, openai_server: OpenAIServer
+) -> None:
     openai_server.script(fake.text("one two three four five six", delay=0.2))
     process = subprocess.Popen(
         [*PROGRAM, "-p", "Count", "--object", "scout"],
-        cwd=house,
+        cwd=env_dir,
         env={**os.environ, **with_server(openai_server)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -229,8 +234,8 @@ def test_an_interruption_saves_the_received_text_and_exits_with_130(house: Path,
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in errors
-    (session,) = sessions(house)
-    shown = json.loads(run("sessions", "show", session["id"], "--json", cwd=house).stdout)
+    (session,) = sessions(env_dir)
+    shown = json.loads(run("sessions", "show", session["id"], "--json", cwd=env_dir).stdout)
     assert shown["history"][1]["interrupted"] == "cancelled"
     assert shown["history"][1]["content"].startswith("one")
 
@@ -238,42 +243,42 @@ def test_an_interruption_saves_the_received_text_and_exits_with_130(house: Path,
 # Sessions and objects
 
 
-def test_sessions_are_managed_from_the_shell(house: Path) -> None:
-    run("sessions", "new", "One", "--object", "scout", cwd=house)
-    run("-p", "Hello there", "--session", "One", cwd=house)
-    run("sessions", "rename", "One", "Two", cwd=house)
-    run("sessions", "duplicate", "Two", "Three", cwd=house)
-    run("sessions", "delete", "Two", cwd=house)
-    assert [s["name"] for s in sessions(house)] == ["Three"]
-    run("sessions", "restore", cwd=house)
-    assert sorted(s["name"] for s in sessions(house)) == ["Three", "Two"]
-    assert "Hello there" in run("sessions", "show", "Two", cwd=house).stdout
-    exported = run("sessions", "export", "Three", "--format", "json", cwd=house)
+def test_sessions_are_managed_from_the_shell(env_dir: Path) -> None:
+    run("sessions", "new", "One", "--object", "scout", cwd=env_dir)
+    run("-p", "Hello there", "--session", "One", cwd=env_dir)
+    run("sessions", "rename", "One", "Two", cwd=env_dir)
+    run("sessions", "duplicate", "Two", "Three", cwd=env_dir)
+    run("sessions", "delete", "Two", cwd=env_dir)
+    assert [s["name"] for s in sessions(env_dir)] == ["Three"]
+    run("sessions", "restore", cwd=env_dir)
+    assert sorted(s["name"] for s in sessions(env_dir)) == ["Three", "Two"]
+    assert "Hello there" in run("sessions", "show", "Two", cwd=env_dir).stdout
+    exported = run("sessions", "export", "Three", "--format", "json", cwd=env_dir)
     assert json.loads(exported.stdout)["history"][0]["content"] == "Hello there"
-    written = run("sessions", "export", "Three", "--output", "three.md", cwd=house)
+    written = run("sessions", "export", "Three", "--output", "three.md", cwd=env_dir)
     assert written.stdout == ""
-    assert "Hello there" in (house / "three.md").read_text()
-    assert run("sessions", "export", "Three", "--output", "three.md", cwd=house).returncode == 2
+    assert "Hello there" in (env_dir / "three.md").read_text()
+    assert run("sessions", "export", "Three", "--output", "three.md", cwd=env_dir).returncode == 2
 
 
-def test_lists_can_be_filtered(house: Path) -> None:
-    run("sessions", "new", "One", "--object", "scout", cwd=house)
-    run("sessions", "new", "Two", "--object", "helper", cwd=house)
-    assert "Two" not in run("sessions", "list", "--object", "scout", cwd=house).stdout
-    assert len(run("sessions", "list", "--limit", "1", cwd=house).stdout.splitlines()) == 1
-    assert run("sessions", "list", "--object", "boss", cwd=house).stdout == ""
+def test_lists_can_be_filtered(env_dir: Path) -> None:
+    run("sessions", "new", "One", "--object", "scout", cwd=env_dir)
+    run("sessions", "new", "Two", "--object", "helper", cwd=env_dir)
+    assert "Two" not in run("sessions", "list", "--object", "scout", cwd=env_dir).stdout
+    assert len(run("sessions", "list", "--limit", "1", cwd=env_dir).stdout.splitlines()) == 1
+    assert run("sessions", "list", "--object", "boss", cwd=env_dir).stdout == ""
 
 
-def test_objects_are_listed_and_shown(house: Path) -> None:
-    listed = json.loads(run("objects", "list", "--json", cwd=house).stdout)
+def test_objects_are_listed_and_shown(env_dir: Path) -> None:
+    listed = json.loads(run("objects", "list", "--json", cwd=env_dir).stdout)
     assert [o["name"] for o in listed] == ["boss", "helper", "scout"]
     assert listed[0]["capabilities"] == ["helper", "scout", "read_file"]
-    assert "You look." in run("objects", "show", "scout", cwd=house).stdout
-    assert json.loads(run("objects", "show", "scout", "--json", cwd=house).stdout)["prompt"] == "You look."
+    assert "You look." in run("objects", "show", "scout", cwd=env_dir).stdout
+    assert json.loads(run("objects", "show", "scout", "--json", cwd=env_dir).stdout)["prompt"] == "You look."
 
 
-def test_the_schema_is_json(house: Path) -> None:
-    assert json.loads(run("schema", cwd=house).stdout)["title"] == "Prompt object"
+def test_the_schema_is_json(env_dir: Path) -> None:
+    assert json.loads(run("schema", cwd=env_dir).stdout)["title"] == "Prompt object"
 
 
 # Environments
@@ -294,33 +299,33 @@ def test_the_personal_environment_is_created_at_first_use_with_one_notice(tmp_pa
     assert "Made your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
 
 
-def test_written_files_are_private(house: Path) -> None:
-    run("-p", "Hello", "--object", "scout", cwd=house)
-    data = house / ".prompt_objects"
+def test_written_files_are_private(env_dir: Path) -> None:
+    run("-p", "Hello", "--object", "scout", cwd=env_dir)
+    data = env_dir / ".prompt_objects"
     assert data.stat().st_mode & 0o777 == 0o700
     for path in data.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_a_repair_is_reported_on_standard_error(house: Path) -> None:
-    run("-p", "Hello", "--object", "scout", cwd=house)
-    (session,) = sessions(house)
-    path = house / ".prompt_objects" / "sessions" / f"{session['id']}.json"
+def test_a_repair_is_reported_on_standard_error(env_dir: Path) -> None:
+    run("-p", "Hello", "--object", "scout", cwd=env_dir)
+    (session,) = sessions(env_dir)
+    path = env_dir / ".prompt_objects" / "sessions" / f"{session['id']}.json"
     path.write_bytes(path.read_bytes().rstrip()[:-20])  # a torn tail
-    result = run("-p", "Still there?", "--object", "scout", cwd=house)
+    result = run("-p", "Still there?", "--object", "scout", cwd=env_dir)
     assert result.returncode == 0
     told = "The file of the session 'Default' was cut off or damaged; all its 2 whole messages were kept."
     assert told in result.stderr
-    assert sessions(house)[0]["message_count"] == 4
+    assert sessions(env_dir)[0]["message_count"] == 4
 
 
-def test_one_message_is_sent_without_loading_what_draws_a_screen(house: Path) -> None:
+def test_one_message_is_sent_without_loading_what_draws_a_screen(env_dir: Path) -> None:
     code = (
         "import sys; from prompt_objects.cli import main; main(['-p', 'Hello']); "
         "print(*{'openai', 'prompt_toolkit', 'rich'} & set(sys.modules), file=sys.stderr)"
     )
     environ = {**os.environ, "PROMPT_OBJECTS_MODEL": "rehearsal"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=house, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=env_dir, env=environ, capture_output=True, text=True, check=True, timeout=60)
     assert "Hello" in done.stdout
     assert done.stderr.strip() == ""

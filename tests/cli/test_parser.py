@@ -9,7 +9,7 @@ import pytest
 from prompt_objects.cli.commands import all_commands
 from prompt_objects.cli.parser import parse
 from prompt_objects.errors import UsageError
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.program import run
 
 
@@ -107,10 +107,10 @@ def test_a_number_of_messages_is_a_whole_number(line: str) -> None:
 
 
 def test_the_trash_is_listed_by_either_command(tmp_path: Path) -> None:
-    house = make_house(tmp_path / "house")
-    run("sessions", "new", "Gone", "--object", "scout", cwd=house)
-    run("sessions", "delete", "Gone", cwd=house)
-    assert run("sessions", "list", cwd=house).stdout == ""
+    env_dir = make_env(tmp_path / "home")
+    run("sessions", "new", "Gone", "--object", "scout", cwd=env_dir)
+    run("sessions", "delete", "Gone", cwd=env_dir)
+    assert run("sessions", "list", cwd=env_dir).stdout == ""
     for words in (["list", "--trash"], ["trash"]):
-        assert "deleted just now  Gone" in run("sessions", *words, cwd=house).stdout
-    assert run("sessions", "list", "--trash", "--object", "helper", cwd=house).stdout == ""
+        assert "deleted just now  Gone" in run("sessions", *words, cwd=env_dir).stdout
+    assert run("sessions", "list", "--trash", "--object", "helper", cwd=env_dir).stdout == ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import openai_server as fake
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer
 from tests.support.program import run, shell
 
@@ -18,8 +18,8 @@ BUFFERING = pytest.mark.parametrize("unbuffered", ["", "1"])
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    return make_house(tmp_path / "house")
+def env_dir(tmp_path: Path) -> Path:
+    return make_env(tmp_path / "home")
 
 
 def at(server: OpenAIServer) -> dict[str, Any]:
@@ -28,28 +28,28 @@ def at(server: OpenAIServer) -> dict[str, Any]:
 
 @BUFFERING
 @pytest.mark.parametrize("broken", ["2>/dev/full", "2>&-", "2> >(true)"])
-def test_a_standard_error_that_refuses_does_not_cost_the_answer(house: Path, broken: str, unbuffered: str) -> None:
+def test_a_standard_error_that_refuses_does_not_cost_the_answer(env_dir: Path, broken: str, unbuffered: str) -> None:
     message = "call list_files\nThank you"
-    result = shell(f"po -p '{message}' --object scout --json {broken}", house, PYTHONUNBUFFERED=unbuffered)
+    result = shell(f"po -p '{message}' --object scout --json {broken}", env_dir, PYTHONUNBUFFERED=unbuffered)
     assert result.returncode == 0
     assert json.loads(result.stdout)["object"] == "scout"
-    (session,) = json.loads(run("sessions", "list", "--json", cwd=house).stdout)
+    (session,) = json.loads(run("sessions", "list", "--json", cwd=env_dir).stdout)
     assert session["message_count"] == 4
 
 
 @BUFFERING
 @pytest.mark.parametrize("broken", ["2>/dev/full", "2>&-"])
-def test_an_error_that_nobody_can_read_still_has_its_code(house: Path, broken: str, unbuffered: str) -> None:
-    assert shell(f"po -p x --session nope {broken}", house, PYTHONUNBUFFERED=unbuffered).returncode == 2
-    assert shell(f"po --bogus {broken}", house, PYTHONUNBUFFERED=unbuffered).returncode == 2
+def test_an_error_that_nobody_can_read_still_has_its_code(env_dir: Path, broken: str, unbuffered: str) -> None:
+    assert shell(f"po -p x --session nope {broken}", env_dir, PYTHONUNBUFFERED=unbuffered).returncode == 2
+    assert shell(f"po --bogus {broken}", env_dir, PYTHONUNBUFFERED=unbuffered).returncode == 2
 
 
 @BUFFERING
 @pytest.mark.parametrize(
     "what", ["-p hi", "sessions list --json", "objects list", "--version", "--help", "schema", ""]
 )
-def test_a_full_standard_output_is_an_error_in_words(house: Path, what: str, unbuffered: str) -> None:
-    result = shell(f"po {what} >/dev/full", house, PYTHONUNBUFFERED=unbuffered)
+def test_a_full_standard_output_is_an_error_in_words(env_dir: Path, what: str, unbuffered: str) -> None:
+    result = shell(f"po {what} >/dev/full", env_dir, PYTHONUNBUFFERED=unbuffered)
     assert result.returncode == 1
     assert result.stderr.decode().splitlines()[-1] == (
         "error: Standard output cannot be written: No space left on device."
@@ -57,22 +57,22 @@ def test_a_full_standard_output_is_an_error_in_words(house: Path, what: str, unb
 
 
 @pytest.mark.parametrize("what", ["-p hi", "sessions list", "--version", ""])
-def test_without_a_standard_output_the_work_is_done(house: Path, what: str) -> None:
-    result = shell(f"po {what} >&-", house)
+def test_without_a_standard_output_the_work_is_done(env_dir: Path, what: str) -> None:
+    result = shell(f"po {what} >&-", env_dir)
     assert (result.returncode, result.stderr) == (0, b"")
-    assert shell(f"po {what} <&- >&- 2>&-", house).returncode == 0
+    assert shell(f"po {what} <&- >&- 2>&-", env_dir).returncode == 0
 
 
 @BUFFERING
 @pytest.mark.parametrize("what", ["schema", "--help"])
-def test_a_reader_that_has_seen_enough_is_no_error(house: Path, what: str, unbuffered: str) -> None:
-    result = shell(f"po {what} | head -c 1", house, PYTHONUNBUFFERED=unbuffered)
+def test_a_reader_that_has_seen_enough_is_no_error(env_dir: Path, what: str, unbuffered: str) -> None:
+    result = shell(f"po {what} | head -c 1", env_dir, PYTHONUNBUFFERED=unbuffered)
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_a_broken_pipe_of_another_kind_is_no_success(house: Path) -> None:
-    (house / "objects" / "scout.yaml").write_text("name: other\nprompt: x\n")
-    assert shell("po -p hi --object scout 2> >(true)", house).returncode == 1
+def test_a_broken_pipe_of_another_kind_is_no_success(env_dir: Path) -> None:
+    (env_dir / "objects" / "scout.yaml").write_text("name: other\nprompt: x\n")
+    assert shell("po -p hi --object scout 2> >(true)", env_dir).returncode == 1
 
 
 # Encodings
@@ -84,54 +84,56 @@ ANSWER = "é 漢 \ud800 👩"
 
 @pytest.mark.parametrize("encoding", [{}, *ENCODINGS])
 def test_an_answer_that_cannot_be_encoded_is_printed_with_escapes(
-    house: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
+    env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(*[fake.text(ANSWER)] * 2)
-    plain = shell("po -p hi --object scout", house, **at(openai_server), **encoding)
+    plain = shell("po -p hi --object scout", env_dir, **at(openai_server), **encoding)
     assert (plain.returncode, plain.stderr) == (0, b"")
     assert b"\\ud800" in plain.stdout
-    told = shell("po -p hi --object scout --json", house, **at(openai_server), **encoding)
+    told = shell("po -p hi --object scout --json", env_dir, **at(openai_server), **encoding)
     assert json.loads(told.stdout)["text"] == ANSWER
     for command in ("sessions show Default --json", "sessions export Default --format json"):
-        shown = shell(f"po {command}", house, **encoding)
+        shown = shell(f"po {command}", env_dir, **encoding)
         assert json.loads(shown.stdout)["history"][-1]["content"] == ANSWER
 
 
-def test_json_without_such_characters_is_readable_as_it_is(house: Path) -> None:
-    made = shell("po sessions new 'Käse 漢' --object scout --json", house)
+def test_json_without_such_characters_is_readable_as_it_is(env_dir: Path) -> None:
+    made = shell("po sessions new 'Käse 漢' --object scout --json", env_dir)
     assert "Käse 漢" in made.stdout.decode()
 
 
 @pytest.mark.parametrize("encoding", [{}, *ENCODINGS])
 def test_what_comes_in_is_utf8_whatever_the_locale(
-    house: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
+    env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(fake.text("ok"))
-    shell("po -p 'hé 漢' --object scout", house, stdin="né\r\n".encode(), **at(openai_server), **encoding)
+    shell("po -p 'hé 漢' --object scout", env_dir, stdin="né\r\n".encode(), **at(openai_server), **encoding)
     assert openai_server.received[-1].body["messages"][-1]["content"] == "né\n\nhé 漢"
 
 
 @pytest.mark.parametrize("line", ["po -p hi --object scout", "po --object scout", r"po -p $'caf\xe9' --object scout"])
-def test_what_is_not_utf8_is_refused_and_nothing_is_sent(house: Path, openai_server: OpenAIServer, line: str) -> None:
-    result = shell(line, house, stdin=b"" if "caf" in line else b"caf\xe9 na\xefve", **at(openai_server))
+def test_what_is_not_utf8_is_refused_and_nothing_is_sent(
+    env_dir: Path, openai_server: OpenAIServer, line: str
+) -> None:
+    result = shell(line, env_dir, stdin=b"" if "caf" in line else b"caf\xe9 na\xefve", **at(openai_server))
     assert (result.returncode, result.stdout) == (2, b"")
     assert b"not UTF-8" in result.stderr
     assert not openai_server.received
-    assert run("sessions", "list", cwd=house).stdout == ""
+    assert run("sessions", "list", cwd=env_dir).stdout == ""
 
 
 # The current folder
 
 
-def test_a_current_folder_that_was_deleted_is_needed_only_where_no_environment_is_named(house: Path) -> None:
-    (house / "gone").mkdir()
-    gone = f"cd {house}/gone && rmdir {house}/gone && po"
-    assert shell(f"{gone} --env {house} objects list", house).returncode == 0
-    (house / "gone").mkdir()
-    assert shell(f"{gone} objects list", house, PROMPT_OBJECTS_ENV=str(house)).returncode == 0
+def test_a_current_folder_that_was_deleted_is_needed_only_where_no_environment_is_named(env_dir: Path) -> None:
+    (env_dir / "gone").mkdir()
+    gone = f"cd {env_dir}/gone && rmdir {env_dir}/gone && po"
+    assert shell(f"{gone} --env {env_dir} objects list", env_dir).returncode == 0
+    (env_dir / "gone").mkdir()
+    assert shell(f"{gone} objects list", env_dir, PROMPT_OBJECTS_ENV=str(env_dir)).returncode == 0
     for what in ("objects list", "--env there objects list", "init"):
-        (house / "gone").mkdir()
-        result = shell(f"{gone} {what}", house)
+        (env_dir / "gone").mkdir()
+        result = shell(f"{gone} {what}", env_dir)
         assert result.returncode == 2
         assert b"current folder was deleted" in result.stderr
-    assert os.listdir(house / "objects")  # noqa: PTH208 - only that something is there
+    assert os.listdir(env_dir / "objects")  # noqa: PTH208 - only that something is there

@@ -10,7 +10,7 @@ from prompt_objects.runtime.events import Event
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.decorator import tool
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 
 WEATHER = {
     "scout": "name: scout\ncapabilities: [{tool: weather}]\nprompt: Look.\n",
@@ -29,14 +29,14 @@ def weather_tool() -> Tool:
 
 async def test_a_tool_is_called_also_where_a_prompt_object_has_its_name(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("weather", {})), "Rain."])
-    async with open_house(tmp_path, llm, WEATHER, tools=[weather_tool()]) as env:
+    async with open_env(tmp_path, llm, WEATHER, tools=[weather_tool()]) as env:
         reply = await env["scout"].receive("Go")
         assert "says the tool" in reply.session.history[2]["content"]
         assert env["weather"].session_manager.list() == []
 
 
 async def test_a_tool_that_is_gone_does_not_become_a_delegation(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM(), WEATHER, tools=[weather_tool()]) as env:
+    async with open_env(tmp_path, ScriptedLLM(), WEATHER, tools=[weather_tool()]) as env:
         known = env.catalog["scout"]
     llm = ScriptedLLM()
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -52,7 +52,7 @@ async def test_message_is_saved_before_capabilities_are_loaded(tmp_path: Path) -
         def put(self, event: Event) -> None:
             (tmp_path / "objects" / "scout.yaml").unlink(missing_ok=True)
 
-    async with open_house(tmp_path, ScriptedLLM()) as env:
+    async with open_env(tmp_path, ScriptedLLM()) as env:
         session = env["boss"].session_manager.create()
         env.bus.add_subscriber(Remover())
         with pytest.raises(DefinitionError, match="Capability 'scout'"):
@@ -61,9 +61,9 @@ async def test_message_is_saved_before_capabilities_are_loaded(tmp_path: Path) -
 
 
 async def test_a_definition_that_changes_to_a_tool_that_is_not_there_delegates_no_more(tmp_path: Path) -> None:
-    house = {**WEATHER, "scout": WEATHER["scout"].replace("tool:", "po:")}
+    env_dir = {**WEATHER, "scout": WEATHER["scout"].replace("tool:", "po:")}
     llm = ScriptedLLM([calls(("weather", {"message": "Rain"})), "It rains.", "Rain."])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, env_dir) as env:
         await env["scout"].receive("Go")
         (tmp_path / "objects" / "scout.yaml").write_text(WEATHER["scout"])
         with pytest.raises(DefinitionError, match="there is no such tool") as raised:
@@ -76,7 +76,7 @@ async def test_a_definition_that_changes_to_a_tool_that_is_not_there_delegates_n
 async def test_a_prompt_object_that_is_removed_before_a_turn_has_its_tools_is_an_error_at_its_place(
     tmp_path: Path,
 ) -> None:
-    async with open_house(tmp_path, ScriptedLLM()) as env:
+    async with open_env(tmp_path, ScriptedLLM()) as env:
         definition = env["boss"].definition
         (tmp_path / "objects" / "scout.yaml").unlink()
         with pytest.raises(DefinitionError, match="Capability 'scout': there is no such tool or prompt object"):

@@ -13,11 +13,11 @@ from prompt_objects.errors import ConfigError, DefinitionError, NoEnvironment, N
 from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
-from tests.support.environments import make_house, open_house
+from tests.support.environments import make_env, open_env
 
 
 def test_the_named_folder_wins_over_the_variable_and_that_over_the_current_one(tmp_path: Path) -> None:
-    a, b, c = (make_house(tmp_path / name) for name in "abc")
+    a, b, c = (make_env(tmp_path / name) for name in "abc")
     variable = {"PROMPT_OBJECTS_ENV": str(b)}
     assert locate(str(a), variable, c) == a
     assert locate(None, variable, c) == b
@@ -25,11 +25,11 @@ def test_the_named_folder_wins_over_the_variable_and_that_over_the_current_one(t
 
 
 def test_the_nearest_parent_is_found(tmp_path: Path) -> None:
-    house = make_house(tmp_path / "house")
-    (house / "deep" / "down").mkdir(parents=True)
-    assert locate(None, {}, house / "deep" / "down") == house
-    (house / "deep" / "environment.yaml").touch()
-    assert locate(None, {}, house / "deep" / "down") == house / "deep"
+    env_dir = make_env(tmp_path / "home")
+    (env_dir / "deep" / "down").mkdir(parents=True)
+    assert locate(None, {}, env_dir / "deep" / "down") == env_dir
+    (env_dir / "deep" / "environment.yaml").touch()
+    assert locate(None, {}, env_dir / "deep" / "down") == env_dir / "deep"
 
 
 def test_without_an_environment_only_the_personal_one_is_left(tmp_path: Path) -> None:
@@ -92,22 +92,22 @@ def test_opening_a_folder_that_is_no_environment_is_an_error(tmp_path: Path) -> 
 
 
 def test_opening_reads_no_definition(tmp_path: Path) -> None:
-    house = make_house(tmp_path, {"broken": "name: ["})
-    with Environment.open(house, environ={}) as env:
+    env_dir = make_env(tmp_path, {"broken": "name: ["})
+    with Environment.open(env_dir, environ={}) as env:
         assert list(env.objects) == ["broken"]
         with pytest.raises(DefinitionError):
             _ = env["broken"].definition
 
 
 def test_a_faulty_environment_file_is_an_error_with_its_place(tmp_path: Path) -> None:
-    house = make_house(tmp_path)
-    (house / "environment.yaml").write_text("default_objekt: boss\n")
+    env_dir = make_env(tmp_path)
+    (env_dir / "environment.yaml").write_text("default_objekt: boss\n")
     with pytest.raises(ConfigError, match=r"environment\.yaml:1:1"):
-        Environment.open(house, environ={})
+        Environment.open(env_dir, environ={})
 
 
 def test_an_unknown_object_names_the_nearest(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM()) as env, pytest.raises(NotFound) as caught:
+    with open_env(tmp_path, ScriptedLLM()) as env, pytest.raises(NotFound) as caught:
         _ = env["scuot"]
     assert "scout" in caught.value.hint
 
@@ -130,7 +130,7 @@ def test_a_capability_that_is_not_there_is_an_error_at_its_place(
         "reader": "name: reader\nprompt: R.\n",
         "list_files": "name: list_files\nprompt: L.\n",
     }
-    with open_house(tmp_path, ScriptedLLM(), objects) as env:
+    with open_env(tmp_path, ScriptedLLM(), objects) as env:
         fault = env["me"].fault
         assert fault is not None
         assert problem in str(fault)
@@ -142,7 +142,7 @@ def test_a_capability_that_is_not_there_is_an_error_at_its_place(
 
 async def test_a_changed_file_counts_from_the_next_turn_on(tmp_path: Path) -> None:
     llm = ScriptedLLM(["one", "two"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         await env["scout"].receive("Go")
         (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: You listen.\n")
         await env["scout"].receive("Go")
@@ -152,7 +152,7 @@ async def test_a_changed_file_counts_from_the_next_turn_on(tmp_path: Path) -> No
 
 async def test_a_change_that_keeps_time_and_size_counts_too(tmp_path: Path) -> None:
     llm = ScriptedLLM(["First", "Second"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         file = env.folder / "objects" / "helper.yaml"
         before, text = file.stat(), file.read_text()
         await env["helper"].receive("Go")
@@ -169,14 +169,14 @@ async def test_a_running_turn_keeps_its_definition(tmp_path: Path) -> None:
         return calls(("list_files", {}))
 
     llm = ScriptedLLM([change, "done"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         await env["scout"].receive("Go")
         assert llm.requests[1].messages[0]["content"] == "You look."
 
 
 async def test_a_faulty_capability_does_not_stop_its_user(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "go"})), "The scout is ill"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: 7: 8\n")
         reply = await env["boss"].receive("Go")
         assert reply.text == "The scout is ill"
@@ -184,7 +184,7 @@ async def test_a_faulty_capability_does_not_stop_its_user(tmp_path: Path) -> Non
 
 
 def test_the_last_used_object_and_session_are_current_at_the_next_start(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM()) as env:
+    with open_env(tmp_path, ScriptedLLM()) as env:
         session = env["helper"].session_manager.create("Notes")
         env.storage.last_used.use_object("helper")
         env["helper"].session_manager.switch(session.id)
@@ -194,7 +194,7 @@ def test_the_last_used_object_and_session_are_current_at_the_next_start(tmp_path
 
 
 def test_an_object_that_is_gone_is_not_current(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM()) as env:
+    with open_env(tmp_path, ScriptedLLM()) as env:
         env.storage.last_used.use_object("scout")
         (tmp_path / "objects" / "scout.yaml").unlink()
         assert env.current_object.name == "boss"
@@ -208,8 +208,8 @@ def test_an_environment_without_objects_says_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
-    house = {"a": "name: a\nlimits: {requests: 9}\ncapabilities: [list_files]\nprompt: A.\n"}
-    make_house(tmp_path, house)
+    objects = {"a": "name: a\nlimits: {requests: 9}\ncapabilities: [list_files]\nprompt: A.\n"}
+    make_env(tmp_path, objects)
     (tmp_path / "environment.yaml").write_text("limits: {requests: 1}\n")
     llm = ScriptedLLM([calls(("list_files", {})), "enough"])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -218,7 +218,7 @@ async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
 
 def test_sessions_begin_from_the_templates_of_the_definition_as_it_now_stands(tmp_path: Path) -> None:
     template = "templates: {review: [{role: user, content: Review this}]}\n"
-    with open_house(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
+    with open_env(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
         begun = env["a"].session_manager.create("Begun", template="review")
         assert [message["content"] for message in begun.history] == ["Review this"]
         (tmp_path / "objects" / "a.yaml").write_text("name: a\nprompt: A.\n")
@@ -227,7 +227,7 @@ def test_sessions_begin_from_the_templates_of_the_definition_as_it_now_stands(tm
 
 
 def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
-    make_house(tmp_path)
+    make_env(tmp_path)
     (tmp_path / "environment.yaml").write_text("user: ann\n")
     with Environment.open(tmp_path, environ={}) as env:
         assert env["scout"].session_manager.current().user_id == "ann"
@@ -236,7 +236,7 @@ def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
 
 def test_problems_and_settings_without_effect_are_reported(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("logs: {}\n")
-    with open_house(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
+    with open_env(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
         faulty, heedless = env.problems()
         assert "b.yaml" in faulty
         assert "environment.yaml:1:1: `logs` has no effect" in heedless

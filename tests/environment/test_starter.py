@@ -18,9 +18,9 @@ NOTES = "# Notes\n\nThe bridge opens in May.\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_environment(tmp_path / "house")
-    (tmp_path / "house" / "notes.md").write_text(NOTES)
-    return tmp_path / "house"
+    make_environment(tmp_path / "home")
+    (tmp_path / "home" / "notes.md").write_text(NOTES)
+    return tmp_path / "home"
 
 
 async def asked(env: Environment, message: str) -> list[str]:

@@ -11,7 +11,7 @@ from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed
 from prompt_objects.runtime.events import BudgetUpdated, Event, Notice
 from prompt_objects.sessions.session import Session
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.openai_server import Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
 from tests.support.strict_protocol import violations
 
@@ -32,7 +32,7 @@ def servers() -> Iterator[tuple[OpenAIServer, OpenAIServer]]:
 
 
 def open_team(folder: Path, servers: tuple[OpenAIServer, OpenAIServer], scout: str = SCOUT) -> Environment:
-    make_house(folder, {"scout": scout})
+    make_env(folder, {"scout": scout})
     first, second = servers
     text = MODELS.format(first=first.base_url, second=second.base_url)
     (folder / "environment.yaml").write_text(text)

@@ -6,7 +6,7 @@ import pytest
 
 from prompt_objects.mcp.command_files import may_run_folder
 
-ROOT = Path("/work/house")
+ROOT = Path("/work/env_dir")
 
 EVERYTHING = [
     ("make", "-s", "serve"),
@@ -19,9 +19,9 @@ EVERYTHING = [
     ("env", "-S", "make serve"),
     ("nice", "-n", "5", "gradle", "run"),
     ("make", "-C", "/work", "serve"),
-    ("uv", "--directory=/work/house/servers", "run", "x"),
+    ("uv", "--directory=/work/env_dir/servers", "run", "x"),
     ("docker", "compose", "run", "x"),
-    ("docker", "run", "-v", "/work/house:/app", "node", "/app/x.js"),
+    ("docker", "run", "-v", "/work/env_dir:/app", "node", "/app/x.js"),
     ("sh", "-c", "exec make serve"),
     ("sh", "-c", 'exec "$PWD/servers/x"'),
     ("sh", "-c", "exec ./serv*/x"),

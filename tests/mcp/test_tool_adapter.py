@@ -23,7 +23,7 @@ BELIEVED = ServerConfig(command=EXAMPLE.command, args=EXAMPLE.args, trust_hints=
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Turn]:
-    async with using(tmp_path_factory.mktemp("house"), {"example": EXAMPLE, "believed": BELIEVED}) as turn:
+    async with using(tmp_path_factory.mktemp("home"), {"example": EXAMPLE, "believed": BELIEVED}) as turn:
         yield turn
 
 

@@ -21,10 +21,10 @@ SERVERS = {"files": ServerConfig(command="python", args=("server.py", "--all"), 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    house = tmp_path / "house"
-    house.mkdir()
-    (house / "server.py").write_text("print(1)")
-    return house
+    env_dir = tmp_path / "home"
+    env_dir.mkdir()
+    (env_dir / "server.py").write_text("print(1)")
+    return env_dir
 
 
 def changed(**more: object) -> Mapping[str, ServerConfig]:

@@ -16,7 +16,7 @@ from prompt_objects.runtime.events import Notice, TurnStarted
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.decorator import tool
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.interaction import Answers
 from tests.support.mcp_servers import SERVER, is_gone, until
 from tests.support.strict_protocol import violations
@@ -36,7 +36,7 @@ async def opened(
 ) -> AsyncIterator[Environment]:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setenv("HOME", str(folder))
-    make_house(folder, OBJECTS)
+    make_env(folder, OBJECTS)
     config = f"mcp_servers:\n  example:\n    command: {sys.executable}\n    args: ['{SERVER}']\n"
     (folder / "environment.yaml").write_text(config)
     async with Environment.open(folder, llm=llm, **options) as env:
@@ -152,7 +152,7 @@ async def test_the_message_is_saved_before_waiting_for_a_server_and_the_wait_can
 
 
 def test_an_unknown_server_is_an_error_of_the_definition(tmp_path: Path) -> None:
-    make_house(tmp_path, OBJECTS)
+    make_env(tmp_path, OBJECTS)
     (tmp_path / "environment.yaml").write_text("mcp_servers: {exampel: {command: python}}\n")
     with (
         Environment.open(tmp_path) as env,

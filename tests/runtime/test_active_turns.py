@@ -18,7 +18,7 @@ from prompt_objects.runtime.events import Notice, TurnEnded
 from prompt_objects.sessions.workspace import SteeringQueue
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
-from tests.support.environments import each_its_own, open_house
+from tests.support.environments import llm_by_name, open_env
 from tests.support.strict_protocol import violations
 
 OBJECTS = {
@@ -53,7 +53,7 @@ def said(history: list[Message]) -> list[tuple[str, str]]:
 
 
 async def test_turn_of_a_draft_accepts_no_steering_message(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM(), OBJECTS) as env:
+    async with open_env(tmp_path, ScriptedLLM(), OBJECTS) as env:
         draft = env["scout"].session_manager.draft("Notes")
         unread = SteeringQueue(env.storage.workspace, draft.id)
         live = ActiveTurn(("scout",), draft, unread)
@@ -72,7 +72,7 @@ async def test_steering_message_during_a_tool_call_is_in_the_next_request(tmp_pa
         return "Blue then."
 
     dawdle = Dawdle()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), answer]), OBJECTS, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {})), answer]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Paint it red"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
@@ -100,7 +100,7 @@ async def test_steering_message_during_the_last_answer_is_answered(tmp_path: Pat
         assert live.steer("And why?")
         return "Red."
 
-    async with open_house(tmp_path, ScriptedLLM([answer, "Because."]), OBJECTS) as env:
+    async with open_env(tmp_path, ScriptedLLM([answer, "Because."]), OBJECTS) as env:
         reply = await env["other"].receive("Which colour?")
         assert reply.text == "Because."
         assert [text for _, text in said(list(reply.session.history))] == [
@@ -113,7 +113,7 @@ async def test_steering_message_during_the_last_answer_is_answered(tmp_path: Pat
 
 async def test_unread_steering_message_is_kept_when_the_turn_is_cancelled(tmp_path: Path) -> None:
     dawdle = Dawdle()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
@@ -129,8 +129,8 @@ async def test_unread_steering_message_is_kept_when_the_turn_is_cancelled(tmp_pa
 async def test_stopping_a_delegate_stops_only_it_and_its_caller_gets_an_error(tmp_path: Path) -> None:
     dawdle = Dawdle()
     both = calls(("scout", {"message": "Look"}), ("other", {"message": "Help"}))
-    llm = each_its_own(head=[both, "Without the scout, then."], scout=[calls(("dawdle", {}))], other=["Here."])
-    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+    llm = llm_by_name(head=[both, "Without the scout, then."], scout=[calls(("dawdle", {}))], other=["Here."])
+    async with open_env(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
         with env.bus.subscribe() as news:
             turn = asyncio.create_task(env["head"].receive("Go"))
             await dawdle.has_begun(turn)
@@ -171,8 +171,8 @@ class Tidies(Dawdle):
 async def test_stop_during_the_clean_up_of_a_delegate_stops_no_other_turn(tmp_path: Path) -> None:
     tidies = Tidies()
     objects = {**OBJECTS, "head": "name: head\ncapabilities: [scout]\nlimits: {seconds: 1}\nprompt: You are head.\n"}
-    llm = each_its_own(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
-    async with open_house(tmp_path, llm, objects, [tidies.tool]) as env:
+    llm = llm_by_name(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
+    async with open_env(tmp_path, llm, objects, [tidies.tool]) as env:
         turn = asyncio.create_task(env["head"].receive("Go"))
         await tidies.has_begun(turn)
         await asyncio.wait_for(tidies.tidies.wait(), 5)
@@ -183,7 +183,7 @@ async def test_stop_during_the_clean_up_of_a_delegate_stops_no_other_turn(tmp_pa
 
 async def test_top_level_turn_can_be_stopped(tmp_path: Path) -> None:
     dawdle = Dawdle()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
@@ -194,8 +194,8 @@ async def test_top_level_turn_can_be_stopped(tmp_path: Path) -> None:
 
 async def test_a_cancellation_of_everything_wins_over_a_stop(tmp_path: Path) -> None:
     dawdle = Dawdle()
-    llm = each_its_own(head=[calls(("scout", {"message": "Look"}))], scout=[calls(("dawdle", {}))])
-    async with open_house(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
+    llm = llm_by_name(head=[calls(("scout", {"message": "Look"}))], scout=[calls(("dawdle", {}))])
+    async with open_env(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["head"].receive("Go"))
         await dawdle.has_begun(turn)
         for live in env.active_turns:
@@ -215,7 +215,7 @@ async def test_interrupted_turn_is_resumed_where_it_stopped(tmp_path: Path) -> N
         asked.append(request)
         return "Done."
 
-    async with open_house(tmp_path, ScriptedLLM([answer]), OBJECTS, [Dawdle().tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([answer]), OBJECTS, [Dawdle().tool]) as env:
         session = env["scout"].session_manager.current()
         lost = {"id": "c1", "type": "function", "function": {"name": "dawdle", "arguments": "{}"}}
         session.append({"role": "user", "content": "Go"}, {"role": "assistant", "content": "", "tool_calls": [lost]})
@@ -230,7 +230,7 @@ async def test_interrupted_turn_is_resumed_where_it_stopped(tmp_path: Path) -> N
 
 async def test_steering_message_survives_a_crash_and_is_read_by_the_next_turn(tmp_path: Path) -> None:
     dawdle = Dawdle()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
@@ -252,7 +252,7 @@ async def test_steering_message_survives_a_crash_and_is_read_by_the_next_turn(tm
 
 async def test_steering_message_that_cannot_be_saved_is_refused(tmp_path: Path) -> None:
     dawdle = Dawdle()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
         await dawdle.has_begun(turn)
         (live,) = env.active_turns
@@ -273,7 +273,7 @@ async def test_steering_message_during_the_final_request_is_kept_and_the_user_no
     objects = {"scout": "name: scout\ncapabilities: [dawdle]\nlimits: {requests: 1}\nprompt: You are scout.\n"}
     dawdle = Dawdle()
     dawdle.ended.set()
-    async with open_house(tmp_path, ScriptedLLM([calls(("dawdle", {})), last_words]), objects, [dawdle.tool]) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {})), last_words]), objects, [dawdle.tool]) as env:
         with env.bus.subscribe() as news:
             reply = await env["scout"].receive("Go")
             notices = [event.text for event in news.drain() if isinstance(event, Notice)]

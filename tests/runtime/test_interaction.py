@@ -10,7 +10,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest, UserInteraction
 from prompt_objects.testing import ScriptedLLM, calls
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.interaction import Answers
 
 ASKER = "name: asker\ncapabilities: [ask_human, write_file]\nlimits: {seconds: 0.4}\nprompt: Ask.\n"
@@ -76,7 +76,7 @@ async def test_answer_of_the_user_may_take_any_time_also_for_a_delegate(tmp_path
         await asyncio.sleep(0.8)  # longer than every limit
         return " by train \n"
 
-    make_house(tmp_path, {"asker": ASKER, "boss": BOSS})
+    make_env(tmp_path, {"asker": ASKER, "boss": BOSS})
     question = calls(("ask_human", {"question": "How do you travel?", "choices": ["by car", "by train"]}))
     asking = [calls(("asker", {"message": "Ask"}))] if start == "boss" else []
     llm = ScriptedLLM([*asking, question, "By train, then.", "He takes the train."])
@@ -92,7 +92,7 @@ async def test_answer_of_the_user_may_take_any_time_also_for_a_delegate(tmp_path
 
 
 async def test_without_a_handler_a_question_fails_immediately(tmp_path: Path) -> None:
-    make_house(tmp_path, {"asker": ASKER})
+    make_env(tmp_path, {"asker": ASKER})
     llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"})), "I assumed it."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         await asyncio.wait_for(env["asker"].receive("Go"), 5)
@@ -103,7 +103,7 @@ async def test_missing_answer_is_reported_and_an_empty_question_is_refused(tmp_p
     async def ask(_inquiry: InputRequest) -> str:
         return "  "
 
-    make_house(tmp_path, {"asker": ASKER})
+    make_env(tmp_path, {"asker": ASKER})
     llm = ScriptedLLM([calls(("ask_human", {"question": "Why?"}), ("ask_human", {"question": " "})), "So be it."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
         env.interaction.handler = Answers(ask=ask)
@@ -131,7 +131,7 @@ async def test_questions_and_approvals_are_asked_one_at_a_time(tmp_path: Path) -
         await busy()
         return "once"
 
-    make_house(tmp_path, {"asker": ASKER})
+    make_env(tmp_path, {"asker": ASKER})
     many = [("ask_human", {"question": f"Number {n}"}) for n in range(3)]
     written = [("write_file", {"path": f"{n}.txt", "content": "x"}) for n in range(2)]
     llm = ScriptedLLM([calls(*written, *many), "Done."])
@@ -148,7 +148,7 @@ def test_user_interaction_works_in_several_event_loops(tmp_path: Path) -> None:
         await asyncio.sleep(0.01)
         return "once"
 
-    make_house(tmp_path, {"asker": ASKER})
+    make_env(tmp_path, {"asker": ASKER})
     names = [[f"{n}{each}.txt" for each in "ab"] for n in range(3)]
     writing = [calls(*[("write_file", {"path": name, "content": "x"}) for name in two]) for two in names]
     llm = ScriptedLLM([reply for each in writing for reply in (each, "Done.")])
@@ -170,7 +170,7 @@ async def test_a_cancelled_question_lets_the_next_one_be_asked(tmp_path: Path) -
     async def ask(_inquiry: InputRequest) -> str:
         return "here"
 
-    make_house(tmp_path, {"asker": ASKER})
+    make_env(tmp_path, {"asker": ASKER})
     question = calls(("ask_human", {"question": "Where?"}))
     async with Environment.open(tmp_path, llm=ScriptedLLM([question, question, "Here."]), environ={}) as env:
         env.interaction.handler = Answers(ask=never)

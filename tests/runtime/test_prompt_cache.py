@@ -17,7 +17,7 @@ from prompt_objects.errors import BrokenStream
 from prompt_objects.message import Message
 from prompt_objects.runtime.events import ToolCallStarted
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor, RequestFingerprint, first_difference
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer, calls, chunk, stream, text
 
 SCOUT = "name: scout\ncapabilities: [{capabilities}]\nprompt: |\n  You look.\n  {line}\n"
@@ -29,12 +29,12 @@ def scout(line: str = "Be brief.", capabilities: str = "list_files, read_file") 
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    return make_house(tmp_path, {"scout": scout(), "boss": BOSS})
+def env_dir(tmp_path: Path) -> Path:
+    return make_env(tmp_path, {"scout": scout(), "boss": BOSS})
 
 
-def open_at(house: Path, server: OpenAIServer) -> Environment:
-    return Environment.open(house, model="small", environ={"OPENAI_BASE_URL": server.base_url})
+def open_at(env_dir: Path, server: OpenAIServer) -> Environment:
+    return Environment.open(env_dir, model="small", environ={"OPENAI_BASE_URL": server.base_url})
 
 
 def changes(env: Environment) -> list[str | None]:
@@ -52,25 +52,25 @@ def goes_on(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return tools and json.dumps(after["messages"]).startswith(json.dumps(before["messages"]).removesuffix("]"))
 
 
-async def test_each_request_extends_the_previous_one(house: Path, openai_server: OpenAIServer) -> None:
+async def test_each_request_extends_the_previous_one(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(
         calls(("list_files", {}), ("read_file", {"path": "no\udcffe"}), content="Looking."),
         calls(("list_files", {"path": "x"})),
         text("Found."),
         text("Yes."),
     )
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
-    async with open_at(house, openai_server) as env:  # the same in another process
+    async with open_at(env_dir, openai_server) as env:  # the same in another process
         await env["scout"].receive("Sure?")
     sent = bodies(openai_server)
     assert len(sent) == 4
     assert all(goes_on(before, after) for before, after in pairwise(sent))
 
 
-async def test_steering_message_follows_the_messages_already_sent(house: Path, openai_server: OpenAIServer) -> None:
+async def test_steering_message_follows_the_messages_already_sent(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("list_files", {})), text("Found."), text("Yes."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         async for event in env["scout"].stream("Look"):
             if isinstance(event, ToolCallStarted):
                 assert next(iter(env.active_turns)).steer("And be quick")
@@ -82,10 +82,10 @@ async def test_steering_message_follows_the_messages_already_sent(house: Path, o
     assert goes_on(second, third)
 
 
-async def test_continued_delegation_keeps_its_prefix(house: Path, openai_server: OpenAIServer) -> None:
+async def test_continued_delegation_keeps_its_prefix(env_dir: Path, openai_server: OpenAIServer) -> None:
     ask = calls(("scout", {"message": "Look"}))
     openai_server.script(ask, text("One."), ask, text("Two."), text("Done."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["boss"].receive("Go")
     boss_1, scout_1, boss_2, scout_2, boss_3 = bodies(openai_server)
     assert goes_on(boss_1, boss_2)
@@ -93,11 +93,11 @@ async def test_continued_delegation_keeps_its_prefix(house: Path, openai_server:
     assert goes_on(scout_1, scout_2)
 
 
-async def test_changed_line_of_the_prompt_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_changed_line_of_the_prompt_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."), text("Three."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
-        (house / "objects" / "scout.yaml").write_text(scout("Be very brief."))
+        (env_dir / "objects" / "scout.yaml").write_text(scout("Be very brief."))
         await env["scout"].receive("Again")
         await env["scout"].receive("And again")
         assert changes(env) == [None, "the prompt of scout changed at line 2", ""]
@@ -113,28 +113,28 @@ async def test_changed_line_of_the_prompt_is_named(house: Path, openai_server: O
     ],
 )
 async def test_changed_tools_are_named(
-    house: Path, openai_server: OpenAIServer, capabilities: str, change: str
+    env_dir: Path, openai_server: OpenAIServer, capabilities: str, change: str
 ) -> None:
     openai_server.script(text("One."), text("Two."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
-        (house / "objects" / "scout.yaml").write_text(scout(capabilities=capabilities))
+        (env_dir / "objects" / "scout.yaml").write_text(scout(capabilities=capabilities))
         await env["scout"].receive("Again")
         assert (changes(env)[1] or "").startswith(change)
 
 
-async def test_changed_model_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_changed_model_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
         env.models.select("large")
         await env["scout"].receive("Again")
         assert (changes(env)[1] or "").startswith("the model changed from ")
 
 
-async def test_retry_alone_keeps_the_prefix(house: Path, openai_server: OpenAIServer) -> None:
+async def test_retry_alone_keeps_the_prefix(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(text("One."), text("Two."), text("Three."), text("Four."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
         await env["scout"].receive("Again")
         await env["scout"].retry()
@@ -142,10 +142,10 @@ async def test_retry_alone_keeps_the_prefix(house: Path, openai_server: OpenAISe
         assert changes(env) == [None, "", "", ""]
 
 
-async def test_message_replaced_by_a_retry_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_message_replaced_by_a_retry_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("list_files", {})), text("One."), stream(chunk({"content": "Half"}), end="cut"))
     openai_server.script(text("Two."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
         with pytest.raises(BrokenStream):
             await env["scout"].retry()
@@ -153,9 +153,9 @@ async def test_message_replaced_by_a_retry_is_named(house: Path, openai_server: 
         assert changes(env) == [None, "", "message 2 was replaced by /retry"]
 
 
-async def test_truncated_session_is_named(house: Path, openai_server: OpenAIServer) -> None:
+async def test_truncated_session_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(*(text(number) for number in ("One.", "Two.", "Three.")))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
         await env["scout"].receive("Again")
         manager = env["scout"].session_manager
@@ -165,10 +165,10 @@ async def test_truncated_session_is_named(house: Path, openai_server: OpenAIServ
         assert changes(env) == [None, "", cut]
 
 
-async def test_final_request_has_no_tools(house: Path, openai_server: OpenAIServer) -> None:
-    (house / "objects" / "scout.yaml").write_text(scout() + "limits: {requests: 1}\n")
+async def test_final_request_has_no_tools(env_dir: Path, openai_server: OpenAIServer) -> None:
+    (env_dir / "objects" / "scout.yaml").write_text(scout() + "limits: {requests: 1}\n")
     openai_server.script(calls(("list_files", {})), text("Enough."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
         assert changes(env) == [None, "the tools list_files, read_file were removed"]
 
@@ -177,16 +177,16 @@ async def test_final_request_has_no_tools(house: Path, openai_server: OpenAIServ
 
 
 async def test_turn_keeps_its_definition_and_its_delegates_get_the_new_one(
-    house: Path, openai_server: OpenAIServer
+    env_dir: Path, openai_server: OpenAIServer
 ) -> None:
     ask = calls(("scout", {"message": "Look"}))
     openai_server.script(ask, text("One."), ask, text("Two."), text("Done."), text("Anew."))
 
     def change_both(_text: str) -> None:
-        (house / "objects" / "scout.yaml").write_text(scout("Be kind."))
-        (house / "objects" / "boss.yaml").write_text(BOSS.replace("You ask.", "You ask kindly."))
+        (env_dir / "objects" / "scout.yaml").write_text(scout("Be kind."))
+        (env_dir / "objects" / "boss.yaml").write_text(BOSS.replace("You ask.", "You ask kindly."))
 
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         async for event in env["boss"].stream("Go"):
             if len(openai_server.received) == 2 and event.po_name == "scout":
                 change_both(event.po_name)
@@ -203,13 +203,13 @@ async def test_turn_keeps_its_definition_and_its_delegates_get_the_new_one(
 
 
 async def test_running_turn_keeps_its_prompt_and_tools_when_its_file_changes(
-    house: Path, openai_server: OpenAIServer
+    env_dir: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.script(calls(("list_files", {})), text("Found."), text("Anew."))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         async for event in env["scout"].stream("Look"):
             if event.path and len(openai_server.received) == 1:
-                (house / "objects" / "scout.yaml").write_text(scout("Be kind.", "list_files"))
+                (env_dir / "objects" / "scout.yaml").write_text(scout("Be kind.", "list_files"))
         await env["scout"].receive("Again")
     first, second, third = bodies(openai_server)
     assert goes_on(first, second)
@@ -250,16 +250,16 @@ def test_number_of_remembered_sessions_and_requests_is_bounded() -> None:
 
 
 async def test_why_uncached_shows_each_request_with_its_token_counts(
-    house: Path, openai_server: OpenAIServer
+    env_dir: Path, openai_server: OpenAIServer
 ) -> None:
     openai_server.script(text("One."), text("Two.", usage=None))
-    async with open_at(house, openai_server) as env:
+    async with open_at(env_dir, openai_server) as env:
         po = env["scout"]
         chat = Chat(env, po, po.session_manager.current())
         nothing = commands.run(chat, "/why-uncached")
         assert nothing == Text("No requests in Default since the program started.")
         await chat.send("Look")
-        (house / "objects" / "scout.yaml").write_text(scout("Be very brief."))
+        (env_dir / "objects" / "scout.yaml").write_text(scout("Be very brief."))
         await chat.send("Again")
         table = commands.run(chat, "/why-uncached Default")
         assert isinstance(table, Table)

@@ -20,7 +20,7 @@ from prompt_objects.sessions.stores.base import lease_holder, take_lease
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import delegation
 from prompt_objects.utils.process import ProcessInfo
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 from tests.support.other_process import Elsewhere
 
 HOUSE = {
@@ -36,7 +36,7 @@ def llm() -> ScriptedLLM:
 
 @pytest.fixture
 async def env(tmp_path: Path, llm: ScriptedLLM) -> AsyncIterator[Environment]:
-    async with open_house(tmp_path, llm, HOUSE) as env:
+    async with open_env(tmp_path, llm, HOUSE) as env:
         yield env
 
 
@@ -225,7 +225,7 @@ async def test_follower_gets_each_message_until_the_session_is_free(env: Environ
 
 
 def test_poll_returns_new_messages_and_the_holder(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM()) as env:
+    with open_env(tmp_path, ScriptedLLM()) as env:
         session = env["scout"].session_manager.create("Notes")
         env.session_manager.get(session.id).append({"role": "user", "content": "Hello"})
         lease = take_lease(env.storage.store, session.id, ProcessInfo.current("ann"))

@@ -18,7 +18,7 @@ OBJECTS = {
 }
 
 
-def make_house(folder: Path, objects: dict[str, str] = OBJECTS) -> Path:
+def make_env(folder: Path, objects: dict[str, str] = OBJECTS) -> Path:
     """Write an environment into `folder`."""
     (folder / "objects").mkdir(parents=True)
     for name, text in objects.items():
@@ -26,12 +26,12 @@ def make_house(folder: Path, objects: dict[str, str] = OBJECTS) -> Path:
     return folder
 
 
-def open_house(folder: Path, llm: LLM, objects: dict[str, str] = OBJECTS, tools: Iterable[Tool] = ()) -> Environment:
+def open_env(folder: Path, llm: LLM, objects: dict[str, str] = OBJECTS, tools: Iterable[Tool] = ()) -> Environment:
     """Write an environment and open it with a model for everything."""
-    return Environment.open(make_house(folder, objects), llm=llm, tools=tools, environ={})
+    return Environment.open(make_env(folder, objects), llm=llm, tools=tools, environ={})
 
 
-def each_its_own(**scripts: Iterable[Scripted]) -> ScriptedLLM:
+def llm_by_name(**scripts: Iterable[Scripted]) -> ScriptedLLM:
     """Make a model with a script for each prompt object, by its name; it knows them by their prompts."""
     replies = {name: deque(script) for name, script in scripts.items()}
 

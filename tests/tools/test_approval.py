@@ -19,13 +19,13 @@ from prompt_objects.runtime.interaction import ApprovalRequest, Decision, Edited
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.approval import Approvals
 from prompt_objects.tools.base import Tool
-from tests.support.environments import make_house, open_house
+from tests.support.environments import make_env, open_env
 from tests.support.interaction import Answers
 
 WRITE = calls(("write_file", {"path": "notes/a.txt", "content": "Hello\n"}))
 
 
-def house(**more: str) -> dict[str, str]:
+def env_dir(**more: str) -> dict[str, str]:
     return {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n", **more}
 
 
@@ -46,7 +46,7 @@ async def written(
         assert answer is not None
         return answer
 
-    make_house(folder, objects)
+    make_env(folder, objects)
     llm = ScriptedLLM(script or [WRITE, "Done"])
     async with Environment.open(folder, llm=llm, environ={}, **options) as env:
         if answer is not None:
@@ -58,7 +58,7 @@ async def written(
 
 
 async def test_a_write_needs_approval_and_the_request_has_its_diff(tmp_path: Path) -> None:
-    asked, text, _ = await written(tmp_path, house(), "once")
+    asked, text, _ = await written(tmp_path, env_dir(), "once")
     (question,) = asked
     assert (question.path, question.tool, question.effect) == (("scribe",), "write_file", "write")
     assert question.arguments == {"path": "notes/a.txt", "content": "Hello\n"}
@@ -67,31 +67,31 @@ async def test_a_write_needs_approval_and_the_request_has_its_diff(tmp_path: Pat
 
 
 async def test_without_a_user_a_write_is_refused_with_a_message_for_the_model(tmp_path: Path) -> None:
-    _, text, (result,) = await written(tmp_path, house(), None)
+    _, text, (result,) = await written(tmp_path, env_dir(), None)
     assert text is None
     assert "needs the user's approval" in result
 
 
 async def test_a_tool_allowed_in_advance_runs_without_approval(tmp_path: Path) -> None:
-    assert (await written(tmp_path, house(), None, allow=["write_file"]))[1] == "Hello\n"
+    assert (await written(tmp_path, env_dir(), None, allow=["write_file"]))[1] == "Hello\n"
 
 
 async def test_after_a_refusal_nothing_is_written(tmp_path: Path) -> None:
-    _, text, (result,) = await written(tmp_path, house(), "no")
+    _, text, (result,) = await written(tmp_path, env_dir(), "no")
     assert text is None
     assert "did not allow" in result
 
 
 @pytest.mark.parametrize(("answer", "times"), [("once", 2), ("session", 1), ("never", 1)])
 async def test_a_decision_for_the_session_is_remembered(tmp_path: Path, answer: Decision, times: int) -> None:
-    asked, text, _ = await written(tmp_path, house(), answer, script=[WRITE, WRITE, "Done"])
+    asked, text, _ = await written(tmp_path, env_dir(), answer, script=[WRITE, WRITE, "Done"])
     assert len(asked) == times
     assert (text is None) == (answer == "never")
 
 
 async def test_arguments_can_be_edited(tmp_path: Path) -> None:
     answer = EditedArguments({"path": "notes/a.txt", "content": "Better\n"})
-    assert (await written(tmp_path, house(), answer))[1] == "Better\n"
+    assert (await written(tmp_path, env_dir(), answer))[1] == "Better\n"
 
 
 @pytest.mark.parametrize(("said", "text"), [("always", "Hello\n"), ("never", None)])
@@ -117,7 +117,7 @@ async def test_a_pattern_is_matched_after_links_are_resolved(tmp_path: Path) -> 
 
 
 async def test_a_request_of_a_nested_delegate_has_the_whole_path(tmp_path: Path) -> None:
-    objects = house(
+    objects = env_dir(
         boss="name: boss\ncapabilities: [helper]\nprompt: Ask.\n",
         helper="name: helper\ncapabilities: [scribe]\nprompt: Ask.\n",
     )
@@ -191,7 +191,7 @@ async def test_a_prompt_object_with_the_name_of_a_tool_does_not_affect_the_tool(
 
 async def test_the_environment_sets_the_policy_of_an_effect(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
-    assert (await written(tmp_path, house(), None))[1] == "Hello\n"
+    assert (await written(tmp_path, env_dir(), None))[1] == "Hello\n"
 
 
 @pytest.mark.parametrize(("answer", "is_allowed"), [("session", True), ("never", False)])
@@ -217,7 +217,7 @@ async def test_a_call_with_a_remembered_decision_does_not_wait_for_other_request
 
     edit = ("edit_file", {"path": "known.txt", "old_text": "known", "new_text": "new"})
     write = ("write_file", {"path": "notes/a.txt", "content": "Hello\n"})
-    make_house(tmp_path, {"scribe": "name: scribe\ncapabilities: [write_file, edit_file]\nprompt: Write.\n"})
+    make_env(tmp_path, {"scribe": "name: scribe\ncapabilities: [write_file, edit_file]\nprompt: Write.\n"})
     (tmp_path / "known.txt").write_text("known")
     llm = ScriptedLLM([calls(write), "Done", calls(edit, write), "Done"])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -239,7 +239,7 @@ async def test_approval_requests_are_shown_one_at_a_time(tmp_path: Path) -> None
         open_questions -= 1
         return "once"
 
-    make_house(tmp_path, house())
+    make_env(tmp_path, env_dir())
     async with Environment.open(tmp_path, llm=ScriptedLLM([both, "Done"]), environ={}) as env:
         env.interaction.handler = Answers(approve=ask)
         await env["scribe"].receive("Go")
@@ -263,6 +263,6 @@ def test_tools_allowed_in_advance_are_resolved_without_a_snapshot(
     tool = Tool("hub_add", "Adds", {"type": "object", "properties": {}}, add, "write")
     capability = Capability(kind=kind, name="hub_add" if kind == "tool" else "hub", at=Position(1, 1))
     guarded = Approvals({}, allowed=["hub_add"], local_names=lambda: own).wrap(tool, capability)
-    with open_house(tmp_path, ScriptedLLM()) as env:
+    with open_env(tmp_path, ScriptedLLM()) as env:
         context = env.context()
         assert guarded.policy(replace(context, services=replace(context.services, take_snapshot=look))) == rule

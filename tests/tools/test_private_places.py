@@ -7,42 +7,44 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM, calls
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 SCRIBE = "name: scribe\ncapabilities: [{names}]\nprompt: Read.\n"
 TOOLS = "read_file, list_files, search_files, {tool: write_file, approval: always}"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    make_house(tmp_path, {"scribe": SCRIBE.replace("{names}", TOOLS)})
+def env_dir(tmp_path: Path) -> Path:
+    make_env(tmp_path, {"scribe": SCRIBE.replace("{names}", TOOLS)})
     return tmp_path
 
 
-async def said(house: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
+async def said(env_dir: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
     """Return the results of tool calls."""
-    async with Environment.open(house, llm=ScriptedLLM([calls(*given), "Done."]), store=store, environ={}) as env:
+    async with Environment.open(env_dir, llm=ScriptedLLM([calls(*given), "Done."]), store=store, environ={}) as env:
         reply = await env["scribe"].receive("Go", None, env["scribe"].session_manager.create("other"))
         return [str(message["content"]) for message in reply.session.history if message["role"] == "tool"]
 
 
-async def remembered(house: Path) -> str:
+async def remembered(env_dir: Path) -> str:
     """Have a conversation about a secret; return the id of its session."""
-    async with Environment.open(house, llm=ScriptedLLM(["I see."]), environ={}) as env:
+    async with Environment.open(env_dir, llm=ScriptedLLM(["I see."]), environ={}) as env:
         session = env["scribe"].session_manager.create("secret")
         await env["scribe"].receive("It is hunter2", None, session)
         return session.id
 
 
 @pytest.mark.parametrize(("store", "folder"), [("files:chats", "chats/sessions"), ("files:.", "sessions")])
-async def test_session_files_cannot_be_read_searched_listed_or_written(house: Path, store: str, folder: str) -> None:
-    (house / "environment.yaml").write_text(f"store: '{store}'\n")
-    session_id = await remembered(house)
+async def test_session_files_cannot_be_read_searched_listed_or_written(
+    env_dir: Path, store: str, folder: str
+) -> None:
+    (env_dir / "environment.yaml").write_text(f"store: '{store}'\n")
+    session_id = await remembered(env_dir)
     file = f"{folder}/{session_id}.json"
-    before = (house / file).read_bytes()
+    before = (env_dir / file).read_bytes()
     for other in (None, "memory:"):  # also while another store stands in for it
         read, listed, found, written, beside = await said(
-            house,
+            env_dir,
             ("read_file", {"path": file}),
             ("list_files", {"recursive": True}),
             ("search_files", {"pattern": "is hunter2"}),
@@ -56,17 +58,17 @@ async def test_session_files_cannot_be_read_searched_listed_or_written(house: Pa
         assert found.startswith("No matches")
         assert "state, which cannot be read" in written
         assert "state, which cannot be read" in beside
-    assert (house / file).read_bytes() == before
+    assert (env_dir / file).read_bytes() == before
 
 
-async def test_a_database_and_its_sqlite_files_are_out_of_reach(house: Path) -> None:
+async def test_a_database_and_its_sqlite_files_are_out_of_reach(env_dir: Path) -> None:
     pytest.importorskip("sqlalchemy")
-    (house / "environment.yaml").write_text("store: sqlite:///chats.db\n")
-    await remembered(house)
-    (house / "chats.db-wal").write_text("is hunter2")
-    (house / "chats.db.md").write_text("a person's own")
+    (env_dir / "environment.yaml").write_text("store: sqlite:///chats.db\n")
+    await remembered(env_dir)
+    (env_dir / "chats.db-wal").write_text("is hunter2")
+    (env_dir / "chats.db.md").write_text("a person's own")
     answers = await said(
-        house,
+        env_dir,
         *(("write_file", {"path": f"chats.db{end}", "content": "x"}) for end in ("", "-wal", "-shm", "-journal")),
         ("search_files", {"pattern": "is hunter2"}),
         ("read_file", {"path": "chats.db.md"}),
@@ -77,13 +79,13 @@ async def test_a_database_and_its_sqlite_files_are_out_of_reach(house: Path) -> 
     assert answers[5] == "a person's own"
 
 
-async def test_a_prompt_object_cannot_change_programs_of_servers(house: Path) -> None:
-    (house / "servers").mkdir()
-    (house / "servers" / "x.py").write_text("good")
-    (house / "environment.yaml").write_text("mcp_servers: {s: {command: python3, args: [servers/x.py]}}\n")
+async def test_a_prompt_object_cannot_change_programs_of_servers(env_dir: Path) -> None:
+    (env_dir / "servers").mkdir()
+    (env_dir / "servers" / "x.py").write_text("good")
+    (env_dir / "environment.yaml").write_text("mcp_servers: {s: {command: python3, args: [servers/x.py]}}\n")
     answers = await said(
-        house, *(("write_file", {"path": f"servers/{name}", "content": "evil"}) for name in ("x.py", "json.py"))
+        env_dir, *(("write_file", {"path": f"servers/{name}", "content": "evil"}) for name in ("x.py", "json.py"))
     )
     assert all("part of a program that an MCP server runs" in answer for answer in answers)
-    assert [path.name for path in (house / "servers").iterdir()] == ["x.py"]
-    assert (house / "servers" / "x.py").read_text() == "good"
+    assert [path.name for path in (env_dir / "servers").iterdir()] == ["x.py"]
+    assert (env_dir / "servers" / "x.py").read_text() == "good"

@@ -17,7 +17,7 @@ from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.truncation import HEAD, MOST_CHARACTERS, TAIL
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.interaction import Answers
 
 LINES = "\n".join(f"line {n} é" for n in range(1, 20_001))
@@ -81,7 +81,7 @@ async def test_the_omitted_part_can_be_read_without_a_gap(tmp_path: Path, name: 
         return calls(reading(path_in(first), *follow(result.replace("continue with", "with")))) if more else "Read."
 
     llm = ScriptedLLM([calls((name, {})), *(read_on for _ in range(10))])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         reply = await env["boss"].receive("Go")
         file = env.storage.workspace / reply.session.id / "results" / path_in(results(reply.session)[0]).split("/")[1]
         assert file.read_text() == whole
@@ -102,18 +102,18 @@ async def test_a_short_result_is_neither_truncated_nor_saved(tmp_path: Path) -> 
         """Say as much as may be."""
         return "x" * MOST_CHARACTERS
 
-    house = {"boss": "name: boss\ncapabilities: [just]\nprompt: Ask.\n"}
+    objects = {"boss": "name: boss\ncapabilities: [just]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("just", {})), "Done."])
-    async with Environment.open(make_house(tmp_path, house), llm=llm, tools=[just], environ={}) as env:
+    async with Environment.open(make_env(tmp_path, objects), llm=llm, tools=[just], environ={}) as env:
         reply = await env["boss"].receive("Go")
         assert results(reply.session) == ["x" * MOST_CHARACTERS]
         assert not env.storage.workspace.exists()
 
 
 async def test_replies_and_errors_are_truncated_too(tmp_path: Path) -> None:
-    house = {**HOUSE, "boss": "name: boss\ncapabilities: [helper, failing]\nprompt: Ask.\n"}
+    objects = {**HOUSE, "boss": "name: boss\ncapabilities: [helper, failing]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("helper", {"message": "Go"})), WIDE, calls(("failing", {})), "Done."])
-    async with Environment.open(make_house(tmp_path, house), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, objects), llm=llm, tools=TOOLS, environ={}) as env:
         reply = await env["boss"].receive("Go")
     answer, failure = results(reply.session)
     assert ".results/helper-" in answer
@@ -130,7 +130,7 @@ async def test_a_saved_result_is_readable_only_in_its_conversation(tmp_path: Pat
 
     llm = ScriptedLLM([calls(("helper", {"message": "Go"})), calls(("many", {})), say, pass_on, "Done."])
 
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         first = (await env["boss"].receive("Go")).session
         asked, read = results(first)
         assert read.startswith("line 2 é\n")
@@ -148,7 +148,7 @@ async def test_a_saved_result_is_readable_only_in_its_conversation(tmp_path: Pat
 @pytest.mark.parametrize("name", ["../notes.json", ".x", "/etc/passwd", "out.txt"])
 async def test_no_other_file_can_be_read_as_a_saved_result(tmp_path: Path, name: str) -> None:
     llm = ScriptedLLM([calls(("many", {})), calls(reading(f".results/{name}", 1)), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         folder = env.storage.workspace / env["boss"].session_manager.current().id / "results"
         folder.mkdir(parents=True)
         (tmp_path / "secret").write_text("secret")
@@ -170,9 +170,9 @@ async def test_reading_a_saved_result_follows_the_approval_policy(tmp_path: Path
         return calls(reading(path_in(llm.requests[-1].messages[-1]["content"]), 1))
 
     reader = "{tool: read_file, approval: ask, allow: {path: '*'}}"
-    house = {"boss": f"name: boss\ncapabilities: [many, {reader}]\nprompt: Ask.\n"}
+    objects = {"boss": f"name: boss\ncapabilities: [many, {reader}]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("many", {})), read_on, "Done."])
-    async with Environment.open(make_house(tmp_path, house), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, objects), llm=llm, tools=TOOLS, environ={}) as env:
         env.interaction.handler = Answers(approve=ask)
         reply = await env["boss"].receive("Go")
     assert len(asked) == 1
@@ -181,7 +181,7 @@ async def test_reading_a_saved_result_follows_the_approval_policy(tmp_path: Path
 
 async def test_saved_results_are_restored_and_purged_with_the_session(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("many", {})), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         manager = env["boss"].session_manager
         session = (await env["boss"].receive("Go")).session
         (kept,) = (env.storage.workspace / session.id / "results").iterdir()
@@ -195,7 +195,7 @@ async def test_saved_results_are_restored_and_purged_with_the_session(tmp_path: 
 
 async def test_a_result_that_cannot_be_saved_is_truncated_with_the_reason(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("many", {})), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, tools=TOOLS, environ={}) as env:
         shutil.rmtree(env.storage.workspace, ignore_errors=True)
         env.storage.workspace.parent.mkdir(parents=True, exist_ok=True)
         env.storage.workspace.write_text("A file in the place of the folder")

@@ -22,7 +22,7 @@ from prompt_objects.tools.base import Tool
 from prompt_objects.trace.loader import DEEPEST
 from prompt_objects.trace.model import MessageEvent, NoticeEvent
 from prompt_objects.utils.time import now, timestamp
-from tests.support.environments import each_its_own, make_house, open_house
+from tests.support.environments import llm_by_name, make_env, open_env
 from tests.support.traces import COST, TEAM, Priced, all_turns, outline
 
 SCOUTED = ["You are scout. Done."]
@@ -45,7 +45,7 @@ PLAYED = [
 
 @pytest.fixture
 async def env(tmp_path: Path) -> AsyncIterator[Environment]:
-    async with open_house(tmp_path, Priced(), TEAM) as env:
+    async with open_env(tmp_path, Priced(), TEAM) as env:
         yield env
 
 
@@ -177,8 +177,8 @@ async def test_turns_of_a_continued_session_are_below_their_calls_except_turns_o
         "scout": "name: scout\nprompt: You are scout.\n",
     }
     asking = calls(("scout", {"message": "again"}))
-    llm = each_its_own(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
-    async with open_house(tmp_path, llm, objects) as env:
+    llm = llm_by_name(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
+    async with open_env(tmp_path, llm, objects) as env:
         session = (await env["boss"].receive("first")).session
         (child,) = (info for info in env.storage.store.list() if info.parent)
         await env["scout"].receive("hello", session=env.session_manager.get(child.id))
@@ -198,8 +198,8 @@ async def test_concurrent_calls_to_one_prompt_object_keep_their_own_turns(tmp_pa
         "scout": "name: scout\nprompt: You are scout.\n",
     }
     many = calls(*(("scout", {"message": str(number)}) for number in range(9)))
-    llm = each_its_own(boss=[many, "Done"], scout=[lambda request: f"to {request.messages[-1]['content']}"] * 9)
-    async with open_house(tmp_path, llm, objects) as env:
+    llm = llm_by_name(boss=[many, "Done"], scout=[lambda request: f"to {request.messages[-1]['content']}"] * 9)
+    async with open_env(tmp_path, llm, objects) as env:
         trace = env.storage.trace((await env["boss"].receive("Go")).session.id)
         expected = [("scout", "done", ["scout", str(number), f"to {number}"]) for number in range(9)]
         assert outline(trace.turns) == [["boss", "Go", "", *expected, "Done"]]
@@ -216,7 +216,7 @@ async def test_a_cancelled_turn_and_its_calls_are_marked(tmp_path: Path, is_kept
 
     objects = {"boss": "name: boss\ncapabilities: [wait]\nlimits: {parallel: 1}\nprompt: You are boss.\n"}
     llm = ScriptedLLM([calls(("wait", {}), ("wait", {}))])
-    async with open_house(tmp_path, llm, objects, tools=[Tool("wait", "Wait", {"type": "object"}, wait)]) as env:
+    async with open_env(tmp_path, llm, objects, tools=[Tool("wait", "Wait", {"type": "object"}, wait)]) as env:
         turn = asyncio.create_task(env["boss"].receive("Go"))
         await asyncio.wait_for(begun.wait(), 10)
         running = env.storage.trace(env["boss"].session_manager.current().id).turns[0]
@@ -234,7 +234,7 @@ async def test_a_cancelled_turn_and_its_calls_are_marked(tmp_path: Path, is_kept
 async def test_notices_are_recorded(tmp_path: Path) -> None:
     objects = {"boss": "name: boss\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: You are boss.\n"}
     llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
-    async with open_house(tmp_path, llm, objects) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         (turn,) = env.storage.trace((await env["boss"].receive("Go")).session.id).turns
         told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
         assert told == ["boss's limit of 1 request is reached. It sums up."]
@@ -242,7 +242,7 @@ async def test_notices_are_recorded(tmp_path: Path) -> None:
 
 async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:
     objects = {"boss": "name: boss\nprompt: You are boss.\n"}
-    async with open_house(tmp_path, ScriptedLLM(["old", "new"]), objects) as env:
+    async with open_env(tmp_path, ScriptedLLM(["old", "new"]), objects) as env:
         session = (await env["boss"].receive("Go")).session
         await env["boss"].retry()
         expected = [["boss", "Go", "old"], ["boss", "new"]]
@@ -368,7 +368,7 @@ async def test_a_trace_is_deleted_and_restored_with_its_session(env: Environment
 
 
 async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
-    async with Environment.open(make_house(tmp_path, TEAM), llm=Priced(), store="memory:", environ={}) as env:
+    async with Environment.open(make_env(tmp_path, TEAM), llm=Priced(), store="memory:", environ={}) as env:
         assert outline(env.storage.trace((await played(env)).id).turns) == [PLAYED]
         env.storage.recorder.flush()
         assert not (env.data_dir / "traces").exists()

@@ -21,7 +21,7 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import MessageSaved
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
-from tests.support.environments import each_its_own, make_house
+from tests.support.environments import llm_by_name, make_env
 from tests.support.strict_protocol import violations
 
 OBJECTS = {
@@ -72,7 +72,7 @@ async def look(_arguments: dict[str, Any], _context: Context) -> str:
 
 def script() -> ScriptedLLM:
     looks = calls(("look", {}), ("look", {}))
-    return each_its_own(
+    return llm_by_name(
         head=[calls(("left", {"message": "Go left"}), ("look", {}), ("right", {"message": "Go right"})), "All done."],
         left=[calls(("deep", {"message": "Dig"})), "Left done."],
         right=[looks, "Right done."],
@@ -132,7 +132,7 @@ def stop(env: Environment, po_name: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return make_house(tmp_path / "house", OBJECTS)
+    return make_env(tmp_path / "home", OBJECTS)
 
 
 async def test_a_turn_cancelled_at_any_await_leaves_valid_histories(folder: Path) -> None:

@@ -19,7 +19,7 @@ from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.turns.model_calls import ModelCalls
 from prompt_objects.turns.turn import MessageWriter
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 from tests.support.strict_protocol import violations
 
 
@@ -34,7 +34,7 @@ async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path:
         async def close(self) -> None:
             pass
 
-    async with open_house(tmp_path, Breaks()) as env:
+    async with open_env(tmp_path, Breaks()) as env:
         with pytest.raises(BrokenStream):
             await env["scout"].receive("Go")
         history = env["scout"].session_manager.current().history
@@ -43,7 +43,7 @@ async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path:
 
 
 async def test_cancelled_reply_keeps_the_partial_answer(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
+    async with open_env(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
         said = ""
         async with aclosing(env["scout"].stream("Go")) as events:
             async for event in events:
@@ -57,9 +57,9 @@ async def test_cancelled_reply_keeps_the_partial_answer(tmp_path: Path) -> None:
 
 
 async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 2}\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 2}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {})), "That is all I know."])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         reply = await env["scout"].receive("Go")
         assert reply.text == "That is all I know."
         assert [len(request.tools) for request in llm.requests] == [1, 1, 0]
@@ -68,18 +68,18 @@ async def test_the_limit_of_turns_ends_in_one_last_request_without_tools(tmp_pat
 
 
 async def test_model_that_calls_a_tool_at_its_limit_gives_a_text_answer(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), calls(("list_files", {}))])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         reply = await env["scout"].receive("Go")
         assert "no more calls were possible" in reply.text
         assert "tool_calls" not in reply.session.history[-1]
 
 
 async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {tokens: 3000}\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {tokens: 3000}\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("list_files", {})), "x" * 9000, "unused"])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         spent = [event.amount async for event in env["scout"].stream("Go") if isinstance(event, BudgetUpdated)]
         first = llm.requests[0].options["max_completion_tokens"]
         assert 2000 < first < 3000
@@ -107,8 +107,8 @@ class Slow:
 
 
 async def test_final_request_has_no_time_limit_without_one_of_its_own(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
-    async with open_house(tmp_path, Slow(), house) as env:
+    objects = {"scout": "name: scout\ncapabilities: [list_files]\nlimits: {requests: 1}\nprompt: Look.\n"}
+    async with open_env(tmp_path, Slow(), objects) as env:
         assert (await env["scout"].receive("Go")).text == "That is all."
 
 
@@ -129,8 +129,8 @@ async def test_last_words_after_a_limit_of_time_are_asked_for_again_where_they_a
         async def close(self) -> None:
             pass
 
-    house = {"scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n"}
-    async with open_house(tmp_path, Busy(), house) as env:
+    objects = {"scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n"}
+    async with open_env(tmp_path, Busy(), objects) as env:
         assert (await env["scout"].receive("Go")).text == "Summed up."
 
 
@@ -144,11 +144,11 @@ async def test_interrupted_answers_count_with_the_text_received(tmp_path: Path) 
             async for part in super().stream(request):
                 yield part
 
-    house = {
+    objects = {
         "boss": "name: boss\nlimits: {tokens: 20000}\ncapabilities: [scout]\nprompt: Ask.\n",
         "scout": "name: scout\nlimits: {seconds: 0.5}\nprompt: Look.\n",
     }
-    async with open_house(tmp_path, Breaks(["Summed up."]), house) as env:
+    async with open_env(tmp_path, Breaks(["Summed up."]), objects) as env:
         context = env.context().enter(env["boss"].definition, env["boss"].session_manager.current())
         assert (await env["scout"].receive("Go", context.delegate("scout"))).text == "Summed up."
         assert context.budget is not None
@@ -170,7 +170,7 @@ async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_t
         async def close(self) -> None:
             pass
 
-    async with open_house(tmp_path, Short()) as env:
+    async with open_env(tmp_path, Short()) as env:
         told = [event.text async for event in env["scout"].stream("Go") if isinstance(event, Notice)]
         assert told == [f"The server cut the answer short ({reason})."]
         last = env["scout"].session_manager.current().history[-1]
@@ -178,13 +178,13 @@ async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_t
 
 
 async def test_inapplicable_cost_limit_is_reported_once_per_message(tmp_path: Path) -> None:
-    house = {
+    objects = {
         "boss": "name: boss\ncapabilities: [scout]\nlimits: {cost: 1}\nprompt: Ask.\n",
         "scout": "name: scout\ncapabilities: [list_files]\nlimits: {cost: 1}\nprompt: Look.\n",
     }
     ask = calls(("scout", {"message": "Look"}))
     llm = ScriptedLLM([ask, calls(("list_files", {})), "One", ask, "Two", "Done", "Again"])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         with env.bus.subscribe() as news:
             await env["boss"].receive("Go")
             (told,) = [event for event in news.drain() if isinstance(event, Notice)]
@@ -225,8 +225,8 @@ async def test_each_unpriced_model_is_reported_once_with_a_hint(tmp_path: Path) 
     large, small = (
         ModelConnection(ScriptedLLM(["Hi", "Ho"], model=name), "somewhere") for name in ("large", "small")
     )
-    house = {"scout": "name: scout\nlimits: {cost: 0.5}\nprompt: Look.\n"}
-    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+    objects = {"scout": "name: scout\nlimits: {cost: 0.5}\nprompt: Look.\n"}
+    async with open_env(tmp_path, ScriptedLLM(), objects) as env:
         first, second = await told_of(env, large, large, small)
     assert first.startswith("The cost limit does not apply to large: its prices are unknown.")
     assert "`prices` under `models` in environment.yaml" in first
@@ -246,6 +246,6 @@ async def test_each_unpriced_model_is_reported_once_with_a_hint(tmp_path: Path) 
 async def test_nothing_is_reported_if_the_cost_limit_applies_or_there_is_none(
     tmp_path: Path, llm: LLM, pricing: Pricing, limits: str
 ) -> None:
-    house = {"scout": f"name: scout\nlimits: {{{limits}}}\nprompt: Look.\n"}
-    async with open_house(tmp_path, ScriptedLLM(), house) as env:
+    objects = {"scout": f"name: scout\nlimits: {{{limits}}}\nprompt: Look.\n"}
+    async with open_env(tmp_path, ScriptedLLM(), objects) as env:
         assert await told_of(env, ModelConnection(llm, "somewhere", pricing)) == []

@@ -21,7 +21,7 @@ from prompt_objects.runtime.events import BudgetUpdated
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.turns.model_calls import Reservation
 from prompt_objects.turns.turn import Reply
-from tests.support.environments import each_its_own, open_house
+from tests.support.environments import llm_by_name, open_env
 
 HELLO = Request([{"role": "user", "content": "Hello " * 100}])
 PROMPT = 211  # tokens, as they are reckoned
@@ -210,9 +210,9 @@ def results(reply: Reply) -> list[str]:
 
 
 async def test_final_requests_of_delegates_stay_within_the_limit_of_the_tree(tmp_path: Path) -> None:
-    house = {"head": head("tokens: 4000"), "scout": SCOUT.format(tokens=400)}
-    llm = each_its_own(head=[asks(8), "Nothing came of it"], scout=[reads_and_sums_up] * 16)
-    async with open_house(tmp_path, llm, house) as env:
+    objects = {"head": head("tokens: 4000"), "scout": SCOUT.format(tokens=400)}
+    llm = llm_by_name(head=[asks(8), "Nothing came of it"], scout=[reads_and_sums_up] * 16)
+    async with open_env(tmp_path, llm, objects) as env:
         (tmp_path / "big.txt").write_text("word word word word\n" * 2400)
         amount, reply = await spent_by(env)
     assert amount.tokens <= 4000
@@ -221,16 +221,16 @@ async def test_final_requests_of_delegates_stay_within_the_limit_of_the_tree(tmp
 
 
 async def test_delegates_sum_up_if_the_budgets_above_have_room(tmp_path: Path) -> None:
-    house = {"head": head("tokens: 200000"), "scout": SCOUT.format(tokens=400)}
-    llm = each_its_own(head=[asks(2), "All is well"], scout=[reads_and_sums_up] * 4)
-    async with open_house(tmp_path, llm, house) as env:
+    objects = {"head": head("tokens: 200000"), "scout": SCOUT.format(tokens=400)}
+    llm = llm_by_name(head=[asks(2), "All is well"], scout=[reads_and_sums_up] * 4)
+    async with open_env(tmp_path, llm, objects) as env:
         (tmp_path / "big.txt").write_text("word word word word\n" * 2400)
         _, reply = await spent_by(env)
     assert results(reply) == ["A summary"] * 2
 
 
 async def test_reservations_of_others_never_cause_a_refusal(tmp_path: Path) -> None:
-    house = {"head": head("tokens: 30000, requests: 8"), "scout": SCOUT.format(tokens=20_000)}
+    objects = {"head": head("tokens: 30000, requests: 8"), "scout": SCOUT.format(tokens=20_000)}
     ask: Message | str = asks(6)
 
     def answer(request: Request) -> Message | str:
@@ -241,7 +241,7 @@ async def test_reservations_of_others_never_cause_a_refusal(tmp_path: Path) -> N
         return said
 
     llm = ScriptedLLM([answer] * 8, delay=0.02)
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         amount, reply = await spent_by(env)
     assert results(reply) == ["A short answer"] * 6
     assert amount.tokens < 1000

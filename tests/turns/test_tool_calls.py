@@ -18,7 +18,7 @@ from prompt_objects.runtime.interaction import Decision
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
-from tests.support.environments import each_its_own, open_house
+from tests.support.environments import llm_by_name, open_env
 from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
 
@@ -80,10 +80,10 @@ def odd(work: Callable[[], Awaitable[str]]) -> Tool:
 async def test_a_tool_that_would_end_its_task_is_an_error_to_the_model_and_ends_nothing_else(
     tmp_path: Path, work: Callable[[], Awaitable[str]], told: str
 ) -> None:
-    llm = each_its_own(
+    llm = llm_by_name(
         head=[calls(("scout", {"message": "Look"})), "All is well."], scout=[calls(("odd", {})), "Odd."]
     )
-    async with open_house(tmp_path, llm, HOUSE, [odd(work)]) as env:
+    async with open_env(tmp_path, llm, HOUSE, [odd(work)]) as env:
         with env.bus.subscribe() as news:
             reply = await env["head"].receive("Go")
             ended = [event.result for event in news.drain() if isinstance(event, ToolCallEnded)]
@@ -96,7 +96,7 @@ def test_an_interrupt_from_the_keyboard_ends_the_program_also_in_a_tool(tmp_path
         raise KeyboardInterrupt
 
     async def go() -> None:
-        async with open_house(tmp_path, ScriptedLLM([calls(("odd", {}))]), HOUSE, [odd(interrupted)]) as env:
+        async with open_env(tmp_path, ScriptedLLM([calls(("odd", {}))]), HOUSE, [odd(interrupted)]) as env:
             await env["scout"].receive("Go")
 
     with pytest.raises(KeyboardInterrupt):
@@ -126,7 +126,7 @@ def last(session: Session) -> tuple[str, object]:
 
 
 async def test_a_retry_that_fails_does_not_say_that_a_lost_call_had_no_effect(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM([Unreachable("No server.")]), HOUSE, [odd(dawdles)]) as env:
+    async with open_env(tmp_path, ScriptedLLM([Unreachable("No server.")]), HOUSE, [odd(dawdles)]) as env:
         session = interrupted(env["scout"].session_manager.current())
         with pytest.raises(LLMError):
             await env["scout"].retry(None, session)
@@ -141,7 +141,7 @@ async def test_a_retry_that_is_stopped_does_not_say_that_a_lost_call_had_no_effe
         return "never"
 
     llm = ScriptedLLM([answer], delay=60)
-    async with open_house(tmp_path, llm, HOUSE, [odd(dawdles)]) as env:
+    async with open_env(tmp_path, llm, HOUSE, [odd(dawdles)]) as env:
         session = interrupted(env["scout"].session_manager.current())
         turn = asyncio.create_task(env["scout"].retry(None, session))
         await asyncio.to_thread(asked.wait)
@@ -153,7 +153,7 @@ async def test_a_retry_that_is_stopped_does_not_say_that_a_lost_call_had_no_effe
 
 async def test_a_message_cut_off_at_any_await_does_not_say_that_a_lost_call_had_no_effect(tmp_path: Path) -> None:
     for at in range(0, 40, 3):
-        async with open_house(tmp_path / str(at), ScriptedLLM(["Here."]), HOUSE, [odd(dawdles)]) as env:
+        async with open_env(tmp_path / str(at), ScriptedLLM(["Here."]), HOUSE, [odd(dawdles)]) as env:
             session = interrupted(env["scout"].session_manager.current())
             turn = asyncio.create_task(env["scout"].receive("Go", None, session))
             for _ in range(at):
@@ -174,9 +174,9 @@ async def test_repeated_call_id_is_not_taken_for_the_earlier_call(tmp_path: Path
         return "once"
 
     write = {**LOST, "function": {"name": "write_file", "arguments": '{"path": "a.txt", "content": "a"}'}}
-    house = {"scout": "name: scout\ncapabilities: [odd, write_file]\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [odd, write_file]\nprompt: Look.\n"}
     llm = ScriptedLLM([{"tool_calls": [LOST]}, {"tool_calls": [write]}])
-    async with open_house(tmp_path, llm, house, [odd(works)]) as env:
+    async with open_env(tmp_path, llm, objects, [odd(works)]) as env:
         env.interaction.handler = Answers(approve=ask)
         session = env["scout"].session_manager.current()
         turn = asyncio.create_task(env["scout"].receive("Go", None, session))
@@ -191,9 +191,9 @@ async def test_event_and_history_agree_about_a_call_stopped_at_its_approval(tmp_
         await asyncio.Event().wait()
         return "once"
 
-    house = {"scout": "name: scout\ncapabilities: [write_file]\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\ncapabilities: [write_file]\nprompt: Look.\n"}
     llm = ScriptedLLM([calls(("write_file", {"path": "a.txt", "content": "a"}))])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         env.interaction.handler = Answers(approve=ask)
         session = env["scout"].session_manager.current()
         with env.bus.subscribe() as news:

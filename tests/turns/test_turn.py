@@ -35,7 +35,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.turn import Reply, Turn
-from tests.support.environments import each_its_own, open_house
+from tests.support.environments import llm_by_name, open_env
 from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
 
@@ -66,13 +66,13 @@ async def test_the_message_is_durable_before_the_model_is_asked(tmp_path: Path) 
         assert [m["content"] for m in env.session_manager.get(info.id).history] == ["Hello"]
         return "Hi"
 
-    env = open_house(tmp_path, ScriptedLLM([look]))
+    env = open_env(tmp_path, ScriptedLLM([look]))
     assert (await env["scout"].receive("Hello")).text == "Hi"
     env.close()
 
 
 async def test_reply_has_text_session_model_and_usage(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM(["Hi there"])) as env:
+    async with open_env(tmp_path, ScriptedLLM(["Hi there"])) as env:
         reply = await env["scout"].receive("Hello")
         assert (reply.text, reply.session.name, reply.model) == ("Hi there", "Default", "scripted")
         assert reply.usage.total > 0
@@ -93,7 +93,7 @@ async def test_calls_run_in_parallel_and_results_are_in_call_order(tmp_path: Pat
         return str(arguments["n"])
 
     llm = ScriptedLLM([calls(("meet", {"n": "first"}), ("meet", {"n": "second"})), "Done"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.current()
         tool = Tool("meet", "Meet", {"type": "object"}, meet)
         reply = await asyncio.wait_for(turn_with(env, [tool], session, llm), 10)
@@ -111,7 +111,7 @@ async def test_calls_run_in_parallel_and_results_are_in_call_order(tmp_path: Pat
     ],
 )
 async def test_errors_of_a_tool_go_to_the_model(tmp_path: Path, call: tuple[str, dict[str, Any]], words: str) -> None:
-    async with open_house(tmp_path, ScriptedLLM([calls(call), "Sorry"])) as env:
+    async with open_env(tmp_path, ScriptedLLM([calls(call), "Sorry"])) as env:
         reply = await env["scout"].receive("Go")
         assert words in reply.session.history[2]["content"]
         assert reply.session.history[2]["failed"] is True
@@ -121,7 +121,7 @@ async def test_errors_of_a_tool_go_to_the_model(tmp_path: Path, call: tuple[str,
 async def test_invalid_json_arguments_are_reported_to_the_model_and_kept(tmp_path: Path) -> None:
     broken = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": '{"path": '}}
     llm = ScriptedLLM([{"role": "assistant", "content": "", "tool_calls": [broken]}, "Sorry"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         reply = await env["scout"].receive("Go")
         assert "not valid JSON" in reply.session.history[2]["content"]
         assert reply.session.history[1]["tool_calls"] == [broken]
@@ -130,7 +130,7 @@ async def test_invalid_json_arguments_are_reported_to_the_model_and_kept(tmp_pat
 
 async def test_delegation_runs_in_a_child_session_that_names_its_call(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look around"})), "I see a tree", "There is a tree"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         reply = await env["boss"].receive("What is there?")
         assert reply.text == "There is a tree"
         (child,) = env["scout"].session_manager.list()
@@ -147,7 +147,7 @@ async def test_failed_start_of_a_delegation_leaves_no_empty_session(tmp_path: Pa
         (tmp_path / "objects" / "scout.yaml").write_text("name: scout\nprompt: [\n")
         return calls(("scout", {"message": "Look around"}))
 
-    async with open_house(tmp_path, ScriptedLLM([break_it, "I cannot"])) as env:
+    async with open_env(tmp_path, ScriptedLLM([break_it, "I cannot"])) as env:
         assert (await env["boss"].receive("Go")).text == "I cannot"
         assert env["scout"].session_manager.list() == []
 
@@ -156,7 +156,7 @@ async def test_a_cycle_is_refused_before_anything_runs(tmp_path: Path) -> None:
     llm = ScriptedLLM(
         [calls(("helper", {"message": "Help"})), calls(("boss", {"message": "You do it"})), "I cannot", "Sorry"]
     )
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         assert (await env["boss"].receive("Go")).text == "Sorry"
         (child,) = env["helper"].session_manager.list()
         assert "boss → helper" in env.session_manager.get(child.id).history[2]["content"]
@@ -164,13 +164,13 @@ async def test_a_cycle_is_refused_before_anything_runs(tmp_path: Path) -> None:
 
 
 async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path: Path) -> None:
-    house = {
+    objects = {
         "a": "name: a\ncapabilities: [b]\nlimits: {depth: 1}\nprompt: A.\n",
         "b": "name: b\ncapabilities: [c]\nprompt: B.\n",
         "c": "name: c\nprompt: C.\n",
     }
     llm = ScriptedLLM([calls(("b", {"message": "go"})), calls(("c", {"message": "go"})), "b ends", "a ends"])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         assert (await env["a"].receive("Go")).text == "a ends"
         assert env["c"].session_manager.list() == []
 
@@ -178,7 +178,7 @@ async def test_depth_is_limited_by_the_first_in_the_chain(tmp_path: Path) -> Non
 async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path: Path) -> None:
     two = calls(("scout", {"message": "north"}), ("scout", {"message": "south"}))
     llm = ScriptedLLM([two, "seen", "seen", "All seen"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         await env["boss"].receive("Go")
         children = env["scout"].session_manager.list()
         assert len({info.name for info in children}) == 2
@@ -188,25 +188,25 @@ async def test_two_parallel_calls_to_one_object_have_two_sessions(tmp_path: Path
 
 async def test_a_child_that_fails_is_an_error_that_the_caller_can_read(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), RateLimited("Too many requests."), "The scout is busy"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         reply = await env["boss"].receive("Go")
         assert reply.text == "The scout is busy"
         assert "Too many requests" in reply.session.history[2]["content"]
 
 
 async def test_continue_uses_the_session_of_the_first_call(tmp_path: Path) -> None:
-    house = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
+    objects = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
     llm = ScriptedLLM([calls(("b", {"message": "1"})), "one", calls(("b", {"message": "2"})), "two", "done"])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         await env["a"].receive("Go")
         (child,) = env["b"].session_manager.list()
         assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
 
 
 async def test_parallel_calls_continue_in_one_session_in_order(tmp_path: Path) -> None:
-    house = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
+    objects = {"a": "name: a\ncapabilities: [{po: b, context: continue}]\nprompt: A.\n", "b": "name: b\nprompt: B.\n"}
     llm = ScriptedLLM([calls(("b", {"message": "1"}), ("b", {"message": "2"})), "one", "two", "done"])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         await env["a"].receive("Go")
         (child,) = env["b"].session_manager.list()
         assert [m["content"] for m in env.session_manager.get(child.id).history] == ["1", "one", "2", "two"]
@@ -214,7 +214,7 @@ async def test_parallel_calls_continue_in_one_session_in_order(tmp_path: Path) -
 
 async def test_events_are_complete_and_in_order(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), "A tree", "A tree!"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         events = [event async for event in env["boss"].stream("Go")]
         story = [(type(event), event.path) for event in events if not isinstance(event, TextDelta)]
         boss, scout = ("boss",), ("boss", "scout")
@@ -240,7 +240,7 @@ async def test_events_are_complete_and_in_order(tmp_path: Path) -> None:
 
 async def test_retry_answers_again_and_keeps_the_old_answer(tmp_path: Path) -> None:
     llm = ScriptedLLM(["old", "new", "next"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         po = env["scout"]
         await po.receive("Go")
         assert (await po.retry()).text == "new"
@@ -252,7 +252,7 @@ async def test_retry_answers_again_and_keeps_the_old_answer(tmp_path: Path) -> N
 
 async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path: Path) -> None:
     llm = ScriptedLLM([RateLimited("wait"), "answer"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         with pytest.raises(RateLimited):
             await env["scout"].receive("Go")
         assert (await env["scout"].retry()).text == "answer"
@@ -260,7 +260,7 @@ async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path: Path) ->
 
 
 async def test_retry_of_an_empty_session_is_an_error(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM()) as env:
+    async with open_env(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="nothing to answer"):
             await env["scout"].retry()
 
@@ -271,7 +271,7 @@ async def test_messages_of_another_writer_during_a_turn_are_kept(tmp_path: Path)
         other.append({"role": "user", "content": "me too"})
         return "answer"
 
-    async with open_house(tmp_path, ScriptedLLM([interfere])) as env:
+    async with open_env(tmp_path, ScriptedLLM([interfere])) as env:
         session = env["scout"].session_manager.create("Shared")
         await env["scout"].receive("Go", session=session)
         fresh = env.session_manager.get(session.id)
@@ -280,7 +280,7 @@ async def test_messages_of_another_writer_during_a_turn_are_kept(tmp_path: Path)
 
 async def test_calls_interrupted_by_a_kill_get_an_unknown_result(tmp_path: Path) -> None:
     llm = ScriptedLLM(["on we go"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.create("Crashed")
         orphan = {"id": "x", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}
         session.append(
@@ -293,7 +293,7 @@ async def test_calls_interrupted_by_a_kill_get_an_unknown_result(tmp_path: Path)
 
 
 async def test_disk_error_ends_the_turn_with_an_error(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM(["Hi"])) as env:
+    async with open_env(tmp_path, ScriptedLLM(["Hi"])) as env:
         session = env["scout"].session_manager.current()
         path = next(env.data_dir.glob("sessions/0*.json"))
         path.unlink()
@@ -322,7 +322,7 @@ class Steps:
 async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path: Path, point: int) -> None:
     two = calls(("scout", {"message": "north"}), ("read_file", {"path": "objects/boss.yaml"}), text="I ask")
     llm = Steps([two, calls(("list_files", {})), "trees", "All seen"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         turn = asyncio.create_task(env["boss"].receive("Go"))
         for _ in range(point):
             await asyncio.sleep(0.0005)
@@ -339,19 +339,19 @@ async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path: Path, po
 
 
 def test_receive_sync_is_for_scripts(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM(["Hi", "Again"])) as env:
+    with open_env(tmp_path, ScriptedLLM(["Hi", "Again"])) as env:
         assert env["scout"].receive_sync("Hello").text == "Hi"
         assert env["scout"].receive_sync("Hello").text == "Again"
 
 
 async def test_receive_sync_inside_an_event_loop_says_what_to_do(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM()) as env:
+    async with open_env(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="event loop"):
             env["scout"].receive_sync("Hello")
 
 
 async def test_only_the_role_user_is_received(tmp_path: Path) -> None:
-    async with open_house(tmp_path, ScriptedLLM()) as env:
+    async with open_env(tmp_path, ScriptedLLM()) as env:
         with pytest.raises(PromptObjectsError, match="role"):
             await env["scout"].receive({"role": "assistant", "content": "I am you"})
 
@@ -365,14 +365,14 @@ async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_
 
     tools = [Tool("number", "", {"type": "object"}, number), Tool("gives_up", "", {"type": "object"}, gives_up)]
     llm = ScriptedLLM([calls(("number", {}), ("gives_up", {})), "Sorry"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.current()
         assert (await turn_with(env, tools, session, llm)).text == "Sorry"
         assert ["faulty" in session.history[2]["content"], "gave up" in session.history[3]["content"]] == [True, True]
 
 
 async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\nlimits: {parallel: 1}\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\nlimits: {parallel: 1}\nprompt: Look.\n"}
     begun = asyncio.Event()
 
     async def waits(_arguments: dict[str, Any], _context: Context) -> str:
@@ -382,7 +382,7 @@ async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> Non
 
     tool = Tool("waits", "", {"type": "object"}, waits)
     llm = ScriptedLLM([calls(("waits", {}), ("waits", {}))])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         session = env["scout"].session_manager.current()
         turn = asyncio.create_task(turn_with(env, [tool], session, llm))
         await begun.wait()
@@ -402,7 +402,7 @@ async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Pa
         env.session_manager.delete(session.id)
         return "I was still talking"
 
-    async with open_house(tmp_path, ScriptedLLM([delete])) as env:
+    async with open_env(tmp_path, ScriptedLLM([delete])) as env:
         session = env["scout"].session_manager.create("Doomed")
         with env.bus.subscribe() as news:
             await env["scout"].receive("Go", session=session)
@@ -419,7 +419,7 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
         env.storage.store.purge(session.id)
         return "I was still talking"
 
-    async with open_house(tmp_path, ScriptedLLM([purge])) as env:
+    async with open_env(tmp_path, ScriptedLLM([purge])) as env:
         session = env["scout"].session_manager.create("Doomed")
         with pytest.raises(NotFound, match=r"Doomed was deleted meanwhile, .*, permanently: .* not be saved"):
             await env["scout"].receive("Go", session=session)
@@ -427,7 +427,7 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
 
 async def test_turns_of_one_session_run_one_after_the_other(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("list_files", {})), "one", "two"], delay=0.01)
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         scout = env["scout"]
         session = scout.session_manager.current()
         replies = await asyncio.gather(
@@ -444,7 +444,7 @@ async def test_a_retry_keeps_what_another_window_added(tmp_path: Path) -> None:
         return "new"
 
     llm = ScriptedLLM(["old", interfere, "next"])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         scout = env["scout"]
         session = scout.session_manager.current()
         await scout.receive("Go", session=session)
@@ -463,7 +463,7 @@ LIMITED = {
 async def test_requests_of_a_delegate_count_for_its_caller_which_sums_up(tmp_path: Path) -> None:
     look = calls(("list_files", {}))
     llm = ScriptedLLM([calls(("scout", {"message": "Look"})), look, look, look, "All in all: little."])
-    async with open_house(tmp_path, llm, LIMITED) as env:
+    async with open_env(tmp_path, llm, LIMITED) as env:
         reply = await env["boss"].receive("Go")
         assert reply.text == "All in all: little."
         assert "boss's limit of 4 requests is reached" in reply.session.history[2]["content"]
@@ -475,7 +475,7 @@ async def test_requests_of_a_delegate_count_for_its_caller_which_sums_up(tmp_pat
 async def test_second_delegate_gets_no_new_limit(tmp_path: Path) -> None:
     ask = calls(("scout", {"message": "Look"}))
     llm = ScriptedLLM([ask, "One", ask, "Two", "That is all."])
-    async with open_house(tmp_path, llm, LIMITED) as env:
+    async with open_env(tmp_path, llm, LIMITED) as env:
         assert (await env["boss"].receive("Go")).text == "That is all."
         assert not llm.requests[-1].tools
 
@@ -488,9 +488,9 @@ async def test_parallel_delegates_stay_within_the_requests_of_their_caller(tmp_p
             return calls(*[("scout", {"message": f"Look {number}"}) for number in range(8)])
         return calls(("list_files", {}))
 
-    house = {**LIMITED, "boss": LIMITED["boss"].replace("requests: 4", "requests: 9, parallel: 8")}
+    objects = {**LIMITED, "boss": LIMITED["boss"].replace("requests: 4", "requests: 9, parallel: 8")}
     llm = ScriptedLLM([answer for _ in range(30)])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         assert (await env["boss"].receive("Go")).text == "Enough."
         assert len(llm.requests) == 10
         for info in env["scout"].session_manager.list():
@@ -508,10 +508,10 @@ async def test_time_limit_stops_running_calls_and_keeps_the_partial_answer(tmp_p
             raise
         return "never"
 
-    house = {"scout": "name: scout\nlimits: {seconds: 0.3}\nprompt: Look.\n"}
+    objects = {"scout": "name: scout\nlimits: {seconds: 0.3}\nprompt: Look.\n"}
     tool = Tool("dawdle", "Takes its time", {"type": "object", "properties": {}}, dawdle)
     llm = ScriptedLLM([calls(("dawdle", {})), "Time was short."])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         session = env["scout"].session_manager.current()
         reply = await turn_with(env, [tool], session, llm)
         assert reply.text == "Time was short."
@@ -525,7 +525,7 @@ async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
         "prices: {prompt: 1, completion: 2}}\n"
     )
     (tmp_path / "environment.yaml").write_text(config)
-    async with open_house(tmp_path, ScriptedLLM([]), LIMITED) as env:
+    async with open_env(tmp_path, ScriptedLLM([]), LIMITED) as env:
         pass
     env = Environment.open(tmp_path, environ={})
     pricing = env.models.connection_for(env["scout"].definition).pricing
@@ -537,7 +537,7 @@ async def test_the_cost_of_an_answer_is_kept_with_it(tmp_path: Path) -> None:
 async def test_cancelled_turn_reports_a_message_that_was_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_house(tmp_path, ScriptedLLM(["unused"])) as env:
+    async with open_env(tmp_path, ScriptedLLM(["unused"])) as env:
         session = env["scout"].session_manager.current()
         began = threading.Event()
 
@@ -570,7 +570,7 @@ async def test_a_tool_that_ends_the_program_or_cannot_say_what_is_wrong_is_told_
 
     tools = [Tool("ends", "", {"type": "object"}, ends), Tool("mutes", "", {"type": "object"}, mutes)]
     llm = ScriptedLLM([calls(("ends", {}), ("mutes", {})), "I see."])
-    async with open_house(tmp_path, llm) as env:
+    async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.current()
         await turn_with(env, tools, session, llm)
         assert session.history[2]["content"] == "Error: ends failed: SystemExit: 2"
@@ -585,9 +585,9 @@ async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(
         await asyncio.Event().wait()
         return "once"
 
-    house = {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n"}
+    objects = {"scribe": "name: scribe\ncapabilities: [write_file]\nprompt: Write.\n"}
     llm = ScriptedLLM([calls(("write_file", {"path": "a.txt", "content": "a"}))])
-    async with open_house(tmp_path, llm, house) as env:
+    async with open_env(tmp_path, llm, objects) as env:
         env.interaction.handler = Answers(approve=ask)
         turn = asyncio.create_task(env["scribe"].receive("Go"))
         await asked.wait()
@@ -598,12 +598,12 @@ async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(
 
 
 async def test_messages_of_a_continued_delegate_are_not_external(tmp_path: Path) -> None:
-    house = {
+    objects = {
         "boss": "name: boss\ncapabilities: [{po: scout, context: continue}]\nprompt: You are boss.\n",
         "scout": "name: scout\nprompt: You are scout.\n",
     }
     both = calls(("scout", {"message": "one"}), ("scout", {"message": "two"}))
-    llm = each_its_own(boss=[both, "Done."], scout=["1", "2"])
-    async with open_house(tmp_path, llm, house) as env:
+    llm = llm_by_name(boss=[both, "Done."], scout=["1", "2"])
+    async with open_env(tmp_path, llm, objects) as env:
         events = [event async for event in env["boss"].stream("Go")]
         assert not [event for event in events if isinstance(event, ExternalMessages)]

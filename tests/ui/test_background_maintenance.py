@@ -10,12 +10,12 @@ import pytest
 from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
 from prompt_objects.ui.watcher import run_maintenance
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 
 @pytest.fixture
 async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
-    async with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as env:
+    async with Environment.open(make_env(tmp_path), model="rehearsal", environ={}) as env:
         scout = env["scout"]
         yield Chat(env, scout, scout.session_manager.current())
 

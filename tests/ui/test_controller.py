@@ -14,7 +14,7 @@ from prompt_objects.ui.controller import Controller
 from prompt_objects.ui.question import Question
 from prompt_objects.ui.render.style import Line, plain
 from prompt_objects.ui.tasks import BackgroundTasks
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 
 APPROVAL = ApprovalRequest(path=("scout",), session_id="", tool="send", effect="network", arguments={"to": "ann"})
@@ -73,7 +73,7 @@ class ListView:
 
 @pytest.fixture
 async def environment(tmp_path: Path) -> AsyncIterator[Environment]:
-    async with Environment.open(make_house(tmp_path), llm=ScriptedLLM(["Yes.", "Again."]), environ={}) as opened:
+    async with Environment.open(make_env(tmp_path), llm=ScriptedLLM(["Yes.", "Again."]), environ={}) as opened:
         yield opened
 
 

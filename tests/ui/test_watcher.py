@@ -11,12 +11,12 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.ui.render.style import Line, plain
 from prompt_objects.ui.watcher import SessionWatcher
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 
 @pytest.fixture
 async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
-    async with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as env:
+    async with Environment.open(make_env(tmp_path), model="rehearsal", environ={}) as env:
         scout = env["scout"]
         yield Chat(env, scout, scout.session_manager.current())
 

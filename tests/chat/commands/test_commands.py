@@ -12,14 +12,14 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Switched, Table, Text
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 T = TypeVar("T")
 
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
-    with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as environment:
+    with Environment.open(make_env(tmp_path), model="rehearsal", environ={}) as environment:
         po = environment["scout"]
         yield Chat(environment, po, po.session_manager.current())
 
@@ -200,7 +200,7 @@ def test_an_object_without_its_file_is_not_listed(chat: Chat) -> None:
 
 def test_an_unusable_model_changes_nothing(tmp_path: Path) -> None:
     environ = {"OPENAI_BASE_URL": "no url", "PROMPT_OBJECTS_MODEL": "rehearsal"}
-    with Environment.open(make_house(tmp_path), environ=environ) as environment:
+    with Environment.open(make_env(tmp_path), environ=environ) as environment:
         chat = Chat(environment, environment["scout"], environment["scout"].session_manager.current())
         with pytest.raises(PromptObjectsError):
             commands.run(chat, "/model other")

@@ -16,7 +16,7 @@ from prompt_objects.cli.reference import reference
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import UsageError
 from prompt_objects.ui.line.completer import CommandCompleter
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 COMMAND = '''
 from prompt_objects.chat.chat import Chat
@@ -42,7 +42,7 @@ def fresh_commands() -> Iterator[None]:
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
     (tmp_path / "environment").mkdir()
-    with Environment.open(make_house(tmp_path / "environment"), model="rehearsal", environ={}) as environment:
+    with Environment.open(make_env(tmp_path / "environment"), model="rehearsal", environ={}) as environment:
         yield Chat(environment, environment["scout"], environment["scout"].session_manager.current())
 
 

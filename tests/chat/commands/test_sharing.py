@@ -10,13 +10,13 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import Confirm, Send, Switched, Text, Watch
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import UsageError
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 
 
 @pytest.fixture
 def chat(tmp_path: Path) -> Iterator[Chat]:
-    with Environment.open(make_house(tmp_path), model="rehearsal", environ={}) as environment:
+    with Environment.open(make_env(tmp_path), model="rehearsal", environ={}) as environment:
         po = environment["scout"]
         yield Chat(environment, po, po.session_manager.current())
 

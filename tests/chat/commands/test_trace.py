@@ -11,12 +11,12 @@ from prompt_objects.chat.results import ShowTrace, Text
 from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.trace.model import MessageEvent
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 
 
 @pytest.fixture
 async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
-    async with open_house(tmp_path, ScriptedLLM(["Hi", "Hi again"])) as environment:
+    async with open_env(tmp_path, ScriptedLLM(["Hi", "Hi again"])) as environment:
         po = environment["scout"]
         yield Chat(environment, po, po.session_manager.current())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.program import run
 
 SOUND = {
@@ -20,7 +20,7 @@ FAULTY = {"lost": "name: lost\ncapabilities: [bos]\nprompt: L.\n", "torn": "name
 
 
 def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -> None:
-    done = run("check", cwd=make_house(tmp_path, SOUND))
+    done = run("check", cwd=make_env(tmp_path, SOUND))
     assert (done.returncode, done.stderr) == (0, "")
     place = tmp_path / "objects" / "crier.yaml"
     assert done.stdout == (
@@ -48,7 +48,7 @@ def test_of_the_starter_objects_only_the_way_to_what_writes_is_told(tmp_path: Pa
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--mermaid"]])
 def test_an_error_is_exit_code_1_in_every_form(tmp_path: Path, form: list[str]) -> None:
-    make_house(tmp_path, {**SOUND, **FAULTY})
+    make_env(tmp_path, {**SOUND, **FAULTY})
     done = run("check", *form, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     if not form:
@@ -59,7 +59,7 @@ def test_an_error_is_exit_code_1_in_every_form(tmp_path: Path, form: list[str]) 
 
 
 def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
-    make_house(tmp_path, {**SOUND, "torn": FAULTY["torn"]})
+    make_env(tmp_path, {**SOUND, "torn": FAULTY["torn"]})
     found = json.loads(run("check", "--json", cwd=tmp_path).stdout)
     assert found["root"] == "boss"
     assert [each["name"] for each in found["objects"]] == ["boss", "crier", "helper", "scout", "torn"]
@@ -89,13 +89,13 @@ def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
 
 
 def test_it_can_be_drawn(tmp_path: Path) -> None:
-    done = run("check", "--mermaid", cwd=make_house(tmp_path, SOUND))
+    done = run("check", "--mermaid", cwd=make_env(tmp_path, SOUND))
     assert done.stdout.startswith('flowchart TD\n  n0(["boss"]):::root\n')
     assert '  n4["list_files"]\n' in done.stdout
 
 
 def test_a_hostile_name_is_shown_as_what_it_is(tmp_path: Path) -> None:
-    make_house(tmp_path, SOUND)
+    make_env(tmp_path, SOUND)
     (tmp_path / "objects" / "\x1b[31mred\nline.yaml").write_text("name: red\n")
     (tmp_path / "environment.yaml").write_text("default_object: boss\n")
     done = run("check", cwd=tmp_path)
@@ -107,7 +107,7 @@ def test_a_hostile_name_is_shown_as_what_it_is(tmp_path: Path) -> None:
 
 
 def test_two_files_for_one_name_are_an_error(tmp_path: Path) -> None:
-    make_house(tmp_path, SOUND)
+    make_env(tmp_path, SOUND)
     (tmp_path / "objects" / "boss.md").write_text("---\nname: boss\n---\nB.\n")
     done = run("check", cwd=tmp_path)
     assert done.returncode == 1
@@ -122,19 +122,19 @@ def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
 
 
 def test_it_takes_one_form_at_a_time(tmp_path: Path) -> None:
-    done = run("check", "--json", "--mermaid", cwd=make_house(tmp_path, SOUND))
+    done = run("check", "--json", "--mermaid", cwd=make_env(tmp_path, SOUND))
     assert (done.returncode, done.stdout) == (2, "")
     assert "--json and --mermaid exclude each other" in done.stderr
 
 
 def test_nothing_is_written_by_looking(tmp_path: Path) -> None:
-    make_house(tmp_path, SOUND)
+    make_env(tmp_path, SOUND)
     run("check", cwd=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["objects"]
 
 
 def test_neither_a_model_nor_a_screen_is_loaded_for_it(tmp_path: Path) -> None:
-    make_house(tmp_path, SOUND)
+    make_env(tmp_path, SOUND)
     code = (
         "import sys; from prompt_objects.cli import main; main(['check', '--json']); "
         "print([name for name in ('openai', 'rich', 'prompt_toolkit') if name in sys.modules], file=sys.stderr)"

@@ -10,7 +10,7 @@ import pytest
 
 from prompt_objects.testing import calls
 from tests.support.documented_json import SESSION, documented
-from tests.support.environments import each_its_own, open_house
+from tests.support.environments import llm_by_name, open_env
 from tests.support.paths import DOCS
 from tests.support.program import run
 
@@ -22,16 +22,16 @@ TEAM = {
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def env_dir(tmp_path: Path) -> Path:
     asking = calls(("scout", {"message": "Look \x1b[2J"}), ("read_file", {"path": "none"}))
-    llm = each_its_own(boss=[asking, "All done."], scout=["Seen \x1b]0;x\x07"])
+    llm = llm_by_name(boss=[asking, "All done."], scout=["Seen \x1b]0;x\x07"])
 
     async def play() -> None:
-        async with open_house(tmp_path / "house", llm, TEAM) as env:
+        async with open_env(tmp_path / "home", llm, TEAM) as env:
             await env["boss"].receive("Go")
 
     asyncio.run(play())
-    return tmp_path / "house"
+    return tmp_path / "home"
 
 
 def keys_of(lead: str) -> set[str]:
@@ -44,9 +44,9 @@ def keys_of(lead: str) -> set[str]:
     return {"kind", *re.findall(r"`(\w+)`", row)}
 
 
-def test_the_tree_is_printed_cleaned_and_fits_the_width(house: Path) -> None:
+def test_the_tree_is_printed_cleaned_and_fits_the_width(env_dir: Path) -> None:
     for columns in ("80", "200"):
-        done = run("trace", "Default", "--object", "boss", cwd=house, COLUMNS=columns)
+        done = run("trace", "Default", "--object", "boss", cwd=env_dir, COLUMNS=columns)
         assert (done.returncode, done.stderr) == (0, "")
         lines = done.stdout.splitlines()
         assert max(map(len, lines)) < int(columns)
@@ -60,8 +60,8 @@ def test_the_tree_is_printed_cleaned_and_fits_the_width(house: Path) -> None:
         assert "\x1b" not in done.stdout
 
 
-def test_programs_get_all_of_it_as_the_page_says(house: Path) -> None:
-    printed = json.loads(run("trace", "Default", "--object", "boss", "--json", cwd=house).stdout)
+def test_programs_get_all_of_it_as_the_page_says(env_dir: Path) -> None:
+    printed = json.loads(run("trace", "Default", "--object", "boss", "--json", cwd=env_dir).stdout)
     assert list(printed) == documented("A trace")
     assert set(printed) == keys_of("values are null.")
     assert list(printed["session"]) == SESSION
@@ -78,14 +78,14 @@ def test_programs_get_all_of_it_as_the_page_says(house: Path) -> None:
     assert (below["asker"], below["object"], below["parent"]) == ("boss", "scout", turn["run"])
 
 
-def test_what_was_said_in_another_process_is_there_when_it_ended(tmp_path: Path, house: Path) -> None:
-    run("-p", "Hello", "--object", "scout", "--session", "Default (boss)", cwd=house)
-    printed: dict[str, Any] = json.loads(run("trace", "Default (boss)", "--json", cwd=house).stdout)
+def test_what_was_said_in_another_process_is_there_when_it_ended(tmp_path: Path, env_dir: Path) -> None:
+    run("-p", "Hello", "--object", "scout", "--session", "Default (boss)", cwd=env_dir)
+    printed: dict[str, Any] = json.loads(run("trace", "Default (boss)", "--json", cwd=env_dir).stdout)
     assert [(turn["run"] is None, turn["asker"]) for turn in printed["turns"]] == [(False, "boss"), (False, None)]
 
 
-def test_a_session_that_there_is_not_is_wrong_usage(house: Path) -> None:
-    done = run("trace", "Nowhere", cwd=house)
+def test_a_session_that_there_is_not_is_wrong_usage(env_dir: Path) -> None:
+    done = run("trace", "Nowhere", cwd=env_dir)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
-    assert run("trace", cwd=house).returncode == 2
+    assert run("trace", cwd=env_dir).returncode == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.program import run
 
 CODE = '''
@@ -23,47 +23,47 @@ WRITE = 'call write_file {"path": "a.txt", "content": "Hello"}'
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    make_house(tmp_path, OBJECTS)
+def env_dir(tmp_path: Path) -> Path:
+    make_env(tmp_path, OBJECTS)
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "loud.py").write_text(CODE)
     return tmp_path
 
 
-def test_code_runs_once_it_is_trusted_and_not_after_it_changed(house: Path) -> None:
-    state = {"XDG_STATE_HOME": str(house / "state"), "HOME": str(house)}
-    assert "there is no such tool" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stderr
-    assert run("trust", cwd=house, **state).returncode == 2  # nobody there to be asked
-    trusted = run("trust", "--yes", cwd=house, **state)
+def test_code_runs_once_it_is_trusted_and_not_after_it_changed(env_dir: Path) -> None:
+    state = {"XDG_STATE_HOME": str(env_dir / "state"), "HOME": str(env_dir)}
+    assert "there is no such tool" in run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).stderr
+    assert run("trust", cwd=env_dir, **state).returncode == 2  # nobody there to be asked
+    trusted = run("trust", "--yes", cwd=env_dir, **state)
     assert "loud.py" in trusted.stdout
     assert "Trusted, until any of it changes." in trusted.stdout
-    assert "You trust this as it is." in run("trust", cwd=house, **state).stdout
-    assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).stdout
-    (house / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
-    assert run("-p", "call shout text=hi", "chat", "loud", cwd=house, **state).returncode == 1
+    assert "You trust this as it is." in run("trust", cwd=env_dir, **state).stdout
+    assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).stdout
+    (env_dir / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
+    assert run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).returncode == 1
 
 
-def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(house: Path) -> None:
-    refused = run("-p", WRITE, "chat", "scribe", cwd=house)
+def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(env_dir: Path) -> None:
+    refused = run("-p", WRITE, "chat", "scribe", cwd=env_dir)
     assert refused.returncode == 0
     assert "needs the user's approval" in refused.stdout + refused.stderr
-    assert not (house / "a.txt").exists()
-    misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=house)
+    assert not (env_dir / "a.txt").exists()
+    misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=env_dir)
     assert misspelt.returncode == 2
     assert "--allow wirte_file: there is no tool of that name.\nDid you mean 'write_file'?" in misspelt.stderr
-    assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=house).returncode == 0
-    assert (house / "a.txt").read_text() == "Hello"
+    assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=env_dir).returncode == 0
+    assert (env_dir / "a.txt").read_text() == "Hello"
 
 
 def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
-    make_house(tmp_path)
+    make_env(tmp_path)
     told = run("trust", cwd=tmp_path)
     assert told.returncode == 0
     assert "Nothing to trust" in told.stdout
 
 
 def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_is_written(tmp_path: Path) -> None:
-    make_house(tmp_path)
+    make_env(tmp_path)
     (tmp_path / "servers").mkdir()
     (tmp_path / "servers" / "x.py").write_text("")
     (tmp_path / "servers" / "y.py").write_text("")

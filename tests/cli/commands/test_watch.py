@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documented_json import documented
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 from tests.support.program import PROGRAM, run
 
@@ -18,41 +18,41 @@ ASK = ("-p", "Me too", "--session", "Notes", "--object", "scout")
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    return make_house(tmp_path / "house")
+def env_dir(tmp_path: Path) -> Path:
+    return make_env(tmp_path / "home")
 
 
 @pytest.fixture
-def key(house: Path) -> str:
-    made = run("sessions", "new", "Notes", "--object", "scout", "--json", cwd=house)
+def key(env_dir: Path) -> str:
+    made = run("sessions", "new", "Notes", "--object", "scout", "--json", cwd=env_dir)
     return str(json.loads(made.stdout)["id"])
 
 
 @pytest.fixture
-def other(house: Path, key: str) -> Iterator[Elsewhere]:
-    with Elsewhere(house, key) as other:
+def other(env_dir: Path, key: str) -> Iterator[Elsewhere]:
+    with Elsewhere(env_dir, key) as other:
         yield other
 
 
-def said(house: Path, key: str) -> list[str]:
-    shown = json.loads(run("sessions", "show", key, "--json", cwd=house).stdout)
+def said(env_dir: Path, key: str) -> list[str]:
+    shown = json.loads(run("sessions", "show", key, "--json", cwd=env_dir).stdout)
     return [message["content"] for message in shown["history"]]
 
 
-def test_a_session_in_use_is_a_temporary_failure(house: Path, key: str, other: Elsewhere) -> None:
-    refused = run(*ASK, cwd=house)
+def test_a_session_in_use_is_a_temporary_failure(env_dir: Path, key: str, other: Elsewhere) -> None:
+    refused = run(*ASK, cwd=env_dir)
     error, hint = refused.stderr.splitlines()
     assert (refused.returncode, refused.stdout) == (75, "")
     assert error.startswith('error: "Notes" is in use by ')
     assert f"(process {other.pid} on " in error
     assert hint.endswith(f"prompt-objects sessions watch {key}")
-    assert said(house, key) == ["From elsewhere"]
+    assert said(env_dir, key) == ["From elsewhere"]
 
 
-def test_waiting_sends_the_message_when_the_session_is_free(house: Path, key: str, other: Elsewhere) -> None:
+def test_waiting_sends_the_message_when_the_session_is_free(env_dir: Path, key: str, other: Elsewhere) -> None:
     with subprocess.Popen(
         [*PROGRAM, *ASK, "--model", "rehearsal", "--wait"],
-        cwd=house, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=env_dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as waiting:  # fmt: skip
         assert waiting.stderr
         assert waiting.stdout
@@ -60,23 +60,23 @@ def test_waiting_sends_the_message_when_the_session_is_free(house: Path, key: st
         other.answer("An answer")
         assert waiting.stderr.readline() == "! 1 new message from another window\n"
         assert "rehearsal" in waiting.stdout.read()
-    assert said(house, key)[:3] == ["From elsewhere", "An answer", "Me too"]
+    assert said(env_dir, key)[:3] == ["From elsewhere", "An answer", "Me too"]
 
 
-def test_after_the_waiting_time_the_message_goes_to_a_branch(house: Path, key: str, other: Elsewhere) -> None:
-    assert run(*ASK, "--wait", "0", cwd=house).returncode == 75
-    branched = run(*ASK, "--wait", "1", "--branch", "--json", cwd=house)
+def test_after_the_waiting_time_the_message_goes_to_a_branch(env_dir: Path, key: str, other: Elsewhere) -> None:
+    assert run(*ASK, "--wait", "0", cwd=env_dir).returncode == 75
+    branched = run(*ASK, "--wait", "1", "--branch", "--json", cwd=env_dir)
     assert branched.returncode == 0
     assert branched.stderr.splitlines()[-1].endswith("Continuing in: Notes branch")
     assert json.loads(branched.stdout)["session"]["name"] == "Notes branch"
-    assert said(house, "Notes branch")[0] == "Me too"
+    assert said(env_dir, "Notes branch")[0] == "Me too"
     other.answer("An answer")
-    assert said(house, key) == ["From elsewhere", "An answer"]
+    assert said(env_dir, key) == ["From elsewhere", "An answer"]
 
 
 @pytest.mark.parametrize("option", ["--wait", "--branch", "--wait=5"])
-def test_wait_and_branch_need_a_message(house: Path, option: str) -> None:
-    refused = run("chat", option, cwd=house)
+def test_wait_and_branch_need_a_message(env_dir: Path, option: str) -> None:
+    refused = run("chat", option, cwd=env_dir)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "need a message" in refused.stderr
 
@@ -84,11 +84,11 @@ def test_wait_and_branch_need_a_message(house: Path, option: str) -> None:
 class Watching:
     """`sessions watch` as a process, and the lines that it printed so far."""
 
-    def __init__(self, house: Path, *arguments: str) -> None:
-        self.out = house / "out"
+    def __init__(self, env_dir: Path, *arguments: str) -> None:
+        self.out = env_dir / "out"
         with self.out.open("w") as out:
             self.process = subprocess.Popen(
-                [*PROGRAM, "sessions", "watch", *arguments], cwd=house, stdout=out, stderr=out
+                [*PROGRAM, "sessions", "watch", *arguments], cwd=env_dir, stdout=out, stderr=out
             )
 
     def wait_for(self, condition: Callable[[str], bool]) -> str:
@@ -103,8 +103,8 @@ class Watching:
         return self.process.wait(10)
 
 
-def test_watch_prints_present_and_new_messages_until_ctrl_c(house: Path, key: str, other: Elsewhere) -> None:
-    watching = Watching(house, "Notes")
+def test_watch_prints_present_and_new_messages_until_ctrl_c(env_dir: Path, key: str, other: Elsewhere) -> None:
+    watching = Watching(env_dir, "Notes")
     watching.wait_for(lambda text: "From elsewhere" in text and "In use by " in text)
     other.answer("An *answer*")
     lines = watching.wait_for(lambda text: "Free." in text).splitlines()
@@ -113,8 +113,8 @@ def test_watch_prints_present_and_new_messages_until_ctrl_c(house: Path, key: st
     assert str(other.pid) in "\n".join(lines)
 
 
-def test_watch_prints_json_as_one_object_a_line(house: Path, key: str, other: Elsewhere) -> None:
-    watching = Watching(house, key, "--json")
+def test_watch_prints_json_as_one_object_a_line(env_dir: Path, key: str, other: Elsewhere) -> None:
+    watching = Watching(env_dir, key, "--json")
     watching.wait_for(lambda text: "begun" in text)
     other.answer("An answer\u2028")
     text = watching.wait_for(lambda text: "ended" in text)
@@ -127,19 +127,19 @@ def test_watch_prints_json_as_one_object_a_line(house: Path, key: str, other: El
     assert {*first, *begun} == {*documented("An event of a watched session")}
 
 
-def test_deleting_a_session_in_use_names_the_process(house: Path, key: str) -> None:
-    with Elsewhere(house, key) as other:
-        told = run("sessions", "delete", key, cwd=house).stderr
+def test_deleting_a_session_in_use_names_the_process(env_dir: Path, key: str) -> None:
+    with Elsewhere(env_dir, key) as other:
+        told = run("sessions", "delete", key, cwd=env_dir).stderr
         assert f"(process {other.pid} on " in told
         assert "brings it back." in told
-    run("sessions", "restore", key, cwd=house)
-    assert "in use" not in run("sessions", "delete", key, cwd=house).stderr
+    run("sessions", "restore", key, cwd=env_dir)
+    assert "in use" not in run("sessions", "delete", key, cwd=env_dir).stderr
 
 
-def test_watching_ends_when_the_session_is_deleted(house: Path, key: str) -> None:
-    run("-p", "Hello", "--session", key, cwd=house)
-    watching = Watching(house, key)
+def test_watching_ends_when_the_session_is_deleted(env_dir: Path, key: str) -> None:
+    run("-p", "Hello", "--session", key, cwd=env_dir)
+    watching = Watching(env_dir, key)
     watching.wait_for(lambda text: "Hello" in text)
-    run("sessions", "delete", key, cwd=house)
+    run("sessions", "delete", key, cwd=env_dir)
     assert watching.process.wait(10) == 2
     assert key in watching.out.read_text()

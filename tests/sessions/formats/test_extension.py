@@ -15,7 +15,7 @@ from prompt_objects.errors import UsageError
 from prompt_objects.sessions import formats
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.ui.line.completer import CommandCompleter
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 FORMAT = """
 SUFFIX = ".txt"
@@ -29,7 +29,7 @@ TEXT = "user: Hello\nassistant: Hi\n"
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[Environment]:
-    folder = make_house(tmp_path / "environment")
+    folder = make_env(tmp_path / "environment")
     with Environment.open(folder, llm=ScriptedLLM(), environ={}) as environment:
         session = environment["scout"].session_manager.create("Notes")
         session.append({"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"})

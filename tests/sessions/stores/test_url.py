@@ -8,17 +8,17 @@ from prompt_objects.errors import UsageError
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.url import local_path, masked, resolved
 
-HOUSE = Path("/house")
+HOUSE = Path("/env_dir")
 
 
 @pytest.mark.parametrize(
     ("given", "full"),
     [
-        ("files:here", "files:/house/here"),
+        ("files:here", "files:/env_dir/here"),
         ("files:/there/My Notes", "files:/there/My Notes"),
-        ("sqlite:///notes.db", "sqlite:////house/notes.db"),
+        ("sqlite:///notes.db", "sqlite:////env_dir/notes.db"),
         ("sqlite:////there/notes.db", "sqlite:////there/notes.db"),
-        ("files:here/~nobodyatall", "files:/house/here/~nobodyatall"),
+        ("files:here/~nobodyatall", "files:/env_dir/here/~nobodyatall"),
         ("files:", "files:"),
         ("memory:", "memory:"),
         ("postgresql://host/notes", "postgresql://host/notes"),

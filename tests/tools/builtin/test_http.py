@@ -16,7 +16,7 @@ from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.builtin.http import MOST_BYTES, fetch, http_get, page_as_text
 from prompt_objects.tools.url_guard import AddressGuard, is_public
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.interaction import Answers
 from tests.support.tool_calls import call
 from tests.support.web_server import WebServer, answer, endless, redirect
@@ -157,7 +157,7 @@ async def test_a_call_permitted_by_a_url_pattern_is_not_redirected_beyond_the_pa
         server.pages |= {"/out": redirect(elsewhere), "/on": redirect("/end"), "/end": answer("The end")}
         other.pages["/collect"] = answer("Collected")
         said = f"allow: {{url: '{base}/*'}}" if rule == "allow" else rule
-        make_house(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {said}}}]\nprompt: Read.\n"})
+        make_env(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {said}}}]\nprompt: Read.\n"})
         hosts = f"http_allow: ['127.0.0.1:{server.port}', '127.0.0.1:{other.port}']\n"
         (tmp_path / "environment.yaml").write_text(hosts)
         pages = calls(*[("http_get", {"url": f"{base}/{name}"}) for name in ("out", "on")])

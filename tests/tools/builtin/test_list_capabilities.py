@@ -5,7 +5,7 @@ from pathlib import Path
 from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.builtin.list_capabilities import list_capabilities
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.tool_calls import call
 
 HOUSE = {
@@ -30,7 +30,7 @@ prompt: Help.
 
 async def told(folder: Path, name: str, *first: object, **options: object) -> str:
     llm = ScriptedLLM([*first, calls(("list_capabilities", {})), "Done.", "Done.", "Done."])  # type: ignore[list-item]
-    async with Environment.open(make_house(folder, HOUSE), llm=llm, environ={}, **options) as env:  # type: ignore[arg-type]
+    async with Environment.open(make_env(folder, HOUSE), llm=llm, environ={}, **options) as env:  # type: ignore[arg-type]
         await env[name].receive("Go")
     return str(llm.requests[len(first) + 1].messages[-1]["content"])
 

@@ -15,7 +15,7 @@ from prompt_objects.llm.base import Request
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.builtin.notes import MOST_CHARACTERS, MOST_NOTES, read_notes
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 
 HOUSE = {
     "boss": "name: boss\ncapabilities: [helper, notes]\nlimits: {requests: 300, parallel: 8}\nprompt: Ask.\n",
@@ -35,7 +35,7 @@ async def test_a_note_is_read_by_other_objects_with_its_writer(tmp_path: Path) -
     begun = [calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"}))]
     helping = [calls(("notes", {})), calls(note("budget", "50 euros"))]
     llm = ScriptedLLM([*begun, *helping, "Done.", calls(note("budget")), "All done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
         (child,) = env["helper"].session_manager.list()
         helped = results(env["helper"].session_manager.get(child.id))
@@ -46,7 +46,7 @@ async def test_a_note_is_read_by_other_objects_with_its_writer(tmp_path: Path) -
 
 async def test_notes_are_kept_when_the_conversation_or_a_part_of_it_continues(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"})), "Helped.", "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         await env["boss"].receive("Go")
     llm = ScriptedLLM([calls(("notes", {})), "Still known.", calls(("notes", {})), "Here, too."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -69,7 +69,7 @@ async def test_concurrent_writes_lose_no_note(tmp_path: Path) -> None:
 
     at_once = calls(*(("helper", {"message": f"h{n}"}) for n in range(6)))
     llm = ScriptedLLM([at_once, *[work] * 12, "All done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
         workspace = env.storage.workspace / reply.session.id
     kept = read_notes(workspace)
@@ -85,7 +85,7 @@ async def test_notes_have_limits_and_can_be_removed(tmp_path: Path) -> None:
     last = [note("n2", remove=True), note("n2"), note("n2", remove=True), note("more", "x")]
     asked = [full, wrong[:1], wrong[1:], *([each] for each in last)]
     llm = ScriptedLLM([*(calls(*each) for each in asked), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
     told = results(reply.session)[MOST_NOTES:]
     assert told[0].startswith("Error: There are already 100 notes")
@@ -100,7 +100,7 @@ async def test_notes_have_limits_and_can_be_removed(tmp_path: Path) -> None:
 
 async def test_an_invalid_notes_file_is_reported_and_not_changed(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "b")), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         file = env.storage.workspace / env["boss"].session_manager.current().id / "notes.json"
         file.parent.mkdir(parents=True)
         file.write_text("[{]")
@@ -111,7 +111,7 @@ async def test_an_invalid_notes_file_is_reported_and_not_changed(tmp_path: Path)
 
 async def test_a_copied_session_has_its_own_copy_of_the_notes(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "first")), "Done.", calls(note("a", "second")), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         manager = env["boss"].session_manager
         original = (await env["boss"].receive("Go")).session
         branch, copy = manager.branch(original.id), manager.duplicate(original.id)
@@ -126,7 +126,7 @@ async def test_a_copied_session_has_its_own_copy_of_the_notes(tmp_path: Path) ->
 
 async def test_the_user_can_list_notes(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("budget", "40 euros")), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         chat = Chat(env, env["boss"], env["boss"].session_manager.current())
         assert await asyncio.to_thread(commands.run, chat, "/notes") == Table(
             "Notes", ("name", "by", "when", "text"), []
@@ -143,7 +143,7 @@ async def test_the_user_can_list_notes(tmp_path: Path) -> None:
 
 async def test_sessions_in_memory_leave_no_notes_behind(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(note("a", "b")), calls(("notes", {})), "Done."])
-    async with Environment.open(make_house(tmp_path, HOUSE), llm=llm, store="memory:", environ={}) as env:
+    async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, store="memory:", environ={}) as env:
         reply = await env["boss"].receive("Go")
         workspace = env.storage.workspace
         copy = env["boss"].session_manager.duplicate(reply.session.id)

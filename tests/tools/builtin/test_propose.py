@@ -13,7 +13,7 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.builtin.propose import propose_change
-from tests.support.environments import make_house
+from tests.support.environments import make_env
 from tests.support.interaction import Answers
 
 ARCHITECT = """\
@@ -48,7 +48,7 @@ async def proposed(
         return answer(question) if callable(answer) else answer
 
     if not (folder / "objects").exists():
-        make_house(folder, HOUSE)
+        make_env(folder, HOUSE)
     llm = ScriptedLLM([calls((name, {"reason": "It\nhelps.", **arguments})), "Done."])
     async with Environment.open(folder, llm=llm, environ={}, **options) as env:
         if answer is not None:
@@ -72,7 +72,7 @@ async def test_a_new_object_is_shown_completely_and_written_after_approval(tmp_p
 
 
 async def test_a_change_keeps_every_other_byte_and_backs_up_the_file(tmp_path: Path) -> None:
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
     file.chmod(0o640)
     change = {"name": "reader", "prompt": "You skim.\n", "add_capabilities": ["list_files"]}
@@ -91,7 +91,7 @@ async def test_a_change_takes_effect_with_the_next_message(tmp_path: Path) -> No
     async def ask(_question: ApprovalRequest) -> Decision:
         return "once"
 
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     change = {"name": "reader", "prompt": "You skim.", "reason": "Faster."}
     llm = ScriptedLLM(["Read.", calls(("propose_change", change)), "Done.", "Skimmed."])
     async with Environment.open(tmp_path, llm=llm, environ={}) as env:
@@ -106,7 +106,7 @@ async def test_a_change_takes_effect_with_the_next_message(tmp_path: Path) -> No
 
 
 async def test_a_markdown_definition_is_changed_in_its_parts(tmp_path: Path) -> None:
-    make_house(tmp_path, {"architect": ARCHITECT})
+    make_env(tmp_path, {"architect": ARCHITECT})
     file = tmp_path / "objects" / "guide.md"
     file.write_bytes(b"\xef\xbb\xbf---\r\nname: guide # me\r\n---\r\n\r\nYou guide.\r\n\r\n")
     change = {"name": "guide", "prompt": "You lead.", "add_capabilities": ["read_file"], "description": "Leads"}
@@ -125,7 +125,7 @@ async def test_joiners_that_a_script_needs_are_permitted(tmp_path: Path) -> None
 
 
 async def test_removing_a_prohibition_is_reported_as_a_gained_privilege(tmp_path: Path) -> None:
-    make_house(
+    make_env(
         tmp_path,
         {
             "architect": ARCHITECT,
@@ -157,7 +157,7 @@ async def test_approval_for_the_session_counts_once(tmp_path: Path) -> None:
         asked.append(question.tool)
         return "session"
 
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     both = [
         calls(("propose_change", {"name": "reader", "prompt": text, "reason": "Better."})) for text in ("One", "Two")
     ]
@@ -177,7 +177,7 @@ async def test_edited_arguments_are_checked_and_shown_again(tmp_path: Path) -> N
 
 
 async def test_a_file_that_changed_during_approval_is_shown_again(tmp_path: Path) -> None:
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
 
     def meanwhile(_question: ApprovalRequest) -> Decision:
@@ -190,7 +190,7 @@ async def test_a_file_that_changed_during_approval_is_shown_again(tmp_path: Path
 
 
 async def test_a_file_that_changed_after_approval_is_not_written(tmp_path: Path) -> None:
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     file = tmp_path / "objects" / "reader.yaml"
     async with Environment.open(tmp_path, llm=ScriptedLLM([]), environ={}) as env:
         arguments = {"name": "reader", "prompt": "You skim.", "reason": "Faster."}
@@ -217,7 +217,7 @@ async def test_two_concurrent_proposals_for_one_file_both_take_effect(tmp_path: 
         await asyncio.sleep(0.05)
         return "once"
 
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     one = ("propose_change", {"name": "reader", "prompt": "You skim.", "reason": "Faster."})
     two = ("propose_change", {"name": "reader", "description": "Reads", "reason": "Clearer."})
     async with Environment.open(tmp_path, llm=ScriptedLLM([calls(one, two), "Done."]), environ={}) as env:
@@ -288,7 +288,7 @@ async def test_an_invalid_definition_is_reported_with_its_position_without_askin
 async def test_an_impossible_change_is_reported_without_asking_the_user(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
-    make_house(
+    make_env(
         tmp_path,
         {**HOUSE, "broken": "name: [\n", "odd": "name: odd\ndescription: &d Odd\ntemplates: {}\nprompt: *d\n"},
     )
@@ -302,7 +302,7 @@ async def test_an_impossible_change_is_reported_without_asking_the_user(
 
 
 async def test_the_user_sees_consequences_for_other_objects(tmp_path: Path) -> None:
-    make_house(tmp_path, {**HOUSE, "boss": "name: boss\ncapabilities: [reader]\nprompt: Ask.\n"})
+    make_env(tmp_path, {**HOUSE, "boss": "name: boss\ncapabilities: [reader]\nprompt: Ask.\n"})
     change = {"name": "reader", "add_capabilities": [{"tool": "write_file", "approval": "always"}, "boss"]}
     (question,), _ = await proposed(tmp_path, "propose_change", change)
     remarks = "\n".join(question.remarks)
@@ -312,7 +312,7 @@ async def test_the_user_sees_consequences_for_other_objects(tmp_path: Path) -> N
 
 
 async def test_a_proposal_that_would_break_another_object_is_refused(tmp_path: Path) -> None:
-    make_house(tmp_path, {**HOUSE, "user": "name: user\ncapabilities: [list_files]\nprompt: Look.\n"})
+    make_env(tmp_path, {**HOUSE, "user": "name: user\ncapabilities: [list_files]\nprompt: Look.\n"})
     asked, told = await proposed(tmp_path, "propose_object", {"definition": "name: list_files\nprompt: x\n"})
     assert not asked
     assert "That would break user: Capability 'list_files' is both a tool and a prompt object" in told
@@ -320,7 +320,7 @@ async def test_a_proposal_that_would_break_another_object_is_refused(tmp_path: P
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_write_protected_file_is_not_changed(tmp_path: Path) -> None:
-    make_house(tmp_path, HOUSE)
+    make_env(tmp_path, HOUSE)
     (tmp_path / "objects" / "reader.yaml").chmod(0o400)
     _, told = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "x"})
     assert "write-protected" in told

@@ -4,7 +4,7 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.ui.line.status_bar import fit_items, status_items
 from prompt_objects.utils.process import ProcessInfo
-from tests.support.environments import open_house
+from tests.support.environments import open_env
 
 PARTS = ("coordinator", "A session", "12 messages", "gpt-5", "1.2k tokens")
 
@@ -19,7 +19,7 @@ def test_items_are_dropped_from_the_right() -> None:
 
 
 def test_the_holder_and_a_problem_follow_the_session_name(tmp_path: Path) -> None:
-    with open_house(tmp_path, ScriptedLLM()) as env:
+    with open_env(tmp_path, ScriptedLLM()) as env:
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         chat.holder = ProcessInfo.current("ann\x1b[2J")
         assert status_items(chat) == ("scout", "Default", "in use by ann", "0 messages")
@@ -27,8 +27,8 @@ def test_the_holder_and_a_problem_follow_the_session_name(tmp_path: Path) -> Non
 
 
 async def test_the_use_of_limits_is_shown(tmp_path: Path) -> None:
-    house = {"scout": "name: scout\nlimits: {requests: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
-    async with open_house(tmp_path, ScriptedLLM(["Hello"]), house) as env:
+    objects = {"scout": "name: scout\nlimits: {requests: 9, tokens: 50000, cost: 0.5, seconds: 60}\nprompt: Look.\n"}
+    async with open_env(tmp_path, ScriptedLLM(["Hello"]), objects) as env:
         chat = Chat(env, env["scout"], env["scout"].session_manager.current())
         with env.bus.subscribe() as news:
             await chat.send("Go")
