@@ -258,7 +258,7 @@ class SessionManager:
         return Session(self.store, record)
 
     def purge(self, key: str | None = None) -> Infos:
-        """Remove a session and its descendants, or all, from the trash for good; return the removed sessions.
+        """Permanently delete a session in the trash and its descendants, or all; return the deleted sessions.
 
         Raises `Busy`, and removes nothing, if one of them is in use: the running turn could not save its messages.
         """

@@ -115,7 +115,7 @@ def trash(chat: Chat) -> CommandResult:
 
 @command("session purge")
 def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
-    """Permanently remove a session from the trash, or without a name all sessions of this prompt object there.
+    """Permanently delete a session in the trash, or without a name all sessions of this prompt object there.
 
     The sessions that its calls started, the logs and the copies of attached files go with it. Backups stay.
     """
@@ -126,9 +126,9 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
 
     def yes() -> CommandResult:
         removed = chat.manager.purge(deleted[0].info.id if session else None)
-        return Text(f"{pluralize(len(removed), 'session')} gone for good.")
+        return Text(f"{pluralize(len(removed), 'session')} deleted permanently.")
 
-    return Confirm(f"Remove {label} from the trash for good?", yes)
+    return Confirm(f"Permanently delete {label}?", yes)
 
 
 @command("session clear")

@@ -106,7 +106,7 @@ class Store(Protocol):
         """Change the name, the metadata, or both; None leaves it unchanged. Raises `NameTaken`."""
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
-        """Keep the first `count` messages and remove the others for good; callers that want undo copy them first.
+        """Keep the first `count` messages and remove the others; callers that want undo copy them first.
 
         Raises `Conflict` if the session does not have `expected` messages; nothing is removed then.
         """
@@ -124,7 +124,7 @@ class Store(Protocol):
         """Return a session in the trash with its history."""
 
     def purge(self, session_id: str) -> None:
-        """Remove a session from the trash for good."""
+        """Permanently delete a session in the trash."""
 
     def close(self) -> None:
         """Close files and connections; the store opens them again if it is used again."""

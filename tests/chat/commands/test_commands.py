@@ -241,13 +241,13 @@ def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
         run(chat, "/session delete", Confirm).yes()
     assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
     question = run(chat, "/session purge One", Confirm)
-    assert question.text == "Remove session One from the trash for good?"
+    assert question.text == "Permanently delete session One?"
     assert len(chat.trash()) == 2
     question.yes()
     assert [info.name for info in chat.trash()] == ["Two"]
     question = run(chat, "/session purge", Confirm)
-    assert question.text == "Remove 1 session from the trash for good?"
-    assert question.yes() == Text("1 session gone for good.")
+    assert question.text == "Permanently delete 1 session?"
+    assert question.yes() == Text("1 session deleted permanently.")
     assert run(chat, "/session purge", Text).text == "The trash is empty."
 
 

@@ -54,8 +54,8 @@ def test_purge_needs_confirmation(env_dir: Path) -> None:
     assert "--yes" in refused.stderr
     assert "Notes" in run("sessions", "trash", cwd=env_dir).stdout
     done = run("sessions", "purge", "Notes", "--yes", cwd=env_dir)
-    assert (done.returncode, done.stderr) == (0, "1 session permanently removed.\n")
-    assert run("sessions", "purge", cwd=env_dir).stderr == "0 sessions permanently removed.\n"
+    assert (done.returncode, done.stderr) == (0, "1 session deleted permanently.\n")
+    assert run("sessions", "purge", cwd=env_dir).stderr == "0 sessions deleted permanently.\n"
 
 
 @pytest.mark.terminal
@@ -72,7 +72,7 @@ def test_purge_asks_in_a_terminal(env_dir: Path, typed: str, left: int) -> None:
         _, told = process.communicate(timeout=30)
     os.close(ours)
     os.close(theirs)
-    assert told.startswith(b"Permanently remove 1 session from the trash? [y/N]\n")
+    assert told.startswith(b"Permanently delete 1 session? [y/N]\n")
     assert len(json.loads(run("sessions", "trash", "--json", cwd=env_dir).stdout)) == left
 
 

@@ -49,7 +49,7 @@ class PrunedJson(Struct):
 
     dry_run: Annotated[bool, Meta(description="whether nothing was changed")]
     empty: Annotated[list[SessionJson], Meta(description="sessions without messages; moved to the trash")]
-    trashed: Annotated[list[TrashedSessionJson], Meta(description="permanently removed sessions")]
+    trashed: Annotated[list[TrashedSessionJson], Meta(description="permanently deleted sessions")]
     logs: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
     backups: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
 

@@ -213,19 +213,19 @@ def restore(options: Namespace) -> None:
     output=list[SessionJson],
 )
 def purge(options: Namespace) -> None:
-    """Permanently remove a session from the trash, or all of them."""
+    """Permanently delete a session in the trash, or all of them."""
     with open_environment(options) as environment:
         manager = manager_for(options, environment)
         chosen = manager.find_trashed(options.key).info if options.key else None
         number = len(manager.trash())
         target = f"session {chosen.name}" if chosen else pluralize(number, "session")
-        question = f"Permanently remove {target} from the trash?"
+        question = f"Permanently delete {target}?"
         if (chosen or number) and not options.yes and not confirm(question):
-            print_err("Nothing was removed.")
+            print_err("Nothing was deleted.")
             return
         purged = manager.purge(chosen.id if chosen else None)
     print_result(options, map(session_json, purged), format_table(map(_row, purged)))
-    print_err(f"{pluralize(len(purged), 'session')} permanently removed.")
+    print_err(f"{pluralize(len(purged), 'session')} deleted permanently.")
 
 
 @contextmanager
