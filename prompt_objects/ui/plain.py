@@ -11,9 +11,8 @@ from typing import Self
 from prompt_objects.chat.chat import Chat
 from prompt_objects.runtime.events import Event, MessageSaved, Subscription, TextDelta, TurnEnded
 from prompt_objects.ui.controller import Controller
-from prompt_objects.ui.question import Question
+from prompt_objects.ui.question import REST_SECONDS, Question
 from prompt_objects.ui.render.events import WIDTH, headline
-from prompt_objects.ui.render.questions import REST_SECONDS
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line, plain
 from prompt_objects.ui.render.text import paragraph

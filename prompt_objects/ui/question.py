@@ -1,13 +1,38 @@
-"""A question to the user while it is open: its text, and the meaning of the answer that is typed."""
+"""A question to the user while it is open: its text, drawn, and the meaning of the answer that is typed.
+
+A model's text may try to mislead. It never begins a line, so it cannot look like another question. If it is long, a
+short form of the question follows that is on the screen as a whole.
+"""
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from prompt_objects.runtime.interaction import ApprovalRequest, EditedArguments, InputRequest
-from prompt_objects.ui.render import questions
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
+from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import paragraph
+from prompt_objects.ui.render.text import cell_width, fit, hard_wrap, paragraph
+from prompt_objects.utils.text import arrow_path, pluralize
+
+MAX_ROWS = 10
+"""Rows of one argument, or of one remark, in the short form of a question."""
+REST_SECONDS = 0.7
+"""Longer than the pauses of a user who is typing, and about the time it takes to notice a question."""
+FREE_PROMPT = "answer: "
+_BREAK = "\N{SYMBOL FOR LINE FEED}"
+_ANSWER_WIDTH = 8
+"""Cells that the prompt leaves for the answer."""
+_ANSWERS: dict[str, Decision] = {
+    "y": "once",
+    "yes": "once",
+    "s": "session",
+    "session": "session",
+    "": "no",
+    "n": "no",
+    "no": "no",
+    "never": "never",
+}
 
 
 class Question:
@@ -32,21 +57,23 @@ class Question:
     def hint(self) -> str:
         """The possible answers, in words."""
         if isinstance(self.request, InputRequest):
-            return questions.input_hint(self.request)
-        return questions.approval_hint(self.request, editable=self._editable)
+            answers = "A number, or your own words" if self.request.choices else "Your own words"
+            return f"{answers}; an empty answer, or Esc, leaves it unanswered."
+        session = "s: for this session · " if self.request.for_session else ""
+        return f"y: once · {session}n: no · never: not in this session{' · e: edit arguments' * self._editable}"
 
     def lines(self, width: int, height: int) -> tuple[list[Line], list[Line]]:
         """Draw the question, and below it the hint, so that both fit in `height` lines."""
         hint = paragraph(self.hint, width, "class:hint")
         if isinstance(self.request, InputRequest):
-            return questions.input_lines(self.request, width, height - len(hint)), hint
-        return questions.approval_lines(self.request, width, height - len(hint)), hint
+            return input_lines(self.request, width, height - len(hint)), hint
+        return approval_lines(self.request, width, height - len(hint)), hint
 
     def prompt(self, width: int) -> str:
         """Return the prompt before the answer."""
         if isinstance(self.request, InputRequest):
-            return questions.FREE_PROMPT
-        return "{…} " if self.is_editing else questions.approval_prompt(self.request, width, editable=self._editable)
+            return FREE_PROMPT
+        return "{…} " if self.is_editing else approval_prompt(self.request, width, editable=self._editable)
 
     def dismiss(self) -> None:
         """Close the question without an answer: nothing is approved, nothing is said."""
@@ -64,7 +91,7 @@ class Question:
         elif self._editable and text.strip().casefold() in {"e", "edit"}:
             self.is_editing = True
             self.draft = json.dumps(dict(self.request.arguments), ensure_ascii=False, indent=1)
-        elif (decision := questions.answer_for(self.request, text)) is None:
+        elif (decision := answer_for(self.request, text)) is None:
             return self.hint
         else:
             self.answer.set_result(decision)
@@ -79,3 +106,82 @@ class Question:
             return "This is not a JSON object: { … }"
         self.answer.set_result(EditedArguments(arguments))
         return ""
+
+
+def approval_lines(request: ApprovalRequest, width: int, height: int) -> list[Line]:
+    """Draw a tool call that needs approval, with the change to a file that it would make.
+
+    If that takes more rows than `height`, a short form that fits follows.
+    """
+    if request.diff:
+        blocks = [[line for row in request.diff.removesuffix("\n").split("\n") for line in _diff_row(row, width)]]
+    else:
+        blocks = [_argument(key, value, width) for key, value in request.arguments.items()]
+    blocks += [paragraph(_on_one_line(remark), width, "class:notice", lead="  ") for remark in request.remarks]
+    return _fitted(request.path, f"wants to use {_on_one_line(request.tool)}", blocks, width, height)
+
+
+def input_lines(request: InputRequest, width: int, height: int) -> list[Line]:
+    """Draw a question of a prompt object; if it takes more rows than `height`, a short form follows."""
+    question = [line for row in request.question.splitlines() for line in paragraph(row, width, lead="  ")]
+    choices = [paragraph(choice, width, lead=f"  {number}: ") for number, choice in enumerate(request.choices, 1)]
+    return _fitted(request.path, "asks you", [question, *choices], width, height)
+
+
+def approval_prompt(request: ApprovalRequest, width: int, *, editable: bool = True) -> str:
+    """Return the prompt before the answer, which stays on the screen: the prompt object, the tool, the answers.
+
+    Of a long name and of a long tool, a part is always shown.
+    """
+    keys = f"[y/{'s/' if request.for_session else ''}N/never{'/e' if editable else ''}] "
+    room = width - cell_width(keys) - _ANSWER_WIDTH
+    name = fit(request.path[-1], max(room // 2, 4))
+    return f"{name}: {fit(request.tool, max(room - cell_width(name) - 4, 4))}? {keys}"
+
+
+def answer_for(request: ApprovalRequest, typed: str) -> Decision | None:
+    """Return the decision that a typed answer stands for; None if it is no answer."""
+    decision = _ANSWERS.get(typed.strip().casefold())
+    return None if decision == "session" and not request.for_session else decision
+
+
+def _fitted(path: Sequence[str], verb: str, blocks: Sequence[list[Line]], width: int, height: int) -> list[Line]:
+    whole = [[], *_heading(path, f"{verb}:", width), *(line for block in blocks for line in block)]
+    if len(whole) <= height:
+        return whole
+    head: list[Line] = [[], *_heading(path, f"{verb}; in short:", width)]
+    room = max(height - len(head), 3)
+    each = max(min(MAX_ROWS, room // len(blocks)), 3) if len(blocks) > 1 else room
+    return [*whole, *head, *_ends([line for block in blocks for line in _ends(block, each)], room)]
+
+
+def _heading(path: Sequence[str], verb: str, width: int) -> list[Line]:
+    *askers, name = path
+    by = f" (asked by {arrow_path(askers)})" if askers else ""
+    return paragraph(f"{name}{by} {verb}", width, "class:notice")
+
+
+def _ends(lines: list[Line], most: int) -> list[Line]:
+    """Return the first and the last lines, and between them the number of the missing ones."""
+    if len(lines) <= most:
+        return lines
+    first, last = most // 2, (most - 1) // 2
+    omitted: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'row')} more, above …")]
+    return [*lines[:first], omitted, *lines[len(lines) - last :]]
+
+
+def _argument(key: str, value: Any, width: int) -> list[Line]:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return paragraph(_on_one_line(f"{key}: {text}"), width, lead="  ")
+
+
+def _diff_row(row: str, width: int) -> list[Line]:
+    """Draw a row of a diff; the rest of a long one follows with a mark, so that it is not taken for another row."""
+    style = {"+": "class:added", "-": "class:removed"}.get(row[:1], "class:call")
+    first, *more = hard_wrap(_on_one_line(row.removesuffix("\r")), width - 1)
+    return [[(style, first)], *([(style, f"…{rest}")] for rest in more)]
+
+
+def _on_one_line(text: str) -> str:
+    """Return the cleaned text with signs for its line breaks."""
+    return clean(text).replace("\n", _BREAK)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic
 from typing import Literal
 
 from prompt_toolkit.application import Application, get_app_session
@@ -17,7 +18,7 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from prompt_objects.ui.controller import REDRAW_SECONDS
-from prompt_objects.ui.line.dialogs import TypingPause
+from prompt_objects.ui.question import REST_SECONDS
 from prompt_objects.ui.render.style import STYLES, Line
 
 ESCAPE_SECONDS = 0.05
@@ -28,6 +29,24 @@ _REFLOWING = (
     *("TMUX", "TERM_PROGRAM", "VTE_VERSION", "KITTY_WINDOW_ID"),
     *("WT_SESSION", "ALACRITTY_WINDOW_ID", "KONSOLE_VERSION"),
 )
+
+
+class TypingPause:
+    """Knows when a key was last pressed."""
+
+    def __init__(self) -> None:
+        self._since = monotonic()
+
+    def touch(self) -> None:
+        self._since = monotonic()
+
+    async def taken(self) -> None:
+        """Wait, from now on, until no key was pressed for `REST_SECONDS`."""
+        self.touch()
+        remaining = REST_SECONDS
+        while remaining > 0:
+            await asyncio.sleep(remaining)
+            remaining = self._since + REST_SECONDS - monotonic()
 
 
 class LineApplication(Application[None]):
@@ -120,11 +139,9 @@ class Printer:
 
     @property
     def width(self) -> int:
-        """The columns of the terminal."""
         return self._app.output.get_size().columns
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Add lines to those that wait for `flush`."""
         self._waiting += lines
 
     def flush(self) -> None:
@@ -137,7 +154,6 @@ class Printer:
         self._print(lines)
 
     def finish(self) -> None:
-        """Print all waiting lines."""
         while self._waiting and self._app.is_running and not self._is_paused:
             self.flush()
 

@@ -1,7 +1,7 @@
 """The line interface as the controller sees it: the text above the input, the input, the status bar."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prompt_toolkit.buffer import Buffer
@@ -9,12 +9,12 @@ from prompt_toolkit.document import Document
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.runtime.events import Event, MessageSaved, Subscription
+from prompt_objects.runtime.interaction import InputRequest
 from prompt_objects.ui.controller import REDRAW_SECONDS
-from prompt_objects.ui.line import dialogs
 from prompt_objects.ui.line.application import LineApplication, Printer
 from prompt_objects.ui.line.layout import question_height
 from prompt_objects.ui.line.status_bar import StatusBar
-from prompt_objects.ui.question import Question
+from prompt_objects.ui.question import FREE_PROMPT, Question
 from prompt_objects.ui.render.events import headline
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit, object_prompt, paragraph, user_message
@@ -92,7 +92,7 @@ class LineView:
         size = self.width, question_height(self._app.output.get_size().rows)
         try:
             with self._hold():
-                await dialogs.pose(question, self._buffer, self.show, size, self._app.pause.taken)
+                await pose(question, self._buffer, self.show, size, self._app.pause.taken)
         finally:
             self._app.invalidate()
 
@@ -124,7 +124,6 @@ class LineView:
 
     @property
     def is_growing(self) -> bool:
-        """Whether a turn is running."""
         return self._transcript.busy
 
     def live(self, width: int, height: int) -> list[Line]:
@@ -157,3 +156,36 @@ class LineView:
         if self._chat.shows_events and (lines := headline(event, self.width)):
             self._add(lines)
             self._transcript.separate()
+
+
+async def pose(
+    question: Question,
+    buffer: Buffer,
+    show: Callable[[Sequence[Line]], None],
+    size: tuple[int, int],
+    rested: Callable[[], Awaitable[None]],
+) -> None:
+    """Show a question, take its answer from the input after `rested`, and then restore the draft.
+
+    Text typed before `rested` belongs to the draft. A typed text that was not given as an answer goes into the
+    history.
+    """
+    width, height = size
+    shown, hint = question.lines(width, height)
+    question.shown += shown
+    question.is_early = not buffer.text
+    show(shown)
+    await rested()
+    draft, buffer.document = buffer.document, Document()
+    question.shown += hint
+    question.is_early, question.is_open = False, True
+    show(hint)
+    try:
+        await question.answer
+    finally:
+        question.is_open = False
+        if buffer.text.strip() and buffer.text != question.draft:
+            buffer.append_to_history()
+        buffer.document = draft
+    if isinstance(question.request, InputRequest):
+        show(user_message(FREE_PROMPT, question.answer.result(), width))

@@ -4,18 +4,8 @@ from contextlib import suppress
 from typing import TextIO
 
 from prompt_objects.message import text_of
-from prompt_objects.runtime.events import (
-    BudgetUpdated,
-    Event,
-    ExternalMessages,
-    MessageSaved,
-    Notice,
-    TextDelta,
-    ToolCallEnded,
-    ToolCallStarted,
-    TurnEnded,
-    TurnStarted,
-)
+from prompt_objects.runtime import events
+from prompt_objects.runtime.events import Event
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import call_line, fit, format_duration, result_line
 from prompt_objects.utils.text import arrow_path, pluralize
@@ -26,7 +16,7 @@ WIDTH = 79
 
 def headline(event: Event, width: int) -> list[Line]:
     """Draw an event as one line with its time and its path; nothing for streamed text."""
-    if isinstance(event, TextDelta):
+    if isinstance(event, events.TextDelta):
         return []
     line = f"{event.at.astimezone():%H:%M:%S} {arrow_path(event.path)}: {_describe(event)}"
     return [[("class:hint", fit(line, width))]]
@@ -39,23 +29,23 @@ def external_heading(count: int) -> str:
 
 def _describe(event: Event) -> str:
     match event:
-        case TurnStarted():
+        case events.TurnStarted():
             text = f"started in {event.session_id}"
-        case MessageSaved():
+        case events.MessageSaved():
             text = f"saved: {event.message.get('role')}: {text_of(event.message)}"
-        case ExternalMessages():
+        case events.ExternalMessages():
             text = external_heading(len(event.messages))
-        case ToolCallStarted():
+        case events.ToolCallStarted():
             text = f"calls {event.name} {event.arguments}"
-        case ToolCallEnded():
+        case events.ToolCallEnded():
             verb = "failed" if event.failed else "ended"
             text = f"{event.name} {verb} in {format_duration(event.seconds)}: {event.result}"
-        case Notice():
+        case events.Notice():
             text = f"! {event.text}"
-        case BudgetUpdated():
+        case events.BudgetUpdated():
             requests, tokens = pluralize(event.amount.requests, "request"), pluralize(event.amount.tokens, "token")
             text = f"used so far: {requests}, {tokens}"
-        case TurnEnded():
+        case events.TurnEnded():
             text = f"{event.outcome}: {event.error}" if event.error else event.outcome
         case _:
             text = type(event).__name__
@@ -78,15 +68,15 @@ class ProgressLines:
 
 def _progress_line(event: Event) -> str:
     match event:
-        case ToolCallStarted():
+        case events.ToolCallStarted():
             (_, text), *_ = call_line(event.name, event.arguments, WIDTH - len(event.po_name))
             return f"{event.po_name} {text}"
-        case ToolCallEnded():
+        case events.ToolCallEnded():
             (_, text), *_ = result_line(event.result, event.seconds, WIDTH, failed=event.failed)
             return fit(f"  {text[:1]} {fit(event.name, WIDTH // 2)}: {text[2:]}", WIDTH)
-        case ExternalMessages():
+        case events.ExternalMessages():
             return f"! {external_heading(len(event.messages))}"
-        case Notice():
+        case events.Notice():
             return fit(f"! {event.text}", WIDTH)
         case _:
             return ""

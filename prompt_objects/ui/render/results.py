@@ -1,16 +1,6 @@
 """Results of commands, drawn."""
 
-from prompt_objects.chat.results import (
-    CommandResult,
-    Confirm,
-    Document,
-    Send,
-    ShowTrace,
-    Switched,
-    Table,
-    Text,
-    Watch,
-)
+from prompt_objects.chat import results
 from prompt_objects.ui.render.markdown import render
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
@@ -19,16 +9,16 @@ from prompt_objects.ui.render.text import cell_width, fit, paragraph
 _GAP = "  "
 
 
-def draw_result(result: CommandResult, width: int) -> list[Line]:
+def draw_result(result: results.CommandResult, width: int) -> list[Line]:
     """Draw the result of a command; one that is only an action has no lines."""
     match result:
-        case Text() | Switched() | Confirm() | Send() | Watch():
+        case results.Text() | results.Switched() | results.Confirm() | results.Send() | results.Watch():
             return paragraph(result.text, width)
-        case Table():
+        case results.Table():
             return _table(result, width)
-        case Document():
+        case results.Document():
             return render(result.markdown, width)
-        case ShowTrace():
+        case results.ShowTrace():
             from prompt_objects.ui.render.trace import draw_trace
 
             return draw_trace(result.trace, width)
@@ -36,7 +26,7 @@ def draw_result(result: CommandResult, width: int) -> list[Line]:
             return []
 
 
-def _table(table: Table, width: int) -> list[Line]:
+def _table(table: results.Table, width: int) -> list[Line]:
     """Draw a table; on a narrow screen the widest columns are cut."""
     cells = [[clean_line(cell) for cell in row] for row in table.rows]
     heads = [clean_line(column) for column in table.columns]

@@ -6,17 +6,8 @@ from collections.abc import Callable
 from msgspec import Struct, field
 
 from prompt_objects.message import Message, text_of
-from prompt_objects.runtime.events import (
-    Event,
-    ExternalMessages,
-    MessageSaved,
-    Notice,
-    TextDelta,
-    ToolCallEnded,
-    ToolCallStarted,
-    TurnEnded,
-    TurnStarted,
-)
+from prompt_objects.runtime import events
+from prompt_objects.runtime.events import Event
 from prompt_objects.ui.render.markdown import BlockStream, last_lines, render
 from prompt_objects.ui.render.messages import draw_external
 from prompt_objects.ui.render.sanitize import clean_line
@@ -33,7 +24,7 @@ class _Run(Struct, eq=False):
     stream: BlockStream = field(default_factory=BlockStream)
     is_streaming: bool = False
     since: float = field(default_factory=time.monotonic)
-    calls: dict[str, tuple[ToolCallStarted, float]] = field(default_factory=dict)
+    calls: dict[str, tuple[events.ToolCallStarted, float]] = field(default_factory=dict)
     shown: tuple[str, int, list[Line]] = ("", 0, [])
 
     @property
@@ -64,22 +55,22 @@ class Transcript:
         """Take an event and return the lines that it finishes."""
         run = self._run_of(event)
         match event:
-            case TurnStarted():
+            case events.TurnStarted():
                 if event.call_id:
                     self._delegated.add((event.path[:-1], event.call_id))
-            case TextDelta():
+            case events.TextDelta():
                 self._text(event, run, width)
-            case MessageSaved():
+            case events.MessageSaved():
                 self._message(event, run, width)
-            case ExternalMessages():
+            case events.ExternalMessages():
                 self._add(event, run, "external", draw_external(run.name, event.messages, _inner(run, width)))
-            case ToolCallStarted():
+            case events.ToolCallStarted():
                 run.calls[event.call_id] = (event, time.monotonic())
-            case ToolCallEnded():
+            case events.ToolCallEnded():
                 self._call(event, run, width)
-            case Notice():
+            case events.Notice():
                 self._add(event, run, "notice", paragraph(event.text, _inner(run, width), "class:notice", "! "))
-            case TurnEnded():
+            case events.TurnEnded():
                 self._end(event, run, width)
         lines, self._lines = self._lines, []
         return lines
@@ -109,7 +100,7 @@ class Transcript:
 
     def _run_of(self, event: Event) -> _Run:
         """Return the turn of an event; a late event of an ended turn is drawn, but does not start the turn again."""
-        if event.run in self._ended and not isinstance(event, TurnStarted):
+        if event.run in self._ended and not isinstance(event, events.TurnStarted):
             return self._ended[event.run]
         return self._runs.setdefault(event.run, _Run(event.path))
 
@@ -122,12 +113,12 @@ class Transcript:
 
     # Finished lines
 
-    def _text(self, event: TextDelta, run: _Run, width: int) -> None:
+    def _text(self, event: events.TextDelta, run: _Run, width: int) -> None:
         if not run.is_streaming:
             run.is_streaming, run.since = True, time.monotonic()
         self._blocks(event, run, run.stream.feed(event.text), width)
 
-    def _message(self, event: MessageSaved, run: _Run, width: int) -> None:
+    def _message(self, event: events.MessageSaved, run: _Run, width: int) -> None:
         message = event.message
         if message.get("role") == "assistant":
             self._speech(event, run, message, width)
@@ -149,7 +140,7 @@ class Transcript:
         if text.strip():
             self._add(event, run, "text", render(text, _inner(run, width)), heading)
 
-    def _call(self, event: ToolCallEnded, run: _Run, width: int) -> None:
+    def _call(self, event: events.ToolCallEnded, run: _Run, width: int) -> None:
         started, _ = run.calls.pop(event.call_id, (None, 0.0))
         run.since = time.monotonic()
         if (run.path, event.call_id) in self._delegated:
@@ -160,7 +151,7 @@ class Transcript:
         ended = result_line(event.result, event.seconds, inner, failed=event.failed)
         self._add(event, run, "call", [call_line(event.name, arguments, inner), ended])
 
-    def _end(self, event: TurnEnded, run: _Run, width: int) -> None:
+    def _end(self, event: events.TurnEnded, run: _Run, width: int) -> None:
         self._blocks(event, run, run.stream.finish(), width)
         self._runs.pop(event.run, None)
         self._ended[event.run] = _Run(run.path, calls=run.calls)

@@ -9,7 +9,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
-from prompt_objects.ui.line import dialogs
+from prompt_objects.ui.line import view
 from prompt_objects.ui.question import Question
 from prompt_objects.ui.render.style import plain
 
@@ -52,7 +52,7 @@ class Dialog:
         async def rested() -> None:
             await self.rested.wait()
 
-        await dialogs.pose(self.question, self.buffer, self.shown.extend, (60, 50), rested)
+        await view.pose(self.question, self.buffer, self.shown.extend, (60, 50), rested)
         return self.question.answer.result()
 
     @property

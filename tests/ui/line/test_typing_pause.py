@@ -1,8 +1,8 @@
 import asyncio
 from time import monotonic
 
-from prompt_objects.ui.line.dialogs import TypingPause
-from prompt_objects.ui.render.questions import REST_SECONDS
+from prompt_objects.ui.line.application import TypingPause
+from prompt_objects.ui.question import REST_SECONDS
 
 
 async def test_each_key_restarts_the_pause() -> None:
