@@ -52,7 +52,7 @@ async def delegating(base_url: str, rounds: int, store: str | None) -> dict[int,
     """Return the median seconds of a message that leads to one delegation, and of one that leads to many."""
     times: dict[int, list[float]] = {1: [], DELEGATIONS: []}
     environ = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "sk-unused"}
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=Path.cwd()) as folder:
         objects = Path(folder) / "objects"
         objects.mkdir()
         (objects / "worker.yaml").write_text(f"name: worker\nmodel: text@{LATENCY}\nprompt: You work.\n")

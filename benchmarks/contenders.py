@@ -87,7 +87,7 @@ async def prompt_objects(base_url: str, model: str) -> AsyncIterator[Begin]:
         return "Done."
 
     tools = [Tool(name, DESCRIPTION, PARAMETERS, run) for name in NAMES]
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=Path.cwd()) as folder:
         objects = Path(folder) / "objects"
         objects.mkdir()
         written = f"name: reader\ncapabilities: [{', '.join(NAMES)}]\nprompt: {PROMPT}\n"

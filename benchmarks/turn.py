@@ -96,7 +96,7 @@ async def compare(base_url: str, earlier: int, rounds: int) -> list[float]:
     asked = request_messages(PROMPT, [*history, {"role": "user", "content": QUESTION}])
     client = AsyncOpenAI(base_url=base_url, api_key="sk-unused")
     times = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=Path.cwd()) as folder:
         async with client, environment(Path(folder), base_url) as env:
             reader = env["reader"]
             for number in range(rounds + WARM_UP):

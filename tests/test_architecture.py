@@ -1,4 +1,4 @@
-"""What holds the env_dir together: who may import whom, what is public, and what an import may cost."""
+"""The rules of the package: allowed imports, public names, the cost of an import."""
 
 import ast
 import json
@@ -13,7 +13,7 @@ import prompt_objects
 
 PACKAGE = Path(prompt_objects.__file__).parent
 
-# From top to bottom; a module imports only from its own package or from layers below. docs/architecture.md says why.
+# From top to bottom; a module imports only from its own package or from layers below. decision 9 says why.
 LAYERS = [
     {"__main__"},
     {"cli"},

@@ -1,8 +1,10 @@
 """constraints.txt: one exact version of every requirement, used wherever the project is installed."""
 
 import re
+import subprocess
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -47,6 +49,16 @@ def test_every_documented_install_of_the_checkout_uses_the_pins() -> None:
                 found += 1
                 assert "PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt" in line
     assert found == 4
+
+
+def test_only_known_files_stand_at_the_top() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    if not listed:
+        pytest.skip("not a git checkout")
+    assert {line.split("/")[0] for line in listed.splitlines()} == {
+        *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "constraints.txt"),
+        *("pyproject.toml", "benchmarks", "docs", "migrations", "objects", "prompt_objects", "scripts", "tests"),
+    }
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -1,1 +1,1 @@
-"""environment."""
+"""The composition root: opens an environment and connects its parts."""

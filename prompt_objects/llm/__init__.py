@@ -1,1 +1,1 @@
-"""Language models."""
+"""The `LLM` protocol and the clients that implement it."""

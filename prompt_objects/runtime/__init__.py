@@ -1,1 +1,1 @@
-"""runtime."""
+"""Everything that a running turn can reach: context, events, budget, locks."""

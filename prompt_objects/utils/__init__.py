@@ -1,1 +1,1 @@
-"""utils."""
+"""Helpers for text, time, concurrency, files and processes."""

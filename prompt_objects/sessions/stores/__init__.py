@@ -1,1 +1,1 @@
-"""stores."""
+"""The `Store` protocol and its implementations: files, memory, SQLite, PostgreSQL."""

@@ -1,1 +1,1 @@
-"""line."""
+"""The line interface, built with prompt_toolkit."""

@@ -1,1 +1,1 @@
-"""render."""
+"""Data to styled lines, without side effects."""

@@ -1,1 +1,1 @@
-"""file."""
+"""The file store: one JSON file for each session, an index, a trash."""
