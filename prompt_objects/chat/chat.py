@@ -263,4 +263,4 @@ class Chat:
 
     def notices(self) -> list[str]:
         """Return, once, what has happened to the sessions and the user should know, such as a repair."""
-        return self.environment.storage.take_notices()
+        return self.environment.take_notices()

@@ -73,7 +73,7 @@ class Sender:
 
     def print_reply(self, reply: Reply) -> None:
         """Print what is not shown yet: the answer, or only its end, and the notices."""
-        for notice in self._environment.storage.take_notices():
+        for notice in self._environment.take_notices():
             print_err(notice)
         if self._options.json:
             session, usage = reply.session, reply.usage

@@ -60,7 +60,9 @@ class Environment:
         self.folder = folder
         self.config = config
         self.data_dir = config.data_dir
-        self.storage = Storage(folder, config, store)
+        self.notices: list[str] = []
+        self._storage_notices: list[str] = []
+        self.storage = Storage(folder, config, store, self._add_notice)
         self.session_manager = self.storage.session_manager
         self.session_locks = SessionLocks(self.storage.store, config.user)
         self.models = ModelRegistry(config, environ, selected=model, llm=llm)
@@ -81,7 +83,6 @@ class Environment:
             self.bus.add_subscriber(self.storage.recorder)
         self.active_turns = ActiveTurns()
         self.prompt_cache = PromptCacheMonitor()
-        self.notices: list[str] = []
         self._depth = Limits.resolve(LimitsConfig(), config.limits).depth
         self._objects: dict[str, PromptObject] = {}
 
@@ -168,6 +169,15 @@ class Environment:
         raise NotFound(
             f"There are no prompt objects in {self.catalog.folder}.", hint="Write one: see docs/objects.md."
         )
+
+    def take_notices(self) -> list[str]:
+        """Return what has happened to sessions and traces since the last call, such as a repair."""
+        notices, self._storage_notices = self._storage_notices, []
+        return notices
+
+    def _add_notice(self, notice: str) -> None:
+        if notice not in self._storage_notices:
+            self._storage_notices.append(notice)
 
     def problems(self) -> list[str]:
         """Read every definition; return the errors, and notices about settings and tools."""

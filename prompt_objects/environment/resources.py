@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from prompt_objects.analysis.graph import Edge
     from prompt_objects.config.definition import Definition
     from prompt_objects.llm.base import LLM
-    from prompt_objects.llm.connect import ModelConnection
-    from prompt_objects.llm.fallback import FallbackChain
+    from prompt_objects.llm.connect import FallbackChain, ModelConnection
     from prompt_objects.mcp.server import Servers
     from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
@@ -167,7 +166,7 @@ class ModelRegistry:
 
         Fallbacks are ignored if the user selected a model explicitly.
         """
-        from prompt_objects.llm.fallback import FallbackChain
+        from prompt_objects.llm.connect import FallbackChain
 
         names = () if self._selected or not definition.model else definition.model.fallback
         connection = self._connections.get(self._name_for(definition))

@@ -1,5 +1,6 @@
 """The sessions of an environment, with their backups, traces and workspaces."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.url import beside, places, resolved
 from prompt_objects.sessions.undo import UndoJournal
-from prompt_objects.trace.recorder import Recorder
+from prompt_objects.trace.log import Recorder
 from prompt_objects.utils.filesystem import remove_folder
 
 if TYPE_CHECKING:
@@ -29,15 +30,15 @@ class Storage:
 
     `url` replaces the store of environment.yaml; a relative path starts at `folder`. `is_ephemeral` says whether the
     sessions are lost at the end of the program. `local_paths` are all paths with data on this disk, including the
-    store of environment.yaml if another one replaces it. `last_used` remembers the sessions used last.
+    store of environment.yaml if another one replaces it. `last_used` remembers the sessions used last. `notify` gets
+    notices for the user.
     """
 
-    def __init__(self, folder: Path, config: Config, url: str | None = None) -> None:
+    def __init__(self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None]) -> None:
         self._config = config
         configured_url = resolved(config.store or f"files:{config.data_dir}", folder)
         self.url = resolved(url, folder) if url else configured_url
-        self._notices: list[str] = []
-        self.store = open_store(self.url, StoreOptions(**config.store_options, notify=self._add_notice))
+        self.store = open_store(self.url, StoreOptions(**config.store_options, notify=notify))
         self.is_ephemeral = self.url == _MEMORY
         paths = [path for each in {configured_url, self.url} for path in places(each, outside=folder)]
         self.local_paths = (config.data_dir, *paths)
@@ -53,7 +54,7 @@ class Storage:
             journal=UndoJournal(self._store_files / "undo.json"),
             data_dir=self._session_files,
         )
-        self.recorder = Recorder(config.data_dir)
+        self.recorder = Recorder(config.data_dir, notify)
         self._prune_at_start = config.prune.at_start
 
     @cached_property
@@ -86,15 +87,6 @@ class Storage:
 
         self.recorder.flush()
         return load_trace(self.store, self._config.data_dir, session_id)
-
-    def take_notices(self) -> list[str]:
-        """Return the notices of the store and the recorder since the last call."""
-        notices, self._notices = self._notices, []
-        return [*notices, *self.recorder.notices()]
-
-    def _add_notice(self, notice: str) -> None:
-        if notice not in self._notices:
-            self._notices.append(notice)
 
     def close(self) -> None:
         """Close all files. Every acknowledged message is already on disk."""

@@ -1,23 +1,41 @@
-"""Selection of a model: the named one, the configured one, a local server's, or the rehearsal."""
+"""Selection of a model (the named one, the configured one, a local server's, or the rehearsal) and its prices."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from prompt_objects.errors import UsageError
+from prompt_objects.errors import (
+    BrokenStream,
+    PromptObjectsError,
+    RateLimited,
+    ServerFailed,
+    UnknownModel,
+    Unreachable,
+    UsageError,
+)
 from prompt_objects.llm.base import LLM, Usage
 from prompt_objects.llm.local_servers import LocalServer, find_local_server, list_models
-from prompt_objects.llm.pricing import Pricing, given_pricing, known_pricing, unknown_price
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from prompt_objects.config.environment import Config
-    from prompt_objects.config.environment_schema import ModelConfig
+    from prompt_objects.config.environment_schema import ModelConfig, Prices
 
 
 DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is configured
-_Find = Callable[[], LocalServer | None]
+_MILLION = 1_000_000
+# Errors that another model may not have. A rejected key, quota or request is left to the user.
+_ANOTHER_MAY_ANSWER = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
+_Find: TypeAlias = Callable[[], LocalServer | None]
+Pricing: TypeAlias = Callable[[Usage], float | None]
+"""Returns the cost of requests in US dollars, None if prices are unknown."""
+
+
+def unknown_price(_: Usage) -> None:
+    """Return None for any usage."""
+    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +53,32 @@ class ModelConnection:
     def has_price(self) -> bool:
         """Return whether the cost of a request is known beforehand; the rehearsal costs nothing."""
         return isinstance(self.llm, Rehearsal) or self.pricing(Usage(1, 1)) is not None
+
+
+class FallbackChain:
+    """The current `connection` and its fallbacks, which are created when needed and kept for the rest of the turn."""
+
+    def __init__(self, connection: ModelConnection, others: Iterable[Callable[[], ModelConnection]] = ()) -> None:
+        self.connection = connection
+        self._others = deque(others)
+
+    def advance(self, error: BaseException) -> list[str]:
+        """Switch to the next fallback that works; return notices, the last one with its name.
+
+        Raises `error` if another model would not help or there is no fallback left. May block for a moment, so do
+        not call this on the event loop.
+        """
+        if not isinstance(error, _ANOTHER_MAY_ANSWER):
+            raise error
+        notices: list[str] = []
+        while self._others:
+            try:
+                self.connection = self._others.popleft()()
+            except PromptObjectsError as unusable:
+                notices.append(f"A fallback cannot be used: {unusable}")
+            else:
+                return [*notices, f"{self.connection.llm.model} answers instead: {error}"]
+        raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +204,39 @@ def _is_url(text: str) -> bool:
     except ValueError:
         return False
     return is_http and text.isprintable() and " " not in text
+
+
+# Prices
+
+
+def given_pricing(prices: "Prices") -> Pricing:
+    """Return a function that calculates the cost by the given prices; `cached` is by default as much as `prompt`."""
+    cached = prices.prompt if prices.cached is None else prices.cached
+
+    def cost(usage: Usage) -> float:
+        fresh = usage.prompt - usage.cached
+        return (fresh * prices.prompt + usage.cached * cached + usage.completion * prices.completion) / _MILLION
+
+    return cost
+
+
+def known_pricing(model: str) -> Pricing:
+    """Return a function that calculates costs by public prices, if the extra `prices` has them.
+
+    Loading the prices takes a quarter of a second, so do not call this on the event loop.
+    """
+    try:
+        import genai_prices
+    except ImportError:
+        return unknown_price
+
+    def cost(usage: Usage) -> float | None:
+        counted = genai_prices.Usage(
+            input_tokens=usage.prompt, output_tokens=usage.completion, cache_read_tokens=usage.cached
+        )
+        try:
+            return float(genai_prices.calc_price(counted, model).total_price)
+        except (LookupError, ValueError):  # also for invalid token counts
+            return None
+
+    return cost if cost(Usage(1, 1)) is not None else unknown_price

@@ -15,9 +15,7 @@ from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, Usage
-from prompt_objects.llm.connect import ModelConnection
-from prompt_objects.llm.fallback import FallbackChain
-from prompt_objects.llm.pricing import Pricing
+from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing
 from prompt_objects.message import Message, request_messages, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context

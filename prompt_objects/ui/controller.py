@@ -303,11 +303,13 @@ class Controller:
 def _is_command(text: str) -> bool:
     """Whether a line names an existing command; any other text that begins with a slash may be a path."""
     is_command, text = commands.parse_input(text)
+    if not is_command:
+        return False
     try:
         commands.find(text)
     except NotFound:
         return False
-    return is_command
+    return True
 
 
 AGAIN_SECONDS = 1.0

@@ -9,7 +9,7 @@ from prompt_objects.environment.storage import Storage
 
 
 def kept(folder: Path, url: str | None = None, **settings: Any) -> Storage:
-    return Storage(folder, Config(data_dir=folder / "state", **settings), url)
+    return Storage(folder, Config(data_dir=folder / "state", **settings), url, lambda _: None)
 
 
 def test_sessions_are_in_the_data_folder_by_default(tmp_path: Path) -> None:

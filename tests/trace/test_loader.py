@@ -380,7 +380,7 @@ async def test_a_turn_continues_if_recording_fails_with_one_notice(env: Environm
     session = await played(env)
     await played(env)
     env.storage.recorder.flush()
-    (told,) = env.storage.recorder.notices()
+    (told,) = env.take_notices()
     assert "could not be written" in told
     assert len(env.session_manager.get(session.id).history) == 12
     (env.data_dir / "traces").unlink()

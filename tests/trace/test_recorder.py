@@ -26,8 +26,7 @@ from prompt_objects.runtime.events import (
 )
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.workspace import trace_file
-from prompt_objects.trace.log import read_records
-from prompt_objects.trace.recorder import MOST_WAITING, Recorder
+from prompt_objects.trace.log import MOST_WAITING, Recorder, read_records
 from tests.support.paths import ROOT
 from tests.support.traces import notice
 
@@ -44,8 +43,13 @@ def texts(folder: Path, key: str = KEY) -> list[str]:
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path)
+def notices() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, notices: list[str]) -> Recorder:
+    return Recorder(tmp_path, notices.append)
 
 
 def test_every_event_except_text_deltas_is_a_line_in_the_file_of_its_session(
@@ -160,23 +164,24 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_gives_one_notice_and_later_events_are_recorded(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_full_disk_gives_one_notice_and_later_events_are_recorded(
+    recorder: Recorder, notices: list[str], tmp_path: Path
+) -> None:
     with files_no_larger_than(1000):
         for number in range(30):
             recorder.put(notice(KEY, str(number)))
             recorder.flush()
     recorder.put(notice(KEY, "later"))
     recorder.flush()
-    (told,) = recorder.notices()
+    (told,) = notices
     assert told.startswith("Traces are not recorded: ")
-    assert recorder.notices() == []
     assert texts(tmp_path)[:3] == ["0", "1", "2"]
     assert texts(tmp_path)[-1] == "later"
     assert len(texts(tmp_path)) < 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="opens a pipe for reading and writing")
-def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, notices: list[str], tmp_path: Path) -> None:
     path = trace_file(tmp_path, KEY)
     path.parent.mkdir()
     os.mkfifo(path)
@@ -189,7 +194,7 @@ def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, tmp_path: Path) ->
     start = time.perf_counter()
     recorder.flush(0.1)
     assert 0.1 <= time.perf_counter() - start < 5
-    assert recorder.notices() == ["Some events are missing in traces: the disk is too slow."]
+    assert notices == ["Some events are missing in traces: the disk is too slow."]
     _drain(path, recorder)
 
 
@@ -216,7 +221,7 @@ def _waits(recorder: Recorder) -> bool:
 def test_the_thread_ends_when_idle_and_starts_again(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_objects.trace.recorder.LINGER_SECONDS", 0.01)
+    monkeypatch.setattr("prompt_objects.trace.log.LINGER_SECONDS", 0.01)
     for number in range(3):
         recorder.put(notice(KEY, str(number)))
         recorder.flush()
@@ -231,8 +236,8 @@ FORKING = """
 import os, sys, threading
 from pathlib import Path
 from tests.support.traces import notice
-from prompt_objects.trace.recorder import Recorder
-recorder, key = Recorder(Path(sys.argv[1])), sys.argv[2]
+from prompt_objects.trace.log import Recorder
+recorder, key = Recorder(Path(sys.argv[1]), print), sys.argv[2]
 recorder.put(notice(key, "before"))
 recorder.flush()
 child = os.fork()
@@ -248,8 +253,8 @@ ENDING = """
 import sys
 from pathlib import Path
 from tests.support.traces import notice
-from prompt_objects.trace.recorder import Recorder
-recorder = Recorder(Path(sys.argv[1]))
+from prompt_objects.trace.log import Recorder
+recorder = Recorder(Path(sys.argv[1]), print)
 for number in range(3000):
     recorder.put(notice(sys.argv[2], str(number)))
 """

@@ -14,8 +14,7 @@ import pytest
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import NotFound, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm.base import LLM, Completion, Request, TextChunk, Usage
-from prompt_objects.llm.connect import ModelConnection
-from prompt_objects.llm.fallback import FallbackChain
+from prompt_objects.llm.connect import FallbackChain, ModelConnection
 from prompt_objects.message import Message, request_messages
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import (

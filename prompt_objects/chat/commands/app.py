@@ -2,7 +2,7 @@
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import CommandName, command
+from prompt_objects.chat.commands import CommandName, command
 from prompt_objects.chat.results import CommandResult, Document, Quit
 
 BAR = "\\|"  # a bar inside a cell of a Markdown table

@@ -1,7 +1,7 @@
 """The command that explains which part of a prompt the server could not take from its cache."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import SessionKey, command
+from prompt_objects.chat.commands import SessionKey, command
 from prompt_objects.chat.results import CommandResult, Table, Text
 from prompt_objects.runtime.prompt_cache import CacheReport
 from prompt_objects.utils.text import time_ago

@@ -1,7 +1,7 @@
 """The command about the notes that prompt objects share."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import FreeText, command
+from prompt_objects.chat.commands import FreeText, command
 from prompt_objects.chat.results import CommandResult, Table, Text
 from prompt_objects.errors import NotFound
 from prompt_objects.utils.text import did_you_mean, time_ago

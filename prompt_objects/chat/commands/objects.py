@@ -1,7 +1,7 @@
 """Commands about prompt objects and their models."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import ModelName, ObjectName, command
+from prompt_objects.chat.commands import ModelName, ObjectName, command
 from prompt_objects.chat.results import CommandResult, Switched, Table, Text
 from prompt_objects.utils.text import pluralize
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import FilePath, FreeText, Number, SessionKey, TrashedKey, command
+from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey, TrashedKey, command
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session

@@ -1,7 +1,7 @@
 """Commands for sessions that another process uses."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import FreeText, SessionKey, command
+from prompt_objects.chat.commands import FreeText, SessionKey, command
 from prompt_objects.chat.results import CommandResult, Send, Switched, Text, Watch
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import pluralize

@@ -3,7 +3,7 @@
 from typing import Annotated, TypeAlias
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import SessionKey, command
+from prompt_objects.chat.commands import SessionKey, command
 from prompt_objects.chat.results import CommandResult, ShowTrace, Text
 
 Switch: TypeAlias = Annotated[str, ("on", "off")]

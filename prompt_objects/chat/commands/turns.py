@@ -1,7 +1,7 @@
 """Commands about turns: running, stopped, interrupted and answered ones."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import FreeText, command
+from prompt_objects.chat.commands import FreeText, command
 from prompt_objects.chat.results import CommandResult, Retry, Table, Text
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import arrow_path, pluralize, time_ago

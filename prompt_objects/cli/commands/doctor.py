@@ -50,7 +50,7 @@ def doctor(options: Namespace) -> int:
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None
         faults = tuple(str(fault) for fault in environment.catalog.errors())
-        for notice in environment.storage.take_notices():
+        for notice in environment.take_notices():
             print_err(notice)
     data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), faults)
     lines = (*_lines(issues), *faults, _summary(issues, faults, sessions, repair=options.repair))

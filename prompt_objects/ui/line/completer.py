@@ -7,8 +7,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import Command, Parameter
-from prompt_objects.chat.commands import all_commands
+from prompt_objects.chat.commands import Command, Parameter, all_commands
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line

@@ -20,7 +20,7 @@ from tests.support.environments import make_env
 
 COMMAND = '''
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.command import FreeText, command
+from prompt_objects.chat.commands import FreeText, command
 from prompt_objects.chat.results import CommandResult, Text
 
 

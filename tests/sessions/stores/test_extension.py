@@ -133,7 +133,7 @@ async def test_an_environment_runs_on_the_store_of_a_package(tmp_path: Path) -> 
         assert [info.name for info in manager.list()] == ["Other"]
         with pytest.raises(UsageError, match="cannot archive"):
             manager.archive("Other")
-        assert env.storage.take_notices() == []
+        assert env.take_notices() == []
     for ability in (Leasing, Checking, Archiving):
         assert not isinstance(store, ability)
 
