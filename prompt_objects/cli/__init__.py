@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> int:
-    """Print an error and its hint, and return its exit code."""
     from prompt_objects.cli.streams import print_err
     from prompt_objects.errors import Ambiguous, PromptObjectsError
 

@@ -7,15 +7,17 @@ import json
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from msgspec import Meta, Struct, convert, to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from prompt_objects.cli.streams import print_json_text, print_out
 from prompt_objects.utils.time import timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.info import SessionInfo, TrashedSession
+
+T = TypeVar("T", bound=Struct)
 
 
 class ParentJson(Struct):
@@ -57,15 +59,20 @@ class TrashedSessionJson(SessionJson):
     deleted_at: datetime
 
 
+def as_json(struct: type[T], source: object, **others: object) -> T:
+    """Make a struct from the attributes of `source` with the names of its fields, and from `others`."""
+    names = [name for name in struct.__struct_fields__ if name not in others]
+    return struct(**{name: getattr(source, name) for name in names}, **others)
+
+
 def session_json(info: "SessionInfo") -> SessionJson:
     """Return a session as `--json` prints it."""
-    return convert(info, SessionJson, from_attributes=True)
+    return as_json(SessionJson, info)
 
 
 def trashed_session_json(trashed: "TrashedSession") -> TrashedSessionJson:
     """Return a session in the trash as `--json` prints it."""
-    fields = {name: getattr(trashed.info, name) for name in SessionJson.__struct_fields__}
-    return convert({**fields, "deleted_at": trashed.deleted_at}, TrashedSessionJson, from_attributes=True)
+    return as_json(TrashedSessionJson, trashed.info, deleted_at=trashed.deleted_at)
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:

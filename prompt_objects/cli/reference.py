@@ -104,7 +104,6 @@ def _output(command: Command) -> Any:
 
 
 def _structs() -> Iterator[str]:
-    """Describe every struct that a command prints, and the structs in it."""
     found: dict[type[Struct], None] = {}
     for command in all_commands().values():
         _collect(_output(command), found)

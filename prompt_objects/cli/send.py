@@ -12,10 +12,10 @@ from prompt_objects.cli.json_output import SessionRefJson, print_json
 from prompt_objects.cli.streams import flush, print_err, print_out
 from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Busy
-from prompt_objects.runtime.events import Event, TextDelta
+from prompt_objects.runtime.events import TextDelta
 from prompt_objects.sessions.session import Session
 from prompt_objects.turns.turn import Reply
-from prompt_objects.ui.render.events import ProgressLines
+from prompt_objects.ui.render.events import progress_line
 from prompt_objects.ui.render.sanitize import clean
 
 
@@ -46,7 +46,6 @@ class Sender:
         self._text = text
         self._options = options
         self._is_streaming = sys.stdout.isatty() and not options.json
-        self._progress = ProgressLines(sys.stderr)
 
     async def send(self, session: Session) -> Reply:
         """Send the message; if the session is in use, wait or branch as the options say.
@@ -94,15 +93,12 @@ class Sender:
         turn = asyncio.create_task(self._po.receive(self._text, context, session, wait=wait))
         async with aclosing(self._environment.bus.events_of(turn, context.root)) as events:
             async for event in events:
-                self._show(event)
+                if line := progress_line(event):
+                    print_err(line)
+                elif self._is_streaming and isinstance(event, TextDelta) and event.depth == 0:
+                    print_out(clean(event.text), end="")
+                    flush()
         return await turn
-
-    def _show(self, event: Event) -> None:
-        if not (isinstance(event, TextDelta) and event.depth == 0):
-            self._progress.show(event)
-        elif self._is_streaming:
-            print_out(clean(event.text), end="")
-            flush()
 
 
 def _with_hint(busy: Busy, session: Session) -> Busy:

@@ -62,7 +62,7 @@ def print_err(text: str) -> None:
     """Print a line to standard error: everything that is not the command's output."""
     from prompt_objects.ui.render.sanitize import clean_line
 
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # full, broken or closed
         print(clean_line(text), file=sys.stderr, flush=True)
 
 

@@ -96,7 +96,6 @@ class Controller:
         return self.question if self.question and self.question.is_open else None
 
     def prompt(self, width: int) -> str:
-        """Return the prompt of the input."""
         if question := self.open_question:
             return question.prompt(width)
         return CONFIRM_PROMPT if self.confirmation else render_text.object_prompt(self.chat.po.name, width)
@@ -104,7 +103,6 @@ class Controller:
     # Input
 
     def submit(self, text: str) -> None:
-        """Answer the open question, run a command, or send a message."""
         text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
         question = None if _is_command(text) else self.question
         if question and question.is_early:
@@ -210,7 +208,6 @@ class Controller:
                 self.task.leave()
 
     async def _result_of(self, command: Callable[[], CommandResult]) -> CommandResult | None:
-        """Run a command and show its result; return None if it failed."""
         try:
             result = await asyncio.to_thread(command)
         except PromptObjectsError as error:

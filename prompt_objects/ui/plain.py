@@ -58,7 +58,6 @@ class _Lines:
 
     @contextmanager
     def interrupting(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Call `stop` on Ctrl-C during the block."""
         self._stop = stop
         try:
             yield
@@ -119,7 +118,6 @@ class _PlainInterface:
         self._controller = Controller(chat, self, self._tasks)
 
     async def run(self) -> None:
-        """Read and handle line after line."""
         await self._controller.show_recap()
         self._controller.show_notices()
         for work in (self._follow(), run_maintenance(self._chat, self.note)):

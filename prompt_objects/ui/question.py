@@ -55,7 +55,6 @@ class Question:
 
     @property
     def hint(self) -> str:
-        """The possible answers, in words."""
         if isinstance(self.request, InputRequest):
             answers = "A number, or your own words" if self.request.choices else "Your own words"
             return f"{answers}; an empty answer, or Esc, leaves it unanswered."
@@ -70,7 +69,6 @@ class Question:
         return approval_lines(self.request, width, height - len(hint)), hint
 
     def prompt(self, width: int) -> str:
-        """Return the prompt before the answer."""
         if isinstance(self.request, InputRequest):
             return FREE_PROMPT
         return "{…} " if self.is_editing else approval_prompt(self.request, width, editable=self._editable)
@@ -183,5 +181,4 @@ def _diff_row(row: str, width: int) -> list[Line]:
 
 
 def _on_one_line(text: str) -> str:
-    """Return the cleaned text with signs for its line breaks."""
     return clean(text).replace("\n", _BREAK)

@@ -14,14 +14,12 @@ class BackgroundTasks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._end)
         return task
 
     async def cancel(self) -> None:
-        """Cancel all tasks, and wait until they have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -67,7 +65,6 @@ class ForegroundTask:
 
     @property
     def is_running(self) -> bool:
-        """Whether a task is running."""
         return self._task is not None
 
     @property
@@ -81,7 +78,6 @@ class ForegroundTask:
         return self.is_running and self.kind is TaskKind.WATCH
 
     def start(self, work: Coroutine[Any, Any, None], kind: TaskKind) -> None:
-        """Start a task, while none is running."""
         self.kind = kind
         self._task = self._tasks.spawn(work)
         self._task.add_done_callback(lambda _: self._end())
@@ -101,7 +97,6 @@ class ForegroundTask:
             self._stops_after_command = self.is_running
 
     def leave(self) -> None:
-        """Stop the running task, if any, and then leave."""
         if self._task:
             self._is_leaving = True
             self.stop()
@@ -109,7 +104,6 @@ class ForegroundTask:
             self._leave()
 
     async def wait(self) -> None:
-        """Wait until no task is running."""
         while self._task:
             await asyncio.wait([self._task])
 

@@ -3,16 +3,17 @@
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects._version import __version__
 from prompt_objects.cli.command import OBJECT, argument, command, whole_number
-from prompt_objects.cli.streams import read_input
-from prompt_objects.errors import UsageError
+from prompt_objects.cli.streams import print_out, read_input
+from prompt_objects.errors import PromptObjectsError, UsageError
 
 if TYPE_CHECKING:
-    from prompt_objects.environment.environment import Environment
+    from prompt_objects.environment.environment import Environment, PromptObject
+    from prompt_objects.sessions.info import SessionInfo
 
 T = TypeVar("T")
 _OUTPUT = "prompt_objects.cli.send:ReplyJson"  # a name, since the module is slow to load
@@ -62,14 +63,11 @@ def chat(options: Namespace) -> None:
 
 
 def _run(options: Namespace) -> None:
-    """Send the message if there is one, chat in a terminal, and otherwise describe what would be opened."""
     message = _message(options.prompt)
     if message is None and (options.branch or options.wait != 0):
         raise UsageError("--wait and --branch need a message.", hint="Usage: prompt-objects -p TEXT --wait")
     if message is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        from prompt_objects.cli.overview import print_overview
-
-        print_overview(options)
+        _print_overview(options)
         return
     from prompt_objects.cli.targets import open_conversation, open_environment
 
@@ -120,3 +118,53 @@ def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment")
         return asyncio.run(run())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+def _print_overview(options: Namespace) -> None:
+    """Print what would be opened, and how to send a message. Nothing is created or saved."""
+    from prompt_objects.cli.targets import environment_folder, open_environment
+    from prompt_objects.environment.locate import is_environment
+    from prompt_objects.ui.render.sanitize import clean_line
+
+    folder = environment_folder(options)
+    if is_environment(folder):
+        with open_environment(options) as environment:
+            rows = [("environment", str(folder)), *_rows(options, environment)]
+    else:
+        rows = [("environment", f"{folder}, new, with a few prompt objects to start with")]
+    for title, value in rows:
+        print_out(f"{title:12} {clean_line(value)}")
+    print_out("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
+    print_out("Chat:             run prompt-objects in a terminal")
+
+
+def _rows(options: Namespace, environment: "Environment") -> Iterator[tuple[str, str]]:
+    from prompt_objects.utils.text import pluralize
+
+    po, session = _find_conversation(options, environment)
+    yield "objects", ", ".join(environment.catalog.names())
+    yield "sessions", pluralize(len(environment.session_manager.list()), "session")
+    described = f"{session.name}, {pluralize(session.message_count, 'message')}" if session else "Default, new"
+    yield "would open", f"{po.name}, session {described}"
+    try:
+        connection = environment.models.connection_for(po.definition)
+        yield "model", f"{connection.llm.model}: {connection.origin}"
+    except PromptObjectsError as error:
+        yield "model", f"none: {error}"
+    for finding in environment.problems():
+        yield "note", finding
+
+
+def _find_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, SessionInfo | None]":
+    """Return what `open_conversation` would open; None for a session that it would create."""
+    from prompt_objects.cli.targets import find_session, object_name
+
+    name = object_name(options)
+    if options.session is not None:
+        info = find_session(environment, name, options.session).info
+        return environment[info.po_name], info
+    po = environment[name] if name else environment.current_object
+    last = environment.storage.last_used.last_session(po.name)
+    infos = po.session_manager.list()
+    top_level = (info for info in infos if info.parent is None)
+    return po, next((info for info in infos if info.id == last), next(top_level, None))

@@ -150,7 +150,6 @@ def _finding_json(finding: "Finding") -> FindingJson:
 
 
 def _lines(graph: "Graph", costs: "Mapping[str, WorstCase]") -> Iterator[str]:
-    """Describe every object: whom it asks, what it uses, and what a message to it may cost."""
     from prompt_objects.ui.render.sanitize import clean_line
 
     shown = {name: clean_line(name) for name in graph.objects}

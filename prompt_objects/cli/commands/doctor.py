@@ -1,7 +1,7 @@
 """`prompt-objects doctor`: check the sessions and the definitions of an environment, and repair the sessions."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, convert
@@ -53,14 +53,10 @@ def doctor(options: Namespace) -> int:
         for notice in environment.take_notices():
             print_err(notice)
     data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), faults)
-    lines = (*_lines(issues), *faults, _summary(issues, faults, sessions, repair=options.repair))
-    print_result(options, data, lines)
+    done = {True: "Done:", False: "To do:"}
+    lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]
+    print_result(options, data, (*lines, *faults, _summary(issues, faults, sessions, repair=options.repair)))
     return int(bool(faults) or any(not issue.repaired for issue in issues))
-
-
-def _lines(issues: "Sequence[StoreIssue]") -> Iterator[str]:
-    for issue in issues:
-        yield f"{issue.place}: {issue.problem} {'Done:' if issue.repaired else 'To do:'} {issue.remedy}"
 
 
 def _summary(issues: "Sequence[StoreIssue]", faults: Sequence[str], sessions: int | None, *, repair: bool) -> str:
@@ -71,9 +67,5 @@ def _summary(issues: "Sequence[StoreIssue]", faults: Sequence[str], sessions: in
     parts = [f"{pluralize(len(issues), 'problem')} found"] if issues else []
     parts += [f"{len(issues) - remaining} repaired"] if repair and issues else []
     parts += [pluralize(len(faults), "faulty definition")] if faults else []
-    summary = f"{checked}{', '.join(parts)}."
-    return (
-        summary
-        if repair or not remaining
-        else f"{summary} To repair, without losing data: prompt-objects doctor --repair"
-    )
+    hint = "" if repair or not remaining else " To repair, without losing data: prompt-objects doctor --repair"
+    return f"{checked}{', '.join(parts)}.{hint}"

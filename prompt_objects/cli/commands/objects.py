@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
 
 from prompt_objects.cli.command import argument, command
-from prompt_objects.cli.json_output import print_json, print_result
+from prompt_objects.cli.json_output import as_json, print_json, print_result
 from prompt_objects.cli.streams import print_err, print_out
 from prompt_objects.cli.targets import open_environment
 
@@ -63,7 +62,7 @@ def show(options: Namespace) -> None:
         po = environment[options.name]
         definition = po.definition  # raises `DefinitionError` if it is faulty
     if options.json:
-        print_json(ObjectWithPromptJson(**asdict(_as_json(po)), prompt=definition.prompt))
+        print_json(as_json(ObjectWithPromptJson, _as_json(po), prompt=definition.prompt))
     else:
         text = definition.file.read_text(encoding="utf-8")
         print_out(clean(text) if sys.stdout.isatty() else text, end="")

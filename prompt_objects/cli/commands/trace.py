@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from prompt_objects.cli.command import KEY, OF_OBJECT, command
-from prompt_objects.cli.json_output import SessionJson, SessionRefJson, print_json, session_json
+from prompt_objects.cli.json_output import SessionJson, SessionRefJson, as_json, print_json, session_json
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import find_session, open_environment
 
@@ -113,17 +113,11 @@ def trace(options: Namespace) -> None:
 
 
 def _turn(turn: "TurnSpan") -> TurnJson:
-    return TurnJson(
-        run=turn.run,
-        parent=turn.parent,
+    return as_json(
+        TurnJson,
+        turn,
         object=turn.session.po_name,
-        asker=turn.asker,
         session=SessionRefJson(turn.session.id, turn.session.name),
-        started_at=turn.started_at,
-        ended_at=turn.ended_at,
-        seconds=turn.seconds,
-        outcome=turn.outcome,
-        error=turn.error,
         own=_totals(turn.own),
         inclusive=_totals(turn.inclusive),
         steps=[_step(step) for step in turn.steps],
@@ -134,11 +128,9 @@ def _step(step: "TracedStep") -> StepJson:
     from prompt_objects.trace.model import CallSpan, MessageEvent
 
     if isinstance(step, MessageEvent):
-        fields = {name: getattr(step, name) for name in MessageJson.__struct_fields__}
-        return MessageJson(**{**fields, "took": _totals(step.took) if step.took else None})
+        return as_json(MessageJson, step, took=_totals(step.took) if step.took else None)
     if isinstance(step, CallSpan):
-        fields = {name: getattr(step, name) for name in CallJson.__struct_fields__}
-        return CallJson(**{**fields, "turns": [_turn(turn) for turn in step.turns]})
+        return as_json(CallJson, step, turns=[_turn(turn) for turn in step.turns])
     return NoticeJson(step.at, step.text)
 
 

@@ -28,7 +28,6 @@ class CommandCompleter(Completer):
         self._paths = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """Yield the possible continuations of the line."""
         typed = document.text_before_cursor
         if typed.startswith("@") and " " not in typed:
             for name, po in self._chat.environment.objects.items():
@@ -42,7 +41,10 @@ class CommandCompleter(Completer):
                 text = f"{name} " if command.parameters else name
                 yield _completion(text, typed, f"/{name}", command.summary)
         for name, command in all_commands().items():
-            if typed.startswith(f"{name} ") and not _longer(name, typed):
+            longer = [
+                other for other in all_commands() if other.startswith(f"{name} ")
+            ]  # `session new`, not `session`
+            if typed.startswith(f"{name} ") and not any(typed.startswith(f"{other} ") for other in longer):
                 yield from self._arguments(command, typed[len(name) + 1 :], complete_event)
 
     def _arguments(self, command: Command, rest: str, event: CompleteEvent) -> Iterator[Completion]:
@@ -92,13 +94,6 @@ class CommandCompleter(Completer):
         with fail_fast(), suppress(StoreError):
             return self._chat.trash() if trashed else self._chat.sessions()
         return []
-
-
-def _longer(name: str, typed: str) -> bool:
-    """Return whether a command of two words is being typed, such as `session new`, and not `session` alone."""
-    return any(
-        other != name and other.startswith(f"{name} ") and typed.startswith(f"{other} ") for other in all_commands()
-    )
 
 
 def _completion(text: str, typed: str, display: str, meta: str) -> Completion:

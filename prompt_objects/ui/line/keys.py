@@ -14,12 +14,12 @@ _TYPING = has_focus(DEFAULT_BUFFER)
 _EMPTY = Condition(lambda: not get_app().current_buffer.text)
 
 
-def make_bindings(controller: Controller, edit: Callable[[], None]) -> KeyBindingsBase:
+def make_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindingsBase:
     """Make the key bindings; `edit` opens the input in the user's editor."""
     return merge_key_bindings([_input_bindings(controller, edit), _controller_bindings(controller)])
 
 
-def _input_bindings(controller: Controller, edit: Callable[[], None]) -> KeyBindings:
+def _input_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindings:
     bindings = KeyBindings()
 
     @bindings.add("enter", filter=_TYPING)

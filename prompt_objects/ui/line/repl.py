@@ -52,7 +52,10 @@ class LineInterface:
         self._app.layout = make_layout(
             self._buffer, prompt=self._prompt, live=self._live, status_bar=self._status_bar.line
         )
-        self._app.key_bindings = make_bindings(self._controller, self._edit)
+        self._app.key_bindings = make_bindings(
+            self._controller,
+            lambda: self._tasks.spawn(edit_in_editor(self._buffer, self._view.printer, self._view.hint)),
+        )
         chat.environment.interaction.handler = self._controller
 
     async def run(self) -> None:
@@ -91,9 +94,6 @@ class LineInterface:
             if not self._view.is_growing and not self._controller.task.is_watching:
                 await watcher.poll()
                 self._status_bar.refresh(watcher.problem)
-
-    def _edit(self) -> None:
-        self._tasks.spawn(edit_in_editor(self._buffer, self._view.printer, self._view.hint))
 
     def _fail(self, defect: BaseException) -> None:
         if self._app.is_running:

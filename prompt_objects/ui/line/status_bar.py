@@ -70,7 +70,6 @@ class StatusBar:
         self._items = status_items(chat)
 
     def line(self) -> Line:
-        """Draw the status bar."""
         columns, _ = screen_size()
         if self._hint:
             return [("class:toolbar.hint", fit(self._hint, columns))]

@@ -103,7 +103,6 @@ class LineView:
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
-        """Hold events and notices back during the block."""
         self._transcript.separate()
         self._is_held = True
         try:
@@ -141,7 +140,6 @@ class LineView:
             await asyncio.sleep(REDRAW_SECONDS)
 
     async def tick(self) -> None:
-        """Redraw the elapsed seconds of running turns."""
         while True:
             await asyncio.sleep(STATUS_SECONDS)
             if self.is_growing:

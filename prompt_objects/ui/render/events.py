@@ -1,8 +1,5 @@
 """Events as single lines, for output without a screen and for `/bus`."""
 
-from contextlib import suppress
-from typing import TextIO
-
 from prompt_objects.message import text_of
 from prompt_objects.runtime import events
 from prompt_objects.runtime.events import Event
@@ -52,21 +49,8 @@ def _describe(event: Event) -> str:
     return text
 
 
-class ProgressLines:
-    """Writes one line for each tool call and notice to a file, for a user who waits for the answer."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        self._file = file
-
-    def show(self, event: Event) -> None:
-        """Write the line of an event, if it has one and the file can be written."""
-        if self._file and (line := _progress_line(event)):
-            with suppress(OSError, ValueError):  # full, broken or closed
-                self._file.write(f"{line}\n")
-                self._file.flush()
-
-
-def _progress_line(event: Event) -> str:
+def progress_line(event: Event) -> str:
+    """Return the line of a tool call or a notice, for a user who waits for the answer; "" for other events."""
     match event:
         case events.ToolCallStarted():
             (_, text), *_ = call_line(event.name, event.arguments, WIDTH - len(event.po_name))

@@ -10,12 +10,11 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import hard_wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
     from rich.console import Console
-    from rich.segment import Segment
     from rich.style import Style
 
 
@@ -86,22 +85,14 @@ def _console() -> "Console":
 
 
 @cache
-def _parser() -> "MarkdownIt":
+def _parser(*, blocks_only: bool = False) -> "MarkdownIt":
     """Make a parser that hides no text: HTML and link definitions are shown."""
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-    return parser.disable(["reference", "html_block"])
-
-
-@cache
-def _block_parser() -> "MarkdownIt":
-    """Make the same parser for finding blocks only."""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.disable(["reference", "html_block"])
-    parser.core.ruler.enableOnly(["normalize", "block"])
+    if blocks_only:
+        parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
 
 
@@ -121,7 +112,10 @@ def _draw_block(block: "list[Token]", width: int) -> list[Line]:
     document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
     document.parsed = block
     options = _console().options.update(width=width)
-    return _trimmed([_as_line(line) for line in Segment.split_lines(_console().render(document, options))])
+    return _trimmed(
+        [(_style_string(piece.style), clean_line(piece.text)) for piece in row if not piece.control]
+        for row in Segment.split_lines(_console().render(document, options))
+    )
 
 
 def _simplify(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
@@ -161,13 +155,8 @@ def _simplify_inline(children: "Sequence[Token]") -> "list[Token]":
     return simple
 
 
-def _as_line(segments: "Sequence[Segment]") -> Line:
-    return [(_style_string(segment.style), clean_line(segment.text)) for segment in segments if not segment.control]
-
-
 @cache
 def _style_string(style: "Style | None") -> str:
-    """Translate a style of rich into one of prompt_toolkit."""
     if style is None:
         return ""
     words = [word for word in ("bold", "dim", "italic", "underline", "strike", "reverse") if getattr(style, word)]
@@ -180,9 +169,9 @@ def _style_string(style: "Style | None") -> str:
     return " ".join(words)
 
 
-def _trimmed(lines: list[Line]) -> list[Line]:
+def _trimmed(block: "Iterable[Line]") -> list[Line]:
     """Remove blank lines around the block, and trailing spaces, so that copying copies the text only."""
-    lines = [_without_trailing_spaces(line) for line in lines]
+    lines = [_without_trailing_spaces(line) for line in block]
     while lines and not lines[0]:
         lines.pop(0)
     while lines and not lines[-1]:
@@ -191,7 +180,6 @@ def _trimmed(lines: list[Line]) -> list[Line]:
 
 
 def _without_trailing_spaces(line: Line) -> Line:
-    line = list(line)
     while line:
         style, text = line.pop()
         if stripped := text.rstrip():
@@ -220,7 +208,6 @@ class BlockStream:
 
     @property
     def rest(self) -> str:
-        """The unfinished text."""
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
@@ -265,7 +252,7 @@ def _finished_blocks(text: str) -> list[str]:
 
 
 def _all_but_last(whole: str) -> list[str]:
-    tokens = _block_parser().parse(whole)
+    tokens = _parser(blocks_only=True).parse(whole)
     starts = [token.map[0] for token in tokens if token.level == 0 and token.map and token.nesting >= 0]
     if len(starts) < 2:  # noqa: PLR2004 - a single block is unfinished
         return []

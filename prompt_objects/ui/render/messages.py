@@ -26,7 +26,11 @@ def draw_messages(
         if message.get("role") == "user":
             lines += [[], *_shorten(user_message(object_prompt(po_name, width), text_of(message), width), max_lines)]
         elif message.get("role") == "assistant":
-            lines += _draw_answer(message, width, max_lines)
+            if text_of(message).strip():
+                lines += [[], *_shorten(render(text_of(message), width), max_lines)]
+            for call in calls_of(message):
+                function = call["function"]
+                lines.append(call_line(str(function.get("name")), str(function.get("arguments") or ""), width))
         elif message.get("role") == "tool":
             lines.append(result_line(text_of(message), None, width, failed=has_failed(message) is True))
     return lines
@@ -42,30 +46,17 @@ def draw_external(po_name: str, messages: Sequence[Message], width: int) -> list
 
 
 def recap(po_name: str, session: Session, width: int) -> list[Line]:
-    """Draw the last exchange of a session, or the reason why it cannot be drawn."""
+    """Draw the last exchange of a session, of a long answer the end, or the reason why it cannot be drawn."""
     try:
         messages = session.tail(RECAP_MESSAGES)
         live = live_messages(messages, first=session.message_count - len(messages))
-        return draw_last_exchange(po_name, live, width)
+        starts = [index for index, message in enumerate(live) if message.get("role") == "user"]
+        lines = draw_messages(po_name, live[starts[-1] if starts else 0 :], width, max_lines=RECAP_LINES)
+        return lines[1:] if lines[:1] == [[]] else lines
     except PromptObjectsError as error:
         return error_lines(str(error), error.hint, width)
     except Exception as error:  # noqa: BLE001 - runs at each start, so a defect would make the session unusable
         return paragraph(f"The last exchange cannot be shown: {error!r}", width, "class:hint")
-
-
-def draw_last_exchange(po_name: str, messages: Sequence[Message], width: int) -> list[Line]:
-    """Draw the last message of the user and the answer to it; of a long answer, the end."""
-    starts = [index for index, message in enumerate(messages) if message.get("role") == "user"]
-    lines = draw_messages(po_name, messages[starts[-1] if starts else 0 :], width, max_lines=RECAP_LINES)
-    return lines[1:] if lines[:1] == [[]] else lines
-
-
-def _draw_answer(message: Message, width: int, max_lines: int | None) -> list[Line]:
-    lines: list[Line] = []
-    if text_of(message).strip():
-        lines += [[], *_shorten(render(text_of(message), width), max_lines)]
-    functions = [call["function"] for call in calls_of(message)]
-    return lines + [call_line(str(f.get("name")), str(f.get("arguments") or ""), width) for f in functions]
 
 
 def _shorten(lines: list[Line], max_lines: int | None) -> list[Line]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from prompt_objects.message import Message, text_of
+from prompt_objects.message import text_of
 from prompt_objects.runtime import events
 from prompt_objects.runtime.events import Event
 from prompt_objects.ui.render.markdown import BlockStream, last_lines, render
@@ -91,11 +91,9 @@ class Transcript:
 
     @property
     def busy(self) -> bool:
-        """Whether a turn is running."""
         return bool(self._runs)
 
     def separate(self) -> None:
-        """Note that other lines were printed since."""
         self._last = ("", "", "")
 
     def _run_of(self, event: Event) -> _Run:
@@ -121,16 +119,13 @@ class Transcript:
     def _message(self, event: events.MessageSaved, run: _Run, width: int) -> None:
         message = event.message
         if message.get("role") == "assistant":
-            self._speech(event, run, message, width)
+            if not run.is_streaming:
+                self._blocks(event, run, run.stream.feed(text_of(message)), width)
+            self._blocks(event, run, run.stream.finish(), width)
+            run.is_streaming, run.since = False, time.monotonic()
         elif message.get("role") == "user" and (run.depth or message.get("steers")):
             heading = f"{'you' if message.get('steers') else run.path[-2]} → {run.name}"
             self._markdown(event, run, text_of(message), width, heading)
-
-    def _speech(self, event: Event, run: _Run, message: Message, width: int) -> None:
-        if not run.is_streaming:
-            self._blocks(event, run, run.stream.feed(text_of(message)), width)
-        self._blocks(event, run, run.stream.finish(), width)
-        run.is_streaming, run.since = False, time.monotonic()
 
     def _blocks(self, event: Event, run: _Run, blocks: list[str], width: int) -> None:
         for block in blocks:
@@ -199,11 +194,7 @@ class Transcript:
     def _status_of(self, run: _Run, now: float) -> list[str]:
         """Return the status texts of a turn; one that only waits for delegates has none."""
         if run.calls:
-            own = [
-                (started, since)
-                for started, since in run.calls.values()
-                if (run.path, started.call_id) not in self._delegated
-            ]
+            own = (call for call in run.calls.values() if (run.path, call[0].call_id) not in self._delegated)
             return [f"{run.name}: {started.name}… {now - since:.0f} s" for started, since in own]
         activity = "writing" if run.is_streaming else "thinking"
         return [f"{run.name} is {activity}… {now - run.since:.0f} s"]

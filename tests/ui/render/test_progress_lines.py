@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from prompt_objects.cli.streams import print_err
 from prompt_objects.runtime.events import (
     ExternalMessages,
     Notice,
@@ -12,15 +13,13 @@ from prompt_objects.runtime.events import (
     ToolCallStarted,
     TurnStarted,
 )
-from prompt_objects.ui.render.events import WIDTH, ProgressLines
+from prompt_objects.ui.render.events import WIDTH, progress_line
 
 ABOUT: Any = {"run": "r", "root": "r", "path": ("guide",), "session_id": "s"}
 
 
 def test_calls_and_notices_have_one_line_each_and_other_events_none() -> None:
-    file = io.StringIO()
-    lines = ProgressLines(file)
-    for event in [
+    events = [
         TurnStarted(**ABOUT),
         ExternalMessages(**ABOUT, messages=[{"role": "user", "content": "Hello"}]),
         TextDelta(**ABOUT, text="words"),
@@ -29,9 +28,8 @@ def test_calls_and_notices_have_one_line_each_and_other_events_none() -> None:
         ToolCallStarted(**ABOUT, call_id="2", name="read_file", arguments="\x1b[2J" * 100),
         ToolCallEnded(**ABOUT, call_id="2", name="read_file", result="Error: none\nsuch", failed=True, seconds=0),
         Notice(**ABOUT, text="Take care."),
-    ]:
-        lines.show(event)
-    assert file.getvalue().splitlines() == [
+    ]
+    assert [line for event in events if (line := progress_line(event))] == [
         "! 1 new message from another window",
         'guide → reader message="What\\nis it?"',
         "  ✓ reader: 1.2 kB, 2.0 s",
@@ -42,8 +40,7 @@ def test_calls_and_notices_have_one_line_each_and_other_events_none() -> None:
 
 
 def test_the_name_of_a_call_is_cleaned_and_cut() -> None:
-    file = io.StringIO()
-    ProgressLines(file).show(
+    line = progress_line(
         ToolCallEnded(
             **ABOUT,
             call_id="1",
@@ -53,23 +50,25 @@ def test_the_name_of_a_call_is_cleaned_and_cut() -> None:
             seconds=0,
         )
     )
-    (line,) = file.getvalue().splitlines()
     assert line.startswith("  ✗ x yyy")
     assert line.endswith("…: no")
     assert len(line) <= WIDTH
 
 
-def test_without_a_usable_file_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_standard_error_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     closed = io.StringIO()
     closed.close()
-    for file in (None, closed):
-        ProgressLines(file).show(Notice(**ABOUT, text="Take care."))
-    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", closed)
+    print_err("! Take care.")
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_full_device_is_ignored() -> None:
+def test_a_full_device_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     full = open("/dev/full", "w", buffering=1)  # noqa: PTH123, SIM115 - closing it fails, as it should
-    ProgressLines(full).show(Notice(**ABOUT, text="Take care."))
+    monkeypatch.setattr(sys, "stderr", full)
+    print_err("! Take care.")
     with pytest.raises(OSError, match="No space"):
         full.close()

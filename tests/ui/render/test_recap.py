@@ -5,7 +5,7 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM
-from prompt_objects.ui.render.messages import draw_last_exchange, recap
+from prompt_objects.ui.render.messages import recap
 from prompt_objects.ui.render.style import plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def session(tmp_path: Path) -> "Iterator[Session]":
         yield environment["guide"].session_manager.create("API notes")
 
 
-def test_the_recap_is_the_end_of_the_last_exchange() -> None:
+def test_the_recap_is_the_end_of_the_last_exchange(session: "Session") -> None:
+    assert recap("guide", session, 60) == []
     messages: list[Message] = [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "old"},
@@ -36,12 +37,12 @@ def test_the_recap_is_the_end_of_the_last_exchange() -> None:
         {"role": "tool", "tool_call_id": "1", "content": "…"},
         {"role": "assistant", "content": "\n\n".join(f"line {n}" for n in range(100))},
     ]
-    drawn = plain(draw_last_exchange("guide", messages, 60)).splitlines()
+    session.append(*messages)
+    drawn = plain(recap("guide", session, 60)).splitlines()
     assert drawn[0].endswith("second")
     assert drawn[1] == '→ read_file path="a"'
     assert drawn[-1] == "line 99"
     assert len(drawn) < 20
-    assert draw_last_exchange("guide", [], 60) == []
 
 
 def test_a_replaced_answer_is_not_in_the_recap(session: "Session") -> None:

@@ -144,15 +144,13 @@ def prune(options: Namespace) -> None:
 
 
 def _rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
-    """Yield a row for everything that was removed, and the totals."""
-    yield from (("to the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in pruned.empty)
-    deleted = [each.info for each in pruned.trashed]
-    yield from (("from the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in deleted)
+    for moved, infos in (("to", pruned.empty), ("from", [each.info for each in pruned.trashed])):
+        yield from ((f"{moved} the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in infos)
     yield from (("log", str(path)) for path in pruned.logs)
     yield from (("backup", path.name) for path in pruned.backups)
     numbers = (
         pluralize(len(pruned.empty), "empty session"),
-        f"{len(deleted):,} from the trash",
+        f"{len(pruned.trashed):,} from the trash",
         pluralize(len(pruned.logs), "log"),
         pluralize(len(pruned.backups), "backup"),
     )
