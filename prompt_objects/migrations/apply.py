@@ -18,8 +18,8 @@ from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.text import now, timestamp
 from prompt_objects.utils.text import pluralize as counted
-from prompt_objects.utils.time import now, timestamp
 
 _TRY_AGAIN = "Try again: prompt-objects migrate"
 

@@ -11,14 +11,13 @@ from weakref import WeakValueDictionary
 
 from prompt_objects.errors import Busy, Stopped
 from prompt_objects.message import Message
+from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.stores.base import Lease, Store, take_lease
 from prompt_objects.utils.concurrency import uninterrupted
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now, timestamp
+from prompt_objects.utils.text import now, timestamp
 
 if TYPE_CHECKING:
-    from prompt_objects.sessions.session import Session
-    from prompt_objects.sessions.workspace import SteeringQueue
+    from prompt_objects.sessions.session import Session, SteeringQueue
 
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5

@@ -25,13 +25,19 @@ from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.formats.json import export
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
-from prompt_objects.sessions.names import is_id, sanitized_name, valid_name, with_suffix
-from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.info import (
+    SessionInfo,
+    SessionRecord,
+    is_id,
+    new_id,
+    sanitized_name,
+    valid_name,
+    with_suffix,
+)
+from prompt_objects.sessions.session import Session, exists
 from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.workspace import exists
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"

@@ -7,16 +7,24 @@ from typing import Any, TypeAlias
 
 from prompt_objects.errors import Busy, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message, calls_of
-from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, TrashedSession, new_id
-from prompt_objects.sessions.names import is_id, resolve_key, unique_name, valid_name, with_suffix
+from prompt_objects.sessions.info import (
+    ParentCall,
+    SessionInfo,
+    SessionRecord,
+    TrashedSession,
+    is_id,
+    new_id,
+    resolve_key,
+    unique_name,
+    valid_name,
+    with_suffix,
+)
 from prompt_objects.sessions.recent import RecentSessions
-from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.session import Session, copied_workspace, exists, remove_session_files, workspace_of
 from prompt_objects.sessions.stores.base import Archiving, SessionFilter, Store, lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
-from prompt_objects.sessions.workspace import copied_workspace, exists, remove_session_files, workspace_of
-from prompt_objects.utils.text import did_you_mean
-from prompt_objects.utils.time import now, timestamp
+from prompt_objects.utils.text import did_you_mean, now, timestamp
 
 Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
 TrashList: TypeAlias = list[TrashedSession]

@@ -13,14 +13,12 @@ from msgspec import Struct
 from prompt_objects.config.maintenance import PruneSettings
 from prompt_objects.errors import Busy, Damaged, NotFound, UsageError
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.info import SessionInfo, TrashedSession
-from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.info import ProcessInfo, SessionInfo, TrashedSession, is_id
 from prompt_objects.sessions.recent import RecentSessions
+from prompt_objects.sessions.session import exists, remove_session_files
 from prompt_objects.sessions.stores.base import Store, lease_holder, take_lease
-from prompt_objects.sessions.workspace import exists, remove_session_files
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 
 class Pruned(Struct, frozen=True):

@@ -13,9 +13,9 @@ from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.llm.base import Usage
 from prompt_objects.message import Message, calls_of, has_failed, text_of
 from prompt_objects.sessions.info import SessionInfo, totals_of
+from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.tree import stored_descendants
-from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of, read_records
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 

@@ -27,9 +27,9 @@ from prompt_objects.runtime.events import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from prompt_objects.sessions.names import is_id
+from prompt_objects.sessions.info import is_id
+from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.json_lines import encode
-from prompt_objects.sessions.workspace import trace_file
 from prompt_objects.utils import filesystem as disk
 
 MOST_WAITING = 10_000

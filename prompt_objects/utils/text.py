@@ -1,9 +1,24 @@
-"""Text helpers: plurals, ages, paths, and spelling suggestions."""
+"""Text helpers: timestamps, ages, plurals, paths, and spelling suggestions."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
-from prompt_objects.utils.time import now
+import msgspec
+
+_ENCODE = msgspec.json.Encoder().encode
+_LENGTH = 27
+
+
+def now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """Return a time, by default the current one, as UTC ISO 8601 with microseconds: always 27 characters."""
+    text = _ENCODE(moment.astimezone(UTC) if moment else now())[1:-1].decode()  # five times as fast as isoformat
+    return text if len(text) == _LENGTH else f"{text[:-1]}.000000Z"
+
 
 _LETTERS = "[A-Za-z][A-Za-z0-9_-]"
 NAME = _LETTERS + "{0,63}"

@@ -15,11 +15,11 @@ from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.runtime.active_turns import SessionLocks
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved
+from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.session import Session, follow
 from prompt_objects.sessions.stores.base import lease_holder, take_lease
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import delegation
-from prompt_objects.utils.process import ProcessInfo
 from tests.support.environments import open_env
 from tests.support.other_process import Elsewhere
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.file.store import FileStore
-from prompt_objects.sessions.workspace import trace_file
 
 pytest_plugins = ["tests.support.store_fixtures"]
 

@@ -25,7 +25,7 @@ from prompt_objects.runtime.events import (
     TurnStarted,
 )
 from prompt_objects.sessions.info import new_id
-from prompt_objects.sessions.workspace import trace_file
+from prompt_objects.sessions.session import trace_file
 from prompt_objects.trace.log import MOST_WAITING, Recorder, read_records
 from tests.support.paths import ROOT
 from tests.support.traces import notice

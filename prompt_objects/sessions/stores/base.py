@@ -1,13 +1,22 @@
-"""The `Store` protocol, and the optional protocols beside it."""
+"""The `Store` protocol, the optional protocols beside it, and the errors that all stores raise."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFull, StoreError, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
-from prompt_objects.utils.process import ProcessInfo
+from prompt_objects.sessions.info import (
+    ProcessInfo,
+    SessionInfo,
+    SessionRecord,
+    StoreIssue,
+    TrashedSession,
+    is_id,
+    unique_name,
+)
 
 
 def _ignore(notice: str) -> None:
@@ -187,3 +196,87 @@ def take_lease(store: Store, session_id: str, holder: ProcessInfo) -> Lease:
 def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:
     """Return the current holder of a session's lease, if there is one and the store has leases."""
     return store.holder(session_id) if isinstance(store, Leasing) else None
+
+
+def unknown_holder() -> ProcessInfo:
+    """Return the holder to report if the real one is not known."""
+    return ProcessInfo(user="somebody", pid=0, host="an unknown machine", since=datetime.now(UTC))
+
+
+def require_id(session_id: str) -> None:
+    """Raise `NotFound` for a text that is not the id of a session."""
+    if not is_id(session_id):
+        raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+
+
+def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
+    """Return the error for a session that does not exist, or is not in the trash."""
+    if trashed:
+        return NotFound(
+            f"There is no session {session_id} in the trash.", hint="It may have been restored, or purged."
+        )
+    return NotFound(
+        f"There is no session {session_id} any more.", hint="It may be in the trash, from where it can be restored."
+    )
+
+
+def already_exists(session_id: str) -> StoreError:
+    """Return the error for a new session with the id of another."""
+    return StoreError(f"There is a session {session_id} already.")
+
+
+def duplicate_id(session_id: str, doing: str) -> UsageError:
+    """Return the error for a session with the same id as one in the trash; `doing` is "deleted" or "restored"."""
+    return UsageError(
+        f"The session {session_id} cannot be {doing}: there is one with this id, and another one in the trash.",
+        hint="prompt-objects doctor --repair gives the one in the trash an id of its own.",
+    )
+
+
+def busy(session_id: str, name: str | None, holder: ProcessInfo | None) -> Busy:
+    """Return the error for a session with a lease; None if the name or the holder is not known."""
+    what = f'"{name}"' if name else f"The session {session_id}"
+    return Busy(
+        f"{what} is in use by {holder or 'somebody'}.",
+        holder=holder or unknown_holder(),
+        hint="Wait until it is free, go on in a branch of it, or look on.",
+    )
+
+
+def conflict(name: object, count: int, expected: int) -> Conflict:
+    """Return the error for a session of `count` messages, if the writer expected another number."""
+    added = count - expected
+    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
+    return Conflict(
+        f"In the session {name!r} {what} by another window or program; nothing was written.",
+        hint="Read the session again, then repeat what you did.",
+    )
+
+
+def full(name: object, size: int, limit: int) -> SessionFull:
+    """Return the error for a session of `size` bytes that one more message would make larger than `limit`."""
+    return SessionFull(
+        f'"{name}" has {size:,} bytes; with this message it would have more than max_session_size, {limit:,} bytes.',
+        hint="Begin a new session, go on in a /session branch, cut this one with /session truncate, "
+        "or raise max_session_size in environment.yaml.",
+    )
+
+
+def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
+    """Return the error for a name that another session of the prompt object has."""
+    return NameTaken(f"{po_name} has a session called {name!r} already.", suggestion=unique_name(name, taken))
+
+
+def check_size(name: object, size: int, added: int, limit: int | None, messages: Sequence[Message]) -> None:
+    """Raise `SessionFull` if a message of the user would make a session of `size` bytes larger than the limit.
+
+    Responses to a message that was accepted are never refused.
+    """
+    is_beyond = limit is not None and size + added > limit
+    if is_beyond and any(message.get("role") == "user" for message in messages):
+        raise full(name, size, limit or 0)
+
+
+def too_few_messages(name: object, count: int, wanted: int) -> UsageError:
+    """Return the error for a session that has fewer messages than it should be cut to."""
+    return UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')

@@ -1,12 +1,29 @@
-"""Messages as lines of JSON, such that what was appended is what is read back."""
+"""JSON lines: messages, encoded so that they are read back unchanged, and the document that holds one a line.
+
+A line document is a JSON document with its list last and one element a line:
+
+    {"id":…,"name":…,"history":[
+    {"role":"user","content":"Hello"}
+    ,{"role":"assistant","content":"Hi there!"}
+    ],"updated_at":"…"}
+
+An append overwrites only the footer, in one write: commas come first, so that no byte of an existing element is
+touched, the document is valid JSON again afterwards, and the cost does not depend on its length. Session files and
+the index have this form, with different headers and footers. A session file is padded with blanks to a full disk
+block; the next append overwrites them. See docs/decisions/0002 and 0007.
+"""
 
 import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
+from prompt_objects.utils import filesystem as disk
 
 _DEEPEST = 200  # far below the depth at which a reader, called from deep inside a program, would give up
 
@@ -23,7 +40,7 @@ _QUICK_DECODE = msgspec.json.Decoder().decode
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """Write a JSON object on one line. Raises `UsageError` for what JSON cannot say or readers may not bear."""
+    """Encode a JSON object on one line. Raises `UsageError` for values that JSON does not have, or too deep ones."""
     line = _quickly(value) or _with_care(value)
     if line.count(b"{") + line.count(b"[") > _DEEPEST and _is_deeper(value, _DEEPEST):
         raise UsageError(f"This cannot be saved: it is nested more than {_DEEPEST} levels deep.")
@@ -31,9 +48,9 @@ def encode(value: dict[str, Any]) -> bytes:
 
 
 def _quickly(value: dict[str, Any]) -> bytes | None:
-    """Encode what comes back the same, in half the time; None for all that is not so plain.
+    """Encode a value with msgspec, in half the time; None if it is not read back unchanged.
 
-    msgspec also writes what JSON cannot say, such as bytes and NaN, as something else; that is why it is read again.
+    msgspec replaces values that JSON does not have, such as bytes and NaN, by others.
     """
     try:
         line = _QUICK_ENCODE(value)
@@ -52,7 +69,7 @@ def _with_care(value: dict[str, Any]) -> bytes:
         ) from error
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair is no text, but it may stand in JSON as an escape
+    except UnicodeEncodeError:  # half of a surrogate pair is not valid UTF-8, but valid in JSON as an escape
         return _ENCODE_ASCII(value).encode()
 
 
@@ -65,27 +82,174 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def decode(line: bytes) -> Message:
-    """Read a line. Raises `ValueError` where it is no JSON object, or no UTF-8."""
+    """Decode a line. Raises `ValueError` if it is not a JSON object in UTF-8."""
     try:
         value = _DECODER.decode(line.decode())
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004  # the same to whoever reads a file
+        raise ValueError("not a JSON object")  # noqa: TRY004 - callers catch one error
     return value
 
 
 def decode_message(line: bytes) -> Message:
-    """Read a line. Raises `ValueError` where it is no message: no JSON object, or one without a role."""
+    """Decode a line. Raises `ValueError` if it is not a JSON object with a role."""
     message = decode(line)
     if not isinstance(message.get("role"), str):
-        raise ValueError("not a message")  # noqa: TRY004  # the same to whoever reads a file
+        raise ValueError("not a message")  # noqa: TRY004 - callers catch one error
     return message
 
 
 def decode_at(text: str, position: int) -> tuple[Any, int] | None:
-    """Read the JSON value that begins at `position`: the value and where it ends; None where there is none."""
+    """Decode the JSON value at `position`; return it and its end, or None if there is no valid value."""
     try:
         return _DECODER.raw_decode(text, position)
     except (ValueError, RecursionError):
         return None
+
+
+DISK_BLOCK = 4096  # files occupy multiples of this on disk
+_BLOCK = 64 * 1024
+
+
+def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
+    """Return elements as lines; `first` if they start the list."""
+    lines = b"\n,".join(elements)
+    if not lines:
+        return b""
+    return (lines if first else b"," + lines) + b"\n"
+
+
+def blanks(count: int) -> bytes:
+    """Return `count` bytes of padding that is valid after a JSON document: tabs and a newline.
+
+    A tab cannot occur inside a JSON string, so padding that a torn write did not replace is detected.
+    """
+    return b"\n".rjust(count, b"\t") if count else b""
+
+
+class LineDocument:
+    """An open line document and the known state of its file; `count` is its number of elements.
+
+    It ends after `size` bytes, followed by `spare` blanks; when the file grows, it grows to a multiple of `block`.
+    It takes no locks: its users do.
+    """
+
+    def __init__(self, path: Path, foot_length: int, block: int = 1) -> None:
+        self.path = path
+        self.foot_length = foot_length
+        self.size = 0
+        self.spare = 0
+        self.count = 0
+        self._block = block
+        self._file = disk.Descriptor(path, os.O_RDWR)
+        self.write_error = self._file.write_error
+        self.descriptor = self._file.descriptor
+        self._place = str(path)  # a Path is slower
+        self._status = os.fstat(self.descriptor)
+        self.inode = self._status.st_ino
+        self._foot = b""
+
+    def close(self) -> None:
+        self._file.close()
+
+    @property
+    def length(self) -> int:
+        """The known length of the file."""
+        return self.size + self.spare
+
+    def length_now(self) -> int | None:
+        """Return the current length of the file; None if another file is at its path now, or none."""
+        try:
+            there = os.lstat(self._place)
+        except FileNotFoundError:
+            return None
+        return there.st_size if os.path.samestat(there, self._status) else None
+
+    def know(self, count: int, size: int, length: int, foot: bytes) -> None:
+        """Set the known state: `count` elements in `size` bytes, which end with `foot`; blanks up to `length`.
+
+        The footer is not read again: without the lock, another process may have overwritten it.
+        """
+        self.count, self.size, self.spare = count, size, length - size
+        self._foot = foot and b"\n" + foot
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, fewer if the file ends before."""
+        parts = []
+        while start < stop and (part := disk.pread(self.descriptor, stop - start, start)):
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
+
+    def foot(self) -> bytes:
+        """Read the bytes at the place of the footer, with the newline before it, and remember them."""
+        self._foot = self._at_foot()
+        return self._foot
+
+    def _at_foot(self) -> bytes:
+        start = max(0, self.size - self.foot_length - 1)
+        return disk.pread(self.descriptor, self.size - start, start)
+
+    def has_known_foot(self) -> bool:
+        """Return whether the last seen or written footer is still in its place."""
+        return bool(self._foot) and self._at_foot() == self._foot
+
+    def append(self, elements: Sequence[bytes], foot: bytes) -> None:
+        """Write elements and a new footer over the footer that was last seen.
+
+        Raises `OSError`, with everything as it was before.
+        """
+        if self.write_error:
+            raise self.write_error
+        end = self.size - self.foot_length
+        new = body_of(elements, first=self.count == 0) + foot
+        size = end + len(new)
+        spare = self.length - size
+        if spare < 0:
+            spare = -size % self._block
+            new += blanks(spare)
+        try:
+            self.write(new, end)
+        except OSError:
+            self._undo(end)
+            raise
+        self.size, self.spare = size, spare
+        self.count += len(elements)
+        self._foot = b"\n" + foot
+
+    def write(self, data: bytes, start: int) -> None:
+        """Overwrite the bytes at `start` with all of `data`. Raises `OSError`."""
+        if self.write_error:
+            raise self.write_error
+        written = disk.pwrite(self.descriptor, data, start)
+        while written < len(data):  # the next call raises the cause of a short write
+            written += disk.pwrite(self.descriptor, data[written:], start + written)
+
+    def _undo(self, end: int) -> None:
+        """Restore footer and blanks; their disk block is still allocated, so this works on a full disk too."""
+        disk.pwrite(self.descriptor, self._foot[1:] + blanks(self.spare), end)
+        os.ftruncate(self.descriptor, self.length)
+
+    def lines(self, start: int, stop: int) -> list[bytes]:
+        """Return elements from number `start` up to `stop`, read from the nearer end."""
+        end = self.size - self.foot_length
+        if start * 2 < self.count:
+            lines = self.read(0, end).split(b"\n")[1:-1]  # the first is the header, the last is empty
+            chosen = lines[start:stop]
+        else:
+            lines = self._last_lines(self.count - start, end)
+            chosen = lines[: stop - start]
+        return [line.removeprefix(b",") for line in chosen]
+
+    def _last_lines(self, wanted: int, end: int) -> list[bytes]:
+        blocks: list[bytes] = []
+        seen = 0
+        position = end
+        while position > 0 and seen <= wanted:  # one newline more than lines: the one before the first
+            start = max(0, position - _BLOCK)
+            blocks.append(self.read(start, position))
+            seen += blocks[-1].count(b"\n")
+            position = start
+        lines = b"".join(reversed(blocks)).split(b"\n")[:-1]
+        return lines[len(lines) - wanted :]

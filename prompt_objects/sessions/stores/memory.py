@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, add_usage, with_totals
-from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
-from prompt_objects.sessions.stores.errors import (
+from prompt_objects.sessions.info import (
+    ProcessInfo,
+    SessionInfo,
+    SessionRecord,
+    TrashedSession,
+    add_usage,
+    unique_name,
+    with_totals,
+)
+from prompt_objects.sessions.stores.base import (
+    ALL_SESSIONS,
+    SessionFilter,
+    StoreOptions,
     already_exists,
     busy,
     check_size,
@@ -23,8 +32,7 @@ from prompt_objects.sessions.stores.errors import (
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -11,11 +11,10 @@ from msgspec import Meta, Struct
 
 from prompt_objects.errors import StoreError, ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.sessions.workspace import workspace_of
+from prompt_objects.sessions.session import workspace_of
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import arrow_path, pluralize, time_ago
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import arrow_path, now, pluralize, time_ago
 
 MOST_NOTES = 100
 MOST_CHARACTERS = 10_000

@@ -13,9 +13,9 @@ STORE = """
 from msgspec.structs import replace
 from prompt_objects.errors import Conflict, NameTaken, NotFound
 from prompt_objects.sessions.info import SessionRecord, TrashedSession, with_totals
-from prompt_objects.sessions.names import unique_name as numbered
+from prompt_objects.sessions.info import unique_name as numbered
 from prompt_objects.sessions.stores.base import ALL_SESSIONS
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 URLS = []
 

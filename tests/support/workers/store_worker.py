@@ -9,9 +9,9 @@ import json
 import sys
 from typing import Any
 
+from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.stores.base import Store, take_lease
 from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.utils.process import ProcessInfo
 
 
 def do(store: Store, deed: str, session_id: str, *more: Any) -> None:

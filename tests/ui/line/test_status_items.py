@@ -1,9 +1,9 @@
 from pathlib import Path
 
 from prompt_objects.chat.chat import Chat
+from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.ui.line.status_bar import fit_items, status_items
-from prompt_objects.utils.process import ProcessInfo
 from tests.support.environments import open_env
 
 PARTS = ("coordinator", "A session", "12 messages", "gpt-5", "1.2k tokens")

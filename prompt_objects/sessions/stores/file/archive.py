@@ -12,13 +12,12 @@ from msgspec.structs import replace
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord
-from prompt_objects.sessions.stores.errors import conflict, too_few_messages
+from prompt_objects.sessions.stores.base import conflict, too_few_messages
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     ArchiveReader,
     ParsedFile,
     id_of,
-    metadata_of,
     missing_file_error,
     pack,
     parse_file,
@@ -30,8 +29,7 @@ from prompt_objects.sessions.stores.file.format import (
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import pluralize
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now, pluralize
 
 
 class Archives:
@@ -64,7 +62,7 @@ class Archives:
             self._index.mark_dirty(file.id)
             self._live.drop(file.path)
             self._entries.commit(info)
-        return SessionRecord(info, metadata_of(file.head))
+        return SessionRecord(info, file.metadata)
 
     def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> SessionRecord:
         """Change the name of an archived session, or its metadata, or both."""

@@ -16,25 +16,25 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, add_usage, created_at_of, header_of
-from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
-from prompt_objects.sessions.stores.errors import not_found
-from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, blanks, body_of
+from prompt_objects.sessions.info import (
+    DERIVED_FIELDS,
+    MAX_NAME_LENGTH,
+    SessionInfo,
+    add_usage,
+    created_at_of,
+    header_of,
+    recovered_name,
+)
+from prompt_objects.sessions.stores.base import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
-from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode
+from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, blanks, body_of, decode, decode_message, encode
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 
 def id_of(path: Path) -> str:
     """Return the id that a file's name says."""
     return path.name.partition(".")[0]
-
-
-def metadata_of(head: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata in a head; none where something else stands in its place."""
-    metadata = head.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
@@ -156,8 +156,9 @@ class ParsedFile:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What else was noted about the session."""
-        return metadata_of(self.head)
+        """The metadata in the header; empty if it has another value there."""
+        metadata = self.head.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
     def read(self, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`. Raises `ValueError` for one that cannot be read."""

@@ -17,9 +17,9 @@ import msgspec
 
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
-from prompt_objects.sessions.stores.file.line_document import LineDocument, body_of
+from prompt_objects.sessions.stores.json_lines import LineDocument, body_of
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 Key: TypeAlias = tuple[datetime, str]
 _HEAD = b'{"sessions":[\n'

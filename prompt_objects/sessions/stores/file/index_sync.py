@@ -6,16 +6,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
-from prompt_objects.sessions.info import SessionInfo, SessionRecord
-from prompt_objects.sessions.names import numbering_stem, unique_name
-from prompt_objects.sessions.stores.base import SessionFilter
-from prompt_objects.sessions.stores.errors import conflict, name_taken, too_few_messages
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, numbering_stem, unique_name
+from prompt_objects.sessions.stores.base import SessionFilter, conflict, name_taken, too_few_messages
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import metadata_of
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order
 from prompt_objects.sessions.stores.file.session_file import SessionFile, is_entry_of
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 
 class SessionIndex:
@@ -66,7 +63,7 @@ class SessionIndex:
         file.refresh()
         entry = self.index.peek(file.id)
         info = entry if is_entry_of(entry, file, file.count) else self._corrected(file)
-        return SessionRecord(info, metadata_of(file.head))
+        return SessionRecord(info, file.metadata)
 
     def _corrected(self, file: SessionFile) -> SessionInfo:
         """Correct the entry; if the index cannot be written, only return the correct info."""
@@ -99,7 +96,7 @@ class SessionIndex:
             self.index.mark_dirty(file.id)
             file.rewrite_head(head)
             self.commit(info, durable=True)
-            return SessionRecord(info, metadata_of(file.head))
+            return SessionRecord(info, file.metadata)
 
     def truncate(self, file: SessionFile, count: int, expected: int | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
@@ -113,7 +110,7 @@ class SessionIndex:
                 file.truncate(count, timestamp())
                 info = file.info()
                 self.commit(info, durable=True)
-            return SessionRecord(info, metadata_of(file.head))
+            return SessionRecord(info, file.metadata)
 
     # As a whole
 

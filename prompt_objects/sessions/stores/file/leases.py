@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from prompt_objects.sessions.stores.errors import busy, require_id, unknown_holder
+from prompt_objects.sessions.info import ProcessInfo
+from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.process import ProcessInfo
 
 _ATTEMPTS, _PAUSE = 4, 0.002  # it is locked for a moment by whoever looks, and before its holder has signed
 _LONGEST = 4096

@@ -26,11 +26,10 @@ from prompt_objects.sessions.stores.file.format import (
     recover_file,
     summary,
 )
-from prompt_objects.sessions.stores.file.line_document import DISK_BLOCK, LineDocument, body_of
 from prompt_objects.sessions.stores.file.recovery import Recovered
-from prompt_objects.sessions.stores.json_lines import decode_message, encode
+from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, LineDocument, body_of, decode_message, encode
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 T = TypeVar("T")
 _MAX_OPEN = 32
@@ -70,9 +69,10 @@ class SessionFile:
         return self.doc.count
 
     @property
-    def size(self) -> int:
-        """The known length in bytes, without blanks."""
-        return self.doc.size
+    def metadata(self) -> dict[str, Any]:
+        """The metadata in the header; empty if it has another value there."""
+        metadata = self.head.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
     @property
     def doc(self) -> LineDocument:

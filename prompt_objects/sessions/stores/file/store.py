@@ -10,16 +10,16 @@ from typing import Any
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
+    ProcessInfo,
     SessionInfo,
     SessionRecord,
     StoreIssue,
     TrashedSession,
     add_usage,
+    is_id,
     with_totals,
 )
-from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
-from prompt_objects.sessions.stores.errors import check_size, conflict
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions, check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.check import Repairer, StoreCheck
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
@@ -31,7 +31,6 @@ from prompt_objects.sessions.stores.file.session_file import FileCache, SessionF
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.process import ProcessInfo
 
 
 class FileStore:

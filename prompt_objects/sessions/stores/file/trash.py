@@ -10,12 +10,11 @@ from msgspec.structs import replace
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, new_id
-from prompt_objects.sessions.stores.errors import duplicate_id, not_found
+from prompt_objects.sessions.stores.base import duplicate_id, not_found
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     document,
     id_of,
-    metadata_of,
     pack,
     parse_file,
     read_archive,
@@ -24,7 +23,7 @@ from prompt_objects.sessions.stores.file.format import (
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.text import timestamp
 
 
 class Trash(SessionDirectory):
@@ -59,7 +58,7 @@ class Trash(SessionDirectory):
         try:
             with file:
                 messages = file.read(0, sys.maxsize)  # repairs the file first if necessary
-                return SessionRecord(file.info(), metadata_of(file.head)), messages
+                return SessionRecord(file.info(), file.metadata), messages
         finally:
             file.close()
 
@@ -76,7 +75,7 @@ class Trash(SessionDirectory):
                 name = self._entries.name_for(info, make_unique=True)
                 if name != info.name:
                     file.rewrite_head({**file.head, "name": name})
-                return SessionRecord(self._move_back(file.path, replace(info, name=name)), metadata_of(file.head))
+                return SessionRecord(self._move_back(file.path, replace(info, name=name)), file.metadata)
         finally:
             file.close()
 

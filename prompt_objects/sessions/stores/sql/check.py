@@ -9,8 +9,16 @@ import msgspec
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ParentCall, SessionInfo, StoreIssue, created_at_of, new_id, totals_of
-from prompt_objects.sessions.names import recovered_name, unique_name
+from prompt_objects.sessions.info import (
+    ParentCall,
+    SessionInfo,
+    StoreIssue,
+    created_at_of,
+    new_id,
+    recovered_name,
+    totals_of,
+    unique_name,
+)
 from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import (
@@ -24,7 +32,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 _JSON_COLUMNS: dict[str, tuple[Any, str | None]] = {  # the type of each, and a value to replace invalid JSON
     "metadata": (dict[str, Any], "{}"),

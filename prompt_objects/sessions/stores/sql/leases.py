@@ -13,12 +13,12 @@ import msgspec
 from sqlalchemy import delete, or_, select, update
 
 from prompt_objects.errors import StoreError
-from prompt_objects.sessions.stores.errors import busy, require_id, unknown_holder
+from prompt_objects.sessions.info import ProcessInfo
+from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
 from prompt_objects.utils.filesystem import boot_id
-from prompt_objects.utils.process import ProcessInfo
 
 _LIFETIME = 30_000  # milliseconds, by the clock of the database
 _RENEWAL_INTERVAL = 10.0  # seconds, by our clock

@@ -6,10 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import new_id
-from prompt_objects.sessions.names import is_id
-from prompt_objects.sessions.stores.base import SessionFilter
-from prompt_objects.sessions.stores.errors import not_found, require_id
+from prompt_objects.sessions.info import is_id, new_id
+from prompt_objects.sessions.stores.base import SessionFilter, not_found, require_id
 from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.sql.schema import MESSAGES, SESSIONS, AnyRow, damaged, line_of, parent_prefix
 

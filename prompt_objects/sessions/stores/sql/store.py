@@ -10,10 +10,25 @@ from sqlalchemy.exc import IntegrityError
 
 from prompt_objects.errors import PromptObjectsError, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession, with_totals
-from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
-from prompt_objects.sessions.stores.errors import already_exists, check_size, name_taken, not_found, require_id
+from prompt_objects.sessions.info import (
+    ProcessInfo,
+    SessionInfo,
+    SessionRecord,
+    StoreIssue,
+    TrashedSession,
+    unique_name,
+    with_totals,
+)
+from prompt_objects.sessions.stores.base import (
+    ALL_SESSIONS,
+    SessionFilter,
+    StoreOptions,
+    already_exists,
+    check_size,
+    name_taken,
+    not_found,
+    require_id,
+)
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database
@@ -45,8 +60,7 @@ from prompt_objects.sessions.stores.sql.schema import (
 )
 from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession, TruncateSession
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 T = TypeVar("T")
 _NAME_ATTEMPTS = 100  # of several writers that want the same free name, one succeeds in each round

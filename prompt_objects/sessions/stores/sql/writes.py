@@ -20,10 +20,8 @@ from sqlalchemy import (
 
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of
-from prompt_objects.sessions.names import unique_name
-from prompt_objects.sessions.stores.base import StoreOptions
-from prompt_objects.sessions.stores.errors import already_exists, conflict, full, too_few_messages
+from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of, unique_name
+from prompt_objects.sessions.stores.base import StoreOptions, already_exists, conflict, full, too_few_messages
 from prompt_objects.sessions.stores.sql.queries import IS_LIVE, bodies, change, decoded, find, live_names
 from prompt_objects.sessions.stores.sql.schema import (
     INFO,
@@ -36,7 +34,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 
 _NO_LIMIT = 2**63 - 1
 

@@ -20,14 +20,13 @@ from sqlalchemy import text
 
 from prompt_objects.errors import Busy, Conflict, Damaged, NewerEnvironment, StoreError, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo, new_id
+from prompt_objects.sessions.info import ProcessInfo, SessionInfo, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
 from prompt_objects.utils.concurrency import fail_fast
-from prompt_objects.utils.process import ProcessInfo
-from prompt_objects.utils.time import now
+from prompt_objects.utils.text import now
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres import Server
 from tests.support.store_urls import FullStore, Opener, open_full_store
