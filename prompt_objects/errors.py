@@ -1,35 +1,5 @@
 """All errors that the package raises on purpose.
 
-PromptObjectsError
-├── UsageError                a command or argument is invalid
-├── FileError                 a file that users write is invalid: has file, line, column
-│   ├── DefinitionError       a prompt object's file
-│   └── ConfigError           environment.yaml
-├── NoEnvironment             there is no environment in the given folder
-├── NewerEnvironment          a newer version of the program has written to the environment
-├── MigrationFailed           a migration step failed, and was rolled back
-├── NotFound                  no object, session or command has that name; suggests the nearest one
-│   └── Ambiguous             several things have that name; has the candidates
-├── SessionError
-│   ├── InvalidName           the text is no valid session name
-│   ├── NameTaken             another session of the same prompt object has that name; has a suggestion
-│   ├── Conflict              another writer added messages in between; nothing was written
-│   ├── Busy                  a turn is running in the session; has its holder
-│   ├── SessionFull           the message would exceed the size limit of a session; nothing was written
-│   └── Damaged               a session file cannot be read at all
-├── StoreError                the disk or the database refused
-├── LLMError                  the model did not respond; some causes are temporary
-│   ├── Unauthorized          the key is missing, invalid, or not allowed to do this
-│   ├── UnknownModel
-│   ├── RateLimited           has retry_after
-│   ├── Unreachable           no connection, or none in time
-│   ├── ContextTooLong
-│   ├── ServerFailed          the server reported a failure
-│   └── BrokenStream          the response was cut off or malformed
-├── LimitReached              one message used up a limit; has the budget
-├── Stopped                   the user stopped one turn, but not its callers
-└── ToolError                 a tool call failed; the model reads it, not the user
-
 The message says what happened and where; `hint`, if there is one, gives the next step.
 """
 

@@ -10,7 +10,7 @@ from prompt_objects.message import Message, is_unfinished, live_messages
 from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, TurnStarted
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo
+from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session, workspace_of
 from prompt_objects.sessions.stores.base import lease_holder
@@ -47,7 +47,6 @@ class Chat:
 
     @property
     def manager(self) -> SessionManager:
-        """The sessions of the current prompt object."""
         return self.po.session_manager
 
     @property
@@ -72,14 +71,6 @@ class Chat:
     def workspace(self) -> Path:
         """The folder for files of this conversation. Raises `StoreError`."""
         return workspace_of(self.session.info, self.environment.storage.store, self.environment.storage.workspace)
-
-    def sessions(self) -> list[SessionInfo]:
-        """Return the sessions of the prompt object, the latest first."""
-        return self.manager.list()
-
-    def trash(self) -> list[SessionInfo]:
-        """Return the deleted sessions of the prompt object, the last deleted first."""
-        return [trashed.info for trashed in self.manager.trash()]
 
     def open(self, session: Session) -> None:
         """Switch to a session of the prompt object. Raises `NotFound`."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
@@ -122,17 +122,13 @@ class Environment:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.disconnect()
         self.close()
 
@@ -263,7 +259,7 @@ class PromptObject:
     def connected_model(self) -> str:
         """The name of the model that its turns use; empty before the first connection to it."""
         models = self._environment.models
-        return models.connected_model(self.definition) if models.is_connected else ""  # saves reading the definition
+        return models.connected_model(self.definition) if models.connections else ""  # saves reading the definition
 
     async def receive(
         self,

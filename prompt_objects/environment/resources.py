@@ -73,7 +73,6 @@ class Catalog:
         return definition
 
     def errors(self) -> list[DefinitionError]:
-        """Read every definition and return all errors."""
         files, errors = self.files()
         for name in sorted(files):
             try:
@@ -83,7 +82,6 @@ class Catalog:
         return errors
 
     def notices(self) -> list[str]:
-        """Return the notices of all valid definitions."""
         notices: list[str] = []
         for name in self.names():
             with suppress(DefinitionError):
@@ -133,7 +131,7 @@ def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionErro
 
 
 class ModelRegistry:
-    """The connections to models, each opened when it is first needed. Thread-safe.
+    """The `connections` to models by name, each opened when it is first needed. Thread-safe.
 
     `selected` (a model's name, or a key of `models` in environment.yaml) is used instead of the definitions' models;
     `llm` is a client to use for every model.
@@ -146,13 +144,8 @@ class ModelRegistry:
         self._environ = environ
         self._selected = selected
         self._llm = llm
-        self._connections: dict[str | None, ModelConnection] = {}
+        self.connections: dict[str | None, ModelConnection] = {}
         self._lock = threading.Lock()
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether there is a connection to any model."""
-        return bool(self._connections)
 
     def connection_for(self, definition: "Definition") -> "ModelConnection":
         """Return the connection to the model of a definition. Raises `UsageError`.
@@ -169,7 +162,7 @@ class ModelRegistry:
         from prompt_objects.llm.connect import FallbackChain
 
         names = () if self._selected or not definition.model else definition.model.fallback
-        connection = self._connections.get(self._name_for(definition))
+        connection = self.connections.get(self._name_for(definition))
         if connection is None:
             connection = await asyncio.to_thread(self.connection_for, definition)
         return FallbackChain(connection, [partial(self._connect, name) for name in names])
@@ -182,11 +175,10 @@ class ModelRegistry:
 
     def connected_model(self, definition: "Definition") -> str:
         """Return the name of the model of a definition; empty if there is no connection to it yet."""
-        connection = self._connections.get(self._name_for(definition))
+        connection = self.connections.get(self._name_for(definition))
         return connection.llm.model if connection else ""
 
     def has_known_price(self, model: str | None) -> bool:
-        """Return whether the prices of a model are known, without asking a server."""
         from prompt_objects.llm.connect import has_known_price
 
         return has_known_price(model, self._config, self._environ)
@@ -195,17 +187,16 @@ class ModelRegistry:
         from prompt_objects.llm.connect import ModelConnection, connect
 
         with self._lock:
-            if model not in self._connections:
+            if model not in self.connections:
                 given = self._llm and ModelConnection(self._llm, "given by the program")
-                self._connections[model] = given or connect(model, self._config, self._environ)
-            return self._connections[model]
+                self.connections[model] = given or connect(model, self._config, self._environ)
+            return self.connections[model]
 
     def _name_for(self, definition: "Definition") -> str | None:
         return self._selected or (definition.model.use if definition.model else None)
 
     async def disconnect(self) -> None:
-        """Close the connections; they are opened again when needed."""
-        await asyncio.gather(*(connection.llm.close() for connection in self._connections.values()))
+        await asyncio.gather(*(connection.llm.close() for connection in self.connections.values()))
 
 
 class CapabilityResolver:
@@ -275,7 +266,6 @@ class CapabilityResolver:
 
     @property
     def tool_registry(self) -> "LoadResult":
-        """The tools that definitions may name."""
         with self._lock:
             if self._tool_registry is None:
                 from prompt_objects.tools.loader import load_registry

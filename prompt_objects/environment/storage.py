@@ -59,7 +59,6 @@ class Storage:
 
     @cached_property
     def backups(self) -> "Backups":
-        """The backups of the sessions."""
         from prompt_objects.sessions.backups import Backups
 
         return Backups(self._store_files / "backups" / "sessions", self.store, self._config.backups)
@@ -89,7 +88,6 @@ class Storage:
         return load_trace(self.store, self._config.data_dir, session_id)
 
     def close(self) -> None:
-        """Close all files. Every acknowledged message is already on disk."""
         self.recorder.flush()
         self.store.close()
         if self.is_ephemeral:

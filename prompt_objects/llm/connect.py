@@ -150,7 +150,6 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
 
 
 def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
-    """Return the name of the chosen model, "" if none is chosen."""
     if not name or (name == "default" and name not in config.models):
         name = config.model or environ.get("OPENAI_MODEL") or ""
     return "" if name == "default" and name not in config.models else name

@@ -64,12 +64,10 @@ class Endpoint:
         return Unauthorized(f"{self}: the key holds characters that no key has.", hint=hint)
 
     def no_connection(self, error: BaseException) -> Unreachable:
-        """Say why no answer began."""
         hint = "Is the server running, and is its address right?"
         return Unreachable(f"{self} cannot be reached: {_why_unreachable(error)}.", hint=hint)
 
     def cannot_send(self, why: str, hint: str) -> Unreachable:
-        """Say what in the surroundings keeps a request from being sent at all."""
         return Unreachable(f"{self} cannot be reached: {why}.", hint=hint)
 
     def broken(self, what: str, hint: str = "What had come is kept; ask again.") -> BrokenStream:
@@ -77,7 +75,6 @@ class Endpoint:
         return BrokenStream(f"{self} {what}.", hint=hint)
 
     def interrupted(self, error: BaseException) -> BrokenStream:
-        """Return the error for a response that ended too early."""
         timed_out = any("Timeout" in type(cause).__name__ for cause in cause_chain(error))
         return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
 

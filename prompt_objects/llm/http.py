@@ -68,7 +68,6 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
 
 
 async def _read_body(response: httpx2.Response) -> httpx2.Response:
-    """Return the response with the beginning of its body, and release its connection."""
     body = bytearray()
     try:
         if not is_compressed(response):
@@ -93,6 +92,5 @@ def _is_loopback(base_url: str) -> bool:
 
 
 def _variables_set(names: tuple[str, ...]) -> str:
-    """Return the names of the variables that are set, in upper and lower case."""
     found = [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
     return " and ".join(found or names)

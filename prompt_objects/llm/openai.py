@@ -174,7 +174,6 @@ class OpenAILLM:
         return failure
 
     async def _known_models_hint(self, client: "AsyncOpenAI") -> str:
-        """Return a hint with the server's models and the nearest name."""
         from openai import OpenAIError
 
         try:

@@ -14,7 +14,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
@@ -32,14 +31,6 @@ _QUOTED_LINES = 8
 def words(text: str) -> list[str]:
     """Split a text into words with their white space, as a stream brings them."""
     return re.findall(r"\s*\S+\s*|\s+", text)
-
-
-@dataclass(slots=True)
-class _Commands:
-    """The calls that a message asks for, and the problems of its other commands."""
-
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 class Rehearsal:
@@ -67,15 +58,15 @@ def _answer(request: Request) -> Message:
     if results:
         return _assistant_message(_summary(results))
     asked = next((text_of(m) for m in reversed(request.messages) if m.get("role") == "user"), "")
-    orders = _commands_in(asked, {_name(tool): tool["function"] for tool in request.tools})
-    if not orders.calls and not orders.problems:
+    functions, problems = _commands_in(asked, {tool["function"]["name"]: tool["function"] for tool in request.tools})
+    if not functions and not problems:
         return _assistant_message(_introduction(asked, request))
-    message = _assistant_message("\n".join(orders.problems))
-    if orders.calls:
+    message = _assistant_message("\n".join(problems))
+    if functions:
         made = sum(len(calls_of(earlier)) for earlier in request.messages)
         message["tool_calls"] = [
             {"id": f"call_{number}", "type": "function", "function": function}
-            for number, function in enumerate(orders.calls, made + 1)
+            for number, function in enumerate(functions, made + 1)
         ]
     return message
 
@@ -98,21 +89,23 @@ def _introduction(asked: str, request: Request) -> str:
 # Commands
 
 
-def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> _Commands:
-    orders = _Commands()
+def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the functions to call, and the problems of the commands that call none."""
+    functions: list[dict[str, Any]] = []
+    problems: list[str] = []
     for order in filter(None, map(_COMMAND.fullmatch, asked.splitlines())):
         name = order["tool"] or order["po"]
         if name not in tools:
             there_are = ", ".join(f"`{known}`" for known in tools) or "none"
-            orders.problems.append(f"There is no capability `{name}` here. There are: {there_are}.")
+            problems.append(f"There is no capability `{name}` here. There are: {there_are}.")
             continue
         try:
             arguments = {"message": order["text"].strip()} if order["po"] else _arguments(order["rest"], tools[name])
         except ValueError as error:
-            orders.problems.append(f"`{name}` was not called: {error}")
+            problems.append(f"`{name}` was not called: {error}")
         else:
-            orders.calls.append({"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)})
-    return orders
+            functions.append({"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)})
+    return functions, problems
 
 
 def _arguments(written: str, function: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,10 +169,6 @@ def _example(function: Mapping[str, Any]) -> str:
     if list(parameters.get("properties", {})) == ["message"]:
         return f"ask {name}: …"
     return " ".join(["call", name, *(f"{key}=…" for key in parameters.get("required", ()))])
-
-
-def _name(tool: Mapping[str, Any]) -> str:
-    return str(tool["function"]["name"])
 
 
 def _tokens(sent: object) -> int:

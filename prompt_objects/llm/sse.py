@@ -28,7 +28,6 @@ class IdleTimeout:
         self.restart()
 
     def restart(self) -> None:
-        """Start the timeout for the next event."""
         self._until = asyncio.get_running_loop().time() + self._seconds
 
     async def iterate(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -45,7 +45,6 @@ class ActiveTurn:
 
     @property
     def po_name(self) -> str:
-        """The name of the prompt object."""
         return self.path[-1]
 
     @property
@@ -118,11 +117,9 @@ class ActiveTurns:
         return iter(tuple(self._turns))
 
     def in_session(self, session_id: str) -> ActiveTurn | None:
-        """Return the running turn of a session, if any."""
         return next((turn for turn in self if turn.session.id == session_id), None)
 
     def of(self, po_name: str) -> list[ActiveTurn]:
-        """Return the running turns of a prompt object."""
         return [turn for turn in self if turn.po_name == po_name]
 
     @contextmanager

@@ -137,8 +137,6 @@ class Budget:
 
 
 class _Account:
-    """The limits and the spending of one budget."""
-
     def __init__(self, budget: Budget, owner: str, clock: Callable[[], float]) -> None:
         self.limits = budget.limits
         self.spent = Spending()

@@ -89,7 +89,6 @@ class PromptCacheMonitor:
             self._sessions.popitem(last=False)
 
     def of(self, session_id: str) -> list[CacheReport]:
-        """Return the last requests of a session, the newest last."""
         _, reports = self._sessions.get(session_id, (None, ()))
         return list(reports)
 

@@ -5,7 +5,6 @@ import json
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -66,7 +65,10 @@ class ModelCalls:
         `LimitReached` and `StoreError`.
         """
         while True:
-            request = await self._request(tools, limit)
+            if self._session.message_count <= _FEW_MESSAGES:
+                request = self._request(tools, limit)
+            else:
+                request = await asyncio.to_thread(self._request, tools, limit)
             received: list[str] = []
             try:
                 completion = await self._send(models.connection, request, received, is_last=limit is not None)
@@ -81,12 +83,7 @@ class ModelCalls:
             else:
                 return await self._save_response(completion, models.connection.llm.model, may_call=bool(tools))
 
-    async def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
-        if self._session.message_count <= _FEW_MESSAGES:
-            return self._build_request(tools, limit)
-        return await asyncio.to_thread(self._build_request, tools, limit)
-
-    def _build_request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
+    def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         messages = request_messages(self._definition.prompt, self._session.history, without=self.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
@@ -251,9 +248,7 @@ class Reservation:
     def _amount(self, usage: Usage) -> Spending:
         return Spending(1, usage.total, self._pricing(usage) or 0.0)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._spent is None:  # interrupted: count the prompt and the text received
             self._spent = self._amount(Usage(self._prompt_tokens, _tokens("".join(self._received))))
         self._budget.settle(self._reserved, self._spent)

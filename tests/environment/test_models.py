@@ -54,9 +54,9 @@ async def test_a_model_that_cannot_be_used_leaves_the_choice_as_it_was() -> None
 
 async def test_model_name_is_known_after_the_first_connection() -> None:
     having = models()
-    assert not having.is_connected
+    assert not having.connections
     having.connection_for(asking_for("large"))
-    assert having.is_connected
+    assert having.connections
     assert having.connected_model(asking_for("large")) == "large"
     assert having.connected_model(asking_for("small")) == ""
     await having.disconnect()

@@ -73,7 +73,6 @@ class Command(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        """The command line in help texts."""
         return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
 
     def __call__(self, chat: Chat, arguments: str) -> CommandResult:

@@ -26,7 +26,7 @@ def sessions(chat: Chat) -> CommandResult:
 
     This includes the sessions of delegations from other prompt objects; their names begin with that of the caller.
     """
-    infos = chat.sessions()
+    infos = chat.manager.list()
     rows = [(info.name, str(info.message_count), time_ago(info.updated_at), info.id) for info in infos]
     mark = next((row for row, info in enumerate(infos) if info.id == chat.session.id), None)
     return Table(f"Sessions of {chat.po.name}", ("name", "messages", "last used", "id"), rows, mark)

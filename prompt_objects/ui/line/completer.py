@@ -92,7 +92,8 @@ class CommandCompleter(Completer):
     def _sessions(self, *, trashed: bool) -> list[SessionInfo]:
         """Return the sessions; none if the store would have to wait."""
         with fail_fast(), suppress(StoreError):
-            return self._chat.trash() if trashed else self._chat.sessions()
+            manager = self._chat.manager
+            return [each.info for each in manager.trash()] if trashed else manager.list()
         return []
 
 

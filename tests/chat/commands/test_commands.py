@@ -32,7 +32,7 @@ def run(chat: Chat, line: str, kind: type[T]) -> T:
 
 
 def names(chat: Chat) -> list[str]:
-    return sorted(info.name for info in chat.sessions())
+    return sorted(info.name for info in chat.manager.list())
 
 
 def test_every_command_has_a_summary() -> None:
@@ -242,9 +242,9 @@ def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
     assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
     question = run(chat, "/session purge One", Confirm)
     assert question.text == "Permanently delete session One?"
-    assert len(chat.trash()) == 2
+    assert len(chat.manager.trash()) == 2
     question.yes()
-    assert [info.name for info in chat.trash()] == ["Two"]
+    assert [trashed.info.name for trashed in chat.manager.trash()] == ["Two"]
     question = run(chat, "/session purge", Confirm)
     assert question.text == "Permanently delete 1 session?"
     assert question.yes() == Text("1 session deleted permanently.")
