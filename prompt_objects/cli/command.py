@@ -6,6 +6,7 @@ declarations, so a command's module imports slow modules only inside its functio
 
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 _MAX_DIGITS = 9
@@ -36,10 +37,6 @@ def whole_number(text: str, least: int = 0) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
-    return whole_number(text, least=1)
-
-
 DEBUG = argument("--debug", action="store_true", help="show tracebacks")
 COMMON = (
     argument("--env", metavar="DIR", help="the environment's folder"),
@@ -49,7 +46,7 @@ COMMON = (
 OBJECT = argument("--object", metavar="NAME", help="the prompt object; by default the last used one")
 OF_OBJECT = argument("--object", metavar="NAME", help="only sessions of this prompt object")
 KEY = argument("key", metavar="KEY", help="a session: its id, the start of its id, its name or its file")
-LIMIT = argument("--limit", type=_positive, metavar="N", help="show at most this many")
+LIMIT = argument("--limit", type=partial(whole_number, least=1), metavar="N", help="show at most this many")
 YES = argument("--yes", action="store_true", help="do not ask for confirmation")
 DRY_RUN = argument("--dry-run", action="store_true", help="only show what would change")
 

@@ -2,10 +2,10 @@
 
 import argparse
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from prompt_objects.cli.command import Argument, Command
+from prompt_objects.cli.command import Command
 from prompt_objects.cli.commands import all_commands, commands_of, find, is_group
 from prompt_objects.errors import UsageError
 
@@ -91,7 +91,8 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def _takes_value(option: str, word: str, name: str) -> bool:
     """Whether `word` is the value of an option that may stand before the rest of the command's name."""
-    declared = (each for command in _candidates(name) for each in _options(command) if option in each.names)
+    arguments = (each for command in _candidates(name) for each in (*command.arguments, *command.common))
+    declared = (each for each in arguments if option in each.names)
     found = None if "=" in option else next(declared, None)
     return found is not None and found.takes_value(word)
 
@@ -100,10 +101,6 @@ def _candidates(name: str) -> Iterator[Command]:
     """Yield the commands that can be meant after `name`, and the others only if an option is in none of those."""
     yield from (command for known, command in commands_of(name.partition(" ")[0]).items() if known.startswith(name))
     yield from all_commands().values()
-
-
-def _options(command: Command) -> Iterable[Argument]:
-    return (each for each in (*command.arguments, *command.common) if each.names[0].startswith("-"))
 
 
 def _unknown_command(name: str) -> UsageError:

@@ -76,15 +76,9 @@ class Sender:
             print_err(notice)
         if self._options.json:
             session, usage = reply.session, reply.usage
-            print_json(
-                ReplyJson(
-                    self._po.name,
-                    SessionRefJson(session.id, session.name),
-                    reply.model,
-                    reply.text,
-                    UsageJson(usage.prompt, usage.completion, usage.cached),
-                )
-            )
+            tokens = UsageJson(usage.prompt, usage.completion, usage.cached)
+            reference = SessionRefJson(session.id, session.name)
+            print_json(ReplyJson(self._po.name, reference, reply.model, reply.text, tokens))
         else:
             print_out("" if self._is_streaming else reply.text)
 

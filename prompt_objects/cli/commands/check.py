@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta, Struct
 
 from prompt_objects.cli.command import argument, command
-from prompt_objects.cli.json_output import print_result
+from prompt_objects.cli.json_output import as_json, print_result
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.errors import UsageError
@@ -91,7 +91,8 @@ def check(options: Namespace) -> int:
         print_out(mermaid(graph, snapshot.root))
     else:
         costs = worst_cases(graph)
-        data = CheckJson(snapshot.root, *_as_json(graph, costs), [_finding_json(finding) for finding in findings])
+        listed = [as_json(FindingJson, each, line=each.at.line, column=each.at.column) for each in findings]
+        data = CheckJson(snapshot.root, *_as_json(graph, costs), listed)
         print_result(options, data, (*_lines(graph, costs), *map(str, findings), _summary(graph, findings)))
     return int(any(finding.severity == "error" for finding in findings))
 
@@ -142,11 +143,6 @@ def _as_json(
         for name in sorted(graph.tools)
     ]
     return objects, tools
-
-
-def _finding_json(finding: "Finding") -> FindingJson:
-    at = finding.at
-    return FindingJson(finding.severity, finding.kind, finding.file, at.line, at.column, finding.text, finding.path)
 
 
 def _lines(graph: "Graph", costs: "Mapping[str, WorstCase]") -> Iterator[str]:

@@ -131,13 +131,8 @@ def prune(options: Namespace) -> None:
     """Remove old data: empty sessions, trash, logs and backups."""
     with open_environment(options) as environment:
         pruned = environment.storage.prune(dry_run=options.dry_run)
-    data = PrunedJson(
-        options.dry_run,
-        [session_json(info) for info in pruned.empty],
-        [trashed_session_json(trashed) for trashed in pruned.trashed],
-        pruned.logs,
-        pruned.backups,
-    )
+    empty, trashed = list(map(session_json, pruned.empty)), list(map(trashed_session_json, pruned.trashed))
+    data = PrunedJson(options.dry_run, empty, trashed, pruned.logs, pruned.backups)
     print_result(options, data, format_table(_rows(pruned)))
     if not options.json:
         print_err("Nothing was removed: this was a dry run." if options.dry_run else "Done.")

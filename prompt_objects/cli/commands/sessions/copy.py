@@ -69,12 +69,8 @@ def copy(options: Namespace) -> int:
         notices += environment.take_notices()
         source_url = options.source or environment.storage.url
     counts = count_outcomes(results)
-    data = CopyJson(
-        masked(source_url),
-        masked(options.target),
-        counts,
-        convert(results, list[CopiedSessionJson], from_attributes=True),
-    )
+    sessions = convert(results, list[CopiedSessionJson], from_attributes=True)
+    data = CopyJson(masked(source_url), masked(options.target), counts, sessions)
     rows = [*_rows(results), ("total", ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items()))]
     print_result(options, data, format_table(rows))
     for notice in notices:
