@@ -249,7 +249,3 @@ class Chat:
             return [model, *self.environment.problems()]
         except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
             return [model, str(error)]
-
-    def notices(self) -> list[str]:
-        """Return, once, what has happened to the sessions and the user should know, such as a repair."""
-        return self.environment.take_notices()

@@ -24,6 +24,7 @@ from prompt_objects.runtime.context import Context, Services
 from prompt_objects.runtime.events import Event, EventBus
 from prompt_objects.runtime.interaction import UserInteraction
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
+from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 
@@ -198,7 +199,8 @@ class Environment:
 
     def context(self) -> Context:
         """Return the context of a new top-level turn."""
-        return Context.top_level(self._services, self._depth)
+        run = new_id()
+        return Context(services=self._services, depth=self._depth, run=run, root=run)
 
     @cached_property
     def _services(self) -> Services:

@@ -98,12 +98,6 @@ class Context(Struct, frozen=True, kw_only=True):
     tools: Mapping[str, CapabilityInfo] = {}
     allows_unattended: Callable[[Mapping[str, Any]], bool] | None = None
 
-    @classmethod
-    def top_level(cls, services: Services, depth: int) -> "Context":
-        """Return the context of a top-level turn."""
-        run = new_id()
-        return cls(services=services, depth=depth, run=run, root=run)
-
     @property
     def folder(self) -> Path:
         """The environment's folder."""

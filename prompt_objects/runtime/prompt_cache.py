@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from prompt_objects.message import Message, text_of
+from prompt_objects.message import Message
 from prompt_objects.utils.text import now
 
 _MAX_SESSIONS = 256
@@ -50,7 +50,7 @@ class RequestFingerprint(Struct, frozen=True):
         """Return the fingerprint of a request whose first message is the prompt."""
         return cls(
             model,
-            _checksums(text_of(messages[0]).splitlines()),
+            _checksums(messages[0]["content"].splitlines()),
             {tool["function"]["name"]: _checksum(tool) for tool in tools},
             _checksums(messages[1:]),
             len(history),

@@ -100,14 +100,15 @@ class Turn:
 
     async def _save_opening_messages(self, start: TurnInput) -> None:
         external: list[Message] = []
+        is_draft = self._session.is_draft
 
         def read() -> list[Message]:
-            if not self._session.is_draft:
+            if not is_draft:
                 external.extend(self._session.refresh())
             return self._opening_messages(start)
 
         try:
-            messages = read() if self._session.is_draft else await asyncio.to_thread(read)
+            messages = read() if is_draft else await asyncio.to_thread(read)
         finally:
             if external and self._context.parent is None:
                 self._context.publish(ExternalMessages, messages=external)

@@ -255,7 +255,7 @@ class Controller:
 
     def show_notices(self) -> None:
         """Show, once, what has happened to the sessions and the user should know."""
-        for notice in self.chat.notices():
+        for notice in self.chat.environment.take_notices():
             self._view.note(notice)
 
     async def show_recap(self) -> None:
