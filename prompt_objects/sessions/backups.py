@@ -215,7 +215,6 @@ def _file_name(info: SessionInfo) -> str:
 
 
 def _parsed_name(path: Path) -> Backup | None:
-    """Return the backup with this file name; None for any other file."""
     found = _NAME.fullmatch(path.name)
     if not found:
         return None
@@ -249,7 +248,6 @@ class _Document(Struct):
 
 
 def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
-    """Read and validate a backup."""
     try:
         compressed = disk.read_file(path)
     except FileNotFoundError as error:
@@ -277,7 +275,6 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
 
 
 def _with_valid_name(info: SessionInfo) -> tuple[SessionInfo, str | None]:
-    """Return the info with a valid name, and the name before if that was not valid."""
     try:
         return replace(info, name=valid_name(info.name)), None
     except InvalidName:

@@ -282,7 +282,6 @@ def resolve_key(key: str, infos: Sequence[SessionInfo], where: str) -> SessionIn
 
 
 def _short_id(info: SessionInfo, infos: Sequence[SessionInfo]) -> str:
-    """Return the shortest unique prefix of an id, of at least 8 characters."""
     others = [other.id for other in infos if other.id != info.id]
     length = _SHORT_ID
     while any(other.startswith(info.id[:length]) for other in others):

@@ -38,7 +38,8 @@ def prune(
     An empty session is kept if it is the current one of its prompt object, or in use. Raises `StoreError`.
     """
     store, moment = backups.store, now()
-    trashed = _old_trash(store, moment - timedelta(days=settings.trash_days))
+    oldest = moment - timedelta(days=settings.trash_days)
+    trashed = [entry for entry in store.trash() if entry.deleted_at < oldest]
     empty = _old_empty(store, last_used, moment - timedelta(days=settings.empty_days))
     old_logs = list(_old_logs(data_dir / "logs", time.time() - timedelta(days=settings.log_days).total_seconds()))
     if not dry_run:
@@ -47,10 +48,6 @@ def prune(
         for log in old_logs:
             _remove(log)
     return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
-
-
-def _old_trash(store: Store, before: datetime) -> list[TrashedSession]:
-    return [entry for entry in store.trash() if entry.deleted_at < before]
 
 
 def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> list[SessionInfo]:

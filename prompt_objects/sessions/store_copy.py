@@ -35,8 +35,6 @@ class CopyResult(Struct, frozen=True):
 
 
 class _Session(NamedTuple):
-    """A session of either store with its messages."""
-
     record: SessionRecord
     messages: list[Message]
     in_trash: bool
@@ -126,7 +124,6 @@ def _find(target: Store, ours: _Session) -> _Session | None:
 
 
 def _compare(ours: _Session, theirs: _Session | None) -> Outcome:
-    """Return the outcome for a session, by the session with the same id in the target."""
     if theirs is None:
         return "copied"
     if theirs.in_trash and not ours.in_trash:

@@ -206,7 +206,6 @@ def _restore(store: Store, entry: UndoEntry) -> SessionRecord | None:
 
 
 def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
-    """Append the messages that were cut off, then purge the copy."""
     try:
         copy, messages = store.read_trashed(entry.copy)
     except NotFound:

@@ -277,6 +277,9 @@ def check_size(name: object, size: int, added: int, limit: int | None, messages:
         raise full(name, size, limit or 0)
 
 
-def too_few_messages(name: object, count: int, wanted: int) -> UsageError:
-    """Return the error for a session that has fewer messages than it should be cut to."""
-    return UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')
+def check_truncation(name: object, count: int, wanted: int, expected: int | None) -> None:
+    """Raise `Conflict` if a session of `count` messages is not as expected, `UsageError` if it has too few."""
+    if expected is not None and expected != count:
+        raise conflict(name, count, expected)
+    if not 0 <= wanted <= count:
+        raise UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')

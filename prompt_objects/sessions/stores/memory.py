@@ -24,11 +24,11 @@ from prompt_objects.sessions.stores.base import (
     already_exists,
     busy,
     check_size,
+    check_truncation,
     conflict,
     name_taken,
     not_found,
     require_id,
-    too_few_messages,
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.utils import filesystem as disk
@@ -155,10 +155,7 @@ class MemoryStore:
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
         with self._mutex:
             stored = self._find(session_id)
-            if expected is not None and expected != stored.info.message_count:
-                raise conflict(stored.info.name, stored.info.message_count, expected)
-            if not 0 <= count <= stored.info.message_count:
-                raise too_few_messages(stored.info.name, stored.info.message_count, count)
+            check_truncation(stored.info.name, stored.info.message_count, count, expected)
             if count < stored.info.message_count:
                 stored.truncate(count)
             return stored.record()

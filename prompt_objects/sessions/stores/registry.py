@@ -86,7 +86,6 @@ def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # no
 
 
 def _installed(scheme: str) -> _Opener | None:
-    """Return the function of an installed package that opens URLs of a scheme."""
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=_GROUP, name=scheme):

@@ -1,4 +1,4 @@
-"""The archived sessions of a file store, from where they are brought back by the next message."""
+"""The archived sessions of a file store: compressed until the next message."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord
-from prompt_objects.sessions.stores.base import conflict, too_few_messages
+from prompt_objects.sessions.stores.base import check_truncation
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     ArchiveReader,
@@ -33,7 +33,7 @@ from prompt_objects.utils.text import now, pluralize
 
 
 class Archives:
-    """Puts session files into archives and takes them out. A `.json` comes or goes under the lock of the index."""
+    """Archives session files and restores them. Session files are created and removed under the lock of the index."""
 
     def __init__(self, live: SessionDirectory, entries: SessionIndex) -> None:
         self._live = live
@@ -42,7 +42,6 @@ class Archives:
         self._reader = ArchiveReader()
 
     def load(self, packed: Path) -> SessionRecord:
-        """Return all of an archived session but its history. Raises `NotFound`."""
         found = self._read(packed)
         if self._index.peek(found.info.id) != found.info:
             with suppress(StoreError, NotFound), self._index:
@@ -51,11 +50,10 @@ class Archives:
         return SessionRecord(found.info, found.metadata)
 
     def read(self, packed: Path, start: int, stop: int) -> list[Message]:
-        """Return messages of an archived session. Raises `NotFound`."""
         return self._read(packed).read(start, stop)
 
     def put(self, file: SessionFile, info: SessionInfo) -> SessionRecord:
-        """Archive a session whose file is locked, and of which its entry is to say `info` but for that."""
+        """Archive a session whose file is locked; `info` is its info before that."""
         info = replace(info, archived=True)
         pack(self._live.archive(file.id), file.data())
         with self._index:
@@ -65,7 +63,6 @@ class Archives:
         return SessionRecord(info, file.metadata)
 
     def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> SessionRecord:
-        """Change the name of an archived session, or its metadata, or both."""
         with self._changing(packed) as found:
             head: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
             if name is not None and name != found.info.name:
@@ -74,12 +71,8 @@ class Archives:
             return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
 
     def truncate(self, packed: Path, length: int, expected: int | None) -> SessionRecord:
-        """Keep the first `length` messages of an archived session."""
         with self._changing(packed) as found:
-            if expected is not None and expected != found.info.message_count:
-                raise conflict(found.info.name, found.info.message_count, expected)
-            if not 0 <= length <= found.info.message_count:
-                raise too_few_messages(found.info.name, found.info.message_count, length)
+            check_truncation(found.info.name, found.info.message_count, length, expected)
             if length == found.info.message_count:
                 return SessionRecord(found.info, found.metadata)
             return self._rewrite(packed, found, {}, length, now())
@@ -95,7 +88,7 @@ class Archives:
 
     @contextmanager
     def _changing(self, packed: Path) -> Iterator[ParsedFile]:
-        """Have an archive to oneself for a block. Raises `NotFound` where it is, or comes to be, no archive."""
+        """Lock the index for a block, and return the archive. Raises `NotFound` if the session is not archived."""
         self._read(packed)
         with self._index:
             found = self._read(packed)
@@ -112,15 +105,15 @@ class Archives:
         return SessionRecord(found.info, found.metadata)
 
     def unarchive(self, session_id: str) -> bool:
-        """Have an archived session in a file again; False where it is not there at all.
+        """Restore the file of an archived session; return whether the session has a file now.
 
-        The lock of the index is held throughout: who came second would else put the old file over a new message.
+        The lock of the index is held all the time; otherwise a second process would overwrite a new message.
         """
         path, packed = self._live.file(session_id), self._live.archive(session_id)
         if not packed.exists():
             return path.exists()
         with self._index:
-            if path.exists() or not packed.exists():  # somebody else was at it
+            if path.exists() or not packed.exists():  # another process did it
                 return path.exists()
             data, whole = unpack(packed)
             info = parse_file(packed, data, self._index.find(session_id)).info
@@ -133,13 +126,13 @@ class Archives:
         return True
 
     def drop_leftover(self, file: SessionFile) -> None:
-        """Take away the archive that a killed process left beside a file, which is what counts."""
+        """Remove the archive that a killed process left beside a file; the file is valid."""
         if self._live.archive(file.id).exists() and file.path.exists():
             with suppress(NotFound, StoreError), file, file.locked():
                 self.drop_stale(file)
 
     def drop_stale(self, file: SessionFile) -> None:
-        """Drop the archive beside a file, which is locked; one that holds something else is set aside."""
+        """Remove the archive beside a locked file; if it has other messages, keep a copy."""
         packed = self._live.archive(file.id)
         if not packed.exists():
             return
@@ -152,7 +145,7 @@ class Archives:
 
 
 def _begins_with(found: ParsedFile, packed: ParsedFile) -> bool:
-    """Say whether a session holds all that its archive does."""
+    """Return whether a session starts with all messages of its archive."""
     try:
         old = packed.read(0, sys.maxsize)
         return packed.whole and found.read(0, len(old)) == old

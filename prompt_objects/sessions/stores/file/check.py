@@ -35,7 +35,7 @@ from prompt_objects.utils.text import pluralize
 
 
 class Repairer:
-    """What can be done about a session, its entry, and all entries. Raises `StoreError` and `NotFound`."""
+    """Repairs a session, its entry, or all entries. Raises `StoreError` and `NotFound`."""
 
     def __init__(
         self, live: SessionDirectory, trash: Trash, files: FileCache, archives: Archives, entries: SessionIndex
@@ -47,7 +47,7 @@ class Repairer:
         self._entries = entries
 
     def repair(self, session_id: str, *, trashed: bool) -> None:
-        """Bring the file of a session, or its archive, into our form, whatever is wrong with it."""
+        """Rewrite the file or archive of a session in canonical form."""
         if trashed:
             self._trash.repair(session_id)
         elif not self._live.file(session_id).exists():
@@ -57,12 +57,7 @@ class Repairer:
                 file.repair()
             self._archives.drop_leftover(file)
 
-    def assign_new_id(self, session_id: str) -> None:
-        """Give a session in the trash another id, where a live one has the same."""
-        self._trash.give_new_id(session_id)
-
     def rename(self, session_id: str, name: str) -> None:
-        """Give a session another name."""
         self._files.with_file_or_archive(
             session_id,
             lambda file: self._entries.update(file, name, None),
@@ -70,41 +65,37 @@ class Repairer:
         )
 
     def reindex(self, session_id: str) -> None:
-        """Have the entry of a session say what its file says; without a file, take it out."""
+        """Correct the entry of a session from its file; without a file, remove it."""
         try:
-            self._files.with_file_or_archive(session_id, self._entries.refresh, self._reindex_archive)
+            self._files.with_file_or_archive(session_id, self._entries.refresh, self._archives.load)
         except NotFound:
             self._entries.remove(session_id)
 
-    def _reindex_archive(self, packed: Path) -> None:
-        self._archives.load(packed)  # which puts its entry right
-
     def reindex_all(self) -> None:
-        """Write the index anew from the session files."""
         self._entries.rebuild()
 
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _INDEX = "index.json"
-_QUIET_SECONDS = 60  # what was not written to for so long, nobody is writing any more
-_LOOKS, _PAUSE = 3, 0.05  # a session that somebody is writing to at this moment may differ from its entry
+_QUIET_SECONDS = 60  # nobody writes any more to a file that is unchanged for so long
+_LOOKS, _PAUSE = 3, 0.05  # during a write, a session may differ from its entry
 
 
 class StoreCheck:
-    """One look through everything; `repair` has what is found put right at once, and nothing is written without."""
+    """One check of a file store; with `repair`, each issue is repaired when it is found."""
 
     def __init__(
-        self, live: SessionDirectory, trash: SessionDirectory, leases: Leases, mending: Repairer, *, repair: bool
+        self, live: SessionDirectory, trash: Trash, leases: Leases, mending: Repairer, *, repair: bool
     ) -> None:
         self._live = live
         self._trash = trash
         self._leases = leases
         self._mending = mending
         self._repair = repair
-        self._copies: set[str] = set()  # the live sessions whose files say that they are another one
+        self._copies: set[str] = set()  # live sessions with the id of another one in their file
 
     def findings(self) -> Iterator[StoreIssue]:
-        """Yield what is wrong, in the order in which it is best put right: files first, then what is told of them."""
+        """Yield all issues, in the order of their repair: files first, then the index and names."""
         for folder in (self._live, self._trash):
             yield from self._left_over(folder)
             for session_id in sorted(folder.ids()):
@@ -117,7 +108,7 @@ class StoreCheck:
     def _found(
         self, place: Path, problem: str, remedy: str, mend: Callable[[], object], session_id: str | None = None
     ) -> StoreIssue:
-        """Make a finding, and where it is to be, put it right; what the disk refuses stays as it was, and is told."""
+        """Return an issue, repaired if it should be; if the repair fails, the remedy says so."""
         repaired = False
         if self._repair:
             try:
@@ -131,7 +122,7 @@ class StoreCheck:
 
     def _left_over(self, folder: SessionDirectory) -> Iterator[StoreIssue]:
         with suppress(FileNotFoundError):
-            for name in sorted(os.listdir(folder.path)):  # noqa: PTH208 - names alone are wanted
+            for name in sorted(os.listdir(folder.path)):  # noqa: PTH208 - only names are needed
                 path = folder.path / name
                 if (of := _TEMPORARY.fullmatch(name)) and _is_quiet(path):
                     remedy = (
@@ -176,7 +167,7 @@ class StoreCheck:
             yield StoreIssue(place=str(path), problem=problem, remedy="Check its permissions.", session_id=session_id)
 
     def _note_copy(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
-        """Note a file that was copied by hand, before a repair has it say that it is what its name says."""
+        """Note a file that was copied by hand, before a repair changes the id in it."""
         if folder is self._live and recover(data, FOOTER_LENGTH).head.get("id", session_id) != session_id:
             self._copies.add(session_id)
 
@@ -193,18 +184,18 @@ class StoreCheck:
                 self._trash.path / f"{session_id}.json",
                 "A session in the trash has the id of one that is not.",
                 "The one in the trash gets an id of its own.",
-                partial(self._mending.assign_new_id, session_id),
+                partial(self._trash.give_new_id, session_id),
                 session_id,
             )
 
-    # What is told of them
+    # The index, names and leases
 
     def _of_index(self) -> Iterator[StoreIssue]:
         path = self._live.path / "index.json"
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            return  # it is made when it is first needed
+            return  # it is created on the first use
         try:
             lines = [json.dumps(entry) for entry in json.loads(data)["sessions"]]
             entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
@@ -212,9 +203,9 @@ class StoreCheck:
             remedy = "It is written anew from the session files."
             yield self._found(path, "The index cannot be read.", remedy, self._mending.reindex_all)
             return
-        told = Counter(entry.id for entry in entries)
-        if any(times > 1 for times in told.values()):
-            twice = sorted(session_id for session_id, times in told.items() if times > 1)
+        entry_counts = Counter(entry.id for entry in entries)
+        if any(times > 1 for times in entry_counts.values()):
+            twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
             yield self._found(path, problem, "It is written anew from the session files.", self._mending.reindex_all)
         known = {entry.id: entry for entry in entries}
@@ -230,7 +221,7 @@ class StoreCheck:
                 )
 
     def _difference(self, index: Path, session_id: str, entry: SessionInfo | None) -> str:
-        """Say how an entry differs from what its file says; a difference that passes is none."""
+        """Return how an entry differs from its file; empty if the difference lasts only a moment."""
         for look in range(_LOOKS):
             if look:
                 time.sleep(_PAUSE)
@@ -248,7 +239,7 @@ class StoreCheck:
         return next((info for info, _ in self._live.infos([session_id])), None)
 
     def _same_names(self) -> Iterator[StoreIssue]:
-        """Tell sessions of one name apart by numbers; a file that was copied by hand stands behind the original."""
+        """Give numbers to sessions of the same name; a file that was copied by hand comes last."""
         infos = [info for info, _ in self._live.infos(self._live.ids())]
         names: defaultdict[str, set[str]] = defaultdict(set)
         for info in infos:
@@ -274,7 +265,7 @@ class StoreCheck:
 
 
 class _Clearing:
-    """Removing a temporary file, once nothing is in it that is not elsewhere."""
+    """Removes a temporary file; content that is nowhere else goes into a `.corrupt` file."""
 
     def __init__(self, path: Path, target: Path) -> None:
         self._path = path
@@ -299,7 +290,7 @@ def _is_quiet(path: Path) -> bool:
 
 
 def _wrong_with(path: Path, data: bytes) -> str:
-    """Say what is wrong with a session file; nothing is the empty text."""
+    """Return the problem of a session file; empty if there is none."""
     if not data.strip(b"\0 \t\r\n"):
         return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."
     found = parse_file(path, data)
@@ -316,7 +307,7 @@ def _wrong_with(path: Path, data: bytes) -> str:
 
 
 def _entry_in(index: Path, session_id: str) -> SessionInfo | None:
-    """Find an entry in an index that somebody may be writing at this moment."""
+    """Return an entry of an index that may be changing now."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         for entry in json.loads(index.read_bytes())["sessions"]:
             if entry["id"] == session_id:

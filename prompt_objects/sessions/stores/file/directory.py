@@ -83,7 +83,7 @@ class SessionDirectory:
         With `touch`, its modification time becomes the present.
         """
         session_id = path.name.partition(".")[0]
-        try:
+        with disk.store_errors(f"moved to {self.path}", path):
             if self.has(session_id):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if touch:
@@ -95,16 +95,12 @@ class SessionDirectory:
                 _move_corrupt(path.with_name(f"{session_id}.corrupt"), self.path)
             disk.sync_folder(self.path)
             disk.sync_folder(path.parent)
-        except OSError as error:
-            raise disk.store_error(f"moved to {self.path}", path, error) from error
 
     def drop(self, path: Path) -> None:
         """Remove a file that another form of the session replaces, durably. Raises `StoreError`."""
-        try:
+        with disk.store_errors("removed", path):
             path.unlink(missing_ok=True)
             disk.sync_folder(self.path)
-        except OSError as error:
-            raise disk.store_error("removed", path, error) from error
 
     def report(self, problem: str) -> None:
         """Report a problem to the user, once."""

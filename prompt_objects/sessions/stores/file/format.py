@@ -33,12 +33,12 @@ from prompt_objects.utils.text import timestamp
 
 
 def id_of(path: Path) -> str:
-    """Return the id that a file's name says."""
+    """Return the session id in the name of a file."""
     return path.name.partition(".")[0]
 
 
 def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
-    """Return what a head says, without sums; None where it is not a head of this file."""
+    """Return the info in a header, without sums; None if it is not a header of this file."""
     try:
         return parse_header(path, head, count, updated_at)
     except ValueError:
@@ -46,13 +46,13 @@ def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> Se
 
 
 def parse_header(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
-    """Return what a head says, without sums. Raises `ValueError` where it is not a head of this file."""
-    said = {key: value for key, value in head.items() if key not in DERIVED_FIELDS and value is not None}
-    known = {"created_at": updated_at, **said, "message_count": count, "updated_at": updated_at}
+    """Return the info in a header, without sums. Raises `ValueError` if it is not a header of this file."""
+    given = {key: value for key, value in head.items() if key not in DERIVED_FIELDS and value is not None}
+    known = {"created_at": updated_at, **given, "message_count": count, "updated_at": updated_at}
     try:
         info = msgspec.convert(known, SessionInfo)
         info = replace(info, created_at=info.created_at.astimezone(UTC))
-        msgspec.json.encode(info)  # or it would spoil the index: half of a surrogate pair cannot be written there
+        msgspec.json.encode(info)  # half of a surrogate pair cannot be written to the index
     except (msgspec.ValidationError, OverflowError) as error:
         raise ValueError(str(error)) from error
     if info.id != id_of(path):
@@ -61,19 +61,19 @@ def parse_header(path: Path, head: dict[str, Any], count: int, updated_at: str) 
 
 
 def complete_header(path: Path, head: dict[str, Any], updated_at: str, known: SessionInfo | None) -> dict[str, Any]:
-    """Return a head that says who this file is: as it is where it does, or else with what it says that is sound.
+    """Return a header with all keys: unchanged if it is valid, otherwise with its valid values.
 
-    What it does not say is what is `known` from elsewhere, or what can be guessed; the file's name tells the id.
+    Missing values are those of the `known` info, or guessed; the id is in the name of the file.
     """
     if info_of(path, head, 0, updated_at):
         return head
     session_id = id_of(path)
-    begun = created_at_of(session_id) or datetime.fromisoformat(updated_at)
+    created_at = created_at_of(session_id) or datetime.fromisoformat(updated_at)
     whole: dict[str, Any] = {
         "id": session_id,
-        "name": recovered_name(begun),
+        "name": recovered_name(created_at),
         "po_name": "unknown",
-        "created_at": timestamp(begun),
+        "created_at": timestamp(created_at),
         "metadata": {},
     }
     if known:
@@ -93,24 +93,24 @@ FOOTER_LENGTH = len(FOOTER % timestamp().encode())
 
 
 def footer_in(data: bytes) -> re.Match[bytes] | None:
-    """Find the foot at the end of these bytes, where only blanks are behind it."""
+    """Find the footer at the end of these bytes, before the blanks."""
     return _FOOT.match(data, data.rfind(b"\n]") + 1)
 
 
 def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
-    """Write a whole session file."""
+    """Yield the parts of a session file."""
     return document_of(head, map(encode, messages), updated_at)
 
 
 def document_of(head: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
-    """Write a whole session file of encoded messages."""
+    """Yield the parts of a session file with encoded messages."""
     yield encode(head)[:-1] + b"," + LIST
     yield body_of(lines, first=True)
     yield FOOTER % updated_at.encode()
 
 
 def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Fill the last block of a session file, which is given without blanks."""
+    """Add blanks to the parts of a session file, up to a multiple of the disk block."""
     size = 0
     for chunk in chunks:
         size += len(chunk)
@@ -119,12 +119,12 @@ def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def missing_file_error(path: Path) -> NotFound:
-    """Make the error that says that a session has no file any more."""
+    """Return the error for a session whose file is missing."""
     return not_found(id_of(path))
 
 
 def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo, re.Match[bytes]] | None:
-    """Return the head, what it says, without sums, and the foot, or None where a file has not our form."""
+    """Return the header, the info without sums, and the footer; None if the file is not canonical."""
     start, end = data.find(b"\n") + 1, footer_in(data)
     if not data[:start].endswith(LIST) or not end or data.find(b"\t", 0, end.start()) >= 0:
         return None
@@ -144,14 +144,14 @@ def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInf
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """What a session file says: its head, its history, and all that is known of it, sums too.
+    """The content of a session file: its info with sums, its header and its history.
 
-    It is `whole` where nothing of the file is damaged but, maybe, a message in the midst of others.
+    It is `whole` if nothing in the file is damaged, except perhaps messages between others.
     """
 
     info: SessionInfo
     head: dict[str, Any]
-    _history: list[bytes] | list[Message]  # decoded only where it is not in our form
+    _history: list[bytes] | list[Message]  # decoded only if the file is not canonical
     whole: bool = True
 
     @property
@@ -161,12 +161,12 @@ class ParsedFile:
         return metadata if isinstance(metadata, dict) else {}
 
     def read(self, start: int, stop: int) -> list[Message]:
-        """Return messages from number `start` up to `stop`. Raises `ValueError` for one that cannot be read."""
+        """Return messages from number `start` up to `stop`. Raises `ValueError` if one is unreadable."""
         return [decode_message(line) if isinstance(line, bytes) else line for line in self._history[start:stop]]
 
 
 def parse_file(path: Path, data: bytes, known: SessionInfo | None = None) -> ParsedFile:
-    """Understand the bytes of a session file, as far as they can be; `known` is as with `recovered`."""
+    """Parse the bytes of a session file, as far as possible; `known` is as in `recover_file`."""
     ours = parse_canonical(path, data)
     if ours:
         head, info, _ = ours
@@ -178,9 +178,9 @@ def parse_file(path: Path, data: bytes, known: SessionInfo | None = None) -> Par
 
 
 def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> tuple[Recovered, str]:
-    """Read what can be read of a file that is not in our form; return it, and when it was last changed.
+    """Return the readable parts of a file that is not canonical, and its last change.
 
-    Its head is completed: by what is `known` of the session from elsewhere, or else by what can be guessed.
+    Missing values in the header are those of the `known` info, or guessed.
     """
     found = recover(data, FOOTER_LENGTH)
     updated_at = _updated_at(found)
@@ -193,7 +193,7 @@ def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> t
 
 
 def _updated_at(found: Recovered) -> str:
-    """Return the time of the foot, or of the last message, or now: the first of them that is a time."""
+    """Return the time in the footer, or of the last message, or now: the first valid one."""
     last = found.messages[-1].get("at") if found.messages else None
     for moment in (found.head.get("updated_at"), last):
         try:
@@ -204,7 +204,7 @@ def _updated_at(found: Recovered) -> str:
 
 
 def summary(path: Path) -> SessionInfo:
-    """Return all that is known of the session in a file, sums too; takes no lock and writes nothing."""
+    """Return the info of a session file, with sums, without a lock."""
     return parse_file(path, path.read_bytes()).info
 
 
@@ -212,12 +212,12 @@ def _readable(lines: Iterable[bytes]) -> Iterator[Message]:
     for line in lines:
         try:
             yield decode_message(line)
-        except ValueError:  # counted as nothing until it is read, and the file repaired
+        except ValueError:  # not counted until the file is repaired, when it is read
             continue
 
 
 # Archives: the file compressed, as `<id>.json.gz`, until the next message. One form is durable before the other is
-# removed, so that a kill leaves at least one of them whole. If both exist, the `.json` counts:
+# removed, so that a kill leaves at least one of them whole. If both exist, the `.json` is valid:
 # it may have more messages.
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -225,19 +225,17 @@ _PIECE = 256
 
 
 def pack(path: Path, data: bytes) -> None:
-    """Write an archive of a session file's bytes, durably; the same bytes make the same archive."""
+    """Write the archive of a session file, durably; the same bytes give the same archive."""
     import gzip
 
-    try:
+    with disk.store_errors("written", path):
         disk.replace_file(path, (gzip.compress(data, mtime=0),))
-    except OSError as error:
-        raise disk.store_error("written", path, error) from error
 
 
 def unpack(path: Path) -> tuple[bytes, bool]:
-    """Return the bytes of the session file in an archive, and whether that is all of them.
+    """Return the bytes of the session file in an archive, up to any damage, and whether they are complete.
 
-    Of a damaged archive it is what stands before the damage. Raises `NotFound`.
+    Raises `NotFound`.
     """
     try:
         packed = disk.read_file(path)
@@ -248,30 +246,25 @@ def unpack(path: Path) -> tuple[bytes, bool]:
     unpacking = zlib.decompressobj(_GZIP)
     unpacked = io.BytesIO()
     with suppress(zlib.error):
-        for start in range(0, len(packed), _PIECE):  # what stands before an error in the same piece would be lost
+        for start in range(0, len(packed), _PIECE):  # an error loses its whole piece
             unpacked.write(unpacking.decompress(packed[start : start + _PIECE]))
     return unpacked.getvalue(), unpacking.eof
 
 
 def set_aside(path: Path) -> Path:
-    """Keep an archive as it is, as `<id>.corrupt.gz` or the like beside it; return where. Raises `StoreError`."""
+    """Copy an archive to `<id>.corrupt.gz`, or that with a number; return the path. Raises `StoreError`."""
     numbered = (
         path.with_name(f"{id_of(path)}.corrupt{'' if number == 1 else f'-{number}'}.gz") for number in count(1)
     )
-    try:
+    with disk.store_errors("set aside", path):
         data = disk.read_file(path)
         beside = next(place for place in numbered if not place.exists() or disk.read_file(place) == data)
         disk.replace_file(beside, (data,))
-    except OSError as error:
-        raise disk.store_error("set aside", path, error) from error
     return beside
 
 
 def read_archive(path: Path, known: SessionInfo | None = None) -> ParsedFile:
-    """Return what an archived session holds, as far as it can be read. Raises `NotFound`.
-
-    Of one whose beginning is damaged, `known` says who it is.
-    """
+    """Return the content of an archive, as far as possible; `known` is as in `recover_file`. Raises `NotFound`."""
     data, whole = unpack(path)
     found = parse_file(path, data, known)
     return dataclasses.replace(found, info=replace(found.info, archived=True), whole=found.whole and whole)
@@ -280,7 +273,7 @@ def read_archive(path: Path, known: SessionInfo | None = None) -> ParsedFile:
 def rewrite_archive(
     path: Path, found: ParsedFile, head: dict[str, Any], *, count: int, updated_at: datetime
 ) -> ParsedFile:
-    """Put an archive with another head, and the first `count` of its messages, in the place of one; return it."""
+    """Replace an archive by one with other header values and only the first `count` messages; return its content."""
     messages = found.read(0, count)
     if not found.whole:
         set_aside(path)
@@ -289,13 +282,13 @@ def rewrite_archive(
 
 
 class ArchiveReader:
-    """Reads archives; the last one stays unpacked, for whoever reads it page by page."""
+    """Reads archives; the last one stays unpacked, so that it can be read page by page."""
 
     def __init__(self) -> None:
         self._last: tuple[tuple[Path, int, int, int], ParsedFile] | None = None
 
     def read(self, path: Path, known: SessionInfo | None = None) -> ParsedFile:
-        """Return what `read_archive` does, of an archive as it is at this moment."""
+        """Return the current content of an archive, like `read_archive`."""
         try:
             status = path.lstat()
         except FileNotFoundError as error:

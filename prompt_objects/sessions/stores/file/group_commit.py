@@ -81,7 +81,6 @@ class GroupCommit:
                         index.add(each.info)
 
     def _prepare(self, batch: Sequence["_PendingSession"]) -> list["_PendingSession"]:
-        """Assign names and return the sessions that can be created."""
         names: defaultdict[str, set[str]] = defaultdict(set)
         ids: set[str] = set()
         for each in batch:
@@ -128,8 +127,6 @@ class GroupCommit:
 
 
 class _PendingSession:
-    """A session to be created, and the result."""
-
     def __init__(
         self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
     ) -> None:

@@ -1,7 +1,7 @@
-"""index.json as a file: an entry a line, padded with spaces, and those that were used last at the end.
+"""index.json as a file: one entry a line, padded with spaces, the last used entries at the end.
 
-An entry is overwritten in place while it stands near the end. Any other one is added at the end, and its old line
-becomes blank; so the newest are found without reading the others. See docs/decisions/0006.
+An entry near the end is overwritten in place. Any other one is added at the end, and its old line becomes blank; so
+the newest are found without reading the others. See docs/decisions/0006.
 """
 
 import os
@@ -24,10 +24,10 @@ from prompt_objects.utils.text import timestamp
 Key: TypeAlias = tuple[datetime, str]
 _HEAD = b'{"sessions":[\n'
 _FOOT = b"]}\n"
-_STEP, _SLACK = 64, 32  # an entry has room to grow: its figures get longer, its name may
-NEAR_BYTES = 32 * 1024  # so many bytes from the end an entry is overwritten where it stands
-_FAR = 56 * 1024  # of two entries further apart than this, the one behind was changed last
-_BLOCK = 64 * 1024  # larger ones take longer, as they come from fresh memory each time
+_STEP, _SLACK = 64, 32  # an entry has room for longer figures and a longer name
+NEAR_BYTES = 32 * 1024  # within this distance from the end, an entry is overwritten in place
+_FAR = 56 * 1024  # of two entries further apart than this, the second was changed last
+_BLOCK = 64 * 1024  # larger blocks are slower: each needs new memory
 _PRINTED = re.compile(rb"[^\n]")
 _DECODE = msgspec.json.Decoder(SessionInfo).decode
 _TEXT = msgspec.json.Decoder(str).decode
@@ -38,14 +38,14 @@ key_of = attrgetter("updated_at", "id")
 
 
 def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
-    """Sort entries, the last changed first, and where times are the same by their ids."""
+    """Sort entries, the last changed first; entries of the same time by their ids."""
     found = sorted(infos, key=attrgetter("id"), reverse=True)  # two sorts are twice as fast as one by pairs
     found.sort(key=attrgetter("updated_at"), reverse=True)
     return found
 
 
 def document(infos: Iterable[SessionInfo]) -> Iterator[bytes]:
-    """Write a whole index."""
+    """Yield the parts of an index file."""
     yield _HEAD
     yield body_of(map(_line, infos), first=True)
     yield _FOOT
@@ -117,7 +117,7 @@ class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Slot(NamedTuple):
-    """Where an entry stands, and with which key; as of when the file had `size` bytes."""
+    """The place and the key of an entry when the file had `size` bytes."""
 
     start: int
     length: int
@@ -126,15 +126,15 @@ class Slot(NamedTuple):
 
 
 class IndexFile(LineDocument):
-    """The open index. It takes no locks, and raises one of `UNREADABLE` where it meets what is no entry."""
+    """The open index. It takes no locks, and raises one of `DECODE_ERRORS` for a line that is not an entry."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, len(_FOOT))
         self.is_in_form = False
-        self._bound: tuple[int, Key | None] = (-_FAR, None)  # a place, and the last key of all that stand ahead of it
+        self._bound: tuple[int, Key | None] = (-_FAR, None)  # a place, and the last key of all entries before it
 
     def look(self) -> bool:
-        """Know the file as it is now; False where it is not in our form."""
+        """Read the current state of the file; return whether it has the form of an index."""
         self.size = self.length_now() or 0
         self.is_in_form = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
         return self.is_in_form
@@ -142,10 +142,7 @@ class IndexFile(LineDocument):
     # Reading
 
     def _runs(self, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield whole lines, many at a time, from the last ones to the first, each time with where they begin.
-
-        `stop` is where a line ends; what stands behind it is left out.
-        """
+        """Yield runs of whole lines, the last run first, each with its start; `stop` is the end of the last line."""
         if stop is None:
             stop = self.size - len(_FOOT) if self.is_in_form else self.size
         rest = b""
@@ -166,8 +163,7 @@ class IndexFile(LineDocument):
     ) -> list[SessionInfo]:
         """Return the `limit` selected entries that were changed last, the last one first.
 
-        They may stand anywhere among as many entries from the end and what is less than `_FAR` ahead of those: what
-        stands further ahead was changed before all of these.
+        Reads `limit` entries from the end and the `_FAR` bytes before them; entries further away are older.
         """
         found: list[SessionInfo] = []
         enough: int | None = None
@@ -180,22 +176,19 @@ class IndexFile(LineDocument):
         return in_order(found)[:limit]
 
     def checked(self) -> Iterator[SessionInfo | None]:
-        """Yield the entry of each line, the last one first; None where a line is not as it would be written."""
+        """Yield the entry of each line, the last one first; None for any line that is not an exact one."""
         is_first = None
         for _, lines in self._runs():
             for line in filter(None, (line.strip(b" ") for line in reversed(lines.split(b"\n")))):
                 if is_first:
-                    yield None  # something stands ahead of what has no comma
+                    yield None  # only the first line has no comma
                 is_first = not line.startswith(b",")
                 yield _exact(line.removeprefix(b","))
         if is_first is False or not self.is_in_form:
             yield None
 
     def valid_ids(self, ids: set[str], doubted: str) -> tuple[set[str], bool]:
-        """Return which of these have one entry, and that as it would be written; and whether all lines are such.
-
-        That of the `doubted` one is not.
-        """
+        """Return the ids with exactly one valid entry, and whether all lines are valid; `doubted` has none."""
         doubtful, seen, is_clean = {doubted}, set[str](), True
         for info in self.checked():
             if info is None or info.id not in ids or info.id in doubtful:
@@ -208,7 +201,7 @@ class IndexFile(LineDocument):
         return seen - doubtful, is_clean
 
     def has(self, part: bytes) -> bool:
-        """Say whether these bytes stand in a line."""
+        """Return whether a line contains these bytes."""
         return any(part in lines for _, lines in self._runs())
 
     def names(self, po_name: str, start: str) -> set[str]:
@@ -228,7 +221,7 @@ class IndexFile(LineDocument):
         return found
 
     def slot(self, session_id: str) -> Slot | None:
-        """Find the entry of a session, the last one if there should be two."""
+        """Return the place of a session's entry, the last one if there are two."""
         part = _id_part(session_id)
         for begin, lines in self._runs():
             at = lines.rfind(part)
@@ -238,22 +231,21 @@ class IndexFile(LineDocument):
         return None
 
     def slot_again(self, session_id: str, spot: Slot) -> Slot | None:
-        """Return a spot as it is now; None where the entry does not stand there any more."""
+        """Return a place with its current key; None if the entry is not there any more."""
         entry = self.read(spot.start, spot.start + spot.length)
         if not entry.startswith(_id_part(session_id)):
             return None
         return spot._replace(key=key_of(_DECODE(entry)), size=self.size)
 
     def entry(self, spot: Slot) -> SessionInfo:
-        """Read the entry at a spot."""
         return _DECODE(self.read(spot.start, spot.start + spot.length))
 
     # Order
 
     def keeps_order(self, info: SessionInfo) -> bool:
-        """Say whether an entry may be added with the order kept: nothing far from the end was changed after it."""
+        """Return whether the order is kept if an entry is added: no entry far from the end was changed after it."""
         bound, last = self._bound
-        if self.size - bound > _FAR:  # near the end they change; only what is ahead of that stays as it is
+        if self.size - bound > _FAR:  # entries near the end change, those before do not
             bound = self._line_end(self.size - NEAR_BYTES)
             try:
                 newest = self.newest(1, stop=bound)
@@ -264,7 +256,7 @@ class IndexFile(LineDocument):
         return last is None or key_of(info) >= last
 
     def _line_end(self, stop: int) -> int:
-        """Return where the last line ends that ends no later than `stop`."""
+        """Return the end of the last line that ends at or before `stop`."""
         while stop > len(_HEAD):
             start = max(len(_HEAD), stop - _STEP * 64)
             end = self.read(start, stop).rfind(b"\n") + 1
@@ -276,23 +268,21 @@ class IndexFile(LineDocument):
     # Writing
 
     def overwrite(self, spot: Slot, info: SessionInfo, entry: bytes) -> Slot:
-        """Write an entry over the one at a spot."""
         self.write(entry.ljust(spot.length), spot.start)
         return Slot(spot.start, spot.length, key_of(info), self.size)
 
     def add(self, info: SessionInfo) -> Slot:
-        """Write an entry at the end."""
         line = _line(info)
         comma = b"" if self.size == len(_HEAD) + len(_FOOT) else b","
         start = self.size - len(_FOOT) + len(comma)
-        self.count = len(comma)  # only whether there are any
+        self.count = len(comma)  # zero or not is enough
         self.append([line], _FOOT)
         return Slot(start, len(line), key_of(info), self.size)
 
     def blank(self, spot: Slot) -> bool:
-        """Fill the line of an entry with spaces, in one write; False, with nothing done, if there is no other line.
+        """Fill the line of an entry with spaces, in one write; return False, unchanged, if it is the only one.
 
-        The first entry takes the comma of the next one with it.
+        With the first entry, the comma of the next one is removed.
         """
         start, stop = spot.start, spot.start + spot.length
         if self.read(start - 1, start) == b",":
@@ -323,7 +313,7 @@ def _exact(line: bytes) -> SessionInfo | None:
 
 
 def quarantine(path: Path) -> None:
-    """Keep what is at the path but is no index: copy a file, rename a folder or a link."""
+    """Keep a file, folder or link that is not an index: copy a file, rename the others."""
     if not os.path.lexists(path):
         return
     if stat.S_ISREG(path.lstat().st_mode):

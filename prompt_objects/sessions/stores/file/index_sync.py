@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, numbering_stem, unique_name
-from prompt_objects.sessions.stores.base import SessionFilter, conflict, name_taken, too_few_messages
+from prompt_objects.sessions.stores.base import SessionFilter, check_truncation, name_taken
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order
@@ -100,10 +100,7 @@ class SessionIndex:
 
     def truncate(self, file: SessionFile, count: int, expected: int | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
-            if expected is not None and expected != file.count:
-                raise conflict(file.head.get("name"), file.count, expected)
-            if not 0 <= count <= file.count:
-                raise too_few_messages(file.head.get("name"), file.count, count)
+            check_truncation(file.head.get("name"), file.count, count, expected)
             info = self.entry(file)
             if count < file.count:
                 self.index.mark_dirty(file.id)

@@ -1,6 +1,6 @@
-"""Who has a session to itself: a file for each such session, locked for as long as that lasts.
+"""Leases of a file store: one locked file for each leased session.
 
-The system lets go of the lock when its holder ends, however that comes about; the file is then nobody's.
+The system releases the lock when its holder ends, for whatever reason; the file has no meaning then.
 """
 
 import os
@@ -16,75 +16,71 @@ from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
 from prompt_objects.utils import filesystem as disk
 
-_ATTEMPTS, _PAUSE = 4, 0.002  # it is locked for a moment by whoever looks, and before its holder has signed
+_ATTEMPTS, _PAUSE = 4, 0.002  # readers lock it for a moment, and a new holder has not written yet
 _LONGEST = 4096
 _DECODE = msgspec.json.Decoder(ProcessInfo).decode
 
 
 class FileLease:
-    """An open file in the folder of leases, and, while it is among those `held`, a lease."""
+    """An open file in the folder of leases; a lease while it is in `held`."""
 
     def __init__(self, path: Path, descriptor: int, held: set["FileLease"]) -> None:
         self.path = path
         self._held = held
         self._descriptor = descriptor
         self._closing = weakref.finalize(self, os.close, descriptor)
-        self._closing.atexit = False  # a turn may still be at work then; the system unlocks it soon enough
+        self._closing.atexit = False  # a turn may still be running then; the system unlocks the file
 
     def try_lock(self) -> bool:
-        """Take the lock; False where another has it."""
         return disk.try_lock(self._descriptor)
 
     def is_current(self) -> bool:
-        """Say whether this is the file at the path still: whoever had the lock before may have removed it."""
+        """Return whether this file is still at its path: the previous holder may have removed it."""
         with suppress(FileNotFoundError):
             return os.path.samestat(self.path.lstat(), os.fstat(self._descriptor))
         return False
 
     def write(self, holder: ProcessInfo) -> None:
-        """Put down who it is."""
         written = disk.pwrite(self._descriptor, msgspec.json.encode(holder), 0)
         os.ftruncate(self._descriptor, written)  # not to nothing before: ext4 would write it out when it is closed
 
     def read(self) -> ProcessInfo | None:
-        """Return who has it, if that can be read."""
         with suppress(OSError, msgspec.DecodeError):
             return _DECODE(disk.pread(self._descriptor, _LONGEST, 0))
         return None
 
     def release(self) -> None:
-        """Let the next one have the session."""
-        if self._closing.detach():  # once, whoever comes first
+        if self._closing.detach():  # only once, in one thread
             self._held.discard(self)
-            with suppress(OSError):  # an unlocked file that stays behind is nobody's as well
+            with suppress(OSError):  # an unlocked file that is left over is no lease
                 if self.is_current():
                     self.path.unlink()
             disk.unlock(self._descriptor)  # also for a child that was forked with it
             os.close(self._descriptor)
 
     def close(self) -> None:
-        """Let go of the file and leave it to whoever has the lease: another, or a forked child's parent."""
+        """Close the file without releasing the lease, which another process has."""
         self._closing()
 
 
 class Leases:
-    """The leases in a folder; `name_of` tells what a session is called, where that is known."""
+    """The leases in a folder; `name_of` returns the name of a session, if it is known."""
 
     def __init__(self, folder: Path, name_of: Callable[[str], str | None]) -> None:
         self._folder = folder
         self._name_of = name_of
-        self._held: set[FileLease] = set()  # so that one that is not kept by its holder is a lease all the same
+        self._held: set[FileLease] = set()  # a lease lasts even if its holder keeps no reference
 
     def after_fork(self) -> None:
-        """In a forked child, hold nothing: what the child kept open would outlast its parent."""
+        """In a forked child, hold nothing: an open file would keep the lease of the parent."""
         for lease in self._held:
             lease.close()
         self._held.clear()
 
     def take(self, session_id: str, holder: ProcessInfo) -> FileLease:
-        """Have a session to oneself. Raises `Busy`, `NotFound` for what cannot be an id, and `StoreError`."""
+        """Take the lease of a session. Raises `Busy`, `NotFound` for an invalid id, and `StoreError`."""
         path = self._path(session_id)
-        try:
+        with disk.store_errors("written", path):
             for _ in range(_ATTEMPTS):
                 lease = FileLease(path, disk.open_in_folder(path, os.O_RDWR | os.O_CREAT), self._held)
                 if lease.try_lock() and lease.is_current():
@@ -93,17 +89,15 @@ class Leases:
                 other = lease.read()
                 lease.close()
                 time.sleep(_PAUSE)
-        except OSError as error:
-            raise disk.store_error("written", path, error) from error
         raise busy(session_id, self._name_of(session_id), other)
 
     def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return who has a session, if anybody has; "somebody" where the file does not say it."""
+        """Return the holder of a session, if there is one; `unknown_holder` if it cannot be read."""
         path = self._path(session_id)
         for _ in range(_ATTEMPTS):
             try:
                 lease = FileLease(path, _open(path), self._held)
-                if lease.try_lock():  # it was left behind
+                if lease.try_lock():  # its holder has ended
                     lease.release()
                     return None
             except FileNotFoundError:
@@ -118,7 +112,7 @@ class Leases:
         return unknown_holder()
 
     def abandoned(self) -> Iterator[FileLease]:
-        """Yield those whose holder has ended, each taken, to be released or, as it was, closed."""
+        """Take and yield the leases whose holder has ended; those that the caller does not release stay."""
         for path in sorted(self._folder.glob("*.json")):
             with suppress(OSError):
                 lease = FileLease(path, _open(path), self._held)

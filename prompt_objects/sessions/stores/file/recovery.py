@@ -1,6 +1,6 @@
-"""Reading a session file that is not as we write it: indented by hand, cut off, overwritten in part.
+"""Reads session files that are not canonical: indented by hand, cut off, or partly overwritten.
 
-Every message that is whole is kept, wherever it stands; what cannot be read is handed back as it was.
+Every whole message is kept, wherever it is; unreadable parts are returned unchanged.
 """
 
 import re
@@ -15,8 +15,8 @@ from prompt_objects.sessions.stores.json_lines import decode_at
 _LIST_BEGINS = re.compile(r'"history"\s*:\s*\[')
 _MESSAGE_BEGINS = re.compile(r'(?:^|(?<=\0)),?\{"role"\s*:', re.MULTILINE)
 _LONGEST_HEAD = 64 * 1024
-_SECTOR = 512  # of a disk: each is written wholly or not at all
-_HOLE = "\t" * (_SECTOR - 64)  # one that was to hold a message, and still has blanks, behind a piece of foot at most
+_SECTOR = 512  # of a disk: each is written completely or not at all
+_HOLE = "\t" * (_SECTOR - 64)  # a sector of a message that was not written: blanks, after at most a part of a footer
 _BETWEEN = re.compile(r"[\s,\0]*")
 _FOOT = re.compile(r"\][^{\n]*")
 _BLANK = "\0 \t\r\n"
@@ -25,10 +25,7 @@ _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a file holds: its head, its messages, and the bytes that could not be understood.
-
-    `whole` says that it was valid JSON, only not in our form.
-    """
+    """The header, the messages and the unreadable bytes of a file; `whole` if it was valid JSON."""
 
     head: dict[str, Any]
     messages: list[Message]
@@ -37,7 +34,7 @@ class Recovered:
 
 
 def recover(data: bytes, foot_length: int) -> Recovered:
-    """Read what can be read; of a head that cannot, whatever values in it are whole."""
+    """Read all readable parts; of a damaged header, its whole values."""
     if whole := _whole(_text(data).strip(_BLANK)):
         return whole
     start, end = _mixed_line(data, foot_length)
@@ -50,11 +47,11 @@ def _text(data: bytes) -> str:
 
 
 def _mixed_line(data: bytes, foot_length: int) -> tuple[int, int]:
-    """Return where a line stands that a write began and the rest of the old foot ends; an empty place if none does.
+    """Return the span of a line that is half a new message and half the old footer; an empty span if there is none.
 
     It may look like a message: `,{"role":"user","content":"` and `02:41:25.341106Z"}` make one. But it is as long
-    as a foot, and a true message is longer: its time alone takes more than half of that. The foot was the end of the
-    file, or is followed by blanks, zeros, or the next sector, where more of the write came through.
+    as a footer, and a real message is longer: its time alone takes more than half of that. The footer was the end of
+    the file, or is followed by blanks, zeros, or the next sector, which was written.
     """
     for line in re.finditer(rb"^(?=,?\{)[^\n]{%d}\n" % (foot_length - 1), data, re.MULTILINE):
         end = line.end()
@@ -79,7 +76,7 @@ def _whole(text: str) -> Recovered | None:
 
 
 def _in_parts(text: str, mixed: str) -> Recovered | None:
-    # metadata may have a list called history, too; the head is what makes an object when it is closed there
+    # metadata may have a list called history, too; the header is a valid object if it is closed there
     for begin in islice(_LIST_BEGINS.finditer(text), 20):
         closed = decode_at(text[: begin.end()] + "]}", 0)
         if closed is not None and isinstance(closed[0], dict):
@@ -92,7 +89,7 @@ def _in_parts(text: str, mixed: str) -> Recovered | None:
 
 
 def _without_head(text: str, mixed: str) -> Recovered:
-    """Read a file whose beginning is damaged: what was cut off of it, or overwritten, may be anything."""
+    """Read a file with a damaged or missing header."""
     begin = _LIST_BEGINS.search(text)
     first = _MESSAGE_BEGINS.search(text)
     start = begin.end() if begin else first.start() if first else len(text)
@@ -111,7 +108,7 @@ def _updated(text: str) -> dict[str, str]:
 
 
 def _salvaged(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the texts in a damaged head that are whole, by their keys; of several of one key, the first."""
+    """Yield the whole texts in a damaged header with their keys; only the first of each key."""
     for key in ("user_id", "created_at", "po_name", "name"):
         found = re.search(rf'"{key}"\s*:\s*', text)
         value = decode_at(text, found.end()) if found else None
@@ -120,7 +117,7 @@ def _salvaged(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _scan(text: str, position: int) -> tuple[list[Message], str]:
-    """Collect messages from `position` on; after something unreadable, go on with the next line."""
+    """Return the messages from `position` on, and the unreadable lines between them."""
     messages: list[Message] = []
     unreadable: list[str] = []
     while (position := _after(_BETWEEN, text, position)) < len(text):
@@ -138,7 +135,7 @@ def _scan(text: str, position: int) -> tuple[list[Message], str]:
 
 
 def _decode_unbroken(text: str, position: int) -> tuple[Any, int] | None:
-    """Read a value like `decode_at`; None where a sector of it did not come, even if what is left is JSON."""
+    """Decode a value like `decode_at`; None if a sector of it was not written, even if the rest is valid JSON."""
     found = decode_at(text, position)
     return None if found and text.find(_HOLE, position, found[1]) >= 0 else found
 

@@ -199,7 +199,7 @@ class SessionFile:
         beside = self.path.with_name(f"{id_of(self.path)}.corrupt")
         try:
             if found.unreadable:
-                with self._store_errors("written"):
+                with disk.store_errors("written", self.path):
                     disk.append_once(beside, found.unreadable.rstrip(b"\n") + b"\n")
                 note += f" What could not be read is in {beside}."
             self._replace(found.messages, self._updated_at)
@@ -215,17 +215,9 @@ class SessionFile:
         self._put(document(self.head, messages, updated_at))
 
     def _put(self, chunks: Iterable[bytes]) -> None:
-        """Replace this file and close it, which frees its space."""
-        with self._store_errors("saved"):
+        with disk.store_errors("saved", self.path):
             disk.replace_file(self.path, pad_to_block(chunks))
         self.close()
-
-    @contextmanager
-    def _store_errors(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise disk.store_error(doing, self.path, error) from error
 
     # With the lock held
 

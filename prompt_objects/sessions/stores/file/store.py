@@ -105,10 +105,8 @@ class FileStore:
         lines = [encode(message) for message in history]
         if enforce_limit:
             check_size(info.name, 0, sum(map(len, lines)), self._limit, history)
-        try:
+        with disk.store_errors("made", self._live.path):
             disk.make_folder(self._live.path)
-        except OSError as error:
-            raise disk.store_error("made", self._live.path, error) from error
         return SessionRecord(
             self._group_commit.create(with_totals(info, history), metadata, lines, unique_name=unique_name), metadata
         )

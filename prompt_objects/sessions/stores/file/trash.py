@@ -137,7 +137,6 @@ class Trash(SessionDirectory):
             disk.sync_folder(self.path)
 
     def _write_as(self, path: Path, place: Path) -> None:
-        """Write a session file or archive to the path of another id."""
         is_packed = path.suffix == ".gz"
         deleted_at = path.stat().st_mtime_ns
         found = read_archive(path) if is_packed else parse_file(path, disk.read_file(path))
@@ -162,7 +161,5 @@ class Trash(SessionDirectory):
             disk.sync_folder(self.path)
 
     def _remove(self, path: Path) -> None:
-        try:
+        with disk.store_errors("removed", path):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise disk.store_error("removed", path, error) from error

@@ -42,16 +42,12 @@ _JSON_COLUMNS: dict[str, tuple[Any, str | None]] = {  # the type of each, and a 
 
 
 class _Readable(NamedTuple):
-    """A message that can be decoded."""
-
     row: AnyRow
     message: Message
     size: int
 
 
 class _Session(NamedTuple):
-    """A session with its messages as they are."""
-
     row: AnyRow
     readable: list[_Readable]
     broken: list[AnyRow]
@@ -64,7 +60,6 @@ class _Session(NamedTuple):
         }
 
     def _missing(self) -> int:
-        """Return the number of missing messages, by the count and the highest number."""
         numbers = self._numbers()
         expected = max([int(self.row.message_count), len(numbers), *(n + 1 for n in numbers)])
         return expected - len(numbers)
@@ -216,7 +211,6 @@ def _load_session(connection: Connection, session_id: str) -> _Session | None:
 
 
 def _repair_session(connection: Connection, session_id: str) -> _Session | None:
-    """Repair a session, and return it as it was before."""
     connection.execute(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id).with_for_update())
     found = _load_session(connection, session_id)
     if found and any(found.problems()):

@@ -92,7 +92,6 @@ class Leases:
         self._stop.set()
 
     def _insert(self, session_id: str, holder: ProcessInfo, token: str, dead: str) -> bool:
-        """Insert a lease unless there is a valid one; return whether it was inserted."""
         values: dict[str, Any] = {
             "token": token,
             "holder": encode(msgspec.to_builtins(holder)).decode(),

@@ -1,4 +1,4 @@
-"""The tables of a database of sessions, and the conversion of their rows.
+"""The tables of a database of sessions, the conversion of their rows, and common queries.
 
 Times are microseconds since 1970, in UTC. A constraint on `live_name` keeps names unique: it is the name of a session
 outside the trash, and NULL for a session in it.
@@ -6,6 +6,7 @@ outside the trash, and NULL for a session in it.
 
 import json
 import zlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -15,19 +16,27 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
+    Connection,
     Double,
     ForeignKey,
     Index,
     LargeBinary,
     MetaData,
     Row,
+    Select,
     Table,
     Text,
     UniqueConstraint,
+    func,
+    select,
+    update,
 )
 
 from prompt_objects.errors import Damaged, UsageError
-from prompt_objects.sessions.info import DERIVED_FIELDS, ParentCall, SessionInfo, SessionRecord
+from prompt_objects.message import Message
+from prompt_objects.sessions.info import DERIVED_FIELDS, ParentCall, SessionInfo, SessionRecord, is_id, new_id
+from prompt_objects.sessions.stores.base import SessionFilter, not_found, require_id
 from prompt_objects.sessions.stores.json_lines import decode, encode
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
@@ -190,3 +199,61 @@ def line_of(row: AnyRow) -> bytes:
         return zlib.decompress(row.packed)
     except zlib.error as error:
         raise ValueError(str(error)) from error
+
+
+IS_LIVE = SESSIONS.c.deleted_at.is_(None)
+IS_TRASHED = SESSIONS.c.deleted_at.is_not(None)
+
+
+def find(connection: Connection, session_id: str, *, trashed: bool = False, lock: bool = False) -> AnyRow:
+    """Return the row of a session; `lock` it until the transaction ends. Raises `NotFound`."""
+    require_id(session_id)
+    query = select(SESSIONS).where(SESSIONS.c.id == session_id, IS_TRASHED if trashed else IS_LIVE)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise not_found(session_id, trashed=trashed)
+    return row
+
+
+def change(connection: Connection, session_id: str, values: dict[str, Any], *, trashed: bool = False) -> AnyRow:
+    """Update a session and return its row. Raises `NotFound`."""
+    require_id(session_id)
+    matches = (SESSIONS.c.id == session_id, IS_TRASHED if trashed else IS_LIVE)
+    row = connection.execute(update(SESSIONS).where(*matches).values(values).returning(SESSIONS)).one_or_none()
+    if row is None:
+        raise not_found(session_id, trashed=trashed)
+    return row
+
+
+def conditions(where: SessionFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of a filter on the rows of `sessions`, outside the trash."""
+    yield IS_LIVE
+    if where.po_name is not None:
+        yield SESSIONS.c.po_name == where.po_name
+    if where.user_id is not None:
+        yield SESSIONS.c.user_id == where.user_id
+    if where.parents is not None:
+        ids = [parent for parent in where.parents if is_id(parent)]
+        length = len(parent_prefix(new_id()))
+        yield func.substr(SESSIONS.c.parent, 1, length).in_(map(parent_prefix, ids))
+    if where.top_level:
+        yield SESSIONS.c.parent.is_(None)
+
+
+def bodies(session_id: str) -> Select[Any]:
+    """Return a query for all messages of a session, in order."""
+    columns = (MESSAGES.c.n, MESSAGES.c.body, MESSAGES.c.packed)
+    return select(*columns).where(MESSAGES.c.session_id == session_id).order_by(MESSAGES.c.n)
+
+
+def live_names(connection: Connection, po_name: str) -> set[str]:
+    """Return the names of a prompt object's sessions, without the trash."""
+    return set(connection.scalars(select(SESSIONS.c.name).where(SESSIONS.c.po_name == po_name, IS_LIVE)))
+
+
+def decoded(session_id: str, rows: Iterable[AnyRow]) -> list[Message]:
+    """Return the messages of rows. Raises `Damaged`."""
+    try:
+        return [decode(line_of(row)) for row in rows]
+    except ValueError as error:
+        raise damaged(session_id, str(error)) from error

@@ -33,25 +33,23 @@ from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
-from prompt_objects.sessions.stores.sql.queries import (
-    IS_LIVE,
-    IS_TRASHED,
-    bodies,
-    change,
-    conditions,
-    decoded,
-    find,
-    live_names,
-)
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
     INFO,
+    IS_LIVE,
+    IS_TRASHED,
     MESSAGES,
     SESSIONS,
     AnyRow,
+    bodies,
+    change,
+    conditions,
     damaged,
+    decoded,
+    find,
     info_of,
     line_of,
+    live_names,
     microseconds,
     moment_of,
     packed,
@@ -226,7 +224,6 @@ class SqlStore:
         raise StoreError("Other writers take every free name.", hint="Try again in a moment.")
 
     def _not_unique(self, session_id: str | None, name: str, po_name: str) -> PromptObjectsError:
-        """Return the error for an id or a name that is taken."""
 
         def work(connection: Connection) -> tuple[bool, set[str]]:
             has_id = connection.scalar(select(SESSIONS.c.id).where(SESSIONS.c.id == session_id))

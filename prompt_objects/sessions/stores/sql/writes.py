@@ -21,16 +21,21 @@ from sqlalchemy import (
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of, unique_name
-from prompt_objects.sessions.stores.base import StoreOptions, already_exists, conflict, full, too_few_messages
-from prompt_objects.sessions.stores.sql.queries import IS_LIVE, bodies, change, decoded, find, live_names
+from prompt_objects.sessions.stores.base import StoreOptions, already_exists, check_truncation, conflict, full
 from prompt_objects.sessions.stores.sql.schema import (
     INFO,
+    IS_LIVE,
     MESSAGES,
     SESSIONS,
     AnyRow,
+    bodies,
     body_row,
+    change,
+    decoded,
+    find,
     info_of,
     line_of,
+    live_names,
     microseconds,
     session_row,
 )
@@ -186,10 +191,7 @@ class TruncateSession:
         if is_retry and self._previous and self._previous != state:
             raise conflict(row.name, row.message_count, self._previous[0])
         self._previous = state
-        if self._expected is not None and self._expected != row.message_count:
-            raise conflict(row.name, row.message_count, self._expected)
-        if not 0 <= self._count <= row.message_count:
-            raise too_few_messages(row.name, row.message_count, self._count)
+        check_truncation(row.name, row.message_count, self._count, self._expected)
         return row if self._count == row.message_count else self._truncate(connection)
 
     def _truncate(self, connection: Connection) -> AnyRow:
