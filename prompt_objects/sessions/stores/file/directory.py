@@ -68,7 +68,7 @@ class SessionDirectory:
                     if not stat.S_ISREG(status.st_mode):
                         self.report(f"{path} is not a session: it is not a file.")
                     else:
-                        yield _read_info(path), status.st_mtime
+                        yield (read_archive(path).info if path.suffix == ".gz" else summary(path)), status.st_mtime
                 except (FileNotFoundError, NotFound):  # moved just now
                     continue
                 except StoreError as error:
@@ -107,10 +107,6 @@ class SessionDirectory:
         if problem not in self._reported:
             self._reported.add(problem)
             self._notify(problem)
-
-
-def _read_info(path: Path) -> SessionInfo:
-    return read_archive(path).info if path.suffix == ".gz" else summary(path)
 
 
 def _move_corrupt(path: Path, folder: Path) -> None:
