@@ -2,8 +2,8 @@
 
 Earlier definitions carried their conversation in the file: `history`, a list of messages, in the YAML or in the
 front matter; or it was in `history.json`, by the names of the objects, or in `NAME.history.json`, beside them. Each
-object that has such a history gets a session called "Migrated" that holds it. The key is then removed out of the
-definition, and the JSON files are removed away; the backup has them all.
+object that has such a history gets a session called "Migrated" that holds it. The key is then removed from the
+definition, and the JSON files are deleted; the backup has them all.
 """
 
 import json
@@ -35,16 +35,15 @@ _SUFFIXES = {".yaml", ".yml", ".md"}
 _BESIDE = ".history.json"
 _BOM = b"\xef\xbb\xbf"
 _MAY_HAVE_HISTORY = re.compile(rb"""(?:\A|[\r\n{,?])(?:\xef\xbb\xbf)?[\s?]*(?:[&!]\S*\s+)*["']?history["']?\s*:""")
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_NO_DATE = "It is no date that can be understood."
+_INVALID_DATE = "It is not a valid date."
 _NUMBER = re.compile(r"\s*\d{9,13}(?:\.\d{1,9})?\s*", re.ASCII)
 _EARLIEST, _LATEST = 631_152_000, 4_102_444_800  # 1990 and 2100; other numbers are not taken as dates
 _DATED = ("at", "timestamp", "created_at", "date", "time")
 
 
-def migrate(place: Target) -> Iterator[ObjectChange]:
+def migrate(target: Target) -> Iterator[ObjectChange]:
     """Yield the changes, object by object, in the order of the files' names."""
-    objects = place.folder / "objects"
+    objects = target.folder / "objects"
     if not objects.is_dir():
         return
     files = sorted(path for path in objects.iterdir() if not path.name.startswith("."))
@@ -69,6 +68,7 @@ def _where(path: Path) -> str:
 
 
 def _definition(file: SourceFile) -> Iterator[ObjectChange]:
+    from prompt_objects.config.yaml.document import front_matter
     from prompt_objects.config.yaml.edit import Unchangeable
     from prompt_objects.migrations.yaml_list import remove_list
 
@@ -76,7 +76,7 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
     mark = _BOM if file.data.startswith(_BOM) else b""
     try:
         text = file.data.removeprefix(_BOM).decode()
-        before, yaml, after = _parted(text) if file.path.suffix == ".md" else ("", text, "")
+        start, yaml, *rest = ("", text) if file.path.suffix != ".md" else front_matter(text) or (text, "")
         removed = remove_list(yaml, "history")
     except UnicodeDecodeError:
         yield ObjectChange(name, where, problem="It is not UTF-8 text.")
@@ -85,14 +85,8 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
         yield ObjectChange(name, where, problem=str(reason))
         return
     if removed is not None:
-        data = mark + (before + removed.text + after).encode()
+        data = mark + "".join((start, removed.text, *rest)).encode()
         yield _change(file, name, removed.source, removed.pieces, (FileChange(file, data),))
-
-
-def _parted(text: str) -> tuple[str, str, str]:
-    """Split a Markdown file at its front matter; the front matter may be empty."""
-    found = _FRONT_MATTER.match(text)
-    return (text[: found.start(1)], found[1], text[found.end(1) :]) if found else (text, "", "")
 
 
 # Histories in JSON
@@ -106,7 +100,7 @@ def _file_beside(file: SourceFile, names: Iterable[str]) -> ObjectChange:
         return ObjectChange(name, where, problem=f"There is no prompt object {name!r}.")
     found = only_list(_text(file))
     if found is None:
-        return ObjectChange(name, where, problem="It is no list of messages.")
+        return ObjectChange(name, where, problem="It is not a list of messages.")
     return _change(file, name, found.text, found.pieces, (FileChange(file, None),))
 
 
@@ -121,7 +115,11 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
         return
     lists = lists_by_name(text, names)
     if lists is None:
-        problem = "It does not say whose history it is." if single else "It is no mapping from names to histories."
+        problem = (
+            "It does not name the prompt object of the history."
+            if single
+            else "It is not a mapping of names to histories."
+        )
         yield ObjectChange("", where, problem=problem)
         return
     for each in lists:
@@ -159,7 +157,8 @@ def _change(
         dates.append(moment)
         messages.append(_dated(piece.value, moment))
         aside += (
-            Skipped(where, name, f"{piece.place}, {key}", _NO_DATE, _as_json(piece.value[key])) for key in unclear
+            Skipped(where, name, f"{piece.place}, {key}", _INVALID_DATE, _as_json(piece.value[key]))
+            for key in unclear
         )
     sessions: tuple[NewSession, ...] = ()
     if messages:
@@ -171,11 +170,11 @@ def _change(
 def _objection(value: Any) -> str:
     """Return the reason why a value cannot be a message, "" if it can."""
     if not isinstance(value, dict):
-        return "It is no mapping."
+        return "It is not a mapping."
     if "role" not in value:
         return "It has no role."
     if not isinstance(value["role"], str):
-        return "Its role is no text."
+        return "Its role is not text."
     try:
         encode(value)
     except UsageError as error:

@@ -4,7 +4,6 @@ The limit counts requests to models. The key is renamed in environment.yaml and 
 front matter of Markdown files. Every other byte stays as it was.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from prompt_objects.migrations.change import FileChange, ObjectChange, Target, r
 
 _SUFFIXES = {".yaml", ".yml", ".md"}
 _BOM = b"\xef\xbb\xbf"
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 
 
 def migrate(target: Target) -> Iterator[ObjectChange]:
@@ -48,14 +46,12 @@ def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
 
 
 def _renamed(data: bytes, *, is_markdown: bool) -> bytes:
+    from prompt_objects.config.yaml.document import front_matter
     from prompt_objects.config.yaml.edit import rename_key
 
     mark = _BOM if data.startswith(_BOM) else b""
     text = data.removeprefix(mark).decode()
-    start, end = 0, len(text)
-    if is_markdown:
-        start, end = found.span(1) if (found := _FRONT_MATTER.match(text)) else (0, 0)
-    if not text[start:end].strip():
+    start, yaml, *rest = front_matter(text) or (text, "") if is_markdown else ("", text)
+    if not yaml.strip():
         return data
-    after = rename_key(text[start:end], "limits", "turns", "requests")
-    return mark + (text[:start] + after + text[end:]).encode()
+    return mark + "".join((start, rename_key(yaml, "limits", "turns", "requests"), *rest)).encode()

@@ -70,11 +70,7 @@ def require(
 
 
 class Graph:
-    """Prompt objects by name, with their edges to one another, to tools and to MCP servers.
-
-    `definitions` are the valid ones; `objects` also has the names of invalid ones. `tools` are all tools by name,
-    and `bounds` are the environment's limits.
-    """
+    """Prompt objects, also invalid ones, with the edges of those that have a valid definition."""
 
     def __init__(
         self,
@@ -110,7 +106,6 @@ class Graph:
         return self._asked[name]
 
     def uses(self, name: str) -> list[Edge]:
-        """Return the tools and MCP servers that an object may use itself."""
         return self._used[name]
 
     def depth_at(self, name: str, left: int) -> int:
@@ -119,10 +114,7 @@ class Graph:
         return min(left, definition.limits.depth) if definition else 0
 
     def reach(self, start: str) -> dict[str, EdgePath]:
-        """Return the objects that a message to `start` can reach within the depth limits, with their shortest paths.
-
-        A path that visits an object twice never leads further than the same path without the detour.
-        """
+        """Return the objects that a message to `start` can reach within the limits, with their shortest paths."""
         paths: dict[str, EdgePath] = {}
         best = {start: self.depth_at(start, self.depth)}
         waiting: deque[tuple[EdgePath, int]] = deque([((start,), best[start])])
@@ -159,7 +151,6 @@ class Graph:
         return sorted(found, key=lambda circle: (len(circle), circle))
 
     def _walk(self, start: str) -> Iterator[EdgePath]:
-        """Yield a shortest path to each object below, the nearest first."""
         seen: set[str] = set()
         waiting: deque[EdgePath] = deque([(start,)])
         while waiting:

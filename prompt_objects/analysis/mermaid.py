@@ -14,10 +14,7 @@ _PLAIN = frozenset(" _-./:")
 
 
 def mermaid(graph: Graph, root: str | None) -> str:
-    """Return the flowchart: objects rounded, tools square with their effect, servers as cylinders, gaps as hexagons.
-
-    The root has a thick border, broken and missing nodes a dashed one, and nodes with an effect another colour.
-    """
+    """Return the flowchart: objects rounded, tools square with effect, servers as cylinders, gaps as hexagons."""
     return "\n".join(["flowchart TD", *_Drawing(graph, root).lines(), _STYLES])
 
 
@@ -58,7 +55,6 @@ class _Drawing:
 
 
 def _label(text: str) -> str:
-    """Escape a text so that Mermaid and HTML show it literally."""
     return "".join(_character(character) for character in text)
 
 

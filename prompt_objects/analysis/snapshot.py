@@ -11,7 +11,7 @@ from prompt_objects.analysis.graph import Graph
 from prompt_objects.config.definition import load_definition, parse_definition
 from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import HasEffect
-from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, read_text
+from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, front_matter, parse, read_text
 from prompt_objects.errors import DefinitionError, FileError
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 class SourcePositions:
-    """Looks up values and their positions in YAML files and in the front matter of Markdown files.
+    """Looks up values and positions in YAML and front matter, in `drafts` instead of files if given.
 
-    Each file is read once, at its first use. An unreadable file counts as empty. `drafts` are texts that are used
-    instead of files.
+    Each file is read once, at its first use. An unreadable file counts as empty.
     """
 
     def __init__(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> None:
@@ -37,7 +36,6 @@ class SourcePositions:
         return value
 
     def keys(self, file: Path, *path: str) -> list[str]:
-        """Return the keys of the mapping at a path, none if there is no mapping."""
         value = self.value(file, *path)
         return list(value) if isinstance(value, dict) else []
 
@@ -61,18 +59,15 @@ def _yaml(file: Path, draft: str | None) -> str:
     text = read_text(file, FileError) if draft is None else draft
     if file.suffix != ".md":
         return text
-    lines = text.split("\n")
-    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"]
-    return "\n".join(["", *lines[1 : fences[1]]]) if fences[1:] and fences[0] == 0 else ""
+    parts = front_matter(text)
+    return "\n" + parts[1].removesuffix("\n") if parts else ""
 
 
 class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
-    """The state of an environment that the rules check.
+    """The state of an environment that the rules check; `settings` is environment.yaml, which need not exist.
 
-    `settings` is environment.yaml, which need not exist; `default_object` is the one it names, and `root` the
-    object that opens first, None if there are no objects. `faults` are the errors of invalid files.
-    `has_known_price` says whether the prices of a model are known, by the name in a definition, None for the
-    default model.
+    `root` is the object that opens first. `faults` are the errors of invalid files. `has_known_price` takes the name
+    of a model in a definition, None for the default model.
     """
 
     graph: Graph
@@ -85,7 +80,6 @@ class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     has_known_price: Callable[[str | None], bool]
 
     def file(self, name: str) -> Path:
-        """Return the file of an object with a valid definition."""
         return self.graph.definitions[name].file
 
 
@@ -100,12 +94,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
     faults: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> EnvironmentSnapshot:
-    """Read the definitions in `files`, by name, and resolve their capabilities.
-
-    `tools` are all tools by name; `bounds` are the environment's limits; `may_be_priced` becomes `has_known_price`
-    of the snapshot; `faults` are known errors, such as two files for one name; `drafts` are texts that are used
-    instead of files.
-    """
+    """Read the definitions in `files`, by name, or in `drafts`; `faults` are errors known before."""
     definitions: dict[str, Definition] = {}
     broken = list(faults)
     for name, file in files.items():

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from prompt_objects.analysis.graph import Graph
-from prompt_objects.config.definition import Definition
 
 MAX_STEPS = 20_000
 
@@ -32,16 +31,13 @@ def worst_cases(graph: Graph) -> dict[str, WorstCase]:
     for name in graph.objects:
         if name in graph.definitions:
             depth = graph.depth_at(name, graph.depth)
-            requests = _most_requests(graph.definitions[name])
+            definition = graph.definitions[name]
+            requests = definition.limits.requests + 1 if definition.capabilities else 1
             try:
                 worst[name] = WorstCase(requests, strict.at_once(name, depth))
             except _TooManySteps:
                 worst[name] = WorstCase(requests, lenient.at_once(name, depth), exact=False)
     return worst
-
-
-def _most_requests(definition: Definition) -> int:
-    return definition.limits.requests + 1 if definition.capabilities else 1
 
 
 class _TooManySteps(Exception):

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from prompt_objects.config.limits import Limits, LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import ApprovalPolicy
 from prompt_objects.config.yaml.convert import WORDS, convert, label
-from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, parse, quoted, read_text
+from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, front_matter, parse, quoted, read_text
 from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
 from prompt_objects.utils.text import NAME
@@ -82,8 +82,6 @@ _Filled: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S
 
 
 class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """The long form of `model`."""
-
     use: Annotated[_Filled, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="The sampling temperature of the model.")
@@ -117,8 +115,6 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
-    """A message that a session starts with."""
-
     role: Annotated[Literal["user", "assistant", "system"], Meta(description="The author of the message.")]
     content: Annotated[_Filled, Meta(description="The text of the message.")]
 
@@ -148,10 +144,7 @@ _OWNERS = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "m
 
 
 def load_definition(file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
-    """Load a prompt object's file; `bounds` are the environment's limits.
-
-    Raises `DefinitionError`, with line, column and a hint.
-    """
+    """Load a prompt object's file; `bounds` are the environment's limits. Raises `DefinitionError`."""
     return parse_definition(read_text(file, DefinitionError), file, bounds=bounds)
 
 
@@ -176,7 +169,10 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
         model=_model(document, form.model),
         capabilities=_capabilities(document, form.capabilities or ()),
         limits=Limits.resolve(form.limits or LimitsConfig(), bounds),
-        templates=_templates(form),
+        templates={
+            name: tuple({"role": message.role, "content": message.content} for message in messages)
+            for name, messages in (form.templates or {}).items()
+        },
         notices=notices,
     )
 
@@ -206,23 +202,19 @@ def _parsed(text: str, file: Path) -> YamlDocument:
 
 def _front_matter(text: str, file: Path) -> YamlDocument:
     """Parse the YAML between the `---` lines; the rest is the prompt."""
-    lines = text.split("\n")
-    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"][:2]
-    if not fences or fences[0] != 0:
-        raise DefinitionError(
-            "There is no front matter.", file=file, line=1, column=1, hint="Start with a line ---, then `name: …`."
-        )
-    if len(fences) == 1:
-        raise DefinitionError(
-            "The front matter is not closed.", file=file, line=1, column=1, hint="End it with a line ---."
-        )
-    end = fences[1]
+    parts = front_matter(text)
+    if parts is None:
+        is_open = text.partition("\n")[0].rstrip() == "---"
+        problem = "The front matter is not closed." if is_open else "There is no front matter."
+        hint = "End it with a line ---." if is_open else "Start with a line ---, then `name: …`."
+        raise DefinitionError(problem, file=file, line=1, column=1, hint=hint)
+    _, yaml, _, body = parts
     # An empty line replaces the first fence, so that line numbers stay the same.
-    document = parse("\n".join(["", *lines[1:end]]), file, DefinitionError)
+    document = parse("\n" + yaml.removesuffix("\n"), file, DefinitionError)
     if document.data is None:
         raise document.fault("The front matter is empty.", TOP, hint="It needs `name`.")
     if isinstance(document.data, dict):
-        _add_prompt(document, "\n".join(lines[end + 1 :]), Position(end + 2, 1))
+        _add_prompt(document, body, Position(yaml.count("\n") + 3, 1))
     return document
 
 
@@ -240,17 +232,13 @@ def _model(document: YamlDocument, given: str | _ModelForm | None) -> ModelChoic
     if given is None:
         return None
     if isinstance(given, str):
-        return ModelChoice(use=_unless_default(given), at=document.position_of("model"))
+        return ModelChoice(use=None if given == "default" else given, at=document.position_of("model"))
     return ModelChoice(
-        use=_unless_default(given.use),
+        use=None if given.use == "default" else given.use,
         temperature=given.temperature,
         fallback=given.fallback,
         at=document.position_of("model", "use"),
     )
-
-
-def _unless_default(name: str) -> str | None:
-    return None if name == "default" else name
 
 
 def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]) -> tuple[Capability, ...]:
@@ -291,10 +279,3 @@ def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) 
         allow={name: (each,) if isinstance(each, str) else each for name, each in (form.allow or {}).items()},
         tools=form.tools or (),
     )
-
-
-def _templates(form: _Form) -> dict[str, tuple[Message, ...]]:
-    return {
-        name: tuple({"role": message.role, "content": message.content} for message in messages)
-        for name, messages in (form.templates or {}).items()
-    }

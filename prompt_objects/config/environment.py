@@ -50,10 +50,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
-    """Load a folder's environment.yaml, if there is one; environment variables take precedence.
-
-    Raises `ConfigError`, with line and column, if the file is invalid, and `UsageError` if a variable is.
-    """
+    """Load environment.yaml, if there is one, and environment variables. Raises `ConfigError` and `UsageError`."""
     given = _read_file(folder / CONFIG_FILE, environ)
     if "default" in given.get("models", {}):
         given.setdefault("model", "default")

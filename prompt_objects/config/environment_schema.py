@@ -101,16 +101,12 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     logs: Any = None
 
 
-_UNUSED_KEYS = ("logs",)
 _EXPANDED_LATER = ("mcp_servers", "logs")  # an unset variable only matters if they are used
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
 def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
-    """Read environment.yaml; return its content, and notices for its author.
-
-    Raises `ConfigError`, with line and column, if it is invalid.
-    """
+    """Return the content of environment.yaml, and notices for its author. Raises `ConfigError`."""
     document = parse(read_text(file, ConfigError), file, ConfigError)
     if document.data is None:
         return ConfigForm(), ()
@@ -145,19 +141,11 @@ def _bytes(size: int | str) -> int:
 
 
 def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
-    """Yield a notice for each key that has no effect yet."""
-    for path in _unused_keys(form):
+    models = (form.models or {}).items()
+    unused = [("models", name, "context_window") for name, model in models if model.context_window is not None]
+    for path in (*unused, *([("logs",)] if form.logs is not None else [])):
         line, column = document.position_of(*path, key=True)
         yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
-
-
-def _unused_keys(form: ConfigForm) -> Iterator[tuple[str, ...]]:
-    for name, model in (form.models or {}).items():
-        if model.context_window is not None:
-            yield ("models", name, "context_window")
-    for key in _UNUSED_KEYS:
-        if getattr(form, key) is not None:
-            yield (key,)
 
 
 def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
@@ -172,7 +160,6 @@ def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
-    """Raise an error for a server with an invalid name, or without exactly one of `command` and `url`."""
     for name, server in (form.mcp_servers or {}).items():
         path = ("mcp_servers", name)
         if not re.fullmatch(SERVER_NAME, name):
@@ -191,7 +178,6 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
-    """Raise an error for a relative path outside of the environment's folder."""
     if form.data_dir is None:
         return
     given = Path(form.data_dir)

@@ -56,10 +56,7 @@ class Limits(Struct, frozen=True):
 
 
 def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
-    """Read `limits.turns`, the earlier name of `limits.requests`; return the notices about it.
-
-    Raises the document's error if both are given.
-    """
+    """Rename `limits.turns` to `limits.requests`; return notices. Raises the document's error if both are given."""
     limits = document.data.get("limits") if isinstance(document.data, dict) else None
     if not isinstance(limits, dict) or "turns" not in limits:
         return ()

@@ -21,8 +21,7 @@ class HasEffect(Protocol):
     """Something with an effect on the world, such as a tool."""
 
     @property
-    def effect(self) -> Effect:
-        """The effect."""
+    def effect(self) -> Effect: ...
 
     @property
     def always_ask(self) -> bool:

@@ -27,8 +27,7 @@ _ELSEWHERE = re.compile(r"^(?:-C|--directory|--prefix|--dir|--cwd)[\n=](/.*)$", 
 def may_run_folder(root: Path, arguments: Iterable[str]) -> bool:
     """Return whether a command may run any file of the folder; in doubt, True.
 
-    True for programs that read instructions from the folder, like make and npm, unless they are directed to another
-    folder; for shells with more than plain words; and for containers, unless they only `run` an image without mounts.
+    Programs like make read instructions from it, shells run any line, and containers may mount it.
     """
     words = list(arguments)
     if any(_SHELL.fullmatch(_program(word)) for word in words):
@@ -68,11 +67,7 @@ _PYTHON = re.compile(r"python|pypy|uv$|py$")
 
 
 class CommandFiles(Struct, frozen=True):
-    """Files and folders below the environment's folder that a command names, and how much else it may run.
-
-    `scope` is "code" if a program is directly in the folder or imports modules from it, and "all" if a program reads
-    instructions there. `steering` are the existing `STEERING` files.
-    """
+    """Paths below the environment's folder that a command names, and how much else of it may run (`scope`)."""
 
     paths: tuple[Path, ...]
     steering: tuple[Path, ...]
@@ -80,10 +75,7 @@ class CommandFiles(Struct, frozen=True):
 
 
 def files_of_command(folder: Path, server: ServerConfig) -> CommandFiles:
-    """Return the files that the command, its arguments and its variables may refer to; in doubt, more.
-
-    A variable of the process environment at the start of a path is taken for the folder.
-    """
+    """Return the files that a command may refer to, in doubt more; a variable before a `/` stands for the folder."""
     root = folder.resolve()
     values = (server.command or "", *server.args, *server.env.values())
     texts = [VARIABLE.sub(" ", _FOLDER.sub(".", text)) for text in values]
@@ -120,7 +112,6 @@ def is_hidden(path: Path, root: Path) -> bool:
 
 
 def _modules(words: list[str]) -> Iterator[str]:
-    """Yield the paths of modules named by `-m`."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if match := _MODULE.fullmatch(word):
             path = (match[1] or following).replace(".", "/")

@@ -24,10 +24,7 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A server from its start to its end. It starts immediately, in the running event loop.
-
-    One task opens and closes it, because the `mcp` package requires that both happen in the same task.
-    """
+    """A server from its start to its end, both in one task, as the `mcp` package requires."""
 
     def __init__(self, connect: Connect) -> None:
         self.stderr = StderrTail()
@@ -60,14 +57,10 @@ class Connection:
 
     @property
     def was_ready(self) -> bool:
-        """Whether the server started successfully."""
         return self._ready.done()
 
     async def session(self) -> "ClientSession":
-        """Wait until the server is ready. Raises `ToolError`, with the reason, if it does not start.
-
-        Cancelling this stops the waiting, not the server: other tasks may wait for it too.
-        """
+        """Wait until the server is ready; cancelling does not stop it. Raises `ToolError`, with the reason."""
         either: list[asyncio.Future[Any]] = [self._ready, self._task]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self._ready.done():
@@ -78,7 +71,6 @@ class Connection:
 
     @property
     def reason(self) -> str:
-        """Why it ended, as far as that is known."""
         error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
         text = _describe(error).rstrip(".") if error else ""
         return ": ".join(filter(None, (text, str(self.stderr)))) or "it gave no reason"
@@ -112,7 +104,6 @@ class Connection:
         return list(self._notices)[reported:]
 
     def end(self) -> None:
-        """End the server without waiting."""
         self._end.set()
 
     async def close(self) -> None:

@@ -16,13 +16,10 @@ class MalformedMessage(ToolError):
 
 
 class MessageFilter:
-    """A stream of messages for the `mcp` package that filters another one.
+    """A stream of messages for the `mcp` package, without faulty tools, whose names are given to `leave_out`.
 
-    Faulty tools are removed from lists of tools, and `leave_out` is called with the name of each. At most
-    `MOST_TOOLS` + 1 tools are passed on, so that an excess can be noticed. `on_malformed` is called for data that
-    cannot be read, with whether it was meant as a message; programs also print other output by mistake. An error
-    response without an id counts as such a message. Errors that use the package's code for a lost connection get
-    another code.
+    `on_malformed` is called for data that cannot be read, with whether it was meant as a message; programs also print
+    other output by mistake. An error response without an id counts as such a message.
     """
 
     def __init__(
@@ -39,15 +36,12 @@ class MessageFilter:
 
     @property
     def last_context(self) -> Any:
-        """The context in which the last message was sent, if the stream has one."""
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> Any:
-        """Return the next message, or the error with which it was rejected."""
         return self._filter(await self._stream.receive())
 
     async def aclose(self) -> None:
-        """Close the stream."""
         await self._stream.aclose()
 
     def __aiter__(self) -> Self:
@@ -150,10 +144,7 @@ _DEEPEST = 100
 
 
 def encoded(value: Any) -> bytes | None:
-    """Return a value as JSON; None if that is impossible.
-
-    That is the case for NaN and infinity, lone surrogates, and more than 100 levels, which many parsers refuse.
-    """
+    """Return a value as JSON; None for NaN, infinity, lone surrogates, and more than 100 levels."""
     if _is_deeper_than(value, _DEEPEST):
         return None
     try:

@@ -1,22 +1,25 @@
 """The MCP servers of an environment: each starts when first needed, once for all prompt objects."""
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
-from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
 from prompt_objects.mcp.incoming import MOST_TOOLS, MalformedMessage, encoded
 from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import connect
 from prompt_objects.mcp.trust import is_trusted
-from prompt_objects.mcp.variables import Variables
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.loader import without_clashes
@@ -41,15 +44,13 @@ _LONGEST_ERROR = 500
 # Messages of the `mcp` package for a service that does not know the session any more, or broke the connection:
 _SESSION_UNKNOWN = "Session terminated"
 _INTERRUPTED = "SSE stream ended"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHORTEST_SECRET = 4
 T = TypeVar("T")
 
 
 class Server:
-    """A server that is started when it is needed, and once more after it failed.
-
-    A program that failed twice is not started again before `close`; for a service there is no such limit.
-    `is_trusted` is called before every start, in a thread.
-    """
+    """A server that is started when needed; a program that failed twice is not started again before `close`."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Server:
         self._is_trusted = is_trusted
         self._config = config
         self._folder = folder
-        self._variables = Variables(config, environ)
+        self._variables = _Variables(config, environ)
         self._connection: Connection | None = None
         self._ending: set[Connection] = set()
         self._failures = 0
@@ -129,12 +130,13 @@ class Server:
         try:
             return await connection.result_of(request(session))
         except MCPError as error:
-            if self._is_session_unknown(error):
+            if self._config.url is not None and error.message == _SESSION_UNKNOWN:
                 self._discard(connection)
                 raise _ConnectionLost(f"{self.name} does not know the session. Try again.", not_sent=True) from error
             if not self._is_interrupted(error):
                 raise ToolError(f"{self.name}: {self._variables.redact(error.message)}") from error
-            await self._handle_interruption(connection, context)
+            if await connection.has_ended() or self._config.url is None:  # a service may still answer other requests
+                self._record_failure(connection, context)
             raise _ConnectionLost(
                 f"The connection to {self.name} was lost before it responded{uncertainty}.", not_sent=False
             ) from error
@@ -148,9 +150,6 @@ class Server:
         finally:
             for text in connection.unreported():
                 self._notify(context, self._variables.redact(text))
-
-    def _is_session_unknown(self, error: "MCPError") -> bool:
-        return self._config.url is not None and error.message == _SESSION_UNKNOWN
 
     def _is_interrupted(self, error: "MCPError") -> bool:
         """Return whether no response arrived. `MessageFilter` gave errors that did arrive another code."""
@@ -219,11 +218,6 @@ class Server:
     def _may_start(self) -> bool:
         return self._config.url is not None or self._failures < _MOST_FAILURES
 
-    async def _handle_interruption(self, connection: Connection, context: Context) -> None:
-        has_ended = await connection.has_ended()
-        if has_ended or self._config.url is None:  # a service may still answer other requests
-            self._record_failure(connection, context)
-
     def _record_failure(self, connection: Connection, context: Context) -> None:
         """Count the failure of a server that ended by itself, once, and notify the user."""
         if not self._discard(connection) or connection.is_elsewhere:
@@ -249,6 +243,51 @@ class Server:
         await asyncio.gather(*(connection.close() for connection in self._ending))
 
 
+class _Variables:
+    """Substitutes `${NAME}` in the configuration of a server."""
+
+    def __init__(self, server: ServerConfig, environ: Mapping[str, str]) -> None:
+        self._server = server
+        self._environ = environ
+
+    def config(self) -> ServerConfig:
+        """Return the configuration with all variables substituted; raises `ToolError` for an unusable one."""
+        server = self._server
+        return replace(
+            server,
+            command=server.command and self._substitute(server.command),
+            args=tuple(self._substitute(argument) for argument in server.args),
+            env={name: self._substitute(value) for name, value in server.env.items()},
+            url=server.url and self._substitute(server.url),
+            headers={name: self._substitute(value, ascii_only=True) for name, value in server.headers.items()},
+        )
+
+    def redact(self, text: str) -> str:
+        """Replace the variables' values in a text by `***`, also in URL-encoded and quoted form."""
+        values = {value for name in self._names() if len(value := self._environ.get(name, "")) >= _SHORTEST_SECRET}
+        forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), repr(value)[1:-1])}
+        for value in sorted(forms, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+    def _names(self) -> set[str]:
+        server = self._server
+        texts = (server.command, *server.args, *server.env.values(), server.url, *server.headers.values())
+        return {name for text in texts for name in VARIABLE.findall(text or "")}
+
+    def _substitute(self, text: str, *, ascii_only: bool = False) -> str:
+        for name in VARIABLE.findall(text):
+            if name not in self._environ:
+                raise ToolError(f"the environment variable {name} is not set.")
+            if _CONTROL.search(self._environ[name]):
+                raise ToolError(
+                    f"the environment variable {name} contains a line break or another control character."
+                )
+            if ascii_only and not self._environ[name].isascii():
+                raise ToolError(f"the environment variable {name} contains characters that a header cannot have.")
+        return VARIABLE.sub(lambda match: self._environ[match[1]], text)
+
+
 class _ConnectionLost(ToolError):
     """The connection was lost before the response; if `was_not_sent`, the request certainly had no effect."""
 
@@ -258,7 +297,6 @@ class _ConnectionLost(ToolError):
 
 
 async def _list_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":
-    """Return a server's tools, page by page, with a limit on pages, tools and time."""
     from mcp.types import PaginatedRequestParams
 
     tools: list[ServerTool] = []
@@ -286,11 +324,7 @@ Offer: TypeAlias = tuple[Capability, Tool]
 
 
 class Servers:
-    """The servers in environment.yaml. They start in `folder`, and only if the user trusts their configuration.
-
-    If a server fails, the turn that needs it gets a notice, and the other servers keep working. `trust` is the
-    user's own by default.
-    """
+    """The servers in environment.yaml, which start only if the user trusts them; one may fail without the others."""
 
     def __init__(
         self,
@@ -305,11 +339,7 @@ class Servers:
     async def tools(
         self, capabilities: Iterable[Capability], context: Context, taken: Collection[str] = ()
     ) -> list[Offer]:
-        """Return the tools of all capabilities of the kind `mcp`, each with its capability, in their order.
-
-        Servers that do not run are started, at the same time. Tools whose names are `taken` or occur twice are left
-        out.
-        """
+        """Return the tools of the MCP servers among the capabilities; duplicates and `taken` names are left out."""
         wanted = [capability for capability in capabilities if capability.kind == "mcp"]
         offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
         chosen: dict[str, Offer] = {}
@@ -321,7 +351,6 @@ class Servers:
         return list(chosen.values())
 
     async def close(self) -> None:
-        """End all servers; they start again when needed."""
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def _offered(self, capability: Capability, context: Context) -> list[Tool]:

@@ -19,11 +19,7 @@ _INVALID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def name_for(server: str, tool: str) -> str:
-    """Return the name by which models call a server's tool: `server_tool`.
-
-    If the chat protocol does not allow that name, invalid characters are replaced, it is cut, and a digest of the
-    server's own name is appended, so that names stay distinct.
-    """
+    """Return the name by which models call a tool: `server_tool`, shortened with a digest if it is not valid."""
     name = f"{server}_{tool}"
     if not _INVALID.search(name) and len(name) <= _LONGEST_NAME:
         return name

@@ -24,11 +24,9 @@ class StderrTail:
         self._data = b""
 
     def add(self, data: bytes) -> None:
-        """Append output; only the last bytes are kept."""
         self._data = (self._data + data)[-_MOST_BYTES:]
 
     def __str__(self) -> str:
-        """Return the last line that is not empty."""
         lines = self._data.decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
 
@@ -37,10 +35,7 @@ class StderrTail:
 async def connect(
     server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
-    """Connect to a server; a program is started in `folder`, and ended on exit.
-
-    `on_end` is called when a program has ended for any reason, in any thread.
-    """
+    """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended."""
     if server.url is not None:
         async with _service(server, stderr) as streams:
             yield streams

@@ -26,7 +26,6 @@ class Review(Struct, frozen=True):
     digest: str
 
     def is_trusted(self, trust: Trust) -> bool:
-        """Return whether the user trusts exactly this."""
         return trust.holds(self.file, self.digest)
 
     def accept(self, trust: Trust) -> None:
@@ -35,10 +34,7 @@ class Review(Struct, frozen=True):
 
 
 def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
-    """Examine servers, and all files of the environment in `folder` that they may run.
-
-    Raises `StoreError` if a file cannot be read, and `UsageError` if there are too many.
-    """
+    """Examine servers, and the files that they may run. Raises `StoreError`, and `UsageError` for too many files."""
     try:
         files = {name: _fingerprints(folder, server) for name, server in servers.items()}
         lines = tuple(_described(folder, servers, files))
@@ -51,10 +47,7 @@ def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
 
 
 def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> bool:
-    """Return whether the user trusts these servers, and the files that they may run, in their present state.
-
-    `trust` is the user's own by default.
-    """
+    """Return whether the user trusts these servers, and the files that they may run, in their present state."""
     try:
         return review(folder, servers).is_trusted(trust or Trust.of_user())
     except (StoreError, UsageError):  # the user cannot have read it either
@@ -99,10 +92,8 @@ _CODE = re.compile(
 def _fingerprints(folder: Path, server: ServerConfig) -> Mapping[str, str]:
     """Return the fingerprint of each file that a server may run, by path.
 
-    This includes the files in the same folder and below. Of the environment's folder itself only code is included,
-    because the rest changes often, unless the server may run everything there; then only the configuration is
-    excluded. Hidden files are included only if they are named, because no tool can write them. Raises `OSError`, and
-    `UsageError` if there are too many files.
+    Of the environment's folder itself only code is included, unless the server may run everything there. Raises
+    `OSError`, and `UsageError` if there are too many files.
     """
     return _Snapshot(folder.resolve()).of(server)
 
@@ -140,7 +131,6 @@ class _Snapshot:
                 waiting += self._visit(path, code_only=code_only)
 
     def _visit(self, path: Path, *, code_only: bool) -> list[Path]:
-        """Record one path; return the paths to visit next."""
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             target = Path(os.path.realpath(path))

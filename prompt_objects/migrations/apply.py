@@ -1,6 +1,6 @@
 """Application of one step: all of its changes, or none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -9,14 +9,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects._version import __version__
-from prompt_objects.errors import MigrationFailed, PromptObjectsError, StoreError
+from prompt_objects.errors import Damaged, MigrationFailed, NotFound, PromptObjectsError, StoreError
+from prompt_objects.message import Message
 from prompt_objects.migrations.backup import OriginalFiles
 from prompt_objects.migrations.change import FileChange, NewSession, ObjectChange, Target
-from prompt_objects.migrations.new_session import ensure_session, remove_session
 from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, StartedStep, row_of
 from prompt_objects.migrations.steps import Step
-from prompt_objects.sessions.info import new_id
+from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.base import SessionFilter, Store
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import now, timestamp
 from prompt_objects.utils.text import pluralize as counted
@@ -33,7 +34,6 @@ class StepResult(Struct, frozen=True):
     backup: Path | None = None
 
     def notices(self) -> Iterator[str]:
-        """Yield sentences about what was done; none if nothing was."""
         if self.backup:
             sessions, messages, set_aside, changed = (
                 sum(getattr(row, name) for row in self.rows)
@@ -85,32 +85,32 @@ class Application:
             rows = [row_of(change) for change in changes]
             self._finish(progress, rows, None)
             return StepResult(self._step, summary, tuple(rows))
-        begun = self._started = self._start(progress, changes, files)
-        backup = self._backup(begun)
-        backup.copy_files(files, begun.files)
+        started = self._started = self._start(progress, changes, files)
+        backup = self._backup(started)
+        backup.copy_files(files, started.files)
         backup.set_aside(piece for change in changes for piece in change.aside)
         for change in changes:
             for session in change.sessions:
-                ensure_session(session, begun.sessions[_key(session)], self._sessions)
+                _ensure_session(session, started.sessions[_key(session)], self._sessions)
             for file in change.files:
                 _write(file)
-        backup.clean_up(begun.files)
-        self._finish(progress, begun.rows, begun.backup)
-        return StepResult(self._step, summary, tuple(begun.rows), backup.folder)
+        backup.clean_up(started.files)
+        self._finish(progress, started.rows, started.backup)
+        return StepResult(self._step, summary, tuple(started.rows), backup.folder)
 
     def _start(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> StartedStep:
         """Record the planned changes, in addition to those of an interrupted run."""
         before = progress.under_way or StartedStep(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
         rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
-        begun = replace(
+        started = replace(
             before,
             sessions={**ids, **before.sessions},
             files=self._backup(before).plan(files, before.files),
             rows=list(rows.values()),
         )
-        self._progress.write(replace(progress, under_way=begun))
-        return begun
+        self._progress.write(replace(progress, under_way=started))
+        return started
 
     def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
         """Record the step as applied; a step that was applied before and changes nothing now keeps its record."""
@@ -130,7 +130,6 @@ class Application:
         self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
 
     def _rolled_back(self, error: Exception) -> MigrationFailed:
-        """Roll back, and return the error that says what failed."""
         failed = _failure(self._step, error)
         if self._started is None:
             return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
@@ -141,18 +140,18 @@ class Application:
             return MigrationFailed(f"{failed} Putting everything back failed, too: {refused}", hint=hint)
         return MigrationFailed(f"{failed} Everything is as it was before.", hint=hint)
 
-    def _roll_back(self, begun: StartedStep) -> None:
-        backup = self._backup(begun)
-        backup.restore(begun.files)
-        backup.clean_up(begun.files)
-        for session_id in begun.sessions.values():
-            remove_session(session_id, self._sessions.store)
+    def _roll_back(self, started: StartedStep) -> None:
+        backup = self._backup(started)
+        backup.restore(started.files)
+        backup.clean_up(started.files)
+        for session_id in started.sessions.values():
+            _remove_session(session_id, self._sessions.store)
         with suppress(StoreError):  # a step that stays recorded as started is applied again
             progress = self._progress.read() or Progress()
-            self._progress.write(replace(progress, under_way=StartedStep(step=begun.step, backup=begun.backup)))
+            self._progress.write(replace(progress, under_way=StartedStep(step=started.step, backup=started.backup)))
 
-    def _backup(self, begun: StartedStep) -> OriginalFiles:
-        return OriginalFiles(self._target.data_dir / "backups" / begun.backup, self._target.folder)
+    def _backup(self, started: StartedStep) -> OriginalFiles:
+        return OriginalFiles(self._target.data_dir / "backups" / started.backup, self._target.folder)
 
     def _new_backup(self) -> str:
         stem = f"migration-{now():%Y%m%dT%H%M%SZ}"
@@ -178,3 +177,63 @@ def _write(change: FileChange) -> None:
         disk.sync_folder(before.path.parent)
     else:
         disk.replace_file(before.path, [change.after])
+
+
+# Creation and removal of a session
+
+
+def _ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
+    """Create the session under a free name; complete it if it exists, also from another run, but is not whole."""
+    store = sessions.store
+    found = _find_existing(session, session_id, store)
+    if found is None:
+        _create(session, session_id, sessions)
+    elif found.message_count < len(session.messages):
+        store.append(found.id, session.messages[found.message_count :], expected=found.message_count)
+
+
+def _remove_session(session_id: str, store: Store) -> None:
+    """Undo `_ensure_session`, permanently; does nothing if the session does not exist."""
+    with suppress(NotFound):
+        store.delete(session_id)
+    with suppress(NotFound):
+        store.purge(session_id)
+
+
+def _find_existing(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:
+    with suppress(NotFound):
+        return store.load(session_id).info
+    alike = store.list(SessionFilter(po_name=session.po_name))
+    named = (info for info in alike if info.name.startswith(session.name))
+    return next((info for info in named if _is_same_history(info, session, store)), None)
+
+
+def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bool:
+    """Return whether a session was made from the same history and still starts with it."""
+    try:
+        origin = store.load(info.id).metadata.get("migrated_from")
+        if not isinstance(origin, dict) or origin.get("sha256") != session.sha256:
+            return False
+        shared = min(info.message_count, len(session.messages))
+        return _undated(store.read(info.id, 0, shared)) == _undated(session.messages[:shared])
+    except (NotFound, Damaged):
+        return False
+
+
+def _undated(messages: Iterable[Message]) -> list[Message]:
+    """Remove `at`, which may be only the modification time of the file."""
+    return [{key: value for key, value in message.items() if key != "at"} for message in messages]
+
+
+def _create(session: NewSession, session_id: str, sessions: SessionManager) -> None:
+    info = SessionInfo(
+        id=session_id,
+        name=session.name,
+        po_name=session.po_name,
+        message_count=len(session.messages),
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+        user_id=sessions.user_id,
+    )
+    metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
+    sessions.store.create(info, metadata, session.messages, unique_name=True)

@@ -22,18 +22,18 @@ class OriginalFiles:
         self.folder = folder
         self._root = root
 
-    def plan(self, changes: Iterable[FileChange], begun: Mapping[str, OriginalFile]) -> dict[str, OriginalFile]:
-        """Return the copy of each file by its path; `begun` is the plan of an interrupted run."""
-        plan = dict(begun)
+    def plan(self, changes: Iterable[FileChange], earlier: Mapping[str, OriginalFile]) -> dict[str, OriginalFile]:
+        """Return the copy of each file by its path; `earlier` is the plan of an interrupted run."""
+        plan = dict(earlier)
         for change in changes:
             relative = self._relative(change.before.path)
-            plan[relative] = self._kept(relative, change, begun.get(relative))
+            plan[relative] = self._kept(relative, change, earlier.get(relative))
         return plan
 
-    def _kept(self, relative: str, change: FileChange, begun: OriginalFile | None) -> OriginalFile:
+    def _kept(self, relative: str, change: FileChange, earlier: OriginalFile | None) -> OriginalFile:
         after = None if change.after is None else sha256(change.after).hexdigest()
-        if begun and sha256(change.before.data).hexdigest() == begun.after:
-            return OriginalFile(begun.copy, begun.mode, after)  # the copy has the original content
+        if earlier and sha256(change.before.data).hexdigest() == earlier.after:
+            return OriginalFile(earlier.copy, earlier.mode, after)  # the copy has the original content
         copy, number = f"files/{relative}", 2
         while self._holds_another(copy, change.before.data):  # the user changed the file after an interruption
             copy, number = f"files/{relative}.{number}", number + 1

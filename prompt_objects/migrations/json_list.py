@@ -30,16 +30,12 @@ def only_list(text: str) -> NamedList | None:
         return None
     pieces, end = _elements(text, begin, _END)
     if rest := text[end:].strip():
-        pieces.append(Fragment("the end", rest, problem="It stands behind the list."))
+        pieces.append(Fragment("the end", rest, problem="It follows the end of the list."))
     return NamedList("", text[begin:end], pieces)
 
 
 def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
-    """Read a text that is a mapping to lists, None if it is not.
-
-    After unreadable text it continues with the next of the expected `names`. A value that is no list, or has no
-    key, counts as a list of one unreadable element.
-    """
+    """Read a mapping to lists, None for another text; unreadable text ends before the next of the `names`."""
     begin = _after(_BETWEEN, text, 0)
     if text[begin : begin + 1] != "{":
         return None
@@ -58,16 +54,13 @@ def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[Na
             value = decode_at(text, key.end()) if key else None
             end = value[1] if value else _next(expected, text, position + 1)
             is_empty = value is not None and value[0] is None
-            pieces = [] if is_empty else [_unread("the entry", text[position:end], "list")]
+            pieces = [] if is_empty else [_unread("the entry", text[position:end], "a valid list")]
             yield NamedList(str(name[0]) if name else "", "", pieces)
         position = end
 
 
 def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fragment], int]:
-    """Read the list whose bracket is at `begin`; return its elements and its end.
-
-    After unreadable text it continues with the next readable message, but not beyond what is `expected`.
-    """
+    """Return the elements of the list at `begin`, and its end; unreadable text ends before what is `expected`."""
     pieces: list[Fragment] = []
     position = begin + 1
     while (position := _after(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
@@ -79,7 +72,7 @@ def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fr
             position = found[1]
         else:
             end = _next_whole(text, position + 1, _next(expected, text, position + 1))
-            pieces.append(_unread(place, text[position:end], "JSON"))
+            pieces.append(_unread(place, text[position:end], "valid JSON"))
             position = end
     return pieces, position
 
@@ -92,7 +85,6 @@ def _whole(text: str, position: int) -> tuple[object, int] | None:
 
 
 def _next_whole(text: str, position: int, boundary: int) -> int:
-    """Return the start of the next readable message."""
     while (position := text.find("{", position, boundary)) >= 0:
         found = _whole(text, position)
         if found and isinstance(found[0], dict) and isinstance(found[0].get("role"), str):
@@ -101,8 +93,8 @@ def _next_whole(text: str, position: int, boundary: int) -> int:
     return boundary
 
 
-def _unread(place: str, text: str, what: str) -> Fragment:
-    return Fragment(place, text.strip(), problem=f"It is no {what} that can be read.")
+def _unread(place: str, text: str, kind: str) -> Fragment:
+    return Fragment(place, text.strip(), problem=f"It is not {kind}.")
 
 
 def _ends_mapping(text: str, position: int) -> bool:

@@ -47,10 +47,7 @@ class OriginalFile(Struct, frozen=True):
 
 
 class StartedStep(Struct, frozen=True, kw_only=True):
-    """A step that was started, with what is needed to finish or undo it after an interruption.
-
-    `sessions` are the IDs of new sessions, by their source; `files` are by path.
-    """
+    """A started step: the IDs of new sessions by their source, the changed files by path, and the rows so far."""
 
     step: int
     backup: str
@@ -66,7 +63,6 @@ class Progress(Struct, frozen=True):
     under_way: StartedStep | None = None
 
     def numbers(self) -> set[int]:
-        """Return the numbers of the applied steps."""
         return {step.number for step in self.applied}
 
 
@@ -81,10 +77,7 @@ class ProgressFile:
         self._known = known
 
     def read(self) -> Progress | None:
-        """Return the record, None if it is invalid.
-
-        Raises `StoreError`, and `NewerEnvironment` if it has a step that this version does not know.
-        """
+        """Return the record, None if it is invalid; raises `StoreError`, and `NewerEnvironment` for unknown steps."""
         try:
             progress = _DECODER.decode(self._path.read_bytes())
         except FileNotFoundError:
@@ -93,8 +86,8 @@ class ProgressFile:
             raise disk.store_error("read", self._path, error) from error
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        begun = {progress.under_way.step} if progress.under_way else set[int]()
-        if unknown := (progress.numbers() | begun).difference(self._known):
+        started = {progress.under_way.step} if progress.under_way else set[int]()
+        if unknown := (progress.numbers() | started).difference(self._known):
             raise NewerEnvironment(
                 f"The environment of {self._path.parent} was made by a newer version: it has step {max(unknown):04} "
                 "of the migrations, which this version does not know. Nothing was touched.",
@@ -103,19 +96,14 @@ class ProgressFile:
         return progress
 
     def write(self, progress: Progress) -> None:
-        """Replace the record, durably; raises `StoreError`."""
-        try:
+        with disk.store_errors("written", self._path):
             disk.replace_file(self._path, [msgspec.json.format(msgspec.json.encode(progress), indent=1), b"\n"])
-        except OSError as error:
-            raise disk.store_error("written", self._path, error) from error
 
     def quarantine(self) -> Progress:
         """Rename an invalid record; steps that were applied will find nothing to do."""
         corrupt = self._path.with_name(f"{self._path.name}.corrupt-{now():%Y%m%dT%H%M%S%fZ}")
-        try:
+        with disk.store_errors("moved", self._path):
             self._path.rename(corrupt)
-        except OSError as error:
-            raise disk.store_error("moved", self._path, error) from error
         return Progress()
 
 

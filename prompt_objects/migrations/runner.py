@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 
 class Migrations:
-    """The migrations of one environment; `steps` are by default the shipped ones.
-
-    Methods raise `NewerEnvironment`, `MigrationFailed`, and `StoreError` if the data folder cannot be used.
-    """
+    """The migrations of one environment. Raises `NewerEnvironment`, `MigrationFailed` and `StoreError`."""
 
     def __init__(self, folder: Path, data_dir: Path, steps: Sequence[Step] | None = None) -> None:
         self._folder = folder
@@ -40,25 +37,19 @@ class Migrations:
         return [preview(step, self._target()) for step in self._steps]
 
     def run(self, sessions: SessionManager, *, again: bool = False) -> "list[StepResult]":
-        """Apply the steps that were not applied yet; with `again` all, for files that were added since.
-
-        One process runs them while others wait. After an interruption, the next call continues.
-        """
+        """Apply the steps not applied yet, or all with `again`, in one process. Finish a started one first."""
         from prompt_objects.migrations.apply import Application
 
         with disk.locked_file(self._data_dir / "migrations.lock"):
             progress = self._progress.read() or self._progress.quarantine()
-            begun = progress.under_way.step if progress.under_way else None
-            done = progress.numbers() - {begun}
+            started = progress.under_way.step if progress.under_way else None
+            done = progress.numbers() - {started}
             steps = [step for step in self._steps if again or step.number not in done]
-            steps.sort(key=lambda step: step.number != begun)  # a started step is finished first
+            steps.sort(key=lambda step: step.number != started)  # a started step is finished first
             return [Application(step, self._target(), self._progress, sessions).apply() for step in steps]
 
     def run_at_opening(self, sessions: SessionManager) -> list[str]:
-        """Run, and return notices for the user; a failure becomes a notice, too.
-
-        A read-only environment stays as it is, with a notice if there was something to do.
-        """
+        """Run, and return notices for the user, also for a failure; a read-only environment stays as it is."""
         try:
             try:
                 return [notice for result in self.run(sessions) for notice in result.notices()]

@@ -23,7 +23,6 @@ class Step(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The part of the file's name after the number."""
         return self.file.stem[_DIGITS + 1 :]
 
     def load(self) -> "tuple[str, Callable[[Target], Iterable[ObjectChange]]]":

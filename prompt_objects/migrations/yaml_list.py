@@ -31,10 +31,7 @@ class RemovedList(Struct, frozen=True):
 
 
 def remove_list(text: str, key: str) -> RemovedList | None:
-    """Remove a key whose value is a list or null; None if the top mapping has no such key.
-
-    If only elements of the list are not valid YAML, the others are still read. Raises `Unchangeable`.
-    """
+    """Remove a key whose value is a list or null; None if there is no such key. Raises `Unchangeable`."""
     problem: Exception | None = None
     for loader in yaml_loaders():
         try:
@@ -43,7 +40,7 @@ def remove_list(text: str, key: str) -> RemovedList | None:
             problem = problem or error
     if salvaged := _salvage(text, key):
         return salvaged
-    raise Unchangeable(f"It is no YAML that can be read: {_summary(problem)}.")
+    raise Unchangeable(f"It is not valid YAML: {_summary(problem)}.")
 
 
 def _remove(text: str, key: str, loader: Any) -> RemovedList | None:
@@ -59,7 +56,7 @@ def _pieces(text: str, key: str, loader: Any) -> list[Fragment]:
         if value.tag == _NULL:
             return []
         if not isinstance(value, yaml.SequenceNode):
-            raise Unchangeable(f"`{key}` is no list.")
+            raise Unchangeable(f"`{key}` is not a list.")
         return [
             _piece(f"entry {number}", text[node.start_mark.index : node.end_mark.index].rstrip(), node, composer)
             for number, node in enumerate(value.value, 1)
@@ -99,7 +96,7 @@ def _plain(value: Any) -> Any:
     """Convert dates to text; raises `ValueError` for a key that is not text."""
     if isinstance(value, dict):
         if strange := next((key for key in value if not isinstance(key, str)), None):
-            raise ValueError(f"the key {strange!r:.60} is no text")
+            raise ValueError(f"the key {strange!r:.60} is not text")
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
@@ -144,7 +141,6 @@ def _is_valid(text: str, key: str) -> bool:
 
 
 def _split(source: str) -> list[str]:
-    """Split a block list into its elements, at the dashes with the indentation of the first."""
     first = re.search(r"^([ \t]*)-(?:[ \t]|$)", source, re.MULTILINE)
     if first is None:
         return [source]
@@ -154,12 +150,12 @@ def _split(source: str) -> list[str]:
 
 
 def _read_alone(number: int, source: str) -> Fragment:
-    place, problem = f"entry {number}", "It is no element of a list."
+    place, problem = f"entry {number}", "It is not an element of a list."
     pieces: list[Fragment] = []
     try:
         pieces = _pieces(f"alone:\n{source}", "alone", yaml_loaders()[0])
     except (yaml.YAMLError, Unchangeable) as error:
-        problem = f"It is no YAML that can be read: {_summary(error)}."
+        problem = f"It is not valid YAML: {_summary(error)}."
     if len(pieces) != 1:
         return Fragment(place, source.rstrip(), problem=problem)
     return Fragment(place, source.rstrip(), pieces[0].value, pieces[0].problem)

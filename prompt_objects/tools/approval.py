@@ -21,11 +21,9 @@ from prompt_objects.tools.truncation import is_saved_result
 
 
 class Approvals:
-    """The approval policies of an environment, and the user's remembered decisions.
+    """The approval policies of an environment by effect, and the user's remembered decisions.
 
-    `policies` are the environment's, by effect; they apply if a definition sets none, and no definition can allow
-    what they forbid. Tools named in `allowed` run without approval. `interaction` is the user who decides, and
-    `local_names` returns the names of the environment's own tools.
+    No definition can allow what `policies` forbid. Tools named in `allowed` run without approval.
     """
 
     def __init__(
@@ -72,20 +70,16 @@ class Approvals:
         policy: ApprovalPolicy = "ask" if tool.always_ask else "always"
         for each in _on_path(capability, context):
             policy = stricter(policy, self._policy_of(tool, each))
-        is_allowed = policy == "ask" and not tool.always_ask and self._is_allowed(tool, capability)
-        return "always" if is_allowed else policy
+        # A name in `allowed` that a local tool has does not mean a server's tool of the same name.
+        is_allowed = tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
+        return "always" if policy == "ask" and not tool.always_ask and is_allowed else policy
 
     def _policy_of(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
         return effective_policy(capability.approval, self._policies[tool.effect])
 
-    def _is_allowed(self, tool: Tool, capability: Capability) -> bool:
-        # A name in `allowed` that a local tool has does not mean a server's tool of the same name.
-        return tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
-
     def _is_unattended(
         self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context
     ) -> bool:
-        """Return whether every capability on the path permits these arguments without approval."""
         return not tool.always_ask and all(
             self._policy_of(tool, each) == "always" or _match_allow(each, arguments, context)
             for each in _on_path(capability, context)

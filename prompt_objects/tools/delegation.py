@@ -55,11 +55,7 @@ class Receiver(Protocol):
 
 
 def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:
-    """Return the tool that delegates to `receiver`.
-
-    Each call gets a new child session, linked to the calling session and the call; with the mode `continue`, all
-    calls from one session use the same child session.
-    """
+    """Return the tool that delegates to `receiver`: in a new child session, or with `continue` always in the same."""
     lock = asyncio.Lock()
 
     async def run(arguments: dict[str, Any], context: Context) -> str:

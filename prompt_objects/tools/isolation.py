@@ -24,10 +24,7 @@ runpy.run_path(script, run_name="__main__")
 
 
 async def run_isolated(script: Path, request: bytes, *, seconds: float, most_bytes: int) -> tuple[bytes, bool]:
-    """Run a script with `request` as its input; return its output, and whether it finished successfully.
-
-    The process is killed after `seconds`, if it writes more than `most_bytes`, and if this coroutine is cancelled.
-    """
+    """Return a script's output, and whether it finished within `seconds` and `most_bytes`; otherwise it is killed."""
     async with _started(script, seconds, most_bytes) as (transport, worker):
         stdin = transport.get_pipe_transport(0)
         assert isinstance(stdin, asyncio.WriteTransport)  # noqa: S101 - it is a pipe
@@ -40,10 +37,7 @@ async def run_isolated(script: Path, request: bytes, *, seconds: float, most_byt
 
 
 class _Worker(asyncio.SubprocessProtocol):
-    """Collects the output of a process.
-
-    `asyncio.subprocess.Process` is not used: its `wait` may never return if the process was killed while it wrote.
-    """
+    """Collects the output of a process; `asyncio`'s own class may wait forever for a process that was killed."""
 
     def __init__(self, most_bytes: int) -> None:
         self.output = bytearray()

@@ -47,10 +47,7 @@ def without_clashes(tools: Iterable[Tool], taken: Collection[str], which: str) -
 
 
 def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
-    """Return the contents of an environment's tool files, sorted by name, and a sentence for each unreadable file.
-
-    Nothing is run. Files whose names begin with `_` or `.` are skipped.
-    """
+    """Return the contents of an environment's tool files, and a sentence for each unreadable one; runs nothing."""
     files: dict[Path, bytes] = {}
     notices: list[str] = []
     for file in sorted((folder / "tools").glob("*.py")):
@@ -64,10 +61,7 @@ def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
 
 
 def load_tools(files: Mapping[Path, bytes], taken: Collection[str] = ()) -> LoadResult:
-    """Run Python files and return their tools, except those whose names are `taken`.
-
-    The code can do anything, so the user must trust it. The given contents are run, even if a file has changed since.
-    """
+    """Run trusted Python code, the given contents of files, and return its tools whose names are not `taken`."""
     return _collect(((str(file), _file_loader(file, source)) for file, source in files.items()), taken)
 
 
@@ -128,7 +122,6 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _position(origin: str, error: BaseException) -> str:
-    """Return the file, with the line if the error was raised in that file."""
     if isinstance(error, SyntaxError) and error.filename == origin:
         return f"{origin}:{error.lineno or 1}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
@@ -143,11 +136,7 @@ def _describe(error: BaseException) -> str:
 
 
 def load_registry(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadResult:
-    """Collect the tools of the environment in `folder`; built-in names cannot be replaced.
-
-    `given` are a program's own; they take precedence over those of files and packages. `tools/*.py` is loaded only if
-    the user trusts it in its present state; `trust` is the user's own by default.
-    """
+    """Collect the tools of an environment: built in, `given`, then trusted `tools/*.py` and packages."""
     tools = builtin_tools()
     notices: list[str] = []
     for result in (without_clashes(given, tools, "that of the program"), *_external_tools(folder, tools, trust)):

@@ -21,10 +21,9 @@ _SET_UP = ("objects", "tools", CONFIG_FILE)
 
 
 class PathGuard(Struct, frozen=True):
-    """Access to the files below `folder`, except hidden and `private` ones; `read_only` ones cannot be written.
+    """Access to the files below `folder`, except hidden and `private` ones, which may hold keys.
 
-    Hidden files and folders often hold keys. Paths come from a model and are relative to `folder`; all methods raise
-    `ToolError`, with a message for the model.
+    Paths come from a model and are relative to `folder`. Methods raise `ToolError`, with a message for the model.
     """
 
     folder: Path
@@ -33,7 +32,6 @@ class PathGuard(Struct, frozen=True):
 
     @classmethod
     def of(cls, context: Context) -> "PathGuard":
-        """Return the guard for a call."""
         return cls(context.folder, context.services.private, context.services.read_only)
 
     def resolve(self, path: str) -> Path:
@@ -118,10 +116,8 @@ class PathGuard(Struct, frozen=True):
 
     @contextmanager
     def _open_parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder of a path; yield its descriptor and the file name. Raises `OSError`.
-
-        Folders are opened one by one without following links, so that a link created in the meantime leads nowhere.
-        """
+        """Yield the descriptor of a path's folder, and the file name. Raises `OSError`."""
+        # Folders are opened one by one without following links: a link created in the meantime leads nowhere.
         root = self.folder.resolve()
         *folders, name = self.resolve(path).relative_to(root).parts or (".",)
         if make and len(folders) > _MOST_NEW_FOLDERS:
@@ -156,7 +152,6 @@ def _is_within(target: Path, folder: Path) -> bool:
 
 
 def _replace(folder: int, name: str, data: bytes) -> None:
-    """Replace a file in an open folder atomically."""
     temporary = f".{secrets.token_hex(8)}.tmp"
     mode = _permissions(folder, name)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666, dir_fd=folder)

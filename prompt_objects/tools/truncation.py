@@ -42,10 +42,7 @@ def is_saved_result(path: str) -> bool:
 
 
 def saved_results(context: Context) -> PathGuard:
-    """Return access to the saved results of this conversation and its delegations, and no others.
-
-    Raises `ToolError` outside a turn.
-    """
+    """Return access to the saved results of this conversation only. Raises `ToolError` outside a turn."""
     return PathGuard(_folder(context))
 
 
@@ -58,9 +55,7 @@ def _folder(context: Context) -> Path:
 def _save(result: str, tool: str, context: Context) -> str:
     folder = _folder(context)
     file = folder / f"{_UNSAFE.sub('_', tool)[:64]}-{secrets.token_hex(4)}.txt"
-    try:
+    with disk.store_errors("written", file):
         disk.make_folder(folder)
         disk.replace_file(file, [result.encode(errors="replace")])
-    except OSError as error:
-        raise disk.store_error("written", file, error) from error
     return file.name

@@ -30,7 +30,6 @@ class Trust:
 
     @classmethod
     def of_user(cls) -> "Trust":
-        """Return the trust of the current user."""
         from platformdirs import user_state_path
 
         return cls(user_state_path("prompt_objects", appauthor=False) / "trusted.json")

@@ -40,10 +40,7 @@ class AddressGuard(Struct, frozen=True):
     resolve: Resolve = look_up
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses to connect to. Raises `ToolError`.
-
-        Connect to these addresses, not to the name: a second lookup may give others.
-        """
+        """Return the addresses to connect to: a second lookup of the name may give others. Raises `ToolError`."""
         try:
             found = await self.resolve(host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name

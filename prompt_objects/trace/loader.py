@@ -25,10 +25,7 @@ DEEPEST = 50
 
 
 def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
-    """Load the trace of a session. Raises `NotFound`, `Damaged` and `StoreError`.
-
-    Child sessions that are deleted or cannot be read are left out.
-    """
+    """Load a session's trace, without unreadable child sessions. Raises `NotFound`, `Damaged` and `StoreError`."""
     info = store.load(session_id).info
     turns = _turns(store, data_dir, info)
     calls = {session_id: _Calls(turns)}
@@ -49,8 +46,6 @@ def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
 
 
 class _Calls:
-    """The tool calls of one session, each with its turn."""
-
     def __init__(self, turns: Iterable[TurnSpan]) -> None:
         self._by_id: defaultdict[str | None, list[_TurnAndCall]] = defaultdict(list)
         self._by_name: defaultdict[str, list[_TurnAndCall]] = defaultdict(list)
@@ -112,10 +107,7 @@ def _turns_of(info: SessionInfo, records: Sequence[TraceRecord], history: Sequen
 def _unrecorded(
     records: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
 ) -> Iterator[list[int]]:
-    """Yield, turn by turn, the numbers of messages that no record refers to.
-
-    Of equal messages, the last ones count as recorded.
-    """
+    """Yield, turn by turn, the numbers of messages without a record; of equal messages, the last ones have one."""
     recorded = Counter(record.message.digest for record in records if record.message)
     unrecorded = []
     for index in reversed(range(len(history))):
@@ -144,7 +136,6 @@ class _Builder:
         self._calls: dict[str, CallSpan] = {}  # if several calls have the same id, the last
 
     def add_recorded(self, run: Sequence[TraceRecord]) -> None:
-        """Add a turn from its records."""
         turn = self._start(run[0])
         for record in run:
             self._add_record(turn, record)

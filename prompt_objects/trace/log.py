@@ -62,7 +62,6 @@ class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def to(cls, message: Message) -> "MessageRef":
-        """Return the reference to a message; invalid fields are left out."""
         usage = message.get("usage")
         return cls(
             role=str(message.get("role")),

@@ -84,30 +84,25 @@ class TurnSpan(Struct, kw_only=True, eq=False):
 
     @property
     def seconds(self) -> float | None:
-        """The duration; None if it is unknown."""
         if self.started_at is None or self.ended_at is None:
             return None
         return max(0.0, (self.ended_at - self.started_at).total_seconds())
 
     @property
     def calls(self) -> Iterator[CallSpan]:
-        """The tool calls of the turn."""
         return (step for step in self.steps if isinstance(step, CallSpan))
 
     @property
     def models(self) -> list[str]:
-        """The models that responded, each once."""
         answers = (step for step in self.steps if isinstance(step, MessageEvent))
         return list(dict.fromkeys(answer.model for answer in answers if answer.model))
 
     @property
     def own(self) -> Totals:
-        """The totals of the turn, without delegates."""
         return _sum(step.took for step in self.steps if isinstance(step, MessageEvent) and step.took)
 
     @property
     def inclusive(self) -> Totals:
-        """The totals of the turn, including delegates."""
         return self.own + _sum(turn.inclusive for call in self.calls for turn in call.turns)
 
 
@@ -119,12 +114,10 @@ class Trace(Struct, frozen=True):
 
     @property
     def own(self) -> Totals:
-        """The totals of the session, without delegates."""
         return _sum(turn.own for turn in self.turns)
 
     @property
     def inclusive(self) -> Totals:
-        """The totals of the session, including delegates."""
         return _sum(turn.inclusive for turn in self.turns)
 
 

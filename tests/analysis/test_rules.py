@@ -55,7 +55,7 @@ def test_a_circle_is_a_note_at_the_capability_that_closes_it(tmp_path: Path) -> 
 def test_who_is_never_reached_from_the_root_is_a_note(tmp_path: Path) -> None:
     objects = {"a": "capabilities: [b]", "b": "", "c": "capabilities: [a]"}
     (line,) = told(tmp_path, objects)
-    assert line == "c:1:7: note: a reaches c neither itself nor through others; only a person can turn to it."
+    assert line == "c:1:7: note: a reaches c neither itself nor through others; only the user can chat with it."
     assert told(tmp_path, objects, default_object="c") == []
 
 
@@ -71,7 +71,7 @@ def test_authority_that_is_reached_only_through_others_is_told_with_the_shortest
         "b": "capabilities: [c, look]",
         "c": "capabilities: [{tool: write, approval: always}, send]",
     }
-    unasked = "only through others, without a person being asked"
+    unasked = "only through others, without approval"
     assert told(tmp_path, objects) == [
         f"a:3:19: warning: a reaches write, which changes files, {unasked}: a → c → write.",
         f"b:3:16: warning: b reaches write, which changes files, {unasked}: b → c → write.",
@@ -102,10 +102,10 @@ def borrowed(how: str) -> str:
 @pytest.mark.parametrize(
     ("own", "theirs", "settings", "how"),
     [
-        (None, "approval: always", "", ", without a person being asked"),
-        (None, "allow: {path: '*'}", "", ", within patterns without a person being asked"),
+        (None, "approval: always", "", ", without approval"),
+        (None, "allow: {path: '*'}", "", ", without approval within patterns"),
         (None, "", "", ""),
-        (None, "", "approval: {write: always}\n", ", without a person being asked"),
+        (None, "", "approval: {write: always}\n", ", without approval"),
         (None, "approval: ask", "approval: {write: always}\n", ""),
         (None, "approval: always", "approval: {write: never}\n", None),
         ("approval: never", "approval: always", "", None),
@@ -124,8 +124,7 @@ def test_authority_is_told_as_it_is_when_all_on_the_path_have_their_say(
 
 
 @pytest.mark.parametrize(
-    ("between", "how"),
-    [("approval: never", None), ("approval: ask", ""), ("approval: always", ", without a person being asked")],
+    ("between", "how"), [("approval: never", None), ("approval: ask", ""), ("approval: always", ", without approval")]
 )
 def test_who_is_on_the_way_has_a_say_and_a_longer_way_round_is_found(
     tmp_path: Path, between: str, how: str | None
@@ -140,23 +139,19 @@ def test_who_is_on_the_way_has_a_say_and_a_longer_way_round_is_found(
     around = {**objects, "a": "capabilities: [b, d]", "d": "capabilities: [e]", "e": "capabilities: [c]"}
     found = [line for line in told(tmp_path, around) if line.startswith("a:")]
     way = "a:3:16: {}: a → b → write." if between == "approval: always" else "a:3:19: {}: a → d → e → c → write."
-    assert found == [way.format(borrowed(", without a person being asked"))]
+    assert found == [way.format(borrowed(", without approval"))]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
         ("approval: never", "", "a could use write, which changes files."),
-        ("", "approval: always", "a could use write, which changes files, without a person being asked."),
-        (
-            "",
-            "allow: {path: x}",
-            "a could use write, which changes files, within patterns without a person being asked.",
-        ),
+        ("", "approval: always", "a could use write, which changes files, without approval."),
+        ("", "allow: {path: x}", "a could use write, which changes files, without approval within patterns."),
         (
             "allow: {path: x}",
             "allow: {path: y}",
-            "a could use write, which changes files, within patterns without a person being asked.",
+            "a could use write, which changes files, without approval within patterns.",
         ),
         ("approval: always", "", None),
         ("approval: always", "allow: {path: x}", None),
@@ -207,26 +202,29 @@ def test_what_holds_for_a_server_is_what_holds_for_the_most_that_its_tools_may_d
     [
         (
             "limits: {requests: 3}",
-            "3:20: note: limits.requests has no use: a has no capabilities, and answers at once.",
+            "3:20: note: limits.requests has no effect: a has no capabilities, so one request answers a message.",
         ),
-        ("limits: {depth: 3}", "3:17: note: limits.depth has no use: a asks nobody."),
+        ("limits: {depth: 3}", "3:17: note: limits.depth has no effect: a has no delegates."),
         ("limits: {tokens: 9}", None),
-        ("limits: {turns: 3}", "3:17: note: limits.requests has no use: a has no capabilities, and answers at once."),
+        (
+            "limits: {turns: 3}",
+            "3:17: note: limits.requests has no effect: a has no capabilities, so one request answers a message.",
+        ),
         (
             "capabilities: [look]\nlimits: {depth: 0, requests: 3}",
-            "4:17: note: limits.depth has no use: a asks nobody.",
+            "4:17: note: limits.depth has no effect: a has no delegates.",
         ),
         (
             "capabilities: [b]\nlimits: {depth: 0}",
-            "4:17: warning: limits.depth is 0, so a can never ask those whom it names: b.",
+            "4:17: warning: limits.depth is 0, so a can never call its delegates: b.",
         ),
         (
             "capabilities: [b]\nlimits:\n  requests: 31",
-            "5:13: note: limits.requests is 31, and has no use beyond 30, which is the environment's.",
+            "5:13: note: limits.requests is 31, more than the environment's limit, which is 30.",
         ),
         (
             "capabilities: [b]\nlimits: {depth: 5}",
-            "4:17: note: limits.depth is 5, and has no use beyond 4, which is the environment's.",
+            "4:17: note: limits.depth is 5, more than the environment's limit, which is 4.",
         ),
         ("capabilities: [b]\nlimits: {requests: 30, depth: 4, cost: 2}", None),
     ],
@@ -279,7 +277,7 @@ def test_models_are_told_that_nobody_asks_for_and_that_are_not_there(tmp_path: P
     assert told(tmp_path, objects, settings=models) == [
         f"a:4:38: warning: 'carefull' {unknown} Did you mean 'careful'?",
         f"b:3:8: note: 'gpt-9' {unknown}",
-        "environment:4:3: note: No prompt object asks for the model 'careful'; only a person can choose it.",
+        "environment:4:3: note: No prompt object asks for the model 'careful'; only the user can choose it.",
     ]
     assert told(tmp_path, objects) == []  # without models of the environment's, every name is a server's
 

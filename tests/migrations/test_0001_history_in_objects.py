@@ -133,7 +133,7 @@ def test_what_is_given_as_a_date_and_is_none_is_kept_aside(key: bytes, value: by
     (message,) = sessions_of(tmp_path)["x"]["Migrated"]
     assert message["at"] == "2020-01-02T03:04:05.000000Z"
     (piece,) = aside_of(tmp_path)
-    assert (piece["place"], piece["reason"]) == (f"entry 1, {key.decode()}", "It is no date that can be understood.")
+    assert (piece["place"], piece["reason"]) == (f"entry 1, {key.decode()}", "It is not a valid date.")
     assert json.loads(piece["text"]) == yaml.safe_load(value)
     assert "date" not in message or message["date"] == yaml.safe_load(value)
 

@@ -24,18 +24,15 @@ class Access(IntEnum):
 
 _ACCESS_WORDS: Mapping[Access, str] = {
     Access.ASKED: "",
-    Access.WITHIN: ", within patterns without a person being asked",
-    Access.UNASKED: ", without a person being asked",
+    Access.WITHIN: ", without approval within patterns",
+    Access.UNASKED: ", without approval",
 }
 Key: TypeAlias = tuple[str, str]
 """The identity of a capability: whether it is a tool or a server, and its name."""
 
 
 class _Privileges:
-    """The effects that each object can cause itself and through others.
-
-    The tools of an MCP server are unknown before it runs, so they count as having an effect.
-    """
+    """The effects that each object can cause itself and through others; every MCP server counts as having one."""
 
     def __init__(self, snapshot: EnvironmentSnapshot) -> None:
         self.graph = snapshot.graph
@@ -48,7 +45,6 @@ class _Privileges:
         self._reached: dict[tuple[frozenset[str], str], list[tuple[str, EdgePath]]] = {}
 
     def own(self, name: str) -> Iterator[tuple[Edge, Access]]:
-        """Yield what an object can use itself."""
         return (by[name] for by in self._by_key.values() if name in by and by[name][1])
 
     def borrowed(self, owner: str) -> list[tuple[EdgePath, Edge, Access]]:
@@ -59,33 +55,32 @@ class _Privileges:
     def _through_others(self, owner: str, key: Key) -> Iterator[tuple[EdgePath, Edge, Access]]:
         by = self._by_key[key]
         held = [by[owner][0]] if owner in by else []
-        for freedom in sorted({freedom for _, freedom in by.values() if freedom}, reverse=True):
+        for access in sorted({access for _, access in by.values() if access}, reverse=True):
             if any(not link.capability.tools for link in held):
                 return
-            barred = frozenset(name for name, (_, least) in by.items() if least < freedom)
-            for name, path in self._reach(owner, barred):
-                if name in by and by[name][1] >= freedom and not _covered(by[name][0], held):
+            excluded = frozenset(name for name, (_, least) in by.items() if least < access)
+            for name, path in self._reach(owner, excluded):
+                if name in by and by[name][1] >= access and not _covered(by[name][0], held):
                     held.append(by[name][0])
-                    yield path, by[name][0], freedom
+                    yield path, by[name][0], access
 
-    def _reach(self, owner: str, barred: frozenset[str]) -> list[tuple[str, EdgePath]]:
-        """Return the objects that `owner` reaches, the nearest first, without passing those in `barred`."""
-        if barred not in self._open:
+    def _reach(self, owner: str, excluded: frozenset[str]) -> list[tuple[str, EdgePath]]:
+        """Return the objects that `owner` reaches, the nearest first, without passing those in `excluded`."""
+        if excluded not in self._open:
             whole = self.graph
-            self._open[barred] = Graph(
-                {name: each for name, each in whole.definitions.items() if name not in barred},
+            self._open[excluded] = Graph(
+                {name: each for name, each in whole.definitions.items() if name not in excluded},
                 objects=whole.objects,
                 tools=whole.tools,
                 servers=whole.servers,
                 bounds=self._snapshot.bounds,
             )
-        if (barred, owner) not in self._reached:
-            reached = self._open[barred].reach(owner)
-            self._reached[barred, owner] = sorted(reached.items(), key=lambda each: len(each[1]))
-        return self._reached[barred, owner]
+        if (excluded, owner) not in self._reached:
+            reached = self._open[excluded].reach(owner)
+            self._reached[excluded, owner] = sorted(reached.items(), key=lambda each: len(each[1]))
+        return self._reached[excluded, owner]
 
     def _access(self, link: Edge) -> Access:
-        """Return the access of the object itself, by the rules that apply when a call runs."""
         places, settings = self._snapshot.positions, self._snapshot.settings
         if link.kind == "tool":
             effect = self.graph.tools[link.target].effect
@@ -105,34 +100,34 @@ class _Privileges:
 
 def privilege_escalation(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find tools with an effect that an object reaches only through its delegates."""
-    powers, graph = _Privileges(snapshot), snapshot.graph
+    privileges, graph = _Privileges(snapshot), snapshot.graph
     for owner, definition in graph.definitions.items():
-        for path, link, freedom in powers.borrowed(owner):
-            way = (*path, link.target)
-            how = _ACCESS_WORDS[freedom]
+        for path, link, access in privileges.borrowed(owner):
+            full_path = (*path, link.target)
+            words = _ACCESS_WORDS[access]
             yield Finding(
-                severity="note" if freedom is Access.ASKED else "warning",
+                severity="note" if access is Access.ASKED else "warning",
                 kind="authority",
                 file=definition.file,
                 at=graph.delegates(owner)[path[1]].capability.at,
-                text=f"{owner} reaches {_named(graph, link)} only through others{how}: {arrow_path(way)}.",
-                path=way,
+                text=f"{owner} reaches {_named(graph, link)} only through others{words}: {arrow_path(full_path)}.",
+                path=full_path,
             )
 
 
 def gained_privileges(before: EnvironmentSnapshot, after: EnvironmentSnapshot, name: str) -> Iterator[str]:
     """Yield a sentence for each effect that `name` can cause itself after a change, but not (so freely) before."""
     known = list(_Privileges(before).own(name))
-    for link, freedom in _Privileges(after).own(name):
-        if not any(_includes(own, (link, freedom)) for own in known):
-            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_ACCESS_WORDS[freedom]}."
+    for link, access in _Privileges(after).own(name):
+        if not any(_includes(own, (link, access)) for own in known):
+            yield f"{name} could use {_named(after.graph, link).rstrip(',')}{_ACCESS_WORDS[access]}."
 
 
 def _includes(known: tuple[Edge, Access], wanted: tuple[Edge, Access]) -> bool:
-    (own, own_freedom), (link, freedom) = known, wanted
-    within = freedom == own_freedom == Access.WITHIN
+    (own, own_access), (link, access) = known, wanted
+    within = access == own_access == Access.WITHIN
     has_patterns = not within or own.capability.allow == link.capability.allow
-    return _covered(link, [own]) and own_freedom >= freedom and has_patterns
+    return _covered(link, [own]) and own_access >= access and has_patterns
 
 
 def _key(link: Edge) -> Key:

@@ -38,14 +38,14 @@ def _about_limit(
     name, asked = definition.name, snapshot.graph.delegates(definition.name)
     bounds = {**asdict(snapshot.bounds), "depth": snapshot.graph.depth}  # the default
     if key in {"requests", "parallel"} and not definition.capabilities:
-        return "note", f"has no use: {name} has no capabilities, and answers at once."
+        return "note", f"has no effect: {name} has no capabilities, so one request answers a message."
     if key == "depth" and not asked:
-        return "note", f"has no use: {name} asks nobody."
+        return "note", f"has no effect: {name} has no delegates."
     if key == "depth" and value == 0:
-        return "warning", f"is 0, so {name} can never ask those whom it names: {', '.join(asked)}."
+        return "warning", f"is 0, so {name} can never call its delegates: {', '.join(asked)}."
     bound = bounds.get(key)
     if bound is not None and value > bound:
-        return "note", f"is {value}, and has no use beyond {bound}, which is the environment's."
+        return "note", f"is {value}, more than the environment's limit, which is {bound}."
     return None
 
 
@@ -59,7 +59,6 @@ def prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
-    """Yield the warning about a cost limit in `file` if models of unknown price may answer below it."""
     models = _unpriced(snapshot, names)
     if models:
         yield Finding(
@@ -74,7 +73,6 @@ def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) 
 
 
 def _unpriced(snapshot: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
-    """Return the models of unknown price that prompt objects ask for."""
     asked: dict[str | None, None] = {}
     for definition in (snapshot.graph.definitions[name] for name in names if name in snapshot.graph.definitions):
         asked[definition.model.use if definition.model else None] = None
@@ -104,7 +102,7 @@ def models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
                 )
     for model in known:
         if model not in used:
-            text = f"No prompt object asks for the model {quoted(model)}; only a person can choose it."
+            text = f"No prompt object asks for the model {quoted(model)}; only the user can choose it."
             yield _unused(snapshot, ("models", model), text)
 
 

@@ -48,14 +48,14 @@ def cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find paths on which a message could return to an object that waits for its reply."""
     for circle in snapshot.graph.cycles():
         first, last = circle[0], circle[-1]
-        way = (*circle, first)
+        closed = (*circle, first)
         yield Finding(
             severity="note",
             kind="cycle",
             file=snapshot.file(last),
             at=snapshot.graph.delegates(last)[first].capability.at,
-            text=f"{arrow_path(way)} is a cycle: the call that closes it is refused, and the caller continues.",
-            path=way,
+            text=f"{arrow_path(closed)} is a cycle: the call that closes it is refused, and the caller continues.",
+            path=closed,
         )
 
 
@@ -68,16 +68,16 @@ def unreachable(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     for name in graph.objects:
         if name == root or name in reached or name not in graph.definitions:
             continue
-        way = graph.path(root, name)
-        if way:
-            text = f"{root} never gets as far as {name}: limits of depth end {arrow_path(way)} before."
+        path = graph.path(root, name)
+        if path:
+            text = f"{root} never gets as far as {name}: limits of depth end {arrow_path(path)} before."
         else:
-            text = f"{root} reaches {name} neither itself nor through others; only a person can turn to it."
+            text = f"{root} reaches {name} neither itself nor through others; only the user can chat with it."
         yield Finding(
             severity="note",
             kind="unreachable",
             file=snapshot.file(name),
             at=snapshot.positions.position(snapshot.file(name), "name"),
             text=text,
-            path=way or (name,),
+            path=path or (name,),
         )

@@ -82,7 +82,6 @@ def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any
 
 
 def _would_take(types: list[Any], text: str) -> bool:
-    """Return whether a value that was read as a number or boolean would be valid as text."""
     plain = {type(kind).__name__: kind for kind in (getattr(kind, "type", kind) for kind in types)}
     wanted = None if plain.keys() & {"IntType", "FloatType", "BoolType"} else plain.get("StrType")
     return wanted is not None and bool(re.search(wanted.pattern or "", text))
@@ -102,7 +101,6 @@ def _seen(value: Any, source: str) -> str:
 
 
 def _words(kind: Any) -> str:
-    """Describe the values that a type accepts."""
     match type(kind).__name__:
         case "Metadata":
             words = str(kind.extra[WORDS])
@@ -132,7 +130,6 @@ def _bounds(kind: Any) -> str:
 
 
 def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
-    """Yield the types that are valid at `path`."""
     from msgspec import inspect
 
     types = list(_alternatives(inspect.type_info(kind)))

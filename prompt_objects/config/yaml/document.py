@@ -75,7 +75,6 @@ class YamlDocument:
         return self._place(path).source
 
     def fault(self, problem: str, at: Position, *, hint: str = "") -> FileError:
-        """Return the error about a problem in this file."""
         return self.error(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
     def add(self, key: str, value: str, at: Position) -> None:
@@ -93,7 +92,6 @@ class YamlDocument:
             entries[new] = entries.pop(path[-1])
 
     def remember(self, container: Any, places: Places) -> None:
-        """Store the positions of the entries of a list or mapping."""
         self._places[id(container)] = places
 
     def _place(self, path: tuple[str | int, ...]) -> Place:
@@ -107,10 +105,7 @@ class YamlDocument:
 
 
 def read_text(file: Path, error: type[FileError]) -> str:
-    """Read a text file of at most 1 MB, with single line feeds as line ends.
-
-    Raises `error` if it is missing, not a file, too large, unreadable or not UTF-8.
-    """
+    """Return a UTF-8 text file of at most 1 MB, with single line feeds as line ends. Raises `error`."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise error("This is not a file.", file=file)
@@ -137,11 +132,17 @@ def _decoded(raw: bytes, file: Path, error: type[FileError]) -> str:
         raise error(problem, file=file, line=line, column=column, hint="Save it as UTF-8.") from cause
 
 
-def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
-    """Parse one YAML document; `data` is None if it is empty.
+def front_matter(text: str) -> tuple[str, str, str, str] | None:
+    """Split a Markdown text into its first line `---`, the YAML, the second line `---`, and the rest."""
+    lines = re.split(r"(?<=\n)", text)
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"]
+    if len(fences) < 2 or fences[0] != 0:  # noqa: PLR2004
+        return None
+    return lines[0], "".join(lines[1 : fences[1]]), lines[fences[1]], "".join(lines[fences[1] + 1 :])
 
-    Raises `error`, with line and column, for invalid or unsupported YAML.
-    """
+
+def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
+    """Parse one YAML document; `data` is None if it is empty. Raises `error`, with line and column."""
     return _Composer(text, file, error).compose()
 
 
@@ -169,7 +170,9 @@ class _Composer:
                 self._document.data, _ = self._value(root, 0)
                 self._document.start = _start(root)
                 next(events)  # the end of the document
-                self._refuse_second_document(next(events))
+                if not isinstance(second := next(events), self._yaml.StreamEndEvent):
+                    hint = "Keep one in a file, without a second ---."
+                    raise self._fault(second, "A second document starts here.", hint)
         except self._yaml.YAMLError as error:
             raise (self._depth_fault(error) or self._syntax_fault(error)) from error
         except (ValueError, OverflowError) as error:  # from the pure Python parser, for "\UFFFFFFFF"
@@ -262,10 +265,6 @@ class _Composer:
             raise self._fault(event, "A list or a mapping cannot be a key.")
         raise self._fault(event, f"The key {quoted(source)} is not text.", f'Quote it: "{source}"')
 
-    def _refuse_second_document(self, event: Any) -> None:
-        if not isinstance(event, self._yaml.StreamEndEvent):
-            raise self._fault(event, "A second document starts here.", "Keep one in a file, without a second ---.")
-
     def _refuse_unprintable(self) -> None:
         if found := _UNPRINTABLE.search(self._text):
             lines = _LINE_BREAK.split(self._text[: found.start()])
@@ -321,7 +320,6 @@ def _start(event: Any) -> Position:
 
 
 def _plain_words(complaint: str, text: str, column: int) -> tuple[str, str]:
-    """Return the parser's error as a problem and a hint in plain words."""
     where = quoted(text.strip()) if text.strip() else "the end"
     if "mapping values are not allowed" in complaint:
         return f"There is an extra ': ' in {where}.", "Quote text that contains ': ', or check the indentation."

@@ -81,7 +81,6 @@ class _Events:
         return int(self.all[index].start_mark.index)
 
     def end(self, index: int) -> int:
-        """Return the end of the last visible thing among the events before `index`."""
         return next(int(event.end_mark.index) for event in self.all[index - 1 :: -1] if _is_visible(event))
 
     def meaning(self, outside: _Entry | None = None) -> list[tuple[object, ...]]:
@@ -102,7 +101,6 @@ class _Events:
                 raise Unchangeable(f"*{anchor} repeats something in `{key}`.")
 
     def _after(self, index: int) -> int:
-        """Return the index of the event after the value that starts at `index`."""
         depth = self._steps[index]
         while depth:
             index += 1
@@ -138,10 +136,7 @@ def _is_visible(event: Any) -> bool:
 
 
 def without_key(text: str, key: str, loader: Any = None) -> tuple[str, str] | None:
-    """Return the text without a key of the top mapping, and the removed value; None if there is no such key.
-
-    Raises `Unchangeable`, and yaml's errors.
-    """
+    """Return the text without a key of the top mapping, and the key's value; None if there is no such key."""
     events = _Events(text, loader)
     entry = events.named(key)
     if entry is None:
@@ -192,7 +187,6 @@ def _without(events: _Events, entry: _Entry) -> Iterator[str]:
 
 
 def _without_flow(text: str, start: int, end: int, before_end: int) -> str:
-    """Remove the comma after the entry, or if it is the last one the comma before it."""
     if comma := _TO_COMMA.match(text, end):
         end = comma.end()
         while text[end : end + 1] in {" ", "\t"}:
@@ -251,7 +245,7 @@ def with_items(text: str, key: str, items: Sequence[Any], *, before: str) -> str
     start, end, listed = events.start(entry.value), _end(events, entry), events.entries(entry.value)
     if not events.is_a("SequenceStart", entry.value):
         if end > start:
-            raise Unchangeable(f"`{key}` is no list.")
+            raise Unchangeable(f"`{key}` is not a list.")
         start = _colon(events, entry) + 1
         return text[:start] + (f" {in_a_row}" if events.is_flow else _lines(text, written, "  ")) + text[start:]
     if not listed:
@@ -269,7 +263,7 @@ def without_item(text: str, key: str, index: int) -> str:
     entry = events.named(key)
     listed = events.entries(entry.value) if entry and events.is_a("SequenceStart", entry.value) else []
     if entry is None or not listed:
-        raise Unchangeable(f"`{key}` is no list.")
+        raise Unchangeable(f"`{key}` is not a list.")
     if len(listed) == 1:
         return text[: _colon(events, entry) + 1] + " []" + text[_end(events, entry) :]
     if events.all[entry.value].flow_style:
@@ -319,7 +313,6 @@ def _line_start(text: str, position: int) -> int:
 
 
 def _line_end(text: str, position: int) -> int:
-    """Return the end of the line, before its line break."""
     end = text.find("\n", position)
     return len(text) if end < 0 else end - (text[end - 1 : end] == "\r")
 
@@ -330,7 +323,6 @@ def _indentation(block: str) -> int:
 
 
 def _with_key(events: _Events, key: str, written: str, before: str) -> str:
-    """Insert a new key ahead of the key `before`, or at the end."""
     text, names = events.text, [events.name(entry) for entry in events.top]
     index = names.index(before) if before in names else len(names)
     if events.is_flow:
@@ -380,7 +372,6 @@ def _scalar(value: str) -> str:
 
 
 def _flow(value: Any) -> str:
-    """Write a value in one line."""
     if isinstance(value, str):
         return _scalar(value)
     if isinstance(value, Mapping):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from prompt_objects.analysis.check import check
 from prompt_objects.analysis.finding import Finding
 from prompt_objects.analysis.rules.privileges import gained_privileges
 from prompt_objects.config.definition import parse_definition
-from prompt_objects.config.yaml.document import MAX_BYTES, parse
+from prompt_objects.config.yaml.document import MAX_BYTES, front_matter, parse
 from prompt_objects.config.yaml.edit import Unchangeable, with_items, with_text, without_item
 from prompt_objects.errors import DefinitionError, ToolError
 from prompt_objects.runtime.context import TakeSnapshot
@@ -50,7 +51,6 @@ class Draft(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The object's name."""
         return self.file.stem
 
     @property
@@ -94,10 +94,7 @@ def change_object(name: str, change: DefinitionChange, folder: Path, take_snapsh
 
 
 def consequences(draft: Draft, take_snapshot: TakeSnapshot) -> tuple[str, ...]:
-    """Return sentences about new consequences of the draft: privileges that are gained, and new findings of `check`.
-
-    Raises `ToolError` if something would no longer work.
-    """
+    """Return sentences about gained privileges and new findings; raises `ToolError` if something would not work."""
     now, later = take_snapshot(), take_snapshot({draft.file: draft.text})
     known = {finding.text for finding in check(now)}
     findings = [finding for finding in check(later) if finding.text not in known]
@@ -130,25 +127,15 @@ def _name_in(text: str) -> str:
 def _rewrite(text: str, file: Path, change: DefinitionChange) -> str:
     if file.suffix != ".md":
         return _change_yaml(text, file, change)
-    start, end, body = _front_matter(text)
-    front = _change_yaml(
-        text[start:end], file, DefinitionChange(description=change.description, add=change.add, remove=change.remove)
-    )
-    prompt = text[body:]
+    start, yaml, end, prompt = front_matter(text) or ("", "", "", text)
+    after = _change_yaml(yaml, file, replace(change, prompt=None))
     if change.prompt is not None:
         lead, trail = len(prompt) - len(prompt.lstrip()), len(prompt.rstrip())
         prompt = prompt[:lead] + change.prompt.strip() + prompt[trail:]
-    return text[:start] + front + text[end:body] + prompt
-
-
-def _front_matter(text: str) -> tuple[int, int, int]:
-    """Return where the front matter of a Markdown file begins and ends, and where the prompt begins."""
-    first, second, *_ = re.finditer(r"^---[ \t\r]*(?:\n|\Z)", text, re.MULTILINE)
-    return first.end(), second.start(), second.end()
+    return start + after + end + prompt
 
 
 def _change_yaml(text: str, file: Path, change: DefinitionChange) -> str:
-    """Change a YAML text, and verify that it differs only as intended."""
     data = parse(text.replace("\r\n", "\n"), file, DefinitionError).data
     capabilities = data.get("capabilities") or []
     removed = _indices(capabilities, change.remove)
@@ -186,7 +173,7 @@ def _capability_name(item: Any) -> str:
 
 
 def _normalized(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data of a definition for comparison: without white space around texts, tuples as lists."""
+    """Return the data of a definition without differences that have no meaning."""
     return {key: value.strip() if isinstance(value, str) else _plain(value) for key, value in data.items()}
 
 
@@ -216,7 +203,6 @@ def _validate(draft: Draft, folder: Path) -> Draft:
 
 
 def _refuse_invisible(text: str, before: str = "") -> None:
-    """Raise `ToolError` if a text has more invisible characters than it had before."""
     for character in sorted(_invisible(text) - _invisible(before)):
         raise ToolError(f"The character U+{ord(character):04X} is invisible and not allowed in a definition.")
 

@@ -63,10 +63,7 @@ def _contents(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(root: str, start: list[str], private: list[list[int]]) -> Iterator[tuple[str, int, str]]:
-    """Yield path, open folder and name of a file, or of all files below a folder that are not hidden or private.
-
-    Folders are opened one by one without following links, so nothing leads out of `root`.
-    """
+    """Yield path, open folder and name of each file; no link is followed, so nothing leads out of `root`."""
     *above, last = start or ["."]
     parent = os.open(root, os.O_RDONLY | _NO_LINKS)
     for folder in above:
@@ -99,7 +96,6 @@ def _is_selected(path: str, glob: str) -> bool:
 
 
 def _text(folder: int, name: str) -> bytes | None:
-    """Return the content of a file; None if it is unreadable, too large, binary, or not a regular file."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS, dir_fd=folder)
     except OSError:

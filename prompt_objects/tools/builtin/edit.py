@@ -33,7 +33,6 @@ class TextChange(Struct, frozen=True):
     after: str
 
     def diff(self) -> str:
-        """Return the change as a unified diff; empty if nothing changes."""
         old, new = _lines(self.before or ""), _lines(self.after)
         start, end = _common_lines(old, new)
         hunks = _hunks(old[start : len(old) - end], new[start : len(new) - end], start)
@@ -44,7 +43,6 @@ class TextChange(Struct, frozen=True):
         return "".join([*header, *marked])
 
     def summary(self) -> str:
-        """Return one sentence that says what was done."""
         if self.before is None:
             return f"Created {self.path}, {pluralize(len(_lines(self.after)), 'line')}."
         old, new = _lines(self.before), _lines(self.after)

@@ -40,19 +40,8 @@ _HEADERS = {
 }
 _HTML_SCRIPT = Path(__file__).with_name("_html_script.py")
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
-_CHARSETS = (
-    "ascii",
-    "big5",
-    "cp",
-    "euc",
-    "gb",
-    "hz",
-    "iso",
-    "koi8",
-    "mac",
-    "shift",
-    "utf",
-)  # other codecs are no encodings
+# Other codecs are no encodings.
+_CHARSETS = ("ascii", "big5", "cp", "euc", "gb", "hz", "iso", "koi8", "mac", "shift", "utf")
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -72,7 +61,6 @@ class Page(Struct, frozen=True, kw_only=True):
         return self.content_type.partition(";")[0].strip().lower()
 
     def text(self) -> str | None:
-        """Return the body as text; None if it is not text."""
         if b"\0" in self.body[:8192]:
             return None
         charset = _charset(self.content_type, self.body)
@@ -101,10 +89,7 @@ async def fetch(
     seconds: float = MOST_SECONDS,
     is_permitted: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Page:
-    """Get a URL and follow redirects, if `is_permitted` is given only to permitted URLs. Raises `ToolError`.
-
-    Each server's addresses are checked, and the connection goes to one of the checked addresses.
-    """
+    """Get a URL and follow redirects, if `is_permitted` is given only to permitted URLs. Raises `ToolError`."""
     import httpx2
 
     try:
@@ -141,7 +126,6 @@ async def page_as_text(page: Page) -> str:
 
 
 async def _markdown(page: Page, text: str) -> str:
-    """Convert HTML to Markdown; return other text unchanged."""
     if page.kind not in {"text/html", "application/xhtml+xml"}:
         return text
     request = json.dumps({"html": text, "url": page.url}).encode()
@@ -238,7 +222,6 @@ class _GzipDecoder:
 
 
 def _charset(content_type: str, body: bytes) -> str | None:
-    """Return the declared encoding, from the header or from the HTML; None if it is unknown."""
     declared = re.search(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", content_type, re.IGNORECASE)
     in_html = _META_CHARSET.search(body[:1024])
     name = declared[1] if declared else in_html[1].decode("ascii", "replace") if in_html else ""

@@ -32,7 +32,6 @@ class Note(Struct, frozen=True, kw_only=True):
 
     @property
     def writer(self) -> str:
-        """The path of the writer, as text."""
         return arrow_path(self.path)
 
 
@@ -116,10 +115,8 @@ def _locked_notes(folder: Path) -> Iterator[dict[str, Note]]:
     with disk.locked_file(folder / f"{_FILE}.lock"):
         by_name = {note.name: note for note in read_notes(folder)}
         yield by_name
-        try:
+        with disk.store_errors("written", folder / _FILE):
             disk.replace_file(folder / _FILE, [msgspec.json.encode(list(by_name.values()))])
-        except OSError as error:
-            raise disk.store_error("written", folder / _FILE, error) from error
 
 
 def _folder(context: Context) -> Path:

@@ -108,18 +108,12 @@ async def _run(arguments: dict[str, Any], context: Context) -> str:
 
 
 def _write(draft: Draft, context: Context) -> str:
-    """Write the draft and back up the previous content; return a sentence for the model."""
     path = draft.file.relative_to(context.folder).as_posix()
-    with disk.locked_file(context.data_dir / "objects.lock"):
-        try:
-            if _content(draft.file) != draft.before:
-                raise ToolError(
-                    f"{path} changed after the user saw the proposal. Nothing was written; propose again."
-                )
-            backup = _backup(draft, context.data_dir / "backups" / "objects") if draft.before is not None else None
-            _replace(draft)
-        except OSError as error:
-            raise disk.store_error("written", draft.file, error) from error
+    with disk.locked_file(context.data_dir / "objects.lock"), disk.store_errors("written", draft.file):
+        if _content(draft.file) != draft.before:
+            raise ToolError(f"{path} changed after the user saw the proposal. Nothing was written; propose again.")
+        backup = _backup(draft, context.data_dir / "backups" / "objects") if draft.before is not None else None
+        _replace(draft)
     result = f"{path} is written and takes effect with the next message to {draft.name}."
     return f"{result} The previous version is kept as {backup.name} among the backups." if backup else result
 
@@ -139,7 +133,6 @@ def _backup(draft: Draft, folder: Path) -> Path:
 
 
 def _replace(draft: Draft) -> None:
-    """Write the file atomically; keep its permissions."""
     if draft.before is None:
         disk.make_folder(draft.file.parent)
         disk.replace_file(draft.file, [draft.after])

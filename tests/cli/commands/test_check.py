@@ -28,7 +28,7 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
         "crier   at most 1 request a message, 1 turn at once\n"
         "helper  asks scout; at most 4 requests a message, 3 turns at once\n"
         "scout   uses list_files; at most 26 requests a message, 1 turn at once\n"
-        f"{place}:1:7: note: boss reaches crier neither itself nor through others; only a person can turn to it.\n"
+        f"{place}:1:7: note: boss reaches crier neither itself nor through others; only the user can chat with it.\n"
         "Checked 4 prompt objects: 1 note.\n"
     )
 
@@ -83,7 +83,7 @@ def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
         "file": str(tmp_path / "objects" / "crier.yaml"),
         "line": 1,
         "column": 7,
-        "text": "boss reaches crier neither itself nor through others; only a person can turn to it.",
+        "text": "boss reaches crier neither itself nor through others; only the user can chat with it.",
         "path": ["crier"],
     }
 

@@ -63,7 +63,7 @@ def test_what_is_left_as_it_is_makes_the_exit_code_1(tmp_path: Path) -> None:
     (make(tmp_path) / "objects" / "reader.yaml").write_text("name: reader\nhistory: words\nprompt: p\n")
     done = run("migrate", cwd=tmp_path)
     assert done.returncode == 1
-    assert "objects/reader.yaml (reader): not changed. `history` is no list." in done.stdout
+    assert "objects/reader.yaml (reader): not changed. `history` is not a list." in done.stdout
 
 
 def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:
