@@ -1,7 +1,7 @@
 """`check`: all findings about an environment."""
 
 from collections.abc import Callable, Iterable
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from prompt_objects.analysis.finding import Finding, Severity
 from prompt_objects.analysis.rules.privileges import privilege_escalation
@@ -9,7 +9,8 @@ from prompt_objects.analysis.rules.settings import limits, models, prices, serve
 from prompt_objects.analysis.rules.structure import broken, cycles, missing, unreachable
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 
-_CHECKS: tuple[Callable[[EnvironmentSnapshot], Iterable[Finding]], ...] = (
+Rule: TypeAlias = Callable[[EnvironmentSnapshot], Iterable[Finding]]
+_RULES: tuple[Rule, ...] = (
     broken,
     missing,
     privilege_escalation,
@@ -25,5 +26,5 @@ _SEVERITIES = get_args(Severity)
 
 def check(snapshot: EnvironmentSnapshot) -> list[Finding]:
     """Run every rule; return errors first, then warnings, then notes, each in the order of files and lines."""
-    found = [finding for each in _CHECKS for finding in each(snapshot)]
+    found = [finding for rule in _RULES for finding in rule(snapshot)]
     return sorted(found, key=lambda each: (_SEVERITIES.index(each.severity), each.file, each.at))

@@ -43,7 +43,7 @@ class _Drawing:
         node = self._nodes[kind, name] = f"n{len(self._nodes)}"
         opening, closing = _SHAPES[kind]
         effect = self._graph.tools[name].effect if kind == "tool" else "read"
-        label = _label(name if effect == "read" else f"{name}: {effect}")
+        label = "".join(map(_escaped, name if effect == "read" else f"{name}: {effect}"))
         return f'  {node}{opening}"{label}"{closing}{self._class(kind, name, effect)}'
 
     def _class(self, kind: str, name: str, effect: str) -> str:
@@ -54,11 +54,7 @@ class _Drawing:
         return ":::root" if kind == "object" and name == self._root else ""
 
 
-def _label(text: str) -> str:
-    return "".join(_character(character) for character in text)
-
-
-def _character(character: str) -> str:
+def _escaped(character: str) -> str:
     if character.isalnum() or character in _PLAIN:
         return character
     return f"#{ord(character)};" if character.isprintable() else "\ufffd"

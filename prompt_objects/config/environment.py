@@ -23,13 +23,10 @@ DATA_DIR = ".prompt_objects"
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """The settings of an environment.
+    """The settings of an environment, as docs/environment.md describes them; `notices` are for the file's author.
 
-    `model` is the default model: a key of `models` or a model's own name; None if none is chosen. `data_dir` is the
-    folder of the environment's state, and `store` the URL of the store if it is elsewhere; it may contain a
-    password. `store_options` are the `StoreOptions` that are set. `limits` bound those of every object, and are the
-    defaults. `approval` is the policy by a tool's effect. `http_allow` are non-public hosts that `http_get` may
-    use. `mcp_servers` are by name, with `${NAME}` as written. `notices` are sentences for the author of the file.
+    `model` is a key of `models` or a model's own name. `store` is a URL that may contain a password, None for
+    `data_dir`; `store_options` are the `StoreOptions` that are set. `mcp_servers` have `${NAME}` as written.
     """
 
     data_dir: Path

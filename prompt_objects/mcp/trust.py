@@ -144,7 +144,8 @@ class _Snapshot:
 
     def _below(self, folder: Path) -> list[Path]:
         if len(folder.parts) - len(self._root.parts) > MOST_DEPTH:
-            raise _too_deep(self._root)
+            problem = f"The programs of MCP servers in {self._root} have folders more than {MOST_DEPTH} levels deep."
+            raise UsageError(problem, hint="Remove such folders.")
         # Python writes __pycache__ itself; tools can only write text, which Python would not load from there.
         return [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"]
 
@@ -169,11 +170,6 @@ class _Snapshot:
 def _printable(path: str) -> str:
     """Return a path as valid text; file names may hold other bytes."""
     return os.fsencode(path).decode(errors="backslashreplace")
-
-
-def _too_deep(root: Path) -> UsageError:
-    problem = f"The programs of MCP servers in {root} have folders more than {MOST_DEPTH} levels deep."
-    return UsageError(problem, hint="Remove such folders.")
 
 
 def _too_much(root: Path) -> UsageError:

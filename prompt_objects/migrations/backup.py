@@ -35,7 +35,8 @@ class OriginalFiles:
         if earlier and sha256(change.before.data).hexdigest() == earlier.after:
             return OriginalFile(earlier.copy, earlier.mode, after)  # the copy has the original content
         copy, number = f"files/{relative}", 2
-        while self._holds_another(copy, change.before.data):  # the user changed the file after an interruption
+        while (path := self.folder / copy).exists() and path.read_bytes() != change.before.data:
+            # The user changed the file after an interruption.
             copy, number = f"files/{relative}.{number}", number + 1
         return OriginalFile(copy, change.before.mode, after)
 
@@ -78,10 +79,6 @@ class OriginalFiles:
                     leftover.unlink(missing_ok=True)
             if kept.after and _hash_of(path) == kept.after:
                 path.chmod(kept.mode)
-
-    def _holds_another(self, copy: str, data: bytes) -> bool:
-        path = self.folder / copy
-        return path.exists() and path.read_bytes() != data
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

@@ -44,7 +44,7 @@ def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
 
 
 def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[NamedList]:
-    while not _ends_mapping(text, position):
+    while text[_after(_BETWEEN, text, position) :].strip() not in {"", "}"}:
         key = _KEY.match(text, position)
         name = decode_at(text, key.start(1)) if key else None
         if key and name and text[key.end() : key.end() + 1] == "[":
@@ -95,11 +95,6 @@ def _next_whole(text: str, position: int, boundary: int) -> int:
 
 def _unread(place: str, text: str, kind: str) -> Fragment:
     return Fragment(place, text.strip(), problem=f"It is not {kind}.")
-
-
-def _ends_mapping(text: str, position: int) -> bool:
-    position = _after(_BETWEEN, text, position)
-    return text[position:].strip() in {"", "}"}
 
 
 def _next(pattern: re.Pattern[str], text: str, position: int) -> int:

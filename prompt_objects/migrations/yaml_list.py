@@ -69,17 +69,12 @@ def _piece(place: str, source: str, node: Any, composer: Any) -> Fragment:
     try:
         if "*" in source and _weight(node, {}) > _MAX_VALUES:
             return Fragment(place, source, problem="Its aliases repeat too much.")
-        if as_json := _as_json(source):
-            return Fragment(place, source, as_json)
+        found = decode_at(source, 0) if source.startswith('{"') else None
+        if found and found[1] == len(source):  # as JSON, because YAML reads some numbers differently
+            return Fragment(place, source, found[0])
         return Fragment(place, source, _plain(composer.construct_document(node)))
     except _NOT_BUILT as error:
         return Fragment(place, source, problem=f"It cannot be read: {_summary(error)}.")
-
-
-def _as_json(source: str) -> dict[str, Any] | None:
-    """Read an element that is JSON as JSON, because YAML reads some numbers differently."""
-    found = decode_at(source, 0) if source.startswith('{"') else None
-    return found[0] if found and found[1] == len(source) else None
 
 
 def _weight(node: Any, known: dict[int, float]) -> float:

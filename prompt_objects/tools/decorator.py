@@ -69,11 +69,10 @@ def _make_tool(function: Function, effect: Effect, preview: Function | None) -> 
 
 
 def _context_name(hints: dict[str, Any]) -> str | None:
-    return next((key for key, kind in hints.items() if key != "return" and _accepts_context(kind)), None)
-
-
-def _accepts_context(kind: Any) -> bool:
-    return kind is Context or Context in get_args(kind)
+    return next(
+        (key for key, kind in hints.items() if key != "return" and (kind is Context or Context in get_args(kind))),
+        None,
+    )
 
 
 def _arguments_struct(function: Function, hints: dict[str, Any]) -> type[Struct]:

@@ -74,18 +74,13 @@ async def _started(
     try:
         yield transport, worker
     finally:
-        _kill(transport.get_pid())
+        _kill_group(transport.get_pid())
         transport.close()
         await worker.exited.wait()
 
 
-if sys.platform == "win32":
-
-    def _kill(process: int) -> None:
-        """Do nothing: closing the transport kills the process, and Windows has no process groups."""
-else:
-
-    def _kill(process: int) -> None:
-        """Kill the process group that `process` leads, even if `process` itself has ended."""
+def _kill_group(leader: int) -> None:
+    """Kill a process group, even if its leader has ended; on Windows, closing the transport kills the process."""
+    if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process, signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)

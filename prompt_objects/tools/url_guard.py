@@ -45,7 +45,8 @@ class AddressGuard(Struct, frozen=True):
             found = await self.resolve(host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
             raise ToolError(f"The host name {host} cannot be resolved.") from error
-        if not self._is_allowed(host, port):
+        name = host.lower().removesuffix(".")
+        if not any(entry.lower() in {name, f"{name}:{port}", f"[{name}]:{port}"} for entry in self.allowed):
             for address in found:
                 if not is_public(address):
                     raise ToolError(
@@ -53,7 +54,3 @@ class AddressGuard(Struct, frozen=True):
                         "Only the user can allow it, by http_allow in environment.yaml."
                     )
         return found
-
-    def _is_allowed(self, host: str, port: int) -> bool:
-        name = host.lower().removesuffix(".")
-        return any(entry.lower() in {name, f"{name}:{port}", f"[{name}]:{port}"} for entry in self.allowed)

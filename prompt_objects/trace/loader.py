@@ -40,11 +40,6 @@ def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
     return Trace(info, turns)
 
 
-def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
-    records = list(read_records(trace_file(data_dir, info.id)))
-    return _turns_of(info, records, store.read(info.id, 0, info.message_count))
-
-
 class _Calls:
     def __init__(self, turns: Iterable[TurnSpan]) -> None:
         self._by_id: defaultdict[str | None, list[_TurnAndCall]] = defaultdict(list)
@@ -87,8 +82,10 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
 
 
-def _turns_of(info: SessionInfo, records: Sequence[TraceRecord], history: Sequence[Message]) -> list[TurnSpan]:
+def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
     """Return the turns in order of their start; turns that were not recorded are built from messages alone."""
+    records = list(read_records(trace_file(data_dir, info.id)))
+    history = store.read(info.id, 0, info.message_count)
     references = [MessageRef.to(message) for message in history]
     messages = {reference.digest: message for reference, message in zip(references, history, strict=True)}
     builder = _Builder(info, messages)

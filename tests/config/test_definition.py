@@ -224,11 +224,11 @@ def test_places_in_front_matter_are_places_in_the_file(
 
 def test_the_faulty_entry_among_thousands_is_found_in_time(write: Write) -> None:
     entries = "".join(f"  t{number}: [{{role: user, content: x}}]\n" for number in range(14_000))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DefinitionError) as caught:
         load_definition(write(f"{LEAST}templates:\n{entries}  z: [{{role: u, content: x}}]\n"))
     assert (caught.value.line, caught.value.column) == (14_004, 14)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_definitions_are_found_by_name_and_a_second_file_for_one_is_a_fault(tmp_path: Path) -> None:
