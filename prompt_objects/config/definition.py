@@ -201,7 +201,6 @@ def _parsed(text: str, file: Path) -> YamlDocument:
 
 
 def _front_matter(text: str, file: Path) -> YamlDocument:
-    """Parse the YAML between the `---` lines; the rest is the prompt."""
     parts = front_matter(text)
     if parts is None:
         is_open = text.partition("\n")[0].rstrip() == "---"

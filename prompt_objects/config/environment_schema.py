@@ -189,7 +189,6 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
 
 
 def _drop_empty_keys(data: Any) -> None:
-    """Remove keys without a value from the mappings whose keys have defaults."""
     for key in _WITH_DEFAULTS if isinstance(data, dict) else ():
         if isinstance(data.get(key), dict):
             for name in [name for name, value in data[key].items() if value is None]:

@@ -57,6 +57,8 @@ class MessageFilter:
         await self.aclose()
 
     def _filter(self, item: Any) -> Any:
+        from mcp.types import CONNECTION_CLOSED, INTERNAL_ERROR
+
         if isinstance(item, Exception):
             item = self._parse_again(item) or item
         if isinstance(item, Exception):
@@ -65,7 +67,8 @@ class MessageFilter:
         error = getattr(item.message, "error", None)
         if error is not None and item.message.id is None:  # the server could not read which request failed
             self._on_malformed(True)  # noqa: FBT003 - as it is declared
-        _change_reserved_code(error)
+        if error is not None and error.code == CONNECTION_CLOSED:  # the package's own code for a lost connection
+            error.code = INTERNAL_ERROR
         result = getattr(item.message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
             result["tools"] = self._valid_tools(result)
@@ -122,14 +125,6 @@ def _is_usable(tool: Any) -> bool:
     """Return whether a tool can be sent to models: as valid JSON, with a schema of limited size."""
     schema = encoded(tool.get("inputSchema")) if isinstance(tool, dict) and encoded(tool) else None
     return schema is not None and len(schema) <= _MOST_SCHEMA_BYTES
-
-
-def _change_reserved_code(error: Any) -> None:
-    """Change the code of a received error if it is the code that the package uses for a lost connection."""
-    from mcp.types import CONNECTION_CLOSED, INTERNAL_ERROR
-
-    if error is not None and error.code == CONNECTION_CLOSED:
-        error.code = INTERNAL_ERROR
 
 
 def _is_meant_as_message(error: Exception) -> bool:

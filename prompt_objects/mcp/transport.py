@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +31,11 @@ class StderrTail:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
-) -> AsyncIterator[Any]:
+) -> AbstractAsyncContextManager[Any]:
     """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended."""
-    if server.url is not None:
-        async with _service(server, stderr) as streams:
-            yield streams
-    else:
-        async with _program(server, folder, stderr, on_end) as streams:
-            yield streams
+    return _program(server, folder, stderr, on_end) if server.url is None else _service(server, stderr)
 
 
 @asynccontextmanager

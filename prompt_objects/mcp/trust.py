@@ -54,11 +54,6 @@ def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust |
         return False
 
 
-def trust_servers(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> None:
-    """Trust the servers in their present state. Raises what `review` raises."""
-    review(folder, servers).accept(trust or Trust.of_user())
-
-
 def _described(
     folder: Path, servers: Mapping[str, ServerConfig], files: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:

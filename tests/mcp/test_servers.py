@@ -13,7 +13,7 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.server import Servers
-from prompt_objects.mcp.trust import trust_servers
+from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.events import EventBus
 from prompt_objects.tools.trust import Trust
 from tests.support.mcp_servers import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
@@ -51,7 +51,7 @@ async def test_cancelling_the_first_caller_does_not_stop_the_start(tmp_path: Pat
 
 def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
     trust, folder = Trust(tmp_path / "trusted.json"), tmp_path
-    trust_servers(folder, {"example": EXAMPLE}, trust)
+    review(folder, {"example": EXAMPLE}).accept(trust)
     servers, pids = Servers({"example": EXAMPLE}, folder, {}, trust), []
 
     async def use() -> None:

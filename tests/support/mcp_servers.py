@@ -15,7 +15,7 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.environment.environment import Environment
 from prompt_objects.mcp.server import Servers
-from prompt_objects.mcp.trust import trust_servers
+from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import EventBus, Notice, Subscription
 from prompt_objects.tools.base import Tool
@@ -61,7 +61,7 @@ async def using(
     configs = {"example": EXAMPLE} if configs is None else configs
     trust = Trust(folder / "trusted.json")
     if trusted:
-        trust_servers(folder, configs, trust)
+        review(folder, configs).accept(trust)
     servers, bus = Servers(configs, folder, environ, trust), EventBus()
     with bus.subscribe() as news:
         try:

@@ -351,7 +351,6 @@ def _block(text: str, value: str) -> str:
 
 
 def _literal(text: str, value: str, indentation: int, comment: str) -> str:
-    """Write a text as it is, line by line, after a `|`."""
     lines = (f"{' ' * indentation}{line}" if line else "" for line in value.split("\n"))
     return _break(text).join([f"|{comment}", *lines])
 
