@@ -101,7 +101,7 @@ class Endpoint:
             hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
             return RateLimited(f"{self} limits the rate of requests: {text}", retry_after=wait, hint=hint)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LONG.search(kind):
-            hint = "Begin a new session, or use a model that reads more."
+            hint = "Start a new session, or use a model with a larger context window."
             return ContextTooLong(f"The conversation is too long for {self}: {text}", hint=hint)
         if status == HTTPStatus.NOT_FOUND or _NO_SUCH_MODEL.search(kind):
             return UnknownModel(f"{self}: there is no such model: {text}")

@@ -171,7 +171,7 @@ def _key(session: NewSession) -> str:
 def _write(change: FileChange) -> None:
     before = change.before
     if before.path.read_bytes() != before.data:
-        raise StoreError(f"{before.path} was changed by someone else meanwhile.")
+        raise StoreError(f"{before.path} was changed by another program during the migration.")
     if change.after is None:
         before.path.unlink()
         disk.sync_folder(before.path.parent)

@@ -90,7 +90,7 @@ class ToolCalls:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            result = f"Error: {name} gave up."  # the tool raised it, nobody cancelled the call
+            result = f"Error: {name} cancelled itself."  # the tool raised it, nobody cancelled the call
         except Exception as error:  # noqa: BLE001 - all errors of a tool go to the model
             result = f"Error: {name} failed: {_description(error)}"
         return await truncate(result, name, self._context.for_call(call["id"], self._tools)), failed

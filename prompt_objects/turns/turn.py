@@ -114,7 +114,7 @@ class Turn:
                 self._context.publish(ExternalMessages, messages=external)
         await self._save(messages)
         if unknown := sum(message.get("role") == "tool" for message in messages):
-            text = "Left without a result by an interrupted turn, and marked as unknown"
+            text = "Calls of an interrupted turn without a result, now marked as unknown"
             self._context.notify(f"{text}: {pluralize(unknown, 'call')}.")
 
     def _opening_messages(self, start: TurnInput) -> list[Message]:
@@ -163,7 +163,7 @@ class Turn:
         except LimitReached as limit:
             if limit.budget is not self._budget:  # handled by the turn that has this limit
                 raise
-            self._context.notify(f"{limit} It sums up.")
+            self._context.notify(f"{limit} It now gives its final answer.")
             return self._reply(await self._model_calls.complete(models, [], limit))
 
     def _reply(self, message: Message) -> Reply:
@@ -173,7 +173,7 @@ class Turn:
         if messages := self._active.end():
             await self._save(messages)
             self._context.notify(
-                f"Came too late to be read: {pluralize(len(messages), 'message')}. /continue answers."
+                f"{pluralize(len(messages), 'message')} arrived too late for this answer. /continue answers."
             )
 
     async def _clean_up(self, error: BaseException) -> None:
@@ -253,7 +253,7 @@ class MessageWriter:
 
     def _restore(self) -> tuple[list[Message], str]:
         """Restore a session that was deleted during the turn, so that no answer is lost."""
-        deleted = f"{self._session.name} was deleted meanwhile, in another window or program"
+        deleted = f"{self._session.name} was deleted by another process during this turn"
         with suppress(NotFound):  # it may be back already
             self._session_manager.restore(self._session.id)
         try:

@@ -62,7 +62,7 @@ def test_who_is_never_reached_from_the_root_is_a_note(tmp_path: Path) -> None:
 def test_who_is_too_deep_for_the_limits_is_told_with_the_way(tmp_path: Path) -> None:
     objects = {"a": "capabilities: [b]", "b": "capabilities: [c]", "c": ""}
     (line,) = told(tmp_path, objects, bounds=LimitsConfig(depth=1))
-    assert line == "c:1:7: note: a never gets as far as c: limits of depth end a → b → c before."
+    assert line == "c:1:7: note: a cannot reach c: limits of depth end a → b → c first."
 
 
 def test_authority_that_is_reached_only_through_others_is_told_with_the_shortest_way(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_limits_without_use_are_told(tmp_path: Path, text: str, expected: str | 
     assert [line for line in lines if "limits." in line] == ([f"a:{expected}"] if expected else [])
 
 
-UNCOUNTED = "limits.cost does not count what is answered by"
+UNCOUNTED = "limits.cost does not count responses of"
 UNKNOWN = (
     "prices are not known. Set `prices` under `models` in environment.yaml; "
     "the extra `prices` has those of public models."
@@ -273,11 +273,12 @@ def test_models_are_told_that_nobody_asks_for_and_that_are_not_there(tmp_path: P
     models = (
         "models:\n  quick: {model: q}\n  slow: {model: s}\n  careful: {model: c}\n  main: {model: m}\nmodel: main\n"
     )
-    unknown = "is none of environment.yaml's models, so a server's own of that name is meant."
+    unused = "it is used only if the user selects it."
+    unknown = "is not in `models` of environment.yaml, so the server gets this name."
     assert told(tmp_path, objects, settings=models) == [
         f"a:4:38: warning: 'carefull' {unknown} Did you mean 'careful'?",
         f"b:3:8: note: 'gpt-9' {unknown}",
-        "environment:4:3: note: No prompt object asks for the model 'careful'; only the user can choose it.",
+        f"environment:4:3: note: No prompt object asks for the model 'careful'; {unused}",
     ]
     assert told(tmp_path, objects) == []  # without models of the environment's, every name is a server's
 

@@ -214,7 +214,7 @@ def test_a_failure_is_told_and_the_environment_opens_all_the_same(tmp_path: Path
     store = open_store(f"files:{tmp_path}/.prompt_objects")
     migrations = Migrations(tmp_path, tmp_path / ".prompt_objects", failing(tmp_path))
     (told,) = migrations.run_at_opening(SessionManager(store))
-    assert "b.yaml was changed by someone else meanwhile. Everything is as it was before." in told
+    assert "b.yaml was changed by another program during the migration. Everything is as it was before." in told
     assert migrations.is_due()
     store.close()
 

@@ -278,4 +278,4 @@ async def test_steering_message_during_the_final_request_is_kept_and_the_user_no
             reply = await env["scout"].receive("Go")
             notices = [event.text for event in news.drain() if isinstance(event, Notice)]
         assert reply.session.history[-1]["content"] == "And why?"
-        assert notices[-1] == "Came too late to be read: 1 message. /continue answers."
+        assert notices[-1] == "1 message arrived too late for this answer. /continue answers."

@@ -148,7 +148,7 @@ def test_a_session_deleted_during_an_answer_is_restored_and_reported(
     ben.wait_for("Session Default is in the trash")
     gate.set()
     ann.wait_for("The first answer.")
-    ann.wait_for("! Default was deleted meanwhile, in another window or program;")
+    ann.wait_for("! Default was deleted by another process during this turn;")
     ann.wait_for("as Default 2.")
     ann.wait_for("guide · Default 2 · 2 messages")
 

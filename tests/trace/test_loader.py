@@ -236,7 +236,7 @@ async def test_notices_are_recorded(tmp_path: Path) -> None:
     async with open_env(tmp_path, llm, objects) as env:
         (turn,) = env.storage.trace((await env["boss"].receive("Go")).session.id).turns
         told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
-        assert told == ["boss's limit of 1 request is reached. It sums up."]
+        assert told == ["boss's limit of 1 request is reached. It now gives its final answer."]
 
 
 async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:

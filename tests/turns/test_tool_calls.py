@@ -73,8 +73,8 @@ def odd(work: Callable[[], Awaitable[str]]) -> Tool:
         (panics, "Error: odd failed: PanicException: boo"),
         (closes, "Error: odd failed: GeneratorExit: "),
         (raises_several, "Error: odd failed: BaseExceptionGroup: several (2 sub-exceptions)"),
-        (cancels_itself, "Error: odd gave up."),
-        (cancels_itself_last, "Error: odd gave up."),
+        (cancels_itself, "Error: odd cancelled itself."),
+        (cancels_itself_last, "Error: odd cancelled itself."),
     ],
 )
 async def test_a_tool_that_would_end_its_task_is_an_error_to_the_model_and_ends_nothing_else(

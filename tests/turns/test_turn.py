@@ -367,7 +367,10 @@ async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_
     async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.current()
         assert (await turn_with(env, tools, session, llm)).text == "Sorry"
-        assert ["faulty" in session.history[2]["content"], "gave up" in session.history[3]["content"]] == [True, True]
+        assert ["faulty" in session.history[2]["content"], "cancelled itself" in session.history[3]["content"]] == [
+            True,
+            True,
+        ]
 
 
 async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> None:
@@ -408,7 +411,7 @@ async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Pa
             (told,) = (event.text for event in news.drain() if isinstance(event, Notice))
         back = env["scout"].session_manager.get("Doomed")
         assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
-        assert told.startswith("Doomed was deleted meanwhile")
+        assert told.startswith("Doomed was deleted by another process")
         assert told.endswith("brought it back from the trash, as Doomed.")
 
 
@@ -420,7 +423,7 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
 
     async with open_env(tmp_path, ScriptedLLM([purge])) as env:
         session = env["scout"].session_manager.create("Doomed")
-        with pytest.raises(NotFound, match=r"Doomed was deleted meanwhile, .*, permanently: .* not be saved"):
+        with pytest.raises(NotFound, match=r"Doomed was deleted by .*, permanently: .* not be saved"):
             await env["scout"].receive("Go", session=session)
 
 

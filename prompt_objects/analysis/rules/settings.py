@@ -66,7 +66,7 @@ def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) 
             kind="limit",
             file=file,
             at=snapshot.positions.position(file, "limits", "cost"),
-            text=f"limits.cost does not count what is answered by {' and '.join(models)}: prices are not known. "
+            text=f"limits.cost does not count responses of {' and '.join(models)}: prices are not known. "
             f"{PRICES_HINT}",
             path=() if file == snapshot.settings else tuple(names[:1]),
         )
@@ -89,9 +89,7 @@ def models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
             used.add(model)
             if model not in {*known, *_ALWAYS_THERE}:
                 near = did_you_mean(model, known)
-                problem = (
-                    f"{quoted(model)} is none of environment.yaml's models, so a server's own of that name is meant."
-                )
+                problem = f"{quoted(model)} is not in `models` of environment.yaml, so the server gets this name."
                 yield Finding(
                     severity="warning" if near else "note",
                     kind="model",
@@ -102,7 +100,7 @@ def models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
                 )
     for model in known:
         if model not in used:
-            text = f"No prompt object asks for the model {quoted(model)}; only the user can choose it."
+            text = f"No prompt object asks for the model {quoted(model)}; it is used only if the user selects it."
             yield _unused(snapshot, ("models", model), text)
 
 

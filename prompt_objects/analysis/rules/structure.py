@@ -70,7 +70,7 @@ def unreachable(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
             continue
         path = graph.path(root, name)
         if path:
-            text = f"{root} never gets as far as {name}: limits of depth end {arrow_path(path)} before."
+            text = f"{root} cannot reach {name}: limits of depth end {arrow_path(path)} first."
         else:
             text = f"{root} reaches {name} neither itself nor through others; only the user can chat with it."
         yield Finding(

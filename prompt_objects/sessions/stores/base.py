@@ -200,7 +200,7 @@ def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:
 
 def unknown_holder() -> ProcessInfo:
     """Return the holder to report if the real one is not known."""
-    return ProcessInfo(user="somebody", pid=0, host="an unknown machine", since=datetime.now(UTC))
+    return ProcessInfo(user="another user", pid=0, host="an unknown machine", since=datetime.now(UTC))
 
 
 def require_id(session_id: str) -> None:
@@ -216,13 +216,13 @@ def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
             f"There is no session {session_id} in the trash.", hint="It may have been restored, or purged."
         )
     return NotFound(
-        f"There is no session {session_id} any more.", hint="It may be in the trash, from where it can be restored."
+        f"Session {session_id} does not exist.", hint="If it was deleted, it can be restored from the trash."
     )
 
 
 def already_exists(session_id: str) -> StoreError:
     """Return the error for a new session with the id of another."""
-    return StoreError(f"There is a session {session_id} already.")
+    return StoreError(f"Session {session_id} already exists.")
 
 
 def duplicate_id(session_id: str, doing: str) -> UsageError:
@@ -237,9 +237,9 @@ def busy(session_id: str, name: str | None, holder: ProcessInfo | None) -> Busy:
     """Return the error for a session with a lease; None if the name or the holder is not known."""
     what = f'"{name}"' if name else f"The session {session_id}"
     return Busy(
-        f"{what} is in use by {holder or 'somebody'}.",
+        f"{what} is in use by {holder or 'another process'}.",
         holder=holder or unknown_holder(),
-        hint="Wait until it is free, go on in a branch of it, or look on.",
+        hint="Wait until it is free, continue in a branch, or watch it.",
     )
 
 
@@ -257,14 +257,14 @@ def full(name: object, size: int, limit: int) -> SessionFull:
     """Return the error for a session of `size` bytes that one more message would make larger than `limit`."""
     return SessionFull(
         f'"{name}" has {size:,} bytes; with this message it would have more than max_session_size, {limit:,} bytes.',
-        hint="Begin a new session, go on in a /session branch, cut this one with /session truncate, "
+        hint="Start a new session, branch this one (/session branch), shorten it (/session truncate), "
         "or raise max_session_size in environment.yaml.",
     )
 
 
 def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
     """Return the error for a name that another session of the prompt object has."""
-    return NameTaken(f"{po_name} has a session called {name!r} already.", suggestion=unique_name(name, taken))
+    return NameTaken(f"{po_name} already has a session {name!r}.", suggestion=unique_name(name, taken))
 
 
 def check_size(name: object, size: int, added: int, limit: int | None, messages: Sequence[Message]) -> None:

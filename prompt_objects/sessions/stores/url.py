@@ -18,7 +18,7 @@ def expanded(text: str) -> Path:
         return Path(text)
     home = os.path.expanduser(user)  # noqa: PTH111 - it does not raise
     if home == user:
-        raise UsageError(f"{text!r} begins at the home of a user that there is not.", hint="Write the path in full.")
+        raise UsageError(f"{text!r} starts with an unknown user's home folder.", hint="Write the path in full.")
     return Path(f"{home}{slash}{rest}")
 
 

@@ -541,7 +541,7 @@ class TestLeases:
             with pytest.raises(Busy) as caught:
                 other.lease(session.id, bob)
             assert str(caught.value) == f'"Notes" is in use by {ann}.'
-            assert caught.value.hint == "Wait until it is free, go on in a branch of it, or look on."
+            assert caught.value.hint == "Wait until it is free, continue in a branch, or watch it."
             assert caught.value.holder == ann == other.holder(session.id)
         lease.release()
         lease.release()

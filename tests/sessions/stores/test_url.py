@@ -40,7 +40,7 @@ def test_the_home_of_nobody_is_refused_and_not_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for opening in (lambda: resolved(url, tmp_path), lambda: open_store(url)):
-        with pytest.raises(UsageError, match="the home of a user that there is not"):
+        with pytest.raises(UsageError, match="an unknown user's home folder"):
             opening()
     assert list(tmp_path.iterdir()) == []
 

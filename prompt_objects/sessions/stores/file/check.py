@@ -149,7 +149,7 @@ class StoreCheck:
                     yield self._mended(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
                 return
             if not stat.S_ISREG(path.lstat().st_mode):
-                problem = "Something stands where the file of a session would: a folder, or a link."
+                problem = "A folder or a link has the path of a session file."
                 yield StoreIssue(place=str(path), problem=problem, remedy="Move it away.", session_id=session_id)
                 return
             data = disk.read_file(path)
@@ -200,14 +200,14 @@ class StoreCheck:
             lines = [json.dumps(entry) for entry in json.loads(data)["sessions"]]
             entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
         except (ValueError, KeyError, TypeError, RecursionError):
-            remedy = "It is written anew from the session files."
+            remedy = "It is rebuilt from the session files."
             yield self._found(path, "The index cannot be read.", remedy, self._mending.reindex_all)
             return
         entry_counts = Counter(entry.id for entry in entries)
         if any(times > 1 for times in entry_counts.values()):
             twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
-            yield self._found(path, problem, "It is written anew from the session files.", self._mending.reindex_all)
+            yield self._found(path, problem, "It is rebuilt from the session files.", self._mending.reindex_all)
         known = {entry.id: entry for entry in entries}
         for session_id in sorted(known.keys() | self._live.ids()):
             problem = self._difference(path, session_id, known.get(session_id))
@@ -215,7 +215,7 @@ class StoreCheck:
                 yield self._found(
                     path,
                     problem,
-                    "The entry is made to say what the file says.",
+                    "The entry is updated from the file.",
                     partial(self._mending.reindex, session_id),
                     session_id,
                 )
@@ -230,10 +230,10 @@ class StoreCheck:
             if info == entry:
                 return ""
         if entry is None:
-            return "The index does not know a session that has a file."
+            return "A session file has no index entry."
         if info is None:
             return f"The index knows a session {entry.name!r} that has no file."
-        return f"The index tells something else of {info.name!r} than its file does."
+        return f"The index entry of {info.name!r} differs from its file."
 
     def _info(self, session_id: str) -> SessionInfo | None:
         return next((info for info, _ in self._live.infos([session_id])), None)
@@ -260,7 +260,7 @@ class StoreCheck:
 
     def _of_leases(self) -> Iterator[StoreIssue]:
         for lease in self._leases.abandoned():
-            problem = "A note of who was at a session, whose program has ended."
+            problem = "A lease of a process that has ended."
             yield self._found(lease.path, problem, "It is removed.", lease.release)
 
 
@@ -302,7 +302,7 @@ def _wrong_with(path: Path, data: bytes) -> str:
             return "A message in it cannot be read."
         return ""
     if found.whole:
-        return f"The file is laid out by another hand; it holds {messages}."
+        return f"The file is valid, but not in canonical form; it holds {messages}."
     return f"The file is cut off or damaged; it holds {messages}."
 
 

@@ -52,7 +52,7 @@ def test_the_second_comer_is_told_who_has_it_and_what_may_be_done(file_store: Fi
         file_store.lease(notes.id, ProcessInfo.current("bob"))
     assert str(caught.value) == f'"Notes" is in use by {ANN}.'
     assert caught.value.holder == ANN == file_store.holder(notes.id)
-    assert caught.value.hint == "Wait until it is free, go on in a branch of it, or look on."
+    assert caught.value.hint == "Wait until it is free, continue in a branch, or watch it."
 
 
 def test_a_session_that_is_not_there_yet_may_be_had_and_is_named_by_its_id(file_store: FileStore) -> None:
@@ -157,16 +157,16 @@ def test_looking_who_has_it_keeps_nobody_from_taking_it(folder: Path, notes: Ses
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\0" * 20, b"[]", b'{"user":'])
-def test_a_holder_that_cannot_be_read_is_somebody(
+def test_a_holder_that_cannot_be_read_is_another_user(
     folder: Path, file_store: FileStore, notes: Session, garbage: bytes
 ) -> None:
     lease = file_store.lease(notes.id, ANN)
     lease_file(folder, notes.id).write_bytes(garbage)
-    with pytest.raises(Busy, match=r'^"Notes" is in use by somebody\.$'):
+    with pytest.raises(Busy, match=r'^"Notes" is in use by another process\.$'):
         file_store.lease(notes.id, ANN)
     holder = file_store.holder(notes.id)
     assert holder
-    assert holder.user == "somebody"
+    assert holder.user == "another user"
     lease.release()
 
 

@@ -523,8 +523,8 @@ def test_a_holder_that_cannot_be_read_is_reported_as_unknown(store: FullStore, s
     ask("UPDATE leases SET holder = 'garbage'")
     holder = store.holder(session.id)
     assert holder
-    assert holder.user == "somebody"
-    with pytest.raises(Busy, match="in use by somebody"):
+    assert holder.user == "another user"
+    with pytest.raises(Busy, match="in use by another process"):
         store.lease(session.id, ProcessInfo.current("bob"))
     lease.release()
 
