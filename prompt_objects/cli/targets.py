@@ -35,7 +35,8 @@ def open_environment(options: Namespace) -> "Environment":
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
     environment = Environment.open(folder, model=model, store=options.store, allow=allow)
-    _check_allowed(environment, allow)
+    if allow:  # loading the tools takes longer than all else before the first prompt
+        _check_allowed(environment, allow)
     for notice in environment.notices:
         print_err(notice)
     return environment

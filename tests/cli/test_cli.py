@@ -329,3 +329,13 @@ def test_one_message_is_sent_without_loading_what_draws_a_screen(env_dir: Path) 
     done = subprocess.run(command, cwd=env_dir, env=environ, capture_output=True, text=True, check=True, timeout=60)
     assert "Hello" in done.stdout
     assert done.stderr.strip() == ""
+
+
+def test_opening_a_conversation_loads_no_tools(env_dir: Path) -> None:
+    code = (
+        "import sys; from argparse import Namespace; from prompt_objects.cli.targets import open_environment; "
+        "open_environment(Namespace(env=None, store=None, model='rehearsal', allow=None)); "
+        "print(*{'prompt_objects.tools.loader', 'prompt_objects.analysis.check'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=env_dir, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
