@@ -42,17 +42,9 @@ class Approvals:
 
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
         """Return the tool with approval checks, for the definition that has `capability`."""
-        return _GuardedTool(
-            tool.name,
-            tool.description,
-            tool.parameters,
-            self._run_with_permit(tool, capability),
-            tool.effect,
-            tool.always_ask,
-            tool.preview,
-            approvals=self,
-            capability=capability,
-        )
+        fields: dict[str, Any] = {name: getattr(tool, name) for name in Tool.__struct_fields__}
+        fields["run"] = self._run_with_permit(tool, capability)
+        return _GuardedTool(**fields, approvals=self, capability=capability)
 
     async def approve(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context

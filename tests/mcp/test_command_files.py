@@ -6,7 +6,7 @@ import pytest
 
 from prompt_objects.mcp.command_files import may_run_folder
 
-ROOT = Path("/work/env_dir")
+ROOT = Path("/srv/notes")
 
 EVERYTHING = [
     ("make", "-s", "serve"),
@@ -18,10 +18,10 @@ EVERYTHING = [
     ("deno", "task", "serve"),
     ("env", "-S", "make serve"),
     ("nice", "-n", "5", "gradle", "run"),
-    ("make", "-C", "/work", "serve"),
-    ("uv", "--directory=/work/env_dir/servers", "run", "x"),
+    ("make", "-C", "/srv", "serve"),
+    ("uv", "--directory=/srv/notes/servers", "run", "x"),
     ("docker", "compose", "run", "x"),
-    ("docker", "run", "-v", "/work/env_dir:/app", "node", "/app/x.js"),
+    ("docker", "run", "-v", "/srv/notes:/app", "node", "/app/x.js"),
     ("sh", "-c", "exec make serve"),
     ("sh", "-c", 'exec "$PWD/servers/x"'),
     ("sh", "-c", "exec ./serv*/x"),
