@@ -53,7 +53,7 @@ DRY_RUN = argument("--dry-run", action="store_true", help="only show what would 
 Run: TypeAlias = Callable[[Namespace], int | None]
 
 
-class Command(NamedTuple):
+class ShellCommand(NamedTuple):
     """A declared command.
 
     `run` returns the exit code, None for 0. `output` is the type that `--json` prints: a struct or a list of structs,
@@ -79,16 +79,16 @@ class Command(NamedTuple):
         return "\n".join(line.strip() for line in lines).strip()
 
 
-def command(
+def shell_command(
     name: str,
     *arguments: Argument,
     output: Any = None,
     examples: tuple[str, ...] = (),
     common: tuple[Argument, ...] = COMMON,
-) -> Callable[[Run], Command]:
+) -> Callable[[Run], ShellCommand]:
     """Declare a function as the command `name`, of one or two words; `examples` leave out the program's name.
 
     A command with an `output` has the option `--json`.
     """
     options = (argument("--json", action="store_true", help="print JSON"),) if output else ()
-    return lambda function: Command(name, (*arguments, *options), function, output, examples, common)
+    return lambda function: ShellCommand(name, (*arguments, *options), function, output, examples, common)

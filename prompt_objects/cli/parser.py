@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from prompt_objects.cli.command import Command
+from prompt_objects.cli.command import ShellCommand
 from prompt_objects.cli.commands import all_commands, commands_of, find, is_group
 from prompt_objects.errors import UsageError
 
@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
         flush()
 
 
-def parse(arguments: Sequence[str], options: argparse.Namespace) -> Command:
+def parse(arguments: Sequence[str], options: argparse.Namespace) -> ShellCommand:
     """Parse the command line into `options` and return its command.
 
     Options may stand before and after the command's name. Raises `UsageError`; exits with 0 after printing help.
@@ -97,7 +97,7 @@ def _takes_value(option: str, word: str, name: str) -> bool:
     return found is not None and found.takes_value(word)
 
 
-def _candidates(name: str) -> Iterator[Command]:
+def _candidates(name: str) -> Iterator[ShellCommand]:
     """Yield the commands that can be meant after `name`, and the others only if an option is in none of those."""
     yield from (command for known, command in commands_of(name.partition(" ")[0]).items() if known.startswith(name))
     yield from all_commands().values()

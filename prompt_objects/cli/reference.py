@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from msgspec import Meta, Struct, UnsetType
 
 from prompt_objects.chat.commands import all_commands as slash_commands
-from prompt_objects.cli.command import COMMON, Argument, Command
+from prompt_objects.cli.command import COMMON, Argument, ShellCommand
 from prompt_objects.cli.commands import all_commands
 from prompt_objects.cli.parser import PROGRAM
 
@@ -99,7 +99,7 @@ def _arguments(arguments: Iterable[Argument]) -> Iterator[str]:
         yield ""
 
 
-def _output(command: Command) -> Any:
+def _output(command: ShellCommand) -> Any:
     return resolve_name(command.output) if isinstance(command.output, str) else command.output
 
 

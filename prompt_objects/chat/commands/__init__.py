@@ -61,7 +61,7 @@ class Parameter(Struct, frozen=True):
         return not self.choices or word in self.choices
 
 
-class Command(Struct, frozen=True):
+class SlashCommand(Struct, frozen=True):
     """A declared command; one with `anytime` can also be used during an answer."""
 
     name: str
@@ -103,18 +103,18 @@ class Command(Struct, frozen=True):
         return values
 
 
-def command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., CommandResult]], Command]:
+def slash_command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., CommandResult]], SlashCommand]:
     """Declare a function as the command `name`. Its first parameter is the chat; the others have the kinds above.
 
     `anytime` is for commands that change nothing in the session of a running turn.
     """
 
-    def declare(function: Callable[..., CommandResult]) -> Command:
+    def declare(function: Callable[..., CommandResult]) -> SlashCommand:
         summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints = get_type_hints(function, include_extras=True)
         signature = list(inspect.signature(function).parameters.values())[1:]
         parameters = tuple(_parameter(each, hints[each.name]) for each in signature)
-        return Command(name, parameters, summary, more.strip(), function, anytime)
+        return SlashCommand(name, parameters, summary, more.strip(), function, anytime)
 
     return declare
 
@@ -131,7 +131,7 @@ def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
 
 
 @cache
-def all_commands() -> dict[str, Command]:
+def all_commands() -> dict[str, SlashCommand]:
     """Return every command by name, in alphabetical order; a built-in command cannot be replaced."""
     modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     built_in = {command.name: command for module in modules for command in _declared(module)}
@@ -139,12 +139,12 @@ def all_commands() -> dict[str, Command]:
     return dict(sorted(commands.items()))
 
 
-def _declared(source: object) -> list[Command]:
+def _declared(source: object) -> list[SlashCommand]:
     values = vars(source).values() if isinstance(source, ModuleType) else [source]
-    return [value for value in values if isinstance(value, Command)]
+    return [value for value in values if isinstance(value, SlashCommand)]
 
 
-def _installed() -> Iterator[Command]:
+def _installed() -> Iterator[SlashCommand]:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
@@ -154,11 +154,11 @@ def _installed() -> Iterator[Command]:
             yield _broken(entry.name, f"/{entry.name} cannot be loaded from {entry.value}: {error!r}")
 
 
-def _broken(name: str, problem: str) -> Command:
+def _broken(name: str, problem: str) -> SlashCommand:
     def fail(_chat: Chat, **_: str) -> CommandResult:
         raise UsageError(problem, hint="Update or uninstall the package that provides it.")
 
-    return Command(name, (Parameter("arguments", "text", required=False),), "Cannot be loaded.", problem, fail)
+    return SlashCommand(name, (Parameter("arguments", "text", required=False),), "Cannot be loaded.", problem, fail)
 
 
 def parse_input(text: str) -> tuple[bool, str]:
@@ -176,7 +176,7 @@ def escape(message: str) -> str:
     return f"/{message}" if message.startswith("/") else message
 
 
-def find(line: str) -> tuple[Command, str]:
+def find(line: str) -> tuple[SlashCommand, str]:
     """Return the command that a line names, by one word or by two, and its arguments.
 
     Raises `NotFound` with the nearest name as a hint.

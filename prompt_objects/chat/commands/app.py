@@ -2,13 +2,13 @@
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import CommandName, command
+from prompt_objects.chat.commands import CommandName, slash_command
 from prompt_objects.chat.results import CommandResult, Document, Quit
 
 BAR = "\\|"  # a bar inside a cell of a Markdown table
 
 
-@command("help", anytime=True)
+@slash_command("help", anytime=True)
 def help_(_chat: Chat, command: CommandName | None = None) -> CommandResult:
     """List all commands, or describe one."""
     if command is None:
@@ -18,7 +18,7 @@ def help_(_chat: Chat, command: CommandName | None = None) -> CommandResult:
     return Document(f"`{found.usage}`\n\n{found.summary}\n\n{found.help}".strip())
 
 
-@command("quit")
+@slash_command("quit")
 def quit_(_chat: Chat) -> CommandResult:
     """Leave the program; everything is saved already."""
     return Quit()

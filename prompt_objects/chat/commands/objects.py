@@ -1,12 +1,12 @@
 """Commands about prompt objects and their models."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import ModelName, ObjectName, command
+from prompt_objects.chat.commands import ModelName, ObjectName, slash_command
 from prompt_objects.chat.results import CommandResult, Switched, Table, Text
 from prompt_objects.utils.text import pluralize
 
 
-@command("objects", anytime=True)
+@slash_command("objects", anytime=True)
 def objects(chat: Chat) -> CommandResult:
     """List the prompt objects of this environment, and the errors of the faulty ones."""
     known = chat.environment.objects
@@ -16,7 +16,7 @@ def objects(chat: Chat) -> CommandResult:
     return Table("Prompt objects", ("name", "description"), rows, mark)
 
 
-@command("po", anytime=True)
+@slash_command("po", anytime=True)
 def po(chat: Chat, name: ObjectName) -> CommandResult:
     """Switch to another prompt object: to the session of its running turn, else to its last used session."""
     chat.move(name)
@@ -26,7 +26,7 @@ def po(chat: Chat, name: ObjectName) -> CommandResult:
     )
 
 
-@command("model")
+@slash_command("model")
 def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
     """Show the model in use, or use another one for every prompt object.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey, TrashedKey, command
+from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey, TrashedKey, slash_command
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
@@ -20,7 +20,7 @@ def _format_names() -> tuple[str, ...]:
 ExportFormat: TypeAlias = Annotated[str, _format_names]
 
 
-@command("sessions", anytime=True)
+@slash_command("sessions", anytime=True)
 def sessions(chat: Chat) -> CommandResult:
     """List the sessions of this prompt object, the latest first.
 
@@ -32,7 +32,7 @@ def sessions(chat: Chat) -> CommandResult:
     return Table(f"Sessions of {chat.po.name}", ("name", "messages", "last used", "id"), rows, mark)
 
 
-@command("session", anytime=True)
+@slash_command("session", anytime=True)
 def session(chat: Chat) -> CommandResult:
     """Show the current session."""
     info = chat.session.info
@@ -50,14 +50,14 @@ def session(chat: Chat) -> CommandResult:
     return Table("Current session", ("", ""), rows)
 
 
-@command("session new")
+@slash_command("session new")
 def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Create a session of this prompt object and switch to it."""
     chat.open(chat.manager.create(name))
     return Switched(f"New session {chat.session.name}.")
 
 
-@command("session rename")
+@slash_command("session rename")
 def rename(chat: Chat, name: FreeText) -> CommandResult:
     """Rename the current session."""
     old = chat.session.name
@@ -66,14 +66,14 @@ def rename(chat: Chat, name: FreeText) -> CommandResult:
     return Text(f"Session {old} is now called {chat.session.name}.")
 
 
-@command("session switch", anytime=True)
+@slash_command("session switch", anytime=True)
 def switch(chat: Chat, session: SessionKey) -> CommandResult:
     """Switch to another session of this prompt object, by its name or the beginning of its id."""
     chat.open(chat.manager.get(session))
     return Switched(f"Session {chat.session.name}, {pluralize(chat.session.message_count, 'message')}.")
 
 
-@command("session delete")
+@slash_command("session delete")
 def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Move a session, by default the current one, to the trash.
 
@@ -93,7 +93,7 @@ def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     return Confirm(f"{_in_use(chat, found)}{question}", yes)
 
 
-@command("session restore")
+@slash_command("session restore")
 def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     """Restore a session from the trash, by default the last deleted one, and switch to it.
 
@@ -103,7 +103,7 @@ def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     return Switched(f"Session {chat.session.name} is back, {pluralize(chat.session.message_count, 'message')}.")
 
 
-@command("session trash")
+@slash_command("session trash")
 def trash(chat: Chat) -> CommandResult:
     """List the deleted sessions of this prompt object, the last deleted first."""
     deleted = chat.manager.trash()
@@ -113,7 +113,7 @@ def trash(chat: Chat) -> CommandResult:
     return Table(f"Deleted sessions of {chat.po.name}", ("name", "messages", "deleted", "id"), rows)
 
 
-@command("session purge")
+@slash_command("session purge")
 def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     """Permanently delete a session in the trash, or without a name all sessions of this prompt object there.
 
@@ -131,7 +131,7 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     return Confirm(f"Permanently delete {label}?", yes)
 
 
-@command("session clear")
+@slash_command("session clear")
 def clear(chat: Chat) -> CommandResult:
     """Remove all messages of the current session; /undo brings them back.
 
@@ -142,7 +142,7 @@ def clear(chat: Chat) -> CommandResult:
     return Switched(f"Session {chat.session.name} is empty now. /undo brings back {pluralize(before, 'message')}.")
 
 
-@command("session truncate")
+@slash_command("session truncate")
 def truncate(chat: Chat, messages: Number) -> CommandResult:
     """Keep only the first messages of the current session; /undo brings the others back.
 
@@ -153,7 +153,7 @@ def truncate(chat: Chat, messages: Number) -> CommandResult:
     return Switched(f"Session {chat.session.name} has {kept} now. /undo brings the others back.")
 
 
-@command("session branch")
+@slash_command("session branch")
 def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = None) -> CommandResult:
     """Create a session with the first messages of the current one, by default all, and switch to it.
 
@@ -163,7 +163,7 @@ def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = N
     return Switched(f"Session {chat.session.name}, a branch with {pluralize(chat.session.message_count, 'message')}.")
 
 
-@command("session archive")
+@slash_command("session archive")
 def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Compress a session, by default the current one, until its next message; it can still be read."""
     archived = chat.manager.archive(session or chat.session.id)
@@ -172,13 +172,13 @@ def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     return Text(f"Session {archived.name} is in the archive until its next message.")
 
 
-@command("session backup")
+@slash_command("session backup")
 def backup(chat: Chat) -> CommandResult:
     """Back up the current session."""
     return Text(f"Wrote {chat.environment.storage.backups.save(chat.session.id)}")
 
 
-@command("undo")
+@slash_command("undo")
 def undo(chat: Chat) -> CommandResult:
     """Undo the last rename, clear, truncate or delete of this prompt object's sessions; at most ten times.
 
@@ -192,14 +192,14 @@ def undo(chat: Chat) -> CommandResult:
     return Text(str(undone)) if undone.operation == "rename" else Switched(str(undone))
 
 
-@command("session duplicate")
+@slash_command("session duplicate")
 def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Copy the current session under another name and switch to the copy."""
     chat.open(chat.manager.duplicate(chat.session.id, name))
     return Switched(f"Session {chat.session.name}, a copy.")
 
 
-@command("session export")
+@slash_command("session export")
 def export(chat: Chat, kind: ExportFormat = "markdown", path: FilePath | None = None) -> CommandResult:
     """Write the current session to a file, by default in the folder `exports` of the environment.
 

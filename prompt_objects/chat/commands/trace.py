@@ -3,7 +3,7 @@
 from typing import Annotated, TypeAlias
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import FreeText, SessionKey, command
+from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, ShowTrace, Table, Text
 from prompt_objects.errors import NotFound
 from prompt_objects.runtime.prompt_cache import CacheReport
@@ -12,7 +12,7 @@ from prompt_objects.utils.text import did_you_mean, time_ago
 Switch: TypeAlias = Annotated[str, ("on", "off")]
 
 
-@command("trace", anytime=True)
+@slash_command("trace", anytime=True)
 def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Show the trace of a session, by default the current one: messages, calls, times, tokens and cost.
 
@@ -22,14 +22,14 @@ def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     return ShowTrace(chat.environment.storage.trace(found.id))
 
 
-@command("bus", anytime=True)
+@slash_command("bus", anytime=True)
 def bus(chat: Chat, switch: Switch | None = None) -> CommandResult:
     """Show every event of the environment as a line, in all sessions of this program; or stop that."""
     chat.shows_events = not chat.shows_events if switch is None else switch == "on"
     return Text("Events are shown now; /bus off hides them." if chat.shows_events else "Events are hidden now.")
 
 
-@command("notes", anytime=True)
+@slash_command("notes", anytime=True)
 def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """List the notes that prompt objects keep for this conversation, or show one.
 
@@ -47,7 +47,7 @@ def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
     return Text(f"{known[name].writer}, {time_ago(known[name].at)}:\n{known[name].text}")
 
 
-@command("why-uncached", anytime=True)
+@slash_command("why-uncached", anytime=True)
 def why_uncached(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Show which part of the last prompts of a session changed, so that the server had to read on from there.
 

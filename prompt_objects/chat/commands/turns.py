@@ -1,13 +1,13 @@
 """Commands about turns: running, interrupted and answered ones, and those of other processes."""
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import FreeText, SessionKey, command
+from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, Retry, Send, Switched, Table, Text, Watch
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import arrow_path, pluralize, time_ago
 
 
-@command("running", anytime=True)
+@slash_command("running", anytime=True)
 def running(chat: Chat) -> CommandResult:
     """List the running turns of this program: the path of prompt objects, the session, the start.
 
@@ -21,7 +21,7 @@ def running(chat: Chat) -> CommandResult:
     return Table("Running turns", ("path", "session", "started"), rows, mark)
 
 
-@command("stop", anytime=True)
+@slash_command("stop", anytime=True)
 def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Stop the running turns of a prompt object or a session, by default of the current session.
 
@@ -37,7 +37,7 @@ def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
     return Text(f"Stopped: {names}" + (f", {pluralize(len(turns), 'turn')}." if len(turns) > 1 else "."))
 
 
-@command("continue")
+@slash_command("continue")
 def continue_(_chat: Chat) -> CommandResult:
     """Resume the last turn if it was interrupted before its answer; its results so far are kept.
 
@@ -46,7 +46,7 @@ def continue_(_chat: Chat) -> CommandResult:
     return Retry(resume=True)
 
 
-@command("retry")
+@slash_command("retry")
 def retry(_chat: Chat) -> CommandResult:
     """Answer the last message again.
 
@@ -58,7 +58,7 @@ def retry(_chat: Chat) -> CommandResult:
 # Sessions that another process uses
 
 
-@command("wait")
+@slash_command("wait")
 def wait(chat: Chat, message: FreeText | None = None) -> CommandResult:
     """Send a message, by default the refused one, as soon as no other process uses the session.
 
@@ -70,7 +70,7 @@ def wait(chat: Chat, message: FreeText | None = None) -> CommandResult:
     return Send(f"Waiting until {chat.session.name} is free; Ctrl-C stops waiting.", text)
 
 
-@command("branch")
+@slash_command("branch")
 def branch(chat: Chat, message: FreeText | None = None) -> CommandResult:
     """Switch to a copy of the session, and send a message there, by default the refused one.
 
@@ -82,7 +82,7 @@ def branch(chat: Chat, message: FreeText | None = None) -> CommandResult:
     return Send(summary, text) if text else Switched(summary)
 
 
-@command("watch")
+@slash_command("watch")
 def watch(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Show the messages of a session, by default the current one, while another process uses it.
 

@@ -1,7 +1,7 @@
 """The shell commands: each module in this folder declares some, and is found by its place.
 
-Installed packages add commands by entry points of the group `prompt_objects.cli_commands`, which name a `Command` or
-a module with some. The first word of a command is the name of its module, so that running it loads no other.
+Installed packages add commands by entry points of the group `prompt_objects.cli_commands`, which name a command or a
+module with commands. The first word of a command is the name of its module, so that running it loads no other.
 """
 
 import pkgutil
@@ -11,12 +11,12 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
-from prompt_objects.cli.command import Command
+from prompt_objects.cli.command import ShellCommand
 
 GROUP = "prompt_objects.cli_commands"
 
 
-def find(name: str) -> Command | None:
+def find(name: str) -> ShellCommand | None:
     """Return the command of this name, "" for the one without a name."""
     return commands_of(name.partition(" ")[0]).get(name) or all_commands().get(name)
 
@@ -27,7 +27,7 @@ def is_group(name: str) -> bool:
 
 
 @cache
-def commands_of(word: str) -> dict[str, Command]:
+def commands_of(word: str) -> dict[str, ShellCommand]:
     """Return the commands whose first word is `word`, loading only the module of that name if there is one."""
     module = f"{__name__}.{word.replace('-', '_') or 'chat'}"
     try:
@@ -41,20 +41,20 @@ def commands_of(word: str) -> dict[str, Command]:
 
 
 @cache
-def all_commands() -> dict[str, Command]:
+def all_commands() -> dict[str, ShellCommand]:
     """Return every command by name, in alphabetical order; one of this package goes before an installed one."""
     commands = (*_installed(), *_declared(sys.modules[__name__]))
     return dict(sorted((command.name, command) for command in commands))
 
 
-def _declared(module: ModuleType) -> Iterator[Command]:
+def _declared(module: ModuleType) -> Iterator[ShellCommand]:
     """Yield the commands of a module, and of the modules in it if it is a package."""
-    yield from (value for value in vars(module).values() if isinstance(value, Command))
+    yield from (value for value in vars(module).values() if isinstance(value, ShellCommand))
     for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
         yield from _declared(import_module(f"{module.__name__}.{inner.name}"))
 
 
-def _installed() -> Iterator[Command]:
+def _installed() -> Iterator[ShellCommand]:
     """Yield the commands of installed packages; one that cannot be loaded is reported and left out."""
     from importlib.metadata import entry_points
 
@@ -63,7 +63,7 @@ def _installed() -> Iterator[Command]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         try:
             loaded = entry.load()
-            yield from [loaded] if isinstance(loaded, Command) else _declared(loaded)
+            yield from [loaded] if isinstance(loaded, ShellCommand) else _declared(loaded)
         except Exception as error:  # noqa: BLE001 - a broken package must not stop the other commands
             package = entry.dist.name if entry.dist else entry.value
             print_err(f"The command {entry.name!r} of the package {package} was not loaded: {error}")

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects._version import __version__
-from prompt_objects.cli.command import OBJECT, argument, command, whole_number
+from prompt_objects.cli.command import OBJECT, argument, shell_command, whole_number
 from prompt_objects.cli.streams import print_out, read_input
 from prompt_objects.errors import PromptObjectsError, UsageError
 
@@ -40,7 +40,7 @@ _ARGUMENTS = (
 )
 
 
-@command(
+@shell_command(
     "",
     *_ARGUMENTS,
     argument("--list-sessions", action="store_true", help="the same as: sessions list"),
@@ -56,7 +56,9 @@ def default(options: Namespace) -> None:
     _run(options)
 
 
-@command("chat", argument("po", nargs="?", metavar="OBJECT", help="the prompt object"), *_ARGUMENTS, output=_OUTPUT)
+@shell_command(
+    "chat", argument("po", nargs="?", metavar="OBJECT", help="the prompt object"), *_ARGUMENTS, output=_OUTPUT
+)
 def chat(options: Namespace) -> None:
     """Chat in the terminal, or send a message."""
     _run(options)

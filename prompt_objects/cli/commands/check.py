@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.command import argument, shell_command
 from prompt_objects.cli.json_output import as_json, print_result
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder
@@ -67,7 +67,7 @@ class CheckJson(Struct):
     findings: Annotated[list[FindingJson], Meta(description="the most severe first")]
 
 
-@command(
+@shell_command(
     "check",
     argument("--mermaid", action="store_true", help="print a Mermaid diagram"),
     output=CheckJson,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, convert
 
-from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.command import argument, shell_command
 from prompt_objects.cli.json_output import print_result
 from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import open_environment
@@ -33,7 +33,7 @@ class DoctorJson(Struct):
     faults: Annotated[tuple[str, ...], Meta(description="the errors in definitions")]
 
 
-@command(
+@shell_command(
     "doctor",
     argument("--repair", action="store_true", help="repair the sessions; no data is lost"),
     output=DoctorJson,

@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 
-from prompt_objects.cli.command import DEBUG, argument, command
+from prompt_objects.cli.command import DEBUG, argument, shell_command
 from prompt_objects.cli.streams import print_out
 
 
-@command(
+@shell_command(
     "init",
     argument("folder", nargs="?", default=".", metavar="DIR", help="its folder; by default the current one"),
     common=(DEBUG,),

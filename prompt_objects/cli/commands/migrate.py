@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, convert
 
-from prompt_objects.cli.command import DRY_RUN, command
+from prompt_objects.cli.command import DRY_RUN, shell_command
 from prompt_objects.cli.json_output import print_result
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.utils.text import pluralize
@@ -47,7 +47,7 @@ class MigrationJson(Struct):
     steps: list[StepJson]
 
 
-@command("migrate", DRY_RUN, output=MigrationJson)
+@shell_command("migrate", DRY_RUN, output=MigrationJson)
 def migrate(options: Namespace) -> int:
     """Bring an environment that an older version created up to date.
 

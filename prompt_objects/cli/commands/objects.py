@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.command import argument, shell_command
 from prompt_objects.cli.json_output import as_json, print_json, print_result
 from prompt_objects.cli.streams import print_err, print_out
 from prompt_objects.cli.targets import open_environment
@@ -36,7 +36,7 @@ class ObjectWithPromptJson(ObjectJson):
     prompt: str
 
 
-@command("objects list", output=list[ObjectJson])
+@shell_command("objects list", output=list[ObjectJson])
 def list_(options: Namespace) -> int:
     """List the prompt objects.
 
@@ -53,7 +53,7 @@ def list_(options: Namespace) -> int:
         return 1 if clashes or any(po.fault for po in objects.values()) else 0
 
 
-@command("objects show", argument("name", metavar="NAME", help="the prompt object"), output=ObjectWithPromptJson)
+@shell_command("objects show", argument("name", metavar="NAME", help="a prompt object"), output=ObjectWithPromptJson)
 def show(options: Namespace) -> None:
     """Print a prompt object's definition."""
     from prompt_objects.ui.render.sanitize import clean

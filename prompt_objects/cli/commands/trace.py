@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import KEY, OF_OBJECT, command
+from prompt_objects.cli.command import KEY, OF_OBJECT, shell_command
 from prompt_objects.cli.json_output import SessionJson, SessionRefJson, as_json, print_json, session_json
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import find_session, open_environment
@@ -93,7 +93,7 @@ class TraceJson(Struct):
     inclusive: Annotated[TotalsJson, Meta(description="including delegates")]
 
 
-@command("trace", KEY, OF_OBJECT, output=TraceJson)
+@shell_command("trace", KEY, OF_OBJECT, output=TraceJson)
 def trace(options: Namespace) -> None:
     """Show what happened in a session: who asked whom, the calls, their durations and costs."""
     from prompt_objects.ui.render.events import WIDTH

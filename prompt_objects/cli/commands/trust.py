@@ -5,13 +5,13 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
-from prompt_objects.cli.command import YES, command
+from prompt_objects.cli.command import YES, shell_command
 from prompt_objects.cli.streams import confirm, print_out
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.utils.text import pluralize
 
 
-@command("trust", YES)
+@shell_command("trust", YES)
 def trust(options: Namespace) -> int:
     """Allow the environment's tools/*.py and MCP servers to run as they are now.
 

@@ -7,7 +7,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import Command, Parameter, all_commands
+from prompt_objects.chat.commands import Parameter, SlashCommand, all_commands
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line
@@ -47,7 +47,7 @@ class CommandCompleter(Completer):
             if typed.startswith(f"{name} ") and not any(typed.startswith(f"{other} ") for other in longer):
                 yield from self._arguments(command, typed[len(name) + 1 :], complete_event)
 
-    def _arguments(self, command: Command, rest: str, event: CompleteEvent) -> Iterator[Completion]:
+    def _arguments(self, command: SlashCommand, rest: str, event: CompleteEvent) -> Iterator[Completion]:
         rest = rest.lstrip()
         for parameter in command.parameters[:-1]:
             word, space, others = rest.partition(" ")

@@ -20,11 +20,11 @@ from tests.support.environments import make_env
 
 COMMAND = '''
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import FreeText, command
+from prompt_objects.chat.commands import FreeText, slash_command
 from prompt_objects.chat.results import CommandResult, Text
 
 
-@command("shout")
+@slash_command("shout")
 def shout(chat: Chat, words: FreeText) -> CommandResult:
     """Print words in capitals."""
     return Text(words.upper())

@@ -22,7 +22,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import DEBUG, argument, command
+from prompt_objects.cli.command import DEBUG, argument, shell_command
 from prompt_objects.cli.json_output import print_result
 
 
@@ -35,13 +35,13 @@ class GreetingJson(Struct):
 TO = argument("--to", metavar="NAME", help="the one to greet")
 
 
-@command("greet", TO, output=GreetingJson, examples=("greet --to Ann",))
+@shell_command("greet", TO, output=GreetingJson, examples=("greet --to Ann",))
 def greet(options):
     """Greet someone."""
     print_result(options, GreetingJson(f"Hello {options.to}"), [f"Hello {options.to}"])
 
 
-@command("sessions greet", common=(DEBUG,))
+@shell_command("sessions greet", common=(DEBUG,))
 def greet_all(options):
     """Greet all sessions."""
     return 3

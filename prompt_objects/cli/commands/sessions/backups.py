@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, convert
 
-from prompt_objects.cli.command import DRY_RUN, LIMIT, OF_OBJECT, argument, command
+from prompt_objects.cli.command import DRY_RUN, LIMIT, OF_OBJECT, argument, shell_command
 from prompt_objects.cli.json_output import (
     SessionJson,
     TrashedSessionJson,
@@ -54,7 +54,7 @@ class PrunedJson(Struct):
     backups: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
 
 
-@command(
+@shell_command(
     "sessions backup",
     argument("key", nargs="?", metavar="KEY", help="a session; by default all that have changed"),
     OF_OBJECT,
@@ -82,7 +82,7 @@ def backup(options: Namespace) -> int:
     return 1 if report.failures else 0
 
 
-@command(
+@shell_command(
     "sessions backups",
     argument("key", nargs="?", metavar="KEY", help="only backups of this session"),
     OF_OBJECT,
@@ -111,7 +111,7 @@ def backups(options: Namespace) -> None:
     print_result(options, map(as_json, shown), format_table(map(row, shown)))
 
 
-@command(
+@shell_command(
     "sessions restore-backup",
     argument("file", metavar="FILE", help="a backup: its path, or its name in the list of backups"),
     output=SessionJson,
@@ -126,7 +126,7 @@ def restore_backup(options: Namespace) -> None:
         print_err(f"Its name in the backup was {restored.invalid_name!r:.200}, which is not a valid session name.")
 
 
-@command("sessions prune", DRY_RUN, output=PrunedJson)
+@shell_command("sessions prune", DRY_RUN, output=PrunedJson)
 def prune(options: Namespace) -> None:
     """Remove old data: empty sessions, trash, logs and backups."""
     with open_environment(options) as environment:

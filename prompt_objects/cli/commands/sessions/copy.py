@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, convert, field
 
-from prompt_objects.cli.command import argument, command
+from prompt_objects.cli.command import argument, shell_command
 from prompt_objects.cli.json_output import format_table, print_result
 from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import open_environment
@@ -48,7 +48,7 @@ class CopyJson(Struct):
     sessions: list[CopiedSessionJson]
 
 
-@command(
+@shell_command(
     "sessions copy",
     argument("--from", dest="source", metavar="URL", help="the source; by default the environment's store"),
     argument("--to", dest="target", required=True, metavar="URL", help="the target"),

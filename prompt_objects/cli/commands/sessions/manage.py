@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import KEY, LIMIT, OBJECT, OF_OBJECT, YES, argument, command, whole_number
+from prompt_objects.cli.command import KEY, LIMIT, OBJECT, OF_OBJECT, YES, argument, shell_command, whole_number
 from prompt_objects.cli.json_output import (
     SessionJson,
     TrashedSessionJson,
@@ -39,7 +39,7 @@ class UndoneJson(Struct):
     session: Annotated[SessionJson, Meta(description="the session as it is again")]
 
 
-@command(
+@shell_command(
     "sessions list",
     OF_OBJECT,
     LIMIT,
@@ -56,7 +56,7 @@ def list_(options: Namespace) -> None:
     print_result(options, map(session_json, infos), format_table(map(_row, infos)))
 
 
-@command("sessions trash", OF_OBJECT, LIMIT, output=list[TrashedSessionJson])
+@shell_command("sessions trash", OF_OBJECT, LIMIT, output=list[TrashedSessionJson])
 def trash(options: Namespace) -> None:
     """List the sessions in the trash, the last deleted first."""
     with open_environment(options) as environment:
@@ -64,7 +64,7 @@ def trash(options: Namespace) -> None:
     print_result(options, map(trashed_session_json, deleted), format_table(map(_trashed_row, deleted)))
 
 
-@command("sessions show", KEY, OF_OBJECT, output=dict)
+@shell_command("sessions show", KEY, OF_OBJECT, output=dict)
 def show(options: Namespace) -> None:
     """Print a session as Markdown.
 
@@ -73,7 +73,7 @@ def show(options: Namespace) -> None:
     _print_exported(options, "json" if options.json else "markdown")
 
 
-@command(
+@shell_command(
     "sessions export",
     KEY,
     argument("--format", metavar="FORMAT", default="markdown", help="markdown (default), json or an added format"),
@@ -86,7 +86,7 @@ def export(options: Namespace) -> None:
     _print_exported(options, options.format, options.output)
 
 
-@command(
+@shell_command(
     "sessions new",
     argument("name", nargs="?", metavar="NAME", help="its name; by default the next of Session 2, Session 3, …"),
     OBJECT,
@@ -99,7 +99,7 @@ def new(options: Namespace) -> None:
         _print_session("Created", po.session_manager.create(options.name), options)
 
 
-@command(
+@shell_command(
     "sessions rename",
     KEY,
     argument("name", metavar="NAME", help="the new name"),
@@ -113,7 +113,7 @@ def rename(options: Namespace) -> None:
         _print_session("Renamed", environment.session_manager.rename(session.id, options.name), options)
 
 
-@command(
+@shell_command(
     "sessions duplicate",
     KEY,
     argument("name", nargs="?", metavar="NAME", help="the copy's name; by default the same with 'copy' after it"),
@@ -126,7 +126,7 @@ def duplicate(options: Namespace) -> None:
         _print_session("Copied", environment.session_manager.duplicate(session.id, options.name), options)
 
 
-@command(
+@shell_command(
     "sessions branch",
     KEY,
     argument("name", nargs="?", metavar="NAME", help="the branch's name; by default the same with 'branch' after it"),
@@ -142,7 +142,7 @@ def branch(options: Namespace) -> None:
         _print_session("Branched", made, options)
 
 
-@command("sessions clear", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions clear", KEY, OF_OBJECT, output=SessionJson)
 def clear(options: Namespace) -> None:
     """Remove all messages of a session; a copy of it goes to the trash."""
     with _open_session(options) as (environment, session):
@@ -150,7 +150,7 @@ def clear(options: Namespace) -> None:
         print_err(_UNDO_HINT)
 
 
-@command(
+@shell_command(
     "sessions truncate",
     KEY,
     argument("count", type=whole_number, metavar="COUNT", help="the number of messages to keep"),
@@ -164,7 +164,7 @@ def truncate(options: Namespace) -> None:
         print_err(_UNDO_HINT)
 
 
-@command("sessions undo", OF_OBJECT, output=UndoneJson)
+@shell_command("sessions undo", OF_OBJECT, output=UndoneJson)
 def undo(options: Namespace) -> None:
     """Undo the last rename, clear, truncate or delete."""
     with open_environment(options) as environment:
@@ -172,14 +172,14 @@ def undo(options: Namespace) -> None:
     print_result(options, UndoneJson(undone.operation, session_json(undone.record.info)), [str(undone)])
 
 
-@command("sessions archive", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions archive", KEY, OF_OBJECT, output=SessionJson)
 def archive(options: Namespace) -> None:
     """Compress a session until its next message."""
     with _open_session(options) as (environment, session):
         _print_session("Archived", environment.session_manager.archive(session.id), options)
 
 
-@command("sessions delete", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions delete", KEY, OF_OBJECT, output=SessionJson)
 def delete(options: Namespace) -> None:
     """Move a session to the trash."""
     from prompt_objects.sessions.stores.base import lease_holder
@@ -193,7 +193,7 @@ def delete(options: Namespace) -> None:
         print_err(f"Restore it with: prompt-objects sessions restore {session.id}")
 
 
-@command(
+@shell_command(
     "sessions restore",
     argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}the last deleted"),
     OF_OBJECT,
@@ -205,7 +205,7 @@ def restore(options: Namespace) -> None:
         _print_session("Restored", manager_for(options, environment).restore(options.key), options)
 
 
-@command(
+@shell_command(
     "sessions purge",
     argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}all of them"),
     YES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, field
 
-from prompt_objects.cli.command import KEY, OF_OBJECT, command
+from prompt_objects.cli.command import KEY, OF_OBJECT, shell_command
 from prompt_objects.cli.json_output import print_json
 from prompt_objects.cli.streams import flush, print_err, print_out
 from prompt_objects.cli.targets import find_session, open_environment
@@ -38,7 +38,7 @@ class SessionEventJson(Struct, kw_only=True):
     holder: Annotated[HolderJson | UnsetType, Meta(description="the process that begins a turn")] = UNSET
 
 
-@command("sessions watch", KEY, OF_OBJECT, output=SessionEventJson)
+@shell_command("sessions watch", KEY, OF_OBJECT, output=SessionEventJson)
 def watch(options: Namespace) -> None:
     """Print each message of a session when it arrives, until Ctrl-C.
 
