@@ -31,14 +31,14 @@ from prompt_objects.sessions.stores.file.index_file import (
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.filesystem import boot_id
 
-_MOST_SPOTS = 4096
+_MAX_SLOTS = 4096
 
 
 class Index:
     """The entries of all sessions. `with index:` takes its lock and reads its current state.
 
-    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `ids` returns
-    the sessions that have a file, and `survey` reads the files of some of them.
+    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `list_ids`
+    returns the sessions that have a file, and `read_infos` reads the files of some of them.
 
     Before many entries or a name are read, all entries are compared with the files, unless the stamp in the lock file
     is valid. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the stamp;
@@ -47,20 +47,23 @@ class Index:
     """
 
     def __init__(
-        self, path: Path, ids: Callable[[], set[str]], survey: Callable[[Iterable[str]], Iterable[SessionInfo]]
+        self,
+        path: Path,
+        list_ids: Callable[[], set[str]],
+        read_infos: Callable[[Iterable[str]], Iterable[SessionInfo]],
     ) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._ids = ids
-        self._survey = survey
+        self._list_ids = list_ids
+        self._read_infos = read_infos
         self._mutex = RLock()
         self._lock: _IndexLock | None = None  # of a separate file: the index itself is replaced now and then
         self._file: IndexFile | None = None
-        self._spots: dict[str, Slot] = {}  # the last known place of entries
-        self._glimpsed: dict[str, Slot] = {}  # found by `peek`, perhaps during a write that is undone
-        self._own_id = f"opened {secrets.token_hex(8)}"  # a boot id that no other process has
+        self._slots: dict[str, Slot] = {}  # the last known slots of entries
+        self._unlocked_slots: dict[str, Slot] = {}  # found by `peek`, perhaps during a write that is undone
+        self._own_boot_id = f"opened {secrets.token_hex(8)}"  # a boot id that no other process has
         self._was_valid = False  # was the stamp valid before `mark_dirty`?
-        self._changes: dict[str, Any] = {}  # further changes of the stamp, for `_settle`
+        self._stamp_changes: dict[str, Any] = {}  # changes that `_mark_clean` adds to the stamp
 
     def close(self) -> None:
         """Close the files; the next use opens them again."""
@@ -69,7 +72,7 @@ class Index:
 
     def close_after_fork(self) -> None:
         """Close the files without waiting for other threads: a forked child has none."""
-        self._forget_file()
+        self._close_file()
         if self._lock is not None:
             self._lock.close()
         self._lock = None
@@ -89,7 +92,7 @@ class Index:
             self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
         self._lock.take()
         try:
-            self._catch_up()
+            self._ensure_file()
             if self._lock.stamp.dirty_id:
                 self._reconcile()
         except BaseException:
@@ -116,7 +119,7 @@ class Index:
         infos = in_order(read)
         if where == ALL_SESSIONS and (not self._stamp.ordered or self._is_mostly_blank()):
             with suppress(OSError):  # this is only an optimization
-                self._put_in_order(infos, is_so=infos == read)
+                self._sort(infos, is_sorted=infos == read)
         return infos
 
     def newest(self, limit: int, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
@@ -128,9 +131,9 @@ class Index:
         return where.select(self.entries())[:limit]  # which puts it in order
 
     def find(self, session_id: str) -> SessionInfo | None:
-        spot = self._spot(session_id)
+        slot = self._find_slot(session_id)
         try:
-            return self._open().entry(spot) if spot else None
+            return self._open().entry(slot) if slot else None
         except DECODE_ERRORS:
             self._reconcile()
             return self.find(session_id)
@@ -138,11 +141,11 @@ class Index:
     def peek(self, session_id: str) -> SessionInfo | None:
         """Return the entry of a session without the lock, if possible; it may be a moment old."""
         with self._mutex, suppress(OSError, ValueError, *DECODE_ERRORS):
-            known = self._glimpsed.pop(session_id, None) or self._spots.get(session_id)
-            if self._is_in_form() and (spot := known or self._open().slot(session_id)):
-                entry = self._open().entry(spot)
+            known = self._unlocked_slots.pop(session_id, None) or self._slots.get(session_id)
+            if self._refresh_file() and (slot := known or self._open().find_slot(session_id)):
+                entry = self._open().entry(slot)
                 if entry.id == session_id:
-                    _remember(self._glimpsed, session_id, spot)
+                    _remember(self._unlocked_slots, session_id, slot)
                     return entry
         return None
 
@@ -162,14 +165,14 @@ class Index:
 
     def put(self, info: SessionInfo) -> None:
         """Write the entry of a session: over its old entry if that is near the end, otherwise at the end."""
-        spot, file, entry = self._spot(info.id), self._open(), encoded(info)
-        if spot and len(entry) <= spot.length and file.size - spot.start <= NEAR_BYTES:
-            if key_of(info) < spot.key and self._stamp.ordered:  # the clock was set back
-                self._note(ordered=False)
-            _remember(self._spots, info.id, file.overwrite(spot, info, entry))
+        slot, file, entry = self._find_slot(info.id), self._open(), encoded(info)
+        if slot and len(entry) <= slot.length and file.size - slot.start <= NEAR_BYTES:
+            if key_of(info) < slot.key and self._stamp.ordered:  # the clock was set back
+                self._update_stamp(ordered=False)
+            _remember(self._slots, info.id, file.overwrite(slot, info, entry))
         else:
-            with self._doubting(info.id):
-                self._move(info, spot)
+            with self._marking_dirty(info.id):
+                self._move(info, slot)
 
     def add(self, info: SessionInfo) -> None:
         """Write the entry of a session that has none; call it only after `mark_dirty`, of any session."""
@@ -178,8 +181,8 @@ class Index:
     def _move(self, info: SessionInfo, before: Slot | None) -> None:
         file = self._open()
         if self._stamp.ordered and not file.keeps_order(info):
-            self._changes["ordered"] = False
-        _remember(self._spots, info.id, file.add(info))
+            self._stamp_changes["ordered"] = False
+        _remember(self._slots, info.id, file.add(info))
         if before:
             self._erase(before)
 
@@ -189,14 +192,14 @@ class Index:
         disk.sync_folder(self.path.parent)
 
     def remove(self, session_id: str) -> None:
-        if spot := self._spot(session_id):
-            with self._doubting(session_id):
-                self._erase(spot)
-                self._spots.pop(session_id, None)
+        if slot := self._find_slot(session_id):
+            with self._marking_dirty(session_id):
+                self._erase(slot)
+                self._slots.pop(session_id, None)
 
-    def _erase(self, spot: Slot) -> None:
-        if self._open().blank(spot):
-            self._changes["blank"] = self._stamp.blank + spot.length
+    def _erase(self, slot: Slot) -> None:
+        if self._open().blank(slot):
+            self._stamp_changes["blank"] = self._stamp.blank + slot.length
         else:  # it was the only one
             self._write([])
 
@@ -211,43 +214,43 @@ class Index:
     def _stamp(self) -> IndexStamp:
         return self._lock.stamp if self._lock else IndexStamp()
 
-    def _note(self, **changes: Any) -> None:
+    def _update_stamp(self, **changes: Any) -> None:
         if self._lock is not None:
-            self._lock.note(msgspec.structs.replace(self._stamp, **changes))
+            self._lock.write_stamp(msgspec.structs.replace(self._stamp, **changes))
 
     def mark_dirty(self, session_id: str) -> None:
         """Note that the file of a session is about to be created, removed or renamed."""
-        self._was_valid = self._holds()
-        self._changes.clear()
-        self._note(dirty_id=session_id)
+        self._was_valid = self._is_valid()
+        self._stamp_changes.clear()
+        self._update_stamp(dirty_id=session_id)
 
     @contextmanager
     def committing(self) -> Iterator[None]:
         """Write the entry after its file was changed; if the disk refuses, the session only stays dirty."""
         with suppress(OSError):
             yield
-            self._settle()
+            self._mark_clean()
 
     @contextmanager
-    def _doubting(self, session_id: str) -> Iterator[None]:
+    def _marking_dirty(self, session_id: str) -> Iterator[None]:
         """Change more than one line; mark the session dirty unless it already is."""
         if self._stamp.dirty_id == session_id:
             yield
             return
         self.mark_dirty(session_id)
         yield
-        self._settle()
+        self._mark_clean()
 
-    def _settle(self) -> None:
-        self._agree(boot=self._stamp.boot if self._was_valid else "", **self._changes)
+    def _mark_clean(self) -> None:
+        self._write_valid_stamp(boot=self._stamp.boot if self._was_valid else "", **self._stamp_changes)
         if self._is_mostly_blank():
             self.entries()
 
-    def _agree(self, **changes: Any) -> None:
+    def _write_valid_stamp(self, **changes: Any) -> None:
         file = self._open()
-        self._note(dirty_id="", folder=self._folder_time(), inode=file.inode, size=file.size, **changes)
+        self._update_stamp(dirty_id="", folder=self._folder_time(), inode=file.inode, size=file.size, **changes)
 
-    def _holds(self) -> bool:
+    def _is_valid(self) -> bool:
         """Return whether the stamp is valid: index and folder are as they were when it was written.
 
         A reboot may have lost unsynced writes; files that others added or removed change the folder's time.
@@ -258,105 +261,105 @@ class Index:
     def _is_same_file(self) -> bool:
         stamp, file = self._stamp, self._open()
         is_same = (stamp.inode, stamp.size) == (file.inode, file.size)
-        return is_same and stamp.boot in {boot_id(), self._own_id} - {""}
+        return is_same and stamp.boot in {boot_id(), self._own_boot_id} - {""}
 
     def _folder_time(self) -> int:
         return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path is slower
 
     def _ensure_current(self) -> None:
-        if not self._holds():
+        if not self._is_valid():
             self._reconcile()
 
     def _reconcile(self) -> None:
         """Fix entries without a file, files without an entry, and lines that are no entry."""
-        time, ids = self._folder_time(), self._ids()
+        time, ids = self._folder_time(), self._list_ids()
         valid, is_clean = self._open().valid_ids(ids, self._stamp.dirty_id)
         missing = ids - valid
-        found = list(self._survey(missing))
+        found = list(self._read_infos(missing))
         is_quiet = self._folder_time() == time
         ordered, blank = self._stamp.ordered and self._is_same_file(), self._stamp.blank
         if found or not is_clean:
-            kept = [info for info in self._open().checked() if info and info.id in valid]
+            kept = [info for info in self._open().checked_entries() if info and info.id in valid]
             self._write(reversed(in_order([*kept, *found])))
             ordered, blank = True, 0
         if self._lock and self._lock.is_writable:
             is_whole = len(found) == len(missing)  # otherwise each process compares, and reports the bad files
-            boot = (is_whole and boot_id()) or self._own_id
-            self._agree(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
+            boot = (is_whole and boot_id()) or self._own_boot_id
+            self._write_valid_stamp(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
 
     def _is_mostly_blank(self) -> bool:
         return 2 * self._stamp.blank > self._open().size
 
-    def _put_in_order(self, infos: list[SessionInfo], *, is_so: bool) -> None:
-        if self._is_mostly_blank() or not is_so:
-            held = self._holds()
+    def _sort(self, infos: list[SessionInfo], *, is_sorted: bool) -> None:
+        if self._is_mostly_blank() or not is_sorted:
+            was_valid = self._is_valid()
             self._write(reversed(infos))
-            self._agree(boot=self._stamp.boot if held else "", ordered=True, blank=0)
+            self._write_valid_stamp(boot=self._stamp.boot if was_valid else "", ordered=True, blank=0)
         else:
-            self._note(ordered=True)
+            self._update_stamp(ordered=True)
 
     def _write(self, infos: Iterable[SessionInfo]) -> None:
         disk.replace_file(self.path, document(infos), durable=False)
-        self._changes = {"ordered": True, "blank": 0}
-        self._forget_file()
-        self._is_in_form()
+        self._stamp_changes = {"ordered": True, "blank": 0}
+        self._close_file()
+        self._refresh_file()
 
-    def _spot(self, session_id: str) -> Slot | None:
-        file, known = self._open(), self._spots.get(session_id)
+    def _find_slot(self, session_id: str) -> Slot | None:
+        file, known = self._open(), self._slots.get(session_id)
         if known and known.size == file.size:
             return known
         try:
-            spot = (file.slot_again(session_id, known) if known else None) or file.slot(session_id)
+            slot = (file.refresh_slot(session_id, known) if known else None) or file.find_slot(session_id)
         except DECODE_ERRORS:
             self._reconcile()
-            return self._spot(session_id)
-        if spot and spot is not known:
-            _remember(self._spots, session_id, spot)
-        return spot
+            return self._find_slot(session_id)
+        if slot and slot is not known:
+            _remember(self._slots, session_id, slot)
+        return slot
 
     def _open(self) -> IndexFile:
         if self._file is None:
             self._file = IndexFile(self.path)
         return self._file
 
-    def _forget_file(self) -> None:
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
         self._file = None
-        self._spots.clear()
-        self._glimpsed.clear()
+        self._slots.clear()
+        self._unlocked_slots.clear()
 
-    def _catch_up(self) -> None:
+    def _ensure_file(self) -> None:
         """Open the file that is at the path now; replace it if it is no index."""
         file = self._file
-        if file and file.is_in_form and file.length_now() == file.size:
+        if file and file.is_well_formed and file.length_now() == file.size:
             return
-        if not self._is_in_form():
+        if not self._refresh_file():
             quarantine(self.path)
             if self._file is None:
                 self._write([])
             self._reconcile()
 
-    def _is_in_form(self) -> bool:
+    def _refresh_file(self) -> bool:
         if self._file and self._file.length_now() is None:
-            self._forget_file()
+            self._close_file()
         try:
-            return self._open().look()
+            return self._open().refresh()
         except OSError:
-            self._forget_file()
+            self._close_file()
             return False
 
 
-def _remember(spots: dict[str, Slot], session_id: str, spot: Slot) -> None:
-    if len(spots) >= _MOST_SPOTS:
-        spots.clear()
-    spots[session_id] = spot
+def _remember(slots: dict[str, Slot], session_id: str, slot: Slot) -> None:
+    if len(slots) >= _MAX_SLOTS:
+        slots.clear()
+    slots[session_id] = slot
 
 
 class _IndexLock:
     """The lock file, with its stamp. If it is missing and must not be created, nobody writes, and no lock is needed.
 
-    `note` writes another stamp without a sync, and raises `OSError`.
+    `write_stamp` writes another stamp without a sync, and raises `OSError`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -381,7 +384,7 @@ class _IndexLock:
         if self._file is not None:
             disk.unlock(self._file.descriptor)
 
-    def note(self, stamp: IndexStamp) -> None:
+    def write_stamp(self, stamp: IndexStamp) -> None:
         if self._file is None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if self._file.write_error:

@@ -28,9 +28,9 @@ _STEP, _SLACK = 64, 32  # an entry has room for longer figures and a longer name
 NEAR_BYTES = 32 * 1024  # within this distance from the end, an entry is overwritten in place
 _FAR = 56 * 1024  # of two entries further apart than this, the second was changed last
 _BLOCK = 64 * 1024  # larger blocks are slower: each needs new memory
-_PRINTED = re.compile(rb"[^\n]")
+_NOT_NEWLINE = re.compile(rb"[^\n]")
 _DECODE = msgspec.json.Decoder(SessionInfo).decode
-_TEXT = msgspec.json.Decoder(str).decode
+_DECODE_TEXT = msgspec.json.Decoder(str).decode
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 _DECODE_ALL = msgspec.json.Decoder(list[SessionInfo]).decode
 encoded = msgspec.json.Encoder().encode
@@ -64,13 +64,13 @@ def _selected(lines: bytes, where: SessionFilter) -> list[SessionInfo]:
     """Decode the entries that a filter selects; a search for bytes leaves out most of the others undecoded."""
     if where == ALL_SESSIONS:
         return _entries(lines)
-    part = _part_of_all(where)
+    part = _common_bytes(where)
     if 2 * lines.count(part) < lines.count(b"\n"):
         lines = b"\n".join(line for line in lines.split(b"\n") if part in line)
     return where.select(_entries(lines))
 
 
-def _part_of_all(where: SessionFilter) -> bytes:
+def _common_bytes(where: SessionFilter) -> bytes:
     """Return bytes that are in the line of each entry that a filter selects."""
     if where.parents is not None:
         single = len(where.parents) == 1
@@ -85,10 +85,10 @@ def _id_part(session_id: str) -> bytes:
 
 
 class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A statement that the index matched the session files, and the facts by which to see that it still does.
+    """Says that the index matched the session files, with the facts that show whether it still does.
 
     `folder` is the time of the folder's last change, in nanoseconds; `inode` and `size` are those of the index, and
-    `blank` is its number of blank bytes; `ordered` says whether its entries are in order of use. It holds for the
+    `blank` is its number of blank bytes; `ordered` says whether its entries are in order of use. It is valid for the
     boot of the machine with the id `boot`. `dirty_id` is a session whose file or entry is being changed, or was when
     a process was killed.
     """
@@ -117,7 +117,7 @@ class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Slot(NamedTuple):
-    """The place and the key of an entry when the file had `size` bytes."""
+    """The position and the key of an entry when the file had `size` bytes."""
 
     start: int
     length: int
@@ -130,21 +130,24 @@ class IndexFile(LineDocument):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, len(_FOOT))
-        self.is_in_form = False
-        self._bound: tuple[int, Key | None] = (-_FAR, None)  # a place, and the last key of all entries before it
+        self.is_well_formed = False
+        self._order_bound: tuple[int, Key | None] = (
+            -_FAR,
+            None,
+        )  # a position, and the last key before it
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Read the current state of the file; return whether it has the form of an index."""
         self.size = self.length_now() or 0
-        self.is_in_form = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
-        return self.is_in_form
+        self.is_well_formed = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
+        return self.is_well_formed
 
     # Reading
 
     def _runs(self, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield runs of whole lines, the last run first, each with its start; `stop` is the end of the last line."""
         if stop is None:
-            stop = self.size - len(_FOOT) if self.is_in_form else self.size
+            stop = self.size - len(_FOOT) if self.is_well_formed else self.size
         rest = b""
         while stop > len(_HEAD):
             start = max(len(_HEAD), stop - _BLOCK)
@@ -175,30 +178,30 @@ class IndexFile(LineDocument):
                 break
         return in_order(found)[:limit]
 
-    def checked(self) -> Iterator[SessionInfo | None]:
-        """Yield the entry of each line, the last one first; None for any line that is not an exact one."""
+    def checked_entries(self) -> Iterator[SessionInfo | None]:
+        """Yield the entry of each line, the last one first; None for any line that is not a valid one."""
         is_first = None
         for _, lines in self._runs():
             for line in filter(None, (line.strip(b" ") for line in reversed(lines.split(b"\n")))):
                 if is_first:
                     yield None  # only the first line has no comma
                 is_first = not line.startswith(b",")
-                yield _exact(line.removeprefix(b","))
-        if is_first is False or not self.is_in_form:
+                yield _decode_exact(line.removeprefix(b","))
+        if is_first is False or not self.is_well_formed:
             yield None
 
-    def valid_ids(self, ids: set[str], doubted: str) -> tuple[set[str], bool]:
-        """Return the ids with exactly one valid entry, and whether all lines are valid; `doubted` has none."""
-        doubtful, seen, is_clean = {doubted}, set[str](), True
-        for info in self.checked():
-            if info is None or info.id not in ids or info.id in doubtful:
+    def valid_ids(self, ids: set[str], dirty_id: str) -> tuple[set[str], bool]:
+        """Return the ids with exactly one valid entry, and whether all lines are valid; `dirty_id` has none."""
+        invalid, seen, is_clean = {dirty_id}, set[str](), True
+        for info in self.checked_entries():
+            if info is None or info.id not in ids or info.id in invalid:
                 is_clean = False
             elif info.id in seen:
-                doubtful.add(info.id)
+                invalid.add(info.id)
                 is_clean = False
             else:
                 seen.add(info.id)
-        return seen - doubtful, is_clean
+        return seen - invalid, is_clean
 
     def has(self, part: bytes) -> bool:
         """Return whether a line contains these bytes."""
@@ -216,12 +219,12 @@ class IndexFile(LineDocument):
             at = lines.find(begin)
             while at >= 0:
                 if match := pattern.match(lines, at):
-                    found.add(_TEXT(match[1]))
+                    found.add(_DECODE_TEXT(match[1]))
                 at = lines.find(begin, at + 1)
         return found
 
-    def slot(self, session_id: str) -> Slot | None:
-        """Return the place of a session's entry, the last one if there are two."""
+    def find_slot(self, session_id: str) -> Slot | None:
+        """Return the slot of a session's entry, the last one if there are two."""
         part = _id_part(session_id)
         for begin, lines in self._runs():
             at = lines.rfind(part)
@@ -230,21 +233,21 @@ class IndexFile(LineDocument):
                 return Slot(begin + at, len(entry), key_of(_DECODE(entry)), self.size)
         return None
 
-    def slot_again(self, session_id: str, spot: Slot) -> Slot | None:
-        """Return a place with its current key; None if the entry is not there any more."""
-        entry = self.read(spot.start, spot.start + spot.length)
+    def refresh_slot(self, session_id: str, slot: Slot) -> Slot | None:
+        """Return a slot with its current key; None if the entry is not there any more."""
+        entry = self.read(slot.start, slot.start + slot.length)
         if not entry.startswith(_id_part(session_id)):
             return None
-        return spot._replace(key=key_of(_DECODE(entry)), size=self.size)
+        return slot._replace(key=key_of(_DECODE(entry)), size=self.size)
 
-    def entry(self, spot: Slot) -> SessionInfo:
-        return _DECODE(self.read(spot.start, spot.start + spot.length))
+    def entry(self, slot: Slot) -> SessionInfo:
+        return _DECODE(self.read(slot.start, slot.start + slot.length))
 
     # Order
 
     def keeps_order(self, info: SessionInfo) -> bool:
         """Return whether the order is kept if an entry is added: no entry far from the end was changed after it."""
-        bound, last = self._bound
+        bound, last = self._order_bound
         if self.size - bound > _FAR:  # entries near the end change, those before do not
             bound = self._line_end(self.size - NEAR_BYTES)
             try:
@@ -252,7 +255,7 @@ class IndexFile(LineDocument):
             except DECODE_ERRORS:
                 return False
             last = key_of(newest[0]) if newest else None
-            self._bound = (bound, last)
+            self._order_bound = (bound, last)
         return last is None or key_of(info) >= last
 
     def _line_end(self, stop: int) -> int:
@@ -267,9 +270,9 @@ class IndexFile(LineDocument):
 
     # Writing
 
-    def overwrite(self, spot: Slot, info: SessionInfo, entry: bytes) -> Slot:
-        self.write(entry.ljust(spot.length), spot.start)
-        return Slot(spot.start, spot.length, key_of(info), self.size)
+    def overwrite(self, slot: Slot, info: SessionInfo, entry: bytes) -> Slot:
+        self.write(entry.ljust(slot.length), slot.start)
+        return Slot(slot.start, slot.length, key_of(info), self.size)
 
     def add(self, info: SessionInfo) -> Slot:
         line = _line(info)
@@ -279,19 +282,19 @@ class IndexFile(LineDocument):
         self.append([line], _FOOT)
         return Slot(start, len(line), key_of(info), self.size)
 
-    def blank(self, spot: Slot) -> bool:
+    def blank(self, slot: Slot) -> bool:
         """Fill the line of an entry with spaces, in one write; return False, unchanged, if it is the only one.
 
         With the first entry, the comma of the next one is removed.
         """
-        start, stop = spot.start, spot.start + spot.length
+        start, stop = slot.start, slot.start + slot.length
         if self.read(start - 1, start) == b",":
             self.write(b" " * (stop - start + 1), start - 1)
             return True
         comma = self._comma_after(stop)
         if comma is None:
             return False
-        self.write(_PRINTED.sub(b" ", self.read(start, comma + 1)), start)
+        self.write(_NOT_NEWLINE.sub(b" ", self.read(start, comma + 1)), start)
         return True
 
     def _comma_after(self, start: int) -> int | None:
@@ -304,7 +307,7 @@ class IndexFile(LineDocument):
         return None
 
 
-def _exact(line: bytes) -> SessionInfo | None:
+def _decode_exact(line: bytes) -> SessionInfo | None:
     try:
         info = _DECODE(line)
     except DECODE_ERRORS:

@@ -23,9 +23,9 @@ class SessionIndex:
 
     def __init__(self, folder: SessionDirectory) -> None:
         self._folder = folder
-        self.index = Index(folder.path / "index.json", folder.ids, self._survey)
+        self.index = Index(folder.path / "index.json", folder.ids, self._read_infos)
 
-    def _survey(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
+    def _read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (info for info, _ in self._folder.infos(ids))
 
     def list(self, where: SessionFilter, limit: int | None) -> list[SessionInfo]:
@@ -34,7 +34,7 @@ class SessionIndex:
             with self.index:
                 return self.index.entries(where) if limit is None else self.index.newest(limit, where)
         except StoreError:
-            return in_order(where.select(self._survey(self._folder.ids())))[:limit]
+            return in_order(where.select(self._read_infos(self._folder.ids())))[:limit]
 
     # Names
 
