@@ -25,7 +25,7 @@ from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
 from prompt_objects.utils import filesystem as disk
 
-_DEEPEST = 200  # far below the depth at which a reader, called from deep inside a program, would give up
+_MAX_DEPTH = 200  # far below the depth at which a reader, called from deep inside a program, would give up
 
 
 def _refuse(constant: str) -> float:
@@ -35,31 +35,31 @@ def _refuse(constant: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _ENCODE_ASCII = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-_QUICK_ENCODE = msgspec.json.Encoder().encode
-_QUICK_DECODE = msgspec.json.Decoder().decode
+_FAST_ENCODE = msgspec.json.Encoder().encode
+_FAST_DECODE = msgspec.json.Decoder().decode
 
 
 def encode(value: dict[str, Any]) -> bytes:
     """Encode a JSON object on one line. Raises `UsageError` for values that JSON does not have, or too deep ones."""
-    line = _quickly(value) or _with_care(value)
-    if line.count(b"{") + line.count(b"[") > _DEEPEST and _is_deeper(value, _DEEPEST):
-        raise UsageError(f"This cannot be saved: it is nested more than {_DEEPEST} levels deep.")
+    line = _encode_fast(value) or _encode_strict(value)
+    if line.count(b"{") + line.count(b"[") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
+        raise UsageError(f"This cannot be saved: it is nested more than {_MAX_DEPTH} levels deep.")
     return line
 
 
-def _quickly(value: dict[str, Any]) -> bytes | None:
+def _encode_fast(value: dict[str, Any]) -> bytes | None:
     """Encode a value with msgspec, in half the time; None if it is not read back unchanged.
 
     msgspec replaces values that JSON does not have, such as bytes and NaN, by others.
     """
     try:
-        line = _QUICK_ENCODE(value)
-        return line if _QUICK_DECODE(line) == value else None
+        line = _FAST_ENCODE(value)
+        return line if _FAST_DECODE(line) == value else None
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
         return None
 
 
-def _with_care(value: dict[str, Any]) -> bytes:
+def _encode_strict(value: dict[str, Any]) -> bytes:
     try:
         text = _ENCODE(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -112,7 +112,7 @@ DISK_BLOCK = 4096  # files occupy multiples of this on disk
 _BLOCK = 64 * 1024
 
 
-def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
+def join_elements(elements: Iterable[bytes], *, first: bool) -> bytes:
     """Return elements as lines; `first` if they start the list."""
     lines = b"\n,".join(elements)
     if not lines:
@@ -120,7 +120,7 @@ def body_of(elements: Iterable[bytes], *, first: bool) -> bytes:
     return (lines if first else b"," + lines) + b"\n"
 
 
-def blanks(count: int) -> bytes:
+def make_padding(count: int) -> bytes:
     """Return `count` bytes of padding that is valid after a JSON document: tabs and a newline.
 
     A tab cannot occur inside a JSON string, so padding that a torn write did not replace is detected.
@@ -131,24 +131,24 @@ def blanks(count: int) -> bytes:
 class LineDocument:
     """An open line document and the known state of its file; `count` is its number of elements.
 
-    It ends after `size` bytes, followed by `spare` blanks; when the file grows, it grows to a multiple of `block`.
+    It ends after `size` bytes, followed by `padding` blanks; when the file grows, it grows to a multiple of `block`.
     It takes no locks: its users do.
     """
 
-    def __init__(self, path: Path, foot_length: int, block: int = 1) -> None:
+    def __init__(self, path: Path, footer_length: int, block: int = 1) -> None:
         self.path = path
-        self.foot_length = foot_length
+        self.footer_length = footer_length
         self.size = 0
-        self.spare = 0
+        self.padding = 0
         self.count = 0
         self._block = block
         self._file = disk.Descriptor(path, os.O_RDWR)
         self.write_error = self._file.write_error
         self.descriptor = self._file.descriptor
-        self._place = str(path)  # a Path is slower
+        self._path_text = str(path)  # a Path is slower
         self._status = os.fstat(self.descriptor)
         self.inode = self._status.st_ino
-        self._foot = b""
+        self._footer = b""
 
     def close(self) -> None:
         self._file.close()
@@ -156,23 +156,23 @@ class LineDocument:
     @property
     def length(self) -> int:
         """The known length of the file."""
-        return self.size + self.spare
+        return self.size + self.padding
 
-    def length_now(self) -> int | None:
+    def current_length(self) -> int | None:
         """Return the current length of the file; None if another file is at its path now, or none."""
         try:
-            there = os.lstat(self._place)
+            there = os.lstat(self._path_text)
         except FileNotFoundError:
             return None
         return there.st_size if os.path.samestat(there, self._status) else None
 
-    def know(self, count: int, size: int, length: int, foot: bytes) -> None:
-        """Set the known state: `count` elements in `size` bytes, which end with `foot`; blanks up to `length`.
+    def set_state(self, count: int, size: int, length: int, footer: bytes) -> None:
+        """Set the known state: `count` elements in `size` bytes, which end with `footer`; blanks up to `length`.
 
         The footer is not read again: without the lock, another process may have overwritten it.
         """
-        self.count, self.size, self.spare = count, size, length - size
-        self._foot = foot and b"\n" + foot
+        self.count, self.size, self.padding = count, size, length - size
+        self._footer = footer and b"\n" + footer
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`, fewer if the file ends before."""
@@ -182,41 +182,41 @@ class LineDocument:
             start += len(part)
         return b"".join(parts)
 
-    def foot(self) -> bytes:
+    def read_footer(self) -> bytes:
         """Read the bytes at the place of the footer, with the newline before it, and remember them."""
-        self._foot = self._at_foot()
-        return self._foot
+        self._footer = self._read_at_footer()
+        return self._footer
 
-    def _at_foot(self) -> bytes:
-        start = max(0, self.size - self.foot_length - 1)
+    def _read_at_footer(self) -> bytes:
+        start = max(0, self.size - self.footer_length - 1)
         return disk.pread(self.descriptor, self.size - start, start)
 
-    def has_known_foot(self) -> bool:
+    def has_same_footer(self) -> bool:
         """Return whether the last seen or written footer is still in its place."""
-        return bool(self._foot) and self._at_foot() == self._foot
+        return bool(self._footer) and self._read_at_footer() == self._footer
 
-    def append(self, elements: Sequence[bytes], foot: bytes) -> None:
+    def append(self, elements: Sequence[bytes], footer: bytes) -> None:
         """Write elements and a new footer over the footer that was last seen.
 
         Raises `OSError`, with everything as it was before.
         """
         if self.write_error:
             raise self.write_error
-        end = self.size - self.foot_length
-        new = body_of(elements, first=self.count == 0) + foot
+        end = self.size - self.footer_length
+        new = join_elements(elements, first=self.count == 0) + footer
         size = end + len(new)
-        spare = self.length - size
-        if spare < 0:
-            spare = -size % self._block
-            new += blanks(spare)
+        padding = self.length - size
+        if padding < 0:
+            padding = -size % self._block
+            new += make_padding(padding)
         try:
             self.write(new, end)
         except OSError:
-            self._undo(end)
+            self._roll_back(end)
             raise
-        self.size, self.spare = size, spare
+        self.size, self.padding = size, padding
         self.count += len(elements)
-        self._foot = b"\n" + foot
+        self._footer = b"\n" + footer
 
     def write(self, data: bytes, start: int) -> None:
         """Overwrite the bytes at `start` with all of `data`. Raises `OSError`."""
@@ -226,14 +226,14 @@ class LineDocument:
         while written < len(data):  # the next call raises the cause of a short write
             written += disk.pwrite(self.descriptor, data[written:], start + written)
 
-    def _undo(self, end: int) -> None:
+    def _roll_back(self, end: int) -> None:
         """Restore footer and blanks; their disk block is still allocated, so this works on a full disk too."""
-        disk.pwrite(self.descriptor, self._foot[1:] + blanks(self.spare), end)
+        disk.pwrite(self.descriptor, self._footer[1:] + make_padding(self.padding), end)
         os.ftruncate(self.descriptor, self.length)
 
     def lines(self, start: int, stop: int) -> list[bytes]:
         """Return elements from number `start` up to `stop`, read from the nearer end."""
-        end = self.size - self.foot_length
+        end = self.size - self.footer_length
         if start * 2 < self.count:
             lines = self.read(0, end).split(b"\n")[1:-1]  # the first is the header, the last is empty
             chosen = lines[start:stop]

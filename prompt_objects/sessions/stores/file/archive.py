@@ -18,12 +18,12 @@ from prompt_objects.sessions.stores.file.format import (
     ArchiveReader,
     ParsedFile,
     id_of,
+    keep_copy,
     missing_file_error,
     pack,
     parse_file,
     read_archive,
     rewrite_archive,
-    set_aside,
     unpack,
 )
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
@@ -63,15 +63,15 @@ class Archives:
         return SessionRecord(info, file.metadata)
 
     def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> SessionRecord:
-        with self._changing(packed) as found:
-            head: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
+        with self._locked(packed) as found:
+            header: dict[str, Any] = {} if metadata is None else {"metadata": metadata}
             if name is not None and name != found.info.name:
                 self._entries.check_name(name, found.info.po_name)
-                head["name"] = name
-            return self._rewrite(packed, found, head, found.info.message_count, found.info.updated_at)
+                header["name"] = name
+            return self._rewrite(packed, found, header, found.info.message_count, found.info.updated_at)
 
     def truncate(self, packed: Path, length: int, expected: int | None) -> SessionRecord:
-        with self._changing(packed) as found:
+        with self._locked(packed) as found:
             check_truncation(found.info.name, found.info.message_count, length, expected)
             if length == found.info.message_count:
                 return SessionRecord(found.info, found.metadata)
@@ -87,7 +87,7 @@ class Archives:
         return found
 
     @contextmanager
-    def _changing(self, packed: Path) -> Iterator[ParsedFile]:
+    def _locked(self, packed: Path) -> Iterator[ParsedFile]:
         """Lock the index for a block, and return the archive. Raises `NotFound` if the session is not archived."""
         self._read(packed)
         with self._index:
@@ -97,10 +97,10 @@ class Archives:
             yield found
 
     def _rewrite(
-        self, packed: Path, found: ParsedFile, head: dict[str, Any], length: int, updated_at: datetime
+        self, packed: Path, found: ParsedFile, header: dict[str, Any], length: int, updated_at: datetime
     ) -> SessionRecord:
         self._index.mark_dirty(found.info.id)
-        found = rewrite_archive(packed, found, head, count=length, updated_at=updated_at)
+        found = rewrite_archive(packed, found, header, count=length, updated_at=updated_at)
         self._entries.commit(found.info, durable=True)
         return SessionRecord(found.info, found.metadata)
 
@@ -118,7 +118,7 @@ class Archives:
             data, whole = unpack(packed)
             info = parse_file(packed, data, self._index.find(session_id)).info
             if not whole:
-                set_aside(packed)
+                keep_copy(packed)
             self._index.mark_dirty(session_id)
             disk.replace_file(path, (data,))
             self._live.drop(packed)
@@ -136,15 +136,15 @@ class Archives:
         packed = self._live.archive(file.id)
         if not packed.exists():
             return
-        if not _begins_with(parse_file(file.path, file.data()), read_archive(packed)):
-            beside = set_aside(packed)
+        if not _starts_with(parse_file(file.path, file.data()), read_archive(packed)):
+            beside = keep_copy(packed)
             self._live.report(
                 f"{packed} held something else than the session's file, which counts; it is in {beside}."
             )
         self._live.drop(packed)
 
 
-def _begins_with(found: ParsedFile, packed: ParsedFile) -> bool:
+def _starts_with(found: ParsedFile, packed: ParsedFile) -> bool:
     """Return whether a session starts with all messages of its archive."""
     try:
         old = packed.read(0, sys.maxsize)

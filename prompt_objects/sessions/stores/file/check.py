@@ -168,7 +168,7 @@ class StoreCheck:
 
     def _note_copy(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
         """Note a file that was copied by hand, before a repair changes the id in it."""
-        if folder is self._live and recover(data, FOOTER_LENGTH).head.get("id", session_id) != session_id:
+        if folder is self._live and recover(data, FOOTER_LENGTH).header.get("id", session_id) != session_id:
             self._copies.add(session_id)
 
     def _mended(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> StoreIssue:

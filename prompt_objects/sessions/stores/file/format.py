@@ -1,4 +1,4 @@
-"""The format of a session file: head, history and foot, parsed and written."""
+"""The format of a session file: header, history and footer, parsed and written."""
 
 import dataclasses
 import io
@@ -27,7 +27,14 @@ from prompt_objects.sessions.info import (
 )
 from prompt_objects.sessions.stores.base import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
-from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, blanks, body_of, decode, decode_message, encode
+from prompt_objects.sessions.stores.json_lines import (
+    DISK_BLOCK,
+    decode,
+    decode_message,
+    encode,
+    join_elements,
+    make_padding,
+)
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import timestamp
 
@@ -37,17 +44,17 @@ def id_of(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def info_of(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
+def info_of(path: Path, header: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
     """Return the info in a header, without sums; None if it is not a header of this file."""
     try:
-        return parse_header(path, head, count, updated_at)
+        return parse_header(path, header, count, updated_at)
     except ValueError:
         return None
 
 
-def parse_header(path: Path, head: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
+def parse_header(path: Path, header: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
     """Return the info in a header, without sums. Raises `ValueError` if it is not a header of this file."""
-    given = {key: value for key, value in head.items() if key not in DERIVED_FIELDS and value is not None}
+    given = {key: value for key, value in header.items() if key not in DERIVED_FIELDS and value is not None}
     known = {"created_at": updated_at, **given, "message_count": count, "updated_at": updated_at}
     try:
         info = msgspec.convert(known, SessionInfo)
@@ -60,13 +67,13 @@ def parse_header(path: Path, head: dict[str, Any], count: int, updated_at: str) 
     return info
 
 
-def complete_header(path: Path, head: dict[str, Any], updated_at: str, known: SessionInfo | None) -> dict[str, Any]:
+def complete_header(path: Path, header: dict[str, Any], updated_at: str, known: SessionInfo | None) -> dict[str, Any]:
     """Return a header with all keys: unchanged if it is valid, otherwise with its valid values.
 
     Missing values are those of the `known` info, or guessed; the id is in the name of the file.
     """
-    if info_of(path, head, 0, updated_at):
-        return head
+    if info_of(path, header, 0, updated_at):
+        return header
     session_id = id_of(path)
     created_at = created_at_of(session_id) or datetime.fromisoformat(updated_at)
     whole: dict[str, Any] = {
@@ -78,34 +85,34 @@ def complete_header(path: Path, head: dict[str, Any], updated_at: str, known: Se
     }
     if known:
         whole |= header_of(known, {})
-    for key, value in head.items():
+    for key, value in header.items():
         if key != "id" and info_of(path, {**whole, key: value}, 0, updated_at):
             whole[key] = value
     return {**whole, "name": whole["name"][:MAX_NAME_LENGTH]}
 
 
-LIST = b'"history":[\n'
-_FOOT = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
+HISTORY_START = b'"history":[\n'
+_FOOTER_PATTERN = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
 
 
 FOOTER = b'],"updated_at":"%s"}\n'
 FOOTER_LENGTH = len(FOOTER % timestamp().encode())
 
 
-def footer_in(data: bytes) -> re.Match[bytes] | None:
+def find_footer(data: bytes) -> re.Match[bytes] | None:
     """Find the footer at the end of these bytes, before the blanks."""
-    return _FOOT.match(data, data.rfind(b"\n]") + 1)
+    return _FOOTER_PATTERN.match(data, data.rfind(b"\n]") + 1)
 
 
-def document(head: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
+def document(header: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
     """Yield the parts of a session file."""
-    return document_of(head, map(encode, messages), updated_at)
+    return encoded_document(header, map(encode, messages), updated_at)
 
 
-def document_of(head: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
+def encoded_document(header: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
     """Yield the parts of a session file with encoded messages."""
-    yield encode(head)[:-1] + b"," + LIST
-    yield body_of(lines, first=True)
+    yield encode(header)[:-1] + b"," + HISTORY_START
+    yield join_elements(lines, first=True)
     yield FOOTER % updated_at.encode()
 
 
@@ -115,7 +122,7 @@ def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         size += len(chunk)
         yield chunk
-    yield blanks(-size % DISK_BLOCK)
+    yield make_padding(-size % DISK_BLOCK)
 
 
 def missing_file_error(path: Path) -> NotFound:
@@ -125,8 +132,8 @@ def missing_file_error(path: Path) -> NotFound:
 
 def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo, re.Match[bytes]] | None:
     """Return the header, the info without sums, and the footer; None if the file is not canonical."""
-    start, end = data.find(b"\n") + 1, footer_in(data)
-    if not data[:start].endswith(LIST) or not end or data.find(b"\t", 0, end.start()) >= 0:
+    start, end = data.find(b"\n") + 1, find_footer(data)
+    if not data[:start].endswith(HISTORY_START) or not end or data.find(b"\t", 0, end.start()) >= 0:
         return None
     count = data.count(b"\n", start, end.start())
     if count and not (data.count(b"}\n,{") == count - 1 and data[start : start + 1] == b"{"):
@@ -134,12 +141,12 @@ def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInf
     if data[end.start() - 2 : end.start()] != (b"}\n" if count else b"[\n"):
         return None
     try:
-        head = decode(data[: start - 1] + b"]}")
+        header = decode(data[: start - 1] + b"]}")
     except ValueError:
         return None
-    head.pop("history", None)
-    info = info_of(path, head, count, end[1].decode())
-    return (head, info, end) if info else None
+    header.pop("history", None)
+    info = info_of(path, header, count, end[1].decode())
+    return (header, info, end) if info else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,14 +157,14 @@ class ParsedFile:
     """
 
     info: SessionInfo
-    head: dict[str, Any]
+    header: dict[str, Any]
     _history: list[bytes] | list[Message]  # decoded only if the file is not canonical
     whole: bool = True
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata in the header; empty if it has another value there."""
-        metadata = self.head.get("metadata")
+        metadata = self.header.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
     def read(self, start: int, stop: int) -> list[Message]:
@@ -167,14 +174,14 @@ class ParsedFile:
 
 def parse_file(path: Path, data: bytes, known: SessionInfo | None = None) -> ParsedFile:
     """Parse the bytes of a session file, as far as possible; `known` is as in `recover_file`."""
-    ours = parse_canonical(path, data)
-    if ours:
-        head, info, _ = ours
+    parsed = parse_canonical(path, data)
+    if parsed:
+        header, info, _ = parsed
         lines = [line.removeprefix(b",") for line in data.split(b"\n", info.message_count + 1)[1:-1]]
-        return ParsedFile(add_usage(info, _readable(line for line in lines if b'"usage"' in line)), head, lines)
+        return ParsedFile(add_usage(info, _readable(line for line in lines if b'"usage"' in line)), header, lines)
     found, updated_at = recover_file(path, data, known)
-    info = parse_header(path, found.head, len(found.messages), updated_at)
-    return ParsedFile(add_usage(info, found.messages), found.head, found.messages, found.whole)
+    info = parse_header(path, found.header, len(found.messages), updated_at)
+    return ParsedFile(add_usage(info, found.messages), found.header, found.messages, found.whole)
 
 
 def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> tuple[Recovered, str]:
@@ -184,18 +191,18 @@ def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> t
     """
     found = recover(data, FOOTER_LENGTH)
     updated_at = _updated_at(found)
-    head = {key: value for key, value in found.head.items() if key != "updated_at"}
-    whole = complete_header(path, head, updated_at, known)
-    if whole == head:
-        return Recovered(head, found.messages, found.unreadable, found.whole), updated_at
-    aside = encode(found.head) + b"\n" if found.head else b""
+    header = {key: value for key, value in found.header.items() if key != "updated_at"}
+    whole = complete_header(path, header, updated_at, known)
+    if whole == header:
+        return Recovered(header, found.messages, found.unreadable, found.whole), updated_at
+    aside = encode(found.header) + b"\n" if found.header else b""
     return Recovered(whole, found.messages, aside + found.unreadable, whole=False), updated_at
 
 
 def _updated_at(found: Recovered) -> str:
     """Return the time in the footer, or of the last message, or now: the first valid one."""
     last = found.messages[-1].get("at") if found.messages else None
-    for moment in (found.head.get("updated_at"), last):
+    for moment in (found.header.get("updated_at"), last):
         try:
             return timestamp(datetime.fromisoformat(str(moment)))
         except (ValueError, OverflowError):  # the latter for a time before the year 1, or after 9999, in UTC
@@ -251,7 +258,7 @@ def unpack(path: Path) -> tuple[bytes, bool]:
     return unpacked.getvalue(), unpacking.eof
 
 
-def set_aside(path: Path) -> Path:
+def keep_copy(path: Path) -> Path:
     """Copy an archive to `<id>.corrupt.gz`, or that with a number; return the path. Raises `StoreError`."""
     numbered = (
         path.with_name(f"{id_of(path)}.corrupt{'' if number == 1 else f'-{number}'}.gz") for number in count(1)
@@ -271,13 +278,13 @@ def read_archive(path: Path, known: SessionInfo | None = None) -> ParsedFile:
 
 
 def rewrite_archive(
-    path: Path, found: ParsedFile, head: dict[str, Any], *, count: int, updated_at: datetime
+    path: Path, found: ParsedFile, header: dict[str, Any], *, count: int, updated_at: datetime
 ) -> ParsedFile:
     """Replace an archive by one with other header values and only the first `count` messages; return its content."""
     messages = found.read(0, count)
     if not found.whole:
-        set_aside(path)
-    pack(path, b"".join(document({**found.head, **head}, messages, timestamp(updated_at))))
+        keep_copy(path)
+    pack(path, b"".join(document({**found.header, **header}, messages, timestamp(updated_at))))
     return read_archive(path)
 
 

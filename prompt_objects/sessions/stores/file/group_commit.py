@@ -12,7 +12,7 @@ from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo, header_of
 from prompt_objects.sessions.stores.base import already_exists
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import document_of, pad_to_block
+from prompt_objects.sessions.stores.file.format import encoded_document, pad_to_block
 from prompt_objects.sessions.stores.file.index_file import encoded
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.utils import filesystem as disk
@@ -31,7 +31,7 @@ class GroupCommit:
         self._trash = trash
         self._entries = entries
         self._waiting: deque[_PendingSession] = deque()
-        self._making = threading.Lock()
+        self._mutex = threading.Lock()
 
     def create(
         self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
@@ -39,45 +39,46 @@ class GroupCommit:
         """Create a session of encoded messages, durably; its returned name may have a number added."""
         mine = _PendingSession(info, metadata, lines, unique_name=unique_name)
         self._waiting.append(mine)
-        with self._making:
+        with self._mutex:
             if not mine.is_done:
-                self._make_all(mine)
+                self._commit_all(mine)
         if mine.error:
             raise mine.error
         if not mine.is_done:
             raise StoreError(f"{mine.info.name} was not created.", hint="Try again.")
         return mine.info
 
-    def _make_all(self, mine: "_PendingSession") -> None:
+    def _commit_all(self, mine: "_PendingSession") -> None:
         batch: list[_PendingSession] = []
         try:
             while self._waiting:
                 batch.append(self._waiting.popleft())
-            self._make(batch)
+            self._commit(batch)
         except StoreError as error:  # the index cannot be used, by any of them
             for each in batch:
-                each.refuse(_own(error))
+                each.refuse(_copy_of(error))
         finally:  # if this thread was interrupted, the others create their own
             self._waiting.extend(each for each in batch if not each.is_done and each is not mine)
 
-    def _make(self, batch: Sequence["_PendingSession"]) -> None:
+    def _commit(self, batch: Sequence["_PendingSession"]) -> None:
         index = self._entries.index
         with index:
-            fit = self._prepare(batch)
-            if not fit:
+            accepted = self._prepare(batch)
+            if not accepted:
                 return
-            index.mark_dirty(fit[0].info.id)  # one is enough: none of them has an old entry
+            index.mark_dirty(accepted[0].info.id)  # one is enough: none of them has an old entry
             try:
-                self._sync([each for each in fit if self._place(each)])
+                self._sync([each for each in accepted if self._write_file(each)])
             except BaseException:  # an interruption: no caller knows of these files yet
-                for each in fit:
+                for each in accepted:
                     self._remove(each)
                 raise
-            for each in fit:
+            for each in accepted:
                 each.is_done = True
-            if not any(each.error for each in fit):  # otherwise the index stays dirty, and all files are compared
+            # After an error the index stays dirty, and all files are compared.
+            if not any(each.error for each in accepted):
                 with index.committing():
-                    for each in fit:
+                    for each in accepted:
                         index.add(each.info)
 
     def _prepare(self, batch: Sequence["_PendingSession"]) -> list["_PendingSession"]:
@@ -101,11 +102,11 @@ class GroupCommit:
         if session_id in given or self._live.has(session_id) or self._trash.has_file(session_id):
             raise already_exists(session_id)
 
-    def _place(self, pending: "_PendingSession") -> bool:
+    def _write_file(self, pending: "_PendingSession") -> bool:
         try:
             disk.replace_file(self._live.file(pending.info.id), [pending.data], with_folder=False)
         except OSError as error:
-            self._withdraw(pending, error)
+            self._fail(pending, error)
         return pending.error is None
 
     def _sync(self, placed: Sequence["_PendingSession"]) -> None:
@@ -113,9 +114,9 @@ class GroupCommit:
             disk.sync_folder(self._live.path)
         except OSError as error:
             for each in placed:
-                self._withdraw(each, error)
+                self._fail(each, error)
 
-    def _withdraw(self, pending: "_PendingSession", error: OSError) -> None:
+    def _fail(self, pending: "_PendingSession", error: OSError) -> None:
         failure = disk.store_error("written", self._live.file(pending.info.id), error)
         failure.__cause__ = error
         pending.refuse(failure)
@@ -150,10 +151,12 @@ class _PendingSession:
         """Encode the file; raises the errors of encoding the entry, too."""
         encoded(self.info)
         updated_at = timestamp(self.info.updated_at)
-        self.data = b"".join(pad_to_block(document_of(header_of(self.info, self._metadata), self._lines, updated_at)))
+        self.data = b"".join(
+            pad_to_block(encoded_document(header_of(self.info, self._metadata), self._lines, updated_at))
+        )
 
 
-def _own(error: StoreError) -> StoreError:
+def _copy_of(error: StoreError) -> StoreError:
     """Return a copy of an error for one thread: a traceback belongs to one thread."""
     own = StoreError(str(error), hint=error.hint)
     own.__cause__ = error

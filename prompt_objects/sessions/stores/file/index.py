@@ -332,7 +332,7 @@ class Index:
     def _ensure_file(self) -> None:
         """Open the file that is at the path now; replace it if it is no index."""
         file = self._file
-        if file and file.is_well_formed and file.length_now() == file.size:
+        if file and file.is_well_formed and file.current_length() == file.size:
             return
         if not self._refresh_file():
             quarantine(self.path)
@@ -341,7 +341,7 @@ class Index:
             self._reconcile()
 
     def _refresh_file(self) -> bool:
-        if self._file and self._file.length_now() is None:
+        if self._file and self._file.current_length() is None:
             self._close_file()
         try:
             return self._open().refresh()

@@ -17,13 +17,13 @@ import msgspec
 
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
-from prompt_objects.sessions.stores.json_lines import LineDocument, body_of
+from prompt_objects.sessions.stores.json_lines import LineDocument, join_elements
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import timestamp
 
 Key: TypeAlias = tuple[datetime, str]
-_HEAD = b'{"sessions":[\n'
-_FOOT = b"]}\n"
+_HEADER = b'{"sessions":[\n'
+_FOOTER = b"]}\n"
 _STEP, _SLACK = 64, 32  # an entry has room for longer figures and a longer name
 NEAR_BYTES = 32 * 1024  # within this distance from the end, an entry is overwritten in place
 _FAR = 56 * 1024  # of two entries further apart than this, the second was changed last
@@ -46,9 +46,9 @@ def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
 
 def document(infos: Iterable[SessionInfo]) -> Iterator[bytes]:
     """Yield the parts of an index file."""
-    yield _HEAD
-    yield body_of(map(_line, infos), first=True)
-    yield _FOOT
+    yield _HEADER
+    yield join_elements(map(_line, infos), first=True)
+    yield _FOOTER
 
 
 def _line(info: SessionInfo) -> bytes:
@@ -129,17 +129,14 @@ class IndexFile(LineDocument):
     """The open index. It takes no locks, and raises one of `DECODE_ERRORS` for a line that is not an entry."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, len(_FOOT))
+        super().__init__(path, len(_FOOTER))
         self.is_well_formed = False
-        self._order_bound: tuple[int, Key | None] = (
-            -_FAR,
-            None,
-        )  # a position, and the last key before it
+        self._order_bound: tuple[int, Key | None] = (-_FAR, None)  # a position, and the last key before it
 
     def refresh(self) -> bool:
         """Read the current state of the file; return whether it has the form of an index."""
-        self.size = self.length_now() or 0
-        self.is_well_formed = self.foot() == b"\n" + _FOOT and self.read(0, len(_HEAD)) == _HEAD
+        self.size = self.current_length() or 0
+        self.is_well_formed = self.read_footer() == b"\n" + _FOOTER and self.read(0, len(_HEADER)) == _HEADER
         return self.is_well_formed
 
     # Reading
@@ -147,12 +144,12 @@ class IndexFile(LineDocument):
     def _runs(self, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield runs of whole lines, the last run first, each with its start; `stop` is the end of the last line."""
         if stop is None:
-            stop = self.size - len(_FOOT) if self.is_well_formed else self.size
+            stop = self.size - len(_FOOTER) if self.is_well_formed else self.size
         rest = b""
-        while stop > len(_HEAD):
-            start = max(len(_HEAD), stop - _BLOCK)
+        while stop > len(_HEADER):
+            start = max(len(_HEADER), stop - _BLOCK)
             lines = self.read(start, stop) + rest
-            cut = (lines.find(b"\n") + 1 or len(lines)) if start > len(_HEAD) else 0
+            cut = (lines.find(b"\n") + 1 or len(lines)) if start > len(_HEADER) else 0
             yield start + cut, lines[cut:]
             stop, rest = start, lines[:cut]
 
@@ -260,13 +257,13 @@ class IndexFile(LineDocument):
 
     def _line_end(self, stop: int) -> int:
         """Return the end of the last line that ends at or before `stop`."""
-        while stop > len(_HEAD):
-            start = max(len(_HEAD), stop - _STEP * 64)
+        while stop > len(_HEADER):
+            start = max(len(_HEADER), stop - _STEP * 64)
             end = self.read(start, stop).rfind(b"\n") + 1
             if end:
                 return start + end
             stop = start
-        return len(_HEAD)
+        return len(_HEADER)
 
     # Writing
 
@@ -276,10 +273,10 @@ class IndexFile(LineDocument):
 
     def add(self, info: SessionInfo) -> Slot:
         line = _line(info)
-        comma = b"" if self.size == len(_HEAD) + len(_FOOT) else b","
-        start = self.size - len(_FOOT) + len(comma)
+        comma = b"" if self.size == len(_HEADER) + len(_FOOTER) else b","
+        start = self.size - len(_FOOTER) + len(comma)
         self.count = len(comma)  # zero or not is enough
-        self.append([line], _FOOT)
+        self.append([line], _FOOTER)
         return Slot(start, len(line), key_of(info), self.size)
 
     def blank(self, slot: Slot) -> bool:
@@ -298,7 +295,7 @@ class IndexFile(LineDocument):
         return True
 
     def _comma_after(self, start: int) -> int | None:
-        end = self.size - len(_FOOT)
+        end = self.size - len(_FOOTER)
         while start < end:
             block = self.read(start, min(end, start + _BLOCK))
             if ahead := block.lstrip():

@@ -86,21 +86,21 @@ class SessionIndex:
     def update(self, file: SessionFile, name: str | None, metadata: dict[str, Any] | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
             info = self.entry(file)
-            head = dict(file.head)
+            header = dict(file.header)
             if name is not None and name != info.name:
                 self.check_name(name, info.po_name)
                 info = replace(info, name=name)
-                head["name"] = name
+                header["name"] = name
             if metadata is not None:
-                head["metadata"] = metadata
+                header["metadata"] = metadata
             self.index.mark_dirty(file.id)
-            file.rewrite_head(head)
+            file.rewrite_header(header)
             self.commit(info, durable=True)
             return SessionRecord(info, file.metadata)
 
     def truncate(self, file: SessionFile, count: int, expected: int | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
-            check_truncation(file.head.get("name"), file.count, count, expected)
+            check_truncation(file.header.get("name"), file.count, count, expected)
             info = self.entry(file)
             if count < file.count:
                 self.index.mark_dirty(file.id)

@@ -17,7 +17,7 @@ from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
 from prompt_objects.utils import filesystem as disk
 
 _ATTEMPTS, _PAUSE = 4, 0.002  # readers lock it for a moment, and a new holder has not written yet
-_LONGEST = 4096
+_MAX_LENGTH = 4096
 _DECODE = msgspec.json.Decoder(ProcessInfo).decode
 
 
@@ -46,7 +46,7 @@ class FileLease:
 
     def read(self) -> ProcessInfo | None:
         with suppress(OSError, msgspec.DecodeError):
-            return _DECODE(disk.pread(self._descriptor, _LONGEST, 0))
+            return _DECODE(disk.pread(self._descriptor, _MAX_LENGTH, 0))
         return None
 
     def release(self) -> None:
@@ -85,7 +85,7 @@ class Leases:
                 lease = FileLease(path, disk.open_in_folder(path, os.O_RDWR | os.O_CREAT), self._held)
                 if lease.try_lock() and lease.is_current():
                     self._held.add(lease)
-                    return _signed(lease, holder)
+                    return _write_holder(lease, holder)
                 other = lease.read()
                 lease.close()
                 time.sleep(_PAUSE)
@@ -134,7 +134,7 @@ def _open(path: Path) -> int:
         return disk.open_private(path, os.O_RDONLY)
 
 
-def _signed(lease: FileLease, holder: ProcessInfo) -> FileLease:
+def _write_holder(lease: FileLease, holder: ProcessInfo) -> FileLease:
     try:
         lease.write(holder)
     except OSError:

@@ -16,9 +16,9 @@ from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     FOOTER,
     FOOTER_LENGTH,
-    LIST,
+    HISTORY_START,
     document,
-    footer_in,
+    find_footer,
     id_of,
     missing_file_error,
     pad_to_block,
@@ -27,7 +27,7 @@ from prompt_objects.sessions.stores.file.format import (
     summary,
 )
 from prompt_objects.sessions.stores.file.recovery import Recovered
-from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, LineDocument, body_of, decode_message, encode
+from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, LineDocument, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import timestamp
 
@@ -38,23 +38,23 @@ _MAX_OPEN = 32
 class SessionFile:
     """One open session file. `with file:` takes its thread lock, which all methods but `close` need.
 
-    `notify` is called with a sentence about each repair. `known` returns the info of the session from the index, for
-    a file whose header cannot be read.
+    `notify` is called with a sentence about each repair. `indexed_info` returns the info of the session in the index,
+    for a file whose header cannot be read.
     """
 
     def __init__(
-        self, path: Path, notify: Callable[[str], None], known: Callable[[], SessionInfo | None] = lambda: None
+        self, path: Path, notify: Callable[[str], None], indexed_info: Callable[[], SessionInfo | None] = lambda: None
     ) -> None:
         self.path = path
         self.id = path.stem
-        self.head: dict[str, Any] = {}
+        self.header: dict[str, Any] = {}
         self.entry: SessionInfo | None = None  # the last written index entry, while the file is the same
         self._mutex = Lock()
         self._notify = notify
-        self._known = known
+        self._indexed_info = indexed_info
         self._doc: LineDocument | None = None
         self._noncanonical: list[Message] | None = None  # the messages of a file that is not canonical
-        self._updated_at = ""  # and its time
+        self._noncanonical_time = ""  # and its time
 
     def __enter__(self) -> Self:
         self._mutex.acquire()
@@ -71,7 +71,7 @@ class SessionFile:
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata in the header; empty if it has another value there."""
-        metadata = self.head.get("metadata")
+        metadata = self.header.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
     @property
@@ -102,8 +102,8 @@ class SessionFile:
 
     def refresh(self) -> None:
         """Read the current state; this waits for the lock only if the footer is not intact."""
-        length = self.doc.length_now()
-        if length is None or not self._catch_up(length):
+        length = self.doc.current_length()
+        if length is None or not self._read_canonical(length):
             with self.locked():
                 pass
 
@@ -118,7 +118,7 @@ class SessionFile:
 
     def lock(self, *, writing: bool) -> LineDocument:
         """Take the file's lock until `unlock`, like `locked`; return the open document."""
-        while not self._lock_known(writing=writing):
+        while not self._lock_current(writing=writing):
             self.close()
         return self.doc
 
@@ -127,45 +127,45 @@ class SessionFile:
         if self._doc is not None:
             disk.unlock(self._doc.descriptor)
 
-    def _lock_known(self, *, writing: bool) -> bool:
+    def _lock_current(self, *, writing: bool) -> bool:
         """Take the lock; return False, without the lock, if another file is at the path now."""
         doc = self.doc
         disk.lock(doc.descriptor)
-        known = False
+        is_current = False
         try:
-            length = doc.length_now()
-            known = length is not None and self._is_known(length, writing=writing)
+            length = doc.current_length()
+            is_current = length is not None and self._read_state(length, writing=writing)
         finally:
-            if not known and self._doc is doc:
+            if not is_current and self._doc is doc:
                 disk.unlock(doc.descriptor)
-        return known
+        return is_current
 
-    def _is_known(self, length: int, *, writing: bool) -> bool:
+    def _read_state(self, length: int, *, writing: bool) -> bool:
         """Read the current state; return False if the file had to be replaced by a canonical one."""
-        if not self._catch_up(length) and not self._read_noncanonical(self.doc.read(0, length)):
+        if not self._read_canonical(length) and not self._read_noncanonical(self.doc.read(0, length)):
             return False
         if writing and self._noncanonical is not None:
-            self._replace(self._noncanonical, self._updated_at)
+            self._replace(self._noncanonical, self._noncanonical_time)
             return False
         return True
 
-    def _catch_up(self, length: int) -> bool:
+    def _read_canonical(self, length: int) -> bool:
         """Read the state of an unchanged, grown or other canonical file; return False for any other file."""
         if self._is_unchanged(length) or self._has_grown(length):
             return True
         self._noncanonical = self.entry = None
-        ours = parse_canonical(self.path, self.doc.read(0, length))
-        if ours is None:
+        parsed = parse_canonical(self.path, self.doc.read(0, length))
+        if parsed is None:
             return False
-        self.head, info, end = ours
-        self.doc.know(info.message_count, end.end(), length, end[0])
+        self.header, info, end = parsed
+        self.doc.set_state(info.message_count, end.end(), length, end[0])
         return True
 
     def _is_unchanged(self, length: int | None) -> bool:
         doc = self.doc
-        if length != doc.size + doc.spare or not length:
+        if length != doc.size + doc.padding or not length:
             return False
-        return self._noncanonical is not None or doc.has_known_foot()
+        return self._noncanonical is not None or doc.has_same_footer()
 
     def _has_grown(self, length: int) -> bool:
         """Count the messages that other writers appended; return False if something else happened."""
@@ -174,35 +174,35 @@ class SessionFile:
             return False
         start = doc.size - FOOTER_LENGTH - 1
         added = doc.read(start, length)
-        end = footer_in(added)
+        end = find_footer(added)
         lines = added.count(b"\n", 1, end.start()) if end else 0
         commas = added.count(b"\n,{") + (doc.count == 0 and added.startswith(b"\n{"))
         if not end or commas != lines:
             return False
-        doc.know(doc.count + lines, start + end.end(), length, end[0])
+        doc.set_state(doc.count + lines, start + end.end(), length, end[0])
         return True
 
     def _read_noncanonical(self, data: bytes) -> bool:
         """Read a file that is not canonical; repair it if it is damaged. Return False if it was replaced."""
-        found, self._updated_at = recover_file(self.path, data, self._known())
-        self.head = found.head
+        found, self._noncanonical_time = recover_file(self.path, data, self._indexed_info())
+        self.header = found.header
         if not found.whole and self._repair(found):
             return False
         self._noncanonical = found.messages
-        self.doc.know(len(found.messages), len(data), len(data), b"")
+        self.doc.set_state(len(found.messages), len(data), len(data), b"")
         return True
 
     def _repair(self, found: Recovered) -> bool:
         """Replace a damaged file by a canonical one; return False if the folder is read-only."""
-        note = f"The file of the session {found.head['name']!r} was cut off or damaged; "
+        note = f"The file of the session {found.header['name']!r} was cut off or damaged; "
         note += f"all its {len(found.messages)} whole messages were kept."
-        beside = self.path.with_name(f"{id_of(self.path)}.corrupt")
+        corrupt = self.path.with_name(f"{id_of(self.path)}.corrupt")
         try:
             if found.unreadable:
                 with disk.store_errors("written", self.path):
-                    disk.append_once(beside, found.unreadable.rstrip(b"\n") + b"\n")
-                note += f" What could not be read is in {beside}."
-            self._replace(found.messages, self._updated_at)
+                    disk.append_once(corrupt, found.unreadable.rstrip(b"\n") + b"\n")
+                note += f" What could not be read is in {corrupt}."
+            self._replace(found.messages, self._noncanonical_time)
         except StoreError as error:
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in disk.UNWRITABLE:
                 raise
@@ -212,9 +212,9 @@ class SessionFile:
         return True
 
     def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
-        self._put(document(self.head, messages, updated_at))
+        self._replace_with(document(self.header, messages, updated_at))
 
-    def _put(self, chunks: Iterable[bytes]) -> None:
+    def _replace_with(self, chunks: Iterable[bytes]) -> None:
         with disk.store_errors("saved", self.path):
             disk.replace_file(self.path, pad_to_block(chunks))
         self.close()
@@ -239,18 +239,18 @@ class SessionFile:
         start -= FOOTER_LENGTH
         disk.start_writeback(doc.descriptor, start, doc.size - start)  # it goes on while the index is updated
 
-    def rewrite_head(self, head: dict[str, Any]) -> None:
+    def rewrite_header(self, header: dict[str, Any]) -> None:
         """Replace the file by one with another header and the same history, durably."""
-        first = encode(head)[:-1] + b"," + LIST
+        first = encode(header)[:-1] + b"," + HISTORY_START
         rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
-        self._put((first, rest))
-        self.head = head
+        self._replace_with((first, rest))
+        self.header = header
 
     def truncate(self, count: int, updated_at: str) -> None:
         """Replace the file by one with only the first `count` messages, durably."""
         first = self.data().partition(b"\n")[0] + b"\n"
-        body = body_of(self.doc.lines(0, count), first=True)
-        self._put((first, body, FOOTER % updated_at.encode()))
+        body = join_elements(self.doc.lines(0, count), first=True)
+        self._replace_with((first, body, FOOTER % updated_at.encode()))
 
     def data(self) -> bytes:
         """Return the whole file."""
@@ -268,7 +268,7 @@ class SessionFile:
     def read(self, start: int, stop: int) -> list[Message]:
         """Return messages; the file is repaired first if one of them cannot be read."""
         while True:
-            if not self._is_unchanged(self.doc.length_now()):
+            if not self._is_unchanged(self.doc.current_length()):
                 with self.locked():
                     pass
             stop = min(stop, self.doc.count)
@@ -283,8 +283,8 @@ class SessionFile:
 
     def _repair_inside(self) -> None:
         with self.locked(writing=True):
-            found, self._updated_at = recover_file(self.path, self.data(), self._known())
-            self.head = found.head
+            found, self._noncanonical_time = recover_file(self.path, self.data(), self._indexed_info())
+            self.header = found.header
             if not self._repair(found):
                 self._noncanonical = found.messages
                 self.doc.count = len(found.messages)
@@ -300,24 +300,24 @@ def is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> Typ
     """Return whether an index entry describes the session in a file when it had, or has, `count` messages."""
     if entry is None or entry.archived:
         return False
-    return entry.message_count == count and entry.name == file.head.get("name")
+    return entry.message_count == count and entry.name == file.header.get("name")
 
 
 class FileCache:
     """The session files that were used last, kept open, for any number of threads.
 
-    `open_file` makes the object for a path, and `when_new` is called with each that is made.
+    `open_file` makes the object for a path, and `on_open` is called with each that is made.
     """
 
     def __init__(
         self,
         folder: SessionDirectory,
         open_file: Callable[[Path], SessionFile],
-        when_new: Callable[[SessionFile], None],
+        on_open: Callable[[SessionFile], None],
     ) -> None:
         self._folder = folder
         self._open_file = open_file
-        self._when_new = when_new
+        self._on_open = on_open
         self._mutex = Lock()
         self._files: OrderedDict[str, SessionFile] = OrderedDict()
 
@@ -331,7 +331,7 @@ class FileCache:
                 self._close_idle()
             self._files.move_to_end(session_id)
         if is_new:
-            self._when_new(file)
+            self._on_open(file)
         return file
 
     def with_file_or_archive(

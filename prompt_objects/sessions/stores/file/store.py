@@ -130,10 +130,10 @@ class FileStore:
         doc = file.lock(writing=True)
         try:
             if doc.count != expected:
-                raise conflict(file.head.get("name"), doc.count, expected)
+                raise conflict(file.header.get("name"), doc.count, expected)
             added = sum(map(len, lines))
             if limit is not None and doc.size + added > limit:
-                check_size(file.head.get("name"), doc.size, added, limit, messages)
+                check_size(file.header.get("name"), doc.size, added, limit, messages)
             moment = datetime.now(UTC)
             file.append(lines, moment)
             info = self._update_entry(file, messages, expected, moment)

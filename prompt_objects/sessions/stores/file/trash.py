@@ -74,7 +74,7 @@ class Trash(SessionDirectory):
                 info = file.info()
                 name = self._entries.name_for(info, make_unique=True)
                 if name != info.name:
-                    file.rewrite_head({**file.head, "name": name})
+                    file.rewrite_header({**file.header, "name": name})
                 return SessionRecord(self._move_back(file.path, replace(info, name=name)), file.metadata)
         finally:
             file.close()
@@ -140,8 +140,8 @@ class Trash(SessionDirectory):
         is_packed = path.suffix == ".gz"
         deleted_at = path.stat().st_mtime_ns
         found = read_archive(path) if is_packed else parse_file(path, disk.read_file(path))
-        head = {**found.head, "id": id_of(place)}
-        data = b"".join(document(head, found.read(0, sys.maxsize), timestamp(found.info.updated_at)))
+        header = {**found.header, "id": id_of(place)}
+        data = b"".join(document(header, found.read(0, sys.maxsize), timestamp(found.info.updated_at)))
         if is_packed:
             pack(place, data)
         else:
