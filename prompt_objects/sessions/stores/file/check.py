@@ -77,42 +77,42 @@ class Repairer:
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _INDEX = "index.json"
-_QUIET_SECONDS = 60  # nobody writes any more to a file that is unchanged for so long
-_LOOKS, _PAUSE = 3, 0.05  # during a write, a session may differ from its entry
+_ABANDONED_SECONDS = 60  # nobody writes any more to a file that is unchanged for so long
+_COMPARISONS, _PAUSE = 3, 0.05  # during a write, a session may differ from its entry
 
 
 class StoreCheck:
     """One check of a file store; with `repair`, each issue is repaired when it is found."""
 
     def __init__(
-        self, live: SessionDirectory, trash: Trash, leases: Leases, mending: Repairer, *, repair: bool
+        self, live: SessionDirectory, trash: Trash, leases: Leases, repairer: Repairer, *, repair: bool
     ) -> None:
         self._live = live
         self._trash = trash
         self._leases = leases
-        self._mending = mending
+        self._repairer = repairer
         self._repair = repair
         self._copies: set[str] = set()  # live sessions with the id of another one in their file
 
-    def findings(self) -> Iterator[StoreIssue]:
+    def issues(self) -> Iterator[StoreIssue]:
         """Yield all issues, in the order of their repair: files first, then the index and names."""
         for folder in (self._live, self._trash):
-            yield from self._left_over(folder)
+            yield from self._leftovers(folder)
             for session_id in sorted(folder.ids()):
-                yield from self._of_session(folder, session_id)
-        yield from self._same_ids()
-        yield from self._of_index()
-        yield from self._same_names()
-        yield from self._of_leases()
+                yield from self._session_issues(folder, session_id)
+        yield from self._duplicate_ids()
+        yield from self._index_issues()
+        yield from self._duplicate_names()
+        yield from self._lease_issues()
 
-    def _found(
-        self, place: Path, problem: str, remedy: str, mend: Callable[[], object], session_id: str | None = None
+    def _issue(
+        self, place: Path, problem: str, remedy: str, repair: Callable[[], object], session_id: str | None = None
     ) -> StoreIssue:
         """Return an issue, repaired if it should be; if the repair fails, the remedy says so."""
         repaired = False
         if self._repair:
             try:
-                mend()
+                repair()
                 repaired = True
             except (OSError, StoreError, NotFound) as error:
                 remedy = f"{remedy} That failed: {error}"
@@ -120,17 +120,16 @@ class StoreCheck:
 
     # Files
 
-    def _left_over(self, folder: SessionDirectory) -> Iterator[StoreIssue]:
+    def _leftovers(self, folder: SessionDirectory) -> Iterator[StoreIssue]:
         with suppress(FileNotFoundError):
             for name in sorted(os.listdir(folder.path)):  # noqa: PTH208 - only names are needed
                 path = folder.path / name
-                if (of := _TEMPORARY.fullmatch(name)) and _is_quiet(path):
-                    remedy = (
-                        "It was never in use; what it holds is put into a .corrupt file, unless it is there already."
-                    )
-                    target = folder.path / of[1]
-                    yield self._found(
-                        path, "Left behind by a write that was interrupted.", remedy, _Clearing(path, target)
+                if (of := _TEMPORARY.fullmatch(name)) and _is_abandoned(path):
+                    yield self._issue(
+                        path,
+                        "Left behind by a write that was interrupted.",
+                        "It was never in use; what it holds is put into a .corrupt file, unless it is there already.",
+                        partial(_remove_temporary, path, folder.path / of[1]),
                     )
                 elif name.endswith((".json", ".json.gz")) and name != _INDEX and not is_id(name.partition(".")[0]):
                     problem = "It is not listed: its name is not the id of a session."
@@ -138,49 +137,49 @@ class StoreCheck:
                         place=str(path), problem=problem, remedy="Name it after its id, or move it away."
                     )
 
-    def _of_session(self, folder: SessionDirectory, session_id: str) -> Iterator[StoreIssue]:
+    def _session_issues(self, folder: SessionDirectory, session_id: str) -> Iterator[StoreIssue]:
         is_trashed = folder is self._trash
         path, packed = folder.file(session_id), folder.archive(session_id)
         try:
             if not os.path.lexists(path):
                 if not read_archive(packed).whole:
-                    self._note_copy(folder, session_id, unpack(packed)[0])
+                    self._note_copied_file(folder, session_id, unpack(packed)[0])
                     remedy = "What can be read of it is kept, and the archive itself beside it as .corrupt.gz."
-                    yield self._mended(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
+                    yield self._file_issue(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
                 return
             if not stat.S_ISREG(path.lstat().st_mode):
                 problem = "A folder or a link has the path of a session file."
                 yield StoreIssue(place=str(path), problem=problem, remedy="Move it away.", session_id=session_id)
                 return
             data = disk.read_file(path)
-            if problem := _wrong_with(path, data):
-                self._note_copy(folder, session_id, data)
+            if problem := _file_problem(path, data):
+                self._note_copied_file(folder, session_id, data)
                 remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
-                yield self._mended(path, problem, remedy, session_id, trashed=is_trashed)
+                yield self._file_issue(path, problem, remedy, session_id, trashed=is_trashed)
             if os.path.lexists(packed):
                 remedy = "The file counts; an archive that holds something else is kept as .corrupt.gz."
-                yield self._mended(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
+                yield self._file_issue(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
         except (FileNotFoundError, NotFound):  # deleted just now
             return
         except OSError as error:
             problem = str(disk.store_error("read", path, error))
             yield StoreIssue(place=str(path), problem=problem, remedy="Check its permissions.", session_id=session_id)
 
-    def _note_copy(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
+    def _note_copied_file(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
         """Note a file that was copied by hand, before a repair changes the id in it."""
         if folder is self._live and recover(data, FOOTER_LENGTH).header.get("id", session_id) != session_id:
             self._copies.add(session_id)
 
-    def _mended(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> StoreIssue:
-        return self._found(
-            path, problem, remedy, lambda: self._mending.repair(session_id, trashed=trashed), session_id
+    def _file_issue(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> StoreIssue:
+        return self._issue(
+            path, problem, remedy, lambda: self._repairer.repair(session_id, trashed=trashed), session_id
         )
 
-    def _same_ids(self) -> Iterator[StoreIssue]:
+    def _duplicate_ids(self) -> Iterator[StoreIssue]:
         for session_id in sorted(self._live.ids() & self._trash.ids()):
             if not (self._live.has_file(session_id) and self._trash.has_file(session_id)):
                 continue
-            yield self._found(
+            yield self._issue(
                 self._trash.path / f"{session_id}.json",
                 "A session in the trash has the id of one that is not.",
                 "The one in the trash gets an id of its own.",
@@ -190,7 +189,7 @@ class StoreCheck:
 
     # The index, names and leases
 
-    def _of_index(self) -> Iterator[StoreIssue]:
+    def _index_issues(self) -> Iterator[StoreIssue]:
         path = self._live.path / "index.json"
         try:
             data = path.read_bytes()
@@ -201,29 +200,29 @@ class StoreCheck:
             entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
         except (ValueError, KeyError, TypeError, RecursionError):
             remedy = "It is rebuilt from the session files."
-            yield self._found(path, "The index cannot be read.", remedy, self._mending.reindex_all)
+            yield self._issue(path, "The index cannot be read.", remedy, self._repairer.reindex_all)
             return
         entry_counts = Counter(entry.id for entry in entries)
         if any(times > 1 for times in entry_counts.values()):
             twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
-            yield self._found(path, problem, "It is rebuilt from the session files.", self._mending.reindex_all)
+            yield self._issue(path, problem, "It is rebuilt from the session files.", self._repairer.reindex_all)
         known = {entry.id: entry for entry in entries}
         for session_id in sorted(known.keys() | self._live.ids()):
             problem = self._difference(path, session_id, known.get(session_id))
             if problem:
-                yield self._found(
+                yield self._issue(
                     path,
                     problem,
                     "The entry is updated from the file.",
-                    partial(self._mending.reindex, session_id),
+                    partial(self._repairer.reindex, session_id),
                     session_id,
                 )
 
     def _difference(self, index: Path, session_id: str, entry: SessionInfo | None) -> str:
         """Return how an entry differs from its file; empty if the difference lasts only a moment."""
-        for look in range(_LOOKS):
-            if look:
+        for attempt in range(_COMPARISONS):
+            if attempt:
                 time.sleep(_PAUSE)
                 entry = _entry_in(index, session_id)
             info = self._info(session_id)
@@ -238,58 +237,52 @@ class StoreCheck:
     def _info(self, session_id: str) -> SessionInfo | None:
         return next((info for info, _ in self._live.infos([session_id])), None)
 
-    def _same_names(self) -> Iterator[StoreIssue]:
+    def _duplicate_names(self) -> Iterator[StoreIssue]:
         """Give numbers to sessions of the same name; a file that was copied by hand comes last."""
         infos = [info for info, _ in self._live.infos(self._live.ids())]
         names: defaultdict[str, set[str]] = defaultdict(set)
         for info in infos:
             names[info.po_name].add(info.name)
-        met: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
         for info in sorted(infos, key=lambda info: (info.id in self._copies, info.id)):
-            if (info.po_name, info.name) in met:
+            if (info.po_name, info.name) in seen:
                 free = unique_name(info.name, names[info.po_name])
-                yield self._found(
+                yield self._issue(
                     self._live.file(info.id),
                     f"Another session of {info.po_name} is called {info.name!r} as well.",
                     f"This one is called {free!r}.",
-                    partial(self._mending.rename, info.id, free),
+                    partial(self._repairer.rename, info.id, free),
                     info.id,
                 )
                 names[info.po_name].add(free)
-            met.add((info.po_name, info.name))
+            seen.add((info.po_name, info.name))
 
-    def _of_leases(self) -> Iterator[StoreIssue]:
+    def _lease_issues(self) -> Iterator[StoreIssue]:
         for lease in self._leases.abandoned():
             problem = "A lease of a process that has ended."
-            yield self._found(lease.path, problem, "It is removed.", lease.release)
+            yield self._issue(lease.path, problem, "It is removed.", lease.release)
 
 
-class _Clearing:
-    """Removes a temporary file; content that is nowhere else goes into a `.corrupt` file."""
-
-    def __init__(self, path: Path, target: Path) -> None:
-        self._path = path
-        self._target = target
-
-    def __call__(self) -> None:
-        session_id = self._target.name.partition(".")[0]
-        if is_id(session_id):
-            data = disk.read_file(self._path)
-            with suppress(FileNotFoundError):
-                if data in disk.read_file(self._target):
-                    data = b""
-            if data.strip(b"\0"):
-                disk.append_once(self._target.with_name(f"{session_id}.corrupt"), data)
-        self._path.unlink(missing_ok=True)
+def _remove_temporary(path: Path, target: Path) -> None:
+    """Remove a temporary file; content that is nowhere else goes into a `.corrupt` file."""
+    session_id = target.name.partition(".")[0]
+    if is_id(session_id):
+        data = disk.read_file(path)
+        with suppress(FileNotFoundError):
+            if data in disk.read_file(target):
+                data = b""
+        if data.strip(b"\0"):
+            disk.append_once(target.with_name(f"{session_id}.corrupt"), data)
+    path.unlink(missing_ok=True)
 
 
-def _is_quiet(path: Path) -> bool:
+def _is_abandoned(path: Path) -> bool:
     with suppress(FileNotFoundError):
-        return time.time() - path.lstat().st_mtime > _QUIET_SECONDS
+        return time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
     return False
 
 
-def _wrong_with(path: Path, data: bytes) -> str:
+def _file_problem(path: Path, data: bytes) -> str:
     """Return the problem of a session file; empty if there is none."""
     if not data.strip(b"\0 \t\r\n"):
         return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."

@@ -225,7 +225,7 @@ class FileStore:
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
         repairer = Repairer(self._live, self._trash, self._files, self._archives, self._entries)
-        return list(StoreCheck(self._live, self._trash, self._leases, repairer, repair=repair).findings())
+        return list(StoreCheck(self._live, self._trash, self._leases, repairer, repair=repair).issues())
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
         return self._leases.take(session_id, holder)
