@@ -36,17 +36,25 @@ class _Entry(NamedTuple):
 
 
 class _Events:
-    """The parser's events of one text, with the entries of its top mapping; raises yaml's errors."""
+    """The parser's events of one text, with the entries of its top mapping.
+
+    Raises yaml's errors, and `Unchangeable` if the text is nested too deep.
+    """
 
     def __init__(self, text: str, loader: Any = None) -> None:
         import yaml
 
         self.text = text
-        self.all: list[Any] = list(yaml.parse(text, Loader=loader or yaml_loaders()[0]))
-        self._steps = [
-            isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            for event in self.all
-        ]
+        self.all: list[Any] = []
+        self._steps: list[int] = []
+        depth = 0
+        for event in yaml.parse(text, Loader=loader or yaml_loaders()[0]):
+            step = isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            depth += step
+            if depth > _DEEPEST:  # the pure Python parser takes quadratic time for deep texts
+                raise Unchangeable(f"It is nested more than {_DEEPEST} deep.")
+            self.all.append(event)
+            self._steps.append(step)
         root = 2  # after the start of the stream and of the document
         self.top = self.entries(root) if self.is_a("MappingStart", root) else []
         self.is_flow = bool(self.top and self.all[root].flow_style)
@@ -108,12 +116,6 @@ class _Events:
         return index + 1
 
     def _problem(self) -> str:
-        depth = deepest = 0
-        for step in self._steps:
-            depth += step
-            deepest = max(deepest, depth)
-        if deepest > _DEEPEST:
-            return f"It is nested more than {_DEEPEST} deep."
         names = Counter(map(self.name, self.top))
         if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
             return f"The key `{twice}` is given twice."
