@@ -5,21 +5,31 @@ from typing import TypeAlias, get_args
 
 from prompt_objects.analysis.finding import Finding, Severity
 from prompt_objects.analysis.rules.privileges import privilege_escalation
-from prompt_objects.analysis.rules.settings import limits, models, prices, servers
-from prompt_objects.analysis.rules.structure import broken, cycles, missing, unreachable
+from prompt_objects.analysis.rules.settings import (
+    ineffective_limits,
+    unknown_and_unused_models,
+    unknown_prices,
+    unused_servers,
+)
+from prompt_objects.analysis.rules.structure import (
+    delegation_cycles,
+    invalid_definitions,
+    missing_capabilities,
+    unreachable_objects,
+)
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 
 Rule: TypeAlias = Callable[[EnvironmentSnapshot], Iterable[Finding]]
 _RULES: tuple[Rule, ...] = (
-    broken,
-    missing,
+    invalid_definitions,
+    missing_capabilities,
     privilege_escalation,
-    cycles,
-    unreachable,
-    limits,
-    prices,
-    models,
-    servers,
+    delegation_cycles,
+    unreachable_objects,
+    ineffective_limits,
+    unknown_prices,
+    unknown_and_unused_models,
+    unused_servers,
 )
 _SEVERITIES = get_args(Severity)
 

@@ -65,7 +65,7 @@ def require(
     """Return the meaning of a capability of `owner`; raises `DefinitionError` at its position if it has none."""
     meant = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
     if isinstance(meant, Unresolved):
-        raise owner.fault(meant.problem, capability.at, hint=meant.hint)
+        raise owner.error_at(meant.problem, capability.at, hint=meant.hint)
     return meant
 
 

@@ -66,7 +66,7 @@ def _yaml(file: Path, draft: str | None) -> str:
 class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     """The state of an environment that the rules check; `settings` is environment.yaml, which need not exist.
 
-    `root` is the object that opens first. `faults` are the errors of invalid files. `has_known_price` takes the name
+    `root` is the object that opens first. `errors` are those of invalid files. `has_known_price` takes the name
     of a model in a definition, None for the default model.
     """
 
@@ -75,7 +75,7 @@ class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     default_object: str | None
     root: str | None
     bounds: LimitsConfig
-    faults: tuple[DefinitionError, ...]
+    errors: tuple[DefinitionError, ...]
     positions: SourcePositions
     has_known_price: Callable[[str | None], bool]
 
@@ -89,14 +89,14 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
     *,
     tools: Mapping[str, HasEffect],
     bounds: LimitsConfig,
-    may_be_priced: Callable[[str | None], bool],
+    has_known_price: Callable[[str | None], bool],
     default_object: str | None = None,
-    faults: Iterable[DefinitionError] = (),
+    errors: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> EnvironmentSnapshot:
-    """Read the definitions in `files`, by name, or in `drafts`; `faults` are errors known before."""
+    """Read the definitions in `files`, by name, or in `drafts`; `errors` are those known before."""
     definitions: dict[str, Definition] = {}
-    broken = list(faults)
+    all_errors = list(errors)
     for name, file in files.items():
         try:
             text = drafts.get(file)
@@ -104,8 +104,8 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
                 load_definition(file, bounds=bounds) if text is None else parse_definition(text, file, bounds=bounds)
             )
             definitions[name] = read
-        except DefinitionError as fault:
-            broken.append(fault)
+        except DefinitionError as error:
+            all_errors.append(error)
     places = SourcePositions(drafts)
     servers = places.keys(settings, "mcp_servers")
     return EnvironmentSnapshot(
@@ -114,7 +114,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
         default_object=default_object,
         root=default_object if default_object in files else min(files, default=None),
         bounds=bounds,
-        faults=tuple(broken),
+        errors=tuple(all_errors),
         positions=places,
-        has_known_price=may_be_priced,
+        has_known_price=has_known_price,
     )

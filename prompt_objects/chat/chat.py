@@ -246,6 +246,6 @@ class Chat:
         except PromptObjectsError as error:
             model = str(error)
         try:
-            return [model, *self.environment.problems()]
+            return [model, *self.environment.errors_and_notices()]
         except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
             return [model, str(error)]

@@ -36,7 +36,7 @@ Standard input, unless it is a terminal, is the message, or comes before the tex
 | exit code | meaning |
 |---|---|
 | 0 | success |
-| 1 | an error: a model that refuses, a faulty definition, a full disk, a session that was left out |
+| 1 | an error: a model that refuses, an invalid definition, a full disk, a session that was left out |
 | 2 | wrong usage: an option, a name or a session that does not exist |
 | 75 | a temporary failure: no network, a rate limit, a failed server, a session in use |
 | 130 | interrupted; the received part of an answer is saved (`sessions watch` ends with 0) |

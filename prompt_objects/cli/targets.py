@@ -47,10 +47,10 @@ def _check_allowed(environment: "Environment", names: Iterable[str]) -> None:
     from prompt_objects.utils.text import did_you_mean
 
     servers = tuple(f"{server}_" for server in environment.config.mcp_servers)
-    registry = environment.capabilities.tool_registry
+    loaded = environment.capabilities.loaded_tools
     for name in names:
-        if name not in registry.tools and not name.startswith(servers):
-            hint = did_you_mean(name, registry.tools) or " ".join(registry.notices) or "Check its spelling."
+        if name not in loaded.tools and not name.startswith(servers):
+            hint = did_you_mean(name, loaded.tools) or " ".join(loaded.notices) or "Check its spelling."
             raise UsageError(f"--allow {name}: there is no tool of that name.", hint=hint)
 
 

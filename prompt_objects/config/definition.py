@@ -65,7 +65,7 @@ class Definition(Struct, frozen=True, kw_only=True):
     templates: Mapping[str, tuple[Message, ...]] = {}
     notices: tuple[str, ...] = ()
 
-    def fault(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
+    def error_at(self, problem: str, at: Position, *, hint: str = "") -> DefinitionError:
         """Return the error about a part of the file, at that part's position."""
         return DefinitionError(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
@@ -155,12 +155,12 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
         at = document.position_of("history", key=True)
         problem = "`history` belongs in sessions now."
         hint = "Run: prompt-objects migrate. If that leaves it as it is, remove it."
-        raise document.fault(problem, at, hint=hint)
+        raise document.error_at(problem, at, hint=hint)
     notices = accept_old_key(document)
     form = convert(document, _Form)
     if form.name != file.stem:
         problem = f"`name` is {quoted(form.name)}, but the file is called {quoted(file.name)}."
-        raise document.fault(problem, document.position_of("name"), hint="Make them the same.")
+        raise document.error_at(problem, document.position_of("name"), hint="Make them the same.")
     return Definition(
         file=file,
         name=form.name,
@@ -196,7 +196,7 @@ def _parsed(text: str, file: Path) -> YamlDocument:
         return _front_matter(text, file)
     document = parse(text, file, DefinitionError)
     if document.data is None:
-        raise document.fault("The file is empty.", TOP, hint="It needs `name` and `prompt`.")
+        raise document.error_at("The file is empty.", TOP, hint="It needs `name` and `prompt`.")
     return document
 
 
@@ -211,7 +211,7 @@ def _front_matter(text: str, file: Path) -> YamlDocument:
     # An empty line replaces the first fence, so that line numbers stay the same.
     document = parse("\n" + yaml.removesuffix("\n"), file, DefinitionError)
     if document.data is None:
-        raise document.fault("The front matter is empty.", TOP, hint="It needs `name`.")
+        raise document.error_at("The front matter is empty.", TOP, hint="It needs `name`.")
     if isinstance(document.data, dict):
         _add_prompt(document, body, Position(yaml.count("\n") + 3, 1))
     return document
@@ -220,10 +220,10 @@ def _front_matter(text: str, file: Path) -> YamlDocument:
 def _add_prompt(document: YamlDocument, body: str, at: Position) -> None:
     if "prompt" in document.data:
         problem = "The prompt of a Markdown file is the text below its front matter."
-        raise document.fault(problem, document.position_of("prompt", key=True), hint="Move it there.")
+        raise document.error_at(problem, document.position_of("prompt", key=True), hint="Move it there.")
     if not body.strip():
         hint = "Write the prompt below the second ---."
-        raise document.fault("There is no prompt.", Position(at.line - 1, 1), hint=hint)
+        raise document.error_at("There is no prompt.", Position(at.line - 1, 1), hint=hint)
     document.add("prompt", body, at)
 
 
@@ -251,7 +251,7 @@ def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]
         if key in capabilities:
             first = capabilities[key].at.line
             problem = f"The capability {quoted(capability.name)} is given twice; first in line {first}."
-            raise document.fault(problem, capability.at, hint="Remove one of them.")
+            raise document.error_at(problem, capability.at, hint="Remove one of them.")
         capabilities[key] = capability
     return tuple(capabilities.values())
 
@@ -262,13 +262,13 @@ def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) 
     names = [(kind, name) for kind, name in named.items() if name is not None]
     if len(names) != 1:
         problem = f"{label(path)} must have exactly one of `po`, `tool` and `mcp`."
-        raise document.fault(problem, document.position_of(*path))
+        raise document.error_at(problem, document.position_of(*path))
     kind, name = names[0]
     for key, owners in _OWNERS.items():
         if getattr(form, key) is not None and kind not in owners:
             at = document.position_of(*path, key, key=True)
             owner = " and ".join(f"`{owner}`" for owner in owners)
-            raise document.fault(f"`{key}` belongs to {owner}, not to `{kind}`.", at)
+            raise document.error_at(f"`{key}` belongs to {owner}, not to `{kind}`.", at)
     return Capability(
         kind=kind,
         name=name,

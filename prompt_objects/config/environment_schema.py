@@ -151,12 +151,12 @@ def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
 def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
     if form.compress is True:
         problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
-        raise document.fault(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
+        raise document.error_at(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
     for key in ("max_session_size", "compress"):
         size = _bytes(getattr(form, key) or 1)
         if not 1 <= size <= _LARGEST_SIZE:
             bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
-            raise document.fault(f"{label((key,))} must be {bound}.", document.position_of(key))
+            raise document.error_at(f"{label((key,))} must be {bound}.", document.position_of(key))
 
 
 def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
@@ -165,16 +165,16 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
         if not re.fullmatch(SERVER_NAME, name):
             problem = f"{quoted(name)} cannot be the name of an MCP server."
             hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
-            raise document.fault(problem, document.position_of(*path, key=True), hint=hint)
+            raise document.error_at(problem, document.position_of(*path, key=True), hint=hint)
         if (server.command is None) == (server.url is None):
             problem = f"{label(path)} must have exactly one of `command` and `url`."
-            raise document.fault(problem, document.position_of(*path))
+            raise document.error_at(problem, document.position_of(*path))
         kind, others = ("command", ("headers",)) if server.command is not None else ("url", ("args", "env"))
         for key in others:
             if getattr(server, key):
                 owner = "url" if kind == "command" else "command"
                 at = document.position_of(*path, key, key=True)
-                raise document.fault(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
+                raise document.error_at(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
 
 
 def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
@@ -185,7 +185,7 @@ def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
         source = quoted(document.source_of("data_dir"))
         problem = f"`data_dir` is {source}, which is not below the environment's folder."
         hint = "Give a path below it, or an absolute one."
-        raise document.fault(problem, document.position_of("data_dir"), hint=hint)
+        raise document.error_at(problem, document.position_of("data_dir"), hint=hint)
 
 
 def _drop_empty_keys(data: Any) -> None:
@@ -216,5 +216,5 @@ def _expanded(document: YamlDocument, text: str, path: tuple[str | int, ...], en
         if name not in environ:
             hint = f"Set it before starting, as in: export {name}=…"
             problem = f"The environment variable {name} is not set."
-            raise document.fault(problem, document.position_of(*path), hint=hint)
+            raise document.error_at(problem, document.position_of(*path), hint=hint)
     return VARIABLE.sub(lambda found: environ[found[1]], text)

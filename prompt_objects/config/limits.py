@@ -63,7 +63,7 @@ def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
     at = document.position_of("limits", "turns", key=True)
     if "requests" in limits:
         problem = "`limits` has both `requests` and its old name `turns`."
-        raise document.fault(problem, at, hint="Remove `turns`.")
+        raise document.error_at(problem, at, hint="Remove `turns`.")
     document.rename("requests", "limits", "turns")
     notice = "`limits.turns` is called `limits.requests` now. Rename it, or run: prompt-objects migrate"
     return (f"{document.file}:{at.line}:{at.column}: {notice}",)

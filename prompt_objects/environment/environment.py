@@ -176,10 +176,10 @@ class Environment:
         if notice not in self._storage_notices:
             self._storage_notices.append(notice)
 
-    def problems(self) -> list[str]:
+    def errors_and_notices(self) -> list[str]:
         """Read every definition; return the errors, and notices about settings and tools."""
-        errors = [f"faulty: {error}" for error in self.catalog.errors()]
-        return [*errors, *self.config.notices, *self.catalog.notices(), *self.capabilities.tool_registry.notices]
+        errors = [f"invalid: {error}" for error in self.catalog.errors()]
+        return [*errors, *self.config.notices, *self.catalog.notices(), *self.capabilities.loaded_tools.notices]
 
     def snapshot(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "EnvironmentSnapshot":
         """Read all definitions for analysis; `drafts` replace the contents of files."""
@@ -191,9 +191,9 @@ class Environment:
             self.folder / CONFIG_FILE,
             tools=self._tools,
             bounds=self.config.limits,
-            may_be_priced=self.models.has_known_price,
+            has_known_price=self.models.has_known_price,
             default_object=self.config.default_object,
-            faults=duplicates,
+            errors=duplicates,
             drafts=drafts,
         )
 
@@ -221,7 +221,7 @@ class Environment:
 
     @property
     def _tools(self) -> "Mapping[str, Tool]":
-        return self.capabilities.tool_registry.tools
+        return self.capabilities.loaded_tools.tools
 
 
 class PromptObject:
@@ -241,7 +241,7 @@ class PromptObject:
         return self._environment.catalog[self.name]
 
     @property
-    def fault(self) -> DefinitionError | None:
+    def definition_error(self) -> DefinitionError | None:
         """The error in the definition; None if it is valid."""
         try:
             self._environment.catalog[self.name]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
     from prompt_objects.tools.delegation import Receiver
-    from prompt_objects.tools.loader import LoadResult
+    from prompt_objects.tools.loader import LoadedTools
 
 
 SUFFIXES = (".yaml", ".yml", ".md")
@@ -228,7 +228,7 @@ class CapabilityResolver:
         self._given_tools = tuple(given_tools)
         self._allowed = frozenset(allowed)
         self._lock = threading.Lock()
-        self._tool_registry: LoadResult | None = None
+        self._loaded_tools: LoadedTools | None = None
         self._approvals: Approvals | None = None
 
     def local_tools(self, definition: "Definition") -> "dict[str, Tool]":
@@ -253,25 +253,25 @@ class CapabilityResolver:
 
         local = [capability for capability in definition.capabilities if capability.kind != "mcp"]
         if local:  # else there is no need to read the folder
-            objects, tools = self._object_names(), self.tool_registry.tools
+            objects, tools = self._object_names(), self.loaded_tools.tools
             for capability in local:
                 yield require(capability, definition, objects=objects, tools=tools)
 
     def _tool(self, edge: "Edge") -> "Tool":
         if edge.kind == "tool":
-            return self.approvals.wrap(self.tool_registry.tools[edge.target], edge.capability)
+            return self.approvals.wrap(self.loaded_tools.tools[edge.target], edge.capability)
         from prompt_objects.tools.delegation import delegate
 
         return delegate(self._receiver(edge.target), edge.capability.context)
 
     @property
-    def tool_registry(self) -> "LoadResult":
+    def loaded_tools(self) -> "LoadedTools":
         with self._lock:
-            if self._tool_registry is None:
-                from prompt_objects.tools.loader import load_registry
+            if self._loaded_tools is None:
+                from prompt_objects.tools.loader import load_tools
 
-                self._tool_registry = load_registry(self._folder, given=self._given_tools)
-            return self._tool_registry
+                self._loaded_tools = load_tools(self._folder, given=self._given_tools)
+            return self._loaded_tools
 
     @property
     def approvals(self) -> "Approvals":
@@ -284,7 +284,7 @@ class CapabilityResolver:
                     self._config.approval,
                     self._allowed,
                     self._interaction,
-                    local_names=lambda: self.tool_registry.tools,
+                    local_names=lambda: self.loaded_tools.tools,
                 )
             return self._approvals
 

@@ -18,7 +18,7 @@ from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
-from prompt_objects.llm.sse import Event, IdleTimeout, SSEDecoder, drain
+from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, drain
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
 
@@ -124,7 +124,7 @@ class OpenAILLM:
         finally:
             await response.aclose()
 
-    def _chunk(self, event: Event, response: "httpx2.Response") -> object:
+    def _chunk(self, event: ServerSentEvent, response: "httpx2.Response") -> object:
         from openai import APIError
 
         chunk = _decode(event.data)

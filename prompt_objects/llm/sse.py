@@ -13,7 +13,7 @@ _MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred
 _LAST_BYTES_SECONDS = 0.1  # for data after the end of a response
 
 
-class Event(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """A server-sent event; `name` is mostly empty."""
 
     name: str
@@ -54,7 +54,7 @@ class SSEDecoder:
         self._data = bytearray()
         self._is_document = False
 
-    def feed(self, piece: bytes) -> Iterator[Event]:
+    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
         """Yield the events that end in a piece."""
         self._total += len(piece)
         if self._total > _MAX_RESPONSE:
@@ -70,13 +70,13 @@ class SSEDecoder:
                 if self.is_done:
                     return
 
-    def end(self) -> Iterator[Event]:
+    def end(self) -> Iterator[ServerSentEvent]:
         """Yield the unfinished event at the end of the body."""
         event = (self._take_line() if self._line else None) or self._take_event()
         if event:
             yield event
 
-    def _take_line(self) -> Event | None:
+    def _take_line(self) -> ServerSentEvent | None:
         line = bytes(self._line)
         self._line.clear()
         self._is_document = self._is_document or line.lstrip().startswith((b"{", b"["))
@@ -91,12 +91,12 @@ class SSEDecoder:
             return self._take_event()
         return None
 
-    def _take_event(self) -> Event | None:
+    def _take_event(self) -> ServerSentEvent | None:
         name, data = self._name, bytes(self._data)
         self._name = ""
         self._data.clear()
         self.is_done = data.startswith(_LAST)
-        return Event(name, data) if data and not self.is_done else None
+        return ServerSentEvent(name, data) if data and not self.is_done else None
 
 
 async def drain(pieces: AsyncIterator[bytes]) -> None:

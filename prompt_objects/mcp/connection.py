@@ -19,7 +19,7 @@ Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager
 _START_SECONDS = 60.0
 _END_SECONDS = 8.0
 _LATE_END_SECONDS = 1.0
-_MOST_FAULTY = 10_000
+_MOST_INVALID = 10_000
 T = TypeVar("T")
 
 
@@ -30,7 +30,7 @@ class Connection:
         self.stderr = StderrTail()
         self._connect = connect
         self._notices: dict[str, None] = {}  # sentences about invalid messages, each once
-        self._faulty_tools: dict[str, None] = {}
+        self._invalid_tools: dict[str, None] = {}
         self._reported_notices = 0
         self._reported_tools = 0
         self._loop = asyncio.get_running_loop()
@@ -97,9 +97,9 @@ class Connection:
 
     def unreported(self) -> list[str]:
         """Return the notices about invalid messages that arrived since the last call."""
-        if faulty := list(self._faulty_tools)[self._reported_tools :]:
-            self._notices[_left_out(faulty)] = None
-            self._reported_tools = len(self._faulty_tools)
+        if invalid := list(self._invalid_tools)[self._reported_tools :]:
+            self._notices[_left_out(invalid)] = None
+            self._reported_tools = len(self._invalid_tools)
         reported, self._reported_notices = self._reported_notices, len(self._notices)
         return list(self._notices)[reported:]
 
@@ -132,8 +132,8 @@ class Connection:
             yield MessageFilter(reading, version, self._leave_out, self._add_malformed), writing
 
     def _leave_out(self, tool: str) -> None:
-        if len(self._faulty_tools) < _MOST_FAULTY:
-            self._faulty_tools[tool] = None
+        if len(self._invalid_tools) < _MOST_INVALID:
+            self._invalid_tools[tool] = None
 
     def _add_malformed(self, is_message: bool) -> None:  # noqa: FBT001 - a callback with a positional argument
         self._notices["sent something that cannot be read."] = None

@@ -16,7 +16,7 @@ class MalformedMessage(ToolError):
 
 
 class MessageFilter:
-    """A stream of messages for the `mcp` package, without faulty tools, whose names are given to `leave_out`.
+    """A stream of messages for the `mcp` package, without invalid tools, whose names are given to `leave_out`.
 
     `on_malformed` is called for data that cannot be read, with whether it was meant as a message; programs also print
     other output by mistake. An error response without an id counts as such a message.
@@ -132,7 +132,7 @@ def _is_meant_as_message(error: Exception) -> bool:
 
     if not isinstance(error, ValidationError):
         return True
-    return any('"jsonrpc"' in str(fault["input"]) or "'jsonrpc'" in str(fault["input"]) for fault in error.errors())
+    return any('"jsonrpc"' in str(each["input"]) or "'jsonrpc'" in str(each["input"]) for each in error.errors())
 
 
 _DEEPEST = 100

@@ -22,7 +22,7 @@ from prompt_objects.mcp.transport import connect
 from prompt_objects.mcp.trust import is_trusted
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
-from prompt_objects.tools.loader import without_clashes
+from prompt_objects.tools.loader import without_duplicates
 from prompt_objects.tools.trust import Trust
 from prompt_objects.utils.text import did_you_mean
 
@@ -344,7 +344,7 @@ class Servers:
         offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
         chosen: dict[str, Offer] = {}
         for capability, tools in zip(wanted, offered, strict=True):
-            result = without_clashes(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
+            result = without_duplicates(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
             chosen |= {name: (capability, tool) for name, tool in result.tools.items()}
             for text in result.notices:
                 context.notify(text)

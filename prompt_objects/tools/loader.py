@@ -20,7 +20,7 @@ GROUP = "prompt_objects.tools"
 """The entry point group for tools: each entry point names a `Tool`, or a list or tuple of tools."""
 
 
-class LoadResult(Struct, frozen=True):
+class LoadedTools(Struct, frozen=True):
     """Tools by name, and a sentence for each tool or file that was left out."""
 
     tools: Mapping[str, Tool]
@@ -34,7 +34,7 @@ def builtin_tools() -> dict[str, Tool]:
     return {tool.name: tool for module in loaded for tool in _tools_in(module)}
 
 
-def without_clashes(tools: Iterable[Tool], taken: Collection[str], which: str) -> LoadResult:
+def without_duplicates(tools: Iterable[Tool], taken: Collection[str], which: str) -> LoadedTools:
     """Return the tools whose names are not `taken`, the first of each name; notices call the others `which`."""
     chosen: dict[str, Tool] = {}
     notices: list[str] = []
@@ -43,7 +43,7 @@ def without_clashes(tools: Iterable[Tool], taken: Collection[str], which: str) -
             notices.append(f"There is already a tool called {tool.name!r}; {which} is left out.")
         else:
             chosen[tool.name] = tool
-    return LoadResult(chosen, tuple(notices))
+    return LoadedTools(chosen, tuple(notices))
 
 
 def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
@@ -60,18 +60,18 @@ def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
     return files, tuple(notices)
 
 
-def load_tools(files: Mapping[Path, bytes], taken: Collection[str] = ()) -> LoadResult:
+def load_tool_files(files: Mapping[Path, bytes], taken: Collection[str] = ()) -> LoadedTools:
     """Run trusted Python code, the given contents of files, and return its tools whose names are not `taken`."""
     return _collect(((str(file), _file_loader(file, source)) for file, source in files.items()), taken)
 
 
-def entry_point_tools(taken: Collection[str] = ()) -> LoadResult:
+def entry_point_tools(taken: Collection[str] = ()) -> LoadedTools:
     """Return the tools of installed packages, except those whose names are `taken`."""
     entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
     return _collect(((_origin(entry), _entry_loader(entry)) for entry in entries), taken)
 
 
-def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Collection[str]) -> LoadResult:
+def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Collection[str]) -> LoadedTools:
     tools: dict[str, Tool] = {}
     notices: list[str] = []
     for origin, load in sources:
@@ -82,10 +82,10 @@ def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Col
             continue
         if not loaded:
             notices.append(f"{origin}: There is no tool in it. Write @tool above a function.")
-        result = without_clashes(loaded, {*taken, *tools}, "this one")
+        result = without_duplicates(loaded, {*taken, *tools}, "this one")
         tools.update(result.tools)
         notices += [f"{origin}: {text}" for text in result.notices]
-    return LoadResult(tools, tuple(notices))
+    return LoadedTools(tools, tuple(notices))
 
 
 def _file_loader(file: Path, source: bytes) -> Callable[[], list[Tool]]:
@@ -135,23 +135,23 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def load_registry(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadResult:
+def load_tools(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadedTools:
     """Collect the tools of an environment: built in, `given`, then trusted `tools/*.py` and packages."""
     tools = builtin_tools()
     notices: list[str] = []
-    for result in (without_clashes(given, tools, "that of the program"), *_external_tools(folder, tools, trust)):
+    for result in (without_duplicates(given, tools, "that of the program"), *_external_tools(folder, tools, trust)):
         tools.update(result.tools)
         notices += result.notices
-    return LoadResult(tools, tuple(notices))
+    return LoadedTools(tools, tuple(notices))
 
 
-def _external_tools(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[LoadResult]:
+def _external_tools(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[LoadedTools]:
     files, notices = read_tool_files(folder)
-    yield LoadResult({}, notices)
+    yield LoadedTools({}, notices)
     if files and (trust or Trust.of_user()).holds(folder, digest_of(files)):
-        yield load_tools(files, taken)
+        yield load_tool_files(files, taken)
     elif files:
         names = ", ".join(f"tools/{file.name}" for file in files)
         notice = f"Not loaded, as you have not trusted it as it is now: {names}. Read it, then: prompt-objects trust"
-        yield LoadResult({}, (notice,))
+        yield LoadedTools({}, (notice,))
     yield entry_point_tools(taken)

@@ -52,15 +52,15 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
     objects["me"] = f"name: me\nprompt: P.\ncapabilities:\n  - {capability}\n"
     make_env(tmp_path, objects)
     with Environment.open(tmp_path, environ={}) as environment:
-        fault = environment["me"].fault
-        assert fault is not None
+        error = environment["me"].definition_error
+        assert error is not None
         definitions = {"me": environment.catalog._load(tmp_path / "objects" / "me.yaml")}
     tools = {tool.name: tool for tool in (read_file, list_files)}
     (gap,) = Graph(definitions, objects=objects, tools=tools).unresolved
     assert isinstance(gap, Unresolved)
     assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
-    assert gap.problem == fault.problem
-    assert (gap.capability.at.line, gap.capability.at.column) == (fault.line, fault.column)
+    assert gap.problem == error.problem
+    assert (gap.capability.at.line, gap.capability.at.column) == (error.line, error.column)
 
 
 def test_a_tool_may_share_a_name_with_an_object_that_is_spelled_out(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_the_error_of_a_faulty_definition_has_its_position(env_dir: Path) -> Non
     assert run("-p", "Hello", "--object", "helper", cwd=env_dir).returncode == 0
     listing = run("objects", "list", cwd=env_dir)
     assert listing.returncode == 1
-    assert "faulty" in listing.stdout
+    assert "invalid" in listing.stdout
 
 
 def test_an_interruption_saves_the_received_text_and_exits_with_130(

@@ -179,7 +179,7 @@ def test_a_file_that_is_no_definition_is_told_so(
 def test_a_later_fault_is_placed_like_an_early_one(write: Write) -> None:
     definition = load_definition(write(LEAST + "capabilities:\n  - raeder\n"))
     capability = definition.capabilities[0]
-    error = definition.fault("Unknown capability 'raeder'.", capability.at, hint="Did you mean 'reader'?")
+    error = definition.error_at("Unknown capability 'raeder'.", capability.at, hint="Did you mean 'reader'?")
     assert str(error) == f"{definition.file}:4:5: Unknown capability 'raeder'."
 
 
@@ -234,21 +234,21 @@ def test_the_faulty_entry_among_thousands_is_found_in_time(write: Write) -> None
 def test_definitions_are_found_by_name_and_a_second_file_for_one_is_a_fault(tmp_path: Path) -> None:
     for name in ("reader.yaml", "reader.md", "writer.yml", "greeter.md", ".hidden.yaml", "critic.yaml~", "notes.txt"):
         (tmp_path / name).write_text("")
-    found, faults = find_definitions(tmp_path)
+    found, errors = find_definitions(tmp_path)
     assert {name: file.name for name, file in found.items()} == {
         "greeter": "greeter.md",
         "reader": "reader.yaml",
         "writer": "writer.yml",
     }
-    assert [str(fault) for fault in faults] == [f"{tmp_path / 'reader.md'}: reader.yaml already defines 'reader'."]
+    assert [str(error) for error in errors] == [f"{tmp_path / 'reader.md'}: reader.yaml already defines 'reader'."]
 
 
 def test_a_folder_that_is_not_there_holds_nothing_and_one_that_is_none_is_a_fault(tmp_path: Path) -> None:
     assert find_definitions(tmp_path / "gone") == ({}, [])
     (tmp_path / "file").write_text("")
-    found, faults = find_definitions(tmp_path / "file")
+    found, errors = find_definitions(tmp_path / "file")
     assert found == {}
-    assert "cannot be read: Not a directory" in str(faults[0])
+    assert "cannot be read: Not a directory" in str(errors[0])
 
 
 _pieces = st.sampled_from(

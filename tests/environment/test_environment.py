@@ -131,13 +131,13 @@ def test_a_capability_that_is_not_there_is_an_error_at_its_place(
         "list_files": "name: list_files\nprompt: L.\n",
     }
     with open_env(tmp_path, ScriptedLLM(), objects) as env:
-        fault = env["me"].fault
-        assert fault is not None
-        assert problem in str(fault)
-        assert (fault.line, fault.file.name) == (3, "me.yaml")
-        assert hint in fault.hint
-        assert env["reader"].fault is None
-        assert [str(error) for error in env.catalog.errors()] == [str(fault)]
+        error = env["me"].definition_error
+        assert error is not None
+        assert problem in str(error)
+        assert (error.line, error.file.name) == (3, "me.yaml")
+        assert hint in error.hint
+        assert env["reader"].definition_error is None
+        assert [*map(str, env.catalog.errors())] == [str(error)]
 
 
 async def test_a_changed_file_counts_from_the_next_turn_on(tmp_path: Path) -> None:
@@ -237,6 +237,6 @@ def test_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
 def test_problems_and_settings_without_effect_are_reported(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").write_text("logs: {}\n")
     with open_env(tmp_path, ScriptedLLM(), {"a": "name: a\nprompt: A.\n", "b": "name: b\n"}) as env:
-        faulty, heedless = env.problems()
-        assert "b.yaml" in faulty
+        invalid, heedless = env.errors_and_notices()
+        assert "b.yaml" in invalid
         assert "environment.yaml:1:1: `logs` has no effect" in heedless

@@ -3,18 +3,18 @@
 import pytest
 
 from prompt_objects.llm.response import MalformedResponse
-from prompt_objects.llm.sse import Event, SSEDecoder
+from prompt_objects.llm.sse import ServerSentEvent, SSEDecoder
 
 STREAM = (
     b': ping\n\ndata: {"a": "\xc3\xa9"}\r\n\r\n'
     b"event: error\ndata: one\ndata: two\n\n\n\ndata:[DONE]\n\ndata: behind\n\n"
 )
-FOUND = [Event("", b'{"a": "\xc3\xa9"}\n'), Event("error", b"one\ntwo\n")]
+FOUND = [ServerSentEvent("", b'{"a": "\xc3\xa9"}\n'), ServerSentEvent("error", b"one\ntwo\n")]
 
 
-def found_in(*pieces: bytes) -> tuple[list[Event], bool]:
+def found_in(*pieces: bytes) -> tuple[list[ServerSentEvent], bool]:
     events = SSEDecoder()
-    found: list[Event] = []
+    found: list[ServerSentEvent] = []
     for piece in pieces:
         found += events.feed(piece)
         if events.is_done:
@@ -31,16 +31,16 @@ def test_a_body_cut_anywhere_has_the_same_events() -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (b"data: one\n\ndata: two", [Event("", b"one\n"), Event("", b"two\n")]),
-        (b"data: one\n\ndata: two\n", [Event("", b"one\n"), Event("", b"two\n")]),
-        (b"data: one\n\ndata: [DONE]", [Event("", b"one\n")]),
-        (b'{"choices":\n\n []}', [Event("", b'{"choices":\n\n []}')]),
-        (b'[{"choices": []}]\n', [Event("", b'[{"choices": []}]\n')]),
+        (b"data: one\n\ndata: two", [ServerSentEvent("", b"one\n"), ServerSentEvent("", b"two\n")]),
+        (b"data: one\n\ndata: two\n", [ServerSentEvent("", b"one\n"), ServerSentEvent("", b"two\n")]),
+        (b"data: one\n\ndata: [DONE]", [ServerSentEvent("", b"one\n")]),
+        (b'{"choices":\n\n []}', [ServerSentEvent("", b'{"choices":\n\n []}')]),
+        (b'[{"choices": []}]\n', [ServerSentEvent("", b'[{"choices": []}]\n')]),
         (b"", []),
         (b": only a comment", []),
     ],
 )
-def test_a_body_may_just_end(body: bytes, found: list[Event]) -> None:
+def test_a_body_may_just_end(body: bytes, found: list[ServerSentEvent]) -> None:
     assert found_in(body)[0] == found
     assert found_in(*(bytes([byte]) for byte in body))[0] == found
 

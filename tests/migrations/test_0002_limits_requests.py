@@ -60,7 +60,7 @@ def test_a_migrated_environment_has_the_limits_and_no_notice_of_the_old_name(tmp
         assert notice.startswith("This environment was brought up to date (limits_requests): 4 files changed.")
         assert environment.config.limits.requests == 40
         assert environment["plain"].definition.limits.requests == 30
-        assert not [problem for problem in environment.problems() if "turns" in problem]
+        assert not [problem for problem in environment.errors_and_notices() if "turns" in problem]
 
 
 def test_a_file_that_comes_later_is_read_and_its_notice_shown_until_it_is_migrated(tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_a_file_that_comes_later_is_read_and_its_notice_shown_until_it_is_migrat
     with Environment.open(tmp_path, environ={}) as environment:
         assert environment.notices == []
         assert environment["plain"].definition.limits.requests == 30
-        assert sum("`limits.turns` is called" in problem for problem in environment.problems()) == 3
+        assert sum("`limits.turns` is called" in problem for problem in environment.errors_and_notices()) == 3
     migrate(tmp_path, again=True)
     with Environment.open(tmp_path, environ={}) as environment:
-        assert not [problem for problem in environment.problems() if "turns" in problem]
+        assert not [problem for problem in environment.errors_and_notices() if "turns" in problem]
 
 
 def test_killed_before_any_change_on_the_disk_it_is_finished_at_the_next_opening(tmp_path: Path) -> None:

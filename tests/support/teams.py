@@ -53,7 +53,7 @@ def look_at(  # noqa: PLR0913 - all but the first two are given by their own nam
         folder / "environment.yaml",
         tools=TOOLS,
         bounds=bounds,
-        may_be_priced=lambda model: model not in unpriced,
+        has_known_price=lambda model: model not in unpriced,
         default_object=default_object,
     )
 

@@ -9,7 +9,7 @@ from py_compile import PycInvalidationMode
 
 import pytest
 
-from prompt_objects.tools.loader import LoadResult, entry_point_tools, load_tools, read_tool_files
+from prompt_objects.tools.loader import LoadedTools, entry_point_tools, load_tool_files, read_tool_files
 from tests.support.tool_calls import call
 
 HEAD = "from prompt_objects.tools.decorator import tool\n"
@@ -36,12 +36,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(folder: Path, **sources: str) -> LoadResult:
+def write(folder: Path, **sources: str) -> LoadedTools:
     for name, source in sources.items():
         (folder / "tools" / f"{name}.py").write_text(source)
     files, notices = read_tool_files(folder)
     assert notices == ()
-    return load_tools(files)
+    return load_tool_files(files)
 
 
 def test_all_tools_of_all_files_are_loaded(folder: Path) -> None:
@@ -54,7 +54,7 @@ def test_all_tools_of_all_files_are_loaded(folder: Path) -> None:
 
 def test_a_folder_without_tools_gives_no_notices(tmp_path: Path) -> None:
     assert read_tool_files(tmp_path) == ({}, ())
-    assert load_tools({}) == LoadResult({})
+    assert load_tool_files({}) == LoadedTools({})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_name_is_given_once(folder: Path) -> None:
     assert len(found.notices) == 2
     assert f"{folder / 'tools' / 'b.py'}: There is already a tool called 'dice'" in found.notices[0]
     files, _ = read_tool_files(folder)
-    assert set(load_tools(files, taken={"dice"}).tools) == {"cup"}
+    assert set(load_tool_files(files, taken={"dice"}).tools) == {"cup"}
 
 
 def test_reading_runs_no_code_and_exactly_the_read_bytes_run_later(folder: Path) -> None:
@@ -92,7 +92,7 @@ def test_reading_runs_no_code_and_exactly_the_read_bytes_run_later(folder: Path)
     files, _ = read_tool_files(folder)
     assert not told.exists()
     (folder / "tools" / "dice.py").write_text("raise AssertionError('this was not read')")
-    assert load_tools(files).notices == ()
+    assert load_tool_files(files).notices == ()
     assert told.exists()
 
 

@@ -15,7 +15,7 @@ from prompt_objects.utils.text import did_you_mean
 _ALWAYS_THERE = ("default", "rehearsal")
 
 
-def limits(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def ineffective_limits(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find limits that have no effect, or that disable a capability."""
     for definition in snapshot.graph.definitions.values():
         for key in snapshot.positions.keys(definition.file, "limits"):
@@ -49,7 +49,7 @@ def _about_limit(
     return None
 
 
-def prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def unknown_prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find cost limits that do not hold for some models, because their prices are unknown."""
     for name, definition in snapshot.graph.definitions.items():
         if snapshot.positions.value(definition.file, "limits", "cost") is not None:
@@ -80,7 +80,7 @@ def _unpriced(snapshot: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
     return [quoted(model) if model else "the default model" for model in asked if not snapshot.has_known_price(model)]
 
 
-def models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def unknown_and_unused_models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find models that are not used, and models that environment.yaml does not have although it has others."""
     known = snapshot.positions.keys(snapshot.settings, "models")
     used = {snapshot.positions.value(snapshot.settings, "model"), *_ALWAYS_THERE}
@@ -113,7 +113,7 @@ def _asked_models(snapshot: EnvironmentSnapshot, definition: Definition) -> Iter
         yield snapshot.positions.position(definition.file, "model", "fallback", index), name
 
 
-def servers(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def unused_servers(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find MCP servers whose tools no prompt object may use."""
     used = {link.target for link in snapshot.graph.edges if link.kind == "server"}
     for name in snapshot.graph.servers:

@@ -1,4 +1,4 @@
-"""Findings about the graph: broken definitions, missing capabilities, cycles, unreachable objects."""
+"""Findings about the graph: invalid definitions, missing capabilities, cycles, unreachable objects."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import arrow_path, did_you_mean
 
 
-def broken(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def invalid_definitions(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find invalid definitions; such an object cannot be used."""
-    for fault in snapshot.faults:
+    for error in snapshot.errors:
         yield Finding(
             severity="error",
             kind="broken",
-            file=fault.file,
-            at=Position(fault.line or 1, fault.column or 1),
-            text=f"{fault.problem} {fault.hint}".rstrip(),
-            path=(fault.file.stem,),
+            file=error.file,
+            at=Position(error.line or 1, error.column or 1),
+            text=f"{error.problem} {error.hint}".rstrip(),
+            path=(error.file.stem,),
         )
 
 
-def missing(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def missing_capabilities(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find capabilities that do not exist or are ambiguous, and a default object that does not exist."""
     for gap in snapshot.graph.unresolved:
         yield Finding(
@@ -44,11 +44,11 @@ def missing(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
         )
 
 
-def cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def delegation_cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find paths on which a message could return to an object that waits for its reply."""
-    for circle in snapshot.graph.cycles():
-        first, last = circle[0], circle[-1]
-        closed = (*circle, first)
+    for cycle in snapshot.graph.cycles():
+        first, last = cycle[0], cycle[-1]
+        closed = (*cycle, first)
         yield Finding(
             severity="note",
             kind="cycle",
@@ -59,7 +59,7 @@ def cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
         )
 
 
-def unreachable(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
+def unreachable_objects(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find objects that a message to the root never reaches."""
     root, graph = snapshot.root, snapshot.graph
     if root is None or root not in graph.definitions:

@@ -8,10 +8,13 @@ from prompt_objects.utils.text import pluralize
 
 @slash_command("objects", anytime=True)
 def objects(chat: Chat) -> CommandResult:
-    """List the prompt objects of this environment, and the errors of the faulty ones."""
+    """List the prompt objects of this environment, and the errors of invalid definitions."""
     known = chat.environment.objects
-    rows = [(name, f"faulty: {po.fault}" if po.fault else po.description) for name, po in known.items()]
-    rows += [("", f"faulty: {clash}") for clash in chat.environment.catalog.files()[1]]
+    rows = [
+        (name, f"invalid: {error}" if (error := po.definition_error) else po.description)
+        for name, po in known.items()
+    ]
+    rows += [("", f"invalid: {error}") for error in chat.environment.catalog.files()[1]]
     mark = list(known).index(chat.po.name) if chat.po.name in known else None
     return Table("Prompt objects", ("name", "description"), rows, mark)
 

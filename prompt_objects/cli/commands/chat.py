@@ -153,7 +153,7 @@ def _rows(options: Namespace, environment: "Environment") -> Iterator[tuple[str,
         yield "model", f"{connection.llm.model}: {connection.origin}"
     except PromptObjectsError as error:
         yield "model", f"none: {error}"
-    for finding in environment.problems():
+    for finding in environment.errors_and_notices():
         yield "note", finding
 
 

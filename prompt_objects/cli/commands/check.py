@@ -103,18 +103,18 @@ def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
     from prompt_objects.config.environment import CONFIG_FILE, load_config
     from prompt_objects.environment.resources import find_definitions
     from prompt_objects.llm.connect import has_known_price
-    from prompt_objects.tools.loader import load_registry
+    from prompt_objects.tools.loader import load_tools
 
     config = load_config(folder, os.environ)
-    files, clashes = find_definitions(folder / "objects")
+    files, errors = find_definitions(folder / "objects")
     return take_snapshot(
         files,
         folder / CONFIG_FILE,
-        tools=load_registry(folder).tools,
+        tools=load_tools(folder).tools,
         bounds=config.limits,
-        may_be_priced=lambda model: has_known_price(model, config, os.environ),
+        has_known_price=lambda model: has_known_price(model, config, os.environ),
         default_object=config.default_object,
-        faults=clashes,
+        errors=errors,
     )
 
 

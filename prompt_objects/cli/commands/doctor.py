@@ -49,23 +49,26 @@ def doctor(options: Namespace) -> int:
         store = environment.storage.store
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None
-        faults = tuple(str(fault) for fault in environment.catalog.errors())
+        definition_errors = tuple(map(str, environment.catalog.errors()))
         for notice in environment.take_notices():
             print_err(notice)
-    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), faults)
+    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors)
     done = {True: "Done:", False: "To do:"}
     lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]
-    print_result(options, data, (*lines, *faults, _summary(issues, faults, sessions, repair=options.repair)))
-    return int(bool(faults) or any(not issue.repaired for issue in issues))
+    summary = _summary(issues, definition_errors, sessions, repair=options.repair)
+    print_result(options, data, (*lines, *definition_errors, summary))
+    return int(bool(definition_errors) or any(not issue.repaired for issue in issues))
 
 
-def _summary(issues: "Sequence[StoreIssue]", faults: Sequence[str], sessions: int | None, *, repair: bool) -> str:
+def _summary(
+    issues: "Sequence[StoreIssue]", definition_errors: Sequence[str], sessions: int | None, *, repair: bool
+) -> str:
     checked = f"Checked {pluralize(sessions, 'session')}: " if sessions is not None else ""
-    if not issues and not faults:
+    if not issues and not definition_errors:
         return f"{checked}no problems found."
     remaining = sum(not issue.repaired for issue in issues)
     parts = [f"{pluralize(len(issues), 'problem')} found"] if issues else []
     parts += [f"{len(issues) - remaining} repaired"] if repair and issues else []
-    parts += [pluralize(len(faults), "faulty definition")] if faults else []
+    parts += [pluralize(len(definition_errors), "invalid definition")] if definition_errors else []
     hint = "" if repair or not remaining else " To repair, without losing data: prompt-objects doctor --repair"
     return f"{checked}{', '.join(parts)}.{hint}"

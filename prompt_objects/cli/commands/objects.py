@@ -23,9 +23,9 @@ class ObjectJson(Struct):
     """A prompt object."""
 
     name: str
-    description: Annotated[str | None, Meta(description="may be empty; null if the definition is faulty")]
+    description: Annotated[str | None, Meta(description="may be empty; null if the definition is invalid")]
     model: Annotated[str | None, Meta(description="the model it asks for; null for the environment's default")]
-    capabilities: Annotated[tuple[str, ...] | None, Meta(description="names; null if the definition is faulty")]
+    capabilities: Annotated[tuple[str, ...] | None, Meta(description="names; null if the definition is invalid")]
     file: Annotated[Path, Meta(description="the path of its definition")]
     fault: Annotated[str | None, Meta(description="the error in its definition")]
 
@@ -40,17 +40,17 @@ class ObjectWithPromptJson(ObjectJson):
 def list_(options: Namespace) -> int:
     """List the prompt objects.
 
-    The exit code is 1 if a definition is faulty.
+    The exit code is 1 if a definition is invalid.
     """
     with open_environment(options) as environment:
         objects = environment.objects
-        _, clashes = environment.catalog.files()
+        _, duplicates = environment.catalog.files()
         print_result(options, map(_as_json, objects.values()), _lines(objects.values()))
-        for clash in clashes:
-            print_err(f"faulty: {clash}")
+        for error in duplicates:
+            print_err(f"invalid: {error}")
         for notice in (*environment.config.notices, *environment.catalog.notices()):
             print_err(notice)
-        return 1 if clashes or any(po.fault for po in objects.values()) else 0
+        return 1 if duplicates or any(po.definition_error for po in objects.values()) else 0
 
 
 @shell_command("objects show", argument("name", metavar="NAME", help="a prompt object"), output=ObjectWithPromptJson)
@@ -60,7 +60,7 @@ def show(options: Namespace) -> None:
 
     with open_environment(options) as environment:
         po = environment[options.name]
-        definition = po.definition  # raises `DefinitionError` if it is faulty
+        definition = po.definition  # raises `DefinitionError` if it is invalid
     if options.json:
         print_json(as_json(ObjectWithPromptJson, _as_json(po), prompt=definition.prompt))
     else:
@@ -69,8 +69,8 @@ def show(options: Namespace) -> None:
 
 
 def _as_json(po: "PromptObject") -> ObjectJson:
-    if fault := po.fault:
-        return ObjectJson(po.name, None, None, None, fault.file, str(fault))
+    if error := po.definition_error:
+        return ObjectJson(po.name, None, None, None, error.file, str(error))
     definition = po.definition
     return ObjectJson(
         name=po.name,
@@ -85,4 +85,5 @@ def _as_json(po: "PromptObject") -> ObjectJson:
 def _lines(objects: "Collection[PromptObject]") -> Iterator[str]:
     width = max((len(po.name) for po in objects), default=0)
     for po in objects:
-        yield f"{po.name:{width}}  {f'faulty: {po.fault}' if po.fault else po.description}".rstrip()
+        error = po.definition_error
+        yield f"{po.name:{width}}  {f'invalid: {error}' if error else po.description}".rstrip()

@@ -24,9 +24,9 @@ def trust(options: Namespace) -> int:
     from prompt_objects.tools.trust import digest_of
 
     folder = require_environment(environment_folder(options))
-    files, faults = read_tool_files(folder)
-    for fault in faults:
-        _print_line(fault)
+    files, notices = read_tool_files(folder)
+    for notice in notices:
+        _print_line(notice)
     servers = load_config(folder, os.environ).mcp_servers
     reviewed = review(folder, servers) if servers else None  # first, so that exactly what the user reads is trusted
     answers = []

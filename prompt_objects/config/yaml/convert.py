@@ -29,7 +29,7 @@ def convert(document: YamlDocument, kind: type[T]) -> T:
         with _ONE_AT_A_TIME:
             return msgspec.convert(document.data, type=kind)
     except msgspec.ValidationError as error:
-        raise _fault(document, kind, error) from None
+        raise _conversion_error(document, kind, error) from None
 
 
 def label(path: Iterable[str | int]) -> str:
@@ -38,7 +38,7 @@ def label(path: Iterable[str | int]) -> str:
     return f"`{text.removeprefix('.')}`" if len(text) <= 100 else f"`…{text[-99:]}`"  # noqa: PLR2004
 
 
-def _fault(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
+def _conversion_error(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
     said, steps = _split_error(error)
     path = _without_gaps(document.data, kind, steps)
     value = _at(document.data, path)
@@ -47,7 +47,7 @@ def _fault(document: YamlDocument, kind: type, error: msgspec.ValidationError) -
         return _unknown_key(document, path, value, types)
     if missing := _MISSING.fullmatch(said):
         owner = f"{label(path)} has no" if path else "There is no"
-        return document.fault(f"{owner} `{missing[1]}`.", document.position_of(*path))
+        return document.error_at(f"{owner} `{missing[1]}`.", document.position_of(*path))
     return _wrong_value(document, path, value, types)
 
 
@@ -64,7 +64,7 @@ def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any
     inside = f" in {label(path)}" if path else ""
     hint = did_you_mean(key, known) or f"It may be one of: {', '.join(known)}."
     at = document.position_of(*path, key, key=True)
-    return document.fault(f"Unknown key {quoted(key)}{inside}.", at, hint=hint)
+    return document.error_at(f"Unknown key {quoted(key)}{inside}.", at, hint=hint)
 
 
 def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
@@ -72,13 +72,13 @@ def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any
     what = label(path) if path else "The file"
     wanted = " or ".join(dict.fromkeys(_words(kind) for kind in types))
     if value is None:
-        return document.fault(f"{what} has no value; it must be {wanted}.", at)
+        return document.error_at(f"{what} has no value; it must be {wanted}.", at)
     allowed = [str(word) for kind in types for word in getattr(kind, "values", ())]
     hint = did_you_mean(source, allowed)
     if isinstance(value, (bool, int, float)) and _would_take(types, source):
         hint = f'Quote it: "{source}"'
     seen = "text" if not path and isinstance(value, str) else _seen(value, source)
-    return document.fault(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
+    return document.error_at(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
 
 
 def _would_take(types: list[Any], text: str) -> bool:
@@ -171,11 +171,11 @@ def _without_gaps(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]
     """Find the keys that msgspec does not name: it writes `[...]` for any key of a mapping."""
     path: list[str | int] = []
     for step in steps:
-        path.append(_faulty_key(data, kind, tuple(path)) if isinstance(step, EllipsisType) else step)
+        path.append(_invalid_key(data, kind, tuple(path)) if isinstance(step, EllipsisType) else step)
     return tuple(path)
 
 
-def _faulty_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
+def _invalid_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
     """Bisect the mapping at `path` until one invalid entry is left."""
     mapping = _at(data, path)
     keys = list(mapping)

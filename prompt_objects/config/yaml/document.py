@@ -74,7 +74,7 @@ class YamlDocument:
         """Return the scalar at `path` as written, "" for a list or a mapping."""
         return self._place(path).source
 
-    def fault(self, problem: str, at: Position, *, hint: str = "") -> FileError:
+    def error_at(self, problem: str, at: Position, *, hint: str = "") -> FileError:
         return self.error(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
     def add(self, key: str, value: str, at: Position) -> None:
@@ -172,11 +172,11 @@ class _Composer:
                 next(events)  # the end of the document
                 if not isinstance(second := next(events), self._yaml.StreamEndEvent):
                     hint = "Keep one in a file, without a second ---."
-                    raise self._fault(second, "A second document starts here.", hint)
+                    raise self._error(second, "A second document starts here.", hint)
         except self._yaml.YAMLError as error:
-            raise (self._depth_fault(error) or self._syntax_fault(error)) from error
+            raise (self._depth_error(error) or self._syntax_error(error)) from error
         except (ValueError, OverflowError) as error:  # from the pure Python parser, for "\UFFFFFFFF"
-            raise self._document.fault(f"This is not valid YAML: {error}.", TOP) from error
+            raise self._document.error_at(f"This is not valid YAML: {error}.", TOP) from error
         return self._document
 
     def _value(self, event: Any, depth: int) -> tuple[Any, str]:
@@ -199,27 +199,27 @@ class _Composer:
     def _alias(self, event: Any) -> tuple[Any, str]:
         if event.anchor not in self._anchors:
             hint = f"&{event.anchor} must mark a value that ends before it."
-            raise self._fault(event, f"*{event.anchor} has no anchor before it.", hint)
+            raise self._error(event, f"*{event.anchor} has no anchor before it.", hint)
         value, size, source = self._anchors[event.anchor]
         self._values += size - 1
         if self._values > MAX_VALUES:
-            raise self._fault(event, f"*{event.anchor} repeats too much: more than {MAX_VALUES} values.")
+            raise self._error(event, f"*{event.anchor} repeats too much: more than {MAX_VALUES} values.")
         return value, source
 
     def _refuse(self, event: Any, depth: int) -> None:
         if event.tag is not None:
             hint = "Remove it; text that starts with ! needs quotes."
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise self._fault(event, f"The tag {quoted(tag)} is not supported.", hint)
+            raise self._error(event, f"The tag {quoted(tag)} is not supported.", hint)
         if depth > MAX_DEPTH:
             raise self._too_deep(event)
         if self._values > MAX_VALUES:
-            raise self._fault(event, f"The file has more than {MAX_VALUES} values.")
+            raise self._error(event, f"The file has more than {MAX_VALUES} values.")
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
         if _SURROGATE.search(text):
-            raise self._fault(event, "A \\u escape that is not a character.")
+            raise self._error(event, "A \\u escape that is not a character.")
         if not event.implicit[0]:  # quoted or block text
             return text
         if text in _WORDS:
@@ -246,7 +246,7 @@ class _Composer:
             key = self._key(event, depth)
             if key in entries:
                 first = places[key].key.line
-                raise self._fault(
+                raise self._error(
                     event, f"The key {quoted(key)} is given twice; first in line {first}.", "Remove one of them."
                 )
             value_event = next(self._events)
@@ -258,24 +258,24 @@ class _Composer:
     def _key(self, event: Any, depth: int) -> str:
         key, source = self._value(event, depth + 1)
         if isinstance(key, str) and "`" in key:  # error messages quote keys with it
-            raise self._fault(event, f"The key {quoted(key)} contains a backtick.", "Remove it.")
+            raise self._error(event, f"The key {quoted(key)} contains a backtick.", "Remove it.")
         if isinstance(key, str):
             return key
         if isinstance(key, (list, dict)):
-            raise self._fault(event, "A list or a mapping cannot be a key.")
-        raise self._fault(event, f"The key {quoted(source)} is not text.", f'Quote it: "{source}"')
+            raise self._error(event, "A list or a mapping cannot be a key.")
+        raise self._error(event, f"The key {quoted(source)} is not text.", f'Quote it: "{source}"')
 
     def _refuse_unprintable(self) -> None:
         if found := _UNPRINTABLE.search(self._text):
             lines = _LINE_BREAK.split(self._text[: found.start()])
             problem = f"The character {found[0]!r} is not allowed in YAML."
             at = Position(len(lines), len(lines[-1]) + 1)
-            raise self._document.fault(problem, at, hint="Remove it, or write it as an escape in quotes.")
+            raise self._document.error_at(problem, at, hint="Remove it, or write it as an escape in quotes.")
 
-    def _fault(self, event: Any, problem: str, hint: str = "") -> FileError:
-        return self._document.fault(problem, _start(event), hint=hint)
+    def _error(self, event: Any, problem: str, hint: str = "") -> FileError:
+        return self._document.error_at(problem, _start(event), hint=hint)
 
-    def _depth_fault(self, error: Any) -> FileError | None:
+    def _depth_error(self, error: Any) -> FileError | None:
         """Return the error if the text before the parser's complaint is nested too deeply.
 
         The parser reads ahead, and stops at its own depth (1,000 in libyaml) before it reports the events that
@@ -294,9 +294,9 @@ class _Composer:
         return None
 
     def _too_deep(self, event: Any) -> FileError:
-        return self._fault(event, f"This is nested more than {MAX_DEPTH} deep.")
+        return self._error(event, f"This is nested more than {MAX_DEPTH} deep.")
 
-    def _syntax_fault(self, error: Any) -> FileError:
+    def _syntax_error(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line, mark.column) if mark else (0, 0)
         complaint = getattr(error, "problem", None) or str(error)
@@ -305,14 +305,14 @@ class _Composer:
         indentation = text[: len(text) - len(text.lstrip())]
         if "\t" in indentation and column <= len(indentation):
             at = Position(line + 1, indentation.index("\t") + 1)
-            return self._document.fault(f"A tab indents {quoted(text.strip())}.", at, hint="Indent with spaces.")
+            return self._document.error_at(f"A tab indents {quoted(text.strip())}.", at, hint="Indent with spaces.")
         opened = getattr(error, "context_mark", None)
         if opened and _NEVER_CLOSED.search(complaint):
             at = Position(opened.line + 1, opened.column + 1)
             problem = f"The {lines[opened.line][opened.column]} here is not closed."
-            return self._document.fault(problem, at, hint="Close it, or look for a missing comma.")
+            return self._document.error_at(problem, at, hint="Close it, or look for a missing comma.")
         problem, hint = _plain_words(complaint, text, column)
-        return self._document.fault(problem, Position(line + 1, column + 1), hint=hint)
+        return self._document.error_at(problem, Position(line + 1, column + 1), hint=hint)
 
 
 def _start(event: Any) -> Position:

@@ -39,5 +39,5 @@ def _indirect(graph: Graph, name: str) -> Iterator[str]:
         yield "Only through others:"
     for target, path in indirect.items():
         definition = graph.definitions.get(target)
-        text = " ".join(definition.description.split()) if definition else "its file is faulty"
+        text = " ".join(definition.description.split()) if definition else "its definition is invalid"
         yield f"- {target} (prompt object, through {arrow_path(path[1:-1])}): {text or 'no description'}"

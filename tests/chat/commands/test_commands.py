@@ -138,12 +138,12 @@ def test_objects_are_listed_and_switched(chat: Chat) -> None:
     assert chat.environment.current_object.name == "boss"
 
 
-def test_a_faulty_object_is_shown_as_faulty_and_the_others_work(chat: Chat) -> None:
+def test_an_invalid_object_is_shown_as_invalid_and_the_others_work(chat: Chat) -> None:
     (chat.environment.folder / "objects" / "helper.yaml").write_text("name: helper\nprompt: Hi\ncolour: red\n")
     table = run(chat, "/objects", Table)
-    assert "faulty" in table.rows[1][1]
+    assert "invalid" in table.rows[1][1]
     assert "colour" in table.rows[1][1]
-    assert "faulty" not in table.rows[0][1]
+    assert "invalid" not in table.rows[0][1]
 
 
 def test_the_model_can_be_changed_for_all(chat: Chat) -> None:

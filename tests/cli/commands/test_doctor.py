@@ -66,7 +66,7 @@ def test_a_faulty_definition_is_reported_and_left_to_the_user(env_dir: Path) -> 
         done = run("doctor", *options, cwd=env_dir)
         assert done.returncode == 1
         assert "scout.yaml:1" in done.stdout
-        assert "1 faulty definition" in done.stdout
+        assert "1 invalid definition" in done.stdout
 
 
 def test_something_else_in_the_place_of_a_file_is_reported_and_left(env_dir: Path, file: Path) -> None:

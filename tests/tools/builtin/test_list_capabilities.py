@@ -48,7 +48,7 @@ async def test_only_objects_reached_through_others_are_listed_in_addition(tmp_pa
     assert text.endswith(
         "Only through others:\n"
         "- scout (prompt object, through helper): Looks\n"
-        "- broken (prompt object, through helper): its file is faulty"
+        "- broken (prompt object, through helper): its definition is invalid"
     )
     assert "hermit" not in text
     assert "http_get" not in text
