@@ -1,6 +1,6 @@
 """The sessions of an environment, with their backups, traces and workspaces."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.stores.base import StoreOptions
-from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.sessions.stores.url import beside, places, resolved
+from prompt_objects.sessions.stores.registry import parse_store_url
+from prompt_objects.sessions.stores.url import StoreUrl, mask_passwords
 from prompt_objects.sessions.undo import UndoJournal
 from prompt_objects.trace.log import Recorder
 from prompt_objects.utils.filesystem import remove_folder
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.trace.model import Trace
-
-
-_MEMORY = "memory:"
 
 
 class Storage:
@@ -36,15 +33,16 @@ class Storage:
 
     def __init__(self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None]) -> None:
         self._config = config
-        configured_url = resolved(config.store or f"files:{config.data_dir}", folder)
-        self.url = resolved(url, folder) if url else configured_url
-        self.store = open_store(self.url, StoreOptions(**config.store_options, notify=notify))
-        self.is_ephemeral = self.url == _MEMORY
-        paths = [path for each in {configured_url, self.url} for path in places(each, outside=folder)]
-        self.local_paths = (config.data_dir, *paths)
+        configured = parse_store_url(config.store or f"files:{config.data_dir}", folder)
+        chosen = parse_store_url(url, folder) if url else configured
+        self.url = chosen.text
+        self.store = chosen.open(StoreOptions(**config.store_options, notify=notify))
+        self.is_ephemeral = chosen.is_ephemeral
+        self.local_paths = (config.data_dir, *_data_paths(configured, folder), *_data_paths(chosen, folder))
         self._session_files = _temporary_folder() if self.is_ephemeral else config.data_dir
         # The files of a store that replaces the configured one are kept apart.
-        self._store_files = config.data_dir if self.url == configured_url else beside(config.data_dir, self.url)
+        is_configured = self.url == configured.text
+        self._store_files = config.data_dir if is_configured else _side_data_dir(config.data_dir, self.url)
         self.workspace = self._session_files / "workspace"
         self.last_used = RecentSessions(config.data_dir / "state.json")
         self.session_manager = SessionManager(
@@ -92,6 +90,21 @@ class Storage:
         self.store.close()
         if self.is_ephemeral:
             remove_folder(self._session_files)
+
+
+def _data_paths(url: StoreUrl, folder: Path) -> Sequence[Path]:
+    """Return the paths with data of a store, without those that contain the environment's folder."""
+    inside = folder.resolve()
+    paths = [path for path in url.data_paths if not inside.is_relative_to(path.resolve())]
+    return paths or url.data_paths[:1]
+
+
+def _side_data_dir(data_dir: Path, url: str) -> Path:
+    """Return the folder for the other files of a store that is not the configured one."""
+    from hashlib import sha256
+
+    digest = sha256(mask_passwords(url).encode(errors="surrogateescape")).hexdigest()
+    return data_dir / "stores" / digest[:16]
 
 
 def _temporary_folder() -> Path:

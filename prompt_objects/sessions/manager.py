@@ -21,7 +21,7 @@ from prompt_objects.sessions.info import (
 )
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session, copied_workspace, exists, remove_session_files, workspace_of
-from prompt_objects.sessions.stores.base import Archiving, SessionFilter, Store, lease_holder
+from prompt_objects.sessions.stores.base import Archiving, Locating, SessionFilter, Store, lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
 from prompt_objects.utils.text import did_you_mean, now, timestamp
@@ -110,9 +110,7 @@ class SessionManager:
 
     def open_file(self, path: Path) -> Session:
         """Return the session in a file. Raises `UsageError` if the file is not in the store."""
-        from prompt_objects.sessions.stores.file.store import FileStore
-
-        session_id = self.store.locate(path) if isinstance(self.store, FileStore) else None
+        session_id = self.store.locate(path) if isinstance(self.store, Locating) else None
         if session_id is None:
             raise UsageError(
                 f"{path} is not a session file of this environment.",

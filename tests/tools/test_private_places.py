@@ -11,12 +11,34 @@ from tests.support.environments import make_env
 
 SCRIBE = "name: scribe\ncapabilities: [{names}]\nprompt: Read.\n"
 TOOLS = "read_file, list_files, search_files, {tool: write_file, approval: always}"
+SHELF = """
+from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.sessions.stores.url import StoreUrl
+
+class ShelfUrl(StoreUrl):
+    form = "shelf:PATH"
+
+    def open(self, options):
+        return FileStore(self.path, options)
+"""
 
 
 @pytest.fixture
 def env_dir(tmp_path: Path) -> Path:
     make_env(tmp_path, {"scribe": SCRIBE.replace("{names}", TOOLS)})
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package with a kind of store that has files on this machine."""
+    folder = tmp_path_factory.mktemp("site")
+    info = folder / "shelf_store-1.0.dist-info"
+    info.mkdir()
+    (folder / "shelf_store.py").write_text(SHELF)
+    (info / "METADATA").write_text("Name: shelf-store\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[prompt_objects.stores]\nshelf = shelf_store:ShelfUrl\n")
+    monkeypatch.syspath_prepend(str(folder))
 
 
 async def said(env_dir: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
@@ -34,7 +56,10 @@ async def remembered(env_dir: Path) -> str:
         return session.id
 
 
-@pytest.mark.parametrize(("store", "folder"), [("files:chats", "chats/sessions"), ("files:.", "sessions")])
+@pytest.mark.parametrize(
+    ("store", "folder"),
+    [("files:chats", "chats/sessions"), ("files:.", "sessions"), ("shelf:chats", "chats/sessions")],
+)
 async def test_session_files_cannot_be_read_searched_listed_or_written(
     env_dir: Path, store: str, folder: str
 ) -> None:

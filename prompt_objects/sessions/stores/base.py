@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -181,6 +182,14 @@ class Archiving(Protocol):
 
     def archive(self, session_id: str) -> SessionRecord:
         """Store a session compressed until its next message; otherwise nothing changes."""
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A store that keeps each session in a file of its own."""
+
+    def locate(self, path: Path) -> str | None:
+        """Return the id of the session in a file; None if the file is not in this store."""
 
 
 class _NoLease:

@@ -1,54 +1,86 @@
-"""Opens the store that a URL names.
+"""The kinds of stores, by the scheme of their URLs.
 
-A package adds a store with an entry point in the group `prompt_objects.stores`: its name is the scheme of the URLs,
-its object a function that takes the URL and `StoreOptions`, and returns a `Store`.
+A package adds a kind with an entry point in the group `prompt_objects.stores`: its name is the scheme, its object a
+subclass of `StoreUrl`. A function that takes the URL and `StoreOptions`, and returns a `Store`, is enough for a store
+without files on this machine.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.sessions.stores.base import Store, StoreOptions
-from prompt_objects.sessions.stores.url import expanded, masked
+from prompt_objects.sessions.stores.url import StoreUrl, mask_passwords
 
-_Opener: TypeAlias = Callable[[str, StoreOptions], Store]
+_Open: TypeAlias = Callable[[str, StoreOptions], Store]
 _GROUP = "prompt_objects.stores"
 
 
-def _files(url: str, options: StoreOptions) -> Store:
-    from prompt_objects.sessions.stores.file.store import FileStore
+class _Files(StoreUrl):
+    form = "files:PATH"
 
-    return FileStore(expanded(url.partition(":")[2]), options)
+    def open(self, options: StoreOptions) -> Store:
+        from prompt_objects.sessions.stores.file.store import FileStore
 
+        return FileStore(self.path, options) if self.path else _refuse(self.text, options)
 
-def _memory(url: str, options: StoreOptions) -> Store:
-    from prompt_objects.sessions.stores.memory import MemoryStore
-
-    if url.partition(":")[2]:
-        raise UsageError(f"{url!r} does not name a store.", hint="The store in memory is called memory: only.")
-    return MemoryStore(options)
-
-
-def _sqlite(url: str, options: StoreOptions) -> Store:
-    path = url.removeprefix("sqlite:///")
-    if path in ("", url, ":memory:"):
-        raise UsageError(f"{url!r} does not name a store.", hint="The URL of an SQLite database is sqlite:///PATH.")
-    with _requiring_sql():
-        from prompt_objects.sessions.stores.sql.sqlite import SQLite
-        from prompt_objects.sessions.stores.sql.store import SqlStore
-
-    return SqlStore(SQLite(expanded(path)), options)
+    @property
+    def data_paths(self) -> Sequence[Path]:
+        return (self.path / "sessions", self.path) if self.path else ()
 
 
-def _postgresql(url: str, options: StoreOptions) -> Store:
-    with _requiring_sql():
-        import psycopg  # noqa: F401 - fail now, not at the first message
+class _Memory(StoreUrl):
+    form = "memory:"
+    is_ephemeral = True
 
-        from prompt_objects.sessions.stores.sql.postgresql import PostgreSQL
-        from prompt_objects.sessions.stores.sql.store import SqlStore
+    def open(self, options: StoreOptions) -> Store:
+        from prompt_objects.sessions.stores.memory import MemoryStore
 
-    return SqlStore(PostgreSQL(url, options.pool_size), options)
+        if self.text != self.form:
+            raise _no_store(self.text, "The store in memory is called memory: only.")
+        return MemoryStore(options)
+
+
+class _SQLite(StoreUrl):
+    form = "sqlite:///PATH"
+
+    def open(self, options: StoreOptions) -> Store:
+        if not self.path or self.path.name == ":memory:":
+            raise _no_store(self.text, "The URL of an SQLite database is sqlite:///PATH.")
+        with _requiring_sql():
+            from prompt_objects.sessions.stores.sql.sqlite import SQLite
+            from prompt_objects.sessions.stores.sql.store import SqlStore
+
+        return SqlStore(SQLite(self.path), options)
+
+    @property
+    def data_paths(self) -> Sequence[Path]:
+        return [Path(f"{self.path}{ending}") for ending in ("", "-wal", "-shm", "-journal")] if self.path else ()
+
+
+class _PostgreSQL(StoreUrl):
+    form = "postgresql://USER:PASSWORD@HOST/DATABASE"
+
+    def open(self, options: StoreOptions) -> Store:
+        with _requiring_sql():
+            import psycopg  # noqa: F401 - fail now, not at the first message
+
+            from prompt_objects.sessions.stores.sql.postgresql import PostgreSQL
+            from prompt_objects.sessions.stores.sql.store import SqlStore
+
+        return SqlStore(PostgreSQL(self.text, options.pool_size), options)
+
+
+class _FunctionUrl(StoreUrl):
+    def __init__(self, function: _Open, text: str, folder: Path) -> None:
+        super().__init__(text, folder)
+        self._function = function
+
+    def open(self, options: StoreOptions) -> Store:
+        return self._function(self.text, options)
 
 
 @contextmanager
@@ -62,12 +94,24 @@ def _requiring_sql() -> Iterator[None]:
         ) from error
 
 
-_BUILT_IN: dict[str, tuple[str, _Opener]] = {
-    "files": ("files:PATH", _files),
-    "memory": ("memory:", _memory),
-    "sqlite": ("sqlite:///PATH", _sqlite),
-    "postgresql": ("postgresql://USER:PASSWORD@HOST/DATABASE", _postgresql),
+_BUILT_IN: dict[str, type[StoreUrl]] = {
+    "files": _Files,
+    "memory": _Memory,
+    "sqlite": _SQLite,
+    "postgresql": _PostgreSQL,
 }
+
+
+def parse_store_url(text: str, folder: Path = Path()) -> StoreUrl:
+    """Parse a URL such as `files:/home/ann/notes/.prompt_objects`; a relative path in it starts at `folder`.
+
+    Raises `UsageError` for the home of an unknown user. Any other invalid URL is refused when it is opened, and so is
+    the store of a package that cannot be loaded.
+    """
+    scheme, colon, _ = text.partition(":")
+    if not colon or "\0" in text:
+        return _FunctionUrl(_refuse, text, folder)
+    return (_BUILT_IN.get(scheme) or _installed(scheme))(text, folder)
 
 
 def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
@@ -75,28 +119,36 @@ def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # no
 
     Raises `UsageError` if there is no such store, or the package that offers it cannot be loaded.
     """
-    scheme, colon, rest = url.partition(":")
-    if colon and "\0" not in url:
-        if scheme in _BUILT_IN and (rest or scheme == "memory"):
-            return _BUILT_IN[scheme][1](url, options)
-        if opener := None if scheme in _BUILT_IN else _installed(scheme):
-            return opener(url, options)
-    known = ", ".join(form for form, _ in _BUILT_IN.values())
-    raise UsageError(f"{masked(url)!r} does not name a store.", hint=f"The built-in stores are: {known}.")
+    return parse_store_url(url).open(options)
 
 
-def _installed(scheme: str) -> _Opener | None:
+def _installed(scheme: str) -> Callable[[str, Path], StoreUrl]:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=_GROUP, name=scheme):
         try:
-            opener: _Opener = entry.load()
-        except PromptObjectsError:
-            raise
-        except Exception as error:
-            raise UsageError(
+            found = entry.load()
+        except PromptObjectsError as error:
+            return partial(_FunctionUrl, partial(_fail, error))
+        except Exception as error:  # noqa: BLE001 - it is the cause of the error
+            failure = UsageError(
                 f"The store {scheme}: of {entry.value} cannot be loaded: {type(error).__name__}: {error}",
                 hint="Update or reinstall the package that offers it.",
-            ) from error
-        return opener
-    return None
+            )
+            failure.__cause__ = error
+            return partial(_FunctionUrl, partial(_fail, failure))
+        return found if isinstance(found, type) else partial(_FunctionUrl, found)
+    return partial(_FunctionUrl, _refuse)
+
+
+def _fail(error: PromptObjectsError, _url: str, _options: StoreOptions) -> Store:
+    raise error
+
+
+def _refuse(url: str, _options: StoreOptions) -> Store:
+    known = ", ".join(kind.form for kind in _BUILT_IN.values())
+    raise _no_store(url, f"The built-in stores are: {known}.")
+
+
+def _no_store(url: str, hint: str) -> UsageError:
+    return UsageError(f"{mask_passwords(url)!r} does not name a store.", hint=hint)

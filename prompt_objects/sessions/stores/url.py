@@ -1,18 +1,53 @@
-"""URLs of stores: their paths, and their form without passwords."""
+"""`StoreUrl`: the URL of a store, and what is known of the store before it is opened."""
 
 import os
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from prompt_objects.errors import UsageError
+from prompt_objects.sessions.stores.base import Store, StoreOptions
 
-_LOCAL = re.compile(r"(files:|sqlite:///)(.+)", re.DOTALL)
 _PASSWORD = re.compile(r"((?:^|:)//[^/?#:]*:).*(?=@)", re.DOTALL)  # to the last @: a password may contain @ and /
 _NAMED_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_PATH = "PATH"
 
 
-def expanded(text: str) -> Path:
-    """Return the path, with ~ expanded. Raises `UsageError` if the user of the home does not exist."""
+class StoreUrl(ABC):
+    """The URL of a store. A subclass declares one kind of store.
+
+    `form` shows the URLs of the kind. If it ends with PATH, they end with the path of a file or folder, which is
+    absolute in `text`; a relative one starts at `folder`. `is_ephemeral` says whether the sessions are lost at the
+    end of the program. Raises `UsageError` if the path starts with the home of an unknown user.
+    """
+
+    form: ClassVar[str] = ""
+    is_ephemeral: ClassVar[bool] = False
+
+    def __init__(self, text: str, folder: Path = Path()) -> None:
+        self.text = text
+        self.path: Path | None = None
+        prefix = self.form.removesuffix(_PATH)
+        if self.form.endswith(_PATH) and text.startswith(prefix) and text != prefix:
+            self.path = folder / _expand_home(text.removeprefix(prefix))
+            self.text = f"{prefix}{self.path}"
+
+    @abstractmethod
+    def open(self, options: StoreOptions) -> Store:
+        """Open the store. Raises `UsageError` if the URL does not name one."""
+
+    @property
+    def data_paths(self) -> Sequence[Path]:
+        """The files and folders with data of the store, which the file tools must not touch.
+
+        The first exists if the store does; only that one may contain the folder of the environment.
+        """
+        return (self.path,) if self.path else ()
+
+
+def _expand_home(text: str) -> Path:
     user, slash, rest = text.partition("/")
     if not user.startswith("~") or "\0" in user:
         return Path(text)
@@ -22,35 +57,6 @@ def expanded(text: str) -> Path:
     return Path(f"{home}{slash}{rest}")
 
 
-def local_path(url: str) -> Path | None:
-    """Return the folder or file of a URL; None if it has none. Raises the errors of `expanded`."""
-    local = _LOCAL.fullmatch(url)
-    return expanded(local[2]) if local else None
-
-
-def resolved(url: str, folder: Path) -> str:
-    """Return the URL with an absolute path; a relative one starts at `folder`. Raises the errors of `expanded`."""
-    path = local_path(url)
-    return url if path is None else f"{'files:' if url.startswith('files:') else 'sqlite:///'}{folder / path}"
-
-
-def places(url: str, *, outside: Path) -> list[Path]:
-    """Return the files and folders with the sessions of a store; none of them contains `outside`."""
-    path = local_path(url)
-    if path is None:
-        return []
-    if url.startswith("files:"):
-        return [path / "sessions"] if outside.resolve().is_relative_to(path.resolve()) else [path]
-    return [Path(f"{path}{ending}") for ending in ("", "-wal", "-shm", "-journal")]
-
-
-def beside(data_dir: Path, url: str) -> Path:
-    """Return the folder for the other files of a store that is not the default one."""
-    from hashlib import sha256
-
-    return data_dir / "stores" / sha256(masked(url).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def masked(url: str) -> str:
+def mask_passwords(url: str) -> str:
     """Return the URL without its passwords."""
     return _PASSWORD.sub(r"\1***", _NAMED_PASSWORD.sub(r"\1***", url))

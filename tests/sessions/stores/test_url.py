@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.sessions.stores.url import local_path, masked, resolved
+from prompt_objects.sessions.stores.registry import open_store, parse_store_url
+from prompt_objects.sessions.stores.url import mask_passwords
 
 HOUSE = Path("/env_dir")
 
@@ -25,13 +25,13 @@ HOUSE = Path("/env_dir")
     ],
 )
 def test_a_relative_path_begins_at_the_environment(given: str, full: str) -> None:
-    assert resolved(given, HOUSE) == full
+    assert parse_store_url(given, HOUSE).text == full
 
 
 @pytest.mark.parametrize("kind", ["files:", "sqlite:///"])
 def test_a_path_may_begin_at_home(kind: str) -> None:
-    assert resolved(f"{kind}~/x", HOUSE) == f"{kind}{Path.home() / 'x'}"
-    assert local_path(f"{kind}~/x") == Path.home() / "x"
+    url = parse_store_url(f"{kind}~/x", HOUSE)
+    assert (url.text, url.path) == (f"{kind}{Path.home() / 'x'}", Path.home() / "x")
 
 
 @pytest.mark.parametrize("url", ["files:~nobodyatall/x", "sqlite:///~nobodyatall/y.db"])
@@ -39,7 +39,7 @@ def test_the_home_of_nobody_is_refused_and_not_made(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for opening in (lambda: resolved(url, tmp_path), lambda: open_store(url)):
+    for opening in (lambda: parse_store_url(url, tmp_path), lambda: open_store(url)):
         with pytest.raises(UsageError, match="an unknown user's home folder"):
             opening()
     assert list(tmp_path.iterdir()) == []
@@ -48,7 +48,7 @@ def test_the_home_of_nobody_is_refused_and_not_made(
 @pytest.mark.parametrize("url", ["files:a\0b", "files:~a\0/b", "memory:\0", "sqlite:///a\0.db", "postgresql://h/\0"])
 def test_a_url_with_a_character_that_no_path_can_have_names_no_store(url: str) -> None:
     with pytest.raises(UsageError, match="does not name a store"):
-        open_store(resolved(url, HOUSE))
+        open_store(parse_store_url(url, HOUSE).text)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_url_with_a_character_that_no_path_can_have_names_no_store(url: str) -
     ],
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
-    assert masked(url) == shown
+    assert mask_passwords(url) == shown

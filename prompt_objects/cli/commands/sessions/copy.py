@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from prompt_objects.environment.environment import Environment
     from prompt_objects.sessions.store_copy import CopyResult
     from prompt_objects.sessions.stores.base import Store
+    from prompt_objects.sessions.stores.url import StoreUrl
 
 Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 _PROBLEMS = {
@@ -61,7 +62,7 @@ def copy(options: Namespace) -> int:
     The exit code is 1 if a session was left out.
     """
     from prompt_objects.sessions.store_copy import copy_store, count_outcomes
-    from prompt_objects.sessions.stores.url import masked
+    from prompt_objects.sessions.stores.url import mask_passwords
 
     notices: list[str] = []
     with open_environment(options) as environment, _stores(options, environment, notices) as (source, target):
@@ -70,7 +71,7 @@ def copy(options: Namespace) -> int:
         source_url = options.source or environment.storage.url
     counts = count_outcomes(results)
     sessions = convert(results, list[CopiedSessionJson], from_attributes=True)
-    data = CopyJson(masked(source_url), masked(options.target), counts, sessions)
+    data = CopyJson(mask_passwords(source_url), mask_passwords(options.target), counts, sessions)
     rows = [*_rows(results), ("total", ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items()))]
     print_result(options, data, format_table(rows))
     for notice in notices:
@@ -82,36 +83,33 @@ def copy(options: Namespace) -> int:
 def _stores(options: Namespace, environment: "Environment", notices: list[str]) -> "Iterator[tuple[Store, Store]]":
     """Open the source and the target. Raises `UsageError` if the source does not exist or one is `memory:`."""
     from prompt_objects.sessions.stores.base import StoreOptions
-    from prompt_objects.sessions.stores.registry import open_store
-    from prompt_objects.sessions.stores.url import resolved
+    from prompt_objects.sessions.stores.registry import parse_store_url
 
     settings = StoreOptions(**environment.config.store_options, notify=notices.append)
-    source_url, target_url = (url and resolved(url, environment.folder) for url in (options.source, options.target))
-    if "memory:" in (source_url, target_url):
-        raise UsageError(
-            "The store memory: starts empty, and is gone when the copying ends.", hint="Give one that persists."
-        )
+    target_url = parse_store_url(options.target, environment.folder)
+    source_url = parse_store_url(options.source, environment.folder) if options.source else None
+    for url in filter(None, (source_url, target_url)):
+        if url.is_ephemeral:
+            problem = f"The store {url.text} starts empty, and is gone when the copying ends."
+            raise UsageError(problem, hint="Give one that persists.")
     if source_url:
         _require_source(source_url)
-    with closing(open_store(target_url, settings)) as target:
+    with closing(target_url.open(settings)) as target:
         if not source_url:
             yield environment.storage.store, target
             return
-        with closing(open_store(source_url, settings)) as source:
+        with closing(source_url.open(settings)) as source:
             yield source, target
 
 
-def _require_source(url: str) -> None:
+def _require_source(url: "StoreUrl") -> None:
     """Raise `UsageError` if the folder or file does not exist, since opening the store would create it."""
-    from prompt_objects.sessions.stores.url import local_path
-
-    path = local_path(url)
-    place = path / "sessions" if path and url.startswith("files:") else path
-    if place and not os.path.exists(place):  # noqa: PTH110 - False also if it may not be looked at
-        raise UsageError(
-            f"{url!r} has no sessions: there is no {place}.",
-            hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",
-        )
+    for path in url.data_paths[:1]:
+        if not os.path.exists(path):  # noqa: PTH110 - False also if it may not be looked at
+            raise UsageError(
+                f"{url.text!r} has no sessions: there is no {path}.",
+                hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",
+            )
 
 
 def _show_progress(done: int, number: int) -> None:

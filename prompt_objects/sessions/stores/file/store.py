@@ -82,7 +82,6 @@ class FileStore:
         )
 
     def locate(self, path: Path) -> str | None:
-        """Return the id of the session in a file; None if the file is not in this store."""
         try:
             is_inside = path.parent.resolve() == self._live.path.resolve()
         except (OSError, RuntimeError):  # a circular link; the type depends on the Python version

@@ -8,7 +8,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.stores.sql.database import CONNECTION_LOST, RECONNECT_TIMEOUT, Database, Upsert, state_of
-from prompt_objects.sessions.stores.url import masked
+from prompt_objects.sessions.stores.url import mask_passwords
 
 _CONNECTION = {
     "application_name": "prompt_objects",
@@ -23,7 +23,7 @@ def _parsed(url: str) -> URL:
         if url.count("@") <= 1:
             return make_url(url).set(drivername="postgresql+psycopg")
     raise UsageError(
-        f"{masked(url)!r} is not a valid database URL.",
+        f"{mask_passwords(url)!r} is not a valid database URL.",
         hint="It looks like postgresql://USER:PASSWORD@HOST/DATABASE; in each of these, @ is %40, / is %2F.",
     )
 
