@@ -11,7 +11,6 @@ from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, TurnStarted
 from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session, workspace_of
 from prompt_objects.sessions.stores.base import lease_holder
 from prompt_objects.utils.text import NAME, did_you_mean
@@ -39,48 +38,36 @@ class Chat:
         self.pending = ""
         self.holder: ProcessInfo | None = None
         self.shows_events = False
-        self._sent = ""
-        self._sent_to = ""
+        self._last_run = ""
+        self._last_run_session_id = ""
         self._spent: BudgetUpdated | None = None
-        self._sending_in = ""
-        self.open(session)
-
-    @property
-    def manager(self) -> SessionManager:
-        return self.po.session_manager
-
-    @property
-    def model(self) -> str:
-        """The name of the model that would answer; empty if it is not known yet."""
-        try:
-            return self.po.connected_model
-        except PromptObjectsError:
-            return ""
+        self._sending_session_id = ""
 
     @property
     def is_pending_here(self) -> bool:
         """Whether a message waits to be sent in this session, and not in another one."""
-        return bool(self.pending) and self._sending_in in {"", self.session.id}
+        return bool(self.pending) and self._sending_session_id in {"", self.session.id}
 
     @property
     def spent(self) -> BudgetUpdated | None:
         """What the last message in this session has used so far, including delegates."""
-        return self._spent if self._sent_to == self.session.id else None
+        return self._spent if self._last_run_session_id == self.session.id else None
 
     @property
     def workspace(self) -> Path:
         """The folder for files of this conversation. Raises `StoreError`."""
         return workspace_of(self.session.info, self.environment.storage.store, self.environment.storage.workspace)
 
-    def open(self, session: Session) -> None:
-        """Switch to a session of the prompt object. Raises `NotFound`."""
-        self.environment.storage.last_used.use_object(self.po.name)
-        is_other = session.id != self.session.id
-        self.session = self.manager.switch(session.id)
-        if is_other:
-            self.pending, self.holder = self.pending if self._sending_in else "", None
+    def switch_session(self, session: Session) -> None:
+        """Switch to a session of the prompt object."""
+        last_used = self.environment.storage.last_used
+        last_used.use_object(self.po.name)
+        last_used.use_session(self.po.name, session.id)
+        if session.id != self.session.id:
+            self.pending, self.holder = self.pending if self._sending_session_id else "", None
+        self.session = session
 
-    def move(self, name: str) -> None:
+    def switch_object(self, name: str) -> None:
         """Switch to another prompt object: to the session of its latest running turn, else to its last one.
 
         Raises `NotFound`.
@@ -89,17 +76,18 @@ class Chat:
         turns = self.environment.active_turns.of(name)
         session = turns[-1].session if turns else po.session_manager.current()
         self.po = po
-        self.open(session)
+        self.switch_session(session)
 
     def branch(self) -> None:
         """Switch to a copy of the session, without a message that another process is answering in it."""
         held = self.holder_of(self.session) is not None
-        self.open(self.manager.branch_before_pending(self.session) if held else self.manager.branch(self.session.id))
+        manager = self.po.session_manager
+        self.switch_session(manager.branch_before_pending(self.session) if held else manager.branch(self.session.id))
 
     def find(self, key: str) -> Session:
         """Return a session of this prompt object, else of any. Raises `NotFound` or `Ambiguous`."""
         try:
-            found = self.manager.get(key)
+            found = self.po.session_manager.get(key)
         except Ambiguous:
             raise
         except NotFound:
@@ -117,7 +105,7 @@ class Chat:
         self.pending = text
         context = self._new_context()
         name, text = self.parse_mention(text)
-        self._sending_in = self.session.id
+        self._sending_session_id = self.session.id
         try:
             if name:
                 return await self.environment[name].receive(text, context, wait=wait)
@@ -127,7 +115,7 @@ class Chat:
             busy.hint = "/wait sends your message later, /branch sends it in a copy, /watch shows the answer."
             raise
         finally:
-            self._sending_in = ""
+            self._sending_session_id = ""
 
     async def retry(self) -> "Reply":
         """Answer the last message again. Raises the errors of `PromptObject.retry`."""
@@ -140,7 +128,7 @@ class Chat:
     def _new_context(self) -> Context:
         """Return the context of a new turn, whose use of the limits is shown from now on."""
         context = self.environment.context()
-        self._sent, self._sent_to, self._spent = context.root, "", None
+        self._last_run, self._last_run_session_id, self._spent = context.root, "", None
         return context
 
     def parse_mention(self, text: str) -> tuple[str, str]:
@@ -198,13 +186,13 @@ class Chat:
 
     def handle(self, event: Event) -> None:
         """Update `pending`, `holder` and `spent` from an event."""
-        if isinstance(event, BudgetUpdated) and event.root == self._sent:
+        if isinstance(event, BudgetUpdated) and event.root == self._last_run:
             self._spent = event
-        if isinstance(event, TurnStarted) and event.run == self._sent:
-            self._sent_to = event.session_id
+        if isinstance(event, TurnStarted) and event.run == self._last_run:
+            self._last_run_session_id = event.session_id
         if isinstance(event, TurnStarted) and event.session_id == self.session.id:
             self.holder = None
-        elif isinstance(event, MessageSaved) and event.run == self._sent and event.message.get("role") == "user":
+        elif isinstance(event, MessageSaved) and event.run == self._last_run and event.message.get("role") == "user":
             self.pending = ""
 
     # Other processes

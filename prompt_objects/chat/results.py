@@ -33,10 +33,10 @@ class Document(Struct, frozen=True):
 
 
 class Confirm(Struct, frozen=True):
-    """A question before an action; only a plain yes calls `yes`."""
+    """A question before an action; `on_yes` is called if the answer is y or yes."""
 
     text: str
-    yes: Callable[[], "CommandResult"]
+    on_yes: Callable[[], "CommandResult"]
 
 
 class Switched(Struct, frozen=True):

@@ -257,12 +257,6 @@ class PromptObject:
         except DefinitionError:
             return ""
 
-    @property
-    def connected_model(self) -> str:
-        """The name of the model that its turns use; empty before the first connection to it."""
-        models = self._environment.models
-        return models.connected_model(self.definition) if models.connections else ""  # saves reading the definition
-
     async def receive(
         self,
         message: str | Message,

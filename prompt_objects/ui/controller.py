@@ -42,7 +42,7 @@ class View(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Show a notice, if a question is open after its answer."""
+        """Show a notice; while a question is open, after its answer."""
         ...
 
     def hint(self, text: str) -> None:
@@ -50,7 +50,7 @@ class View(Protocol):
         ...
 
     def echo(self, text: str, prompt: str = "", *, once_saved: bool = False) -> None:
-        """Show what the user typed at a prompt; `once_saved`, a message as soon as it is in the session."""
+        """Show what the user typed at a prompt; with `once_saved`, a message as soon as it is saved."""
         ...
 
     def catch_up(self) -> None:
@@ -133,7 +133,7 @@ class Controller:
             self._view.hint("Ctrl-D leaves")
 
     def leave(self) -> None:
-        """Leave after stopping the foreground task; a confirmation is answered with no first."""
+        """Answer an open confirmation with no; without one, stop the foreground task and leave."""
         if self.confirmation:
             self._confirm("")
         else:
@@ -175,7 +175,7 @@ class Controller:
         if turn and question and not works_for(active_turns, question.request.session_id, turn):
             question.dismiss()
         elif not turn or not self._last_stop.stop(turn):
-            if not self._last_stop.was_meant(self.chat.session.id, is_ending=turn is not None):
+            if not self._last_stop.is_repeat(self.chat.session.id, is_ending=turn is not None):
                 return False
             self._view.hint("Ctrl-C again stops all")
         return True
@@ -309,32 +309,32 @@ def _is_command(text: str) -> bool:
     return True
 
 
-AGAIN_SECONDS = 1.0
-"""How long after the end of a stopped turn Ctrl-C may still be meant for that turn."""
+REPEAT_SECONDS = 1.0
+"""How long after a Ctrl-C another one counts as its repetition, although the stopped turn has ended."""
 
 
 class LastStop:
-    """The delegate's turn that the user last stopped on its own."""
+    """The last turn of a delegate that the user stopped without its callers."""
 
     def __init__(self) -> None:
         self._turn: ActiveTurn | None = None
         self._at = 0.0
-        self._is_reported = False
+        self._was_repeated = False
 
     def stop(self, turn: ActiveTurn) -> bool:
         """Stop one turn; return False if it was stopped before."""
         if turn is self._turn:
             return False
         turn.stop()
-        self._turn, self._at, self._is_reported = turn, monotonic(), False
+        self._turn, self._at, self._was_repeated = turn, monotonic(), False
         return True
 
-    def was_meant(self, session_id: str, *, is_ending: bool) -> bool:
-        """Return, once, whether a Ctrl-C in a session may be meant for the turn that was stopped there."""
-        if self._turn is None or self._turn.session.id != session_id or self._is_reported:
+    def is_repeat(self, session_id: str, *, is_ending: bool) -> bool:
+        """Return, once, whether a Ctrl-C in a session repeats the last stop: its turn is ending or has just ended."""
+        if self._turn is None or self._turn.session.id != session_id or self._was_repeated:
             return False
-        self._is_reported = is_ending or monotonic() - self._at < AGAIN_SECONDS
-        return self._is_reported
+        self._was_repeated = is_ending or monotonic() - self._at < REPEAT_SECONDS
+        return self._was_repeated
 
 
 def works_for(active_turns: ActiveTurns, session_id: str, turn: ActiveTurn) -> bool:

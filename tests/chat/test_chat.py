@@ -70,9 +70,9 @@ async def test_a_message_is_pending_after_the_wait_was_cancelled(chat: Chat) -> 
 
 async def test_a_pending_message_is_not_sent_in_another_session(chat: Chat) -> None:
     chat.pending = "Hello"
-    chat.open(chat.session)
+    chat.switch_session(chat.session)
     assert chat.pending == "Hello"
-    chat.open(chat.manager.create("Other"))
+    chat.switch_session(chat.po.session_manager.create("Other"))
     assert chat.pending == ""
 
 
@@ -152,7 +152,7 @@ async def test_a_message_being_sent_stays_pending_after_a_switch(chat: Chat) -> 
         waiting = asyncio.create_task(send(chat, "Hello", None))
         await asyncio.sleep(0.05)
         assert chat.is_pending_here
-        chat.move("helper")
+        chat.switch_object("helper")
         assert (chat.pending, chat.is_pending_here) == ("Hello", False)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -163,8 +163,8 @@ async def test_a_message_being_sent_stays_pending_after_a_switch(chat: Chat) -> 
 async def test_the_use_of_limits_belongs_to_its_session(chat: Chat) -> None:
     await send(chat, "@helper Hello")
     assert chat.spent is None
-    chat.move("helper")
+    chat.switch_object("helper")
     assert chat.spent is not None
     assert chat.spent.amount.requests == 1
-    chat.open(chat.manager.create("Other"))
+    chat.switch_session(chat.po.session_manager.create("Other"))
     assert chat.spent is None

@@ -137,7 +137,7 @@ async def test_a_confirmation_is_answered_by_the_next_line(
         await type_(controller, view, "/session delete")
         assert controller.prompt(view.width) == "[y/N] "
         await type_(controller, view, answer)
-        assert [trashed.info.name for trashed in chat.manager.trash()] == deleted
+        assert [trashed.info.name for trashed in chat.po.session_manager.trash()] == deleted
     assert controller.confirmation is None
 
 

@@ -62,7 +62,7 @@ async def test_a_deleted_session_is_reported_once_per_deletion(
     assert told.count("! Default was deleted by another process; /session restore Default brings it back.") == 2
     others.delete("Default")
     await watcher.poll()
-    chat.open(chat.manager.create("Another"))
+    chat.switch_session(chat.po.session_manager.create("Another"))
     await watcher.poll()
     assert watcher.problem == ""
 

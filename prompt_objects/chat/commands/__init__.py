@@ -200,7 +200,7 @@ def find(line: str) -> tuple[SlashCommand, str]:
 
 def confirm(question: Confirm, answer: str) -> CommandResult:
     """Carry out the confirmed action if the answer is a plain yes."""
-    return question.yes() if answer.strip().casefold() in {"y", "yes"} else Text("Nothing was changed.")
+    return question.on_yes() if answer.strip().casefold() in {"y", "yes"} else Text("Nothing was changed.")
 
 
 def run(chat: Chat, line: str) -> CommandResult:

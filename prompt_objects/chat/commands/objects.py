@@ -22,7 +22,7 @@ def objects(chat: Chat) -> CommandResult:
 @slash_command("po", anytime=True)
 def po(chat: Chat, name: ObjectName) -> CommandResult:
     """Switch to another prompt object: to the session of its running turn, else to its last used session."""
-    chat.move(name)
+    chat.switch_object(name)
     session = chat.session
     return Switched(
         f"Now with {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."

@@ -26,7 +26,7 @@ def sessions(chat: Chat) -> CommandResult:
 
     This includes the sessions of delegations from other prompt objects; their names begin with that of the caller.
     """
-    infos = chat.manager.list()
+    infos = chat.po.session_manager.list()
     rows = [(info.name, str(info.message_count), time_ago(info.updated_at), info.id) for info in infos]
     mark = next((row for row, info in enumerate(infos) if info.id == chat.session.id), None)
     return Table(f"Sessions of {chat.po.name}", ("name", "messages", "last used", "id"), rows, mark)
@@ -53,7 +53,7 @@ def session(chat: Chat) -> CommandResult:
 @slash_command("session new")
 def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Create a session of this prompt object and switch to it."""
-    chat.open(chat.manager.create(name))
+    chat.switch_session(chat.po.session_manager.create(name))
     return Switched(f"New session {chat.session.name}.")
 
 
@@ -61,7 +61,7 @@ def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
 def rename(chat: Chat, name: FreeText) -> CommandResult:
     """Rename the current session."""
     old = chat.session.name
-    chat.manager.rename(chat.session.id, name)
+    chat.po.session_manager.rename(chat.session.id, name)
     chat.session.refresh()
     return Text(f"Session {old} is now called {chat.session.name}.")
 
@@ -69,7 +69,7 @@ def rename(chat: Chat, name: FreeText) -> CommandResult:
 @slash_command("session switch", anytime=True)
 def switch(chat: Chat, session: SessionKey) -> CommandResult:
     """Switch to another session of this prompt object, by its name or the beginning of its id."""
-    chat.open(chat.manager.get(session))
+    chat.switch_session(chat.po.session_manager.get(session))
     return Switched(f"Session {chat.session.name}, {pluralize(chat.session.message_count, 'message')}.")
 
 
@@ -79,18 +79,18 @@ def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 
     The sessions that its calls started go with it. /undo, or /session restore, brings all of them back.
     """
-    found = chat.manager.get(session or chat.session.id)
+    found = chat.po.session_manager.get(session or chat.session.id)
 
-    def yes() -> CommandResult:
-        chat.manager.delete(found.id)
+    def on_yes() -> CommandResult:
+        chat.po.session_manager.delete(found.id)
         text = f"Session {found.name} is in the trash; /undo brings it back."
         if found.id != chat.session.id:
             return Text(text)
-        chat.open(chat.manager.current())
+        chat.switch_session(chat.po.session_manager.current())
         return Switched(f"{text} Now in {chat.session.name}.")
 
     question = f"Delete session {found.name} ({pluralize(found.message_count, 'message')})?"
-    return Confirm(f"{_in_use(chat, found)}{question}", yes)
+    return Confirm(f"{_in_use(chat, found)}{question}", on_yes)
 
 
 @slash_command("session restore")
@@ -99,14 +99,14 @@ def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
 
     The sessions that were deleted with it are restored, too.
     """
-    chat.open(chat.manager.restore(session))
+    chat.switch_session(chat.po.session_manager.restore(session))
     return Switched(f"Session {chat.session.name} is back, {pluralize(chat.session.message_count, 'message')}.")
 
 
 @slash_command("session trash")
 def trash(chat: Chat) -> CommandResult:
     """List the deleted sessions of this prompt object, the last deleted first."""
-    deleted = chat.manager.trash()
+    deleted = chat.po.session_manager.trash()
     rows = [
         (each.info.name, str(each.info.message_count), time_ago(each.deleted_at), each.info.id) for each in deleted
     ]
@@ -119,16 +119,16 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
 
     The sessions that its calls started, the logs and the copies of attached files go with it. Backups stay.
     """
-    deleted = chat.manager.trash() if session is None else [chat.manager.find_trashed(session)]
+    deleted = chat.po.session_manager.trash() if session is None else [chat.po.session_manager.find_trashed(session)]
     if not deleted:
         return Text("The trash is empty.")
     label = pluralize(len(deleted), "session") if session is None else f"session {deleted[0].info.name}"
 
-    def yes() -> CommandResult:
-        removed = chat.manager.purge(deleted[0].info.id if session else None)
+    def on_yes() -> CommandResult:
+        removed = chat.po.session_manager.purge(deleted[0].info.id if session else None)
         return Text(f"{pluralize(len(removed), 'session')} deleted permanently.")
 
-    return Confirm(f"Permanently delete {label}?", yes)
+    return Confirm(f"Permanently delete {label}?", on_yes)
 
 
 @slash_command("session clear")
@@ -138,7 +138,7 @@ def clear(chat: Chat) -> CommandResult:
     A copy of the unchanged session goes into the trash.
     """
     before = chat.session.message_count
-    chat.open(chat.manager.clear(chat.session.id))
+    chat.switch_session(chat.po.session_manager.clear(chat.session.id))
     return Switched(f"Session {chat.session.name} is empty now. /undo brings back {pluralize(before, 'message')}.")
 
 
@@ -148,7 +148,7 @@ def truncate(chat: Chat, messages: Number) -> CommandResult:
 
     A copy of the unchanged session goes into the trash.
     """
-    chat.open(chat.manager.truncate(chat.session.id, messages))
+    chat.switch_session(chat.po.session_manager.truncate(chat.session.id, messages))
     kept = pluralize(chat.session.message_count, "message")
     return Switched(f"Session {chat.session.name} has {kept} now. /undo brings the others back.")
 
@@ -159,16 +159,16 @@ def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = N
 
     If the first word is a number, it is the number of messages; the rest is the name.
     """
-    chat.open(chat.manager.branch(chat.session.id, messages, name))
+    chat.switch_session(chat.po.session_manager.branch(chat.session.id, messages, name))
     return Switched(f"Session {chat.session.name}, a branch with {pluralize(chat.session.message_count, 'message')}.")
 
 
 @slash_command("session archive")
 def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Compress a session, by default the current one, until its next message; it can still be read."""
-    archived = chat.manager.archive(session or chat.session.id)
+    archived = chat.po.session_manager.archive(session or chat.session.id)
     if archived.id == chat.session.id:
-        chat.open(archived)
+        chat.switch_session(archived)
     return Text(f"Session {archived.name} is in the archive until its next message.")
 
 
@@ -184,18 +184,18 @@ def undo(chat: Chat) -> CommandResult:
 
     Undoing cannot be undone.
     """
-    undone = chat.manager.undo()
+    undone = chat.po.session_manager.undo()
     info = undone.record.info
     if undone.operation != "delete" and info.id != chat.session.id:
         return Text(str(undone))
-    chat.open(chat.manager.get(info.id))
+    chat.switch_session(chat.po.session_manager.get(info.id))
     return Text(str(undone)) if undone.operation == "rename" else Switched(str(undone))
 
 
 @slash_command("session duplicate")
 def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Copy the current session under another name and switch to the copy."""
-    chat.open(chat.manager.duplicate(chat.session.id, name))
+    chat.switch_session(chat.po.session_manager.duplicate(chat.session.id, name))
     return Switched(f"Session {chat.session.name}, a copy.")
 
 

@@ -92,7 +92,7 @@ class CommandCompleter(Completer):
     def _sessions(self, *, trashed: bool) -> list[SessionInfo]:
         """Return the sessions; none if the store would have to wait."""
         with fail_fast(), suppress(StoreError):
-            manager = self._chat.manager
+            manager = self._chat.po.session_manager
             return [each.info for each in manager.trash()] if trashed else manager.list()
         return []
 

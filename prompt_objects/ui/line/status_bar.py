@@ -1,10 +1,12 @@
 """The status bar: object, session, model, tokens, cost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.chat.chat import Chat
+from prompt_objects.errors import PromptObjectsError
 from prompt_objects.runtime.events import BudgetUpdated
 from prompt_objects.ui.line.layout import screen_size
 from prompt_objects.ui.render.sanitize import clean_line
@@ -23,8 +25,17 @@ def status_items(chat: Chat, problem: str = "") -> tuple[str, ...]:
     spending = _spending(chat.spent) if chat.spent else ()
     messages = pluralize(info.message_count, "message")
     tokens = _tokens(info.prompt_tokens + info.completion_tokens)
-    items = (chat.po.name, info.name, problem, holder, messages, chat.model, tokens, *spending)
+    items = (chat.po.name, info.name, problem, holder, messages, _model(chat), tokens, *spending)
     return tuple(clean_line(item) for item in items if item)
+
+
+def _model(chat: Chat) -> str:
+    """Return the name of the model that would answer; empty if it is not known yet."""
+    models = chat.environment.models
+    with suppress(PromptObjectsError):  # the next message shows the error
+        if models.connections:  # otherwise the definition need not be read
+            return models.connected_model(chat.po.definition)
+    return ""
 
 
 def fit_items(items: tuple[str, ...], width: int) -> str:

@@ -32,7 +32,7 @@ def run(chat: Chat, line: str, kind: type[T]) -> T:
 
 
 def names(chat: Chat) -> list[str]:
-    return sorted(info.name for info in chat.manager.list())
+    return sorted(info.name for info in chat.po.session_manager.list())
 
 
 def test_every_command_has_a_summary() -> None:
@@ -51,7 +51,7 @@ def test_sessions_are_listed_with_the_current_one_marked(chat: Chat) -> None:
 def test_a_new_session_is_the_current_one_and_names_may_have_spaces(chat: Chat) -> None:
     assert isinstance(commands.run(chat, "/session new  My  notes "), Switched)
     assert chat.session.name == "My  notes"
-    assert chat.manager.current().id == chat.session.id
+    assert chat.po.session_manager.current().id == chat.session.id
 
 
 def test_a_new_session_needs_no_name(chat: Chat) -> None:
@@ -94,7 +94,7 @@ def test_deleting_asks_first_and_can_be_undone(chat: Chat) -> None:
     question = run(chat, "/session delete", Confirm)
     assert "Notes (0 messages)" in question.text
     assert names(chat) == ["Default", "Notes"]
-    assert isinstance(question.yes(), Switched)
+    assert isinstance(question.on_yes(), Switched)
     assert chat.session.name == "Default"
     assert names(chat) == ["Default"]
     commands.run(chat, "/session restore")
@@ -104,7 +104,7 @@ def test_deleting_asks_first_and_can_be_undone(chat: Chat) -> None:
 def test_deleting_another_session_keeps_the_current_one(chat: Chat) -> None:
     commands.run(chat, "/session new Notes")
     question = run(chat, "/session delete Default", Confirm)
-    assert isinstance(question.yes(), Text)
+    assert isinstance(question.on_yes(), Text)
     assert chat.session.name == "Notes"
 
 
@@ -149,7 +149,7 @@ def test_an_invalid_object_is_shown_as_invalid_and_the_others_work(chat: Chat) -
 def test_the_model_can_be_changed_for_all(chat: Chat) -> None:
     assert "rehearsal" in run(chat, "/model", Text).text
     commands.run(chat, "/model some-model")
-    assert chat.model == "some-model"
+    assert chat.environment.models.connected_model(chat.po.definition) == "some-model"
 
 
 def test_help_retry_and_quit(chat: Chat) -> None:
@@ -229,8 +229,8 @@ def test_undo_switches_only_to_a_deleted_session(chat: Chat) -> None:
     commands.run(chat, "/session new Second")
     assert "old name" in run(chat, "/undo", Text).text
     assert chat.session.name == "Second"
-    assert chat.manager.get(first).name == "Default"
-    run(chat, "/session delete Default", Confirm).yes()
+    assert chat.po.session_manager.get(first).name == "Default"
+    run(chat, "/session delete Default", Confirm).on_yes()
     assert isinstance(commands.run(chat, "/undo"), Switched)
     assert chat.session.id == first
 
@@ -238,16 +238,16 @@ def test_undo_switches_only_to_a_deleted_session(chat: Chat) -> None:
 def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
     for name in ("One", "Two"):
         commands.run(chat, f"/session new {name}")
-        run(chat, "/session delete", Confirm).yes()
+        run(chat, "/session delete", Confirm).on_yes()
     assert [row[0] for row in run(chat, "/session trash", Table).rows] == ["Two", "One"]
     question = run(chat, "/session purge One", Confirm)
     assert question.text == "Permanently delete session One?"
-    assert len(chat.manager.trash()) == 2
-    question.yes()
-    assert [trashed.info.name for trashed in chat.manager.trash()] == ["Two"]
+    assert len(chat.po.session_manager.trash()) == 2
+    question.on_yes()
+    assert [trashed.info.name for trashed in chat.po.session_manager.trash()] == ["Two"]
     question = run(chat, "/session purge", Confirm)
     assert question.text == "Permanently delete 1 session?"
-    assert question.yes() == Text("1 session deleted permanently.")
+    assert question.on_yes() == Text("1 session deleted permanently.")
     assert run(chat, "/session purge", Text).text == "The trash is empty."
 
 

@@ -68,8 +68,8 @@ def test_deleting_a_session_in_use_names_the_holder_and_warns(chat: Chat) -> Non
         assert f"(process {other.pid} on " in question.text
         assert ", since " in question.text
         assert "restores it from the trash. Delete session Default (1 message)?" in question.text
-        question.yes()
-        assert session_id in [trashed.info.id for trashed in chat.manager.trash()]
+        question.on_yes()
+        assert session_id in [trashed.info.id for trashed in chat.po.session_manager.trash()]
         other.answer("An answer")
     back = chat.find(session_id)
     assert [message["content"] for message in back.history] == ["From elsewhere", "An answer"]

@@ -58,14 +58,14 @@ def test_objects_are_offered_after_an_at_sign(complete: Offer) -> None:
 
 
 def test_sessions_are_offered_by_name(complete: Offer, chat: Chat) -> None:
-    chat.manager.create("second")
+    chat.po.session_manager.create("second")
     assert "/session switch API notes" in complete("/session switch ap")
     assert "/session switch second" not in complete("/session switch ap")
     assert "0 messages, just now" in complete("/session switch ")["/session switch API notes"]
 
 
 def test_deleted_sessions_are_offered_for_restoring(complete: Offer, chat: Chat) -> None:
-    chat.manager.delete(chat.manager.create("thrown away").id)
+    chat.po.session_manager.delete(chat.po.session_manager.create("thrown away").id)
     assert set(complete("/session restore ")) == {"/session restore thrown away"}
 
 

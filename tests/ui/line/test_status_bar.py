@@ -45,7 +45,7 @@ async def test_a_hint_replaces_the_facts_until_it_is_removed(status_bar: StatusB
 async def test_a_refresh_redraws_only_changed_facts(chat: Chat, status_bar: StatusBar, redrawn: list[str]) -> None:
     status_bar.refresh()
     assert redrawn == []
-    chat.open(chat.manager.create("Travels"))
+    chat.switch_session(chat.po.session_manager.create("Travels"))
     assert shown(status_bar).startswith("scout · Default")
     status_bar.refresh()
     assert shown(status_bar).startswith("scout · Travels")
