@@ -13,17 +13,20 @@ from msgspec.structs import replace
 
 from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
 from prompt_objects.config.limits import Limits, LimitsConfig
+from prompt_objects.environment.capabilities import CapabilityResolver
+from prompt_objects.environment.catalog import Catalog
 from prompt_objects.environment.locate import require_environment
-from prompt_objects.environment.resources import CapabilityResolver, Catalog, DefinitionResources, ModelRegistry
+from prompt_objects.environment.models import ModelRegistry
 from prompt_objects.environment.storage import Storage
 from prompt_objects.errors import DefinitionError, NotFound, UsageError
 from prompt_objects.message import Message
 from prompt_objects.migrations.runner import Migrations
-from prompt_objects.runtime.active_turns import ActiveTurns, SessionLocks
+from prompt_objects.runtime.active_turns import ActiveTurns
 from prompt_objects.runtime.context import Context, Services
 from prompt_objects.runtime.events import Event, EventBus
 from prompt_objects.runtime.interaction import UserInteraction
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
+from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
     from prompt_objects.config.definition import Definition
     from prompt_objects.llm.base import LLM
+    from prompt_objects.llm.connect import FallbackChain
     from prompt_objects.tools.base import Tool
     from prompt_objects.turns.turn import Reply, TurnInput
 
@@ -345,13 +349,26 @@ class PromptObject:
             context = (context or self._environment.context()).enter(definition, session)
             return await Turn(definition, context, session, self.session_manager, resources).run(start)
 
-    def _read(self, session: Session) -> "tuple[Definition, DefinitionResources]":
-        definition = self.definition
-        resources = DefinitionResources(definition, self._environment.models, self._environment.capabilities)
-        if session.is_draft:
-            # The message belongs to a tool call and is already saved there, so this may fail before it is saved here.
-            resources.load_local_tools()
-        return definition, resources
+    def _read(self, session: Session) -> "tuple[Definition, _Resources]":
+        definition, environment = self.definition, self._environment
+        # The message of a draft is already saved, in a tool call, so this may fail before it is saved here.
+        local_tools = environment.capabilities.local_tools(definition) if session.is_draft else None
+        return definition, _Resources(definition, environment, local_tools)
+
+
+class _Resources:
+    """The models and tools of a definition for one turn."""
+
+    def __init__(
+        self, definition: "Definition", environment: Environment, local_tools: "Mapping[str, Tool] | None"
+    ) -> None:
+        self._definition = definition
+        self._environment = environment
+        self._local_tools = local_tools
+
+    async def load(self, context: Context) -> "tuple[FallbackChain, Mapping[str, Tool]]":
+        models = await self._environment.models.fallback_chain_for(self._definition)
+        return models, await self._environment.capabilities.tools(self._definition, context, self._local_tools)
 
 
 def _as_message(message: str | Message) -> Message:

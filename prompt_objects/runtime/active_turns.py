@@ -1,26 +1,17 @@
-"""The running turns of this process, and the locks that let a session have one turn at a time."""
+"""The running turns of this process."""
 
 import asyncio
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from math import inf
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
-from prompt_objects.errors import Busy, Stopped
+from prompt_objects.errors import Stopped
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.stores.base import Lease, Store, take_lease
-from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import now, timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session, SteeringQueue
-
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 
 
 class ActiveTurn:
@@ -130,50 +121,3 @@ class ActiveTurns:
             yield
         finally:
             self._turns.remove(turn)
-
-
-class SessionLocks:
-    """Locks by which the sessions of a store have one turn at a time, in all processes.
-
-    In one event loop, turns run in the order in which they were requested; between processes there is no order.
-    `user` is the name that other processes see.
-    """
-
-    def __init__(self, store: Store, user: str | None = None) -> None:
-        self._store = store
-        self._user = user
-        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def acquire(self, session_id: str, wait: float | None = 0) -> AsyncIterator[None]:
-        """Lock a session for the length of an `async with` block, after the earlier turns of this event loop.
-
-        If another process or event loop has it, wait up to `wait` seconds (None: no limit), then raise `Busy`.
-        """
-        key = (id(asyncio.get_running_loop()), session_id)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            leases: list[Lease] = []
-            try:
-                await self._take_lease(session_id, wait, leases)
-                yield
-            finally:
-                for lease in leases:
-                    await uninterrupted(asyncio.to_thread(lease.release))
-
-    async def _take_lease(self, session_id: str, wait: float | None, leases: list[Lease]) -> None:
-        """Add the lease to `leases`, where the caller finds it even if this was cancelled just then."""
-
-        def attempt() -> None:
-            leases.append(take_lease(self._store, session_id, ProcessInfo.current(self._user)))
-
-        end = inf if wait is None else time.monotonic() + wait
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return await uninterrupted(asyncio.to_thread(attempt))
-            except Busy:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, LONGEST_PAUSE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prompt_objects.config.definition import Capability, Definition, definition_schema, load_definition
 from prompt_objects.config.limits import Limits, LimitsConfig
-from prompt_objects.environment.resources import find_definitions
+from prompt_objects.environment.catalog import find_definitions
 from prompt_objects.errors import DefinitionError
 from tests.support.paths import DOCS
 

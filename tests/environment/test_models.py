@@ -8,7 +8,7 @@ import pytest
 from prompt_objects.config.definition import Definition, parse_definition
 from prompt_objects.config.environment import Config
 from prompt_objects.config.environment_schema import ModelConfig
-from prompt_objects.environment.resources import ModelRegistry
+from prompt_objects.environment.models import ModelRegistry
 from prompt_objects.errors import UsageError
 from prompt_objects.testing import ScriptedLLM
 

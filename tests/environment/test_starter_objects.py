@@ -1,7 +1,7 @@
 import pytest
 
 from prompt_objects.config.definition import load_definition
-from prompt_objects.environment.resources import find_definitions
+from prompt_objects.environment.catalog import find_definitions
 from prompt_objects.tools.loader import builtin_tools
 from tests.support.paths import ROOT
 

@@ -13,8 +13,8 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import Busy, LLMError
 from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
-from prompt_objects.runtime.active_turns import SessionLocks
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved
+from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.session import Session, follow
 from prompt_objects.sessions.stores.base import lease_holder, take_lease

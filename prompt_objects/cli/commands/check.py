@@ -101,7 +101,7 @@ def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
     """Read an environment without opening it: no store is connected, and nothing is written."""
     from prompt_objects.analysis.snapshot import take_snapshot
     from prompt_objects.config.environment import CONFIG_FILE, load_config
-    from prompt_objects.environment.resources import find_definitions
+    from prompt_objects.environment.catalog import find_definitions
     from prompt_objects.llm.connect import has_known_price
     from prompt_objects.tools.loader import load_tools
 

@@ -1,0 +1,114 @@
+"""The definitions of an environment by name, read when they are needed."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_objects.config.limits import LimitsConfig
+from prompt_objects.errors import DefinitionError, NotFound
+from prompt_objects.utils.text import did_you_mean
+
+if TYPE_CHECKING:
+    from prompt_objects.config.definition import Definition
+
+
+SUFFIXES = (".yaml", ".yml", ".md")
+
+
+class Catalog:
+    """The definitions of one folder, each read when it is first needed and again when its file changes.
+
+    `tools` returns the names of all tools; `servers` are the names of MCP servers; `bounds` limit every prompt
+    object. Thread-safe: at worst two threads read the same file.
+    """
+
+    def __init__(
+        self, folder: Path, tools: Callable[[], Collection[str]], servers: Collection[str], bounds: LimitsConfig
+    ) -> None:
+        self.folder = folder
+        self._tools = tools
+        self._servers = servers
+        self._bounds = bounds
+        self._cache: dict[Path, tuple[object, Definition | DefinitionError]] = {}
+
+    def files(self) -> tuple[dict[str, Path], list[DefinitionError]]:
+        """Return the definition files by name, and an error for every file whose name is already taken."""
+        return find_definitions(self.folder)
+
+    def names(self) -> list[str]:
+        """Return the names of all prompt objects in alphabetical order, including those with invalid definitions."""
+        return sorted(self.files()[0])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.files()[0]
+
+    def __getitem__(self, name: str) -> "Definition":
+        """Return a definition in its file's current version. Raises `NotFound` and `DefinitionError`."""
+        from prompt_objects.analysis.graph import require
+
+        files, _ = self.files()
+        if name not in files:
+            hint = did_you_mean(name, files) or f"There are: {', '.join(sorted(files)) or 'none'}."
+            raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
+        definition = self._load(files[name])
+        for capability in definition.capabilities:
+            require(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
+        return definition
+
+    def errors(self) -> list[DefinitionError]:
+        files, errors = self.files()
+        for name in sorted(files):
+            try:
+                self[name]
+            except DefinitionError as error:
+                errors.append(error)
+        return errors
+
+    def notices(self) -> list[str]:
+        notices: list[str] = []
+        for name in self.names():
+            with suppress(DefinitionError):
+                notices += self[name].notices
+        return notices
+
+    def _load(self, file: Path) -> "Definition":
+        try:
+            status = file.stat()
+            version: object = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        except OSError:
+            version = None
+        cached = self._cache.get(file)
+        if cached is None or version is None or cached[0] != version:
+            from prompt_objects.config.definition import load_definition
+
+            try:
+                cached = (version, load_definition(file, bounds=self._bounds))
+            except DefinitionError as error:
+                cached = (version, error)
+            self._cache[file] = cached
+        if isinstance(cached[1], DefinitionError):
+            raise cached[1]
+        return cached[1]
+
+
+def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:
+    """Return the definition files of a folder by name, and the errors found on the way.
+
+    If several files define one name, the first in the order .yaml, .yml, .md counts, and each other one is an error.
+    Hidden files and backups of editors are ignored; a missing folder is empty.
+    """
+    found: dict[str, Path] = {}
+    errors: list[DefinitionError] = []
+    try:
+        files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(".")]
+    except FileNotFoundError:
+        return found, errors
+    except OSError as error:
+        return found, [DefinitionError(f"The folder cannot be read: {error.strerror}.", file=folder)]
+    for file in sorted(files, key=lambda file: (file.stem, SUFFIXES.index(file.suffix))):
+        first = found.setdefault(file.stem, file)
+        if first is not file:
+            problem = f"{first.name} already defines {file.stem!r}."
+            errors.append(DefinitionError(problem, file=file, hint="Rename or remove one of the two."))
+    return found, errors
