@@ -1,4 +1,4 @@
-"""The rehearsal: an offline model that says that it is none.
+"""The rehearsal: an offline model, for trying an environment without a language model.
 
 It answers from the definition and the last message, and calls capabilities on request, one a line:
 
@@ -50,14 +50,14 @@ class Rehearsal:
         yield Completion(message, usage, "tool_calls" if "tool_calls" in message else "stop")
 
     async def close(self) -> None:
-        """Have nothing to let go of."""
+        """Do nothing: there is no connection."""
 
 
 def _answer(request: Request) -> Message:
     results = _fresh_results(request.messages)
     if results:
         return _assistant_message(_summary(results))
-    asked = next((text_of(m) for m in reversed(request.messages) if m.get("role") == "user"), "")
+    asked = _last_text(request.messages, "user")
     functions, problems = _commands_in(asked, {tool["function"]["name"]: tool["function"] for tool in request.tools})
     if not functions and not problems:
         return _assistant_message(_introduction(asked, request))
@@ -71,12 +71,16 @@ def _answer(request: Request) -> Message:
     return message
 
 
+def _last_text(messages: Sequence[Message], role: str) -> str:
+    return next((text_of(message) for message in reversed(messages) if message.get("role") == role), "")
+
+
 def _assistant_message(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
 def _introduction(asked: str, request: Request) -> str:
-    prompt = next((text_of(message) for message in request.messages if message.get("role") == "system"), "")
+    prompt = _last_text(request.messages, "system")
     parts = [_INTRODUCTION, f"You said:\n\n{_quoted(asked)}"]
     if prompt.strip():
         parts.append(f"The prompt it would be answered from begins:\n\n{_quoted(prompt)}")

@@ -48,13 +48,14 @@ class RequestFingerprint(Struct, frozen=True):
         replaces: bool = False,
     ) -> "RequestFingerprint":
         """Return the fingerprint of a request whose first message is the prompt."""
+        replaced = ["replaces" in message for message in history]
         return cls(
             model,
             _checksums(messages[0]["content"].splitlines()),
             {tool["function"]["name"]: _checksum(tool) for tool in tools},
             _checksums(messages[1:]),
-            len(history),
-            sum("replaces" in message for message in history) + replaces,
+            len(replaced),
+            sum(replaced) + replaces,
         )
 
 

@@ -5,6 +5,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Self
 
 import msgspec
@@ -65,13 +66,16 @@ class ModelCalls:
         `LimitReached` and `StoreError`.
         """
         while True:
-            if self._session.message_count <= _FEW_MESSAGES:
-                request = self._request(tools, limit)
+            history = self._session.history
+            if len(history) <= _FEW_MESSAGES:
+                request = self._request(history, tools, limit)
             else:
-                request = await asyncio.to_thread(self._request, tools, limit)
+                request = await asyncio.to_thread(self._request, history, tools, limit)
             received: list[str] = []
             try:
-                completion = await self._send(models.connection, request, received, is_last=limit is not None)
+                completion = await self._send(
+                    models.connection, request, history, received, is_last=limit is not None
+                )
             except (LLMError, LimitReached, asyncio.CancelledError) as error:
                 await self._save_interrupted(received, models.connection.llm.model, error)
                 if not isinstance(error, LLMError):
@@ -83,8 +87,8 @@ class ModelCalls:
             else:
                 return await self._save_response(completion, models.connection.llm.model, may_call=bool(tools))
 
-    def _request(self, tools: Sequence[Tool], limit: LimitReached | None) -> Request:
-        messages = request_messages(self._definition.prompt, self._session.history, without=self.replaces)
+    def _request(self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None) -> Request:
+        messages = request_messages(self._definition.prompt, history, without=self.replaces)
         if limit is not None:
             messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
         model = self._definition.model
@@ -92,12 +96,22 @@ class ModelCalls:
         return Request(messages, [tool.as_function() for tool in tools], options)
 
     async def _send(
-        self, connection: ModelConnection, request: Request, received: list[str], *, is_last: bool
+        self,
+        connection: ModelConnection,
+        request: Request,
+        history: Sequence[Message],
+        received: list[str],
+        *,
+        is_last: bool,
     ) -> Completion:
         """Send a request and return the response, with its text also in `received`. Raises `LimitReached`."""
         async with Reservation(self._budget, connection.pricing, request, received, is_last=is_last) as reservation:
+            replaces = self.replaces is not None
+            take_fingerprint = partial(
+                RequestFingerprint.of, str(connection), request.messages, request.tools, history, replaces=replaces
+            )
             # In a thread beside the request: for a long history it takes some milliseconds.
-            fingerprint = asyncio.get_running_loop().run_in_executor(None, self._fingerprint, connection, request)
+            fingerprint = asyncio.get_running_loop().run_in_executor(None, take_fingerprint)
             try:
                 async with self._budget.timeout():
                     completion = await self._stream(connection, reservation.request, received)
@@ -143,12 +157,6 @@ class ModelCalls:
         if self._budget.limits_cost and not connection.has_price and model not in unpriced:
             unpriced.add(model)
             self._context.notify(f"The cost limit does not apply to {model}: its prices are unknown. {PRICES_HINT}")
-
-    def _fingerprint(self, connection: ModelConnection, request: Request) -> RequestFingerprint:
-        replaces = self.replaces is not None
-        return RequestFingerprint.of(
-            str(connection), request.messages, request.tools, self._session.history, replaces=replaces
-        )
 
     async def _save_response(self, completion: Completion, model: str, *, may_call: bool) -> Message:
         self.usage += completion.usage

@@ -91,7 +91,6 @@ class Turn:
                 await self._save_opening_messages(start)
                 models, tools = await self._resources.load(self._context)
                 reply = await self._answer(models, tools)
-                await self._save_late_messages()
             except BaseException as error:
                 await self._clean_up(error)
                 raise
@@ -119,15 +118,14 @@ class Turn:
 
     def _opening_messages(self, start: TurnInput) -> list[Message]:
         """Return results for interrupted calls, undelivered steering messages, then the new message."""
-        steering = self._steering.undelivered(self._session)
-        history = [*self._session.history, *steering]
+        history, steering = self._session.history, self._steering.undelivered(self._session)
         if start == "retry":
-            self._rewind_for_retry(history)
+            self._rewind_for_retry([*history, *steering])
             return steering
-        results = [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in unanswered_calls(self._session.history)]
+        results = [result_of(call, OUTCOME_UNKNOWN, failed=None) for call in unanswered_calls(history)]
         if start != "resume":
             return [*results, *steering, start]
-        if not is_unfinished(history):
+        if not is_unfinished([*history, *steering]):
             raise UsageError(
                 "Nothing to resume: the last message was answered.",
                 hint="/retry answers the last message again, also if the answer was cut off.",
@@ -164,7 +162,9 @@ class Turn:
             if limit.budget is not self._budget:  # handled by the turn that has this limit
                 raise
             self._context.notify(f"{limit} It now gives its final answer.")
-            return self._reply(await self._model_calls.complete(models, [], limit))
+            message = await self._model_calls.complete(models, [], limit)
+            await self._save_late_messages()
+            return self._reply(message)
 
     def _reply(self, message: Message) -> Reply:
         return Reply(text_of(message), self._session, str(message["model"]), self._model_calls.usage)
