@@ -8,7 +8,7 @@ from msgspec import Struct
 from prompt_objects.config.yaml.document import Position
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-Kind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authority", "limit", "unused", "model"]
+FindingKind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authority", "limit", "unused", "model"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     """
 
     severity: Severity
-    kind: Kind
+    kind: FindingKind
     file: Path
     at: Position
     text: str

@@ -16,7 +16,7 @@ EdgePath: TypeAlias = tuple[str, ...]
 
 
 class Edge(Struct, frozen=True):
-    """The meaning of a capability of `owner`: another prompt object, a tool, or an MCP server."""
+    """A resolved capability of `owner`: the prompt object, tool or MCP server that it names."""
 
     owner: str
     target: str
@@ -36,7 +36,7 @@ class Unresolved(Struct, frozen=True):
 def resolve(
     capability: Capability, owner: str, *, objects: Collection[str], tools: Collection[str], servers: Collection[str]
 ) -> Edge | Unresolved:
-    """Return the meaning of a capability of `owner` among the existing names."""
+    """Resolve a capability of `owner` to one of the existing names."""
     name, kind = capability.name, capability.kind
     if kind == "any" and name in tools and name in objects:
         problem = f"Capability {name!r} is both a tool and a prompt object."
@@ -54,7 +54,7 @@ def resolve(
     return Unresolved(owner, capability, f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known))
 
 
-def require(
+def resolve_or_raise(
     capability: Capability,
     owner: Definition,
     *,
@@ -62,11 +62,11 @@ def require(
     tools: Collection[str],
     servers: Collection[str] = (),
 ) -> Edge:
-    """Return the meaning of a capability of `owner`; raises `DefinitionError` at its position if it has none."""
-    meant = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
-    if isinstance(meant, Unresolved):
-        raise owner.error_at(meant.problem, capability.at, hint=meant.hint)
-    return meant
+    """Resolve a capability of `owner`; raises `DefinitionError`, with its position, if it cannot be resolved."""
+    edge = resolve(capability, owner.name, objects=objects, tools=tools, servers=servers)
+    if isinstance(edge, Unresolved):
+        raise owner.error_at(edge.problem, capability.at, hint=edge.hint)
+    return edge
 
 
 class Graph:
@@ -93,46 +93,46 @@ class Graph:
         ]
         self.edges = [each for each in resolved if isinstance(each, Edge)]
         self.unresolved = [each for each in resolved if isinstance(each, Unresolved)]
-        self._asked: dict[str, dict[str, Edge]] = {name: {} for name in objects}
-        self._used: dict[str, list[Edge]] = {name: [] for name in objects}
-        for link in self.edges:
-            if link.kind == "object":
-                self._asked[link.owner][link.target] = link
+        self._delegations: dict[str, dict[str, Edge]] = {name: {} for name in objects}
+        self._tools_and_servers: dict[str, list[Edge]] = {name: [] for name in objects}
+        for edge in self.edges:
+            if edge.kind == "object":
+                self._delegations[edge.owner][edge.target] = edge
             else:
-                self._used[link.owner].append(link)
+                self._tools_and_servers[edge.owner].append(edge)
 
-    def delegates(self, name: str) -> Mapping[str, Edge]:
-        """Return the prompt objects that an object may call, by name, in the order of its definition."""
-        return self._asked[name]
+    def delegations(self, name: str) -> Mapping[str, Edge]:
+        """Return the edges to the prompt objects that an object may call, by name, in the order of its definition."""
+        return self._delegations[name]
 
-    def uses(self, name: str) -> list[Edge]:
-        return self._used[name]
+    def tools_and_servers(self, name: str) -> list[Edge]:
+        return self._tools_and_servers[name]
 
-    def depth_at(self, name: str, left: int) -> int:
-        """Return how many levels an object may delegate if its caller leaves it `left`."""
+    def remaining_depth(self, name: str, left: int) -> int:
+        """Return how many levels an object may delegate if its caller may delegate `left` levels."""
         definition = self.definitions.get(name)
         return min(left, definition.limits.depth) if definition else 0
 
-    def reach(self, start: str) -> dict[str, EdgePath]:
+    def reachable_within_limits(self, start: str) -> dict[str, EdgePath]:
         """Return the objects that a message to `start` can reach within the limits, with their shortest paths."""
         paths: dict[str, EdgePath] = {}
-        best = {start: self.depth_at(start, self.depth)}
+        best = {start: self.remaining_depth(start, self.depth)}
         waiting: deque[tuple[EdgePath, int]] = deque([((start,), best[start])])
         while waiting:
             path, left = waiting.popleft()
-            for target in self.delegates(path[-1]) if left > 0 else ():
-                deeper = self.depth_at(target, left - 1)
+            for target in self.delegations(path[-1]) if left > 0 else ():
+                deeper = self.remaining_depth(target, left - 1)
                 if deeper > best.get(target, -1):  # a longer path may lead further if it avoids narrow limits
                     best[target] = deeper
                     paths.setdefault(target, (*path, target))
                     waiting.append(((*path, target), deeper))
         return paths
 
-    def path(self, start: str, end: str) -> EdgePath | None:
+    def shortest_path(self, start: str, end: str) -> EdgePath | None:
         """Return the shortest path from `start` to `end` regardless of limits, None if there is none."""
         return next((path for path in self._walk(start) if path[-1] == end), None)
 
-    def below(self, start: str) -> frozenset[str]:
+    def reachable(self, start: str) -> frozenset[str]:
         """Return all objects reachable from `start` regardless of limits; itself only if it is part of a cycle."""
         return frozenset(path[-1] for path in self._walk(start))
 
@@ -143,8 +143,8 @@ class Graph:
         """
         found: dict[EdgePath, None] = {}
         for owner in self.objects:
-            for target in self.delegates(owner):
-                back = self.path(target, owner)
+            for target in self.delegations(owner):
+                back = self.shortest_path(target, owner)
                 if back:
                     first = back.index(min(back))
                     found[(*back[first:], *back[:first])] = None
@@ -155,7 +155,7 @@ class Graph:
         waiting: deque[EdgePath] = deque([(start,)])
         while waiting:
             path = waiting.popleft()
-            for target in self.delegates(path[-1]):
+            for target in self.delegations(path[-1]):
                 if target not in seen:
                     seen.add(target)
                     yield (*path, target)

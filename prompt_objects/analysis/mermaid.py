@@ -4,17 +4,17 @@ from collections.abc import Iterator
 
 from prompt_objects.analysis.graph import Graph
 
-_SHAPES = {"object": ("([", "])"), "tool": ("[", "]"), "server": ("[(", ")]"), "gap": ("{{", "}}")}
-_ARROWS = {"object": "-->", "tool": "-.->", "server": "-.->", "gap": "-.-x"}
+_SHAPES = {"object": ("([", "])"), "tool": ("[", "]"), "server": ("[(", ")]"), "missing": ("{{", "}}")}
+_ARROWS = {"object": "-->", "tool": "-.->", "server": "-.->", "missing": "-.-x"}
 _STYLES = """\
   classDef root stroke-width:3px
   classDef broken stroke:#c00,stroke-dasharray:4
   classDef effect stroke:#c60"""
-_PLAIN = frozenset(" _-./:")
+_UNESCAPED = frozenset(" _-./:")
 
 
 def mermaid(graph: Graph, root: str | None) -> str:
-    """Return the flowchart: objects rounded, tools square with effect, servers as cylinders, gaps as hexagons."""
+    """Return the flowchart: objects rounded, tools square, servers as cylinders, missing ones as hexagons."""
     return "\n".join(["flowchart TD", *_Drawing(graph, root).lines(), _STYLES])
 
 
@@ -29,10 +29,10 @@ class _Drawing:
     def lines(self) -> Iterator[str]:
         for name in self._graph.objects:
             yield self._node("object", name)
-        for link in self._graph.edges:
-            yield from self._edge(link.owner, link.kind, link.target)
-        for gap in self._graph.unresolved:
-            yield from self._edge(gap.owner, "gap", gap.capability.name)
+        for edge in self._graph.edges:
+            yield from self._edge(edge.owner, edge.kind, edge.target)
+        for missing in self._graph.unresolved:
+            yield from self._edge(missing.owner, "missing", missing.capability.name)
 
     def _edge(self, owner: str, kind: str, target: str) -> Iterator[str]:
         if (kind, target) not in self._nodes:
@@ -47,7 +47,7 @@ class _Drawing:
         return f'  {node}{opening}"{label}"{closing}{self._class(kind, name, effect)}'
 
     def _class(self, kind: str, name: str, effect: str) -> str:
-        if kind == "gap" or (kind == "object" and name not in self._graph.definitions):
+        if kind == "missing" or (kind == "object" and name not in self._graph.definitions):
             return ":::broken"
         if kind == "server" or effect != "read":
             return ":::effect"
@@ -55,6 +55,6 @@ class _Drawing:
 
 
 def _escaped(character: str) -> str:
-    if character.isalnum() or character in _PLAIN:
+    if character.isalnum() or character in _UNESCAPED:
         return character
     return f"#{ord(character)};" if character.isprintable() else "\ufffd"

@@ -64,14 +64,14 @@ def _yaml(file: Path, draft: str | None) -> str:
 
 
 class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
-    """The state of an environment that the rules check; `settings` is environment.yaml, which need not exist.
+    """The state of an environment that the rules check; `config_file` is environment.yaml, which need not exist.
 
-    `root` is the object that opens first. `errors` are those of invalid files. `has_known_price` takes the name
-    of a model in a definition, None for the default model.
+    `root` is the object that is opened by default. `errors` are those of invalid files. `has_known_price` takes the
+    name of a model in a definition, None for the default model.
     """
 
     graph: Graph
-    settings: Path
+    config_file: Path
     default_object: str | None
     root: str | None
     bounds: LimitsConfig
@@ -85,7 +85,7 @@ class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
 
 def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their own names
     files: Mapping[str, Path],
-    settings: Path,
+    config_file: Path,
     *,
     tools: Mapping[str, HasEffect],
     bounds: LimitsConfig,
@@ -94,7 +94,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
     errors: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> EnvironmentSnapshot:
-    """Read the definitions in `files`, by name, or in `drafts`; `errors` are those known before."""
+    """Read the definitions in `files`, by name; `drafts` replace the text of files, `errors` were found before."""
     definitions: dict[str, Definition] = {}
     all_errors = list(errors)
     for name, file in files.items():
@@ -106,15 +106,15 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
             definitions[name] = read
         except DefinitionError as error:
             all_errors.append(error)
-    places = SourcePositions(drafts)
-    servers = places.keys(settings, "mcp_servers")
+    positions = SourcePositions(drafts)
+    servers = positions.keys(config_file, "mcp_servers")
     return EnvironmentSnapshot(
         graph=Graph(definitions, objects=files, tools=tools, servers=servers, bounds=bounds),
-        settings=settings,
+        config_file=config_file,
         default_object=default_object,
         root=default_object if default_object in files else min(files, default=None),
         bounds=bounds,
         errors=tuple(all_errors),
-        positions=places,
+        positions=positions,
         has_known_price=has_known_price,
     )

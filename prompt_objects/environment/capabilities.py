@@ -75,13 +75,14 @@ class CapabilityResolver:
         return {**local_tools, **{tool.name: self.approvals.wrap(tool, capability) for capability, tool in offers}}
 
     def _edges(self, definition: "Definition") -> "Iterator[Edge]":
-        from prompt_objects.analysis.graph import require  # files may have changed since the definition was checked
+        from prompt_objects.analysis.graph import resolve_or_raise
 
         local = [capability for capability in definition.capabilities if capability.kind != "mcp"]
         if local:  # else there is no need to read the folder
+            # files may have changed since the definition was checked
             objects, tools = self._object_names(), self.loaded_tools.tools
             for capability in local:
-                yield require(capability, definition, objects=objects, tools=tools)
+                yield resolve_or_raise(capability, definition, objects=objects, tools=tools)
 
     def _tool(self, edge: "Edge") -> "Tool":
         if edge.kind == "tool":

@@ -45,7 +45,7 @@ class Catalog:
 
     def __getitem__(self, name: str) -> "Definition":
         """Return a definition in its file's current version. Raises `NotFound` and `DefinitionError`."""
-        from prompt_objects.analysis.graph import require
+        from prompt_objects.analysis.graph import resolve_or_raise
 
         files, _ = self.files()
         if name not in files:
@@ -53,7 +53,7 @@ class Catalog:
             raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
         definition = self._load(files[name])
         for capability in definition.capabilities:
-            require(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
+            resolve_or_raise(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
         return definition
 
     def errors(self) -> list[DefinitionError]:

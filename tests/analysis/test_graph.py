@@ -1,4 +1,4 @@
-"""Who may ask whom, and how far a message gets."""
+"""Delegations between prompt objects, and the objects that a message can reach."""
 
 from pathlib import Path
 
@@ -12,16 +12,19 @@ from tests.support.environments import make_env
 from tests.support.teams import graph_of
 
 
-def asks(*names: str) -> str:
+def delegates_to(*names: str) -> str:
     return f"capabilities: [{', '.join(names)}]"
 
 
-def test_each_capability_comes_to_an_object_a_tool_or_a_server(tmp_path: Path) -> None:
+def test_each_capability_is_resolved_to_an_object_a_tool_or_a_server(tmp_path: Path) -> None:
     text = "capabilities: [b, look, {tool: write}, {po: c}]"
-    graph = graph_of(tmp_path, {"a": text, "b": "", "c": asks("send")})
-    assert list(graph.delegates("a")) == ["b", "c"]
-    assert [(link.target, link.kind) for link in graph.uses("a")] == [("look", "tool"), ("write", "tool")]
-    assert [(link.owner, link.target) for link in graph.edges] == [
+    graph = graph_of(tmp_path, {"a": text, "b": "", "c": delegates_to("send")})
+    assert list(graph.delegations("a")) == ["b", "c"]
+    assert [(edge.target, edge.kind) for edge in graph.tools_and_servers("a")] == [
+        ("look", "tool"),
+        ("write", "tool"),
+    ]
+    assert [(edge.owner, edge.target) for edge in graph.edges] == [
         ("a", "b"),
         ("a", "look"),
         ("a", "write"),
@@ -45,7 +48,7 @@ def test_each_capability_comes_to_an_object_a_tool_or_a_server(tmp_path: Path) -
         ),
     ],
 )
-def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
+def test_an_unresolved_capability_has_the_same_error_as_in_the_environment(
     tmp_path: Path, capability: str, problem: str
 ) -> None:
     objects = {name: f"name: {name}\nprompt: P.\n" for name in ("scout", "list_files")}
@@ -56,53 +59,71 @@ def test_what_comes_to_nothing_is_told_as_the_environment_tells_it(
         assert error is not None
         definitions = {"me": environment.catalog._load(tmp_path / "objects" / "me.yaml")}
     tools = {tool.name: tool for tool in (read_file, list_files)}
-    (gap,) = Graph(definitions, objects=objects, tools=tools).unresolved
-    assert isinstance(gap, Unresolved)
-    assert f"{gap.problem} {gap.hint}".rstrip().endswith(problem)
-    assert gap.problem == error.problem
-    assert (gap.capability.at.line, gap.capability.at.column) == (error.line, error.column)
+    (unresolved,) = Graph(definitions, objects=objects, tools=tools).unresolved
+    assert isinstance(unresolved, Unresolved)
+    assert f"{unresolved.problem} {unresolved.hint}".rstrip().endswith(problem)
+    assert unresolved.problem == error.problem
+    assert (unresolved.capability.at.line, unresolved.capability.at.column) == (error.line, error.column)
 
 
-def test_a_tool_may_share_a_name_with_an_object_that_is_spelled_out(tmp_path: Path) -> None:
+def test_a_tool_and_an_object_may_have_the_same_name_if_the_kind_is_given(tmp_path: Path) -> None:
     graph = graph_of(tmp_path, {"a": "capabilities: [{tool: look}]", "b": "capabilities: [{po: look}]", "look": ""})
-    assert [(link.owner, link.kind) for link in graph.edges] == [("a", "tool"), ("b", "object")]
+    assert [(edge.owner, edge.kind) for edge in graph.edges] == [("a", "tool"), ("b", "object")]
     assert graph.unresolved == []
 
 
-def test_a_message_gets_as_far_as_depth_allows(tmp_path: Path) -> None:
-    chain = {"a": asks("b"), "b": asks("c"), "c": asks("d"), "d": asks("e"), "e": asks("f"), "f": ""}
+def test_depth_limits_which_objects_a_message_reaches(tmp_path: Path) -> None:
+    chain = {
+        "a": delegates_to("b"),
+        "b": delegates_to("c"),
+        "c": delegates_to("d"),
+        "d": delegates_to("e"),
+        "e": delegates_to("f"),
+        "f": "",
+    }
     graph = graph_of(tmp_path, chain)
-    assert graph.reach("a")["e"] == ("a", "b", "c", "d", "e")
-    assert "f" not in graph.reach("a")  # four deep, where nothing is said
-    assert set(graph_of(tmp_path, chain, LimitsConfig(depth=2)).reach("a")) == {"b", "c"}
-    narrow = {**chain, "b": f"{asks('c')}\nlimits: {{depth: 1}}"}
-    assert set(graph_of(tmp_path, narrow).reach("a")) == {"b", "c"}
-    assert graph.path("a", "f") == ("a", "b", "c", "d", "e", "f")
+    assert graph.reachable_within_limits("a")["e"] == ("a", "b", "c", "d", "e")
+    assert "f" not in graph.reachable_within_limits("a")  # the default depth is 4
+    assert set(graph_of(tmp_path, chain, LimitsConfig(depth=2)).reachable_within_limits("a")) == {"b", "c"}
+    narrow = {**chain, "b": f"{delegates_to('c')}\nlimits: {{depth: 1}}"}
+    assert set(graph_of(tmp_path, narrow).reachable_within_limits("a")) == {"b", "c"}
+    assert graph.shortest_path("a", "f") == ("a", "b", "c", "d", "e", "f")
 
 
-def test_a_longer_way_may_go_further_than_a_narrow_one(tmp_path: Path) -> None:
-    narrow = f"{asks('c')}\nlimits: {{depth: 1}}"
+def test_a_longer_path_may_lead_further_than_a_limited_one(tmp_path: Path) -> None:
+    narrow = f"{delegates_to('c')}\nlimits: {{depth: 1}}"
     graph = graph_of(
-        tmp_path, {"a": asks("n", "b"), "n": narrow, "b": asks("b2"), "b2": asks("c"), "c": asks("d"), "d": ""}
+        tmp_path,
+        {
+            "a": delegates_to("n", "b"),
+            "n": narrow,
+            "b": delegates_to("b2"),
+            "b2": delegates_to("c"),
+            "c": delegates_to("d"),
+            "d": "",
+        },
     )
-    assert graph.reach("a")["c"] == ("a", "n", "c")
-    assert graph.reach("a")["d"] == ("a", "b", "b2", "c", "d")
+    assert graph.reachable_within_limits("a")["c"] == ("a", "n", "c")
+    assert graph.reachable_within_limits("a")["d"] == ("a", "b", "b2", "c", "d")
 
 
-def test_every_link_that_is_part_of_a_circle_is_in_one_of_those_told(tmp_path: Path) -> None:
-    graph = graph_of(tmp_path, {"a": asks("b"), "b": asks("c"), "c": asks("a", "b"), "d": asks("a")})
+def test_every_edge_of_a_cycle_is_in_a_reported_cycle(tmp_path: Path) -> None:
+    graph = graph_of(
+        tmp_path,
+        {"a": delegates_to("b"), "b": delegates_to("c"), "c": delegates_to("a", "b"), "d": delegates_to("a")},
+    )
     assert graph.cycles() == [("b", "c"), ("a", "b", "c")]
-    told = {pair for circle in graph.cycles() for pair in zip(circle, (*circle[1:], circle[0]), strict=True)}
-    assert told == {("a", "b"), ("b", "c"), ("c", "a"), ("c", "b")}
+    reported = {pair for cycle in graph.cycles() for pair in zip(cycle, (*cycle[1:], cycle[0]), strict=True)}
+    assert reported == {("a", "b"), ("b", "c"), ("c", "a"), ("c", "b")}
 
 
-def test_many_who_all_ask_each_other_are_told_in_pairs(tmp_path: Path) -> None:
+def test_objects_that_all_call_each_other_are_reported_in_pairs(tmp_path: Path) -> None:
     names = [f"n{number}" for number in range(30)]
-    graph = graph_of(tmp_path, {name: asks(*(other for other in names if other != name)) for name in names})
+    graph = graph_of(tmp_path, {name: delegates_to(*(other for other in names if other != name)) for name in names})
     assert len(graph.cycles()) == 30 * 29 // 2
 
 
-def test_a_link_is_what_a_capability_comes_to(tmp_path: Path) -> None:
-    (link,) = graph_of(tmp_path, {"a": asks("b"), "b": ""}).edges
-    assert isinstance(link, Edge)
-    assert link.capability.at == (3, 16)
+def test_an_edge_has_the_capability_that_it_resolves(tmp_path: Path) -> None:
+    (edge,) = graph_of(tmp_path, {"a": delegates_to("b"), "b": ""}).edges
+    assert isinstance(edge, Edge)
+    assert edge.capability.at == (3, 16)

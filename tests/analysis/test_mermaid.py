@@ -1,4 +1,4 @@
-"""The drawing: what is in it, and that no name can be more than a name there."""
+"""The drawing of a graph; no name can change it."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from prompt_objects.analysis.graph import Graph
 from prompt_objects.analysis.mermaid import mermaid
-from tests.support.teams import look_at
+from tests.support.teams import snapshot_of
 
 
-def test_objects_tools_servers_and_gaps_are_drawn_and_joined(tmp_path: Path) -> None:
+def test_objects_tools_servers_and_missing_capabilities_are_nodes_with_edges(tmp_path: Path) -> None:
     objects = {"a": "capabilities: [b, write, luck, {mcp: hub}]", "b": "capabilities: [look]", "c": "broken: yes"}
-    survey = look_at(tmp_path, objects, settings="mcp_servers: {hub: {}}\n")
-    assert mermaid(survey.graph, survey.root) == (
+    snapshot = snapshot_of(tmp_path, objects, settings="mcp_servers: {hub: {}}\n")
+    assert mermaid(snapshot.graph, snapshot.root) == (
         "flowchart TD\n"
         '  n0(["a"]):::root\n'
         '  n1(["b"])\n'
@@ -38,7 +38,7 @@ def test_objects_tools_servers_and_gaps_are_drawn_and_joined(tmp_path: Path) -> 
 @example('"]; click n0 href "javascript:alert(1)"')
 @example("%%{init: {'theme': 'x'}}%%")
 @example("`**bold**` <script> &lt; #quot; \u202e\x1b[31m\nend\n---")
-def test_whatever_a_file_is_called_its_name_stays_within_its_label(name: str) -> None:
+def test_any_file_name_stays_within_its_label(name: str) -> None:
     _, node, *styles = mermaid(Graph({}, objects=[name], tools={}), None).split("\n")
     label = re.fullmatch(r'  n0\(\["((?:[^\W_]|[ _./:\ufffd-]|#[0-9]+;)*)"\]\):::broken', node)
     assert label is not None

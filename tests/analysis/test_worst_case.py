@@ -1,4 +1,4 @@
-"""The most that a message may lead to: against every way there is, and against the real run."""
+"""Worst cases, compared with all possible sequences of events and with a real run."""
 
 import asyncio
 import itertools
@@ -20,18 +20,20 @@ from prompt_objects.tools.builtin.files import list_files, read_file
 from tests.support.environments import open_env
 from tests.support.teams import graph_of
 
-State = tuple[int, int]  # requests, turns that go on
+State = tuple[int, int]  # requests, running turns
 
 
 def states(graph: Graph, name: str, depth: int, path: tuple[str, ...] = ()) -> set[State]:
-    """Return all that may be so at some moment while `name` goes on, before its last request: every way is gone."""
+    """Return all possible states while `name` runs, before its last request."""
     definition = graph.definitions[name]
     if not definition.capabilities:
         return {(1, 1)}
     limits = definition.limits
     path = (*path, name)
-    asked = [target for target in graph.delegates(name) if target not in path] if depth > 0 else []
-    children = {(0, 0)}.union(*(states(graph, target, graph.depth_at(target, depth - 1), path) for target in asked))
+    delegates = [target for target in graph.delegations(name) if target not in path] if depth > 0 else []
+    children = {(0, 0)}.union(
+        *(states(graph, target, graph.remaining_depth(target, depth - 1), path) for target in delegates)
+    )
     found: set[State] = set()
     for chosen in itertools.combinations_with_replacement(sorted(children), limits.parallel):
         requests, turns = (sum(each) for each in zip(*chosen, strict=True))
@@ -57,10 +59,10 @@ LIMITS = [("requests", 1, 5), ("depth", 0, 3), ("parallel", 1, 2)]
 
 @given(team=teams())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_it_is_the_most_of_all_ways_that_there_are(tmp_path: Path, team: dict[str, str]) -> None:
+def test_the_worst_case_is_the_maximum_of_all_possible_states(tmp_path: Path, team: dict[str, str]) -> None:
     graph = graph_of(tmp_path, team)
     for name, worst in worst_cases(graph).items():
-        possible = states(graph, name, graph.depth_at(name, graph.depth))
+        possible = states(graph, name, graph.remaining_depth(name, graph.depth))
         last = 1 if graph.definitions[name].capabilities else 0
         assert worst == WorstCase(
             max(requests for requests, _ in possible) + last, max(turns for _, turns in possible)
@@ -68,13 +70,13 @@ def test_it_is_the_most_of_all_ways_that_there_are(tmp_path: Path, team: dict[st
 
 
 def insatiable(request: Request) -> Message:
-    """Call everything there is, twice each, as long as something can be called."""
+    """Call every available tool twice, as long as there is one."""
     wanted = [tool["function"]["name"] for tool in request.tools]
     return calls(*((name, {"message": "Go on"}) for name in wanted * 2)) if wanted else {"content": "Enough."}
 
 
-class Together(ScriptedLLM):
-    """Always wants to call something; of the helpers' requests, the first waits for the second."""
+class ParallelHelpers(ScriptedLLM):
+    """Calls every tool in each response; the first request of a helper waits for the second."""
 
     def __init__(self) -> None:
         super().__init__([insatiable] * 50)
@@ -95,23 +97,23 @@ class Together(ScriptedLLM):
 @pytest.mark.parametrize(
     ("boss", "helper", "expected"),
     [
-        ("requests: 7, parallel: 2", "requests: 25", 8),  # all come to the boss's limit
+        ("requests: 7, parallel: 2", "requests: 25", 8),  # every request counts for the limit of the boss
         (
             "requests: 3, parallel: 2",
             "requests: 1",
             4,
-        ),  # the helpers, at their own limits, have no last word beyond the boss's
+        ),  # helpers have no last request once the boss's limit is used up
         ("requests: 1, parallel: 2", "requests: 1", 2),
     ],
 )
-async def test_the_real_run_comes_so_far_and_no_further(
+async def test_a_real_run_reaches_the_worst_case_and_no_more(
     tmp_path: Path, boss: str, helper: str, expected: int
 ) -> None:
     objects = {
         "boss": f"name: boss\nprompt: B.\ncapabilities: [helper]\nlimits: {{{boss}}}\n",
         "helper": f"name: helper\nprompt: H.\ncapabilities: [list_files]\nlimits: {{{helper}}}\n",
     }
-    llm = Together()
+    llm = ParallelHelpers()
     async with open_env(tmp_path, llm, objects) as environment:
         definitions = {name: environment.catalog[name] for name in objects}
         graph = Graph(definitions, objects=objects, tools={tool.name: tool for tool in (read_file, list_files)})
@@ -120,18 +122,18 @@ async def test_the_real_run_comes_so_far_and_no_further(
     assert len(llm.requests) == expected
 
 
-def test_who_has_no_capabilities_answers_with_one_request(tmp_path: Path) -> None:
+def test_an_object_without_capabilities_needs_one_request(tmp_path: Path) -> None:
     assert worst_cases(graph_of(tmp_path, {"a": ""})) == {"a": WorstCase(1, 1)}
 
 
-def test_a_large_team_where_everybody_asks_everybody_is_looked_at_in_a_moment(tmp_path: Path) -> None:
+def test_a_large_team_in_which_all_call_all_is_searched_quickly(tmp_path: Path) -> None:
     names = [f"n{number}" for number in range(40)]
     team = {name: f"capabilities: [{', '.join(other for other in names if other != name)}]" for name in names}
     assert set(worst_cases(graph_of(tmp_path, team)).values()) == {WorstCase(26, 25)}
 
 
-def test_where_there_are_too_many_ways_the_figure_is_never_too_low(tmp_path: Path) -> None:
-    """Few in the middle, many around them: what is asked next is on the other side, until the few are all met."""
+def test_with_too_many_paths_the_figure_is_never_too_low(tmp_path: Path) -> None:
+    """Few objects and many others, which call each other in turn until every one of the few is on the path."""
     few, many = [f"f{number}" for number in range(5)], [f"m{number}" for number in range(18)]
     team = {
         name: f"capabilities: [{', '.join(asked)}]\nlimits: {{requests: 1000, parallel: 1, depth: 12}}"
@@ -141,4 +143,4 @@ def test_where_there_are_too_many_ways_the_figure_is_never_too_low(tmp_path: Pat
     worst = worst_cases(graph_of(tmp_path, team, LimitsConfig(depth=12)))["m0"]
     assert not worst.exact
     assert worst.requests == 1001
-    assert 2 * len(few) + 1 <= worst.at_once <= 13
+    assert 2 * len(few) + 1 <= worst.parallel_turns <= 13

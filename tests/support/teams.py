@@ -1,4 +1,4 @@
-"""Small teams of prompt objects, written in a line each, for the tests of the graph."""
+"""Small teams of prompt objects, one line each, for the tests of the analysis."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ TOOLS = {
 }
 
 
-def look_at(  # noqa: PLR0913 - all but the first two are given by their own names
+def snapshot_of(  # noqa: PLR0913 - all but the first two are given by their own names
     folder: Path,
     objects: Mapping[str, str],
     *,
@@ -39,9 +39,9 @@ def look_at(  # noqa: PLR0913 - all but the first two are given by their own nam
     default_object: str | None = None,
     unpriced: Collection[str | None] = (),
 ) -> EnvironmentSnapshot:
-    """Write each object as what follows its name in YAML, `capabilities: [b, look]`, and look at all of them.
+    """Write each object with its name and the given YAML (`capabilities: [b, look]`), and take a snapshot of all.
 
-    `unpriced` are models whose prices nobody knows, None the default.
+    `unpriced` are models without known prices, None for the default model.
     """
     files = {}
     for name, text in objects.items():
@@ -59,4 +59,4 @@ def look_at(  # noqa: PLR0913 - all but the first two are given by their own nam
 
 
 def graph_of(folder: Path, objects: Mapping[str, str], bounds: LimitsConfig = LimitsConfig()) -> Graph:  # noqa: B008
-    return look_at(folder, objects, bounds=bounds).graph
+    return snapshot_of(folder, objects, bounds=bounds).graph

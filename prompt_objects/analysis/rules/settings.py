@@ -1,4 +1,4 @@
-"""Findings about settings without effect, or with less than they seem to have: limits, models, MCP servers."""
+"""Findings about settings that have no effect, or less than expected: limits, models, MCP servers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.config.yaml.document import Position, quoted
 from prompt_objects.utils.text import did_you_mean
 
-_ALWAYS_THERE = ("default", "rehearsal")
+_BUILT_IN_MODELS = ("default", "rehearsal")
 
 
 def ineffective_limits(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
@@ -35,14 +35,14 @@ def ineffective_limits(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
 def _about_limit(
     snapshot: EnvironmentSnapshot, definition: Definition, key: str, value: float
 ) -> tuple[Severity, str] | None:
-    name, asked = definition.name, snapshot.graph.delegates(definition.name)
+    name, delegates = definition.name, snapshot.graph.delegations(definition.name)
     bounds = {**asdict(snapshot.bounds), "depth": snapshot.graph.depth}  # the default
     if key in {"requests", "parallel"} and not definition.capabilities:
         return "note", f"has no effect: {name} has no capabilities, so one request answers a message."
-    if key == "depth" and not asked:
+    if key == "depth" and not delegates:
         return "note", f"has no effect: {name} has no delegates."
     if key == "depth" and value == 0:
-        return "warning", f"is 0, so {name} can never call its delegates: {', '.join(asked)}."
+        return "warning", f"is 0, so {name} can never call its delegates: {', '.join(delegates)}."
     bound = bounds.get(key)
     if bound is not None and value > bound:
         return "note", f"is {value}, more than the environment's limit, which is {bound}."
@@ -53,12 +53,14 @@ def unknown_prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find cost limits that do not hold for some models, because their prices are unknown."""
     for name, definition in snapshot.graph.definitions.items():
         if snapshot.positions.value(definition.file, "limits", "cost") is not None:
-            yield from _uncounted(snapshot, definition.file, (name, *snapshot.graph.reach(name)))
+            yield from _unpriced_findings(
+                snapshot, definition.file, (name, *snapshot.graph.reachable_within_limits(name))
+            )
     if snapshot.bounds.cost is not None:
-        yield from _uncounted(snapshot, snapshot.settings, snapshot.graph.objects)
+        yield from _unpriced_findings(snapshot, snapshot.config_file, snapshot.graph.objects)
 
 
-def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
+def _unpriced_findings(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) -> Iterator[Finding]:
     models = _unpriced(snapshot, names)
     if models:
         yield Finding(
@@ -68,33 +70,35 @@ def _uncounted(snapshot: EnvironmentSnapshot, file: Path, names: Sequence[str]) 
             at=snapshot.positions.position(file, "limits", "cost"),
             text=f"limits.cost does not count responses of {' and '.join(models)}: prices are not known. "
             f"{PRICES_HINT}",
-            path=() if file == snapshot.settings else tuple(names[:1]),
+            path=() if file == snapshot.config_file else tuple(names[:1]),
         )
 
 
 def _unpriced(snapshot: EnvironmentSnapshot, names: Iterable[str]) -> list[str]:
-    asked: dict[str | None, None] = {}
+    models: dict[str | None, None] = {}
     for definition in (snapshot.graph.definitions[name] for name in names if name in snapshot.graph.definitions):
-        asked[definition.model.use if definition.model else None] = None
-        asked |= dict.fromkeys(definition.model.fallback if definition.model else ())
-    return [quoted(model) if model else "the default model" for model in asked if not snapshot.has_known_price(model)]
+        models[definition.model.use if definition.model else None] = None
+        models |= dict.fromkeys(definition.model.fallback if definition.model else ())
+    return [
+        quoted(model) if model else "the default model" for model in models if not snapshot.has_known_price(model)
+    ]
 
 
 def unknown_and_unused_models(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find models that are not used, and models that environment.yaml does not have although it has others."""
-    known = snapshot.positions.keys(snapshot.settings, "models")
-    used = {snapshot.positions.value(snapshot.settings, "model"), *_ALWAYS_THERE}
+    """Find unused models, and names that are not in `models` of environment.yaml although it has that key."""
+    known = snapshot.positions.keys(snapshot.config_file, "models")
+    used = {snapshot.positions.value(snapshot.config_file, "model"), *_BUILT_IN_MODELS}
     for definition in snapshot.graph.definitions.values() if known else ():
-        for place, model in _asked_models(snapshot, definition):
+        for position, model in _selected_models(snapshot, definition):
             used.add(model)
-            if model not in {*known, *_ALWAYS_THERE}:
+            if model not in {*known, *_BUILT_IN_MODELS}:
                 near = did_you_mean(model, known)
                 problem = f"{quoted(model)} is not in `models` of environment.yaml, so the server gets this name."
                 yield Finding(
                     severity="warning" if near else "note",
                     kind="model",
                     file=definition.file,
-                    at=place,
+                    at=position,
                     text=f"{problem} {near}".rstrip(),
                     path=(definition.name,),
                 )
@@ -104,7 +108,7 @@ def unknown_and_unused_models(snapshot: EnvironmentSnapshot) -> Iterator[Finding
             yield _unused(snapshot, ("models", model), text)
 
 
-def _asked_models(snapshot: EnvironmentSnapshot, definition: Definition) -> Iterator[tuple[Position, str]]:
+def _selected_models(snapshot: EnvironmentSnapshot, definition: Definition) -> Iterator[tuple[Position, str]]:
     if definition.model is None:
         return
     if definition.model.use:
@@ -115,7 +119,7 @@ def _asked_models(snapshot: EnvironmentSnapshot, definition: Definition) -> Iter
 
 def unused_servers(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find MCP servers whose tools no prompt object may use."""
-    used = {link.target for link in snapshot.graph.edges if link.kind == "server"}
+    used = {edge.target for edge in snapshot.graph.edges if edge.kind == "server"}
     for name in snapshot.graph.servers:
         if name not in used:
             text = f"No prompt object may use the tools of the MCP server {quoted(name)}."
@@ -123,5 +127,5 @@ def unused_servers(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def _unused(snapshot: EnvironmentSnapshot, path: tuple[str, ...], text: str) -> Finding:
-    place = snapshot.positions.position(snapshot.settings, *path, key=True)
-    return Finding(severity="note", kind="unused", file=snapshot.settings, at=place, text=text)
+    position = snapshot.positions.position(snapshot.config_file, *path, key=True)
+    return Finding(severity="note", kind="unused", file=snapshot.config_file, at=position, text=text)

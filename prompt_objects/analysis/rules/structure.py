@@ -23,14 +23,14 @@ def invalid_definitions(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
 
 def missing_capabilities(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find capabilities that do not exist or are ambiguous, and a default object that does not exist."""
-    for gap in snapshot.graph.unresolved:
+    for missing in snapshot.graph.unresolved:
         yield Finding(
             severity="error",
             kind="missing",
-            file=snapshot.file(gap.owner),
-            at=gap.capability.at,
-            text=f"{gap.problem} {gap.hint}".rstrip(),
-            path=(gap.owner, gap.capability.name),
+            file=snapshot.file(missing.owner),
+            at=missing.capability.at,
+            text=f"{missing.problem} {missing.hint}".rstrip(),
+            path=(missing.owner, missing.capability.name),
         )
     named = snapshot.default_object
     if named is not None and named not in snapshot.graph.objects:
@@ -38,9 +38,9 @@ def missing_capabilities(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
         yield Finding(
             severity="error",
             kind="missing",
-            file=snapshot.settings,
-            at=snapshot.positions.position(snapshot.settings, "default_object"),
-            text=f"There is no prompt object {quoted(named)} to begin with. {hint}".rstrip(),
+            file=snapshot.config_file,
+            at=snapshot.positions.position(snapshot.config_file, "default_object"),
+            text=f"`default_object` is {quoted(named)}, but there is no such prompt object. {hint}".rstrip(),
         )
 
 
@@ -53,26 +53,26 @@ def delegation_cycles(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
             severity="note",
             kind="cycle",
             file=snapshot.file(last),
-            at=snapshot.graph.delegates(last)[first].capability.at,
+            at=snapshot.graph.delegations(last)[first].capability.at,
             text=f"{arrow_path(closed)} is a cycle: the call that closes it is refused, and the caller continues.",
             path=closed,
         )
 
 
 def unreachable_objects(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find objects that a message to the root never reaches."""
+    """Find objects that a message to the root cannot reach."""
     root, graph = snapshot.root, snapshot.graph
     if root is None or root not in graph.definitions:
         return
-    reached = graph.reach(root)
+    reached = graph.reachable_within_limits(root)
     for name in graph.objects:
         if name == root or name in reached or name not in graph.definitions:
             continue
-        path = graph.path(root, name)
+        path = graph.shortest_path(root, name)
         if path:
-            text = f"{root} cannot reach {name}: limits of depth end {arrow_path(path)} first."
+            text = f"{root} cannot reach {name}: the `depth` limits do not allow {arrow_path(path)}."
         else:
-            text = f"{root} reaches {name} neither itself nor through others; only the user can chat with it."
+            text = f"{root} cannot reach {name}, directly or through others; only the user can chat with it."
         yield Finding(
             severity="note",
             kind="unreachable",

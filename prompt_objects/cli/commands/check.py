@@ -90,10 +90,10 @@ def check(options: Namespace) -> int:
     if options.mermaid:
         print_out(mermaid(graph, snapshot.root))
     else:
-        costs = worst_cases(graph)
+        worst = worst_cases(graph)
         listed = [as_json(FindingJson, each, line=each.at.line, column=each.at.column) for each in findings]
-        data = CheckJson(snapshot.root, *_as_json(graph, costs), listed)
-        print_result(options, data, (*_lines(graph, costs), *map(str, findings), _summary(graph, findings)))
+        data = CheckJson(snapshot.root, *_as_json(graph, worst), listed)
+        print_result(options, data, (*_lines(graph, worst), *map(str, findings), _summary(graph, findings)))
     return int(any(finding.severity == "error" for finding in findings))
 
 
@@ -119,18 +119,18 @@ def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
 
 
 def _as_json(
-    graph: "Graph", costs: "Mapping[str, WorstCase]"
+    graph: "Graph", worst_cases: "Mapping[str, WorstCase]"
 ) -> tuple[list[CheckedObjectJson], list[CheckedToolJson]]:
     objects = [
         CheckedObjectJson(
             name=name,
             file=graph.definitions[name].file if name in graph.definitions else None,
-            asks=tuple(graph.delegates(name)),
-            tools=tuple(link.target for link in graph.uses(name) if link.kind == "tool"),
-            servers=tuple(link.target for link in graph.uses(name) if link.kind == "server"),
-            requests=costs[name].requests if name in costs else None,
-            at_once=costs[name].at_once if name in costs else None,
-            exact=name in costs and costs[name].exact,
+            asks=tuple(graph.delegations(name)),
+            tools=tuple(edge.target for edge in graph.tools_and_servers(name) if edge.kind == "tool"),
+            servers=tuple(edge.target for edge in graph.tools_and_servers(name) if edge.kind == "server"),
+            requests=worst_cases[name].requests if name in worst_cases else None,
+            at_once=worst_cases[name].parallel_turns if name in worst_cases else None,
+            exact=name in worst_cases and worst_cases[name].exact,
         )
         for name in graph.objects
     ]
@@ -138,28 +138,29 @@ def _as_json(
         CheckedToolJson(
             name=name,
             effect=graph.tools[name].effect,
-            used_by=tuple(link.owner for link in graph.edges if (link.kind, link.target) == ("tool", name)),
+            used_by=tuple(edge.owner for edge in graph.edges if (edge.kind, edge.target) == ("tool", name)),
         )
         for name in sorted(graph.tools)
     ]
     return objects, tools
 
 
-def _lines(graph: "Graph", costs: "Mapping[str, WorstCase]") -> Iterator[str]:
+def _lines(graph: "Graph", worst_cases: "Mapping[str, WorstCase]") -> Iterator[str]:
     from prompt_objects.ui.render.sanitize import clean_line
 
     shown = {name: clean_line(name) for name in graph.objects}
     width = max(map(len, shown.values()), default=0)
     for name in graph.objects:
-        parts = [f"asks {', '.join(graph.delegates(name))}"] if graph.delegates(name) else []
-        parts += [f"uses {', '.join(link.target for link in graph.uses(name))}"] if graph.uses(name) else []
-        parts += [_describe_cost(costs[name])] if name in costs else ["broken"]
+        delegates, used = list(graph.delegations(name)), [edge.target for edge in graph.tools_and_servers(name)]
+        parts = [f"asks {', '.join(delegates)}"] if delegates else []
+        parts += [f"uses {', '.join(used)}"] if used else []
+        parts += [_describe_worst_case(worst_cases[name])] if name in worst_cases else ["broken"]
         yield f"{shown[name]:{width}}  {'; '.join(parts)}"
 
 
-def _describe_cost(cost: "WorstCase") -> str:
-    bound = "" if cost.exact else "no more than "
-    requests, turns = pluralize(cost.requests, "request"), pluralize(cost.at_once, "turn")
+def _describe_worst_case(worst_case: "WorstCase") -> str:
+    bound = "" if worst_case.exact else "no more than "
+    requests, turns = pluralize(worst_case.requests, "request"), pluralize(worst_case.parallel_turns, "turn")
     return f"at most {requests} a message, {bound}{turns} at once"
 
 

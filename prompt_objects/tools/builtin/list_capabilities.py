@@ -20,7 +20,7 @@ def list_capabilities(*, context: Context) -> str:
     """List the tools and prompt objects that you may use, and the prompt objects that these may ask."""
     name = context.path[-1] if context.path else ""
     graph = context.services.take_snapshot().graph
-    objects = set(graph.delegates(name)) if name in graph.objects else set()
+    objects = set(graph.delegations(name)) if name in graph.objects else set()
     lines = [_describe(each, context, is_object=each.name in objects) for each in context.tools.values()]
     if name in graph.definitions:
         lines += _indirect(graph, name)
@@ -34,7 +34,8 @@ def _describe(each: CapabilityInfo, context: Context, *, is_object: bool) -> str
 
 def _indirect(graph: Graph, name: str) -> Iterator[str]:
     """Yield a line for each object that is reached only through others, but nothing about what these may use."""
-    indirect = {target: path for target, path in graph.reach(name).items() if len(path) > 2 and target != name}  # noqa: PLR2004 - the two ends
+    paths = graph.reachable_within_limits(name)
+    indirect = {target: path for target, path in paths.items() if len(path) > 2 and target != name}  # noqa: PLR2004 - the two ends
     if indirect:
         yield "Only through others:"
     for target, path in indirect.items():

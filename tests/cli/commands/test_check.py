@@ -28,7 +28,7 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
         "crier   at most 1 request a message, 1 turn at once\n"
         "helper  asks scout; at most 4 requests a message, 3 turns at once\n"
         "scout   uses list_files; at most 26 requests a message, 1 turn at once\n"
-        f"{place}:1:7: note: boss reaches crier neither itself nor through others; only the user can chat with it.\n"
+        f"{place}:1:7: note: boss cannot reach crier, directly or through others; only the user can chat with it.\n"
         "Checked 4 prompt objects: 1 note.\n"
     )
 
@@ -39,7 +39,7 @@ def test_of_the_starter_objects_only_the_way_to_what_writes_is_told(tmp_path: Pa
     place = tmp_path / "new" / "objects" / "coordinator.yaml"
     assert done.returncode == 0
     assert done.stdout.endswith(
-        f"{place}:5:9: note: coordinator reaches write_file, which changes files, only through others: "
+        f"{place}:5:9: note: coordinator can use write_file, which changes files, only through others: "
         "coordinator → writer → write_file.\n"
         "Checked 5 prompt objects: 1 note.\n"
     )
@@ -83,7 +83,7 @@ def test_all_of_it_is_there_for_programs(tmp_path: Path) -> None:
         "file": str(tmp_path / "objects" / "crier.yaml"),
         "line": 1,
         "column": 7,
-        "text": "boss reaches crier neither itself nor through others; only the user can chat with it.",
+        "text": "boss cannot reach crier, directly or through others; only the user can chat with it.",
         "path": ["crier"],
     }
 

@@ -135,7 +135,7 @@ async def test_removing_a_prohibition_is_reported_as_a_gained_privilege(tmp_path
     )
     asked, _ = await proposed(tmp_path, "propose_change", {"name": "reader", "remove_capabilities": ["write_file"]})
     told = "only through others, without approval: reader → clerk → write_file."
-    assert asked[0].remarks[1:] == (f"Warning: reader reaches write_file, which changes files, {told}",)
+    assert asked[0].remarks[1:] == (f"Warning: reader can use write_file, which changes files, {told}",)
 
 
 @pytest.mark.parametrize("answer", ["no", "never", None])
@@ -307,7 +307,7 @@ async def test_the_user_sees_consequences_for_other_objects(tmp_path: Path) -> N
     (question,), _ = await proposed(tmp_path, "propose_change", change)
     remarks = "\n".join(question.remarks)
     assert "reader could use write_file, which changes files, without approval." in remarks
-    assert "Warning: boss reaches write_file, which changes files, only through others" in remarks
+    assert "Warning: boss can use write_file, which changes files, only through others" in remarks
     assert "Note: boss → reader → boss is a cycle" in remarks
 
 
