@@ -30,7 +30,7 @@ from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.file.format import document, pad_to_block
 from prompt_objects.sessions.stores.file.index_file import document as index_document
 from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.utils.text import now, timestamp
+from prompt_objects.utils.time import now, timestamp
 
 PEERS = [["openai-agents", "langchain-community", "sqlalchemy"], ["--no-deps", "coda-code-assistant"]]
 MESSAGE = {"role": "user", "content": "It says what the project is for. " * 8, "at": "2026-01-01T00:00:00.000000Z"}

@@ -28,7 +28,7 @@ from prompt_objects.migrations.change import (
     read_old,
 )
 from prompt_objects.sessions.stores.json_lines import encode
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 _NAME = "Migrated"
 _SUFFIXES = {".yaml", ".yml", ".md"}

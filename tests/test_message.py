@@ -16,7 +16,7 @@ from prompt_objects.message import (
     text_of,
     unanswered_calls,
 )
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 from tests.support.strict_protocol import violations
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from msgspec import Meta, Struct, to_builtins
 
 from prompt_objects.cli.streams import print_json_text, print_out
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.info import SessionInfo, TrashedSession

@@ -19,8 +19,8 @@ from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.base import SessionFilter, Store
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now, timestamp
 from prompt_objects.utils.text import pluralize as counted
+from prompt_objects.utils.time import now, timestamp
 
 _TRY_AGAIN = "Try again: prompt-objects migrate"
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from prompt_objects.errors import NewerEnvironment
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
     from prompt_objects.migrations.change import ObjectChange

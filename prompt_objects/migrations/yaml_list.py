@@ -14,7 +14,7 @@ from msgspec import Struct
 from prompt_objects.config.yaml.edit import Unchangeable, without_key, yaml_loaders
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 _MAX_VALUES = 100_000  # of one element; aliases count as often as they are used
 _NULL = "tag:yaml.org,2002:null"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.errors import Stopped
 from prompt_objects.message import Message
-from prompt_objects.utils.text import now, timestamp
+from prompt_objects.utils.time import now, timestamp
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session, SteeringQueue

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from prompt_objects.config.limits import Limits
 from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Spending
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from prompt_objects.message import Message
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 _MAX_SESSIONS = 256
 _MAX_REPORTS = 10  # per session

@@ -37,7 +37,7 @@ from prompt_objects.sessions.info import (
 from prompt_objects.sessions.session import Session, exists
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
 _SUFFIX = ".json.gz"

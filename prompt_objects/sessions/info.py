@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Ambiguous, InvalidName, NotFound
 from prompt_objects.message import Message
-from prompt_objects.utils.text import did_you_mean, pluralize, time_ago, timestamp
+from prompt_objects.utils.text import did_you_mean, pluralize
+from prompt_objects.utils.time import time_ago, timestamp
 
 # Fields of `SessionInfo`: summed over usages, summed over messages, and computed by the store.
 TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens")

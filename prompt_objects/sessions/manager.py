@@ -24,7 +24,8 @@ from prompt_objects.sessions.session import Session, copied_workspace, exists, r
 from prompt_objects.sessions.stores.base import Archiving, Locating, SessionFilter, Store, lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
-from prompt_objects.utils.text import did_you_mean, now, timestamp
+from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.time import now, timestamp
 
 Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
 TrashList: TypeAlias = list[TrashedSession]

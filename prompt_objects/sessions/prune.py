@@ -18,7 +18,7 @@ from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import exists, remove_session_files
 from prompt_objects.sessions.stores.base import Store, lease_holder, take_lease
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 
 class Pruned(Struct, frozen=True):

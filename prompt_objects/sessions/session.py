@@ -19,7 +19,7 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import ParentCall, ProcessInfo, SessionInfo, SessionRecord, is_id
 from prompt_objects.sessions.stores.base import Store, lease_holder
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 POLL_SECONDS = 0.25
 _SHOWN_FIRST = 10

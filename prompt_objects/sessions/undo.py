@@ -15,7 +15,8 @@ from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, Sessio
 from prompt_objects.sessions.info import ProcessInfo, SessionInfo, SessionRecord, new_id, with_suffix
 from prompt_objects.sessions.stores.base import Store, take_lease
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now, pluralize
+from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import now
 
 Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
 _MAX_ENTRIES = 10

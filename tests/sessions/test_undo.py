@@ -20,7 +20,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store, StoreOptions, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 from tests.support.store_urls import Opener
 
 pytest_plugins = ["tests.support.store_fixtures"]

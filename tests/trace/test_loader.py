@@ -20,7 +20,7 @@ from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.trace.loader import DEEPEST
 from prompt_objects.trace.model import MessageEvent, NoticeEvent
-from prompt_objects.utils.text import now, timestamp
+from prompt_objects.utils.time import now, timestamp
 from tests.support.environments import llm_by_name, make_env, open_env
 from tests.support.traces import COST, TEAM, Priced, all_turns, outline
 

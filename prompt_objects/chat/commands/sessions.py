@@ -8,7 +8,8 @@ from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey,
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
-from prompt_objects.utils.text import pluralize, time_ago
+from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import time_ago
 
 
 def _format_names() -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, ShowTrace, Table, Text
 from prompt_objects.errors import NotFound
 from prompt_objects.runtime.prompt_cache import CacheReport
-from prompt_objects.utils.text import did_you_mean, time_ago
+from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.time import time_ago
 
 Switch: TypeAlias = Annotated[str, ("on", "off")]
 

@@ -4,7 +4,8 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, Retry, Send, Switched, Table, Text, Watch
 from prompt_objects.errors import UsageError
-from prompt_objects.utils.text import arrow_path, pluralize, time_ago
+from prompt_objects.utils.text import arrow_path, pluralize
+from prompt_objects.utils.time import time_ago
 
 
 @slash_command("running", anytime=True)

@@ -13,7 +13,8 @@ from typing import Protocol, cast
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
 from prompt_objects.utils.filesystem import make_folder, store_error, store_errors
-from prompt_objects.utils.text import did_you_mean, timestamp
+from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.time import timestamp
 
 GROUP = "prompt_objects.formats"
 _MAX_STEM = 120  # bytes; a file name may have 255, on some encrypted disks 143

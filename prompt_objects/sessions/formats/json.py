@@ -4,7 +4,7 @@ import json
 
 from prompt_objects.sessions.info import header_of
 from prompt_objects.sessions.session import Session
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 SUFFIX = ".json"
 

@@ -32,7 +32,7 @@ from prompt_objects.sessions.stores.base import (
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -14,7 +14,8 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.sessions.session import workspace_of
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import arrow_path, now, pluralize, time_ago
+from prompt_objects.utils.text import arrow_path, pluralize
+from prompt_objects.utils.time import now, time_ago
 
 MOST_NOTES = 100
 MOST_CHARACTERS = 10_000

@@ -20,7 +20,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Checking, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 from tests.support.store_urls import OUTSIDE, FullStore, Opener
 from tests.support.store_workers import Worker
 

@@ -15,7 +15,7 @@ from prompt_objects.errors import Conflict, NameTaken, NotFound
 from prompt_objects.sessions.info import SessionRecord, TrashedSession, with_totals
 from prompt_objects.sessions.info import unique_name as numbered
 from prompt_objects.sessions.stores.base import ALL_SESSIONS
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 URLS = []
 

@@ -10,7 +10,7 @@ from prompt_objects.sessions.info import ProcessInfo, SessionInfo, new_id
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.memory import MemoryStore
 from prompt_objects.sessions.stores.registry import open_store
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 
 def info() -> SessionInfo:

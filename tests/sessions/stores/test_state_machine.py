@@ -23,7 +23,7 @@ from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import ProcessInfo, SessionInfo, SessionRecord, new_id, unique_name, with_totals
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 from tests.support.store_urls import FullStore, Opener
 from tests.support.store_workers import Worker
 

@@ -10,7 +10,7 @@ from prompt_objects.errors import Conflict
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.stores.base import Store
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 from tests.support.campaign.expectation import Held, State
 
 __all__ = ["OBJECT", "Operation", "carry_out", "choose_operation", "message_of", "messages_of"]

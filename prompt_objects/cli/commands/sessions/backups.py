@@ -19,7 +19,8 @@ from prompt_objects.cli.json_output import (
 )
 from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import find_session, manager_for, open_environment
-from prompt_objects.utils.text import pluralize, time_ago
+from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.backups import Backup

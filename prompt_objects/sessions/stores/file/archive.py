@@ -29,7 +29,8 @@ from prompt_objects.sessions.stores.file.format import (
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now, pluralize
+from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import now
 
 
 class Archives:

@@ -36,7 +36,7 @@ from prompt_objects.sessions.stores.json_lines import (
     make_padding,
 )
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 
 def id_of(path: Path) -> str:

@@ -16,7 +16,7 @@ from prompt_objects.sessions.stores.file.format import encoded_document, pad_to_
 from prompt_objects.sessions.stores.file.index_file import encoded
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 
 class GroupCommit:

@@ -19,7 +19,7 @@ from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.json_lines import LineDocument, join_elements
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 Key: TypeAlias = tuple[datetime, str]
 _HEADER = b'{"sessions":[\n'

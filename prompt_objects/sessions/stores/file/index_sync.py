@@ -12,7 +12,7 @@ from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order
 from prompt_objects.sessions.stores.file.session_file import SessionFile, is_entry_of
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 
 class SessionIndex:

@@ -29,7 +29,7 @@ from prompt_objects.sessions.stores.file.format import (
 from prompt_objects.sessions.stores.file.recovery import Recovered
 from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, LineDocument, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 T = TypeVar("T")
 _MAX_OPEN = 32

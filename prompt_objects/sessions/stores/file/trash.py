@@ -23,7 +23,7 @@ from prompt_objects.sessions.stores.file.format import (
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import timestamp
+from prompt_objects.utils.time import timestamp
 
 
 class Trash(SessionDirectory):

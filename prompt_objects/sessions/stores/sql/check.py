@@ -32,7 +32,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 _JSON_COLUMNS: dict[str, tuple[Any, str | None]] = {  # the type of each, and a value to replace invalid JSON
     "metadata": (dict[str, Any], "{}"),

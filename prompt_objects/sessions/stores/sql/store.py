@@ -58,7 +58,7 @@ from prompt_objects.sessions.stores.sql.schema import (
 )
 from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession, TruncateSession
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 T = TypeVar("T")
 _NAME_ATTEMPTS = 100  # of several writers that want the same free name, one succeeds in each round

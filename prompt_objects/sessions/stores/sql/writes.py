@@ -39,7 +39,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     microseconds,
     session_row,
 )
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 
 _NO_LIMIT = 2**63 - 1
 

@@ -26,7 +26,7 @@ from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
 from prompt_objects.utils.concurrency import fail_fast
-from prompt_objects.utils.text import now
+from prompt_objects.utils.time import now
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres import Server
 from tests.support.store_urls import FullStore, Opener, open_full_store
