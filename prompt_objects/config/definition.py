@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from prompt_objects.config.limits import Limits, LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import ApprovalPolicy
-from prompt_objects.config.yaml.convert import WORDS, convert, label
+from prompt_objects.config.yaml.convert import EXPECTED, convert, label
 from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, front_matter, parse, quoted, read_text
 from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
@@ -71,23 +71,23 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 def _text(words: str, **constraints: Any) -> Any:
-    return Meta(extra={WORDS: words}, **constraints)
+    return Meta(extra={EXPECTED: words}, **constraints)
 
 
 # In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
 _Name: TypeAlias = Annotated[
     str, _text("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=rf"^{NAME}$(?!\n)")
 ]
-_Filled: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
+_NonEmpty: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
 
 
 class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
-    use: Annotated[_Filled, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
+    use: Annotated[_NonEmpty, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="The sampling temperature of the model.")
     ] = None
     fallback: Annotated[
-        tuple[_Filled, ...], Meta(description="Models to try, in order, if the first does not respond.")
+        tuple[_NonEmpty, ...], Meta(description="Models to try, in order, if the first does not respond.")
     ] = ()
 
 
@@ -106,27 +106,27 @@ class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="With tool or mcp: whether it always runs, needs approval, or never runs."),
     ] = None
     allow: Annotated[
-        dict[str, _Filled | tuple[_Filled, ...]] | None,
+        dict[str, _NonEmpty | tuple[_NonEmpty, ...]] | None,
         Meta(description="With tool or mcp: arguments, such as path, and patterns with which it needs no approval."),
     ] = None
     tools: Annotated[
-        tuple[_Filled, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
+        tuple[_NonEmpty, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
     ] = None
 
 
 class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
     role: Annotated[Literal["user", "assistant", "system"], Meta(description="The author of the message.")]
-    content: Annotated[_Filled, Meta(description="The text of the message.")]
+    content: Annotated[_NonEmpty, Meta(description="The text of the message.")]
 
 
 class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt object's definition."""
 
     name: Annotated[_Name, Meta(description="The name; the same as the file's, without its suffix.")]
-    prompt: Annotated[_Filled, Meta(description="The system prompt.")]
+    prompt: Annotated[_NonEmpty, Meta(description="The system prompt.")]
     description: Annotated[str | None, Meta(description="What it is good for; other objects choose by this.")] = None
     model: Annotated[
-        _Filled | _ModelForm | None,
+        _NonEmpty | _ModelForm | None,
         Meta(description="A key of environment.yaml's models, or a model's name; the default when left out."),
     ] = None
     capabilities: Annotated[

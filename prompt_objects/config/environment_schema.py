@@ -13,31 +13,31 @@ from msgspec import Meta, Struct
 from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
-from prompt_objects.config.yaml.convert import WORDS, convert, label
+from prompt_objects.config.yaml.convert import EXPECTED, convert, label
 from prompt_objects.config.yaml.document import YamlDocument, parse, quoted, read_text
 from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_Filled: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={WORDS: "text that is not empty"})]
+_NonEmpty: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={EXPECTED: "text that is not empty"})]
 _Url: TypeAlias = Annotated[
-    str, Meta(pattern=r"^https?://\S+$", extra={WORDS: "a URL that starts with http:// or https://"})
+    str, Meta(pattern=r"^https?://\S+$", extra={EXPECTED: "a URL that starts with http:// or https://"})
 ]
 _Variable: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={WORDS: "the name of an environment variable"})
+    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={EXPECTED: "the name of an environment variable"})
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
 _StoreUrl: TypeAlias = Annotated[  # it may contain a password, so errors must not quote it
-    str, Meta(pattern=r":", extra={WORDS: "the URL of a store, such as files:PATH or sqlite:///PATH"})
+    str, Meta(pattern=r":", extra={EXPECTED: "the URL of a store, such as files:PATH or sqlite:///PATH"})
 ]
 _SIZE = re.compile(r"^([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*((?:[kKMG]i?)?)B?$")
-_LARGEST_SIZE = 10**15
-_SIZE_WORDS = {WORDS: "a number of bytes, such as 50000000 or 50 MB"}
+_MAX_SIZE = 10**15
+_SIZE_META = {EXPECTED: "a number of bytes, such as 50000000 or 50 MB"}
 _Size: TypeAlias = (
-    Annotated[int, Meta(ge=1, extra=_SIZE_WORDS)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_WORDS)]
+    Annotated[int, Meta(ge=1, extra=_SIZE_META)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_META)]
 )
-_No: TypeAlias = Annotated[bool, Meta(extra={WORDS: "false"})]
+_No: TypeAlias = Annotated[bool, Meta(extra={EXPECTED: "false"})]
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -55,7 +55,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     `api_key_env` names the variable with the key. `context_window` is in tokens, `timeout` in seconds.
     """
 
-    model: _Filled
+    model: _NonEmpty
     base_url: _Url | None = None
     api_key_env: _Variable | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
@@ -70,7 +70,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     taken as such. `timeout` is the limit of a call in seconds.
     """
 
-    command: _Filled | None = None
+    command: _NonEmpty | None = None
     args: tuple[str, ...] = ()
     env: dict[str, str] = {}
     url: _Url | None = None
@@ -82,12 +82,12 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     """The content of environment.yaml; keys for later versions may have any value."""
 
-    default_object: _Filled | None = None
-    data_dir: _Filled | None = None
-    model: _Filled | None = None
+    default_object: _NonEmpty | None = None
+    data_dir: _NonEmpty | None = None
+    model: _NonEmpty | None = None
     models: dict[str, ModelConfig] | None = None
     limits: LimitsConfig | None = None
-    user: _Filled | None = None
+    user: _NonEmpty | None = None
     editing_mode: EditingMode | None = None
     store: _StoreUrl | None = None
     pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
@@ -96,7 +96,7 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     backups: BackupSettings | None = None
     prune: PruneSettings | None = None
     approval: dict[Effect, ApprovalPolicy] | None = None
-    http_allow: tuple[_Filled, ...] | None = None
+    http_allow: tuple[_NonEmpty, ...] | None = None
     mcp_servers: dict[str, ServerConfig] | None = None
     logs: Any = None
 
@@ -154,7 +154,7 @@ def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
         raise document.error_at(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
     for key in ("max_session_size", "compress"):
         size = _bytes(getattr(form, key) or 1)
-        if not 1 <= size <= _LARGEST_SIZE:
+        if not 1 <= size <= _MAX_SIZE:
             bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
             raise document.error_at(f"{label((key,))} must be {bound}.", document.position_of(key))
 

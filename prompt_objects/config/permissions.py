@@ -33,9 +33,9 @@ def stricter(first: ApprovalPolicy, second: ApprovalPolicy) -> ApprovalPolicy:
     return max(first, second, key=_STRICTNESS.index)
 
 
-def effective_policy(own: ApprovalPolicy | None, usual: ApprovalPolicy) -> ApprovalPolicy:
-    """Return the policy for one prompt object: its `own` one if it has one, unless the `usual` one is `never`."""
-    return usual if usual == "never" else own or usual
+def effective_policy(own: ApprovalPolicy | None, default: ApprovalPolicy) -> ApprovalPolicy:
+    """Return the policy for one prompt object: its `own` one if it has one, unless the `default` one is `never`."""
+    return default if default == "never" else own or default
 
 
 def effect_of_server(url: str | None) -> Effect:

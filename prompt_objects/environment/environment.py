@@ -172,7 +172,7 @@ class Environment:
         )
 
     def take_notices(self) -> list[str]:
-        """Return what has happened to sessions and traces since the last call, such as a repair."""
+        """Return the notices about sessions and traces since the last call, such as repairs."""
         notices, self._storage_notices = self._storage_notices, []
         return notices
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is configured
 _MILLION = 1_000_000
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
-_ANOTHER_MAY_ANSWER = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
+_FALLBACK_ERRORS = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
 _Find: TypeAlias = Callable[[], LocalServer | None]
 Pricing: TypeAlias = Callable[[Usage], float | None]
 """Returns the cost of requests in US dollars, None if prices are unknown."""
@@ -68,7 +68,7 @@ class FallbackChain:
         Raises `error` if another model would not help or there is no fallback left. May block for a moment, so do
         not call this on the event loop.
         """
-        if not isinstance(error, _ANOTHER_MAY_ANSWER):
+        if not isinstance(error, _FALLBACK_ERRORS):
             raise error
         notices: list[str] = []
         while self._others:
@@ -143,8 +143,8 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
         model = config.models[name]
         is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not unknown_price
         return model.prices is not None or is_public
-    usual = _default_server(environ)
-    if not name and usual.api_key and not usual.base_url:
+    default = _default_server(environ)
+    if not name and default.api_key and not default.base_url:
         name = DEFAULT_MODEL
     return name in {"", "rehearsal"} or known_pricing(name) is not unknown_price
 
@@ -157,36 +157,35 @@ def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str])
 
 def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
     """Connect to a model of the config; OpenAI's key is only sent where the config or the environment says so."""
-    usual = _default_server(environ)
+    default = _default_server(environ)
     if model.api_key_env:
-        base_url = model.base_url or usual.base_url
-        place = _Server(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
+        base_url = model.base_url or default.base_url
+        server = _Server(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
     elif model.base_url:
-        place = _Server(model.base_url, timeout=model.timeout)
+        server = _Server(model.base_url, timeout=model.timeout)
     else:
-        place = _Server(usual.base_url, usual.api_key, usual.key_name, model.timeout)
-    return place.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
+        server = _Server(default.base_url, default.api_key, default.key_name, model.timeout)
+    return server.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
 
 
 def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
-    place = _default_server(environ)
-    if not place.base_url and not place.api_key:
-        server = find_local()
-        if server and model in server.models:
-            return _Server(server.base_url).connection(model, server.name)
-    return place.connection(model)
+    server = _default_server(environ)
+    if not server.base_url and not server.api_key:
+        local = find_local()
+        if local and model in local.models:
+            return _Server(local.base_url).connection(model, local.name)
+    return server.connection(model)
 
 
 def _first_available(environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
-    place = _default_server(environ)
-    if place.base_url:
-        models = list_models(place.base_url, api_key=place.api_key)
-        return place.connection(models[0] if models else DEFAULT_MODEL)
-    if place.api_key:
-        return place.connection(DEFAULT_MODEL)
-    server = find_local()
-    if server:
-        return _Server(server.base_url).connection(server.models[0], server.name)
+    server = _default_server(environ)
+    if server.base_url:
+        models = list_models(server.base_url, api_key=server.api_key)
+        return server.connection(models[0] if models else DEFAULT_MODEL)
+    if server.api_key:
+        return server.connection(DEFAULT_MODEL)
+    if local := find_local():
+        return _Server(local.base_url).connection(local.models[0], local.name)
     return ModelConnection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import httpx2
 
 _MAX_IN_FLIGHT = 8  # in a shard
-_KEEP_SECONDS = 5.0  # as long as a pool keeps idle connections
+_KEEPALIVE_SECONDS = 5.0  # as long as a pool keeps idle connections
 
 
 class ShardedPool(httpx2.AsyncBaseTransport):
@@ -23,20 +23,20 @@ class ShardedPool(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         await self._close_idle()
-        lane = next((lane for lane in self._shards if lane.in_flight < _MAX_IN_FLIGHT), None)
-        if lane is None:
-            lane = _Shard(self._open_pool())
-            self._shards.append(lane)
-        return await lane.send(request)
+        shard = next((shard for shard in self._shards if shard.in_flight < _MAX_IN_FLIGHT), None)
+        if shard is None:
+            shard = _Shard(self._open_pool())
+            self._shards.append(shard)
+        return await shard.send(request)
 
     async def aclose(self) -> None:
-        lanes, self._shards = self._shards, []
-        await _close(lanes)
+        shards, self._shards = self._shards, []
+        await _close(shards)
 
     async def _close_idle(self) -> None:
         """Close the shards that are idle: a pool closes idle connections only when it is used again."""
-        idle = [lane for lane in self._shards[1:] if lane.idle_seconds > _KEEP_SECONDS]
-        self._shards = [lane for lane in self._shards if lane not in idle]
+        idle = [shard for shard in self._shards[1:] if shard.idle_seconds > _KEEPALIVE_SECONDS]
+        self._shards = [shard for shard in self._shards if shard not in idle]
         await _close(idle)
 
 
@@ -69,24 +69,24 @@ class _Shard:
 class _Body(httpx2.AsyncByteStream):
     """The body of a response, which counts as in flight until it is closed."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, lane: _Shard) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, shard: _Shard) -> None:
         self._stream = stream
-        self._lane: _Shard | None = lane
+        self._shard: _Shard | None = shard
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._stream.__aiter__()
 
     async def aclose(self) -> None:
-        lane, self._lane = self._lane, None
+        shard, self._shard = self._shard, None
         try:
             await self._stream.aclose()
         finally:
-            if lane is not None:
-                lane.free()
+            if shard is not None:
+                shard.free()
 
 
-async def _close(lanes: Iterable[_Shard]) -> None:
+async def _close(shards: Iterable[_Shard]) -> None:
     """Close all pools, even if closing one of them fails."""
     async with AsyncExitStack() as stack:
-        for lane in lanes:
-            stack.push_async_callback(lane.pool.aclose)
+        for shard in shards:
+            stack.push_async_callback(shard.pool.aclose)

@@ -34,9 +34,9 @@ _TOO_LONG = re.compile(
     r"(prompt|input|conversation) (is|are) too long|too many (input )?tokens|context the overflows"
 )
 _NO_SUCH_MODEL = re.compile(r"(?is)model\b.{0,120}\b(not found|not exist|no such|unknown)|model_not_found")
-_NO_MONEY = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded your current quota")
+_NO_QUOTA = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded your current quota")
 _NO_TOOLS = re.compile(r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja")
-_REASONS = {
+_UNREACHABLE_REASONS = {
     ConnectionRefusedError: "the connection was refused",
     socket.gaierror: "there is no server of that name",
     ssl.SSLError: "no secure connection could be made",
@@ -61,7 +61,7 @@ class Endpoint:
 
     def bad_key(self) -> Unauthorized:
         hint = f"Check {self.key_name or 'the key'}: it may have been copied with something around it."
-        return Unauthorized(f"{self}: the key holds characters that no key has.", hint=hint)
+        return Unauthorized(f"{self}: the key contains characters that no key has.", hint=hint)
 
     def no_connection(self, error: BaseException) -> Unreachable:
         hint = "Is the server running, and is its address right?"
@@ -70,13 +70,13 @@ class Endpoint:
     def cannot_send(self, why: str, hint: str) -> Unreachable:
         return Unreachable(f"{self} cannot be reached: {why}.", hint=hint)
 
-    def broken(self, what: str, hint: str = "What had come is kept; ask again.") -> BrokenStream:
-        """Say how the answer broke off; `what` ends a sentence that begins with the server."""
+    def broken(self, what: str, hint: str = "The text received so far is kept; ask again.") -> BrokenStream:
+        """Return the error of an interrupted response; `what` continues a sentence that begins with the server."""
         return BrokenStream(f"{self} {what}.", hint=hint)
 
     def interrupted(self, error: BaseException) -> BrokenStream:
         timed_out = any("Timeout" in type(cause).__name__ for cause in cause_chain(error))
-        return self.broken("said nothing for too long" if timed_out else "broke off in the middle of the answer")
+        return self.broken("sent nothing for too long" if timed_out else "ended in the middle of the answer")
 
     def refusal(self, error: "openai.APIError") -> LLMError:
         """Convert an error that the server sent, as a status or inside the stream."""
@@ -94,8 +94,8 @@ class Endpoint:
     ) -> LLMError:
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return self._unauthorized(status)
-        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_MONEY.search(kind):
-            hint = "Waiting will not help: look at the plan and billing of this account."
+        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(kind):
+            hint = "Waiting will not help: check the plan and billing of this account."
             return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
         if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in kind:
             hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
@@ -106,7 +106,7 @@ class Endpoint:
         if status == HTTPStatus.NOT_FOUND or _NO_SUCH_MODEL.search(kind):
             return UnknownModel(f"{self}: there is no such model: {text}")
         if _NO_TOOLS.search(text):
-            hint = "Choose another model, or take the capabilities out of the prompt object's file."
+            hint = "Choose another model, or remove the capabilities from the prompt object's file."
             return LLMError(f"{self} cannot use capabilities: {text}", hint=hint)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
             return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
@@ -118,7 +118,7 @@ class Endpoint:
             target = self.cleaned(shown_url(urljoin(self.base_url, location)))
         except ValueError:
             target = "an invalid address"
-        hint = "If that is right, put the address of that server where this one is: OPENAI_BASE_URL, or base_url."
+        hint = "If that server is right, set its address in OPENAI_BASE_URL, or base_url."
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
     def _unauthorized(self, status: int) -> Unauthorized:
@@ -182,7 +182,7 @@ def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _why_unreachable(error: BaseException) -> str:
     found = list(cause_chain(error))
-    for kind, reason in _REASONS.items():
+    for kind, reason in _UNREACHABLE_REASONS.items():
         if any(isinstance(cause, kind) for cause in found):
             return reason
     names = " ".join(type(cause).__name__ for cause in found)

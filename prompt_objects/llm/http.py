@@ -60,11 +60,11 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
         hint = f"Check {_variables_set(_CERTIFICATES)}."
         raise endpoint.cannot_send("the certificates to trust cannot be read", hint) from error
     except ImportError as error:
-        hint = f"Check {_variables_set(_PROXIES)}: an HTTP proxy would do, as in http://host:port."
+        hint = f"Check {_variables_set(_PROXIES)}: use an HTTP proxy, such as http://host:port."
         raise endpoint.cannot_send("SOCKS proxies need the package socksio, which is not installed", hint) from error
     except (ValueError, httpx2.InvalidURL) as error:
-        hint = f"Check {_variables_set(_PROXIES)}: a proxy is written as in http://host:port."
-        raise endpoint.cannot_send("the proxy that is set up is none", hint) from error
+        hint = f"Check {_variables_set(_PROXIES)}: a proxy has the form http://host:port."
+        raise endpoint.cannot_send("the proxy setting is invalid", hint) from error
 
 
 async def _read_body(response: httpx2.Response) -> httpx2.Response:

@@ -164,7 +164,7 @@ class OpenAILLM:
             hint = "Check base_url: it usually ends in /v1."
             raise self._endpoint.broken("answered with a web page", hint)
         if is_compressed(response):
-            hint = "Look for a proxy on the way that compresses what passes."
+            hint = "Check for a proxy that compresses responses."
             raise self._endpoint.broken("sent a compressed answer, though asked not to", hint)
 
     async def _refusal(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:

@@ -86,7 +86,7 @@ class ResponseBuilder:
     def _count(self, text: str) -> None:
         self._chars += len(text)
         if self._chars > _MAX_CHARS:
-            raise MalformedResponse("went on for longer than any answer does")
+            raise MalformedResponse("sent a response that is too long")
 
     def _call_of(self, index: object, call_id: str, name: str) -> _Call:
         """Return the call that a piece belongs to, a new one if there is none."""
@@ -100,7 +100,7 @@ class ResponseBuilder:
     def completion(self) -> Completion:
         """Return the whole response; raises `MalformedResponse` if it did not end or is empty."""
         if not self._finish_reason:
-            raise MalformedResponse("broke off in the middle of the answer")
+            raise MalformedResponse("ended in the middle of the answer")
         content, calls = "".join(self._text), self._finished_calls()
         if not content.strip() and not calls:
             raise MalformedResponse(_why_empty(self._finish_reason))
@@ -174,7 +174,7 @@ def _count(value: object) -> int:
 
 def _why_empty(finish_reason: str) -> str:
     if finish_reason == "length":
-        return "used up its tokens before it said anything"
+        return "used up its tokens before it answered"
     if finish_reason == "content_filter":
         return "withheld the answer (content_filter)"
     return "sent an empty answer"

@@ -58,11 +58,11 @@ class SSEDecoder:
         """Yield the events that end in a piece."""
         self._total += len(piece)
         if self._total > _MAX_RESPONSE:
-            raise MalformedResponse("went on for longer than any answer does")
+            raise MalformedResponse("sent a response that is too long")
         for part in piece.splitlines(keepends=True):
             self._line += part
             if len(self._line) + len(self._data) > _MAX_EVENT:
-                raise MalformedResponse("sent more at once than any answer holds")
+                raise MalformedResponse("sent an event that is too large")
             if part.endswith(b"\n"):
                 event = self._take_line()
                 if event:

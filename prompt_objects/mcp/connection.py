@@ -18,8 +18,8 @@ Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager
 """Opens the streams to a server; gets where to put its last error lines, and what to call when its program ends."""
 _START_SECONDS = 60.0
 _END_SECONDS = 8.0
-_LATE_END_SECONDS = 1.0
-_MOST_INVALID = 10_000
+_END_NOTICE_SECONDS = 1.0
+_MAX_INVALID_TOOLS = 10_000
 T = TypeVar("T")
 
 
@@ -78,7 +78,7 @@ class Connection:
     async def has_ended(self) -> bool:
         """Return whether it has ended; wait briefly, as the end may be noticed late."""
         if not self.is_over:
-            await asyncio.wait([self._task], timeout=_LATE_END_SECONDS)
+            await asyncio.wait([self._task], timeout=_END_NOTICE_SECONDS)
         return self.is_over
 
     async def result_of(self, request: Coroutine[Any, Any, T]) -> T:
@@ -98,7 +98,7 @@ class Connection:
     def unreported(self) -> list[str]:
         """Return the notices about invalid messages that arrived since the last call."""
         if invalid := list(self._invalid_tools)[self._reported_tools :]:
-            self._notices[_left_out(invalid)] = None
+            self._notices[_describe_left_out(invalid)] = None
             self._reported_tools = len(self._invalid_tools)
         reported, self._reported_notices = self._reported_notices, len(self._notices)
         return list(self._notices)[reported:]
@@ -132,7 +132,7 @@ class Connection:
             yield MessageFilter(reading, version, self._leave_out, self._add_malformed), writing
 
     def _leave_out(self, tool: str) -> None:
-        if len(self._invalid_tools) < _MOST_INVALID:
+        if len(self._invalid_tools) < _MAX_INVALID_TOOLS:
             self._invalid_tools[tool] = None
 
     def _add_malformed(self, is_message: bool) -> None:  # noqa: FBT001 - a callback with a positional argument
@@ -157,7 +157,7 @@ def _client_type() -> "type[Client]":
     return Client
 
 
-def _left_out(tools: list[str]) -> str:
+def _describe_left_out(tools: list[str]) -> str:
     more, them = (f", and {len(tools) - 1:,} more,", "they are") if tools[1:] else ("", "it is")
     return f"describes its tool {tools[0]!r}{more} in a way that cannot be used; {them} left out."
 

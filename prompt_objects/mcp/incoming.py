@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from prompt_objects.errors import ToolError
 
-MOST_TOOLS = 500
-_MOST_SCHEMA_BYTES = 50_000
-_LONGEST_NAME = 100
+MAX_TOOLS = 500
+_MAX_SCHEMA_BYTES = 50_000
+_MAX_NAME_LENGTH = 100
 
 
 class MalformedMessage(ToolError):
@@ -101,12 +101,12 @@ class MessageFilter:
 
     def _select(self, tools: list[Any], is_valid: Callable[[Any], bool]) -> list[Any]:
         selected = []
-        for tool in tools[: MOST_TOOLS + 1]:
+        for tool in tools[: MAX_TOOLS + 1]:
             if is_valid(tool):
                 selected.append(tool)
             else:
                 name = tool.get("name") if isinstance(tool, dict) else None
-                self._leave_out(name[:_LONGEST_NAME] if isinstance(name, str) else "")
+                self._leave_out(name[:_MAX_NAME_LENGTH] if isinstance(name, str) else "")
         return selected
 
     def _is_accepted(self, result: dict[str, Any]) -> bool:
@@ -124,7 +124,7 @@ class MessageFilter:
 def _is_usable(tool: Any) -> bool:
     """Return whether a tool can be sent to models: as valid JSON, with a schema of limited size."""
     schema = encoded(tool.get("inputSchema")) if isinstance(tool, dict) and encoded(tool) else None
-    return schema is not None and len(schema) <= _MOST_SCHEMA_BYTES
+    return schema is not None and len(schema) <= _MAX_SCHEMA_BYTES
 
 
 def _is_meant_as_message(error: Exception) -> bool:
@@ -135,12 +135,12 @@ def _is_meant_as_message(error: Exception) -> bool:
     return any('"jsonrpc"' in str(each["input"]) or "'jsonrpc'" in str(each["input"]) for each in error.errors())
 
 
-_DEEPEST = 100
+_MAX_DEPTH = 100
 
 
 def encoded(value: Any) -> bytes | None:
     """Return a value as JSON; None for NaN, infinity, lone surrogates, and more than 100 levels."""
-    if _is_deeper_than(value, _DEEPEST):
+    if _is_deeper_than(value, _MAX_DEPTH):
         return None
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

@@ -16,7 +16,7 @@ from prompt_objects.config.definition import Capability
 from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
-from prompt_objects.mcp.incoming import MOST_TOOLS, MalformedMessage, encoded
+from prompt_objects.mcp.incoming import MAX_TOOLS, MalformedMessage, encoded
 from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import connect
 from prompt_objects.mcp.trust import is_trusted
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from mcp.types import Tool as ServerTool
 
 
-_MOST_FAILURES = 2
-_MOST_PAGES = 100
+_MAX_FAILURES = 2
+_MAX_PAGES = 100
 _SLOW_START_SECONDS = 2.0
 _LIST_SECONDS = 10.0
 _SLOW_CALL_SECONDS = 10.0
-_LONGEST_DESCRIPTION = 4_000
-_LONGEST_ERROR = 500
+_MAX_DESCRIPTION_LENGTH = 4_000
+_MAX_ERROR_LENGTH = 500
 # Messages of the `mcp` package for a service that does not know the session any more, or broke the connection:
 _SESSION_UNKNOWN = "Session terminated"
 _INTERRUPTED = "SSE stream ended"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SHORTEST_SECRET = 4
+_MIN_SECRET_LENGTH = 4
 T = TypeVar("T")
 
 
@@ -74,9 +74,9 @@ class Server:
         tools = await self._request(
             context, partial(_list_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
         )
-        if len(tools) > MOST_TOOLS:
-            self._notify(context, f"offers more than {MOST_TOOLS} tools; the others are left out.")
-        return {tool.name: self._tool(tool) for tool in sorted(tools[:MOST_TOOLS], key=lambda tool: tool.name)}
+        if len(tools) > MAX_TOOLS:
+            self._notify(context, f"offers more than {MAX_TOOLS} tools; the others are left out.")
+        return {tool.name: self._tool(tool) for tool in sorted(tools[:MAX_TOOLS], key=lambda tool: tool.name)}
 
     async def close(self) -> None:
         """End the server and wait until all its connections have ended; reset the count of failures."""
@@ -99,7 +99,7 @@ class Server:
 
         return Tool(
             name=name_for(self.name, tool.name),
-            description=(tool.description or tool.title or tool.name)[:_LONGEST_DESCRIPTION],
+            description=(tool.description or tool.title or tool.name)[:_MAX_DESCRIPTION_LENGTH],
             parameters={"type": "object", "properties": {}, **tool.input_schema},  # some models require both keys
             run=run,
             effect=effect_of(tool, self._config),
@@ -143,7 +143,7 @@ class Server:
         except TimeoutError as error:
             raise ToolError(f"The MCP server {self.name} did not list its tools in time.") from error
         except (ValueError, RuntimeError) as error:
-            problem = self._variables.redact(str(error))[:_LONGEST_ERROR]
+            problem = self._variables.redact(str(error))[:_MAX_ERROR_LENGTH]
             raise ToolError(f"{self.name} sent an invalid response: {problem}") from error
         except MalformedMessage as error:
             raise ToolError(f"{self.name} sent a response that cannot be read{uncertainty}.") from error
@@ -206,7 +206,7 @@ class Server:
 
     def _start(self) -> Connection:
         if not self._may_start:
-            problem = f"The MCP server {self.name} failed {_MOST_FAILURES} times and is not started again"
+            problem = f"The MCP server {self.name} failed {_MAX_FAILURES} times and is not started again"
             raise ToolError(f"{problem} until the user restarts the program. Continue without it.")
         try:
             config = self._variables.config()
@@ -216,7 +216,7 @@ class Server:
 
     @property
     def _may_start(self) -> bool:
-        return self._config.url is not None or self._failures < _MOST_FAILURES
+        return self._config.url is not None or self._failures < _MAX_FAILURES
 
     def _record_failure(self, connection: Connection, context: Context) -> None:
         """Count the failure of a server that ended by itself, once, and notify the user."""
@@ -264,7 +264,7 @@ class _Variables:
 
     def redact(self, text: str) -> str:
         """Replace the variables' values in a text by `***`, also in URL-encoded and quoted form."""
-        values = {value for name in self._names() if len(value := self._environ.get(name, "")) >= _SHORTEST_SECRET}
+        values = {value for name in self._names() if len(value := self._environ.get(name, "")) >= _MIN_SECRET_LENGTH}
         forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), repr(value)[1:-1])}
         for value in sorted(forms, key=len, reverse=True):
             text = text.replace(value, "***")
@@ -302,11 +302,11 @@ async def _list_tools(session: "ClientSession", *, seconds: float) -> "list[Serv
     tools: list[ServerTool] = []
     cursor = None
     async with asyncio.timeout(seconds):
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
             tools += page.tools
             cursor = page.next_cursor
-            if cursor is None or len(tools) > MOST_TOOLS:
+            if cursor is None or len(tools) > MAX_TOOLS:
                 break
     return tools
 

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from mcp.types import Tool as ServerTool
 
 
-_LONGEST_NAME = 64
-_LONGEST_RESULT = 10_000_000
+_MAX_NAME_LENGTH = 64
+_MAX_RESULT_LENGTH = 10_000_000
 _INVALID = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def name_for(server: str, tool: str) -> str:
     """Return the name by which models call a tool: `server_tool`, shortened with a digest if it is not valid."""
     name = f"{server}_{tool}"
-    if not _INVALID.search(name) and len(name) <= _LONGEST_NAME:
+    if not _INVALID.search(name) and len(name) <= _MAX_NAME_LENGTH:
         return name
     digest = hashlib.sha256(tool.encode(errors="replace")).hexdigest()[:8]
-    return f"{_INVALID.sub('_', name)[: _LONGEST_NAME - 9]}_{digest}"
+    return f"{_INVALID.sub('_', name)[: _MAX_NAME_LENGTH - 9]}_{digest}"
 
 
 def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
@@ -39,7 +39,7 @@ def text_from(result: "CallToolResult") -> str:
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
-    kept, room = [], _LONGEST_RESULT
+    kept, room = [], _MAX_RESULT_LENGTH
     for part in parts:
         if room <= 0:
             break

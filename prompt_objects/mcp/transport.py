@@ -13,8 +13,8 @@ from httpx2 import AsyncByteStream, AsyncClient, Headers, Response, SSEError, St
 from prompt_objects.config.environment_schema import ServerConfig
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_MOST_BYTES = 4_000
-_SILENCE_SECONDS = 300.0
+_MAX_STDERR_BYTES = 4_000
+_MAX_SILENCE_SECONDS = 300.0
 
 
 class StderrTail:
@@ -24,7 +24,7 @@ class StderrTail:
         self._data = b""
 
     def add(self, data: bytes) -> None:
-        self._data = (self._data + data)[-_MOST_BYTES:]
+        self._data = (self._data + data)[-_MAX_STDERR_BYTES:]
 
     def __str__(self) -> str:
         lines = self._data.decode(errors="replace").split("\n")
@@ -71,13 +71,15 @@ async def _service(server: ServerConfig, stderr: StderrTail) -> AsyncIterator[An
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
-        open_client(server.headers, max(_SILENCE_SECONDS, server.timeout), stderr) as client,
-        streamable_http_client(server.url or "", http_client=client, max_sse_event_size=MOST_BYTES) as streams,
+        open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), stderr) as client,
+        streamable_http_client(
+            server.url or "", http_client=client, max_sse_event_size=MAX_RESPONSE_BYTES
+        ) as streams,
     ):
         yield streams
 
 
-MOST_BYTES = 20_000_000
+MAX_RESPONSE_BYTES = 20_000_000
 _CONNECT_SECONDS = 30.0
 
 
@@ -112,8 +114,8 @@ class _LimitedStream(AsyncByteStream):
         size = 0
         async for piece in self._stream:
             size += len(piece)
-            if size > MOST_BYTES:
-                raise self._error(f"the response has more than {MOST_BYTES // 1_000_000} MB")
+            if size > MAX_RESPONSE_BYTES:
+                raise self._error(f"the response has more than {MAX_RESPONSE_BYTES // 1_000_000} MB")
             yield piece
 
     async def aclose(self) -> None:

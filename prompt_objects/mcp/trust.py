@@ -75,9 +75,9 @@ def _described(
             yield f"  {pluralize(contents, 'file')} in total, including those in the same folders"
 
 
-MOST_FILES = 5_000
-MOST_BYTES = 100_000_000
-MOST_DEPTH = 100
+MAX_FILES = 5_000
+MAX_BYTES = 100_000_000
+MAX_DEPTH = 100
 _SET_UP = ("objects", CONFIG_FILE)
 _CODE = re.compile(
     r"\.(py|pyc|pyd|pth|so|dylib|dll|[cm]?js|jsx|[cm]?ts|tsx|node|wasm|sh|rb|pl|pm|lua|jar)", re.IGNORECASE
@@ -138,8 +138,8 @@ class _Snapshot:
         return []
 
     def _below(self, folder: Path) -> list[Path]:
-        if len(folder.parts) - len(self._root.parts) > MOST_DEPTH:
-            problem = f"The programs of MCP servers in {self._root} have folders more than {MOST_DEPTH} levels deep."
+        if len(folder.parts) - len(self._root.parts) > MAX_DEPTH:
+            problem = f"The programs of MCP servers in {self._root} have folders more than {MAX_DEPTH} levels deep."
             raise UsageError(problem, hint="Remove such folders.")
         # Python writes __pycache__ itself; tools can only write text, which Python would not load from there.
         return [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "__pycache__"]
@@ -147,7 +147,7 @@ class _Snapshot:
     def _record(self, path: Path, kind: str, value: str) -> None:
         name = os.path.relpath(path, self._root)
         self._entries[_printable(f"{name}\0{kind}")] = _printable(value)
-        if len(self._entries) > MOST_FILES:
+        if len(self._entries) > MAX_FILES:
             raise _too_much(self._root)
 
     def _digest(self, path: Path) -> str:
@@ -157,7 +157,7 @@ class _Snapshot:
             if not stat.S_ISREG(status.st_mode):
                 return "no ordinary file"
             self._bytes += status.st_size
-            if self._bytes > MOST_BYTES:
+            if self._bytes > MAX_BYTES:
                 raise _too_much(self._root)
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -168,6 +168,6 @@ def _printable(path: str) -> str:
 
 
 def _too_much(root: Path) -> UsageError:
-    limits = f"{MOST_FILES:,} files or {MOST_BYTES // 1_000_000:,} MB"
+    limits = f"{MAX_FILES:,} files or {MAX_BYTES // 1_000_000:,} MB"
     problem = f"The programs of MCP servers in {root} have more than {limits}, which is too much to be trusted."
     return UsageError(problem, hint="Move such a program to a small folder, or outside the environment.")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-_MOST_MEMORY = 2_000_000_000
+_MAX_MEMORY = 2_000_000_000
 # The limits end the process even if its parent is gone. Not every system supports them.
 _BOOTSTRAP = """
 import runpy, sys
@@ -23,9 +23,9 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-async def run_isolated(script: Path, request: bytes, *, seconds: float, most_bytes: int) -> tuple[bytes, bool]:
-    """Return a script's output, and whether it finished within `seconds` and `most_bytes`; otherwise it is killed."""
-    async with _started(script, seconds, most_bytes) as (transport, worker):
+async def run_isolated(script: Path, request: bytes, *, seconds: float, max_bytes: int) -> tuple[bytes, bool]:
+    """Return a script's output, and whether it finished within `seconds` and `max_bytes`; otherwise it is killed."""
+    async with _started(script, seconds, max_bytes) as (transport, worker):
         stdin = transport.get_pipe_transport(0)
         assert isinstance(stdin, asyncio.WriteTransport)  # noqa: S101 - it is a pipe
         stdin.write(request)
@@ -39,12 +39,12 @@ async def run_isolated(script: Path, request: bytes, *, seconds: float, most_byt
 class _Worker(asyncio.SubprocessProtocol):
     """Collects the output of a process; `asyncio`'s own class may wait forever for a process that was killed."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.output = bytearray()
         self.is_finished = False  # it ended, and all its output was read
         self.done = asyncio.Event()  # finished, or the output is too long
         self.exited = asyncio.Event()
-        self._most_bytes = most_bytes
+        self._most_bytes = max_bytes
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
         self.output += data
@@ -61,12 +61,12 @@ class _Worker(asyncio.SubprocessProtocol):
 
 @asynccontextmanager
 async def _started(
-    script: Path, seconds: float, most_bytes: int
+    script: Path, seconds: float, max_bytes: int
 ) -> AsyncIterator[tuple[asyncio.SubprocessTransport, _Worker]]:
     """Start a script with this interpreter and its import path, without the script's own folder."""
     transport, worker = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Worker(most_bytes),
-        *(sys.executable, "-P", "-c", _BOOTSTRAP, str(script), str(int(seconds) + 1), str(_MOST_MEMORY)),
+        lambda: _Worker(max_bytes),
+        *(sys.executable, "-P", "-c", _BOOTSTRAP, str(script), str(int(seconds) + 1), str(_MAX_MEMORY)),
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,  # Ctrl-C must reach only the main program

@@ -152,6 +152,6 @@ def _external_tools(folder: Path, taken: Collection[str], trust: Trust | None) -
         yield load_tool_files(files, taken)
     elif files:
         names = ", ".join(f"tools/{file.name}" for file in files)
-        notice = f"Not loaded, as you have not trusted it as it is now: {names}. Read it, then: prompt-objects trust"
-        yield LoadedTools({}, (notice,))
+        notice = f"Not loaded, because you have not trusted the current content: {names}."
+        yield LoadedTools({}, (f"{notice} Read it, then run: prompt-objects trust",))
     yield entry_point_tools(taken)

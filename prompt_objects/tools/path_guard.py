@@ -15,7 +15,7 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.utils.filesystem import sync, write_all
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_MOST_NEW_FOLDERS = 50
+_MAX_NEW_FOLDERS = 50
 _SET_UP = ("objects", "tools", CONFIG_FILE)
 """Files and folders that decide what prompt objects may do; tools cannot write them."""
 
@@ -55,14 +55,14 @@ class PathGuard(Struct, frozen=True):
         """Return the resolved path relative to the folder: the form that `allow` patterns are matched against."""
         return self.resolve(path).relative_to(self.folder.resolve()).as_posix()
 
-    def read(self, path: str, most_bytes: int) -> bytes:
-        """Return the content of a regular file of at most `most_bytes`."""
-        data = self.find(path, most_bytes)
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """Return the content of a regular file of at most `max_bytes`."""
+        data = self.find(path, max_bytes)
         if data is None:
             raise ToolError(f"There is no file {path!r}. Use list_files to see what exists.")
         return data
 
-    def find(self, path: str, most_bytes: int) -> bytes | None:
+    def find(self, path: str, max_bytes: int) -> bytes | None:
         """Return what `read` returns, or None if the file does not exist."""
         try:
             with self._open_parent(path) as (folder, name):
@@ -78,10 +78,10 @@ class PathGuard(Struct, frozen=True):
                 raise ToolError(f"{path!r} is a folder. Use list_files to see its contents.")
             if not stat.S_ISREG(status.st_mode):
                 raise ToolError(f"{path!r} is not a regular file.")
-            if status.st_size > most_bytes:
-                raise ToolError(f"{path!r} has {status.st_size:,} bytes; at most {most_bytes:,} can be read.")
+            if status.st_size > max_bytes:
+                raise ToolError(f"{path!r} has {status.st_size:,} bytes; at most {max_bytes:,} can be read.")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(most_bytes)
+                return file.read(max_bytes)
         finally:
             os.close(descriptor)
 
@@ -120,11 +120,11 @@ class PathGuard(Struct, frozen=True):
         # Folders are opened one by one without following links: a link created in the meantime leads nowhere.
         root = self.folder.resolve()
         *folders, name = self.resolve(path).relative_to(root).parts or (".",)
-        if make and len(folders) > _MOST_NEW_FOLDERS:
+        if make and len(folders) > _MAX_NEW_FOLDERS:
             missing = sum(not os.path.lexists(root.joinpath(*folders[:end])) for end in range(1, len(folders) + 1))
-            if missing > _MOST_NEW_FOLDERS:
+            if missing > _MAX_NEW_FOLDERS:
                 raise ToolError(
-                    f"At most {_MOST_NEW_FOLDERS} folders can be created for a file; {missing:,} are missing."
+                    f"At most {_MAX_NEW_FOLDERS} folders can be created for a file; {missing:,} are missing."
                 )
         parent = os.open(root, os.O_RDONLY | _NO_LINKS)
         try:

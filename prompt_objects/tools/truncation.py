@@ -11,7 +11,7 @@ from prompt_objects.sessions.session import workspace_of
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils import filesystem as disk
 
-MOST_CHARACTERS = 60_000  # more than read_file returns, so that its results are never truncated
+MAX_CHARACTERS = 60_000  # more than read_file returns, so that its results are never truncated
 HEAD, TAIL = 40_000, 10_000
 FOLDER = ".results"
 """The folder name that models use for saved results; hidden, so it cannot be one of the user's folders."""
@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 async def truncate(result: str, tool: str, context: Context) -> str:
     """Return a tool's result; if it is too long, only its start and end, and how to read the rest."""
-    if len(result) <= MOST_CHARACTERS:
+    if len(result) <= MAX_CHARACTERS:
         return result
     missing = f"{len(result) - HEAD - TAIL:,} of {len(result):,} characters are omitted here"
     try:

@@ -20,7 +20,7 @@ from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of, read_re
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 
 _TurnAndCall: TypeAlias = tuple[TurnSpan, CallSpan]
-DEEPEST = 50
+MAX_DEPTH = 50
 """The most levels of delegation that are loaded; `limits.depth` allows fewer."""
 
 
@@ -32,7 +32,7 @@ def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
     depths = {session_id: 0}
     for child in stored_descendants(session_id, store):
         origin = child.parent
-        if origin and depths.get(origin.session, DEEPEST) < DEEPEST:
+        if origin and depths.get(origin.session, MAX_DEPTH) < MAX_DEPTH:
             with suppress(NotFound, Damaged):
                 child_turns = _turns(store, data_dir, child)
                 calls[origin.session].nest(child_turns, origin.call)
@@ -78,7 +78,7 @@ def _is_during(turn: TurnSpan, call: CallSpan) -> bool:
     return call.at <= turn.started_at and (call.ended_at is None or turn.started_at <= call.ended_at)
 
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
 
 
@@ -95,7 +95,7 @@ def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
     steps = [(run[0].at, partial(builder.add_recorded, run)) for run in runs.values()]
     for span in _unrecorded(records, references, history):
         timed = [(moment_of(history[index]), references[index]) for index in span]
-        steps.append((timed[0][0] or _LONG_AGO, partial(builder.add_unrecorded, timed)))
+        steps.append((timed[0][0] or _EARLIEST, partial(builder.add_unrecorded, timed)))
     for _, add in sorted(steps, key=itemgetter(0)):
         add()
     return builder.turns

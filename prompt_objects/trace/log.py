@@ -32,11 +32,11 @@ from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 
-MOST_WAITING = 10_000
+MAX_WAITING_EVENTS = 10_000
 """Events that may wait for the disk; further events are dropped."""
-GATHER_SECONDS = 0.05
+BATCH_SECONDS = 0.05
 """How long events are collected before they are written together."""
-LINGER_SECONDS = 1.0
+IDLE_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -207,7 +207,7 @@ class Recorder:
         if isinstance(event, TextDelta):
             return
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= MAX_WAITING_EVENTS:
                 self._notify_once("Some events are missing in traces: the disk is too slow.")
                 return
             self._waiting.append(event)
@@ -245,11 +245,11 @@ class Recorder:
 
     def _next_batch(self) -> list[Event]:
         with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting, LINGER_SECONDS):
+            if not self._changed.wait_for(lambda: self._waiting, IDLE_SECONDS):
                 self._thread = None
                 atexit.unregister(self.flush)
             elif not self._is_flushing:
-                self._changed.wait_for(lambda: self._is_flushing, GATHER_SECONDS)
+                self._changed.wait_for(lambda: self._is_flushing, BATCH_SECONDS)
             return self._waiting[:]
 
     def _save(self, batch: Sequence[Event]) -> None:

@@ -25,13 +25,13 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 
 _FEW_MESSAGES = 100  # so many are processed faster than a thread starts
-_SHORT_WAIT = 1.0  # seconds; the user is not notified of shorter ones
-_SUM_UP = "[{limit} Nothing more can be called. Answer with what you have.]"
+_MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
+_FINAL_REQUEST = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
 _BYTES_PER_TOKEN = 3  # a low estimate: English has more, few other languages have less
-_LONGEST_ANSWER = 8192  # tokens to reserve for an answer, if the budget has as many
-_LAST_ANSWER = 1024
-_SHORTEST_ANSWER = 64  # a request is not worth sending with fewer
+_MAX_ANSWER_TOKENS = 8192  # tokens to reserve for an answer, if the budget has as many
+_MAX_FINAL_ANSWER_TOKENS = 1024
+_MIN_ANSWER_TOKENS = 64  # a request is not worth sending with fewer
 
 
 class ModelCalls:
@@ -90,7 +90,7 @@ class ModelCalls:
     def _request(self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None) -> Request:
         messages = request_messages(self._definition.prompt, history, without=self.replaces)
         if limit is not None:
-            messages.append({"role": "user", "content": _SUM_UP.format(limit=limit)})
+            messages.append({"role": "user", "content": _FINAL_REQUEST.format(limit=limit)})
         model = self._definition.model
         options = {} if model is None or model.temperature is None else {"temperature": model.temperature}
         return Request(messages, [tool.as_function() for tool in tools], options)
@@ -148,7 +148,7 @@ class ModelCalls:
         left = self._budget.seconds_left
         if left is not None and retry.seconds >= left:
             raise retry.error
-        if retry.seconds >= _SHORT_WAIT:
+        if retry.seconds >= _MIN_SHOWN_WAIT:
             self._context.notify(f"Retrying in {retry.seconds:.0f} s: {retry.error}")
 
     def _notify_if_unpriced(self, connection: ModelConnection) -> None:
@@ -224,14 +224,14 @@ class Reservation:
         return self
 
     def _estimate(self) -> None:
-        answer = self._longest_answer()
+        answer = self._answer_tokens()
         self._reserved = self._amount(Usage(self._prompt_tokens, answer))
         options = {**self.request.options, "max_completion_tokens": answer}
         self.request = replace(self.request, options=options)
 
-    def _longest_answer(self) -> int:
+    def _answer_tokens(self) -> int:
         """Return how many tokens of an answer the budget allows, up to a maximum, ignoring other reservations."""
-        lengths = range(_SHORTEST_ANSWER, (_LAST_ANSWER if self._is_last else _LONGEST_ANSWER) + 1)
+        lengths = range(_MIN_ANSWER_TOKENS, (_MAX_FINAL_ANSWER_TOKENS if self._is_last else _MAX_ANSWER_TOKENS) + 1)
         fitting = bisect_left(lengths, x=True, key=self._is_too_long)
         return lengths[max(0, fitting - 1)]
 

@@ -16,20 +16,20 @@ from prompt_objects.errors import StoreError
 
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
 _HINTS = {
-    errno.ENOSPC: "The disk is full: free some space, then try again.",
-    errno.EDQUOT: "Your quota of disk space is used up: free some, then try again.",
-    errno.EFBIG: "The file would be larger than is allowed here.",
+    errno.ENOSPC: "The disk is full. Free some space, then try again.",
+    errno.EDQUOT: "Your disk quota is used up. Free some space, then try again.",
+    errno.EFBIG: "The file would exceed the maximum file size.",
     errno.EROFS: "The disk is mounted read-only.",
-    errno.EACCES: "Check who owns the file and its folder, and their permissions.",
-    errno.EPERM: "Check who owns the file and its folder, and their permissions.",
-    errno.ELOOP: "It is a symbolic link; put the real file in its place.",
+    errno.EACCES: "Check the owner and the permissions of the file and its folder.",
+    errno.EPERM: "Check the owner and the permissions of the file and its folder.",
+    errno.ELOOP: "It is a symbolic link. Replace it with the real file.",
 }
 
 
 def store_error(doing: str, path: Path, error: OSError) -> StoreError:
     """Return an error that tells the user what failed and why."""
     what = error.strerror or type(error).__name__
-    hint = _HINTS.get(error.errno or 0, "What was saved before is safe.")
+    hint = _HINTS.get(error.errno or 0, "Data saved earlier is safe.")
     return StoreError(f"{path} could not be {doing}: {what}.", hint=hint)
 
 

@@ -117,7 +117,7 @@ async def test_a_timeout_that_is_configured_counts() -> None:
     with OpenAIServer() as server:
         server.script(text("one two", delay=1))
         entry = ModelConfig("written", base_url=server.base_url, timeout=0.2)
-        with pytest.raises(Exception, match="said nothing for too long"):
+        with pytest.raises(Exception, match="sent nothing for too long"):
             await ask(connect("slow", config(slow=entry), {}).llm)
 
 

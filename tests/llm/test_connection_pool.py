@@ -75,7 +75,7 @@ async def test_another_pool_is_opened_only_where_all_are_busy(lanes: ShardedPool
 async def test_a_lane_that_nobody_needs_any_more_is_closed(
     lanes: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_objects.llm.connection_pool._KEEP_SECONDS", 0.05)
+    monkeypatch.setattr("prompt_objects.llm.connection_pool._KEEPALIVE_SECONDS", 0.05)
     under_way = [await lanes.handle_async_request(REQUEST) for _ in range(17)]
     for response in under_way[:16]:
         await response.aclose()

@@ -120,7 +120,7 @@ def test_an_answer_that_came_all_at_once_is_an_answer() -> None:
     "endless", [delta(content="a" * 1_000_000), piece(0, "a", name="b", arguments="a" * 1_000_000)]
 )
 def test_an_answer_beyond_any_length_makes_no_sense(endless: dict[str, Any]) -> None:
-    with pytest.raises(MalformedResponse, match="longer than any answer"):
+    with pytest.raises(MalformedResponse, match="response that is too long"):
         completed(*[endless] * 11)
 
 

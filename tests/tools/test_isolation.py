@@ -32,22 +32,20 @@ def is_alive(process: int) -> bool:
 async def test_the_output_is_returned(tmp_path: Path) -> None:
     source = f"import json, msgspec\n{ECHO}"
     request = b"a" * 300_000
-    assert await run_isolated(script(tmp_path, source), request, seconds=10, most_bytes=10**6) == (
+    assert await run_isolated(script(tmp_path, source), request, seconds=10, max_bytes=10**6) == (
         request.upper(),
         True,
     )
 
 
 async def test_failure_is_distinguished_from_success(tmp_path: Path) -> None:
-    written, ended = await run_isolated(
-        script(tmp_path, "print('a'); 1 / 0"), b"x" * 10**6, seconds=10, most_bytes=99
-    )
+    written, ended = await run_isolated(script(tmp_path, "print('a'); 1 / 0"), b"x" * 10**6, seconds=10, max_bytes=99)
     assert (written, ended) == (b"a\n", False)
 
 
 async def test_after_the_time_limit_the_process_is_killed_and_its_output_returned(tmp_path: Path) -> None:
     start = time.perf_counter()
-    written, ended = await run_isolated(script(tmp_path, HANG), b"", seconds=0.7, most_bytes=99)
+    written, ended = await run_isolated(script(tmp_path, HANG), b"", seconds=0.7, max_bytes=99)
     assert time.perf_counter() - start < 3
     assert not ended
     assert not is_alive(int(written))
@@ -55,7 +53,7 @@ async def test_after_the_time_limit_the_process_is_killed_and_its_output_returne
 
 async def test_a_process_with_endless_output_is_killed(tmp_path: Path) -> None:
     written, ended = await run_isolated(
-        script(tmp_path, "while True: print('x' * 1000)"), b"", seconds=10, most_bytes=100_000
+        script(tmp_path, "while True: print('x' * 1000)"), b"", seconds=10, max_bytes=100_000
     )
     assert not ended
     assert 100_000 < len(written) < 200_000
@@ -65,13 +63,13 @@ async def test_many_processes_with_endless_output_are_all_killed(tmp_path: Path)
     """A process that is killed while it writes does not block the others."""
     endless = script(tmp_path, "while True: print('x' * 1000)")
     for _ in range(6):
-        done = await asyncio.gather(*(run_isolated(endless, b"", seconds=10, most_bytes=99) for _ in range(3)))
+        done = await asyncio.gather(*(run_isolated(endless, b"", seconds=10, max_bytes=99) for _ in range(3)))
         assert not any(ended for _, ended in done)
 
 
 async def test_child_processes_are_killed_too(tmp_path: Path) -> None:
     source = "import os, time\nif not os.fork(): print(os.getpid(), flush=True); time.sleep(60)"
-    written, _ = await run_isolated(script(tmp_path, source), b"", seconds=2, most_bytes=99)
+    written, _ = await run_isolated(script(tmp_path, source), b"", seconds=2, max_bytes=99)
     child = int(written)
     end = time.monotonic() + 5
     while is_alive(child):
@@ -82,7 +80,7 @@ async def test_child_processes_are_killed_too(tmp_path: Path) -> None:
 async def test_cancellation_kills_the_process(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "told")
     source = f"import os, time; open({str(tmp_path / 'told')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    work = asyncio.create_task(run_isolated(script(tmp_path, source), b"", seconds=30, most_bytes=99))
+    work = asyncio.create_task(run_isolated(script(tmp_path, source), b"", seconds=30, max_bytes=99))
     process = int(await asyncio.to_thread((tmp_path / "told").read_text))
     work.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -16,7 +16,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.decorator import tool
-from prompt_objects.tools.truncation import HEAD, MOST_CHARACTERS, TAIL
+from prompt_objects.tools.truncation import HEAD, MAX_CHARACTERS, TAIL
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
 
@@ -100,13 +100,13 @@ async def test_a_short_result_is_neither_truncated_nor_saved(tmp_path: Path) -> 
     @tool
     def just() -> str:
         """Say as much as may be."""
-        return "x" * MOST_CHARACTERS
+        return "x" * MAX_CHARACTERS
 
     objects = {"boss": "name: boss\ncapabilities: [just]\nprompt: Ask.\n"}
     llm = ScriptedLLM([calls(("just", {})), "Done."])
     async with Environment.open(make_env(tmp_path, objects), llm=llm, tools=[just], environ={}) as env:
         reply = await env["boss"].receive("Go")
-        assert results(reply.session) == ["x" * MOST_CHARACTERS]
+        assert results(reply.session) == ["x" * MAX_CHARACTERS]
         assert not env.storage.workspace.exists()
 
 

@@ -18,7 +18,7 @@ from prompt_objects.sessions.info import ParentCall, SessionInfo, new_id
 from prompt_objects.sessions.session import Session, trace_file
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
-from prompt_objects.trace.loader import DEEPEST
+from prompt_objects.trace.loader import MAX_DEPTH
 from prompt_objects.trace.model import MessageEvent, NoticeEvent
 from prompt_objects.utils.time import now, timestamp
 from tests.support.environments import llm_by_name, make_env, open_env
@@ -327,11 +327,11 @@ async def test_reused_call_ids_belong_to_the_calls_of_their_time(env: Environmen
 async def test_endless_and_cyclic_chains_of_sessions_are_shown_up_to_a_depth(env: Environment) -> None:
     top = put_session(env, [asking("c")])
     last = top
-    for _ in range(3 * DEEPEST):
+    for _ in range(3 * MAX_DEPTH):
         last = put_session(env, [asking("c")], ParentCall(last.id, "c"))
     trace = env.storage.trace(top.id)
-    assert len(list(all_turns(trace))) == DEEPEST + 1
-    assert trace.inclusive.answers == DEEPEST + 1
+    assert len(list(all_turns(trace))) == MAX_DEPTH + 1
+    assert trace.inclusive.answers == MAX_DEPTH + 1
     one, two = new_id(), new_id()
     put_session(env, [asking("c")], ParentCall(two, "c"), one)
     put_session(env, [asking("c")], ParentCall(one, "c"), two)

@@ -26,7 +26,7 @@ from prompt_objects.runtime.events import (
 )
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.session import trace_file
-from prompt_objects.trace.log import MOST_WAITING, Recorder, read_records
+from prompt_objects.trace.log import MAX_WAITING_EVENTS, Recorder, read_records
 from tests.support.paths import ROOT
 from tests.support.traces import notice
 
@@ -188,7 +188,7 @@ def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, notices: list[str]
     for _ in range(1000):
         recorder.put(notice(KEY, "x" * 1000))  # far more than a pipe takes
     start = time.perf_counter()
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_WAITING_EVENTS):
         recorder.put(notice(KEY))
     assert time.perf_counter() - start < 5
     start = time.perf_counter()
@@ -221,7 +221,7 @@ def _waits(recorder: Recorder) -> bool:
 def test_the_thread_ends_when_idle_and_starts_again(
     recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_objects.trace.log.LINGER_SECONDS", 0.01)
+    monkeypatch.setattr("prompt_objects.trace.log.IDLE_SECONDS", 0.01)
     for number in range(3):
         recorder.put(notice(KEY, str(number)))
         recorder.flush()

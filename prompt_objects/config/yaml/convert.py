@@ -12,10 +12,10 @@ from prompt_objects.config.yaml.document import YamlDocument, quoted
 from prompt_objects.errors import FileError
 from prompt_objects.utils.text import did_you_mean
 
-WORDS = "words"  # the key of a description in `msgspec.Meta(extra=...)`
+EXPECTED = "expected"  # the key of a description in `msgspec.Meta(extra=...)`
 # msgspec (0.22) inspects a struct at its first use, and crashes the process if two threads do so at the same time;
 # see tests/config/yaml/test_convert.py.
-_ONE_AT_A_TIME = Lock()
+_CONVERT_LOCK = Lock()
 T = TypeVar("T")
 _Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` if msgspec does not name the key
 _WHERE = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
@@ -26,7 +26,7 @@ _MISSING = re.compile(r"Object missing required field `(\w+)`")
 def convert(document: YamlDocument, kind: type[T]) -> T:
     """Convert the document's data to `kind`; raises the document's error if it does not match."""
     try:
-        with _ONE_AT_A_TIME:
+        with _CONVERT_LOCK:
             return msgspec.convert(document.data, type=kind)
     except msgspec.ValidationError as error:
         raise _conversion_error(document, kind, error) from None
@@ -39,13 +39,13 @@ def label(path: Iterable[str | int]) -> str:
 
 
 def _conversion_error(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
-    said, steps = _split_error(error)
-    path = _without_gaps(document.data, kind, steps)
-    value = _at(document.data, path)
+    problem, steps = _split_error(error)
+    path = _full_path(document.data, kind, steps)
+    value = _value_at(document.data, path)
     types = list(_types_at(kind, path))
-    if said.startswith("Object contains unknown field"):
+    if problem.startswith("Object contains unknown field"):
         return _unknown_key(document, path, value, types)
-    if missing := _MISSING.fullmatch(said):
+    if missing := _MISSING.fullmatch(problem):
         owner = f"{label(path)} has no" if path else "There is no"
         return document.error_at(f"{owner} `{missing[1]}`.", document.position_of(*path))
     return _wrong_value(document, path, value, types)
@@ -53,9 +53,9 @@ def _conversion_error(document: YamlDocument, kind: type, error: msgspec.Validat
 
 def _split_error(error: msgspec.ValidationError) -> tuple[str, _Steps]:
     found = _WHERE.fullmatch(str(error))
-    said, where = (found[1], found[2] or "") if found else (str(error), "")
+    problem, where = (found[1], found[2] or "") if found else (str(error), "")
     steps = (step[1] or (int(step[2]) if step[2] else ...) for step in _STEP.finditer(where))
-    return said, tuple(steps)
+    return problem, tuple(steps)
 
 
 def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
@@ -70,24 +70,24 @@ def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any
 def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
     at, source = document.position_of(*path), document.source_of(*path)
     what = label(path) if path else "The file"
-    wanted = " or ".join(dict.fromkeys(_words(kind) for kind in types))
+    wanted = " or ".join(dict.fromkeys(_expected(kind) for kind in types))
     if value is None:
         return document.error_at(f"{what} has no value; it must be {wanted}.", at)
     allowed = [str(word) for kind in types for word in getattr(kind, "values", ())]
     hint = did_you_mean(source, allowed)
-    if isinstance(value, (bool, int, float)) and _would_take(types, source):
+    if isinstance(value, (bool, int, float)) and _accepts(types, source):
         hint = f'Quote it: "{source}"'
-    seen = "text" if not path and isinstance(value, str) else _seen(value, source)
+    seen = "text" if not path and isinstance(value, str) else _describe(value, source)
     return document.error_at(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
 
 
-def _would_take(types: list[Any], text: str) -> bool:
+def _accepts(types: list[Any], text: str) -> bool:
     plain = {type(kind).__name__: kind for kind in (getattr(kind, "type", kind) for kind in types)}
     wanted = None if plain.keys() & {"IntType", "FloatType", "BoolType"} else plain.get("StrType")
     return wanted is not None and bool(re.search(wanted.pattern or "", text))
 
 
-def _seen(value: Any, source: str) -> str:
+def _describe(value: Any, source: str) -> str:
     match value:
         case bool():
             return f"the yes/no value {source}"
@@ -100,10 +100,10 @@ def _seen(value: Any, source: str) -> str:
     return quoted(source)  # as written, since the value of a variable may be secret
 
 
-def _words(kind: Any) -> str:
+def _expected(kind: Any) -> str:
     match type(kind).__name__:
         case "Metadata":
-            words = str(kind.extra[WORDS])
+            words = str(kind.extra[EXPECTED])
         case "IntType":
             words = "a whole number" + _bounds(kind)
         case "FloatType":
@@ -140,7 +140,7 @@ def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
 
 def _alternatives(kind: Any) -> Iterator[Any]:
     match type(kind).__name__:
-        case "Metadata" if not (kind.extra and WORDS in kind.extra):
+        case "Metadata" if not (kind.extra and EXPECTED in kind.extra):
             yield from _alternatives(kind.type)
         case "UnionType":
             for each in kind.types:
@@ -161,13 +161,13 @@ def _inside(kind: Any, step: str | int) -> Iterator[Any]:
             yield kind.value_type
 
 
-def _at(data: Any, path: Iterable[str | int]) -> Any:
+def _value_at(data: Any, path: Iterable[str | int]) -> Any:
     for step in path:
         data = data[step]
     return data
 
 
-def _without_gaps(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]:
+def _full_path(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]:
     """Find the keys that msgspec does not name: it writes `[...]` for any key of a mapping."""
     path: list[str | int] = []
     for step in steps:
@@ -177,7 +177,7 @@ def _without_gaps(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]
 
 def _invalid_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
     """Bisect the mapping at `path` until one invalid entry is left."""
-    mapping = _at(data, path)
+    mapping = _value_at(data, path)
     keys = list(mapping)
     while len(keys) > 1:
         half = keys[: len(keys) // 2]

@@ -1,4 +1,4 @@
-"""Changes to single keys of a YAML text that a person wrote; every byte outside the change stays as it was.
+"""Changes to single keys of a YAML text that a user wrote; every byte outside the change stays as it was.
 
 Positions come from the parser's events. `without_key` and `rename_key` check that the rest of the text has kept its
 meaning. Callers of the other functions read the result again: unusual texts (several items in a line) may come out
@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-_DEEPEST = 200
-_SHORT = 100
+_MAX_DEPTH = 200
+_MAX_PLAIN_LENGTH = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")
 _WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 _BLOCK_HEAD = re.compile(r"[|>][-+0-9]*([ \t]+#[^\r\n]*)?(?=\r?\n)")
@@ -51,8 +51,8 @@ class _Events:
         for event in yaml.parse(text, Loader=loader or yaml_loaders()[0]):
             step = isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             depth += step
-            if depth > _DEEPEST:  # the pure Python parser takes quadratic time for deep texts
-                raise Unchangeable(f"It is nested more than {_DEEPEST} deep.")
+            if depth > _MAX_DEPTH:  # the pure Python parser takes quadratic time for deep texts
+                raise Unchangeable(f"It is nested more than {_MAX_DEPTH} deep.")
             self.all.append(event)
             self._steps.append(step)
         root = 2  # after the start of the stream and of the document
@@ -348,7 +348,7 @@ def _spaced(text: str, start: int, written: str) -> str:
 
 
 def _block(text: str, value: str) -> str:
-    is_short = "\n" not in value and len(value) <= _SHORT
+    is_short = "\n" not in value and len(value) <= _MAX_PLAIN_LENGTH
     return _scalar(value) if is_short else _literal(text, value, 2, "")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 _EXCERPT = 300  # characters of a line that are shown
 _BEFORE = 100  # at most this many of them precede the match
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -34,7 +34,7 @@ def main() -> None:
         files += 1
         for line, text in _matches(pattern, data, whole_first=not request["regex"]):
             matches += 1
-            if matches > request["most"]:
+            if matches > request["max_matches"]:
                 _write({"more": True})
                 return
             _write({"path": path, "line": line, "text": text})
@@ -102,9 +102,9 @@ def _text(folder: int, name: str) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
             return None
-        data = file.read(_MOST_BYTES)
+        data = file.read(_MAX_BYTES)
     return None if b"\0" in data[:8192] else data
 
 

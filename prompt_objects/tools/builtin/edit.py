@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.tools.builtin.files import MOST_BYTES, FilePath
+from prompt_objects.tools.builtin.files import MAX_BYTES, FilePath
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
@@ -21,7 +21,7 @@ OldText: TypeAlias = Annotated[
 NewText: TypeAlias = Annotated[str, Meta(description="The text that replaces it; may be empty")]
 _BOM = "\ufeff"
 _CONTEXT_LINES = 3
-_MOST_COMPARED = 1_000  # lines; comparing takes quadratic time for similar texts
+_MAX_COMPARED = 1_000  # lines; comparing takes quadratic time for similar texts
 _LOCK = Lock()  # calls run side by side: a read, change and write must not lose another call's change
 
 
@@ -85,7 +85,7 @@ def edit_file(path: FilePath, old_text: OldText, new_text: NewText, *, context: 
 def rewrite(guard: PathGuard, path: str, content: str) -> TextChange:
     """Return the change that writes `content`, with the line ends and byte order mark of an existing file."""
     name = _writable_name(guard, path)
-    before = _decode(path, guard.find(path, MOST_BYTES))
+    before = _decode(path, guard.find(path, MAX_BYTES))
     if before is None:
         return TextChange(name, None, content)
     if _has_crlf(before):
@@ -98,7 +98,7 @@ def rewrite(guard: PathGuard, path: str, content: str) -> TextChange:
 def replace_text(guard: PathGuard, path: str, old_text: str, new_text: str) -> TextChange:
     """Return the change that replaces `old_text`, which must occur exactly once, by `new_text`."""
     name = _writable_name(guard, path)
-    before = _decode(path, guard.read(path, MOST_BYTES)) or ""
+    before = _decode(path, guard.read(path, MAX_BYTES)) or ""
     if _has_crlf(before):
         old_text, new_text = _crlf(old_text), _crlf(new_text)
     start = before.find(old_text)
@@ -166,7 +166,7 @@ def _common_lines(old: list[str], new: list[str], context: int = _CONTEXT_LINES)
 
 def _hunks(old: list[str], new: list[str], start: int) -> list[str]:
     """Compare the lines after the first `start`; texts that are too long to compare become one hunk."""
-    if max(len(old), len(new)) <= _MOST_COMPARED:
+    if max(len(old), len(new)) <= _MAX_COMPARED:
         lines = list(unified_diff(old, new, n=_CONTEXT_LINES))[2:]
         return [_shift(line, start) if line.startswith("@@ ") else line for line in lines]
     spans = [f"{start + bool(lines)},{len(lines)}" for lines in (old, new)]

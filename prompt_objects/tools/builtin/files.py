@@ -14,10 +14,10 @@ from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import FOLDER, is_saved_result, saved_results
 
-MOST_CHARACTERS = 50_000
-MOST_BYTES = 10_000_000
-MOST_RESULT_BYTES = 100_000_000
-MOST_ENTRIES = 500
+MAX_CHARACTERS = 50_000
+MAX_BYTES = 10_000_000
+MAX_RESULT_BYTES = 100_000_000
+MAX_ENTRIES = 500
 FilePath: TypeAlias = Annotated[str, Meta(min_length=1, description="Path relative to the environment's folder")]
 FolderPath: TypeAlias = Annotated[
     str, Meta(min_length=1, description="Folder, relative to the environment's folder; '.' by default")
@@ -34,10 +34,10 @@ def read_file(
 ) -> str:
     """Read a text file in the environment's folder, or the rest of a tool result that was too long to show."""
     if is_saved_result(path):
-        guard, path, most_bytes = saved_results(context), path.removeprefix(f"{FOLDER}/"), MOST_RESULT_BYTES
+        guard, path, max_bytes = saved_results(context), path.removeprefix(f"{FOLDER}/"), MAX_RESULT_BYTES
     else:
-        guard, most_bytes = PathGuard.of(context), MOST_BYTES
-    return read_text(guard, path, start_line, start_column, most_bytes=most_bytes)
+        guard, max_bytes = PathGuard.of(context), MAX_BYTES
+    return read_text(guard, path, start_line, start_column, max_bytes=max_bytes)
 
 
 @tool
@@ -52,10 +52,10 @@ def list_files(
 
 
 def read_text(
-    guard: PathGuard, path: str, start_line: int = 1, start_column: int = 1, *, most_bytes: int = MOST_BYTES
+    guard: PathGuard, path: str, start_line: int = 1, start_column: int = 1, *, max_bytes: int = MAX_BYTES
 ) -> str:
-    """Return at most `MOST_CHARACTERS` of a file from a position on, and a line that says if there is more."""
-    data = guard.read(path, most_bytes)
+    """Return at most `MAX_CHARACTERS` of a file from a position on, and a line that says if there is more."""
+    data = guard.read(path, max_bytes)
     if b"\0" in data[:8192]:
         return f"{path} is a binary file of {len(data):,} bytes; it cannot be shown as text."
     try:
@@ -75,11 +75,11 @@ def read_text(
 def _excerpt(lines: list[str], start_line: int, start_column: int) -> str:
     """Join the lines that fit. A single line that is too long is cut, so that reading can always continue."""
     first = lines[start_line - 1][start_column - 1 :]
-    if len(first) > MOST_CHARACTERS:
-        rest = f"[{len(first) - MOST_CHARACTERS:,} characters of line {start_line} are left"
-        position = f"start_line {start_line}, start_column {start_column + MOST_CHARACTERS}"
-        return f"{first[:MOST_CHARACTERS]}\n{rest}; continue with {position}]"
-    shown, room = [first], MOST_CHARACTERS - len(first)
+    if len(first) > MAX_CHARACTERS:
+        rest = f"[{len(first) - MAX_CHARACTERS:,} characters of line {start_line} are left"
+        position = f"start_line {start_line}, start_column {start_column + MAX_CHARACTERS}"
+        return f"{first[:MAX_CHARACTERS]}\n{rest}; continue with {position}]"
+    shown, room = [first], MAX_CHARACTERS - len(first)
     for line in islice(lines, start_line, None):
         if (room := room - len(line) - 1) < 0:
             end = start_line - 1 + len(shown)
@@ -96,10 +96,10 @@ def list_folder(guard: PathGuard, path: str = ".", *, recursive: bool = False) -
     folder = guard.resolve(path)
     if not folder.is_dir():
         raise ToolError(f"There is no folder {path!r}.")
-    entries = islice(_walk(folder, guard.identities()) if recursive else _visible(folder), MOST_ENTRIES + 1)
+    entries = islice(_walk(folder, guard.identities()) if recursive else _visible(folder), MAX_ENTRIES + 1)
     lines = [_describe(entry, folder) for entry in entries]
-    if len(lines) > MOST_ENTRIES:
-        lines[-1] = f"[more than {MOST_ENTRIES} entries; list a subfolder]"
+    if len(lines) > MAX_ENTRIES:
+        lines[-1] = f"[more than {MAX_ENTRIES} entries; list a subfolder]"
     return "\n".join(lines) or f"{path} is empty."
 
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     import httpx2
 
 
-MOST_BYTES = 2_000_000
-MOST_SECONDS = 30.0
-MOST_REDIRECTS = 5
+MAX_BYTES = 2_000_000
+MAX_SECONDS = 30.0
+MAX_REDIRECTS = 5
 _CONNECT_SECONDS = 5.0
 _CONVERT_SECONDS = 10.0
 _EXCERPT = 500  # characters of the body of an error response
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_MOST_PORT = 65_535
+_MAX_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 _HEADERS = {
     "Accept": "text/html, text/*, application/json, */*;q=0.5",
@@ -45,7 +45,7 @@ _CHARSETS = ("ascii", "big5", "cp", "euc", "gb", "hz", "iso", "koi8", "mac", "sh
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """A response: at most `MOST_BYTES` of its body, and whether the body `was_cut` there."""
+    """A response: at most `MAX_BYTES` of its body, and whether the body `was_cut` there."""
 
     url: str
     status: int
@@ -86,7 +86,7 @@ async def http_get(
 async def fetch(
     url: str,
     guard: AddressGuard,
-    seconds: float = MOST_SECONDS,
+    seconds: float = MAX_SECONDS,
     is_permitted: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Page:
     """Get a URL and follow redirects, if `is_permitted` is given only to permitted URLs. Raises `ToolError`."""
@@ -95,7 +95,7 @@ async def fetch(
     try:
         async with asyncio.timeout(seconds):
             target = _require_web_url(httpx2.URL(url))
-            for _ in range(MOST_REDIRECTS + 1):
+            for _ in range(MAX_REDIRECTS + 1):
                 page = await _get(target, guard)
                 if page.location is None:
                     return page
@@ -108,7 +108,7 @@ async def fetch(
         raise ToolError(f"{url} did not respond within {seconds:.0f} seconds.") from None
     except httpx2.InvalidURL as error:
         raise ToolError(f"{url!r} is, or redirects to, an invalid URL: {error}.") from error
-    raise ToolError(f"{url} redirects more than {MOST_REDIRECTS} times.")
+    raise ToolError(f"{url} redirects more than {MAX_REDIRECTS} times.")
 
 
 async def page_as_text(page: Page) -> str:
@@ -121,7 +121,7 @@ async def page_as_text(page: Page) -> str:
     if text is None:
         size = f"{'more than ' if page.was_cut else ''}{len(page.body):,} bytes"
         raise ToolError(f"{page.url} is not text but {kind}, {size}.")
-    cut = f"\n[cut after {MOST_BYTES:,} bytes]" if page.was_cut else ""
+    cut = f"\n[cut after {MAX_BYTES:,} bytes]" if page.was_cut else ""
     return f"{page.url} ({kind})\n\n{await _markdown(page, text)}{cut}"
 
 
@@ -130,13 +130,13 @@ async def _markdown(page: Page, text: str) -> str:
         return text
     request = json.dumps({"html": text, "url": page.url}).encode()
     markdown, is_finished = await run_isolated(
-        _HTML_SCRIPT, request, seconds=_CONVERT_SECONDS, most_bytes=2 * MOST_BYTES
+        _HTML_SCRIPT, request, seconds=_CONVERT_SECONDS, max_bytes=2 * MAX_BYTES
     )
     return markdown.decode("utf-8", "replace") if is_finished else f"[shown as HTML: it cannot be converted]\n{text}"
 
 
 def _require_web_url(url: "httpx2.URL") -> "httpx2.URL":
-    if url.scheme not in _PORTS or not url.host or (url.port or 0) > _MOST_PORT:
+    if url.scheme not in _PORTS or not url.host or (url.port or 0) > _MAX_PORT:
         raise ToolError(f"{str(url)!r} is not a web URL: use http:// or https://.")
     if url.userinfo:
         raise ToolError("URLs with a user name or password are refused. Remove these from the URL.")
@@ -165,7 +165,7 @@ async def _get_from(address: str, url: "httpx2.URL", host: str, verify: "ssl.SSL
     import httpx2
 
     # A client per request: a connection that was made for one host name is never reused for another.
-    timeout = httpx2.Timeout(MOST_SECONDS, connect=_CONNECT_SECONDS)
+    timeout = httpx2.Timeout(MAX_SECONDS, connect=_CONNECT_SECONDS)
     async with httpx2.AsyncClient(verify=verify, trust_env=False, timeout=timeout) as client:
         request = client.build_request(
             "GET",
@@ -191,16 +191,16 @@ async def _get_from(address: str, url: "httpx2.URL", host: str, verify: "ssl.SSL
 
 
 async def _body(response: "httpx2.Response") -> tuple[bytes, bool]:
-    """Return the decoded body up to `MOST_BYTES`, and whether there was more."""
+    """Return the decoded body up to `MAX_BYTES`, and whether there was more."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", "x-gzip"}:
         raise ToolError(f"The response is encoded as {encoding[:60]!r}, which was not requested.")
     decoder = _GzipDecoder() if encoding != "identity" else None
     body = bytearray()
     async for piece in response.aiter_raw():
-        body += decoder.feed(piece, MOST_BYTES + 1 - len(body)) if decoder else piece
-        if len(body) > MOST_BYTES:
-            return bytes(body[:MOST_BYTES]), True
+        body += decoder.feed(piece, MAX_BYTES + 1 - len(body)) if decoder else piece
+        if len(body) > MAX_BYTES:
+            return bytes(body[:MAX_BYTES]), True
     return bytes(body), False
 
 

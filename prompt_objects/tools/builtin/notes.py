@@ -17,8 +17,8 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import arrow_path, pluralize
 from prompt_objects.utils.time import now, time_ago
 
-MOST_NOTES = 100
-MOST_CHARACTERS = 10_000
+MAX_NOTES = 100
+MAX_CHARACTERS = 10_000
 _LISTED_CHARACTERS = 200
 _FILE = "notes.json"
 
@@ -51,8 +51,8 @@ def notes(
         return _read(name, read_notes(folder))
     if not name or not name.isprintable():
         raise ToolError("A note needs a name of printable characters.")
-    if len(text) > MOST_CHARACTERS:
-        raise ToolError(f"A note has at most {MOST_CHARACTERS:,} characters; this one has {len(text):,}.")
+    if len(text) > MAX_CHARACTERS:
+        raise ToolError(f"A note has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}.")
     if remove:
         return _remove(folder, name)
     return _write(folder, Note(name=name, text=text.encode(errors="replace").decode(), path=context.path, at=now()))
@@ -90,10 +90,8 @@ def _summary(note: Note) -> str:
 def _write(folder: Path, note: Note) -> str:
     with _locked_notes(folder) as by_name:
         previous = by_name.pop(note.name, None)
-        if len(by_name) >= MOST_NOTES:
-            raise ToolError(
-                f"There are already {MOST_NOTES} notes, the maximum. Remove one that is no longer needed."
-            )
+        if len(by_name) >= MAX_NOTES:
+            raise ToolError(f"There are already {MAX_NOTES} notes, the maximum. Remove one that is no longer needed.")
         by_name[note.name] = note
     return f"Wrote {note.name}." + (f" It replaces: {_summary(previous)}" if previous else "")
 

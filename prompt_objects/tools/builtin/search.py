@@ -13,10 +13,10 @@ from prompt_objects.tools.isolation import run_isolated
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils.text import pluralize
 
-MOST_MATCHES = 200
-MOST_SECONDS = 10.0
+MAX_MATCHES = 200
+MAX_SECONDS = 10.0
 _SCRIPT = Path(__file__).with_name("_search_script.py")
-_MOST_OUTPUT = 4_000_000
+_MAX_OUTPUT = 4_000_000
 
 
 @tool
@@ -42,15 +42,15 @@ async def search_files(  # noqa: PLR0913 - a model gives them by name
         "glob": glob,
         "regex": regex,
         "ignore_case": ignore_case,
-        "most": MOST_MATCHES,
+        "max_matches": MAX_MATCHES,
     }
-    return await run_search(request, MOST_SECONDS)
+    return await run_search(request, MAX_SECONDS)
 
 
 async def run_search(request: dict[str, Any], seconds: float) -> str:
     """Run a search for at most `seconds`; return what it found, even if it did not finish."""
     output, is_finished = await run_isolated(
-        _SCRIPT, json.dumps(request).encode(), seconds=seconds, most_bytes=_MOST_OUTPUT
+        _SCRIPT, json.dumps(request).encode(), seconds=seconds, max_bytes=_MAX_OUTPUT
     )
     *lines, _ = output.decode().split("\n")  # the last is empty or incomplete
     records: list[dict[str, Any]] = [json.loads(line) for line in lines]
@@ -59,7 +59,7 @@ async def run_search(request: dict[str, Any], seconds: float) -> str:
     if "problem" in last:
         raise ToolError(last["problem"])
     if "more" in last:
-        matches.append(f"[more than {MOST_MATCHES} lines match; use a rarer pattern, a subfolder or a glob]")
+        matches.append(f"[more than {MAX_MATCHES} lines match; use a rarer pattern, a subfolder or a glob]")
     elif not is_finished:
         matches.append(f"[not finished: it needs more than {seconds:.0f} seconds, or too much memory; search less]")
     return "\n".join(matches) or f"No matches in {pluralize(last['files'], 'text file')}."

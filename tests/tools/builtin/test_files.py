@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.errors import ToolError
-from prompt_objects.tools.builtin.files import MOST_CHARACTERS, list_folder, read_text
+from prompt_objects.tools.builtin.files import MAX_CHARACTERS, list_folder, read_text
 from prompt_objects.tools.path_guard import PathGuard
 
 
@@ -82,17 +82,17 @@ def test_a_long_file_is_cut_between_lines_with_the_next_line_number(folder: Path
         seen += shown
         if not last.startswith("["):
             break
-        assert len("\n".join(shown)) <= MOST_CHARACTERS
+        assert len("\n".join(shown)) <= MAX_CHARACTERS
         start = int(last.rstrip("]").rsplit(" ", 1)[1])
     assert [*seen, last] == lines
 
 
 def test_a_very_long_line_is_cut_with_the_next_column(folder: Path) -> None:
-    (folder / "wide.txt").write_text("x" * (2 * MOST_CHARACTERS) + "\nend")
+    (folder / "wide.txt").write_text("x" * (2 * MAX_CHARACTERS) + "\nend")
     shown = read_text(within(folder), "wide.txt")
     assert shown.endswith("continue with start_line 1, start_column 50001]")
-    rest = read_text(within(folder), "wide.txt", 1, MOST_CHARACTERS + 1)
-    assert rest == "x" * MOST_CHARACTERS + "\n[1 of 2 lines are left; continue with start_line 2]"
+    rest = read_text(within(folder), "wide.txt", 1, MAX_CHARACTERS + 1)
+    assert rest == "x" * MAX_CHARACTERS + "\n[1 of 2 lines are left; continue with start_line 2]"
     with pytest.raises(ToolError, match="Line 2 has 3 characters; start_column 4 is past the end"):
         read_text(within(folder), "wide.txt", 2, 4)
     assert read_text(within(folder), "wide.txt", 2) == "end"

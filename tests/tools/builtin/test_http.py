@@ -14,7 +14,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.builtin.http import MOST_BYTES, fetch, http_get, page_as_text
+from prompt_objects.tools.builtin.http import MAX_BYTES, fetch, http_get, page_as_text
 from prompt_objects.tools.url_guard import AddressGuard, is_public
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
@@ -339,8 +339,8 @@ async def test_an_unreachable_server_is_reported() -> None:
 async def test_an_endless_response_is_cut(server: WebServer) -> None:
     server.pages["/"] = endless("é".encode() * 5000, content_type="text/plain")
     text = await got(server)
-    assert text.endswith(f"[cut after {MOST_BYTES:,} bytes]")
-    assert len(text.encode()) < MOST_BYTES + 200
+    assert text.endswith(f"[cut after {MAX_BYTES:,} bytes]")
+    assert len(text.encode()) < MAX_BYTES + 200
 
 
 async def test_a_gzip_bomb_is_decompressed_only_up_to_the_limit(server: WebServer) -> None:
@@ -355,7 +355,7 @@ async def test_a_gzip_bomb_is_decompressed_only_up_to_the_limit(server: WebServe
     finally:
         tracemalloc.stop()
     assert page.was_cut
-    assert page.body == b"x" * MOST_BYTES
+    assert page.body == b"x" * MAX_BYTES
 
 
 async def test_gzip_responses_are_decompressed_in_pieces(server: WebServer) -> None:

@@ -14,7 +14,7 @@ from prompt_objects.errors import NotFound
 from prompt_objects.llm.base import Request
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.tools.builtin.notes import MOST_CHARACTERS, MOST_NOTES, read_notes
+from prompt_objects.tools.builtin.notes import MAX_CHARACTERS, MAX_NOTES, read_notes
 from tests.support.environments import make_env
 
 HOUSE = {
@@ -80,14 +80,14 @@ async def test_concurrent_writes_lose_no_note(tmp_path: Path) -> None:
 
 
 async def test_notes_have_limits_and_can_be_removed(tmp_path: Path) -> None:
-    full = [note(f"n{n}", "x") for n in range(MOST_NOTES)]
-    wrong = [note("more", "x"), note("n0", "y"), note("n1", "x" * (MOST_CHARACTERS + 1)), note("", "x")]
+    full = [note(f"n{n}", "x") for n in range(MAX_NOTES)]
+    wrong = [note("more", "x"), note("n0", "y"), note("n1", "x" * (MAX_CHARACTERS + 1)), note("", "x")]
     last = [note("n2", remove=True), note("n2"), note("n2", remove=True), note("more", "x")]
     asked = [full, wrong[:1], wrong[1:], *([each] for each in last)]
     llm = ScriptedLLM([*(calls(*each) for each in asked), "Done."])
     async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
-    told = results(reply.session)[MOST_NOTES:]
+    told = results(reply.session)[MAX_NOTES:]
     assert told[0].startswith("Error: There are already 100 notes")
     assert told[1].startswith("Wrote n0. It replaces: n0")
     assert told[2] == "Error: A note has at most 10,000 characters; this one has 10,001."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import ToolError
-from prompt_objects.tools.builtin.search import MOST_MATCHES, run_search, search_files
+from prompt_objects.tools.builtin.search import MAX_MATCHES, run_search, search_files
 from tests.support.tool_calls import call
 
 
@@ -89,7 +89,7 @@ def test_the_environments_state_is_skipped(folder: Path) -> None:
 def test_many_matches_are_cut_and_long_lines_are_excerpts_around_the_match(folder: Path) -> None:
     (folder / "many.txt").write_text("match\n" * 1000)
     lines = search(folder, "match")
-    assert len(lines) == MOST_MATCHES + 1
+    assert len(lines) == MAX_MATCHES + 1
     assert "more than 200 lines" in lines[-1]
     (folder / "wide.txt").write_text("x" * 100_000 + "unusual" + "y" * 100_000)
     (line,) = search(folder, "unusual")
@@ -107,7 +107,7 @@ async def test_an_endless_search_is_stopped_and_its_matches_are_returned(folder:
         "glob": "",
         "regex": True,
         "ignore_case": False,
-        "most": 200,
+        "max_matches": 200,
     }
     start = time.perf_counter()
     lines = (await run_search(request, 1.0)).split("\n")

@@ -62,4 +62,4 @@ class PostgreSQL(Database):
     def hint(self, error: SQLAlchemyError) -> str:
         if self.is_lost(error):
             return "Check that the server runs, and that its address and password are right."
-        return "What was saved before is safe."
+        return "Data saved earlier is safe."

@@ -18,10 +18,10 @@ from prompt_objects.utils import filesystem as disk
 
 _HINTS = {  # by SQLite result code
     5: "Another program has locked it; try again when that is done.",
-    8: "Check who owns the file and its folder, and their permissions.",
+    8: "Check the owner and the permissions of the file and its folder.",
     11: "Make a copy of the file, then bring back a backup, or try `sqlite3 FILE .recover`.",
-    13: "The disk is full: free some space, then try again.",
-    14: "Check who owns the file and its folder, and their permissions.",
+    13: "The disk is full. Free some space, then try again.",
+    14: "Check the owner and the permissions of the file and its folder.",
     26: "Give the store a file of its own.",
 }
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1")
@@ -59,7 +59,7 @@ class SQLite(Database):
     def hint(self, error: SQLAlchemyError) -> str:
         cause = error.orig if isinstance(error, DBAPIError) else None
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without the extended bits
-        return _HINTS.get(code, "What was saved before is safe.")
+        return _HINTS.get(code, "Data saved earlier is safe.")
 
     def _prepare(self) -> None:
         if not self._is_ready:
