@@ -1,7 +1,8 @@
 """The examples of the documentation: found in its pages, run, and compared with the output that the page shows.
 
-A comment on the line before an example says how it is tested:
+A comment before an example says how it is tested:
 
+    <!-- setup: echo Hello > a.txt -->  commands that run before the example, one per line; not shown
     <!-- file: objects/boss.yaml -->    the example is the content of this file, which is written
     <!-- chat -->                       the example is a chat in a terminal; `chat: NAME` starts it with an object
     <!-- exit: 1 -->                    the last command of the example ends with this exit code
@@ -26,7 +27,7 @@ from tests.support.terminal import Terminal
 _PATIENCE = 40.0  # seconds; a busy machine is slow
 _HOME = "/home/ann"  # stands in the pages for the folder of a test
 _BLOCK = re.compile(
-    r"(?P<marks>(?:^<!-- .*? -->\n)*)^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
+    r"(?P<marks>(?:^<!-- (?:(?!-->).)*-->\n)*)^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
 _MARK = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
@@ -75,7 +76,7 @@ def examples(page: Path) -> list[Example]:
     for block in _BLOCK.finditer(text):
         marks = {
             mark.partition(":")[0].strip(): mark.partition(":")[2].strip()
-            for mark in re.findall(r"<!-- (.*?) -->", block["marks"])
+            for mark in re.findall(r"<!-- (.*?)\s*-->", block["marks"], re.DOTALL)
         }
         line = text.count("\n", 0, block.start("text"))
         found.append(Example(str(page.relative_to(ROOT)), line, block["language"], block["text"], marks))
@@ -111,10 +112,18 @@ class Scenario:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
+    def set_up(self, commands: str) -> None:
+        """Run the commands of a `setup` comment, and ignore what they print."""
+        for command in commands.splitlines():
+            self.run(command)
+
     def run(self, line: str) -> tuple[int, str]:
         """Run a line of a shell; return the exit code and the output, standard error first."""
         code, output, errors = 0, "", ""
         line, _, target = line.partition(" > ")
+        line, _, source = line.partition(" < ")
+        if source:
+            output = Path(source).read_text(encoding="utf-8")
         for part in re.split(r" \| ", line):
             words = shlex.split(part, comments=True)
             match words[0]:
