@@ -87,13 +87,13 @@ def test_an_answer_that_cannot_be_encoded_is_printed_with_escapes(
     env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(*[fake.text(ANSWER)] * 2)
-    plain = shell("po -p hi --object scout", env_dir, **at(openai_server), **encoding)
-    assert (plain.returncode, plain.stderr) == (0, b"")
-    assert b"\\ud800" in plain.stdout
-    told = shell("po -p hi --object scout --json", env_dir, **at(openai_server), **encoding)
-    assert json.loads(told.stdout)["text"] == ANSWER
+    plain = run("-p", "hi", "--object", "scout", cwd=env_dir, **at(openai_server), **encoding)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert "\\ud800" in plain.stdout
+    as_json = run("-p", "hi", "--object", "scout", "--json", cwd=env_dir, **at(openai_server), **encoding)
+    assert json.loads(as_json.stdout)["text"] == ANSWER
     for command in ("sessions show Default --json", "sessions export Default --format json"):
-        shown = shell(f"po {command}", env_dir, **encoding)
+        shown = run(*command.split(), cwd=env_dir, **encoding)
         assert json.loads(shown.stdout)["history"][-1]["content"] == ANSWER
 
 
@@ -107,7 +107,7 @@ def test_what_comes_in_is_utf8_whatever_the_locale(
     env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
 ) -> None:
     openai_server.script(fake.text("ok"))
-    shell("po -p 'hé 漢' --object scout", env_dir, stdin="né\r\n".encode(), **at(openai_server), **encoding)
+    run("-p", "hé 漢", "--object", "scout", cwd=env_dir, stdin="né\r\n", **at(openai_server), **encoding)
     assert openai_server.received[-1].body["messages"][-1]["content"] == "né\n\nhé 漢"
 
 

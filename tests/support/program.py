@@ -7,23 +7,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.forked import run_forked
+from tests.support.forked import can_fork, run_forked
 
-_READ_AT_START = ("PYTHON", "LANG", "LC_")  # by the interpreter
 PROGRAM = [sys.executable, "-m", "prompt_objects"]
 
 
 def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the program, with the rehearsal as its model unless `environ` names another."""
     environ = {"PROMPT_OBJECTS_MODEL": "rehearsal", **environ}
-    if any(name.startswith(_READ_AT_START) for name in environ):
+    if not can_fork(environ):
         return subprocess.run(
             [*PROGRAM, *arguments],
             cwd=cwd,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=60,
             env={**os.environ, **environ},
             check=False,

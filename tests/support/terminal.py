@@ -11,6 +11,8 @@ from typing import Self
 import pyte
 from ptyprocess import PtyProcess
 
+from tests.support.forked import ForkedPty, can_fork
+
 KEYS = {
     "enter": "\r",
     "ctrl-c": "\x03",
@@ -42,9 +44,15 @@ class Terminal:
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._lock = threading.Lock()
+        self._text: str | None = ""  # of the scrollback and the screen; None if it has changed
         plain = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "STY": "pyte"}  # pyte does not wrap lines again
         environ = {**os.environ, **plain, **(env or {})}
-        self.process = PtyProcess.spawn(list(command), dimensions=(rows, columns), env=environ, cwd=cwd)
+        words, dimensions = list(command), (rows, columns)
+        self.process: PtyProcess | ForkedPty
+        if words[:2] == [sys.executable, "-m"] and can_fork(env or {}):
+            self.process = ForkedPty(*words[2:], cwd=cwd, environ=environ, dimensions=dimensions)
+        else:
+            self.process = PtyProcess.spawn(words, dimensions=dimensions, env=environ, cwd=cwd)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -66,6 +74,7 @@ class Terminal:
                 return
             with self._lock:
                 self.raw += piece
+                self._text = None
                 self._stream.feed(piece)
 
     def send(self, text: str) -> None:
@@ -85,6 +94,7 @@ class Terminal:
         """Change the size of the window."""
         with self._lock:
             self.screen.resize(rows, columns)
+            self._text = None
         self.process.setwinsize(rows, columns)
         self.process.kill(signal.SIGWINCH)
 
@@ -96,11 +106,13 @@ class Terminal:
     def text(self) -> str:
         """Return the text of the scrollback and the screen."""
         with self._lock:
-            above = [
-                "".join(row[column].data for column in range(self.screen.columns)).rstrip()
-                for row in self.screen.history.top
-            ]
-            return "\n".join([*above, *(line.rstrip() for line in self.screen.display)]).rstrip()
+            if self._text is None:
+                above = [
+                    "".join(row[column].data for column in range(self.screen.columns)).rstrip()
+                    for row in self.screen.history.top
+                ]
+                self._text = "\n".join([*above, *(line.rstrip() for line in self.screen.display)]).rstrip()
+            return self._text
 
     def wait_for(self, text: str, timeout: float = 10) -> None:
         """Wait for a text; the `AssertionError` shows the screen if it does not appear."""

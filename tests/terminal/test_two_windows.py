@@ -211,7 +211,7 @@ def test_a_waiting_message_goes_to_its_object_after_a_switch(ben: Terminal, gate
     _, _, since = ben.text().partition("Now with reader")
     before, _, _ = since.partition("\nThe second answer.")
     assert f"\n{PROMPT} Me too\n" in before
-    assert before.endswith("\nguide")
+    assert [line for line in before.splitlines() if line in ("guide", "reader")][-1:] == ["guide"]
 
 
 def test_a_cancelled_waiting_message_comes_back_after_a_switch(ben: Terminal) -> None:

@@ -8,6 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.utils import filesystem
+
 real_pwrite = os.pwrite
 left: list[str] = []  # one for each write that is still to be outlived, and a last one that says when to die
 
@@ -21,10 +25,7 @@ def pwrite(descriptor: int, data: bytes, start: int) -> int:
     return real_pwrite(descriptor, data, start)
 
 
-os.pwrite = pwrite  # type: ignore[assignment]  # what the store uses is bound when it is imported
-
-from prompt_objects.sessions.manager import SessionManager  # noqa: E402
-from prompt_objects.sessions.stores.file.store import FileStore  # noqa: E402
+filesystem.pwrite = pwrite  # type: ignore[assignment]
 
 DEEDS = {
     "use the first": lambda manager, infos: manager.get(infos[-1].id).append({"role": "user", "content": "x"}),

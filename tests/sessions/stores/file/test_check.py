@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
 from tests.support.file_store import file_store_with_notices, fresh, index_of, said
+from tests.support.forked import run_forked
 from tests.support.paths import worker_path
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
@@ -430,7 +430,7 @@ def test_a_repair_that_is_killed_at_any_write_is_done_again_by_the_next(
     for dies_at in range(1, 40):
         file.with_suffix(".corrupt").unlink(missing_ok=True)
         file.write_bytes(bad)
-        worker = subprocess.run([sys.executable, WORKER, str(folder), str(dies_at)], check=False)
+        worker = run_forked(WORKER, folder, str(dies_at))
         assert worker.returncode in (0, -signal.SIGKILL)
         examine(folder, repair=True)
         assert contents(folder, notes) == kept

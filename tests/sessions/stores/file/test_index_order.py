@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.store import FileStore
 from tests.support.file_store import file_store_with_notices, index_of, names_in
+from tests.support.forked import ForkedProgram, run_forked
 from tests.support.paths import worker_path
 
 DYING = worker_path("dying")
@@ -352,8 +354,7 @@ class TestKilled:
         check(tmp_path)
         with closing(FileStore(tmp_path)) as store:
             for number, when in product(range(9), ("amid", "after")):
-                command = [sys.executable, DYING, str(tmp_path), what, str(number), when]
-                is_dead = subprocess.run(command, check=False).returncode != 0
+                is_dead = run_forked(DYING, tmp_path, what, str(number), when).returncode == -signal.SIGKILL
                 assert check(tmp_path) == store.list()
                 if not is_dead:
                     break
@@ -366,16 +367,13 @@ class TestKilled:
         check(tmp_path)
         with closing(FileStore(tmp_path)) as store:
             for _ in range(15):
-                workers = [
-                    subprocess.Popen([sys.executable, USING, str(tmp_path)], stdout=subprocess.PIPE) for _ in range(2)
-                ]
-                for worker in workers:
-                    assert worker.stdout
-                    worker.stdout.readline()
+                workers = [ForkedProgram(USING, tmp_path) for _ in range(2)]
+                while not all(worker.output() for worker in workers):
+                    time.sleep(0.001)
                 time.sleep(choose.random() * 0.05)
                 for worker in workers:
                     worker.kill()
-                    worker.communicate()
+                    worker.wait()
                 assert check(tmp_path)[:20] == store.list(limit=20)
                 json.loads((tmp_path / "sessions" / "index.json").read_bytes())
 
