@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
-from prompt_objects.message import Message, is_unfinished, live_messages
+from prompt_objects.message import is_unfinished, live_messages
 from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, TurnStarted
@@ -199,16 +199,7 @@ class Chat:
 
     def holder_of(self, session: Session) -> ProcessInfo | None:
         """Return the other process that uses a session now, if any. Raises `StoreError`."""
-        holder = lease_holder(self.environment.storage.store, session.id)
-        return None if holder is None or holder.is_current else holder
-
-    def poll(self) -> list[Message]:
-        """Update `holder`, and return the messages that others added. Raises the errors of `Session.refresh`."""
-        session = self.session
-        update = session.poll()
-        if session is self.session:
-            self.holder = None if update.holder is None or update.holder.is_current else update.holder
-        return update.messages
+        return other_process(lease_holder(self.environment.storage.store, session.id))
 
     # The environment
 
@@ -237,3 +228,8 @@ class Chat:
             return [model, *self.environment.errors_and_notices()]
         except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
             return [model, str(error)]
+
+
+def other_process(holder: ProcessInfo | None) -> ProcessInfo | None:
+    """Return the holder of a session if it is not this process."""
+    return None if holder is None or holder.is_current else holder

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TypeAlias
 
-from prompt_objects.chat.chat import Chat
+from prompt_objects.chat.chat import Chat, other_process
 from prompt_objects.errors import NotFound, PromptObjectsError
-from prompt_objects.message import Message
-from prompt_objects.sessions.session import Session, follow
+from prompt_objects.sessions.session import Session, SessionUpdate, follow
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import draw_external, draw_messages, recap
 from prompt_objects.ui.render.style import Line
 from prompt_objects.utils.concurrency import fail_fast, run_in_daemon_thread
 
-_Poll: TypeAlias = tuple[Session, asyncio.Future[list[Message]]]
+_Poll: TypeAlias = tuple[Session, asyncio.Future[SessionUpdate]]
 POLL_TIMEOUT = 2.0
 """Seconds after which a poll without an answer counts as failed. It still runs, and no other one is started."""
 DELETED = "in the trash"
@@ -35,25 +35,24 @@ class SessionWatcher:
 
         A store that does not answer blocks neither the caller nor the end of the program.
         """
-        session, poll = self._running = self._running or (self._chat.session, run_in_daemon_thread(self._poll))
+        current = self._chat.session
+        session, poll = self._running = self._running or (current, run_in_daemon_thread(partial(_poll, current)))
         await asyncio.wait([poll], timeout=POLL_TIMEOUT)
         if not poll.done():
             self.problem = self._unreachable()
             return
         self._running, before, self.problem = None, self.problem, ""
         try:
-            messages = poll.result()
+            update = poll.result()
         except NotFound:
             self._report_deleted(session, is_known=before == DELETED)
         except PromptObjectsError:  # sending a message shows the details
             self.problem = self._unreachable()
         else:
-            if messages and session is self._chat.session:
-                self._show([[], *draw_external(session.po_name, messages, self._width())])
-
-    def _poll(self) -> list[Message]:
-        with fail_fast():
-            return self._chat.poll()
+            if session is self._chat.session:
+                self._chat.holder = other_process(update.holder)
+                if update.messages:
+                    self._show([[], *draw_external(session.po_name, update.messages, self._width())])
 
     def _report_deleted(self, session: Session, *, is_known: bool) -> None:
         if session is not self._chat.session:
@@ -78,6 +77,11 @@ class SessionWatcher:
             async for messages in updates:
                 self._show(draw_messages(session.po_name, messages, self._width()))
         self._show([[], *render_text.paragraph(f"{session.name} is free.", self._width(), "class:notice")])
+
+
+def _poll(session: Session) -> SessionUpdate:
+    with fail_fast():
+        return session.poll()
 
 
 MAINTENANCE_SECONDS = 3600.0

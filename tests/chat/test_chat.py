@@ -76,23 +76,6 @@ async def test_a_pending_message_is_not_sent_in_another_session(chat: Chat) -> N
     assert chat.pending == ""
 
 
-async def test_a_poll_returns_new_messages_and_updates_the_holder(chat: Chat) -> None:
-    assert (chat.poll(), holding(chat)) == ([], None)
-    with elsewhere(chat) as other:
-        assert [message["content"] for message in chat.poll()] == ["From elsewhere"]
-        assert holding(chat) == other.pid
-        other.answer("An answer")
-    assert [message["content"] for message in chat.poll()] == ["An answer"]
-    assert holding(chat) is None
-
-
-async def test_a_turn_of_this_process_is_no_other_holder(chat: Chat) -> None:
-    async with chat.environment.session_locks.acquire(chat.session.id):
-        chat.poll()
-        assert chat.holder is None
-        assert chat.holder_of(chat.session) is None
-
-
 async def test_a_session_of_another_prompt_object_is_found(chat: Chat) -> None:
     helpers = chat.environment["helper"].session_manager.create("Helping")
     assert chat.find("Helping").id == helpers.id

@@ -12,6 +12,7 @@ from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.ui.render.style import Line, plain
 from prompt_objects.ui.watcher import SessionWatcher
 from tests.support.environments import make_env
+from tests.support.other_process import Elsewhere
 
 
 @pytest.fixture
@@ -45,6 +46,29 @@ async def test_new_messages_are_shown_once(
     await watcher.poll()
     assert plain(shown).count("Hello") == 1
     assert watcher.problem == ""
+
+
+async def test_a_poll_shows_new_messages_and_updates_the_holder(
+    chat: Chat, watcher: SessionWatcher, shown: list[Line]
+) -> None:
+    await watcher.poll()
+    assert (shown, chat.holder) == ([], None)
+    with Elsewhere(chat.environment.folder, chat.session.id) as other:
+        await watcher.poll()
+        assert "From elsewhere" in plain(shown)
+        assert chat.holder is not None
+        assert chat.holder.pid == other.pid
+        other.answer("An answer")
+    await watcher.poll()
+    assert "An answer" in plain(shown)
+    assert chat.holder is None
+
+
+async def test_a_turn_of_this_process_is_no_other_holder(chat: Chat, watcher: SessionWatcher) -> None:
+    async with chat.environment.session_locks.acquire(chat.session.id):
+        await watcher.poll()
+        assert chat.holder is None
+        assert chat.holder_of(chat.session) is None
 
 
 async def test_a_deleted_session_is_reported_once_per_deletion(
