@@ -105,13 +105,13 @@ class Chat:
         self.pending = text
         context = self._new_context()
         name, text = self.parse_mention(text)
+        po = self.environment[name] if name else self.po
+        session = self.session if po is self.po else None
         self._sending_session_id = self.session.id
         try:
-            if name:
-                return await self.environment[name].receive(text, context, wait=wait)
-            return await self.po.receive(text, context, self.session, wait=wait)
+            return await po.receive(text, context, session, wait=wait)
         except Busy as busy:
-            self.holder = self.holder if name else busy.holder
+            self.holder = busy.holder if session else self.holder
             busy.hint = "/wait sends your message later, /branch sends it in a copy, /watch shows the answer."
             raise
         finally:

@@ -246,10 +246,10 @@ class Controller:
         self._view.catch_up()
         self._view.echo("", once_saved=True)
         self.show_notices()
-        if self.task.kind.gives_back and self._view.can_edit:
+        if self.chat.pending and self.task.kind.gives_back and self._view.can_edit:
             if not self._view.draft():
                 self._view.set_draft(commands.escape(self.chat.pending))
-            elif self.chat.pending:
+            else:
                 self._view.note("Your last message was not sent; Up brings it back.")
         self._view.catch_up()
 
@@ -258,15 +258,19 @@ class Controller:
         for notice in self.chat.environment.take_notices():
             self._view.note(notice)
 
-    async def show_recap(self) -> None:
-        """Show the last exchange of the session, unless the session has changed in the meantime."""
+    async def show_recap(self, *, at_start: bool = False) -> None:
+        """Show the last exchange of the session, unless the session has changed in the meantime.
+
+        At the start, a message or command that was typed meanwhile takes precedence.
+        """
         session = self.chat.session
         count = session.message_count
         lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
-        is_idle = not self.chat.is_pending_here and not self.chat.turns()
-        if lines and self.chat.session is session and session.message_count == count and is_idle:
+        is_interrupted = await run_in_daemon_thread(self.chat.is_interrupted)
+        is_busy = self.chat.is_pending_here or self.chat.turns() or (at_start and self.task.is_running)
+        if lines and self.chat.session is session and session.message_count == count and not is_busy:
             self._view.show([[], *lines])
-            if await run_in_daemon_thread(self.chat.is_interrupted):
+            if is_interrupted:
                 self._view.note(
                     "The last turn was interrupted: /continue resumes it, /retry answers the message again."
                 )

@@ -106,6 +106,12 @@ async def test_a_mention_sends_to_that_object_and_the_user_stays(chat: Chat) -> 
     assert chat.environment["helper"].session_manager.current().history[0]["content"] == "Hello\nthere"
 
 
+async def test_a_mention_of_the_current_object_goes_to_the_current_session(chat: Chat) -> None:
+    await send(chat, "@scout Hello")
+    assert chat.session.message_count == 2
+    assert chat.session.refresh() == []
+
+
 def test_an_unknown_mention_is_text_and_a_misspelled_one_is_an_error(chat: Chat) -> None:
     assert chat.parse_mention("@property def f(self)") == ("", "@property def f(self)")
     assert chat.parse_mention("@helper") == ("", "@helper")

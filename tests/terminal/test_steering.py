@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_objects import Environment
 from tests.support.openai_server import Exchange, OpenAIServer, calls, error, hang, text
 from tests.support.terminal import Terminal
 from tests.support.windows import MARK, Open, make_environment, windows
@@ -164,6 +165,19 @@ def test_an_interrupted_session_can_be_resumed(open_: Open, openai_server: OpenA
     again.send("/continue\r")
     again.wait_for("It says: read me.")
     assert "whether it took effect is unknown" in contents(openai_server)[-1]
+
+
+def test_a_command_typed_at_the_start_shows_its_session_once(open_: Open, tmp_path: Path) -> None:
+    with Environment.open(tmp_path, environ={}) as environment:
+        call = {"id": "1", "type": "function", "function": {"name": "read_file", "arguments": "{}"}}
+        environment["guide"].session_manager.current().append(
+            {"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "", "tool_calls": [call]}
+        )
+    terminal = open_()
+    terminal.send("/session branch\r")
+    terminal.wait_for("small: http://")  # the last line of the start
+    terminal.wait_until(lambda: "/continue resumes it" in terminal.text().partition("a branch")[2], "the recap")
+    assert terminal.text().partition("a branch")[2].count("Where is it?") == 1
 
 
 def test_a_failed_delegate_is_not_running(open_: Open, openai_server: OpenAIServer) -> None:

@@ -75,10 +75,10 @@ class LineInterface:
         """Load what the first message needs, and begin the background work, once the user can type."""
         await self._painted.wait()
         self._view.printer.flush()
+        await self._controller.show_recap(at_start=True)
         from prompt_objects.ui.render import markdown
 
         await asyncio.to_thread(markdown.warm_up)
-        await self._controller.show_recap()
         for text in await asyncio.to_thread(self._chat.warm_up):
             self._view.show(paragraph(text, self._view.width, "class:hint"))
         self._controller.show_notices()
