@@ -331,9 +331,6 @@ class Index:
 
     def _ensure_file(self) -> None:
         """Open the file that is at the path now; replace it if it is no index."""
-        file = self._file
-        if file and file.is_well_formed and file.current_length() == file.size:
-            return
         if not self._refresh_file():
             quarantine(self.path)
             if self._file is None:
@@ -341,8 +338,12 @@ class Index:
             self._reconcile()
 
     def _refresh_file(self) -> bool:
-        if self._file and self._file.current_length() is None:
+        """Read the state of the file that is at the path now; return whether it is an index."""
+        length = self._file.current_length() if self._file else None
+        if length is None:
             self._close_file()
+        elif self._file and self._file.is_well_formed and length == self._file.size:
+            return True
         try:
             return self._open().refresh()
         except OSError:
