@@ -27,8 +27,9 @@ from typing import Any
 from machine import describe
 from prompt_objects.sessions.info import SessionInfo, header_of, new_id
 from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.stores.file.format import document, pad_to_block
+from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index_file import document as index_document
+from prompt_objects.sessions.stores.json_lines import pad_to_block
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.time import now, timestamp
 

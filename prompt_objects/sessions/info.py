@@ -194,6 +194,12 @@ def is_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+def require_id(session_id: str) -> None:
+    """Raise `NotFound` for a text that is not the id of a session."""
+    if not is_id(session_id):
+        raise NotFound(f"{session_id!r:.60} is not the id of a session.")
+
+
 def valid_name(name: str) -> str:
     """Return the name as it is stored: stripped and in NFC. Raises `InvalidName`."""
     stored = unicodedata.normalize("NFC", name.strip())

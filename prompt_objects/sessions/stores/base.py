@@ -15,7 +15,6 @@ from prompt_objects.sessions.info import (
     SessionRecord,
     StoreIssue,
     TrashedSession,
-    is_id,
     unique_name,
 )
 
@@ -210,12 +209,6 @@ def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:
 def unknown_holder() -> ProcessInfo:
     """Return the holder to report if the real one is not known."""
     return ProcessInfo(user="another user", pid=0, host="an unknown machine", since=datetime.now(UTC))
-
-
-def require_id(session_id: str) -> None:
-    """Raise `NotFound` for a text that is not the id of a session."""
-    if not is_id(session_id):
-        raise NotFound(f"{session_id!r:.60} is not the id of a session.")
 
 
 def not_found(session_id: str, *, trashed: bool = False) -> NotFound:

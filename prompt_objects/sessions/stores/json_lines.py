@@ -15,7 +15,7 @@ block; the next append overwrites them. See docs/decisions/0002 and 0007.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,15 @@ def make_padding(count: int) -> bytes:
     A tab cannot occur inside a JSON string, so padding that a torn write did not replace is detected.
     """
     return b"\n".rjust(count, b"\t") if count else b""
+
+
+def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Add padding to the parts of a document, up to a multiple of the disk block."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    yield make_padding(-size % DISK_BLOCK)
 
 
 class LineDocument:

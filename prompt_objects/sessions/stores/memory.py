@@ -14,6 +14,7 @@ from prompt_objects.sessions.info import (
     SessionRecord,
     TrashedSession,
     add_usage,
+    require_id,
     unique_name,
     with_totals,
 )
@@ -28,7 +29,6 @@ from prompt_objects.sessions.stores.base import (
     conflict,
     name_taken,
     not_found,
-    require_id,
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.utils import filesystem as disk

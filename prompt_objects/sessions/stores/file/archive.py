@@ -60,8 +60,8 @@ class Archives:
         with self._index:
             self._index.mark_dirty(file.id)
             self._live.drop(file.path)
-            self._entries.commit(info)
-        return SessionRecord(info, file.metadata)
+            self._index.commit(info)
+        return file.record(info)
 
     def update(self, packed: Path, name: str | None, metadata: dict[str, Any] | None) -> SessionRecord:
         with self._locked(packed) as found:
@@ -71,12 +71,12 @@ class Archives:
                 header["name"] = name
             return self._rewrite(packed, found, header, found.info.message_count, found.info.updated_at)
 
-    def truncate(self, packed: Path, length: int, expected: int | None) -> SessionRecord:
+    def truncate(self, packed: Path, count: int, expected: int | None) -> SessionRecord:
         with self._locked(packed) as found:
-            check_truncation(found.info.name, found.info.message_count, length, expected)
-            if length == found.info.message_count:
+            check_truncation(found.info.name, found.info.message_count, count, expected)
+            if count == found.info.message_count:
                 return SessionRecord(found.info, found.metadata)
-            return self._rewrite(packed, found, {}, length, now())
+            return self._rewrite(packed, found, {}, count, now())
 
     def _read(self, packed: Path) -> ParsedFile:
         found = self._reader.read(packed, self._index.peek(id_of(packed)))
@@ -102,7 +102,7 @@ class Archives:
     ) -> SessionRecord:
         self._index.mark_dirty(found.info.id)
         found = rewrite_archive(packed, found, header, count=length, updated_at=updated_at)
-        self._entries.commit(found.info, durable=True)
+        self._index.commit(found.info, durable=True)
         return SessionRecord(found.info, found.metadata)
 
     def unarchive(self, session_id: str) -> bool:
@@ -123,7 +123,7 @@ class Archives:
             self._index.mark_dirty(session_id)
             disk.replace_file(path, (data,))
             self._live.drop(packed)
-            self._entries.commit(info)
+            self._index.commit(info)
         return True
 
     def drop_leftover(self, file: SessionFile) -> None:

@@ -60,8 +60,8 @@ class Repairer:
     def rename(self, session_id: str, name: str) -> None:
         self._files.with_file_or_archive(
             session_id,
-            lambda file: self._entries.update(file, name, None),
-            lambda packed: self._archives.update(packed, name, None),
+            partial(self._entries.update, name=name, metadata=None),
+            partial(self._archives.update, name=name, metadata=None),
         )
 
     def reindex(self, session_id: str) -> None:

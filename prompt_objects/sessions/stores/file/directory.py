@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prompt_objects.errors import NotFound, StoreError
-from prompt_objects.sessions.info import SessionInfo, is_id
-from prompt_objects.sessions.stores.base import require_id
+from prompt_objects.sessions.info import SessionInfo, is_id, require_id
 from prompt_objects.sessions.stores.file.format import read_archive, summary
 from prompt_objects.utils import filesystem as disk
 

@@ -27,14 +27,7 @@ from prompt_objects.sessions.info import (
 )
 from prompt_objects.sessions.stores.base import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
-from prompt_objects.sessions.stores.json_lines import (
-    DISK_BLOCK,
-    decode,
-    decode_message,
-    encode,
-    join_elements,
-    make_padding,
-)
+from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -114,15 +107,6 @@ def encoded_document(header: dict[str, Any], lines: Iterable[bytes], updated_at:
     yield encode(header)[:-1] + b"," + HISTORY_START
     yield join_elements(lines, first=True)
     yield FOOTER % updated_at.encode()
-
-
-def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Add blanks to the parts of a session file, up to a multiple of the disk block."""
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        yield chunk
-    yield make_padding(-size % DISK_BLOCK)
 
 
 def missing_file_error(path: Path) -> NotFound:

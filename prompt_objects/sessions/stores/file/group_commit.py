@@ -12,9 +12,10 @@ from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo, header_of
 from prompt_objects.sessions.stores.base import already_exists
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import encoded_document, pad_to_block
+from prompt_objects.sessions.stores.file.format import encoded_document
 from prompt_objects.sessions.stores.file.index_file import encoded
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
+from prompt_objects.sessions.stores.json_lines import pad_to_block
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,16 +29,16 @@ from prompt_objects.sessions.stores.file.index_file import (
     quarantine,
 )
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.filesystem import boot_id
 
+T = TypeVar("T")
 _MAX_SLOTS = 4096
 
 
 class Index:
     """The entries of all sessions. `with index:` takes its lock and reads its current state.
 
-    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `list_ids`
-    returns the sessions that have a file, and `read_infos` reads the files of some of them.
+    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `ids` returns
+    the sessions that have a file, and `read_infos` reads the files of some of them.
 
     Before many entries or a name are read, all entries are compared with the files, unless the stamp in the lock file
     is valid. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the stamp;
@@ -47,14 +47,11 @@ class Index:
     """
 
     def __init__(
-        self,
-        path: Path,
-        list_ids: Callable[[], set[str]],
-        read_infos: Callable[[Iterable[str]], Iterable[SessionInfo]],
+        self, path: Path, ids: Callable[[], set[str]], read_infos: Callable[[Iterable[str]], Iterable[SessionInfo]]
     ) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._list_ids = list_ids
+        self._ids = ids
         self._read_infos = read_infos
         self._mutex = RLock()
         self._lock: _IndexLock | None = None  # of a separate file: the index itself is replaced now and then
@@ -110,12 +107,7 @@ class Index:
 
     def entries(self, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
         """Return the entries that a filter selects, the last changed first."""
-        self._ensure_current()
-        try:
-            read = list(self._open().entries(where))
-        except DECODE_ERRORS:
-            self._reconcile()
-            read = list(self._open().entries(where))
+        read = self._read(lambda file: list(file.entries(where)))
         infos = in_order(read)
         if where == ALL_SESSIONS and (not self._stamp.ordered or self._is_mostly_blank()):
             with suppress(OSError):  # this is only an optimization
@@ -151,12 +143,15 @@ class Index:
 
     def names(self, po_name: str, start: str) -> set[str]:
         """Return the names of a prompt object's sessions that start with `start`."""
+        return self._read(lambda file: file.names(po_name, start))
+
+    def _read(self, read: Callable[[IndexFile], T]) -> T:
         self._ensure_current()
         try:
-            return self._open().names(po_name, start)
+            return read(self._open())
         except DECODE_ERRORS:
             self._reconcile()
-            return self._open().names(po_name, start)
+            return read(self._open())
 
     def has_name(self, name: str, po_name: str) -> bool:
         """Return whether a session has that name. Searching for bytes is ten times faster than decoding."""
@@ -185,11 +180,6 @@ class Index:
         _remember(self._slots, info.id, file.add(info))
         if before:
             self._erase(before)
-
-    def sync(self) -> None:
-        """Wait until the entries are on disk: after a power cut an old name would look valid."""
-        disk.sync(self._open().descriptor)
-        disk.sync_folder(self.path.parent)
 
     def remove(self, session_id: str) -> None:
         if slot := self._find_slot(session_id):
@@ -231,6 +221,14 @@ class Index:
             yield
             self._mark_clean()
 
+    def commit(self, info: SessionInfo, *, durable: bool = False) -> None:
+        """Write the entry of a changed file; `durable` if an old name must not look valid after a power cut."""
+        with self.committing():
+            self.put(info)
+            if durable:
+                disk.sync(self._open().descriptor)
+                disk.sync_folder(self.path.parent)
+
     @contextmanager
     def _marking_dirty(self, session_id: str) -> Iterator[None]:
         """Change more than one line; mark the session dirty unless it already is."""
@@ -261,7 +259,7 @@ class Index:
     def _is_same_file(self) -> bool:
         stamp, file = self._stamp, self._open()
         is_same = (stamp.inode, stamp.size) == (file.inode, file.size)
-        return is_same and stamp.boot in {boot_id(), self._own_boot_id} - {""}
+        return is_same and stamp.boot in {disk.boot_id(), self._own_boot_id} - {""}
 
     def _folder_time(self) -> int:
         return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path is slower
@@ -272,7 +270,7 @@ class Index:
 
     def _reconcile(self) -> None:
         """Fix entries without a file, files without an entry, and lines that are no entry."""
-        time, ids = self._folder_time(), self._list_ids()
+        time, ids = self._folder_time(), self._ids()
         valid, is_clean = self._open().valid_ids(ids, self._stamp.dirty_id)
         missing = ids - valid
         found = list(self._read_infos(missing))
@@ -284,7 +282,7 @@ class Index:
             ordered, blank = True, 0
         if self._lock and self._lock.is_writable:
             is_whole = len(found) == len(missing)  # otherwise each process compares, and reports the bad files
-            boot = (is_whole and boot_id()) or self._own_boot_id
+            boot = (is_whole and disk.boot_id()) or self._own_boot_id
             self._write_valid_stamp(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
 
     def _is_mostly_blank(self) -> bool:

@@ -11,7 +11,7 @@ from prompt_objects.sessions.stores.base import SessionFilter, check_truncation,
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order
-from prompt_objects.sessions.stores.file.session_file import SessionFile, is_entry_of
+from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils.time import timestamp
 
 
@@ -62,8 +62,8 @@ class SessionIndex:
         """Return a session without its history, from its index entry if that is up to date."""
         file.refresh()
         entry = self.index.peek(file.id)
-        info = entry if is_entry_of(entry, file, file.count) else self._corrected(file)
-        return SessionRecord(info, file.metadata)
+        info = entry if file.is_described_by(entry) else self._corrected(file)
+        return file.record(info)
 
     def _corrected(self, file: SessionFile) -> SessionInfo:
         """Correct the entry; if the index cannot be written, only return the correct info."""
@@ -77,7 +77,7 @@ class SessionIndex:
     def entry(self, file: SessionFile) -> SessionInfo:
         """Return the entry of a file, corrected if it differs; file and index are locked."""
         entry = self.index.find(file.id)
-        if is_entry_of(entry, file, file.count):
+        if file.is_described_by(entry):
             return entry
         info = file.info()
         self.index.put(info)
@@ -95,8 +95,8 @@ class SessionIndex:
                 header["metadata"] = metadata
             self.index.mark_dirty(file.id)
             file.rewrite_header(header)
-            self.commit(info, durable=True)
-            return SessionRecord(info, file.metadata)
+            self.index.commit(info, durable=True)
+            return file.record(info)
 
     def truncate(self, file: SessionFile, count: int, expected: int | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
@@ -106,17 +106,10 @@ class SessionIndex:
                 self.index.mark_dirty(file.id)
                 file.truncate(count, timestamp())
                 info = file.info()
-                self.commit(info, durable=True)
-            return SessionRecord(info, file.metadata)
+                self.index.commit(info, durable=True)
+            return file.record(info)
 
     # As a whole
-
-    def commit(self, info: SessionInfo, *, durable: bool = False) -> None:
-        """Write the entry of a changed file and remove the dirty mark, as far as the disk allows."""
-        with self.index.committing():
-            self.index.put(info)
-            if durable:
-                self.index.sync()
 
     def refresh(self, file: SessionFile) -> None:
         """Rewrite an entry from its file, with sums."""

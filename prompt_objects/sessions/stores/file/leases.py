@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
+from prompt_objects.sessions.info import ProcessInfo, require_id
+from prompt_objects.sessions.stores.base import busy, unknown_holder
 from prompt_objects.utils import filesystem as disk
 
 _ATTEMPTS, _PAUSE = 4, 0.002  # readers lock it for a moment, and a new holder has not written yet

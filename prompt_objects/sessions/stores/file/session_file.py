@@ -11,7 +11,7 @@ from typing import Any, Self, TypeGuard, TypeVar
 
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import SessionInfo
+from prompt_objects.sessions.info import SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     FOOTER,
@@ -21,13 +21,19 @@ from prompt_objects.sessions.stores.file.format import (
     find_footer,
     id_of,
     missing_file_error,
-    pad_to_block,
     parse_canonical,
     recover_file,
     summary,
 )
 from prompt_objects.sessions.stores.file.recovery import Recovered
-from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, LineDocument, decode_message, encode, join_elements
+from prompt_objects.sessions.stores.json_lines import (
+    DISK_BLOCK,
+    LineDocument,
+    decode_message,
+    encode,
+    join_elements,
+    pad_to_block,
+)
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -68,11 +74,16 @@ class SessionFile:
         """The known number of messages."""
         return self.doc.count
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata in the header; empty if it has another value there."""
+    def record(self, info: SessionInfo) -> SessionRecord:
+        """Return the record of the session; its metadata is empty if the header has another value there."""
         metadata = self.header.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
+        return SessionRecord(info, metadata if isinstance(metadata, dict) else {})
+
+    def is_described_by(self, entry: SessionInfo | None, count: int | None = None) -> TypeGuard[SessionInfo]:
+        """Return whether an index entry is that of the session, now or when it had `count` messages."""
+        if entry is None or entry.archived or entry.name != self.header.get("name"):
+            return False
+        return entry.message_count == (self.doc.count if count is None else count)
 
     @property
     def doc(self) -> LineDocument:
@@ -117,7 +128,7 @@ class SessionFile:
             self.unlock()
 
     def lock(self, *, writing: bool) -> LineDocument:
-        """Take the file's lock until `unlock`, like `locked`; return the open document."""
+        """Take the file's lock until `unlock`, like `locked`, but much faster; return the open document."""
         while not self._lock_current(writing=writing):
             self.close()
         return self.doc
@@ -241,10 +252,13 @@ class SessionFile:
 
     def rewrite_header(self, header: dict[str, Any]) -> None:
         """Replace the file by one with another header and the same history, durably."""
+        count = self.doc.count
         first = encode(header)[:-1] + b"," + HISTORY_START
         rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
         self._replace_with((first, rest))
         self.header = header
+        size = len(first) + len(rest)
+        self.doc.set_state(count, size, size + -size % DISK_BLOCK, rest[-FOOTER_LENGTH:])
 
     def truncate(self, count: int, updated_at: str) -> None:
         """Replace the file by one with only the first `count` messages, durably."""
@@ -294,13 +308,6 @@ class SessionFile:
         with self.locked(writing=True):
             pass
         self.read(0, sys.maxsize)
-
-
-def is_entry_of(entry: SessionInfo | None, file: SessionFile, count: int) -> TypeGuard[SessionInfo]:
-    """Return whether an index entry describes the session in a file when it had, or has, `count` messages."""
-    if entry is None or entry.archived:
-        return False
-    return entry.message_count == count and entry.name == file.header.get("name")
 
 
 class FileCache:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from prompt_objects.sessions.stores.file.format import missing_file_error
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import FileLease, Leases
-from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile, is_entry_of
+from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
@@ -149,9 +150,9 @@ class FileStore:
         try:
             with self._index:
                 entry = file.entry
-                if not is_entry_of(entry, file, before):
+                if not file.is_described_by(entry, before):
                     entry = self._index.find(file.id)
-                if is_entry_of(entry, file, before):
+                if file.is_described_by(entry, before):
                     info = add_usage(entry, messages, message_count=count, updated_at=moment)
                 else:
                     info = file.info()
@@ -166,15 +167,15 @@ class FileStore:
     ) -> SessionRecord:
         return self._files.with_file_or_archive(
             session_id,
-            lambda file: self._entries.update(file, name, metadata),
-            lambda packed: self._archives.update(packed, name, metadata),
+            partial(self._entries.update, name=name, metadata=metadata),
+            partial(self._archives.update, name=name, metadata=metadata),
         )
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
         return self._files.with_file_or_archive(
             session_id,
-            lambda file: self._entries.truncate(file, count, expected),
-            lambda packed: self._archives.truncate(packed, count, expected),
+            partial(self._entries.truncate, count=count, expected=expected),
+            partial(self._archives.truncate, count=count, expected=expected),
         )
 
     def archive(self, session_id: str) -> SessionRecord:

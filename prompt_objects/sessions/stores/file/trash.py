@@ -58,7 +58,7 @@ class Trash(SessionDirectory):
         try:
             with file:
                 messages = file.read(0, sys.maxsize)  # repairs the file first if necessary
-                return SessionRecord(file.info(), file.metadata), messages
+                return file.record(file.info()), messages
         finally:
             file.close()
 
@@ -69,13 +69,13 @@ class Trash(SessionDirectory):
             return self._restore_archive(packed)
         file = self._file(session_id)
         try:
-            with file, file.locked(), self._index:
+            with file, file.locked(writing=True), self._index:
                 self._check_restorable(session_id)
                 info = file.info()
                 name = self._entries.name_for(info, make_unique=True)
                 if name != info.name:
                     file.rewrite_header({**file.header, "name": name})
-                return SessionRecord(self._move_back(file.path, replace(info, name=name)), file.metadata)
+                return file.record(self._move_back(file.path, replace(info, name=name)))
         finally:
             file.close()
 
@@ -103,7 +103,7 @@ class Trash(SessionDirectory):
     def _move_back(self, path: Path, info: SessionInfo) -> SessionInfo:
         self._index.mark_dirty(info.id)
         self._live.move_in(path)
-        self._entries.commit(info)
+        self._index.commit(info)
         return info
 
     def repair(self, session_id: str) -> None:

@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy import delete, or_, select, update
 
 from prompt_objects.errors import StoreError
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.stores.base import busy, require_id, unknown_holder
+from prompt_objects.sessions.info import ProcessInfo, require_id
+from prompt_objects.sessions.stores.base import busy, unknown_holder
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS

@@ -35,8 +35,16 @@ from sqlalchemy import (
 
 from prompt_objects.errors import Damaged, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import DERIVED_FIELDS, ParentCall, SessionInfo, SessionRecord, is_id, new_id
-from prompt_objects.sessions.stores.base import SessionFilter, not_found, require_id
+from prompt_objects.sessions.info import (
+    DERIVED_FIELDS,
+    ParentCall,
+    SessionInfo,
+    SessionRecord,
+    is_id,
+    new_id,
+    require_id,
+)
+from prompt_objects.sessions.stores.base import SessionFilter, not_found
 from prompt_objects.sessions.stores.json_lines import decode, encode
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]

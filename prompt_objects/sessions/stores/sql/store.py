@@ -16,6 +16,7 @@ from prompt_objects.sessions.info import (
     SessionRecord,
     StoreIssue,
     TrashedSession,
+    require_id,
     unique_name,
     with_totals,
 )
@@ -27,7 +28,6 @@ from prompt_objects.sessions.stores.base import (
     check_size,
     name_taken,
     not_found,
-    require_id,
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.sql.check import StoreCheck

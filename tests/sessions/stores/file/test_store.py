@@ -354,6 +354,17 @@ class TestTrash:
         store.delete(session.id)
         assert (corrupt.exists(), in_trash.read_bytes()) == (False, b"zeroth\nfirst\n")
 
+    def test_a_file_indented_by_hand_is_restored_under_another_name(
+        self, folder: Path, store: FileStore, session: Session, file: Path
+    ) -> None:
+        store.delete(session.id)
+        store.create(replace(session.info, id=new_id()), {})
+        trashed = folder / "sessions" / "trash" / file.name
+        trashed.write_text(json.dumps(json.loads(trashed.read_bytes()), indent=2))
+        assert store.restore(session.id).info.name == "Notes 2"
+        assert fresh(folder, session).history == said("one", "two ü")
+        assert not file.with_suffix(".corrupt").exists()
+
     def test_a_session_in_the_trash_can_be_read_and_stays_there(self, store: FileStore, session: Session) -> None:
         store.delete(session.id)
         record, messages = store.read_trashed(session.id)
