@@ -69,7 +69,7 @@ def _where(path: Path) -> str:
 
 def _definition(file: SourceFile) -> Iterator[ObjectChange]:
     from prompt_objects.config.yaml.document import front_matter
-    from prompt_objects.config.yaml.edit import Unchangeable
+    from prompt_objects.config.yaml.edit import CannotEdit
     from prompt_objects.migrations.yaml_list import remove_list
 
     name, where = file.path.stem, _where(file.path)
@@ -81,7 +81,7 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
     except UnicodeDecodeError:
         yield ObjectChange(name, where, problem="It is not UTF-8 text.")
         return
-    except Unchangeable as reason:
+    except CannotEdit as reason:
         yield ObjectChange(name, where, problem=str(reason))
         return
     if removed is not None:

@@ -27,7 +27,7 @@ def migrate(target: Target) -> Iterator[ObjectChange]:
 
 
 def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
-    from prompt_objects.config.yaml.edit import Unchangeable
+    from prompt_objects.config.yaml.edit import CannotEdit
 
     try:
         if not path.is_file() or not all(word in path.read_bytes() for word in (b"limits", b"turns")):
@@ -38,7 +38,7 @@ def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
         yield ObjectChange(name, place, problem=f"It cannot be read: {error.strerror or error}.")
     except UnicodeDecodeError:
         yield ObjectChange(name, place, problem="It is not UTF-8 text.")
-    except Unchangeable as error:
+    except CannotEdit as error:
         yield ObjectChange(name, place, problem=str(error))
     else:
         if after != file.data:

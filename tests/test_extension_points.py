@@ -9,7 +9,7 @@ import pytest
 
 from prompt_objects.config import environment, environment_schema
 from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
-from prompt_objects.config.environment_schema import ConfigForm
+from prompt_objects.config.environment_schema import ConfigSchema
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.runtime.events import Event, EventBus
 from prompt_objects.trace.log import line_of
@@ -39,8 +39,8 @@ def test_a_setting_is_a_field_of_the_form_and_its_value_a_field_of_the_configura
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = [("greeting", str | None, None)]
-    form = msgspec.defstruct("F", added, bases=(ConfigForm,), frozen=True, forbid_unknown_fields=True)
-    monkeypatch.setattr(environment_schema, "ConfigForm", form)
+    form = msgspec.defstruct("F", added, bases=(ConfigSchema,), frozen=True, forbid_unknown_fields=True)
+    monkeypatch.setattr(environment_schema, "ConfigSchema", form)
     monkeypatch.setattr(environment, "Config", msgspec.defstruct("C", added, bases=(Config,), frozen=True))
     (tmp_path / CONFIG_FILE).write_text("greeting: Hello\nuser: ann\n")
     config = load_config(tmp_path, {})
@@ -52,7 +52,7 @@ def test_the_reference_lists_every_setting() -> None:
     rows = {
         key for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for key in re.findall(r"`([\w.]+)`", row)
     }
-    names = [*ConfigForm.__struct_fields__]
+    names = [*ConfigSchema.__struct_fields__]
     names += [f"backups.{name}" for name in BackupSettings.__struct_fields__]
     names += [f"prune.{name}" for name in PruneSettings.__struct_fields__]
     assert [name for name in names if name not in rows] == []

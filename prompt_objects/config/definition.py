@@ -15,11 +15,11 @@ from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
 from prompt_objects.utils.text import NAME
 
-Kind: TypeAlias = Literal["any", "po", "tool", "mcp"]
+CapabilityKind: TypeAlias = Literal["any", "po", "tool", "mcp"]
 
 
 class ModelChoice(Struct, frozen=True, kw_only=True):
-    """The model that an object asks for: a key of environment.yaml's `models`, or a model's own name.
+    """The model that an object selects: a key of environment.yaml's `models`, or a model ID.
 
     `use` is None for the environment's default model, which is also called `default`.
     """
@@ -38,7 +38,7 @@ class Capability(Struct, frozen=True, kw_only=True):
     runs without approval. `tools` are patterns of an MCP server's tools; empty means all of them.
     """
 
-    kind: Kind
+    kind: CapabilityKind
     name: str
     at: Position
     context: Literal["fresh", "continue"] = "fresh"
@@ -53,7 +53,7 @@ class Capability(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """A prompt object's definition, as its file gives it; `notices` are sentences for the author of the file."""
+    """The content of a prompt object's file; `notices` are sentences for the author of the file."""
 
     file: Path
     name: str
@@ -70,8 +70,8 @@ class Definition(Struct, frozen=True, kw_only=True):
         return DefinitionError(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
 
-def _text(words: str, **constraints: Any) -> Any:
-    return Meta(extra={EXPECTED: words}, **constraints)
+def _text(description: str, **constraints: Any) -> Any:
+    return Meta(extra={EXPECTED: description}, **constraints)
 
 
 # In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
@@ -81,8 +81,8 @@ _Name: TypeAlias = Annotated[
 _NonEmpty: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
 
 
-class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
-    use: Annotated[_NonEmpty, Meta(description="A key of environment.yaml's models, or a model's name.")] = "default"
+class _ModelSchema(Struct, frozen=True, forbid_unknown_fields=True):
+    use: Annotated[_NonEmpty, Meta(description="A key of environment.yaml's models, or a model ID.")] = "default"
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="The sampling temperature of the model.")
     ] = None
@@ -91,7 +91,7 @@ class _ModelForm(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
-class _CapabilityForm(Struct, frozen=True, forbid_unknown_fields=True):
+class _CapabilitySchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The long form of a capability: exactly one of `po`, `tool` and `mcp`."""
 
     po: Annotated[_Name | None, Meta(description="Another prompt object.")] = None
@@ -119,18 +119,20 @@ class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
     content: Annotated[_NonEmpty, Meta(description="The text of the message.")]
 
 
-class _Form(Struct, frozen=True, forbid_unknown_fields=True):
+class _DefinitionSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt object's definition."""
 
     name: Annotated[_Name, Meta(description="The name; the same as the file's, without its suffix.")]
     prompt: Annotated[_NonEmpty, Meta(description="The system prompt.")]
-    description: Annotated[str | None, Meta(description="What it is good for; other objects choose by this.")] = None
+    description: Annotated[
+        str | None, Meta(description="Its purpose. Other objects read it to decide which object to call.")
+    ] = None
     model: Annotated[
-        _NonEmpty | _ModelForm | None,
-        Meta(description="A key of environment.yaml's models, or a model's name; the default when left out."),
+        _NonEmpty | _ModelSchema | None,
+        Meta(description="A key of environment.yaml's models, or a model ID; the default when left out."),
     ] = None
     capabilities: Annotated[
-        tuple[_Name | _CapabilityForm, ...] | None,
+        tuple[_Name | _CapabilitySchema, ...] | None,
         Meta(description="Tools and other prompt objects that it may use, by name."),
     ] = None
     limits: Annotated[LimitsConfig | None, Meta(description="Limits of one message.")] = None
@@ -140,7 +142,7 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
-_OWNERS = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "mcp"), "tools": ("mcp",)}
+_KINDS_OF_KEY = {"context": ("po",), "approval": ("tool", "mcp"), "allow": ("tool", "mcp"), "tools": ("mcp",)}
 
 
 def load_definition(file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
@@ -150,28 +152,28 @@ def load_definition(file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Def
 
 def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConfig()) -> Definition:  # noqa: B008 (immutable)
     """Parse the text of a `file`, which need not exist; raises what `load_definition` raises."""
-    document = _parsed(text, file)
+    document = _parse(text, file)
     if isinstance(document.data, dict) and "history" in document.data:
         at = document.position_of("history", key=True)
         problem = "`history` belongs in sessions now."
-        hint = "Run: prompt-objects migrate. If that leaves it as it is, remove it."
+        hint = "Run: prompt-objects migrate. If the key is still there, remove it."
         raise document.error_at(problem, at, hint=hint)
     notices = accept_old_key(document)
-    form = convert(document, _Form)
-    if form.name != file.stem:
-        problem = f"`name` is {quoted(form.name)}, but the file is called {quoted(file.name)}."
+    given = convert(document, _DefinitionSchema)
+    if given.name != file.stem:
+        problem = f"`name` is {quoted(given.name)}, but the file is called {quoted(file.name)}."
         raise document.error_at(problem, document.position_of("name"), hint="Make them the same.")
     return Definition(
         file=file,
-        name=form.name,
-        prompt=form.prompt.strip(),
-        description=(form.description or "").strip(),
-        model=_model(document, form.model),
-        capabilities=_capabilities(document, form.capabilities or ()),
-        limits=Limits.resolve(form.limits or LimitsConfig(), bounds),
+        name=given.name,
+        prompt=given.prompt.strip(),
+        description=(given.description or "").strip(),
+        model=_model(document, given.model),
+        capabilities=_capabilities(document, given.capabilities or ()),
+        limits=Limits.resolve(given.limits or LimitsConfig(), bounds),
         templates={
             name: tuple({"role": message.role, "content": message.content} for message in messages)
-            for name, messages in (form.templates or {}).items()
+            for name, messages in (given.templates or {}).items()
         },
         notices=notices,
     )
@@ -179,7 +181,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
 
 def definition_schema() -> dict[str, Any]:
     """Return the JSON Schema of a definition, for editors."""
-    (reference,), definitions = msgspec.json.schema_components([_Form], ref_template="#/$defs/{name}")
+    (reference,), definitions = msgspec.json.schema_components([_DefinitionSchema], ref_template="#/$defs/{name}")
     named = {
         name: {key: value for key, value in schema.items() if key != "title"} for name, schema in definitions.items()
     }
@@ -191,16 +193,16 @@ def definition_schema() -> dict[str, Any]:
     }
 
 
-def _parsed(text: str, file: Path) -> YamlDocument:
+def _parse(text: str, file: Path) -> YamlDocument:
     if file.suffix == ".md":
-        return _front_matter(text, file)
+        return _parse_front_matter(text, file)
     document = parse(text, file, DefinitionError)
     if document.data is None:
         raise document.error_at("The file is empty.", TOP, hint="It needs `name` and `prompt`.")
     return document
 
 
-def _front_matter(text: str, file: Path) -> YamlDocument:
+def _parse_front_matter(text: str, file: Path) -> YamlDocument:
     parts = front_matter(text)
     if parts is None:
         is_open = text.partition("\n")[0].rstrip() == "---"
@@ -227,7 +229,7 @@ def _add_prompt(document: YamlDocument, body: str, at: Position) -> None:
     document.add("prompt", body, at)
 
 
-def _model(document: YamlDocument, given: str | _ModelForm | None) -> ModelChoice | None:
+def _model(document: YamlDocument, given: str | _ModelSchema | None) -> ModelChoice | None:
     if given is None:
         return None
     if isinstance(given, str):
@@ -240,13 +242,13 @@ def _model(document: YamlDocument, given: str | _ModelForm | None) -> ModelChoic
     )
 
 
-def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]) -> tuple[Capability, ...]:
+def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilitySchema]) -> tuple[Capability, ...]:
     capabilities: dict[str, Capability] = {}
-    for index, form in enumerate(given):
-        if isinstance(form, str):
-            capability = Capability(kind="any", name=form, at=document.position_of("capabilities", index))
+    for index, each in enumerate(given):
+        if isinstance(each, str):
+            capability = Capability(kind="any", name=each, at=document.position_of("capabilities", index))
         else:
-            capability = _long_capability(document, index, form)
+            capability = _long_capability(document, index, each)
         key = capability.key
         if key in capabilities:
             first = capabilities[key].at.line
@@ -256,16 +258,16 @@ def _capabilities(document: YamlDocument, given: Iterable[str | _CapabilityForm]
     return tuple(capabilities.values())
 
 
-def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) -> Capability:
+def _long_capability(document: YamlDocument, index: int, given: _CapabilitySchema) -> Capability:
     path = ("capabilities", index)
-    named: dict[Kind, str | None] = {"po": form.po, "tool": form.tool, "mcp": form.mcp}
+    named: dict[CapabilityKind, str | None] = {"po": given.po, "tool": given.tool, "mcp": given.mcp}
     names = [(kind, name) for kind, name in named.items() if name is not None]
     if len(names) != 1:
         problem = f"{label(path)} must have exactly one of `po`, `tool` and `mcp`."
         raise document.error_at(problem, document.position_of(*path))
     kind, name = names[0]
-    for key, owners in _OWNERS.items():
-        if getattr(form, key) is not None and kind not in owners:
+    for key, owners in _KINDS_OF_KEY.items():
+        if getattr(given, key) is not None and kind not in owners:
             at = document.position_of(*path, key, key=True)
             owner = " and ".join(f"`{owner}`" for owner in owners)
             raise document.error_at(f"`{key}` belongs to {owner}, not to `{kind}`.", at)
@@ -273,8 +275,8 @@ def _long_capability(document: YamlDocument, index: int, form: _CapabilityForm) 
         kind=kind,
         name=name,
         at=document.position_of(*path, kind),
-        context=form.context or "fresh",
-        approval=form.approval,
-        allow={name: (each,) if isinstance(each, str) else each for name, each in (form.allow or {}).items()},
-        tools=form.tools or (),
+        context=given.context or "fresh",
+        approval=given.approval,
+        allow={name: (each,) if isinstance(each, str) else each for name, each in (given.allow or {}).items()},
+        tools=given.tools or (),
     )

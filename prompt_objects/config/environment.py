@@ -25,7 +25,7 @@ DATA_DIR = ".prompt_objects"
 class Config(Struct, frozen=True, kw_only=True):
     """The settings of an environment, as docs/environment.md describes them; `notices` are for the file's author.
 
-    `model` is a key of `models` or a model's own name. `store` is a URL that may contain a password, None for
+    `model` is a key of `models` or a model ID. `store` is a URL that may contain a password, None for
     `data_dir`; `store_options` are the `StoreOptions` that are set. `mcp_servers` have `${NAME}` as written.
     """
 
@@ -67,10 +67,10 @@ def _read_file(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             return {}
     from prompt_objects.config.environment_schema import read_config_file, store_options
 
-    form, notices = read_config_file(file, environ)
+    config, notices = read_config_file(file, environ)
     known = Config.__struct_fields__
-    given = {key: value for key, value in asdict(form).items() if value is not None and key in known}
-    return {**given, "store_options": store_options(form), "notices": notices}
+    given = {key: value for key, value in asdict(config).items() if value is not None and key in known}
+    return {**given, "store_options": store_options(config), "notices": notices}
 
 
 def _editing_mode(environ: Mapping[str, str]) -> "EditingMode | None":

@@ -19,7 +19,7 @@ from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+VARIABLE_PATTERN = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NonEmpty: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={EXPECTED: "text that is not empty"})]
 _Url: TypeAlias = Annotated[
     str, Meta(pattern=r"^https?://\S+$", extra={EXPECTED: "a URL that starts with http:// or https://"})
@@ -37,12 +37,12 @@ _SIZE_META = {EXPECTED: "a number of bytes, such as 50000000 or 50 MB"}
 _Size: TypeAlias = (
     Annotated[int, Meta(ge=1, extra=_SIZE_META)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_META)]
 )
-_No: TypeAlias = Annotated[bool, Meta(extra={EXPECTED: "false"})]
+_FalseOnly: TypeAlias = Annotated[bool, Meta(extra={EXPECTED: "false"})]
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
 class Prices(Struct, frozen=True, forbid_unknown_fields=True):
-    """Prices of a model in US dollars for a million tokens; `cached` prompt tokens may be cheaper."""
+    """Prices of a model in US dollars per million tokens; `cached` prompt tokens may be cheaper."""
 
     prompt: _Price
     completion: _Price
@@ -50,7 +50,7 @@ class Prices(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model by its name on its server, and the server.
+    """A model ID, and the server of the model.
 
     `api_key_env` names the variable with the key. `context_window` is in tokens, `timeout` in seconds.
     """
@@ -67,7 +67,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """An MCP server: a program with arguments and environment, or a URL with headers.
 
     `${NAME}` is replaced when the server is started. With `trust_hints`, a tool that claims to be read-only is
-    taken as such. `timeout` is the limit of a call in seconds.
+    treated as such. `timeout` is the limit of a call in seconds.
     """
 
     command: _NonEmpty | None = None
@@ -79,7 +79,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     timeout: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
 
 
-class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The content of environment.yaml; keys for later versions may have any value."""
 
     default_object: _NonEmpty | None = None
@@ -92,7 +92,7 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     store: _StoreUrl | None = None
     pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
     max_session_size: _Size | None = None
-    compress: _No | _Size | None = None
+    compress: _FalseOnly | _Size | None = None
     backups: BackupSettings | None = None
     prune: PruneSettings | None = None
     approval: dict[Effect, ApprovalPolicy] | None = None
@@ -101,34 +101,34 @@ class ConfigForm(Struct, frozen=True, forbid_unknown_fields=True):
     logs: Any = None
 
 
-_EXPANDED_LATER = ("mcp_servers", "logs")  # an unset variable only matters if they are used
+_NOT_EXPANDED = ("mcp_servers", "logs")  # an unset variable only matters if they are used
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
-def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigForm, tuple[str, ...]]:
+def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigSchema, tuple[str, ...]]:
     """Return the content of environment.yaml, and notices for its author. Raises `ConfigError`."""
     document = parse(read_text(file, ConfigError), file, ConfigError)
     if document.data is None:
-        return ConfigForm(), ()
+        return ConfigSchema(), ()
     _expand(document, document.data, (), environ, set())
     _drop_empty_keys(document.data)
     notices = accept_old_key(document)
-    form = convert(document, ConfigForm)
-    _check_data_dir(document, form)
-    _check_sizes(document, form)
-    _check_servers(document, form)
-    return form, (*notices, *_notices(document, form))
+    config = convert(document, ConfigSchema)
+    _check_data_dir(document, config)
+    _check_sizes(document, config)
+    _check_servers(document, config)
+    return config, (*notices, *_notices(document, config))
 
 
-def store_options(form: ConfigForm) -> dict[str, Any]:
+def store_options(config: ConfigSchema) -> dict[str, Any]:
     """Return the settings of the store, by the names that stores give them."""
     options: dict[str, Any] = {}
-    if form.pool_size is not None:
-        options["pool_size"] = form.pool_size
-    if form.max_session_size is not None:
-        options["max_session_size"] = _bytes(form.max_session_size)
-    if form.compress is not None:
-        options["compress"] = None if form.compress is False else _bytes(form.compress)
+    if config.pool_size is not None:
+        options["pool_size"] = config.pool_size
+    if config.max_session_size is not None:
+        options["max_session_size"] = _bytes(config.max_session_size)
+    if config.compress is not None:
+        options["compress"] = None if config.compress is False else _bytes(config.compress)
     return options
 
 
@@ -140,27 +140,27 @@ def _bytes(size: int | str) -> int:
     return int(float(number) * _FACTORS[unit])
 
 
-def _notices(document: YamlDocument, form: ConfigForm) -> Iterator[str]:
-    models = (form.models or {}).items()
+def _notices(document: YamlDocument, config: ConfigSchema) -> Iterator[str]:
+    models = (config.models or {}).items()
     unused = [("models", name, "context_window") for name, model in models if model.context_window is not None]
-    for path in (*unused, *([("logs",)] if form.logs is not None else [])):
+    for path in (*unused, *([("logs",)] if config.logs is not None else [])):
         line, column = document.position_of(*path, key=True)
         yield f"{document.file}:{line}:{column}: {label(path)} has no effect in this version."
 
 
-def _check_sizes(document: YamlDocument, form: ConfigForm) -> None:
-    if form.compress is True:
+def _check_sizes(document: YamlDocument, config: ConfigSchema) -> None:
+    if config.compress is True:
         problem = "`compress` must be a number of bytes, or false, not the yes/no value true."
         raise document.error_at(problem, document.position_of("compress"), hint="Such as: compress: 16 kB")
     for key in ("max_session_size", "compress"):
-        size = _bytes(getattr(form, key) or 1)
+        size = _bytes(getattr(config, key) or 1)
         if not 1 <= size <= _MAX_SIZE:
             bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
             raise document.error_at(f"{label((key,))} must be {bound}.", document.position_of(key))
 
 
-def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
-    for name, server in (form.mcp_servers or {}).items():
+def _check_servers(document: YamlDocument, config: ConfigSchema) -> None:
+    for name, server in (config.mcp_servers or {}).items():
         path = ("mcp_servers", name)
         if not re.fullmatch(SERVER_NAME, name):
             problem = f"{quoted(name)} cannot be the name of an MCP server."
@@ -177,11 +177,11 @@ def _check_servers(document: YamlDocument, form: ConfigForm) -> None:
                 raise document.error_at(f"`{key}` belongs to `{owner}`, not to `{kind}`.", at)
 
 
-def _check_data_dir(document: YamlDocument, form: ConfigForm) -> None:
-    if form.data_dir is None:
+def _check_data_dir(document: YamlDocument, config: ConfigSchema) -> None:
+    if config.data_dir is None:
         return
-    given = Path(form.data_dir)
-    if "\0" in form.data_dir or (not given.is_absolute() and (".." in given.parts or not given.parts)):
+    given = Path(config.data_dir)
+    if "\0" in config.data_dir or (not given.is_absolute() and (".." in given.parts or not given.parts)):
         source = quoted(document.source_of("data_dir"))
         problem = f"`data_dir` is {source}, which is not below the environment's folder."
         hint = "Give a path below it, or an absolute one."
@@ -203,7 +203,7 @@ def _expand(
         return
     done.add(id(data))
     for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
-        if not path and key in _EXPANDED_LATER:
+        if not path and key in _NOT_EXPANDED:
             continue
         if isinstance(value, str):
             data[key] = _expanded(document, value, (*path, key), environ)
@@ -212,9 +212,9 @@ def _expand(
 
 
 def _expanded(document: YamlDocument, text: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> str:
-    for name in VARIABLE.findall(text):
+    for name in VARIABLE_PATTERN.findall(text):
         if name not in environ:
             hint = f"Set it before starting, as in: export {name}=…"
             problem = f"The environment variable {name} is not set."
             raise document.error_at(problem, document.position_of(*path), hint=hint)
-    return VARIABLE.sub(lambda found: environ[found[1]], text)
+    return VARIABLE_PATTERN.sub(lambda found: environ[found[1]], text)

@@ -1,4 +1,4 @@
-"""Limits of what one message may take: requests, tokens, cost, time, depth."""
+"""Limits of one message: requests, tokens, cost, time and depth of delegation."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,21 +17,26 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Limits as a file gives them; None if the file does not give one."""
 
     requests: Annotated[
-        Annotated[int, Meta(ge=1, le=1000)] | None, _described("Requests to the model for one message; 25.")
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        _described("Maximum requests for one message, including delegates; 25 by default."),
     ] = None
     tokens: Annotated[
-        Annotated[int, Meta(ge=1)] | None, _described("Tokens for one message, including delegates.")
+        Annotated[int, Meta(ge=1)] | None, _described("Maximum tokens for one message, including delegates.")
     ] = None
     cost: Annotated[
-        Annotated[float, Meta(gt=0)] | None, _described("Cost of one message in US dollars, including delegates.")
+        Annotated[float, Meta(gt=0)] | None,
+        _described("Maximum cost of one message in US dollars, including delegates."),
     ] = None
     seconds: Annotated[
-        Annotated[float, Meta(gt=0)] | None, _described("Seconds for one message, including delegates.")
+        Annotated[float, Meta(gt=0)] | None, _described("Maximum seconds for one message, including delegates.")
     ] = None
     depth: Annotated[
-        Annotated[int, Meta(ge=0, le=32)] | None, _described("Levels of delegation; 4. With 0 it cannot delegate.")
+        Annotated[int, Meta(ge=0, le=32)] | None,
+        _described("Maximum levels of delegation; 4 by default. With 0 it cannot delegate."),
     ] = None
-    parallel: Annotated[Annotated[int, Meta(ge=1, le=64)] | None, _described("Calls that run in parallel; 4.")] = None
+    parallel: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None, _described("Maximum calls that run in parallel; 4 by default.")
+    ] = None
 
 
 class Limits(Struct, frozen=True):

@@ -34,7 +34,7 @@ def stricter(first: ApprovalPolicy, second: ApprovalPolicy) -> ApprovalPolicy:
 
 
 def effective_policy(own: ApprovalPolicy | None, default: ApprovalPolicy) -> ApprovalPolicy:
-    """Return the policy for one prompt object: its `own` one if it has one, unless the `default` one is `never`."""
+    """Return the policy of one prompt object: `own`, or else `default`; a default of `never` cannot be overridden."""
     return default if default == "never" else own or default
 
 

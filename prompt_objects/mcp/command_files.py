@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
+from prompt_objects.config.environment_schema import VARIABLE_PATTERN, ServerConfig
 
 _LAUNCHER = re.compile(
     r"g?make|cmake|ninja|meson|just|task|rake|invoke|fab|scons|bazel(isk)?|buck2|"
@@ -58,7 +58,7 @@ _STARTS = ("__main__.py", "package.json", "index.js", "index.mjs", "index.cjs") 
 STEERING = (*_STARTS, "pyproject.toml", "uv.toml")
 """Files in the folder that decide what programs run, even if no argument names them."""
 Scope: TypeAlias = Literal["nothing", "code", "all"]
-_FOLDER = re.compile(VARIABLE.pattern + "(?=/)")
+_FOLDER = re.compile(VARIABLE_PATTERN.pattern + "(?=/)")
 _BETWEEN = re.compile(r"""[\s=:;,|&<>()'"]+""")
 _OPTION = re.compile(r"-[A-Za-z](?=[^A-Za-z])|@")  # prefixes of a path, as in -r./x.js
 _MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*m(.*)")
@@ -78,7 +78,7 @@ def files_of_command(folder: Path, server: ServerConfig) -> CommandFiles:
     """Return the files that a command may refer to, in doubt more; a variable before a `/` stands for the folder."""
     root = folder.resolve()
     values = (server.command or "", *server.args, *server.env.values())
-    texts = [VARIABLE.sub(" ", _FOLDER.sub(".", text)) for text in values]
+    texts = [VARIABLE_PATTERN.sub(" ", _FOLDER.sub(".", text)) for text in values]
     words = [word for text in texts for word in _BETWEEN.split(text)]
     candidates = (
         *texts,

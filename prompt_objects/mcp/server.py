@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
-from prompt_objects.config.environment_schema import VARIABLE, ServerConfig
+from prompt_objects.config.environment_schema import VARIABLE_PATTERN, ServerConfig
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.connection import Connection
 from prompt_objects.mcp.incoming import MAX_TOOLS, MalformedMessage, encoded
@@ -273,10 +273,10 @@ class _Variables:
     def _names(self) -> set[str]:
         server = self._server
         texts = (server.command, *server.args, *server.env.values(), server.url, *server.headers.values())
-        return {name for text in texts for name in VARIABLE.findall(text or "")}
+        return {name for text in texts for name in VARIABLE_PATTERN.findall(text or "")}
 
     def _substitute(self, text: str, *, ascii_only: bool = False) -> str:
-        for name in VARIABLE.findall(text):
+        for name in VARIABLE_PATTERN.findall(text):
             if name not in self._environ:
                 raise ToolError(f"the environment variable {name} is not set.")
             if _CONTROL.search(self._environ[name]):
@@ -285,7 +285,7 @@ class _Variables:
                 )
             if ascii_only and not self._environ[name].isascii():
                 raise ToolError(f"the environment variable {name} contains characters that a header cannot have.")
-        return VARIABLE.sub(lambda match: self._environ[match[1]], text)
+        return VARIABLE_PATTERN.sub(lambda match: self._environ[match[1]], text)
 
 
 class _ConnectionLost(ToolError):

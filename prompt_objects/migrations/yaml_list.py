@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from prompt_objects.config.yaml.edit import Unchangeable, without_key, yaml_loaders
+from prompt_objects.config.yaml.edit import CannotEdit, remove_key, yaml_loaders
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 from prompt_objects.utils.time import timestamp
@@ -31,7 +31,7 @@ class RemovedList(Struct, frozen=True):
 
 
 def remove_list(text: str, key: str) -> RemovedList | None:
-    """Remove a key whose value is a list or null; None if there is no such key. Raises `Unchangeable`."""
+    """Remove a key whose value is a list or null; None if there is no such key. Raises `CannotEdit`."""
     problem: Exception | None = None
     for loader in yaml_loaders():
         try:
@@ -40,11 +40,11 @@ def remove_list(text: str, key: str) -> RemovedList | None:
             problem = problem or error
     if salvaged := _salvage(text, key):
         return salvaged
-    raise Unchangeable(f"It is not valid YAML: {_summary(problem)}.")
+    raise CannotEdit(f"It is not valid YAML: {_summary(problem)}.")
 
 
 def _remove(text: str, key: str, loader: Any) -> RemovedList | None:
-    removed = without_key(text, key, loader)
+    removed = remove_key(text, key, loader)
     return RemovedList(*removed, _pieces(text, key, loader)) if removed else None
 
 
@@ -56,7 +56,7 @@ def _pieces(text: str, key: str, loader: Any) -> list[Fragment]:
         if value.tag == _NULL:
             return []
         if not isinstance(value, yaml.SequenceNode):
-            raise Unchangeable(f"`{key}` is not a list.")
+            raise CannotEdit(f"`{key}` is not a list.")
         return [
             _piece(f"entry {number}", text[node.start_mark.index : node.end_mark.index].rstrip(), node, composer)
             for number, node in enumerate(value.value, 1)
@@ -130,8 +130,8 @@ def _is_valid(text: str, key: str) -> bool:
     """Return whether a text is one YAML document without the key, and without aliases to what was removed."""
     try:
         yaml.compose(text, Loader=yaml_loaders()[0])
-        return without_key(text, key) is None
-    except (yaml.YAMLError, Unchangeable):
+        return remove_key(text, key) is None
+    except (yaml.YAMLError, CannotEdit):
         return False
 
 
@@ -149,7 +149,7 @@ def _read_alone(number: int, source: str) -> Fragment:
     pieces: list[Fragment] = []
     try:
         pieces = _pieces(f"alone:\n{source}", "alone", yaml_loaders()[0])
-    except (yaml.YAMLError, Unchangeable) as error:
+    except (yaml.YAMLError, CannotEdit) as error:
         problem = f"It is not valid YAML: {_summary(error)}."
     if len(pieces) != 1:
         return Fragment(place, source.rstrip(), problem=problem)

@@ -18,7 +18,7 @@ from tests.support.paths import DOCS
 
 Write: TypeAlias = Callable[..., Path]
 
-LEAST = "name: reviewer\nprompt: You review.\n"
+MINIMAL = "name: reviewer\nprompt: You review.\n"
 FULL = """\
 name: reviewer                     # equals the file's stem
 description: Reviews a diff and reports defects
@@ -50,12 +50,12 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def test_name_and_prompt_are_all_that_is_needed(write: Write) -> None:
-    file = write(LEAST)
+def test_only_name_and_prompt_are_required(write: Write) -> None:
+    file = write(MINIMAL)
     assert load_definition(file) == Definition(file=file, name="reviewer", prompt="You review.")
 
 
-def test_everything_that_can_be_said_is_understood(write: Write) -> None:
+def test_every_key_is_read(write: Write) -> None:
     definition = load_definition(write(FULL))
     assert definition.description == "Reviews a diff and reports defects"
     assert definition.prompt == "You review diffs.\n\nCarefully."
@@ -77,26 +77,26 @@ def test_everything_that_can_be_said_is_understood(write: Write) -> None:
     ("given", "use"), [("gpt-5", "gpt-5"), ("default", None), ("{temperature: 1}", None), ("'7'", "7")]
 )
 def test_a_model_is_a_name_or_the_default(write: Write, given: str, use: str | None) -> None:
-    model = load_definition(write(LEAST + f"model: {given}\n")).model
+    model = load_definition(write(MINIMAL + f"model: {given}\n")).model
     assert model is not None
     assert model.use == use
 
 
-def test_a_key_without_a_value_counts_as_left_out(write: Write) -> None:
+def test_a_key_without_a_value_counts_as_omitted(write: Write) -> None:
     keys = ("description", "model", "capabilities", "limits", "templates")
-    definition = load_definition(write(LEAST + "".join(f"{key}:\n" for key in keys)))
+    definition = load_definition(write(MINIMAL + "".join(f"{key}:\n" for key in keys)))
     assert definition == Definition(file=definition.file, name="reviewer", prompt="You review.")
 
 
-def test_the_earlier_name_of_the_limit_of_requests_is_read_with_a_notice(write: Write) -> None:
-    definition = load_definition(write(LEAST + "limits:\n  turns: 3\n"))
+def test_the_old_key_of_the_request_limit_is_read_with_a_notice(write: Write) -> None:
+    definition = load_definition(write(MINIMAL + "limits:\n  turns: 3\n"))
     assert definition.limits == Limits(requests=3)
     (notice,) = definition.notices
     assert notice.startswith(f"{definition.file}:4:3: `limits.turns` is called `limits.requests` now.")
 
 
-def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_silent(write: Write) -> None:
-    file = write(LEAST + "limits: {requests: 30, depth: 1}\n")
+def test_the_environments_limits_are_upper_bounds_and_defaults(write: Write) -> None:
+    file = write(MINIMAL + "limits: {requests: 30, depth: 1}\n")
     bounds = LimitsConfig(requests=10, depth=2, seconds=60)
     assert load_definition(file, bounds=bounds).limits == Limits(requests=10, depth=1, seconds=60)
 
@@ -141,10 +141,10 @@ def test_the_environments_limits_bound_an_objects_own_and_stand_in_where_it_is_s
         ("name: again", 1, "The key 'name' is given twice", "Remove one"),
     ],
 )
-def test_an_error_names_place_text_and_the_nearest_valid_word(
+def test_an_error_has_the_position_the_text_and_a_similar_valid_word(
     write: Write, line: str, column: int, problem: str, hint: str
 ) -> None:
-    file = write(f"{LEAST}{line}\n")
+    file = write(f"{MINIMAL}{line}\n")
     with pytest.raises(DefinitionError) as caught:
         load_definition(file)
     assert str(caught.value).startswith(f"{file}:3:{column}: ")
@@ -167,7 +167,7 @@ def test_an_error_names_place_text_and_the_nearest_valid_word(
         ("name: reviewer\nprompt:\n", 2, 8, "`prompt` has no value"),
     ],
 )
-def test_a_file_that_is_no_definition_is_told_so(
+def test_a_file_that_is_not_a_definition_is_an_error(
     write: Write, text: str, line: int, column: int, problem: str
 ) -> None:
     with pytest.raises(DefinitionError) as caught:
@@ -176,14 +176,14 @@ def test_a_file_that_is_no_definition_is_told_so(
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
-def test_a_later_fault_is_placed_like_an_early_one(write: Write) -> None:
-    definition = load_definition(write(LEAST + "capabilities:\n  - raeder\n"))
+def test_an_error_found_later_has_its_position_too(write: Write) -> None:
+    definition = load_definition(write(MINIMAL + "capabilities:\n  - raeder\n"))
     capability = definition.capabilities[0]
     error = definition.error_at("Unknown capability 'raeder'.", capability.at, hint="Did you mean 'reader'?")
     assert str(error) == f"{definition.file}:4:5: Unknown capability 'raeder'."
 
 
-def test_a_markdown_file_with_front_matter_is_the_same_object(write: Write) -> None:
+def test_a_markdown_file_with_front_matter_defines_the_same_object(write: Write) -> None:
     text = (
         "---\nname: reader\ndescription: Reads\ncapabilities:\n  - read_file\n---\n\n# Reader\n\n---\n\nYou read.\n"
     )
@@ -197,7 +197,7 @@ def test_a_markdown_file_with_front_matter_is_the_same_object(write: Write) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "problem", "hint"),
+    ("text", "position", "problem", "hint"),
     [
         ("# Reader\n", (1, 1), "no front matter", "Start with a line ---"),
         ("\n---\nname: reader\n---\nhi\n", (1, 1), "no front matter", "Start with a line ---"),
@@ -206,32 +206,32 @@ def test_a_markdown_file_with_front_matter_is_the_same_object(write: Write) -> N
         ("---\nname: reader\n---\n \n", (3, 1), "There is no prompt", "below the second ---"),
         ("---\nname: reader\nprompt: a\n---\nhi\n", (3, 1), "is the text below", "Move it there"),
         ("---\nname: reader\ncapabilites: []\n---\nhi\n", (3, 1), "'capabilites'", "'capabilities'"),
-        ("---\nname: reader\n\tx: 1\n---\nhi\n", (3, 1), "A tab indents 'x: 1'", "spaces"),
+        ("---\nname: reader\n\tx: 1\n---\nhi\n", (3, 1), "'x: 1' is indented with a tab", "spaces"),
         ("---\nname: writer\n---\nhi\n", (2, 7), "the file is called 'reader.md'", "same"),
         ("---\n- a\n---\nhi\n", (2, 1), "must be a mapping", ""),
         ("---\ndescription: x\n---\nhi\n", (2, 1), "There is no `name`", ""),
     ],
 )
-def test_places_in_front_matter_are_places_in_the_file(
-    write: Write, text: str, place: tuple[int, int], problem: str, hint: str
+def test_positions_in_front_matter_are_positions_in_the_file(
+    write: Write, text: str, position: tuple[int, int], problem: str, hint: str
 ) -> None:
     with pytest.raises(DefinitionError) as caught:
         load_definition(write(text, "reader.md"))
     assert problem in caught.value.problem
-    assert (caught.value.line, caught.value.column) == place
+    assert (caught.value.line, caught.value.column) == position
     assert hint in caught.value.hint
 
 
-def test_the_faulty_entry_among_thousands_is_found_in_time(write: Write) -> None:
+def test_an_invalid_entry_among_thousands_is_found_quickly(write: Write) -> None:
     entries = "".join(f"  t{number}: [{{role: user, content: x}}]\n" for number in range(14_000))
     started = time.process_time()
     with pytest.raises(DefinitionError) as caught:
-        load_definition(write(f"{LEAST}templates:\n{entries}  z: [{{role: u, content: x}}]\n"))
+        load_definition(write(f"{MINIMAL}templates:\n{entries}  z: [{{role: u, content: x}}]\n"))
     assert (caught.value.line, caught.value.column) == (14_004, 14)
     assert time.process_time() - started < 5
 
 
-def test_definitions_are_found_by_name_and_a_second_file_for_one_is_a_fault(tmp_path: Path) -> None:
+def test_definitions_are_found_by_name_and_a_second_file_for_a_name_is_an_error(tmp_path: Path) -> None:
     for name in ("reader.yaml", "reader.md", "writer.yml", "greeter.md", ".hidden.yaml", "critic.yaml~", "notes.txt"):
         (tmp_path / name).write_text("")
     found, errors = find_definitions(tmp_path)
@@ -243,7 +243,7 @@ def test_definitions_are_found_by_name_and_a_second_file_for_one_is_a_fault(tmp_
     assert [str(error) for error in errors] == [f"{tmp_path / 'reader.md'}: reader.yaml already defines 'reader'."]
 
 
-def test_a_folder_that_is_not_there_holds_nothing_and_one_that_is_none_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_folder_is_empty_and_a_file_instead_of_a_folder_is_an_error(tmp_path: Path) -> None:
     assert find_definitions(tmp_path / "gone") == ({}, [])
     (tmp_path / "file").write_text("")
     found, errors = find_definitions(tmp_path / "file")
@@ -333,7 +333,7 @@ def _keys(schema: dict[str, Any], name: str) -> set[str]:
     return set(schema["$defs"][name]["properties"])
 
 
-def test_the_schema_describes_every_key_and_admits_no_other() -> None:
+def test_the_schema_describes_every_key_and_allows_no_other() -> None:
     schema = definition_schema()
     assert json.dumps(schema)
     for name, part in schema["$defs"].items():

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.config.environment import Config, load_config
-from prompt_objects.config.environment_schema import ConfigForm, ModelConfig, Prices
+from prompt_objects.config.environment_schema import ConfigSchema, ModelConfig, Prices
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.environment.environment import Environment
@@ -45,7 +45,7 @@ def test_an_environment_needs_no_file_and_no_key(tmp_path: Path, text: str) -> N
     assert load_config(tmp_path, {}) == Config(data_dir=tmp_path / ".prompt_objects")
 
 
-def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
+def test_every_setting_is_read(tmp_path: Path) -> None:
     assert load(tmp_path, FULL, USER="ada", SIZE="2", SECRET="hunter2") == Config(
         default_object="coordinator",
         data_dir=tmp_path / "state" / "here",
@@ -67,19 +67,19 @@ def test_everything_that_can_be_set_is_understood(tmp_path: Path) -> None:
     )
 
 
-def test_what_a_later_version_will_read_is_accepted_as_it_is_with_a_notice(tmp_path: Path) -> None:
+def test_keys_for_later_versions_are_accepted_with_a_notice(tmp_path: Path) -> None:
     text = """\
 approval:
 logs: {keep: 30, token: "${NOT_SET}"}
 limits: {requests: 10, cost: 0.5}
 """
     config = load(tmp_path, text)
-    places = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
-    assert places == ["2:1: `logs`"]
+    positions = [notice.removeprefix(f"{tmp_path}/environment.yaml:").split(" has ")[0] for notice in config.notices]
+    assert positions == ["2:1: `logs`"]
     assert config.data_dir == tmp_path / ".prompt_objects"
 
 
-def test_the_earlier_name_of_the_limit_of_requests_is_read_with_a_notice(tmp_path: Path) -> None:
+def test_the_old_key_of_the_request_limit_is_read_with_a_notice(tmp_path: Path) -> None:
     config = load(tmp_path, "limits: {turns: 3}\n")
     assert config.limits == LimitsConfig(requests=3)
     (notice,) = config.notices
@@ -88,7 +88,7 @@ def test_the_earlier_name_of_the_limit_of_requests_is_read_with_a_notice(tmp_pat
         load(tmp_path, "limits: {requests: 300, turns: 3}\n")
 
 
-def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_default(tmp_path: Path) -> None:
+def test_the_default_model_comes_from_the_variable_or_the_key_or_is_called_default(tmp_path: Path) -> None:
     models = "models: {default: {model: a}, other: {model: b}}\n"
     assert load(tmp_path, models).model == "default"
     assert load(tmp_path, models + "model: other\n").model == "other"
@@ -96,7 +96,7 @@ def test_the_default_model_is_the_variables_then_the_files_then_the_one_called_d
     assert load(tmp_path, "models: {other: {model: b}}\n").model is None
 
 
-def test_the_variable_for_the_editing_mode_prevails_and_must_be_one_of_two(tmp_path: Path) -> None:
+def test_the_variable_overrides_the_editing_mode_and_must_be_emacs_or_vi(tmp_path: Path) -> None:
     assert load(tmp_path, "editing_mode: vi\n", PROMPT_OBJECTS_EDITING_MODE="emacs").editing_mode == "emacs"
     with pytest.raises(UsageError, match="PROMPT_OBJECTS_EDITING_MODE is 'vim'") as caught:
         load_config(tmp_path, {"PROMPT_OBJECTS_EDITING_MODE": "vim"})
@@ -109,7 +109,7 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "problem", "hint"),
+    ("text", "position", "problem", "hint"),
     [
         ("user: a\ndata_dir: ../out\n", (2, 11), "'../out', which is not below", "absolute"),
         ("data_dir: .\n", (1, 11), "'.', which is not below", "absolute"),
@@ -150,20 +150,20 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
         ("backups: {day: 3}\n", (1, 11), "'day' in `backups`", "'days'"),
         ("prune: {at_start: 1}\n", (1, 19), "`prune.at_start` must be true or false", ""),
         ("- a\n", (1, 1), "The file must be a mapping", ""),
-        ("a: [1\n", (1, 4), "The [ here is not closed", ""),
+        ("a: [1\n", (1, 4), "The [ at this position is not closed", ""),
     ],
 )
-def test_an_error_names_place_text_and_the_nearest_valid_word(
-    tmp_path: Path, text: str, place: tuple[int, int], problem: str, hint: str
+def test_an_error_has_the_position_the_text_and_a_similar_valid_word(
+    tmp_path: Path, text: str, position: tuple[int, int], problem: str, hint: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     assert problem in caught.value.problem
-    assert str(caught.value).startswith(f"{tmp_path / 'environment.yaml'}:{place[0]}:{place[1]}: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'environment.yaml'}:{position[0]}:{position[1]}: ")
     assert hint in (caught.value.hint or "|")
 
 
-def test_an_error_never_shows_what_a_variable_stands_for(tmp_path: Path) -> None:
+def test_an_error_never_shows_the_value_of_a_variable(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "models: {a: {model: x, base_url: 'ftp://${TOKEN}@host'}}\n", TOKEN="hunter2")
     assert "hunter2" not in str(caught.value) + caught.value.hint
@@ -182,47 +182,45 @@ def test_an_error_never_shows_what_a_variable_stands_for(tmp_path: Path) -> None
         ("1 MiB", 2**20),
     ],
 )
-def test_sizes_are_in_bytes_or_in_words(tmp_path: Path, text: str, size: int) -> None:
+def test_a_size_is_a_number_of_bytes_or_has_a_unit(tmp_path: Path, text: str, size: int) -> None:
     assert load(tmp_path, f"compress: {text}\n").store_options == {"compress": size}
 
 
-def test_a_key_without_a_value_counts_as_left_out_however_deep_it_stands(tmp_path: Path) -> None:
+def test_a_key_without_a_value_counts_as_omitted_at_any_depth(tmp_path: Path) -> None:
     text = "prune: {at_start: , empty_days: 2}\nbackups: {hours: }\napproval: {write: }\nlimits: {requests: }\n"
     config = load(tmp_path, text)
     assert (config.prune, config.backups, config.approval) == (PruneSettings(empty_days=2), BackupSettings(), {})
 
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg://a:s3cret@b/c", "POSTGRESQL://a:s3cret@b/c", "//a:s3cret@b/c"])
-def test_the_url_of_a_store_that_there_is_not_is_quoted_by_nothing_that_knows_no_passwords(
-    tmp_path: Path, url: str
-) -> None:
+def test_the_error_for_an_unknown_store_does_not_show_a_password(tmp_path: Path, url: str) -> None:
     assert load(tmp_path, f"store: '{url}'\n").store == url
     with pytest.raises(UsageError, match="does not name a store") as caught:
         Environment.open(tmp_path, environ={})
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_compressing_can_be_left_off(tmp_path: Path) -> None:
+def test_compression_can_be_disabled(tmp_path: Path) -> None:
     assert load(tmp_path, "compress: false\n").store_options == {"compress": None}
 
 
-def test_what_a_variable_stands_for_is_not_expanded_again(tmp_path: Path) -> None:
+def test_the_value_of_a_variable_is_not_expanded_again(tmp_path: Path) -> None:
     text = "models: {a: &m {model: '${A}'}, b: *m}\n"
     models = load(tmp_path, text, A="${B}", B="no").models
     assert [model.model for model in models.values()] == ["${B}", "${B}"]
 
 
-def test_a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file(tmp_path: Path) -> None:
+def test_a_broken_link_is_an_error_not_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "environment.yaml").symlink_to(tmp_path / "gone.yaml")
     with pytest.raises(ConfigError, match="link is broken"):
         load_config(tmp_path, {})
 
 
-def test_the_page_about_it_documents_every_key_and_its_examples_are_valid(tmp_path: Path) -> None:
+def test_the_page_about_environments_documents_every_key_and_its_examples_are_valid(tmp_path: Path) -> None:
     page = (DOCS / "environment.md").read_text(encoding="utf-8")
     top, _, rest = page.partition("\n### models\n")
     models = rest.partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE) == list(ConfigForm.__struct_fields__)
+    assert re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE) == list(ConfigSchema.__struct_fields__)
     assert set(re.findall(r"^\| `(\w+)` \|", models, re.MULTILINE)) == set(ModelConfig.__struct_fields__)
     example, defaults = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert (load(tmp_path, defaults).backups, load(tmp_path, defaults).prune) == (BackupSettings(), PruneSettings())

@@ -1,4 +1,4 @@
-"""What holds for a tool: the definition's own word, within what the environment says of its effect."""
+"""The policy of a tool: the definition's own, unless the environment forbids its effect."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from prompt_objects.config.permissions import (
 
 
 @pytest.mark.parametrize(
-    ("own", "usual", "holds"),
+    ("own", "default", "policy"),
     [
         (None, "ask", "ask"),
         (None, "always", "always"),
@@ -24,16 +24,16 @@ from prompt_objects.config.permissions import (
         ("ask", "never", "never"),
     ],
 )
-def test_a_definitions_own_word_counts_but_what_is_forbidden_it_cannot_allow(
-    own: ApprovalPolicy | None, usual: ApprovalPolicy, holds: ApprovalPolicy
+def test_a_definition_overrides_every_policy_but_never(
+    own: ApprovalPolicy | None, default: ApprovalPolicy, policy: ApprovalPolicy
 ) -> None:
-    assert effective_policy(own, usual) == holds
+    assert effective_policy(own, default) == policy
 
 
-def test_only_what_reads_runs_unasked_where_nothing_is_said() -> None:
-    assert {
-        effect for effect, approval in DEFAULT_POLICIES.items() if effective_policy(None, approval) == "always"
-    } == {"read"}
+def test_by_default_only_reading_needs_no_approval() -> None:
+    assert {effect for effect, policy in DEFAULT_POLICIES.items() if effective_policy(None, policy) == "always"} == {
+        "read"
+    }
 
 
 def test_a_server_without_a_url_is_a_program_that_is_started() -> None:
@@ -41,6 +41,6 @@ def test_a_server_without_a_url_is_a_program_that_is_started() -> None:
     assert effect_of_server("https://example.org/mcp") == "network"
 
 
-def test_of_two_the_stricter_counts() -> None:
+def test_the_stricter_of_two_policies_is_used() -> None:
     assert stricter("always", "ask") == "ask"
     assert stricter("never", "ask") == "never"

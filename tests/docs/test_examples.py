@@ -11,7 +11,7 @@ import pytest
 
 from prompt_objects.config.definition import load_definition
 from prompt_objects.config.environment import load_config
-from prompt_objects.config.environment_schema import VARIABLE
+from prompt_objects.config.environment_schema import VARIABLE_PATTERN
 from prompt_objects.llm.connect import connect
 from tests.support.doc_examples import Example, Scenario, examples, normalized, pages, pattern_of, steps
 from tests.support.paths import DOCS
@@ -93,7 +93,7 @@ def test_a_yaml_example_is_valid(example: Example, tmp_path: Path) -> None:
 
 def load_example(example: Example, folder: Path) -> Any:
     (folder / "environment.yaml").write_text(example.text, encoding="utf-8")
-    return load_config(folder, dict.fromkeys(VARIABLE.findall(example.text), "value"))
+    return load_config(folder, dict.fromkeys(VARIABLE_PATTERN.findall(example.text), "value"))
 
 
 @pytest.mark.parametrize(

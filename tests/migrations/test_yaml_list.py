@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prompt_objects.config.yaml.edit import Unchangeable
+from prompt_objects.config.yaml.edit import CannotEdit
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.migrations.yaml_list import _remove, remove_list
 
@@ -27,7 +27,7 @@ def test_both_readers_agree(text: str) -> None:
 def outcome(text: str, loader: object) -> tuple[str, list[Fragment]] | str | None:
     try:
         taken = _remove(text, "history", loader)
-    except Unchangeable as error:
+    except CannotEdit as error:
         return str(error)
     except yaml.YAMLError:
         return "no YAML"
@@ -49,5 +49,5 @@ def test_a_text_without_the_key_is_not_touched() -> None:
 @pytest.mark.parametrize("opening", ["[", "{a: "])
 def test_what_is_nested_too_deep_is_left_alone(opening: str) -> None:
     closing = "]" if opening == "[" else "}"
-    with pytest.raises(Unchangeable, match="nested more than 200 deep"):
+    with pytest.raises(CannotEdit, match="nested more than 200 levels deep"):
         remove_list(f"history: {opening * 5000}{closing * 5000}\n", "history")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from prompt_objects.config.definition import Capability, Kind
+from prompt_objects.config.definition import Capability, CapabilityKind
 from prompt_objects.config.permissions import ApprovalPolicy
 from prompt_objects.config.yaml.document import Position
 from prompt_objects.environment.environment import Environment
@@ -252,7 +252,7 @@ async def test_approval_requests_are_shown_one_at_a_time(tmp_path: Path) -> None
     ids=["the environment's own", "a server's, called like the environment's own", "a server's"],
 )
 def test_tools_allowed_in_advance_are_resolved_without_a_snapshot(
-    tmp_path: Path, kind: Kind, own: Collection[str], rule: ApprovalPolicy
+    tmp_path: Path, kind: CapabilityKind, own: Collection[str], rule: ApprovalPolicy
 ) -> None:
     async def add(arguments: dict[str, Any], context: Context) -> str:
         return "added"

@@ -1,4 +1,4 @@
-"""Conversion of a YAML document to a typed struct, with errors in plain words at the right position."""
+"""Conversion of a YAML document to a typed struct, with errors at the position of the invalid value."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,8 @@ EXPECTED = "expected"  # the key of a description in `msgspec.Meta(extra=...)`
 # see tests/config/yaml/test_convert.py.
 _CONVERT_LOCK = Lock()
 T = TypeVar("T")
-_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` if msgspec does not name the key
-_WHERE = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
+_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` is a key that msgspec does not name
+_ERROR_PATH = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
@@ -39,23 +39,23 @@ def label(path: Iterable[str | int]) -> str:
 
 
 def _conversion_error(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
-    problem, steps = _split_error(error)
+    message, steps = _split_error(error)
     path = _full_path(document.data, kind, steps)
     value = _value_at(document.data, path)
     types = list(_types_at(kind, path))
-    if problem.startswith("Object contains unknown field"):
+    if message.startswith("Object contains unknown field"):
         return _unknown_key(document, path, value, types)
-    if missing := _MISSING.fullmatch(problem):
+    if missing := _MISSING.fullmatch(message):
         owner = f"{label(path)} has no" if path else "There is no"
         return document.error_at(f"{owner} `{missing[1]}`.", document.position_of(*path))
     return _wrong_value(document, path, value, types)
 
 
 def _split_error(error: msgspec.ValidationError) -> tuple[str, _Steps]:
-    found = _WHERE.fullmatch(str(error))
-    problem, where = (found[1], found[2] or "") if found else (str(error), "")
+    found = _ERROR_PATH.fullmatch(str(error))
+    message, where = (found[1], found[2] or "") if found else (str(error), "")
     steps = (step[1] or (int(step[2]) if step[2] else ...) for step in _STEP.finditer(where))
-    return problem, tuple(steps)
+    return message, tuple(steps)
 
 
 def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
@@ -69,16 +69,16 @@ def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any
 
 def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
     at, source = document.position_of(*path), document.source_of(*path)
-    what = label(path) if path else "The file"
+    subject = label(path) if path else "The file"
     wanted = " or ".join(dict.fromkeys(_expected(kind) for kind in types))
     if value is None:
-        return document.error_at(f"{what} has no value; it must be {wanted}.", at)
+        return document.error_at(f"{subject} has no value; it must be {wanted}.", at)
     allowed = [str(word) for kind in types for word in getattr(kind, "values", ())]
     hint = did_you_mean(source, allowed)
     if isinstance(value, (bool, int, float)) and _accepts(types, source):
         hint = f'Quote it: "{source}"'
-    seen = "text" if not path and isinstance(value, str) else _describe(value, source)
-    return document.error_at(f"{what} must be {wanted}, not {seen}.", at, hint=hint)
+    found = "text" if not path and isinstance(value, str) else _describe(value, source)
+    return document.error_at(f"{subject} must be {wanted}, not {found}.", at, hint=hint)
 
 
 def _accepts(types: list[Any], text: str) -> bool:
@@ -103,22 +103,22 @@ def _describe(value: Any, source: str) -> str:
 def _expected(kind: Any) -> str:
     match type(kind).__name__:
         case "Metadata":
-            words = str(kind.extra[EXPECTED])
+            description = str(kind.extra[EXPECTED])
         case "IntType":
-            words = "a whole number" + _bounds(kind)
+            description = "a whole number" + _bounds(kind)
         case "FloatType":
-            words = "a number" + _bounds(kind)
+            description = "a number" + _bounds(kind)
         case "LiteralType":
-            words = "one of " + ", ".join(f"`{word}`" for word in kind.values)
+            description = "one of " + ", ".join(f"`{word}`" for word in kind.values)
         case "BoolType":
-            words = "true or false"
+            description = "true or false"
         case "StrType":
-            words = "text"
+            description = "text"
         case "ListType" | "VarTupleType":
-            words = "a list"
+            description = "a list"
         case _:
-            words = "a mapping of keys to values"
-    return words
+            description = "a mapping of keys to values"
+    return description
 
 
 def _bounds(kind: Any) -> str:
@@ -168,7 +168,7 @@ def _value_at(data: Any, path: Iterable[str | int]) -> Any:
 
 
 def _full_path(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]:
-    """Find the keys that msgspec does not name: it writes `[...]` for any key of a mapping."""
+    """Replace each `...` by the invalid key: msgspec does not name the keys of a mapping."""
     path: list[str | int] = []
     for step in steps:
         path.append(_invalid_key(data, kind, tuple(path)) if isinstance(step, EllipsisType) else step)

@@ -22,7 +22,7 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML defines it
 _NEVER_CLOSED = re.compile(r"unexpected end of stream|expected ',' or")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
-_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+_KEYWORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     form: truth
     for word, truth in (("true", True), ("yes", True), ("on", True), ("false", False), ("no", False), ("off", False))
     for form in (word, word.capitalize(), word.upper())
@@ -39,7 +39,7 @@ class Position(NamedTuple):
 TOP = Position(1, 1)
 
 
-class Place(NamedTuple):
+class EntryPosition(NamedTuple):
     """The positions of an entry's key and value, and a scalar value as written."""
 
     key: Position
@@ -47,7 +47,7 @@ class Place(NamedTuple):
     source: str
 
 
-Places = dict[str | int, Place]
+EntryPositions = dict[str | int, EntryPosition]
 
 
 def quoted(text: str) -> str:
@@ -63,45 +63,45 @@ class YamlDocument:
     error: type[FileError]
     data: Any = None
     start: Position = TOP
-    _places: dict[int, Places] = field(default_factory=dict)  # by the id of the list or mapping
+    _positions: dict[int, EntryPositions] = field(default_factory=dict)  # by the id of the list or mapping
 
     def position_of(self, *path: str | int, key: bool = False) -> Position:
         """Return the position of the value at `path`, or of its key; of its parent if it does not exist."""
-        place = self._place(path)
-        return place.key if key else place.value
+        position = self._entry_position(path)
+        return position.key if key else position.value
 
     def source_of(self, *path: str | int) -> str:
         """Return the scalar at `path` as written, "" for a list or a mapping."""
-        return self._place(path).source
+        return self._entry_position(path).source
 
     def error_at(self, problem: str, at: Position, *, hint: str = "") -> FileError:
         return self.error(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
     def add(self, key: str, value: str, at: Position) -> None:
-        """Add an entry to the top mapping that stands elsewhere in the file."""
+        """Add an entry to the top mapping; its value is elsewhere in the file, at `at`."""
         self.data[key] = value
-        self._places[id(self.data)][key] = Place(at, at, value)
+        self._positions[id(self.data)][key] = EntryPosition(at, at, value)
 
     def rename(self, new: str, *path: str) -> None:
         """Rename the key at `path`; its position and its value stay."""
         container = self.data
         for step in path[:-1]:
             container = container[step]
-        places = self._places[id(container)]
-        for entries in (container, places):
+        positions = self._positions[id(container)]
+        for entries in (container, positions):
             entries[new] = entries.pop(path[-1])
 
-    def remember(self, container: Any, places: Places) -> None:
-        self._places[id(container)] = places
+    def set_positions(self, container: Any, positions: EntryPositions) -> None:
+        self._positions[id(container)] = positions
 
-    def _place(self, path: tuple[str | int, ...]) -> Place:
-        place, data = Place(self.start, self.start, ""), self.data
+    def _entry_position(self, path: tuple[str | int, ...]) -> EntryPosition:
+        position, data = EntryPosition(self.start, self.start, ""), self.data
         for step in path:
-            entries = self._places.get(id(data), {})
+            entries = self._positions.get(id(data), {})
             if step not in entries:
                 break
-            place, data = entries[step], data[step]
-        return place
+            position, data = entries[step], data[step]
+        return position
 
 
 def read_text(file: Path, error: type[FileError]) -> str:
@@ -161,7 +161,7 @@ class _Composer:
         self._values = 0
 
     def compose(self) -> YamlDocument:
-        self._refuse_unprintable()
+        self._check_printable()
         self._events = events = self._yaml.parse(self._text, Loader=self._loader)
         try:
             next(events)  # the start of the stream
@@ -171,7 +171,7 @@ class _Composer:
                 self._document.start = _start(root)
                 next(events)  # the end of the document
                 if not isinstance(second := next(events), self._yaml.StreamEndEvent):
-                    hint = "Keep one in a file, without a second ---."
+                    hint = "A file may contain only one document: remove the second ---."
                     raise self._error(second, "A second document starts here.", hint)
         except self._yaml.YAMLError as error:
             raise (self._depth_error(error) or self._syntax_error(error)) from error
@@ -184,7 +184,7 @@ class _Composer:
         self._values += 1
         if isinstance(event, self._yaml.AliasEvent):
             return self._alias(event)
-        self._refuse(event, depth)
+        self._check_event(event, depth)
         before, source = self._values, ""
         if isinstance(event, self._yaml.ScalarEvent):
             value, source = self._scalar(event), event.value
@@ -203,10 +203,10 @@ class _Composer:
         value, size, source = self._anchors[event.anchor]
         self._values += size - 1
         if self._values > MAX_VALUES:
-            raise self._error(event, f"*{event.anchor} repeats too much: more than {MAX_VALUES} values.")
+            raise self._error(event, f"*{event.anchor} expands the file to more than {MAX_VALUES} values.")
         return value, source
 
-    def _refuse(self, event: Any, depth: int) -> None:
+    def _check_event(self, event: Any, depth: int) -> None:
         if event.tag is not None:
             hint = "Remove it; text that starts with ! needs quotes."
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
@@ -222,37 +222,37 @@ class _Composer:
             raise self._error(event, "A \\u escape that is not a character.")
         if not event.implicit[0]:  # quoted or block text
             return text
-        if text in _WORDS:
-            return _WORDS[text]
+        if text in _KEYWORDS:
+            return _KEYWORDS[text]
         if _INTEGER.fullmatch(text):
             return int(text)
         return float(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
 
     def _sequence(self, depth: int) -> list[Any]:
         items: list[Any] = []
-        places: Places = {}
+        positions: EntryPositions = {}
         while not isinstance(event := next(self._events), self._yaml.SequenceEndEvent):
             value, source = self._value(event, depth + 1)
             at = _start(event)
-            places[len(items)] = Place(at, at, source)
+            positions[len(items)] = EntryPosition(at, at, source)
             items.append(value)
-        self._document.remember(items, places)
+        self._document.set_positions(items, positions)
         return items
 
     def _mapping(self, depth: int) -> dict[str, Any]:
         entries: dict[str, Any] = {}
-        places: Places = {}
+        positions: EntryPositions = {}
         while not isinstance(event := next(self._events), self._yaml.MappingEndEvent):
             key = self._key(event, depth)
             if key in entries:
-                first = places[key].key.line
+                first = positions[key].key.line
                 raise self._error(
                     event, f"The key {quoted(key)} is given twice; first in line {first}.", "Remove one of them."
                 )
             value_event = next(self._events)
             entries[key], source = self._value(value_event, depth + 1)
-            places[key] = Place(_start(event), _start(value_event), source)
-        self._document.remember(entries, places)
+            positions[key] = EntryPosition(_start(event), _start(value_event), source)
+        self._document.set_positions(entries, positions)
         return entries
 
     def _key(self, event: Any, depth: int) -> str:
@@ -265,7 +265,7 @@ class _Composer:
             raise self._error(event, "A list or a mapping cannot be a key.")
         raise self._error(event, f"The key {quoted(source)} is not text.", f'Quote it: "{source}"')
 
-    def _refuse_unprintable(self) -> None:
+    def _check_printable(self) -> None:
         if found := _UNPRINTABLE.search(self._text):
             lines = _LINE_BREAK.split(self._text[: found.start()])
             problem = f"The character {found[0]!r} is not allowed in YAML."
@@ -294,7 +294,7 @@ class _Composer:
         return None
 
     def _too_deep(self, event: Any) -> FileError:
-        return self._error(event, f"This is nested more than {MAX_DEPTH} deep.")
+        return self._error(event, f"This is nested more than {MAX_DEPTH} levels deep.")
 
     def _syntax_error(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)
@@ -305,13 +305,14 @@ class _Composer:
         indentation = text[: len(text) - len(text.lstrip())]
         if "\t" in indentation and column <= len(indentation):
             at = Position(line + 1, indentation.index("\t") + 1)
-            return self._document.error_at(f"A tab indents {quoted(text.strip())}.", at, hint="Indent with spaces.")
+            problem = f"The line {quoted(text.strip())} is indented with a tab."
+            return self._document.error_at(problem, at, hint="Indent with spaces.")
         opened = getattr(error, "context_mark", None)
         if opened and _NEVER_CLOSED.search(complaint):
             at = Position(opened.line + 1, opened.column + 1)
-            problem = f"The {lines[opened.line][opened.column]} here is not closed."
+            problem = f"The {lines[opened.line][opened.column]} at this position is not closed."
             return self._document.error_at(problem, at, hint="Close it, or look for a missing comma.")
-        problem, hint = _plain_words(complaint, text, column)
+        problem, hint = _explain(complaint, text, column)
         return self._document.error_at(problem, Position(line + 1, column + 1), hint=hint)
 
 
@@ -319,7 +320,7 @@ def _start(event: Any) -> Position:
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _plain_words(complaint: str, text: str, column: int) -> tuple[str, str]:
+def _explain(complaint: str, text: str, column: int) -> tuple[str, str]:
     where = quoted(text.strip()) if text.strip() else "the end"
     if "mapping values are not allowed" in complaint:
         return f"There is an extra ': ' in {where}.", "Quote text that contains ': ', or check the indentation."

@@ -1,8 +1,8 @@
-"""Changes to single keys of a YAML text that a user wrote; every byte outside the change stays as it was.
+"""Edits of single keys in a YAML text that the user wrote; every byte outside the edit stays unchanged.
 
-Positions come from the parser's events. `without_key` and `rename_key` check that the rest of the text has kept its
-meaning. Callers of the other functions read the result again: unusual texts (several items in a line) may come out
-wrong.
+Positions come from the parser's events. `remove_key` and `rename_key` check that the rest of the text keeps its
+meaning. Callers of the other functions must parse the result and check it: edits of unusual texts, such as lists
+with several items per line, may be wrong.
 """
 
 import json
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 _MAX_DEPTH = 200
-_MAX_PLAIN_LENGTH = 100
+_MAX_LINE_LENGTH = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")
-_WORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
+_KEYWORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
 _BLOCK_HEAD = re.compile(r"[|>][-+0-9]*([ \t]+#[^\r\n]*)?(?=\r?\n)")
 _BREAK = r"(?:\r\n|\r|\n)"
 _REST_OF_LINE = re.compile(rf"[^\r\n]*{_BREAK}?")
@@ -23,12 +23,12 @@ _BLANK_OR_INDENTED = re.compile(rf"(?:[ \t]*{_BREAK}|[ \t]+#[^\r\n]*{_BREAK}?)*"
 _TO_COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*,")
 
 
-class Unchangeable(Exception):
-    """The text cannot be changed here; the message gives the reason in a sentence."""
+class CannotEdit(Exception):
+    """The text cannot be edited at this key; the message gives the reason in a sentence."""
 
 
 class _Entry(NamedTuple):
-    """A key of a mapping, or an item of a list, as indices of events: its first one, its value's, and the next."""
+    """An entry of a mapping or list, as indices of events: its first event, its value, and the event after it."""
 
     first: int
     value: int
@@ -38,7 +38,7 @@ class _Entry(NamedTuple):
 class _Events:
     """The parser's events of one text, with the entries of its top mapping.
 
-    Raises yaml's errors, and `Unchangeable` if the text is nested too deep.
+    Raises yaml's errors, and `CannotEdit` if the text is nested too deeply.
     """
 
     def __init__(self, text: str, loader: Any = None) -> None:
@@ -52,7 +52,7 @@ class _Events:
             step = isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             depth += step
             if depth > _MAX_DEPTH:  # the pure Python parser takes quadratic time for deep texts
-                raise Unchangeable(f"It is nested more than {_MAX_DEPTH} deep.")
+                raise CannotEdit(f"It is nested more than {_MAX_DEPTH} levels deep.")
             self.all.append(event)
             self._steps.append(step)
         root = 2  # after the start of the stream and of the document
@@ -74,12 +74,15 @@ class _Events:
                 index = found[-1].after
         return found
 
-    def named(self, key: str, entries: Iterable[_Entry] | None = None) -> _Entry | None:
-        """Return the entry under a key; raises `Unchangeable` if it is there but the text must stay as it is."""
+    def find_entry(self, key: str, entries: Iterable[_Entry] | None = None) -> _Entry | None:
+        """Return the entry of a key, None if it does not exist.
+
+        Raises `CannotEdit` if the key exists but the text cannot be edited safely.
+        """
         entries = self.top if entries is None else entries
         entry = next((entry for entry in entries if self.name(entry) == key), None)
         if entry and (problem := self._problem()):
-            raise Unchangeable(problem)
+            raise CannotEdit(problem)
         return entry
 
     def name(self, entry: _Entry) -> str | None:
@@ -98,7 +101,7 @@ class _Events:
         return [(type(event), *(getattr(event, name, None) for name in names)) for event in events]
 
     def check_aliases(self, key: str, entry: _Entry) -> None:
-        """Raise `Unchangeable` if an alias elsewhere repeats part of the entry."""
+        """Raise `CannotEdit` if an alias elsewhere refers to part of the entry."""
         inner: set[str] = set()
         for index, event in enumerate(self.all):
             anchor = getattr(event, "anchor", None)
@@ -106,7 +109,7 @@ class _Events:
             if not self.is_a("Alias", index):
                 (inner.add if is_inside else inner.discard)(anchor or "")
             elif anchor in inner and not is_inside:
-                raise Unchangeable(f"*{anchor} repeats something in `{key}`.")
+                raise CannotEdit(f"The alias *{anchor} refers to a value inside `{key}`.")
 
     def _after(self, index: int) -> int:
         depth = self._steps[index]
@@ -120,11 +123,11 @@ class _Events:
         if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
             return f"The key `{twice}` is given twice."
         documents = sum(self.is_a("DocumentStart", index) for index in range(len(self.all)))
-        return "It holds more than one YAML document." if documents > 1 else ""
+        return "It contains more than one YAML document." if documents > 1 else ""
 
 
 def yaml_loaders() -> tuple[Any, ...]:
-    """Return yaml's loaders, the fast one first; the other one also reads some escapes that the first refuses."""
+    """Return yaml's loaders, the fast one first; the other one also accepts some escapes that the first rejects."""
     import yaml
 
     return (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
@@ -137,39 +140,39 @@ def _is_visible(event: Any) -> bool:
 # Removing and renaming a key
 
 
-def without_key(text: str, key: str, loader: Any = None) -> tuple[str, str] | None:
+def remove_key(text: str, key: str, loader: Any = None) -> tuple[str, str] | None:
     """Return the text without a key of the top mapping, and the key's value; None if there is no such key."""
     events = _Events(text, loader)
-    entry = events.named(key)
+    entry = events.find_entry(key)
     if entry is None:
         return None
     events.check_aliases(key, entry)
     rest = events.meaning(outside=entry)
-    shorter = next((each for each in _without(events, entry) if _means(each, rest, loader)), None)
+    shorter = next((each for each in _without(events, entry) if _has_meaning(each, rest, loader)), None)
     if shorter is None:
-        raise Unchangeable(f"`{key}` cannot be taken out without changing what the rest means.")
+        raise CannotEdit(f"`{key}` cannot be removed without changing the meaning of the rest.")
     return shorter, text[events.all[entry.first].end_mark.index : events.end(entry.after)].lstrip(": \t\r\n")
 
 
 def rename_key(text: str, parent: str, old: str, new: str) -> str:
     """Return the text with a key of the mapping under `parent` renamed; unchanged if there is no such key."""
-    events = _parsed(text)
-    outer = events.named(parent)
+    events = _parse(text)
+    outer = events.find_entry(parent)
     if outer and events.is_a("Alias", outer.value):
-        raise Unchangeable(f"`{parent}` is an alias.")
+        raise CannotEdit(f"`{parent}` is an alias.")
     inner = events.entries(outer.value) if outer else []
-    entry = events.named(old, inner)
+    entry = events.find_entry(old, inner)
     if entry is None:
         return text
-    if events.named(new, inner):
-        raise Unchangeable(f"`{parent}` has both `{new}` and `{old}`.")
+    if events.find_entry(new, inner):
+        raise CannotEdit(f"`{parent}` has both `{new}` and `{old}`.")
     end = events.all[entry.first].end_mark.index
     end -= text[end - 1] in "\"'"
     wanted = events.meaning()
     wanted[entry.first] = (*wanted[entry.first][:-1], new)
     after = text[: end - len(old)] + new + text[end:]
-    if not _means(after, wanted, None):
-        raise Unchangeable(f"`{old}` cannot be renamed without changing what the rest means.")
+    if not _has_meaning(after, wanted, None):
+        raise CannotEdit(f"`{old}` cannot be renamed without changing the meaning of the rest.")
     return after
 
 
@@ -183,9 +186,9 @@ def _without(events: _Events, entry: _Entry) -> Iterator[str]:
     start = _line_start(text, key)
     if not _BEFORE_KEY.fullmatch(text, start, key):
         return
-    end = _matched(_REST_OF_LINE, text, end)
+    end = _match_end(_REST_OF_LINE, text, end)
     yield text[:start] + text[end:]
-    yield text[:start] + text[_matched(_BLANK_OR_INDENTED, text, end) :]
+    yield text[:start] + text[_match_end(_BLANK_OR_INDENTED, text, end) :]
 
 
 def _without_flow(text: str, start: int, end: int, before_end: int) -> str:
@@ -195,13 +198,13 @@ def _without_flow(text: str, start: int, end: int, before_end: int) -> str:
             end += 1
         line = _line_start(text, start)
         if text[end : end + 1] in {"\r", "\n"} and not text[line:start].strip():
-            start, end = line, _matched(_REST_OF_LINE, text, end)
+            start, end = line, _match_end(_REST_OF_LINE, text, end)
     elif comma := _TO_COMMA.match(text, before_end):
         start = comma.end() - 1
     return text[:start] + text[end:]
 
 
-def _means(text: str, wanted: list[tuple[object, ...]], loader: Any) -> bool:
+def _has_meaning(text: str, wanted: list[tuple[object, ...]], loader: Any) -> bool:
     import yaml
 
     try:
@@ -210,7 +213,7 @@ def _means(text: str, wanted: list[tuple[object, ...]], loader: Any) -> bool:
         return False
 
 
-def _matched(pattern: re.Pattern[str], text: str, position: int) -> int:
+def _match_end(pattern: re.Pattern[str], text: str, position: int) -> int:
     match = pattern.match(text, position)
     return match.end() if match else position
 
@@ -218,10 +221,10 @@ def _matched(pattern: re.Pattern[str], text: str, position: int) -> int:
 # Setting a text, adding and removing items of a list
 
 
-def with_text(text: str, key: str, value: str, *, before: str) -> str:
-    """Return the text with the text `value` under `key`; a new key is inserted ahead of the key `before`."""
-    events = _parsed(text)
-    entry = events.named(key)
+def set_text(text: str, key: str, value: str, *, before: str) -> str:
+    """Return the text with `key` set to the text `value`; a new key is inserted ahead of the key `before`."""
+    events = _parse(text)
+    entry = events.find_entry(key)
     if entry is None:
         return _with_key(events, key, _scalar(value) if events.is_flow else _block(text, value), before)
     events.check_aliases(key, entry)
@@ -237,55 +240,55 @@ def with_text(text: str, key: str, value: str, *, before: str) -> str:
     return text[:start] + _spaced(text, start, written) + text[end:]
 
 
-def with_items(text: str, key: str, items: Sequence[Any], *, before: str) -> str:
-    """Return the text with more items, texts and mappings, at the end of the list under `key`; see `with_text`."""
-    events, written = _parsed(text), [_flow(item) for item in items]
-    entry = events.named(key)
-    in_a_row = f"[{', '.join(written)}]"
+def append_items(text: str, key: str, items: Sequence[Any], *, before: str) -> str:
+    """Return the text with more items, texts and mappings, at the end of the list under `key`; see `set_text`."""
+    events, written = _parse(text), [_flow(item) for item in items]
+    entry = events.find_entry(key)
+    flow_list = f"[{', '.join(written)}]"
     if entry is None:
-        return _with_key(events, key, in_a_row if events.is_flow else _lines(text, written, "  "), before)
-    start, end, listed = events.start(entry.value), _end(events, entry), events.entries(entry.value)
+        return _with_key(events, key, flow_list if events.is_flow else _lines(text, written, "  "), before)
+    start, end, current = events.start(entry.value), _end(events, entry), events.entries(entry.value)
     if not events.is_a("SequenceStart", entry.value):
         if end > start:
-            raise Unchangeable(f"`{key}` is not a list.")
+            raise CannotEdit(f"`{key}` is not a list.")
         start = _colon(events, entry) + 1
-        return text[:start] + (f" {in_a_row}" if events.is_flow else _lines(text, written, "  ")) + text[start:]
-    if not listed:
-        return f"{text[:start]}{in_a_row}{text[end:]}"
+        return text[:start] + (f" {flow_list}" if events.is_flow else _lines(text, written, "  ")) + text[start:]
+    if not current:
+        return f"{text[:start]}{flow_list}{text[end:]}"
     if events.all[entry.value].flow_style:
-        end = _end(events, listed[-1])
+        end = _end(events, current[-1])
         return text[:end] + "".join(f", {item}" for item in written) + text[end:]
-    dash, end = _dash(events, entry, listed, len(listed) - 1), _line_end(text, end)
+    dash, end = _dash(events, entry, current, len(current) - 1), _line_end(text, end)
     return text[:end] + _lines(text, written, text[_line_start(text, dash) : dash]) + text[end:]
 
 
-def without_item(text: str, key: str, index: int) -> str:
+def remove_item(text: str, key: str, index: int) -> str:
     """Return the text without one item of the list under `key`."""
-    events = _parsed(text)
-    entry = events.named(key)
-    listed = events.entries(entry.value) if entry and events.is_a("SequenceStart", entry.value) else []
-    if entry is None or not listed:
-        raise Unchangeable(f"`{key}` is not a list.")
-    if len(listed) == 1:
+    events = _parse(text)
+    entry = events.find_entry(key)
+    items = events.entries(entry.value) if entry and events.is_a("SequenceStart", entry.value) else []
+    if entry is None or not items:
+        raise CannotEdit(f"`{key}` is not a list.")
+    if len(items) == 1:
         return text[: _colon(events, entry) + 1] + " []" + text[_end(events, entry) :]
     if events.all[entry.value].flow_style:
-        if index + 1 < len(listed):
-            return text[: events.start(listed[index].first)] + text[events.start(listed[index + 1].first) :]
-        return text[: _end(events, listed[index - 1])] + text[_end(events, listed[index]) :]
-    start = _line_start(text, _dash(events, entry, listed, index))
-    end = _line_end(text, _end(events, listed[index]))
+        if index + 1 < len(items):
+            return text[: events.start(items[index].first)] + text[events.start(items[index + 1].first) :]
+        return text[: _end(events, items[index - 1])] + text[_end(events, items[index]) :]
+    start = _line_start(text, _dash(events, entry, items, index))
+    end = _line_end(text, _end(events, items[index]))
     return text[:start] + text[end:].removeprefix("\r").removeprefix("\n")
 
 
-def _parsed(text: str) -> _Events:
+def _parse(text: str) -> _Events:
     import yaml
 
     try:
         events = _Events(text)
     except yaml.YAMLError as error:
-        raise Unchangeable("It is not valid YAML.") from error
+        raise CannotEdit("It is not valid YAML.") from error
     if not events.top:
-        raise Unchangeable("It has no keys.")
+        raise CannotEdit("It has no keys.")
     return events
 
 
@@ -302,11 +305,11 @@ def _colon(events: _Events, entry: _Entry) -> int:
     return events.text.index(":", events.all[entry.first].end_mark.index)
 
 
-def _dash(events: _Events, entry: _Entry, listed: Sequence[_Entry], index: int) -> int:
-    text, after = events.text, _end(events, listed[index - 1]) if index else _colon(events, entry)
-    dash = text.rfind("-", after, events.start(listed[index].first))
+def _dash(events: _Events, entry: _Entry, items: Sequence[_Entry], index: int) -> int:
+    text, after = events.text, _end(events, items[index - 1]) if index else _colon(events, entry)
+    dash = text.rfind("-", after, events.start(items[index].first))
     if dash < 0 or text[_line_start(text, dash) : dash].strip():
-        raise Unchangeable("The list is not one item a line.")
+        raise CannotEdit("The list does not have one item per line.")
     return dash
 
 
@@ -342,13 +345,13 @@ def _with_key(events: _Events, key: str, written: str, before: str) -> str:
 
 
 def _spaced(text: str, start: int, written: str) -> str:
-    """Separate a value from the colon, unless something does so already."""
+    """Put a space between the colon and the value, if they are not separated yet."""
     is_apart = written.startswith(("\r", "\n")) or text[start - 1 : start].isspace()
     return written if is_apart else f" {written}"
 
 
 def _block(text: str, value: str) -> str:
-    is_short = "\n" not in value and len(value) <= _MAX_PLAIN_LENGTH
+    is_short = "\n" not in value and len(value) <= _MAX_LINE_LENGTH
     return _scalar(value) if is_short else _literal(text, value, 2, "")
 
 
@@ -367,7 +370,7 @@ def _break(text: str) -> str:
 
 def _scalar(value: str) -> str:
     """Write a text in one line, quoted unless it is safe without quotes."""
-    if _PLAIN.fullmatch(value) and not _WORDS.fullmatch(value) and value.isascii():
+    if _PLAIN.fullmatch(value) and not _KEYWORDS.fullmatch(value) and value.isascii():
         return value
     return json.dumps(value, ensure_ascii=False)
 

@@ -15,7 +15,7 @@ from prompt_objects.analysis.finding import Finding
 from prompt_objects.analysis.rules.privileges import gained_privileges
 from prompt_objects.config.definition import parse_definition
 from prompt_objects.config.yaml.document import MAX_BYTES, front_matter, parse
-from prompt_objects.config.yaml.edit import Unchangeable, with_items, with_text, without_item
+from prompt_objects.config.yaml.edit import CannotEdit, append_items, remove_item, set_text
 from prompt_objects.errors import DefinitionError, ToolError
 from prompt_objects.runtime.context import TakeSnapshot
 from prompt_objects.utils import filesystem as disk
@@ -86,7 +86,7 @@ def change_object(name: str, change: DefinitionChange, folder: Path, take_snapsh
         raise ToolError(f"The file of {name} cannot be read: {error.strerror}.") from error
     except DefinitionError as error:
         raise ToolError(_describe_error(error, file.relative_to(folder))) from error
-    except Unchangeable as error:
+    except CannotEdit as error:
         raise ToolError(f"{name} cannot be changed by a proposal: {error} Ask the user to change it.") from error
     if after == text:
         raise ToolError("The proposal changes nothing: the definition already says this.")
@@ -142,19 +142,19 @@ def _change_yaml(text: str, file: Path, change: DefinitionChange) -> str:
     after, expected = text, dict(data)
     for key, value in (("description", change.description), ("prompt", change.prompt)):
         if value is not None and value.strip() != str(data.get(key) or "").strip():
-            after = with_text(after, key, value.strip(), before="prompt")
+            after = set_text(after, key, value.strip(), before="prompt")
             expected[key] = value.strip()
     for index in sorted(removed, reverse=True):
-        after = without_item(after, "capabilities", index)
+        after = remove_item(after, "capabilities", index)
     if change.add:
-        after = with_items(after, "capabilities", change.add, before="prompt")
+        after = append_items(after, "capabilities", change.add, before="prompt")
     if removed or change.add:
         kept = (item for index, item in enumerate(capabilities) if index not in removed)
         expected["capabilities"] = [*kept, *change.add]
     if after != text:
         changed = parse(after.replace("\r\n", "\n"), file, DefinitionError).data
         if _normalized(changed) != _normalized(expected):
-            raise Unchangeable("Its file has an unusual form.")
+            raise CannotEdit("Its file has an unusual form.")
     return after
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-MANY_AT_ONCE = """
+SCRIPT = """
 import sys, threading
 from pathlib import Path
 import yaml
@@ -24,7 +24,7 @@ for thread in threads: thread.join()
 
 
 @pytest.mark.parametrize("attempt", range(8))
-def test_many_threads_may_read_their_first_definition_at_once(tmp_path: Path, attempt: int) -> None:
+def test_many_threads_may_read_their_first_definition_at_the_same_time(tmp_path: Path, attempt: int) -> None:
     (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {requests: 3}\ncapabilities: [x]\n")
-    result = subprocess.run([sys.executable, "-c", MANY_AT_ONCE], cwd=tmp_path, check=False, timeout=60)
+    result = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, check=False, timeout=60)
     assert result.returncode == 0

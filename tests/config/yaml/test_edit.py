@@ -1,4 +1,4 @@
-"""A change to one key of a file leaves every other byte as it was."""
+"""An edit of one key leaves every other byte of the file unchanged."""
 
 import difflib
 
@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_objects.config.yaml.edit import Unchangeable, with_items, with_text, without_item
+from prompt_objects.config.yaml.edit import CannotEdit, append_items, remove_item, set_text
 
 FILE = """\
 # Who reads: ein Büro, 😀
@@ -36,8 +36,8 @@ def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
     return [line[2:] for line in lines if line[0] == "-"], [line[2:] for line in lines if line[0] == "+"]
 
 
-def test_a_prompt_is_replaced_in_the_form_of_the_old_one() -> None:
-    after = with_text(FILE, "prompt", "You skim.\n\n  Quickly: # and well", before="")
+def test_a_prompt_is_replaced_in_the_style_of_the_old_one() -> None:
+    after = set_text(FILE, "prompt", "You skim.\n\n  Quickly: # and well", before="")
     assert changed_lines(FILE, after) == (
         ["   You read.", '   Slowly: "always".'],
         ["   You skim.", "     Quickly: # and well"],
@@ -45,14 +45,14 @@ def test_a_prompt_is_replaced_in_the_form_of_the_old_one() -> None:
     assert yaml.safe_load(after)["prompt"].strip() == "You skim.\n\n  Quickly: # and well"
 
 
-def test_an_item_is_added_behind_the_others_and_one_is_taken_out() -> None:
-    added = with_items(
+def test_items_are_appended_and_removed() -> None:
+    added = append_items(
         FILE, "capabilities", ["list_files", {"tool": "x", "allow": {"path": ["a/*", "no"]}}], before=""
     )
     assert changed_lines(FILE, added) == ([], ["  - list_files", '  - {tool: x, allow: {path: ["a/*", "no"]}}'])
-    removed = without_item(FILE, "capabilities", 2)
+    removed = remove_item(FILE, "capabilities", 2)
     assert changed_lines(FILE, removed) == (["  - po: scout", "    context: continue"], [])
-    assert changed_lines(FILE, without_item(FILE, "capabilities", 0)) == (["  - read_file   # all of it"], [])
+    assert changed_lines(FILE, remove_item(FILE, "capabilities", 0)) == (["  - read_file   # all of it"], [])
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_an_item_is_added_behind_the_others_and_one_is_taken_out() -> None:
         ("l:\n  - x  # only\nb: 2\n", "l:\n  - x  # only\n  - z\nb: 2\n", "l: []  # only\nb: 2\n"),
     ],
 )
-def test_lists_are_changed_in_the_form_that_they_have(text: str, added: str, removed: str) -> None:
-    assert with_items(text, "l", ["z"], before="b") == added
-    assert without_item(text, "l", 0) == removed
+def test_an_edited_list_keeps_its_style(text: str, added: str, removed: str) -> None:
+    assert append_items(text, "l", ["z"], before="b") == added
+    assert remove_item(text, "l", 0) == removed
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_lists_are_changed_in_the_form_that_they_have(text: str, added: str, rem
         ("{a: 1}", "{a: 1, l: [z]}"),
     ],
 )
-def test_a_list_that_is_not_there_comes_where_it_belongs(text: str, after: str) -> None:
-    assert with_items(text, "l", ["z"], before="b") == after
+def test_a_missing_list_is_inserted_before_the_given_key(text: str, after: str) -> None:
+    assert append_items(text, "l", ["z"], before="b") == after
     assert yaml.safe_load(after)["l"] == ["z"]
 
 
@@ -104,32 +104,32 @@ def test_a_list_that_is_not_there_comes_where_it_belongs(text: str, after: str) 
         ("t: >-\n    old\n    text\nb: 2\n", "t: |\n    new\nb: 2\n"),
     ],
 )
-def test_a_text_is_replaced_or_comes_where_it_belongs(text: str, after: str) -> None:
-    assert with_text(text, "t", "new", before="b") == after
+def test_a_text_is_replaced_or_inserted_before_the_given_key(text: str, after: str) -> None:
+    assert set_text(text, "t", "new", before="b") == after
 
 
-def test_a_text_that_an_alias_repeats_is_not_replaced() -> None:
-    with pytest.raises(Unchangeable, match=r"\*d repeats something in `t`"):
-        with_text("t: &d old\nb: *d\n", "t", "new", before="b")
+def test_a_text_that_an_alias_refers_to_is_not_replaced() -> None:
+    with pytest.raises(CannotEdit, match=r"\*d refers to a value inside `t`"):
+        set_text("t: &d old\nb: *d\n", "t", "new", before="b")
 
 
 @pytest.mark.parametrize("text", ["l: x\n", "- l\n", "l: [x\n", ""])
-def test_what_is_no_list_or_no_yaml_is_not_changed(text: str) -> None:
-    with pytest.raises(Unchangeable):
-        with_items(text, "l", ["z"], before="")
+def test_other_values_and_invalid_yaml_are_not_edited_as_lists(text: str) -> None:
+    with pytest.raises(CannotEdit):
+        append_items(text, "l", ["z"], before="")
 
 
 WORDS = st.text(st.sampled_from("ab é😀:#-'\"|>{}[],&*!%@\\\n\t 0") | st.sampled_from("yesnoNUL~?`")).map(str.strip)
 
 
 @given(value=WORDS.filter(bool), items=st.lists(WORDS.filter(bool), min_size=1, max_size=3))
-def test_whatever_is_written_is_read_again_and_the_rest_with_it(value: str, items: list[str]) -> None:
+def test_written_values_and_the_rest_are_read_back(value: str, items: list[str]) -> None:
     value = "\n".join(line.rstrip("\t") if not line.strip() else line for line in value.split("\n"))
     before = yaml.safe_load(FILE)
     for text, key, expected in [
-        (with_text(FILE, "prompt", value, before=""), "prompt", value),
-        (with_text(FILE, "description", value, before="prompt"), "description", value),
-        (with_items(FILE, "capabilities", items, before=""), "capabilities", before["capabilities"] + items),
+        (set_text(FILE, "prompt", value, before=""), "prompt", value),
+        (set_text(FILE, "description", value, before="prompt"), "description", value),
+        (append_items(FILE, "capabilities", items, before=""), "capabilities", before["capabilities"] + items),
     ]:
         data = yaml.safe_load(text)
         found = data.pop(key)
