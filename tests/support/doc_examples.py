@@ -25,6 +25,7 @@ from tests.support.program import PROGRAM, run
 from tests.support.terminal import Terminal
 
 _PATIENCE = 40.0  # seconds; a busy machine is slow
+_MOMENT = 0.25  # seconds; the rehearsal pauses some milliseconds between two words
 _HOME = "/home/ann"  # stands in the pages for the folder of a test
 _BLOCK = re.compile(
     r"(?P<marks>(?:^<!-- (?:(?!-->).)*-->\n)*)^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
@@ -168,6 +169,7 @@ class Scenario:
         terminal = self._terminal
         for prompt, text, shown in _inputs(transcript):
             terminal.wait_until(lambda: _is_free(terminal, prompt), f"the prompt {prompt!r}", _PATIENCE)  # noqa: B023
+            terminal.wait_until(_is_quiet(terminal), "the end of the reply", _PATIENCE)
             terminal.send(text)
             terminal.wait_for(f"{prompt} {text}", _PATIENCE)
             terminal.wait_until(lambda: _is_taken(terminal, f"{prompt} {text}"), f"{text!r} to be taken", _PATIENCE)  # noqa: B023
@@ -197,6 +199,19 @@ def _is_free(terminal: Terminal, prompt: str) -> bool:
     """Whether a prompt stands at the bottom of the screen, with nothing typed yet."""
     lines = [line for line in terminal.lines() if line.strip()]
     return any(line.endswith(prompt) for line in lines[-3:])
+
+
+def _is_quiet(terminal: Terminal) -> Callable[[], bool]:
+    """Return a condition: the program has printed nothing for a moment, so a reply has ended."""
+    printed, since = -1, 0.0
+
+    def is_quiet() -> bool:
+        nonlocal printed, since
+        if len(terminal.raw) != printed:
+            printed, since = len(terminal.raw), time.monotonic()
+        return time.monotonic() - since > _MOMENT
+
+    return is_quiet
 
 
 def _is_taken(terminal: Terminal, line: str) -> bool:
