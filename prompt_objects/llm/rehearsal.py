@@ -14,6 +14,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
@@ -54,7 +55,7 @@ class Rehearsal:
 
 
 def _answer(request: Request) -> Message:
-    results = _fresh_results(request.messages)
+    results = _new_results(request.messages)
     if results:
         return _assistant_message(_summary(results))
     asked = _last_text(request.messages, "user")
@@ -143,15 +144,14 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
 # Responses
 
 
-def _fresh_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
+def _new_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
     """Return the results after the last assistant message, each with the name of its capability."""
-    results: list[str] = []
-    for message in reversed(messages):
-        if message.get("role") != "tool":
-            names = [str(call["function"]["name"]) for call in calls_of(message)]
-            return list(zip(names, reversed(results), strict=False))
-        results.append(text_of(message))
-    return []
+    results = [*takewhile(lambda message: message.get("role") == "tool", reversed(messages))]
+    if not results:
+        return []
+    calls = calls_of(messages[-1 - len(results)])
+    names = (str(call["function"]["name"]) for call in calls)
+    return [(name, text_of(result)) for name, result in zip(names, reversed(results), strict=False)]
 
 
 def _summary(results: Sequence[tuple[str, str]]) -> str:

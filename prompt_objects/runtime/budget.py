@@ -9,7 +9,7 @@ until those are settled. This ends: a reservation is held only during a request,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from msgspec import Struct, field
@@ -35,8 +35,9 @@ class Spending(Struct, frozen=True):
 class Budget:
     """The budget of one turn, which counts toward `parent`; used in one event loop.
 
-    `owner` is the name of the prompt object, `root` the budget of the top-level turn. `clock` returns seconds; time
-    counts from the creation. `unpriced_models`, shared by all budgets of a message, are models whose cost is unknown.
+    `owner` is the name of the prompt object. `root` is the budget of the top-level turn, `chain` all budgets from
+    this one to it. `spent` is what this turn and its delegations have spent, `reserved` what their requests in
+    progress may spend. `unpriced_models`, shared by all budgets of a message, are models whose cost is unknown.
     `limits_cost` and `limits_tokens_or_cost` say whether this budget or one above it has such a limit.
     """
 
@@ -48,61 +49,78 @@ class Budget:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.owner = owner
         self.limits = limits
+        self.spent = Spending()
+        self.reserved: list[Spending] = []  # not their sum: a sum of costs would not return to exactly 0
+        self.timer = _Timer(limits.seconds, clock)
         self.root: Budget = parent.root if parent else self
-        self.chain: _Chain = _Chain(_Account(self, owner, clock), parent.chain if parent else None)
-        self.unpriced_models = self.chain.shared.unpriced_models
+        self.chain: tuple[Budget, ...] = (self, *parent.chain) if parent else (self,)
+        self.unpriced_models: set[str] = parent.unpriced_models if parent else set()
         self.limits_cost = any(each.limits.cost is not None for each in self.chain)
         self.limits_tokens_or_cost = self.limits_cost or any(each.limits.tokens is not None for each in self.chain)
-
-    @property
-    def spent(self) -> Spending:
-        """What this turn and its delegations have spent."""
-        return self.chain.own.spent
-
-    @property
-    def seconds(self) -> float:
-        """How long the turn has been running, without pauses."""
-        return self.chain.own.seconds
+        self._ignores_limits = False
+        # Used in the budget of the top-level turn only:
+        self.timeouts: dict[asyncio.Timeout, Budget] = {}
+        self.settled = asyncio.Event()  # set at the next settlement, then replaced by a new one
 
     @property
     def seconds_left(self) -> float | None:
         """The time left in this budget and all above it, at least 0; None without a time limit."""
-        left = self.chain.seconds_left()
+        left = _shortest(each.timer for each in self.chain)
         return None if left is None else max(0.0, left)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Pause the clocks of this budget and its parents while waiting for the user."""
+        """Pause the timers of this budget and its parents while waiting for the user."""
         for each in self.chain:
-            each.pause()
-        self.chain.reschedule_all()
+            each.timer.pause()
+        self._reschedule_timeouts()
         try:
             yield
         finally:
             for each in self.chain:
-                each.resume()
-            self.chain.reschedule_all()
+                each.timer.resume()
+            self._reschedule_timeouts()
+
+    def _reschedule_timeouts(self) -> None:
+        for timeout, budget in self.root.timeouts.items():
+            _reschedule(timeout, budget)
 
     @asynccontextmanager
     async def timeout(self) -> AsyncIterator[None]:
         """Raise `TimeoutError` in the block when the time of this budget or one above it is up."""
         async with asyncio.timeout(None) as timeout:
-            self.chain.shared.timeouts[timeout] = self.chain
-            self.chain.reschedule(timeout)
+            self.root.timeouts[timeout] = self
+            _reschedule(timeout, self)
             try:
                 yield
             finally:
-                del self.chain.shared.timeouts[timeout]
+                del self.root.timeouts[timeout]
 
     def check_time(self) -> None:
         """Raise `LimitReached` if time is up."""
         for each in self.chain:
-            each.check_time()
+            _check(each)
 
     def allow_final_request(self) -> None:
         """Ignore the limits of this budget from now on, but not those above it; if time is up, allow 30 seconds."""
-        self.chain.own.lift_limits()
+        if not self._ignores_limits:
+            self._ignores_limits = True
+            self.timer.limit = self.timer.seconds + _FINAL_SECONDS if self.timer.is_up else None
+
+    def exceeded_limit(self, total: Spending) -> str:
+        """Return the limit of this budget alone that a total exceeds, in words; empty if it exceeds none."""
+        limits = self.limits
+        if self._ignores_limits:
+            return ""
+        if total.requests > limits.requests:
+            return pluralize(limits.requests, "request")
+        if limits.tokens is not None and total.tokens > limits.tokens:
+            return pluralize(limits.tokens, "token")
+        if limits.cost is not None and total.cost > limits.cost:
+            return f"{limits.cost:g} US dollars"
+        return ""
 
     def allows(self, amount: Spending) -> bool:
         """Return whether this budget and all above it have room for an amount, ignoring reservations."""
@@ -114,7 +132,7 @@ class Budget:
         Returns False if there may be room after a settlement; raises `LimitReached` if there will be none.
         """
         for each in self.chain:
-            each.check(amount)
+            _check(each, amount)
         if any(each.exceeded_limit(sum(each.reserved, each.spent + amount)) for each in self.chain):
             return False
         for each in self.chain:
@@ -123,28 +141,24 @@ class Budget:
 
     async def wait_for_settlement(self) -> None:
         """Wait until any turn of the message settles a reservation, or time is up."""
-        settled = self.chain.shared.settled
         with suppress(TimeoutError):
             async with self.timeout():
-                await settled.wait()
+                await self.root.settled.wait()
 
     def settle(self, reserved: Spending, spent: Spending) -> None:
         """Replace a reservation by the actual spending."""
         for each in self.chain:
             each.reserved.remove(reserved)
             each.spent += spent
-        self.chain.notify_settlement()
+        self.root.settled.set()
+        self.root.settled = asyncio.Event()
 
 
-class _Account:
-    def __init__(self, budget: Budget, owner: str, clock: Callable[[], float]) -> None:
-        self.limits = budget.limits
-        self.spent = Spending()
-        self.reserved: list[Spending] = []  # not their sum: a sum of costs would not return to exactly 0
-        self.max_seconds = self.limits.seconds
-        self._budget = budget
-        self._owner = owner
-        self._ignores_limits = False
+class _Timer:
+    """Counts seconds from its creation, without pauses; time is up after `limit` seconds, if there is a limit."""
+
+    def __init__(self, limit: float | None, clock: Callable[[], float]) -> None:
+        self.limit = limit
         self._clock = clock
         self._start = clock()
         self._pauses = 0
@@ -153,6 +167,10 @@ class _Account:
     @property
     def seconds(self) -> float:
         return (self._paused_at if self._pauses else self._clock()) - self._start
+
+    @property
+    def is_up(self) -> bool:
+        return self.limit is not None and self.seconds >= self.limit
 
     @property
     def is_paused(self) -> bool:
@@ -168,74 +186,23 @@ class _Account:
         if not self._pauses:
             self._start += self._clock() - self._paused_at
 
-    def lift_limits(self) -> None:
-        if not self._ignores_limits:
-            self._ignores_limits = True
-            self.max_seconds = self.seconds + _FINAL_SECONDS if self._is_time_up() else None
 
-    def check(self, amount: Spending) -> None:
-        self.check_time()
-        if limit := self.exceeded_limit(self.spent + amount):
-            raise self._limit_reached(limit)
-
-    def check_time(self) -> None:
-        if self._is_time_up():
-            raise self._limit_reached(f"{self.limits.seconds:g} seconds")
-
-    def exceeded_limit(self, total: Spending) -> str:
-        """Return the limit that a total exceeds, in words; empty if it exceeds none."""
-        limits = self.limits
-        if self._ignores_limits:
-            return ""
-        if total.requests > limits.requests:
-            return pluralize(limits.requests, "request")
-        if limits.tokens is not None and total.tokens > limits.tokens:
-            return pluralize(limits.tokens, "token")
-        if limits.cost is not None and total.cost > limits.cost:
-            return f"{limits.cost:g} US dollars"
-        return ""
-
-    def _is_time_up(self) -> bool:
-        return self.max_seconds is not None and self.seconds >= self.max_seconds
-
-    def _limit_reached(self, limit: str) -> LimitReached:
-        return LimitReached(f"{self._owner}'s limit of {limit} is reached.", self._budget)
+def _check(budget: Budget, amount: Spending | None = None) -> None:
+    """Raise `LimitReached` if the time of one budget is up, or an amount would exceed its limits."""
+    limit = "" if amount is None else budget.exceeded_limit(budget.spent + amount)
+    if budget.timer.is_up:
+        limit = f"{budget.limits.seconds:g} seconds"
+    if limit:
+        raise LimitReached(f"{budget.owner}'s limit of {limit} is reached.", budget)
 
 
-class _Shared:
-    """The state that all budgets of a message share."""
-
-    def __init__(self) -> None:
-        self.unpriced_models: set[str] = set()
-        self.timeouts: dict[asyncio.Timeout, _Chain] = {}
-        self.settled = asyncio.Event()  # set at the next settlement, then replaced by a new one
+def _shortest(timers: Iterable[_Timer]) -> float | None:
+    """Return the shortest time left; None if no timer has a limit."""
+    return min((timer.limit - timer.seconds for timer in timers if timer.limit is not None), default=None)
 
 
-class _Chain:
-    """The accounts from a turn's own up to that of the top-level turn."""
-
-    def __init__(self, own: _Account, parent: "_Chain | None") -> None:
-        self.own = own
-        self.accounts: tuple[_Account, ...] = (own, *parent.accounts) if parent else (own,)
-        self.shared: _Shared = parent.shared if parent else _Shared()
-
-    def __iter__(self) -> Iterator[_Account]:
-        return iter(self.accounts)
-
-    def seconds_left(self, *, running_only: bool = False) -> float | None:
-        limited = ((each, each.max_seconds) for each in self if not (running_only and each.is_paused))
-        return min((most - each.seconds for each, most in limited if most is not None), default=None)
-
-    def reschedule(self, timeout: asyncio.Timeout) -> None:
-        """Set the time of a timeout by the accounts whose clocks are running."""
-        left = self.seconds_left(running_only=True)
-        if not timeout.expired():
-            timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
-
-    def reschedule_all(self) -> None:
-        for timeout, chain in self.shared.timeouts.items():
-            chain.reschedule(timeout)
-
-    def notify_settlement(self) -> None:
-        self.shared.settled.set()
-        self.shared.settled = asyncio.Event()
+def _reschedule(timeout: asyncio.Timeout, budget: Budget) -> None:
+    """Set the time of a timeout by the timers that are running."""
+    left = _shortest(each.timer for each in budget.chain if not each.timer.is_paused)
+    if not timeout.expired():
+        timeout.reschedule(None if left is None else asyncio.get_running_loop().time() + left)

@@ -124,7 +124,7 @@ class ModelCalls:
                 raise
             completion = reservation.settle(completion)
         root, usage = self._budget.root, completion.usage
-        self._context.publish(BudgetUpdated, amount=root.spent, seconds=root.seconds, limits=root.limits)
+        self._context.publish(BudgetUpdated, amount=root.spent, seconds=root.timer.seconds, limits=root.limits)
         if usage.cost is None:
             self._notify_if_unpriced(connection)
         prompt_cache = self._context.services.prompt_cache
