@@ -72,7 +72,9 @@ class Environment:
         self.session_locks = SessionLocks(self.storage.store, config.user)
         self.models = ModelRegistry(config, environ, selected=model, llm=llm)
         self.interaction = UserInteraction()
-        self.catalog = Catalog(folder / "objects", lambda: self._tools, config.mcp_servers, config.limits)
+        self.catalog = Catalog(
+            folder / "objects", lambda: self.capabilities.loaded_tools.tools, config.mcp_servers, config.limits
+        )
         self.capabilities = CapabilityResolver(
             folder,
             config,
@@ -88,7 +90,6 @@ class Environment:
             self.bus.add_subscriber(self.storage.recorder)
         self.active_turns = ActiveTurns()
         self.prompt_cache = PromptCacheMonitor()
-        self._depth = Limits.resolve(LimitsConfig(), config.limits).depth
         self._objects: dict[str, PromptObject] = {}
 
     @classmethod
@@ -193,7 +194,7 @@ class Environment:
         return take_snapshot(
             {**files, **{file.stem: file for file in drafts}},
             self.folder / CONFIG_FILE,
-            tools=self._tools,
+            tools=self.capabilities.loaded_tools.tools,
             bounds=self.config.limits,
             has_known_price=self.models.has_known_price,
             default_object=self.config.default_object,
@@ -203,8 +204,8 @@ class Environment:
 
     def context(self) -> Context:
         """Return the context of a new top-level turn."""
-        run = new_id()
-        return Context(services=self._services, depth=self._depth, run=run, root=run)
+        run, limits = new_id(), Limits.resolve(LimitsConfig(), self.config.limits)
+        return Context(services=self._services, depth=limits.depth, run=run, root=run)
 
     @cached_property
     def _services(self) -> Services:
@@ -222,10 +223,6 @@ class Environment:
             read_only=self.capabilities.read_only(),
             http_allow=self.config.http_allow,
         )
-
-    @property
-    def _tools(self) -> "Mapping[str, Tool]":
-        return self.capabilities.loaded_tools.tools
 
 
 class PromptObject:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from prompt_objects.errors import ToolError
+from prompt_objects.sessions.stores.json_lines import is_deeper
 
 MAX_TOOLS = 500
 _MAX_SCHEMA_BYTES = 50_000
@@ -140,16 +141,9 @@ _MAX_DEPTH = 100
 
 def encoded(value: Any) -> bytes | None:
     """Return a value as JSON; None for NaN, infinity, lone surrogates, and more than 100 levels."""
-    if _is_deeper_than(value, _MAX_DEPTH):
+    if is_deeper(value, _MAX_DEPTH):
         return None
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
         return None
-
-
-def _is_deeper_than(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    below = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper_than(each, levels - 1) for each in below)

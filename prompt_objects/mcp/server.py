@@ -90,7 +90,9 @@ class Server:
             if encoded(arguments) is None:  # sending them would end the connection
                 problem = "a lone surrogate, a number that JSON does not have, or more than 100 levels"
                 raise ToolError(f"The arguments cannot be sent: they contain {problem}.")
-            with self._notify_if_slow(tool.name, context):
+            limit = self._config.timeout
+            notice = f"Still waiting for {tool.name!r} of the MCP server {self.name}; a call may take {limit:g} s."
+            with _notify_after(min(_SLOW_CALL_SECONDS, limit / 2), context, notice):
                 result = await self._request(context, lambda session: self._call(session, tool.name, arguments))
             text = text_from(result)
             if result.is_error:
@@ -117,7 +119,7 @@ class Server:
         try:
             return await self._request_once(context, request, uncertainty)
         except _ConnectionLost as error:
-            if not (may_repeat or error.was_not_sent):
+            if not (may_repeat or isinstance(error, _NotSent)):
                 raise
             return await self._request_once(context, request, uncertainty)
 
@@ -132,14 +134,13 @@ class Server:
         except MCPError as error:
             if self._config.url is not None and error.message == _SESSION_UNKNOWN:
                 self._discard(connection)
-                raise _ConnectionLost(f"{self.name} does not know the session. Try again.", not_sent=True) from error
+                raise _NotSent(f"{self.name} does not know the session. Try again.") from error
             if not self._is_interrupted(error):
                 raise ToolError(f"{self.name}: {self._variables.redact(error.message)}") from error
             if await connection.has_ended() or self._config.url is None:  # a service may still answer other requests
                 self._record_failure(connection, context)
-            raise _ConnectionLost(
-                f"The connection to {self.name} was lost before it responded{uncertainty}.", not_sent=False
-            ) from error
+            problem = f"The connection to {self.name} was lost before it responded{uncertainty}."
+            raise _ConnectionLost(problem) from error
         except TimeoutError as error:
             raise ToolError(f"The MCP server {self.name} did not list its tools in time.") from error
         except (ValueError, RuntimeError) as error:
@@ -167,18 +168,6 @@ class Server:
             problem = f"{self.name} did not respond within {seconds}; whether the call took effect is unknown."
             raise ToolError(problem) from error
 
-    @contextmanager
-    def _notify_if_slow(self, tool: str, context: Context) -> Iterator[None]:
-        delay = min(_SLOW_CALL_SECONDS, self._config.timeout / 2)
-        text = (
-            f"Still waiting for {tool!r} of the MCP server {self.name}; a call may take {self._config.timeout:g} s."
-        )
-        timer = asyncio.get_running_loop().call_later(delay, context.notify, text)
-        try:
-            yield
-        finally:
-            timer.cancel()
-
     def _notify(self, context: Context, text: str) -> None:
         context.notify(f"The MCP server {self.name} {text}")
 
@@ -193,16 +182,13 @@ class Server:
         if self._connection is None and self._config.url is None:
             await self._wait_for_ends()  # an ending program may still hold resources that the next one needs
         connection = self._connection = self._connection or self._start()
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(_SLOW_START_SECONDS, self._notify, context, "is still starting.")
         try:
-            return connection, await connection.session()
+            with _notify_after(_SLOW_START_SECONDS, context, f"The MCP server {self.name} is still starting."):
+                return connection, await connection.session()
         except ToolError as error:
             self._record_failure(connection, context)
             reason = self._variables.redact(str(error))
             raise ToolError(f"The MCP server {self.name} does not start: {reason}") from error
-        finally:
-            timer.cancel()
 
     def _start(self) -> Connection:
         if not self._may_start:
@@ -289,11 +275,21 @@ class _Variables:
 
 
 class _ConnectionLost(ToolError):
-    """The connection was lost before the response; if `was_not_sent`, the request certainly had no effect."""
+    """The connection was lost before the response; whether the request had an effect is unknown."""
 
-    def __init__(self, message: str, *, not_sent: bool) -> None:
-        super().__init__(message)
-        self.was_not_sent = not_sent
+
+class _NotSent(_ConnectionLost):
+    """The request certainly had no effect."""
+
+
+@contextmanager
+def _notify_after(seconds: float, context: Context, text: str) -> Iterator[None]:
+    """Notify the user if a `with` block takes longer."""
+    timer = asyncio.get_running_loop().call_later(seconds, context.notify, text)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def _list_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":

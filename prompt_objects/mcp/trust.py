@@ -36,7 +36,7 @@ class Review(Struct, frozen=True):
 def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
     """Examine servers, and the files that they may run. Raises `StoreError`, and `UsageError` for too many files."""
     try:
-        files = {name: _fingerprints(folder, server) for name, server in servers.items()}
+        files = {name: _Snapshot(folder.resolve()).of(server) for name, server in servers.items()}
         lines = tuple(_described(folder, servers, files))
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
@@ -84,16 +84,13 @@ _CODE = re.compile(
 )
 
 
-def _fingerprints(folder: Path, server: ServerConfig) -> Mapping[str, str]:
-    """Return the fingerprint of each file that a server may run, by path.
+class _Snapshot:
+    """The fingerprint of each file that a server may run, by path.
 
     Of the environment's folder itself only code is included, unless the server may run everything there. Raises
     `OSError`, and `UsageError` if there are too many files.
     """
-    return _Snapshot(folder.resolve()).of(server)
 
-
-class _Snapshot:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._entries: dict[str, str] = {}

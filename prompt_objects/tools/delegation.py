@@ -4,7 +4,6 @@ import asyncio
 from typing import Any, Literal, Protocol
 
 from prompt_objects.errors import Busy, ToolError
-from prompt_objects.message import Message
 from prompt_objects.runtime.context import Context
 from prompt_objects.sessions.info import ParentCall, with_suffix
 from prompt_objects.sessions.manager import SessionManager
@@ -44,14 +43,7 @@ class Receiver(Protocol):
     @property
     def session_manager(self) -> SessionManager: ...
 
-    async def receive(
-        self,
-        message: str | Message,
-        context: Context | None = None,
-        session: Session | None = None,
-        *,
-        wait: float | None = 0,
-    ) -> ReplyText: ...
+    async def receive(self, message: str, context: Context, session: Session, *, wait: float) -> ReplyText: ...
 
 
 def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:

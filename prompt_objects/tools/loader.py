@@ -4,7 +4,7 @@ import hashlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -137,21 +137,16 @@ def _describe(error: BaseException) -> str:
 
 def load_tools(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadedTools:
     """Collect the tools of an environment: built in, `given`, then trusted `tools/*.py` and packages."""
-    tools = builtin_tools()
-    notices: list[str] = []
-    for result in (without_duplicates(given, tools, "that of the program"), *_external_tools(folder, tools, trust)):
-        tools.update(result.tools)
-        notices += result.notices
-    return LoadedTools(tools, tuple(notices))
-
-
-def _external_tools(folder: Path, taken: Collection[str], trust: Trust | None) -> Iterator[LoadedTools]:
+    builtin = builtin_tools()
+    own = without_duplicates(given, builtin, "that of the program")
     files, notices = read_tool_files(folder)
-    yield LoadedTools({}, notices)
-    if files and (trust or Trust.of_user()).holds(folder, digest_of(files)):
-        yield load_tool_files(files, taken)
-    elif files:
+    if files and not (trust or Trust.of_user()).holds(folder, digest_of(files)):
         names = ", ".join(f"tools/{file.name}" for file in files)
         notice = f"Not loaded, because you have not trusted the current content: {names}."
-        yield LoadedTools({}, (f"{notice} Read it, then run: prompt-objects trust",))
-    yield entry_point_tools(taken)
+        files, notices = {}, (*notices, f"{notice} Read it, then run: prompt-objects trust")
+    local = load_tool_files(files, {**builtin, **own.tools})
+    installed = entry_point_tools({**builtin, **own.tools, **local.tools})
+    return LoadedTools(
+        {**builtin, **own.tools, **local.tools, **installed.tools},
+        (*own.notices, *notices, *local.notices, *installed.notices),
+    )

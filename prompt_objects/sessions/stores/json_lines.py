@@ -42,7 +42,7 @@ _FAST_DECODE = msgspec.json.Decoder().decode
 def encode(value: dict[str, Any]) -> bytes:
     """Encode a JSON object on one line. Raises `UsageError` for values that JSON does not have, or too deep ones."""
     line = _encode_fast(value) or _encode_strict(value)
-    if line.count(b"{") + line.count(b"[") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
+    if line.count(b"{") + line.count(b"[") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
         raise UsageError(f"This cannot be saved: it is nested more than {_MAX_DEPTH} levels deep.")
     return line
 
@@ -73,11 +73,12 @@ def _encode_strict(value: dict[str, Any]) -> bytes:
         return _ENCODE_ASCII(value).encode()
 
 
-def _is_deeper(value: object, levels: int) -> bool:
+def is_deeper(value: object, levels: int) -> bool:
+    """Return whether a JSON value has more than `levels` levels of lists and objects."""
     if isinstance(value, dict):
-        return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value.values())
+        return levels == 0 or any(is_deeper(inner, levels - 1) for inner in value.values())
     if isinstance(value, list | tuple):
-        return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value)
+        return levels == 0 or any(is_deeper(inner, levels - 1) for inner in value)
     return False
 
 
