@@ -10,9 +10,9 @@ from prompt_objects.message import is_unfinished, live_messages
 from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, TurnStarted
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.session import Session, workspace_of
-from prompt_objects.sessions.stores.base import lease_holder
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
+from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.utils.text import NAME, did_you_mean
 
 if TYPE_CHECKING:

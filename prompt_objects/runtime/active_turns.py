@@ -11,7 +11,8 @@ from prompt_objects.message import Message
 from prompt_objects.utils.time import now, timestamp
 
 if TYPE_CHECKING:
-    from prompt_objects.sessions.session import Session, SteeringQueue
+    from prompt_objects.sessions.session import Session
+    from prompt_objects.sessions.steering import SteeringQueue
 
 
 class ActiveTurn:

@@ -8,8 +8,8 @@ from math import inf
 from weakref import WeakValueDictionary
 
 from prompt_objects.errors import Busy
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.stores.base import Lease, Store, take_lease
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.lease import Lease, ProcessInfo, take_lease
 from prompt_objects.utils.concurrency import uninterrupted
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 0.5

@@ -25,17 +25,10 @@ from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.formats.json import export
-from prompt_objects.sessions.info import (
-    SessionInfo,
-    SessionRecord,
-    is_id,
-    new_id,
-    sanitized_name,
-    valid_name,
-    with_suffix,
-)
-from prompt_objects.sessions.session import Session, exists
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, is_id, new_id
+from prompt_objects.sessions.names import sanitized_name, valid_name, with_suffix
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import Store, exists
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 

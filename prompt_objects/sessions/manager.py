@@ -7,23 +7,15 @@ from typing import Any, TypeAlias
 
 from prompt_objects.errors import Busy, Damaged, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message, calls_of
-from prompt_objects.sessions.info import (
-    ParentCall,
-    SessionInfo,
-    SessionRecord,
-    TrashedSession,
-    is_id,
-    new_id,
-    resolve_key,
-    unique_name,
-    valid_name,
-    with_suffix,
-)
+from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, TrashedSession, is_id, new_id
+from prompt_objects.sessions.names import resolve_key, unique_name, valid_name, with_suffix
 from prompt_objects.sessions.recent import RecentSessions
-from prompt_objects.sessions.session import Session, copied_workspace, exists, remove_session_files, workspace_of
-from prompt_objects.sessions.stores.base import Archiving, Locating, SessionFilter, Store, lease_holder
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.base import Archiving, Locating, SessionFilter, Store, exists
+from prompt_objects.sessions.stores.lease import lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
+from prompt_objects.sessions.workspace import copied_workspace, remove_session_files, workspace_of
 from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import now, timestamp
 

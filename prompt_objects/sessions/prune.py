@@ -13,10 +13,11 @@ from msgspec import Struct
 from prompt_objects.config.maintenance import PruneSettings
 from prompt_objects.errors import Busy, Damaged, NotFound, UsageError
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, TrashedSession, is_id
+from prompt_objects.sessions.info import SessionInfo, TrashedSession, is_id
 from prompt_objects.sessions.recent import RecentSessions
-from prompt_objects.sessions.session import exists, remove_session_files
-from prompt_objects.sessions.stores.base import Store, lease_holder, take_lease
+from prompt_objects.sessions.stores.base import Store, exists
+from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder, take_lease
+from prompt_objects.sessions.workspace import remove_session_files
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import now
 

@@ -1,11 +1,6 @@
-"""`Session`: one conversation of one prompt object, and its files besides the messages."""
+"""`Session`: one conversation of one prompt object."""
 
-import asyncio
-import json
-import threading
-import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
@@ -14,15 +9,12 @@ from typing import Any, overload
 
 from msgspec import Struct
 
-from prompt_objects.errors import Damaged, NotFound, UsageError
+from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ParentCall, ProcessInfo, SessionInfo, SessionRecord, is_id
-from prompt_objects.sessions.stores.base import Store, lease_holder
-from prompt_objects.utils import filesystem as disk
+from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
 from prompt_objects.utils.time import timestamp
-
-POLL_SECONDS = 0.25
-_SHOWN_FIRST = 10
 
 
 class History(Sequence[Message]):
@@ -222,140 +214,6 @@ def _stamped(message: Message, moment: str) -> Message:
     return message if "at" in message else {**message, "at": moment}
 
 
-class SessionChange(Struct, frozen=True):
-    """New messages, the first of which is number `number` (from 1), and the holder, if it changed."""
-
-    number: int
-    messages: Sequence[Message]
-    is_new_holder: bool
-    holder: ProcessInfo | None
-
-
-async def follow(session: Session) -> AsyncGenerator[list[Message], None]:
-    """Yield new messages of a session for as long as a process holds it."""
-    while True:
-        update = await asyncio.to_thread(session.poll)
-        if update.messages:
-            yield update.messages
-        if update.holder is None:
-            return
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def poll_forever(session: Session) -> Iterator[SessionChange]:
-    """Yield the last messages of a session, then each change; this never ends by itself."""
-    last = session.tail(_SHOWN_FIRST)
-    yield SessionChange(session.message_count - len(last) + 1, last, is_new_holder=False, holder=None)
-    holder = None
-    while True:
-        update = session.poll()
-        number = session.message_count - len(update.messages) + 1
-        if update.messages or update.holder != holder:
-            yield SessionChange(number, update.messages, update.holder != holder, update.holder)
-        holder = update.holder
-        time.sleep(POLL_SECONDS)
-
-
-def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
-    """Return the workspace, in the folder of all workspaces, that a session shares with its parents.
-
-    It is named after the topmost session, and may not exist. Reads the parents from the store. Raises `StoreError`.
-    """
-    seen = {info.id}
-    while info.parent and info.parent.session not in seen and is_id(info.parent.session):
-        seen.add(info.parent.session)
-        try:
-            info = store.load(info.parent.session).info
-        except (NotFound, Damaged):  # the parent was deleted, its child was not
-            break
-    return folder / info.id
-
-
-@contextmanager
-def copied_workspace(source: Path, target: Path) -> Iterator[None]:
-    """Copy a workspace, if it exists, for a new session; remove the copy if the block fails. Raises `StoreError`."""
-    import shutil
-
-    with disk.store_errors("copied", source):
-        if source.is_dir():
-            disk.make_folder(target.parent)
-            shutil.copytree(source, target, symlinks=True)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
-
-
 def trace_file(data_dir: Path, session_id: str) -> Path:
     """Return the path of a session's trace."""
     return data_dir / "traces" / f"{session_id}.jsonl"
-
-
-def exists(store: Store, session_id: str) -> bool:
-    """Return whether a session with this id exists outside the trash."""
-    try:
-        store.load(session_id)
-    except NotFound:
-        return False
-    except Damaged:
-        return True
-    return True
-
-
-def remove_session_files(data_dir: Path, session_id: str) -> None:
-    """Remove all files of a session that was purged. Raises `StoreError`."""
-    for folder in (data_dir / "logs" / session_id, data_dir / "workspace" / session_id):
-        with disk.store_errors("removed", folder):
-            disk.remove_folder(folder)
-    trace = trace_file(data_dir, session_id)
-    with disk.store_errors("removed", trace):
-        trace.unlink(missing_ok=True)
-
-
-class SteeringQueue:
-    """The messages to a running turn that it has not read yet, in a file. Safe to use from several threads.
-
-    Each message has a time (`at`), which identifies it. A message stays in the file until it is certainly in the
-    session, so that after a crash it may be in both; `undelivered` compares them.
-    """
-
-    def __init__(self, workspace: Path, session_id: str) -> None:
-        self._file = workspace / session_id / "unread.jsonl"
-        self._lock = threading.Lock()
-
-    def add(self, message: Message) -> None:
-        """Save a message, durably. Raises `StoreError`."""
-        with self._lock, disk.store_errors("written", self._file):
-            disk.make_folder(self._file.parent)
-            disk.append_once(self._file, json.dumps(message).encode() + b"\n")
-
-    def undelivered(self, session: Session) -> list[Message]:
-        """Return the messages that a crash kept from the session."""
-        queued = self._read()
-        return [message for message in queued if message not in session.history]
-
-    def remove(self, delivered: Sequence[Message]) -> None:
-        """Remove messages that are in the session now. Raises `StoreError`."""
-        with self._lock, disk.store_errors("written", self._file):
-            rest = [message for message in self._read() if message not in delivered]
-            if rest:
-                disk.replace_file(self._file, [json.dumps(message).encode() + b"\n" for message in rest])
-            else:
-                self._file.unlink(missing_ok=True)
-
-    def _read(self) -> list[Message]:
-        try:
-            lines = disk.read_file(self._file).splitlines()
-        except OSError:
-            return []
-        return [message for line in lines if (message := _parsed(line))]
-
-
-def _parsed(line: bytes) -> Message | None:
-    """Return the message of a line; None if a crash cut the line short."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None

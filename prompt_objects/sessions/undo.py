@@ -12,8 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, SessionFull, UsageError
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, SessionRecord, new_id, with_suffix
-from prompt_objects.sessions.stores.base import Store, take_lease
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
+from prompt_objects.sessions.names import with_suffix
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now

@@ -5,8 +5,9 @@ from typing import Any, Literal, Protocol
 
 from prompt_objects.errors import Busy, ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.sessions.info import ParentCall, with_suffix
+from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prompt_objects.errors import StoreError, ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.sessions.session import workspace_of
+from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.utils import filesystem as disk
 

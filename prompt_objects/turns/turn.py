@@ -28,7 +28,8 @@ from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved, TurnEnded, TurnStarted
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session, SteeringQueue
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.steering import SteeringQueue
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.model_calls import ModelCalls
 from prompt_objects.turns.tool_calls import NOT_RUN, ToolCalls

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from prompt_objects.chat.chat import Chat, other_process
 from prompt_objects.errors import NotFound, PromptObjectsError
-from prompt_objects.sessions.session import Session, SessionUpdate, follow
+from prompt_objects.sessions.session import Session, SessionUpdate
+from prompt_objects.sessions.watch import follow
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import draw_external, draw_messages, recap
 from prompt_objects.ui.render.style import Line

@@ -15,7 +15,7 @@ from prompt_objects.message import OUTCOME_UNKNOWN, Message
 from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import Notice, TurnEnded
-from prompt_objects.sessions.session import SteeringQueue
+from prompt_objects.sessions.steering import SteeringQueue
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from tests.support.environments import llm_by_name, open_env

@@ -15,9 +15,9 @@ from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.runtime.events import ExternalMessages, MessageSaved
 from prompt_objects.runtime.session_lock import SessionLocks
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.session import Session, follow
-from prompt_objects.sessions.stores.base import lease_holder, take_lease
+from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder, take_lease
+from prompt_objects.sessions.watch import follow
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools import delegation
 from tests.support.environments import open_env

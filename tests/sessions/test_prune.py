@@ -10,10 +10,10 @@ import pytest
 
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, new_id
+from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.prune import Pruned, prune
-from prompt_objects.sessions.stores.base import take_lease
+from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 
 pytest_plugins = ["tests.support.store_fixtures"]
 

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import Busy, NameTaken, NotFound, SessionFull, UsageError
-from prompt_objects.sessions.info import ParentCall, ProcessInfo
+from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.base import Store, StoreOptions, take_lease
+from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal
 from prompt_objects.utils.time import now

@@ -5,7 +5,8 @@ from typing import Protocol, cast
 
 import pytest
 
-from prompt_objects.sessions.stores.base import Archiving, Checking, Leasing, Store, StoreOptions
+from prompt_objects.sessions.stores.base import Archiving, Checking, Store, StoreOptions
+from prompt_objects.sessions.stores.lease import Leasing
 from prompt_objects.sessions.stores.registry import open_store
 
 __all__ = ["OUTSIDE", "URLS", "FullStore", "Opener", "open_full_store"]

@@ -1,22 +1,14 @@
-"""The `Store` protocol, the optional protocols beside it, and the errors that all stores raise."""
+"""The `Store` protocol, and the optional protocols beside it."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFull, StoreError, UsageError
+from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import (
-    ProcessInfo,
-    SessionInfo,
-    SessionRecord,
-    StoreIssue,
-    TrashedSession,
-    unique_name,
-)
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
 
 
 def _ignore(notice: str) -> None:
@@ -146,27 +138,6 @@ class Store(Protocol):
         """
 
 
-class Lease(Protocol):
-    """The exclusive use of a session by one turn, until it is released or its process ends."""
-
-    def release(self) -> None:
-        """Release the session; releasing it again does nothing."""
-
-
-@runtime_checkable
-class Leasing(Protocol):
-    """A store that can reserve a session for one turn, across processes and machines."""
-
-    def lease(self, session_id: str, holder: ProcessInfo) -> Lease:
-        """Take the lease of a session, which need not exist yet. A dead holder has no lease.
-
-        Raises `Busy` if another lease exists, in any process or on any machine.
-        """
-
-    def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return the current holder of the lease, if there is one."""
-
-
 @runtime_checkable
 class Checking(Protocol):
     """A store that can be checked for damage (`prompt-objects doctor`)."""
@@ -191,97 +162,12 @@ class Locating(Protocol):
         """Return the id of the session in a file; None if the file is not in this store."""
 
 
-class _NoLease:
-    def release(self) -> None:
-        pass
-
-
-def take_lease(store: Store, session_id: str, holder: ProcessInfo) -> Lease:
-    """Take the lease of a session; a store without leases always allows it. Raises `Busy`."""
-    return store.lease(session_id, holder) if isinstance(store, Leasing) else _NoLease()
-
-
-def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:
-    """Return the current holder of a session's lease, if there is one and the store has leases."""
-    return store.holder(session_id) if isinstance(store, Leasing) else None
-
-
-def unknown_holder() -> ProcessInfo:
-    """Return the holder to report if the real one is not known."""
-    return ProcessInfo(user="another user", pid=0, host="an unknown machine", since=datetime.now(UTC))
-
-
-def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
-    """Return the error for a session that does not exist, or is not in the trash."""
-    if trashed:
-        return NotFound(
-            f"There is no session {session_id} in the trash.", hint="It may have been restored, or purged."
-        )
-    return NotFound(
-        f"Session {session_id} does not exist.", hint="If it was deleted, it can be restored from the trash."
-    )
-
-
-def already_exists(session_id: str) -> StoreError:
-    """Return the error for a new session with the id of another."""
-    return StoreError(f"Session {session_id} already exists.")
-
-
-def duplicate_id(session_id: str, doing: str) -> UsageError:
-    """Return the error for a session with the same id as one in the trash; `doing` is "deleted" or "restored"."""
-    return UsageError(
-        f"The session {session_id} cannot be {doing}: there is one with this id, and another one in the trash.",
-        hint="prompt-objects doctor --repair gives the one in the trash an id of its own.",
-    )
-
-
-def busy(session_id: str, name: str | None, holder: ProcessInfo | None) -> Busy:
-    """Return the error for a session with a lease; None if the name or the holder is not known."""
-    what = f'"{name}"' if name else f"The session {session_id}"
-    return Busy(
-        f"{what} is in use by {holder or 'another process'}.",
-        holder=holder or unknown_holder(),
-        hint="Wait until it is free, continue in a branch, or watch it.",
-    )
-
-
-def conflict(name: object, count: int, expected: int) -> Conflict:
-    """Return the error for a session of `count` messages, if the writer expected another number."""
-    added = count - expected
-    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
-    return Conflict(
-        f"In the session {name!r} {what} by another window or program; nothing was written.",
-        hint="Read the session again, then repeat what you did.",
-    )
-
-
-def full(name: object, size: int, limit: int) -> SessionFull:
-    """Return the error for a session of `size` bytes that one more message would make larger than `limit`."""
-    return SessionFull(
-        f'"{name}" has {size:,} bytes; with this message it would have more than max_session_size, {limit:,} bytes.',
-        hint="Start a new session, branch this one (/session branch), shorten it (/session truncate), "
-        "or raise max_session_size in environment.yaml.",
-    )
-
-
-def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
-    """Return the error for a name that another session of the prompt object has."""
-    return NameTaken(f"{po_name} already has a session {name!r}.", suggestion=unique_name(name, taken))
-
-
-def check_size(name: object, size: int, added: int, limit: int | None, messages: Sequence[Message]) -> None:
-    """Raise `SessionFull` if a message of the user would make a session of `size` bytes larger than the limit.
-
-    Responses to a message that was accepted are never refused.
-    """
-    is_beyond = limit is not None and size + added > limit
-    if is_beyond and any(message.get("role") == "user" for message in messages):
-        raise full(name, size, limit or 0)
-
-
-def check_truncation(name: object, count: int, wanted: int, expected: int | None) -> None:
-    """Raise `Conflict` if a session of `count` messages is not as expected, `UsageError` if it has too few."""
-    if expected is not None and expected != count:
-        raise conflict(name, count, expected)
-    if not 0 <= wanted <= count:
-        raise UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')
+def exists(store: Store, session_id: str) -> bool:
+    """Return whether a session with this id exists outside the trash."""
+    try:
+        store.load(session_id)
+    except NotFound:
+        return False
+    except Damaged:
+        return True
+    return True

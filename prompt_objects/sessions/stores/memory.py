@@ -9,19 +9,16 @@ from msgspec.structs import replace
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
-    ProcessInfo,
     SessionInfo,
     SessionRecord,
     TrashedSession,
     add_usage,
     require_id,
-    unique_name,
     with_totals,
 )
-from prompt_objects.sessions.stores.base import (
-    ALL_SESSIONS,
-    SessionFilter,
-    StoreOptions,
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
+from prompt_objects.sessions.stores.errors import (
     already_exists,
     busy,
     check_size,
@@ -31,6 +28,7 @@ from prompt_objects.sessions.stores.base import (
     not_found,
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import now
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from prompt_objects.errors import StoreError, ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.sessions.session import workspace_of
+from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import arrow_path, pluralize

@@ -15,10 +15,12 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFull, StoreError, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import MAX_NAME_LENGTH, ParentCall, ProcessInfo, SessionInfo, SessionRecord, new_id
+from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.names import MAX_NAME_LENGTH
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Checking, SessionFilter, StoreOptions
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.time import now
 from tests.support.store_urls import OUTSIDE, FullStore, Opener

@@ -6,14 +6,15 @@ import pytest
 
 from prompt_objects import Environment
 from prompt_objects.errors import UsageError
-from prompt_objects.sessions.stores.base import Archiving, Checking, Leasing
+from prompt_objects.sessions.stores.base import Archiving, Checking
+from prompt_objects.sessions.stores.lease import Leasing
 from prompt_objects.sessions.stores.registry import open_store
 
 STORE = """
 from msgspec.structs import replace
 from prompt_objects.errors import Conflict, NameTaken, NotFound
 from prompt_objects.sessions.info import SessionRecord, TrashedSession, with_totals
-from prompt_objects.sessions.info import unique_name as numbered
+from prompt_objects.sessions.names import unique_name as numbered
 from prompt_objects.sessions.stores.base import ALL_SESSIONS
 from prompt_objects.utils.time import now
 

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from prompt_objects.errors import SessionFull, StoreError, UsageError
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, new_id
+from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.memory import MemoryStore
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.time import now

@@ -21,8 +21,10 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, SessionRecord, new_id, unique_name, with_totals
+from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id, with_totals
 from prompt_objects.sessions.manager import SessionManager
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils.time import now
 from tests.support.store_urls import FullStore, Opener
 from tests.support.store_workers import Worker

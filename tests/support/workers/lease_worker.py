@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from prompt_objects.sessions.info import ProcessInfo
 from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.sessions.stores.lease import ProcessInfo
 
 
 def main(folder: str, session_id: str, *fork: str) -> None:

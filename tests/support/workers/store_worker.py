@@ -9,8 +9,8 @@ import json
 import sys
 from typing import Any
 
-from prompt_objects.sessions.info import ProcessInfo
-from prompt_objects.sessions.stores.base import Store, take_lease
+from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 
 

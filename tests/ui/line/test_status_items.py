@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.sessions.info import ProcessInfo
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.ui.line.status_bar import fit_items, status_items
 from tests.support.environments import open_env

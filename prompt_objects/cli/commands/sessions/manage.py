@@ -183,7 +183,7 @@ def archive(options: Namespace) -> None:
 @shell_command("sessions delete", KEY, OF_OBJECT, output=SessionJson)
 def delete(options: Namespace) -> None:
     """Move a session to the trash."""
-    from prompt_objects.sessions.stores.base import lease_holder
+    from prompt_objects.sessions.stores.lease import lease_holder
 
     with _open_session(options) as (environment, session):
         holder = lease_holder(environment.storage.store, session.id)

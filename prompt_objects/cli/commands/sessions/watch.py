@@ -14,7 +14,7 @@ from prompt_objects.cli.streams import flush, print_err, print_out
 from prompt_objects.cli.targets import find_session, open_environment
 
 if TYPE_CHECKING:
-    from prompt_objects.sessions.session import SessionChange
+    from prompt_objects.sessions.watch import SessionChange
 
 
 class HolderJson(Struct):
@@ -44,7 +44,7 @@ def watch(options: Namespace) -> None:
 
     `--json` prints one object a line.
     """
-    from prompt_objects.sessions.session import poll_forever
+    from prompt_objects.sessions.watch import poll_forever
 
     with open_environment(options) as environment, suppress(KeyboardInterrupt):
         session = find_session(environment, options.object, options.key)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord
-from prompt_objects.sessions.stores.base import check_truncation
+from prompt_objects.sessions.stores.errors import check_truncation
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     ArchiveReader,

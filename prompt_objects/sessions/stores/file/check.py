@@ -15,7 +15,8 @@ from pathlib import Path
 import msgspec
 
 from prompt_objects.errors import NotFound, StoreError
-from prompt_objects.sessions.info import SessionInfo, StoreIssue, is_id, unique_name
+from prompt_objects.sessions.info import SessionInfo, StoreIssue, is_id
+from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (

@@ -16,16 +16,9 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import (
-    DERIVED_FIELDS,
-    MAX_NAME_LENGTH,
-    SessionInfo,
-    add_usage,
-    created_at_of,
-    header_of,
-    recovered_name,
-)
-from prompt_objects.sessions.stores.base import not_found
+from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, add_usage, created_at_of, header_of
+from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
+from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
 from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk

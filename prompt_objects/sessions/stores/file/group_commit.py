@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo, header_of
-from prompt_objects.sessions.stores.base import already_exists
+from prompt_objects.sessions.stores.errors import already_exists
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import encoded_document
 from prompt_objects.sessions.stores.file.index_file import encoded

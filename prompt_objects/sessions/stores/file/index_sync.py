@@ -6,8 +6,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from prompt_objects.errors import StoreError
-from prompt_objects.sessions.info import SessionInfo, SessionRecord, numbering_stem, unique_name
-from prompt_objects.sessions.stores.base import SessionFilter, check_truncation, name_taken
+from prompt_objects.sessions.info import SessionInfo, SessionRecord
+from prompt_objects.sessions.names import numbering_stem, unique_name
+from prompt_objects.sessions.stores.base import SessionFilter
+from prompt_objects.sessions.stores.errors import check_truncation, name_taken
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.index_file import in_order

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from prompt_objects.sessions.info import ProcessInfo, require_id
-from prompt_objects.sessions.stores.base import busy, unknown_holder
+from prompt_objects.sessions.info import require_id
+from prompt_objects.sessions.stores.errors import busy
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils import filesystem as disk
 
 _ATTEMPTS, _PAUSE = 4, 0.002  # readers lock it for a moment, and a new holder has not written yet
@@ -92,7 +93,7 @@ class Leases:
         raise busy(session_id, self._name_of(session_id), other)
 
     def holder(self, session_id: str) -> ProcessInfo | None:
-        """Return the holder of a session, if there is one; `unknown_holder` if it cannot be read."""
+        """Return the holder of a session, if there is one; `ProcessInfo.unknown()` if it cannot be read."""
         path = self._path(session_id)
         for _ in range(_ATTEMPTS):
             try:
@@ -109,7 +110,7 @@ class Leases:
             if found:
                 return found
             time.sleep(_PAUSE)
-        return unknown_holder()
+        return ProcessInfo.unknown()
 
     def abandoned(self) -> Iterator[FileLease]:
         """Take and yield the leases whose holder has ended; those that the caller does not release stay."""

@@ -11,7 +11,6 @@ from typing import Any
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
-    ProcessInfo,
     SessionInfo,
     SessionRecord,
     StoreIssue,
@@ -20,7 +19,8 @@ from prompt_objects.sessions.info import (
     is_id,
     with_totals,
 )
-from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions, check_size, conflict
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
+from prompt_objects.sessions.stores.errors import check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.check import Repairer, StoreCheck
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
@@ -31,6 +31,7 @@ from prompt_objects.sessions.stores.file.leases import FileLease, Leases
 from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils import filesystem as disk
 
 

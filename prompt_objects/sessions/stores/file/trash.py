@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, new_id
-from prompt_objects.sessions.stores.base import duplicate_id, not_found
+from prompt_objects.sessions.stores.errors import duplicate_id, not_found
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import (
     document,

@@ -9,16 +9,8 @@ import msgspec
 from sqlalchemy import Connection, Select, and_, delete, exists, func, insert, select, update
 
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import (
-    ParentCall,
-    SessionInfo,
-    StoreIssue,
-    created_at_of,
-    new_id,
-    recovered_name,
-    totals_of,
-    unique_name,
-)
+from prompt_objects.sessions.info import ParentCall, SessionInfo, StoreIssue, created_at_of, new_id, totals_of
+from prompt_objects.sessions.names import recovered_name, unique_name
 from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import (

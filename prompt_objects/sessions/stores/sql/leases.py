@@ -13,9 +13,10 @@ import msgspec
 from sqlalchemy import delete, or_, select, update
 
 from prompt_objects.errors import StoreError
-from prompt_objects.sessions.info import ProcessInfo, require_id
-from prompt_objects.sessions.stores.base import busy, unknown_holder
+from prompt_objects.sessions.info import require_id
+from prompt_objects.sessions.stores.errors import busy
 from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
 from prompt_objects.utils.filesystem import boot_id
@@ -77,7 +78,7 @@ class Leases:
         """Return the holder of a session; None if it is free."""
         require_id(session_id)
         row = self._find(session_id)
-        return None if row is None or _is_dead(row) else _holder_of(row) or unknown_holder()
+        return None if row is None or _is_dead(row) else _holder_of(row) or ProcessInfo.unknown()
 
     def release(self, tokens: list[str]) -> None:
         """Release leases, except those that are not ours any more."""

@@ -44,7 +44,8 @@ from prompt_objects.sessions.info import (
     new_id,
     require_id,
 )
-from prompt_objects.sessions.stores.base import SessionFilter, not_found
+from prompt_objects.sessions.stores.base import SessionFilter
+from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.json_lines import decode, encode
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]

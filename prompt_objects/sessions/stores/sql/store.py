@@ -11,25 +11,18 @@ from sqlalchemy.exc import IntegrityError
 from prompt_objects.errors import PromptObjectsError, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
-    ProcessInfo,
     SessionInfo,
     SessionRecord,
     StoreIssue,
     TrashedSession,
     require_id,
-    unique_name,
     with_totals,
 )
-from prompt_objects.sessions.stores.base import (
-    ALL_SESSIONS,
-    SessionFilter,
-    StoreOptions,
-    already_exists,
-    check_size,
-    name_taken,
-    not_found,
-)
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
+from prompt_objects.sessions.stores.errors import already_exists, check_size, name_taken, not_found
 from prompt_objects.sessions.stores.json_lines import decode, encode
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease

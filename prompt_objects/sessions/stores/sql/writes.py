@@ -20,8 +20,10 @@ from sqlalchemy import (
 
 from prompt_objects.errors import PromptObjectsError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of, unique_name
-from prompt_objects.sessions.stores.base import StoreOptions, already_exists, check_truncation, conflict, full
+from prompt_objects.sessions.info import MAX_TOTAL, TOKENS, SessionInfo, totals_of
+from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.errors import already_exists, check_truncation, conflict, full
 from prompt_objects.sessions.stores.sql.schema import (
     INFO,
     IS_LIVE,

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from prompt_objects.errors import UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ProcessInfo, StoreIssue, new_id
+from prompt_objects.sessions.info import StoreIssue, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from tests.support.file_store import file_store_with_notices, fresh, index_of, said
 from tests.support.forked import run_forked
 from tests.support.paths import worker_path

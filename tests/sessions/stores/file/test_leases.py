@@ -16,9 +16,10 @@ from threading import Event
 import pytest
 
 from prompt_objects.errors import Busy, NotFound, StoreError
-from prompt_objects.sessions.info import ProcessInfo, new_id
+from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from tests.support.paths import worker_path
 
 pytest_plugins = ["tests.support.file_store_fixtures"]

@@ -20,9 +20,10 @@ from sqlalchemy import text
 
 from prompt_objects.errors import Busy, Conflict, Damaged, NewerEnvironment, StoreError, UsageError
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import ProcessInfo, SessionInfo, new_id
+from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import StoreOptions
+from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
 from prompt_objects.utils.concurrency import fail_fast
