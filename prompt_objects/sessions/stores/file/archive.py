@@ -13,19 +13,16 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.errors import check_truncation
-from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import (
+from prompt_objects.sessions.stores.file.archive_file import (
     ArchiveReader,
-    ParsedFile,
-    id_of,
     keep_copy,
-    missing_file_error,
     pack,
-    parse_file,
     read_archive,
     rewrite_archive,
     unpack,
 )
+from prompt_objects.sessions.stores.file.directory import SessionDirectory
+from prompt_objects.sessions.stores.file.format import ParsedFile, id_of, missing_file_error, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk

@@ -18,14 +18,9 @@ from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions.info import SessionInfo, StoreIssue, is_id
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.file.archive import Archives
+from prompt_objects.sessions.stores.file.archive_file import read_archive, unpack
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import (
-    FOOTER_LENGTH,
-    parse_canonical,
-    parse_file,
-    read_archive,
-    unpack,
-)
+from prompt_objects.sessions.stores.file.format import FOOTER_LENGTH, parse_canonical, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import Leases
 from prompt_objects.sessions.stores.file.recovery import recover

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions.info import SessionInfo, is_id, require_id
-from prompt_objects.sessions.stores.file.format import read_archive, summary
+from prompt_objects.sessions.stores.file.archive_file import read_archive
+from prompt_objects.sessions.stores.file.format import summary
 from prompt_objects.utils import filesystem as disk
 
 _SUFFIX, _PACKED = ".json", ".json.gz"

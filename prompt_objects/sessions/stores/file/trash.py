@@ -11,15 +11,9 @@ from msgspec.structs import replace
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, TrashedSession, new_id
 from prompt_objects.sessions.stores.errors import duplicate_id, not_found
+from prompt_objects.sessions.stores.file.archive_file import pack, read_archive, rewrite_archive
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import (
-    document,
-    id_of,
-    pack,
-    parse_file,
-    read_archive,
-    rewrite_archive,
-)
+from prompt_objects.sessions.stores.file.format import document, id_of, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
 from prompt_objects.utils import filesystem as disk
