@@ -1,1 +1,1 @@
-"""Tools: what they are, how they are loaded, and what guards their calls."""
+"""Tools: their type, their loading, and the approval of their calls."""

@@ -1,14 +1,14 @@
 """Decides whether a tool call may run: by definitions and environment.yaml, otherwise by asking the user.
 
-Calls that only read run at once. Calls that write, start programs or use the network need approval by default. If
-no user can be asked, calls that need approval are refused, so a turn never waits without anyone seeing it.
+Calls that only read run immediately. Calls that write, start programs or use the network need approval by default. If
+no user can be asked, calls that need approval are refused, so a turn never waits for an answer that nobody can give.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
@@ -42,8 +42,7 @@ class Approvals:
 
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
         """Return the tool with approval checks, for the definition that has `capability`."""
-        fields: dict[str, Any] = {name: getattr(tool, name) for name in Tool.__struct_fields__}
-        fields["run"] = self._run_with_permit(tool, capability)
+        fields = asdict(tool) | {"run": self._run_with_allow_check(tool, capability)}
         return _GuardedTool(**fields, approvals=self, capability=capability)
 
     async def approve(
@@ -53,7 +52,7 @@ class Approvals:
         policy = self.policy(tool, capability, context)
         if policy == "never":
             raise ToolError(f"{tool.name} is not allowed here.")
-        if policy == "always" or self._is_unattended(tool, capability, arguments, context):
+        if policy == "always" or self._needs_no_approval(tool, capability, arguments, context):
             return arguments
         return await self._approve_by_user(tool, capability, arguments, context)
 
@@ -62,14 +61,14 @@ class Approvals:
         policy: ApprovalPolicy = "ask" if tool.always_ask else "always"
         for each in _on_path(capability, context):
             policy = stricter(policy, self._policy_of(tool, each))
-        # A name in `allowed` that a local tool has does not mean a server's tool of the same name.
+        # If a local tool has a name in `allowed`, the name does not apply to a server's tool.
         is_allowed = tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
         return "always" if policy == "ask" and not tool.always_ask and is_allowed else policy
 
     def _policy_of(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
         return effective_policy(capability.approval, self._policies[tool.effect])
 
-    def _is_unattended(
+    def _needs_no_approval(
         self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context
     ) -> bool:
         return not tool.always_ask and all(
@@ -77,12 +76,12 @@ class Approvals:
             for each in _on_path(capability, context)
         )
 
-    def _run_with_permit(self, tool: Tool, capability: Capability) -> Run:
+    def _run_with_allow_check(self, tool: Tool, capability: Capability) -> Run:
         """Return a `run` that sets `Context.allows_unattended` if the call was permitted by an `allow` pattern."""
 
         async def run(arguments: dict[str, Any], context: Context) -> str:
             def allows(others: Mapping[str, Any]) -> bool:
-                return self._is_unattended(tool, capability, others, context)
+                return self._needs_no_approval(tool, capability, others, context)
 
             by_pattern = self.policy(tool, capability, context) == "ask" and allows(arguments)
             return await tool.run(arguments, replace(context, allows_unattended=allows if by_pattern else None))

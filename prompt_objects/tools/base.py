@@ -12,7 +12,7 @@ Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 
 
 class Preview(Struct, frozen=True):
-    """What the user sees of a call before it runs.
+    """The preview of a call, shown to the user before the call runs.
 
     `diff` is the change to a file, as a unified diff; `remarks` are sentences about consequences. If `arguments` is
     not empty, an approved call runs with these in place of its own, so that exactly what was shown is done.
@@ -32,7 +32,7 @@ class Tool(Struct, frozen=True):
     `parameters` is the JSON Schema of the arguments, an object. `run` gets the arguments and the context of the call,
     and returns text for the model; it raises `ToolError`, with a message that the model can act on. With
     `always_ask` the user approves every single call, whatever the settings say. `preview` returns what the user is
-    shown before they approve a call; it raises what the call would raise.
+    shown before they approve a call; it raises the same errors as the call.
     """
 
     name: str

@@ -13,10 +13,11 @@ from msgspec import Struct
 from prompt_objects.config.permissions import Effect
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
-from prompt_objects.tools.base import MakePreview, Preview, Run, Tool
+from prompt_objects.tools.base import Preview, Tool
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.text import NAME
 
+R = TypeVar("R")
 T = TypeVar("T", bound=Struct)
 Function: TypeAlias = Callable[..., Any]
 _FIELD = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
@@ -62,9 +63,9 @@ def _make_tool(function: Function, effect: Effect, preview: Function | None) -> 
         name=name,
         description=description,
         parameters=schema_of(arguments),
-        run=_make_run(_caller(function, arguments, context_name)),
+        run=_make_call(function, arguments, context_name, _as_text),
         effect=effect,
-        preview=preview and _make_preview(_caller(preview, arguments, _context_name(get_type_hints(preview)))),
+        preview=preview and _make_call(preview, arguments, _context_name(get_type_hints(preview)), _as_preview),
     )
 
 
@@ -110,37 +111,22 @@ def parse_arguments(given: dict[str, Any], arguments: type[T]) -> T:
         raise ToolError(f"{_describe_error(str(error))} {_describe_arguments(arguments)}") from None
 
 
-def _caller(
-    function: Function, arguments: type[Struct], context_name: str | None
-) -> Callable[[dict[str, Any], Context], Awaitable[Any]]:
-    async def call(given: dict[str, Any], context: Context) -> Any:
+def _make_call(
+    function: Function, arguments: type[Struct], context_name: str | None, convert: Callable[[Any], R]
+) -> Callable[[dict[str, Any], Context], Awaitable[R]]:
+    async def call(given: dict[str, Any], context: Context) -> R:
         parsed = parse_arguments(given, arguments)
         named = {name: getattr(parsed, name) for name in arguments.__struct_fields__}
         if context_name is not None:
             named[context_name] = context
         if not inspect.iscoroutinefunction(function):
-            return await run_in_daemon_thread(partial(function, **named))
+            return convert(await run_in_daemon_thread(partial(function, **named)))
         try:
-            return await function(**named)
+            return convert(await function(**named))
         except (SystemExit, KeyboardInterrupt) as error:  # these would end the event loop
             raise RuntimeError(f"it raised {type(error).__name__}") from error
 
     return call
-
-
-def _make_run(call: Callable[[dict[str, Any], Context], Awaitable[Any]]) -> Run:
-    async def run(arguments: dict[str, Any], context: Context) -> str:
-        return _as_text(await call(arguments, context))
-
-    return run
-
-
-def _make_preview(call: Callable[[dict[str, Any], Context], Awaitable[Any]]) -> MakePreview:
-    async def preview(arguments: dict[str, Any], context: Context) -> Preview:
-        result = await call(arguments, context)
-        return result if isinstance(result, Preview) else Preview(str(result))
-
-    return preview
 
 
 def _describe_error(problem: str) -> str:
@@ -157,6 +143,10 @@ def _describe_arguments(arguments: type[Struct]) -> str:
     required = ", ".join(f"`{field.name}`" for field in fields if field.required)
     optional = ", ".join(f"`{field.name}`" for field in fields if not field.required)
     return f"Required: {required or 'none'}; optional: {optional or 'none'}."
+
+
+def _as_preview(result: Any) -> Preview:
+    return result if isinstance(result, Preview) else Preview(str(result))
 
 
 def _as_text(result: Any) -> str:

@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 _MAX_MEMORY = 2_000_000_000
@@ -25,7 +24,15 @@ runpy.run_path(script, run_name="__main__")
 
 async def run_isolated(script: Path, request: bytes, *, seconds: float, max_bytes: int) -> tuple[bytes, bool]:
     """Return a script's output, and whether it finished within `seconds` and `max_bytes`; otherwise it is killed."""
-    async with _started(script, seconds, max_bytes) as (transport, worker):
+    transport, worker = await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Worker(max_bytes),
+        # `-P` and PYTHONPATH: the script has this program's import path, without its own folder.
+        *(sys.executable, "-P", "-c", _BOOTSTRAP, str(script), str(int(seconds) + 1), str(_MAX_MEMORY)),
+        stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C must reach only the main program
+    )
+    try:
         stdin = transport.get_pipe_transport(0)
         assert isinstance(stdin, asyncio.WriteTransport)  # noqa: S101 - it is a pipe
         stdin.write(request)
@@ -33,6 +40,12 @@ async def run_isolated(script: Path, request: bytes, *, seconds: float, max_byte
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await worker.done.wait()
+    finally:
+        if sys.platform != "win32":  # there, closing the transport kills the process
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)  # even if the leader of the group has ended
+        transport.close()
+        await worker.exited.wait()
     return bytes(worker.output), worker.is_finished and transport.get_returncode() == 0
 
 
@@ -44,11 +57,11 @@ class _Worker(asyncio.SubprocessProtocol):
         self.is_finished = False  # it ended, and all its output was read
         self.done = asyncio.Event()  # finished, or the output is too long
         self.exited = asyncio.Event()
-        self._most_bytes = max_bytes
+        self._max_bytes = max_bytes
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
         self.output += data
-        if len(self.output) > self._most_bytes:
+        if len(self.output) > self._max_bytes:
             self.done.set()
 
     def process_exited(self) -> None:
@@ -57,30 +70,3 @@ class _Worker(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.is_finished = not self.done.is_set()
         self.done.set()
-
-
-@asynccontextmanager
-async def _started(
-    script: Path, seconds: float, max_bytes: int
-) -> AsyncIterator[tuple[asyncio.SubprocessTransport, _Worker]]:
-    """Start a script with this interpreter and its import path, without the script's own folder."""
-    transport, worker = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Worker(max_bytes),
-        *(sys.executable, "-P", "-c", _BOOTSTRAP, str(script), str(int(seconds) + 1), str(_MAX_MEMORY)),
-        stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,  # Ctrl-C must reach only the main program
-    )
-    try:
-        yield transport, worker
-    finally:
-        _kill_group(transport.get_pid())
-        transport.close()
-        await worker.exited.wait()
-
-
-def _kill_group(leader: int) -> None:
-    """Kill a process group, even if its leader has ended; on Windows, closing the transport kills the process."""
-    if sys.platform != "win32":
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)

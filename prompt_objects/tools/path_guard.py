@@ -57,12 +57,12 @@ class PathGuard(Struct, frozen=True):
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """Return the content of a regular file of at most `max_bytes`."""
-        data = self.find(path, max_bytes)
+        data = self.read_if_exists(path, max_bytes)
         if data is None:
             raise ToolError(f"There is no file {path!r}. Use list_files to see what exists.")
         return data
 
-    def find(self, path: str, max_bytes: int) -> bytes | None:
+    def read_if_exists(self, path: str, max_bytes: int) -> bytes | None:
         """Return what `read` returns, or None if the file does not exist."""
         try:
             with self._open_parent(path) as (folder, name):

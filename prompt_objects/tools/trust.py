@@ -1,4 +1,4 @@
-"""Which code in environment folders the user trusts.
+"""The user's trust in the code of environment folders.
 
 A folder may come from another person. Its code runs only after the user trusted exactly these bytes; if they change,
 trust must be given again.
@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from prompt_objects.errors import StoreError
 from prompt_objects.utils import filesystem as disk
 
 
@@ -41,11 +40,9 @@ class Trust:
     def add(self, folder: Path, digest: str) -> None:
         """Trust a digest, in place of the one trusted before. Raises `StoreError`."""
         known = {**self._known(), str(folder.resolve()): digest}
-        try:
+        with disk.store_errors("written", self._file):
             disk.make_folder(self._file.parent)
             disk.replace_file(self._file, [json.dumps(known, indent=1).encode()])
-        except OSError as error:
-            raise StoreError(f"{self._file} could not be written: {error.strerror}.") from error
 
     def _known(self) -> dict[str, object]:
         try:

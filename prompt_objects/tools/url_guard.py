@@ -1,4 +1,4 @@
-"""Which servers tools may reach: those on the public internet, and hosts that the user allowed."""
+"""Limits tools to servers on the public internet, and to hosts that the user allowed."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ class AddressGuard(Struct, frozen=True):
     resolve: Resolve = look_up
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses to connect to: a second lookup of the name may give others. Raises `ToolError`."""
+        """Return the addresses to connect to. Another lookup may give others. Raises `ToolError`."""
         try:
             found = await self.resolve(host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name

@@ -16,7 +16,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.decorator import tool
-from prompt_objects.tools.truncation import HEAD, MAX_CHARACTERS, TAIL
+from prompt_objects.tools.truncation import HEAD_CHARACTERS, MAX_CHARACTERS, TAIL_CHARACTERS
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
 
@@ -87,13 +87,15 @@ async def test_the_omitted_part_can_be_read_without_a_gap(tmp_path: Path, name: 
         assert file.read_text() == whole
         assert file.stat().st_mode & 0o777 == 0o600
     first, *others = results(reply.session)
-    assert len(first) <= HEAD + TAIL + 300
-    assert first.startswith(whole[:HEAD])
-    assert first.endswith(whole[-TAIL:])
-    assert f"{len(whole) - HEAD - TAIL:,} of {len(whole):,} characters are omitted here" in first
+    assert len(first) <= HEAD_CHARACTERS + TAIL_CHARACTERS + 300
+    assert first.startswith(whole[:HEAD_CHARACTERS])
+    assert first.endswith(whole[-TAIL_CHARACTERS:])
+    assert (
+        f"{len(whole) - HEAD_CHARACTERS - TAIL_CHARACTERS:,} of {len(whole):,} characters are omitted here" in first
+    )
     parts = [re.sub(r"\n\[[^\n]* are left; continue [^\n]*\]$", "", part) for part in others]
     joint = "\n" if name == "many" else ""
-    assert whole[:HEAD] + joint.join(parts) == whole
+    assert whole[:HEAD_CHARACTERS] + joint.join(parts) == whole
 
 
 async def test_a_short_result_is_neither_truncated_nor_saved(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 _MAX_BYTES = 10_000_000
 _EXCERPT = 300  # characters of a line that are shown
-_BEFORE = 100  # at most this many of them precede the match
+_MAX_CHARS_BEFORE_MATCH = 100
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -52,7 +52,7 @@ def _matches(pattern: re.Pattern[str], data: bytes, *, whole_first: bool) -> Ite
         return
     for number, line in enumerate(text.split("\n"), 1):
         if match := pattern.search(line.removesuffix("\r")):
-            start = max(0, match.start() - _BEFORE) if len(line) > _EXCERPT else 0
+            start = max(0, match.start() - _MAX_CHARS_BEFORE_MATCH) if len(line) > _EXCERPT else 0
             yield number, line[start : start + _EXCERPT].rstrip()
 
 

@@ -22,7 +22,7 @@ async def ask_human(
     *,
     context: Context,
 ) -> str:
-    """Ask the user a question and wait for the answer. Ask only what no other source can tell or decide."""
+    """Ask the user a question and wait for the answer. Ask only if you cannot find or decide the answer yourself."""
     if not question.strip():
         raise ToolError("The question is empty.")
     handler = context.services.interaction.handler

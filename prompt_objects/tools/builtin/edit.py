@@ -21,8 +21,8 @@ OldText: TypeAlias = Annotated[
 NewText: TypeAlias = Annotated[str, Meta(description="The text that replaces it; may be empty")]
 _BOM = "\ufeff"
 _CONTEXT_LINES = 3
-_MAX_COMPARED = 1_000  # lines; comparing takes quadratic time for similar texts
-_LOCK = Lock()  # calls run side by side: a read, change and write must not lose another call's change
+_MAX_DIFF_LINES = 1_000  # comparing takes quadratic time for similar texts
+_LOCK = Lock()  # calls run concurrently: a read, change and write must not lose another call's change
 
 
 class TextChange(Struct, frozen=True):
@@ -85,9 +85,10 @@ def edit_file(path: FilePath, old_text: OldText, new_text: NewText, *, context: 
 def rewrite(guard: PathGuard, path: str, content: str) -> TextChange:
     """Return the change that writes `content`, with the line ends and byte order mark of an existing file."""
     name = _writable_name(guard, path)
-    before = _decode(path, guard.find(path, MAX_BYTES))
-    if before is None:
+    data = guard.read_if_exists(path, MAX_BYTES)
+    if data is None:
         return TextChange(name, None, content)
+    before = _decode(path, data)
     if _has_crlf(before):
         content = _crlf(content)
     if before.startswith(_BOM) and not content.startswith(_BOM):
@@ -98,7 +99,7 @@ def rewrite(guard: PathGuard, path: str, content: str) -> TextChange:
 def replace_text(guard: PathGuard, path: str, old_text: str, new_text: str) -> TextChange:
     """Return the change that replaces `old_text`, which must occur exactly once, by `new_text`."""
     name = _writable_name(guard, path)
-    before = _decode(path, guard.read(path, MAX_BYTES)) or ""
+    before = _decode(path, guard.read(path, MAX_BYTES))
     if _has_crlf(before):
         old_text, new_text = _crlf(old_text), _crlf(new_text)
     start = before.find(old_text)
@@ -130,9 +131,7 @@ def _writable_name(guard: PathGuard, path: str) -> str:
     return name
 
 
-def _decode(path: str, data: bytes | None) -> str | None:
-    if data is None:
-        return None
+def _decode(path: str, data: bytes) -> str:
     try:
         if b"\0" not in data:
             return data.decode()
@@ -166,7 +165,7 @@ def _common_lines(old: list[str], new: list[str], context: int = _CONTEXT_LINES)
 
 def _hunks(old: list[str], new: list[str], start: int) -> list[str]:
     """Compare the lines after the first `start`; texts that are too long to compare become one hunk."""
-    if max(len(old), len(new)) <= _MAX_COMPARED:
+    if max(len(old), len(new)) <= _MAX_DIFF_LINES:
         lines = list(unified_diff(old, new, n=_CONTEXT_LINES))[2:]
         return [_shift(line, start) if line.startswith("@@ ") else line for line in lines]
     spans = [f"{start + bool(lines)},{len(lines)}" for lines in (old, new)]

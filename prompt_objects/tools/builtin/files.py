@@ -12,7 +12,7 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
-from prompt_objects.tools.truncation import FOLDER, is_saved_result, saved_results
+from prompt_objects.tools.truncation import RESULTS_FOLDER, is_saved_result, saved_results
 
 MAX_CHARACTERS = 50_000
 MAX_BYTES = 10_000_000
@@ -34,7 +34,7 @@ def read_file(
 ) -> str:
     """Read a text file in the environment's folder, or the rest of a tool result that was too long to show."""
     if is_saved_result(path):
-        guard, path, max_bytes = saved_results(context), path.removeprefix(f"{FOLDER}/"), MAX_RESULT_BYTES
+        guard, path, max_bytes = saved_results(context), path.removeprefix(f"{RESULTS_FOLDER}/"), MAX_RESULT_BYTES
     else:
         guard, max_bytes = PathGuard.of(context), MAX_BYTES
     return read_text(guard, path, start_line, start_column, max_bytes=max_bytes)
@@ -96,34 +96,24 @@ def list_folder(guard: PathGuard, path: str = ".", *, recursive: bool = False) -
     folder = guard.resolve(path)
     if not folder.is_dir():
         raise ToolError(f"There is no folder {path!r}.")
-    entries = islice(_walk(folder, guard.identities()) if recursive else _visible(folder), MAX_ENTRIES + 1)
-    lines = [_describe(entry, folder) for entry in entries]
+    entries = islice(_walk(folder, guard.identities(), recursive=recursive), MAX_ENTRIES + 1)
+    try:
+        lines = [_describe(entry, folder) for entry in entries]
+    except OSError as error:
+        raise ToolError(f"{Path(error.filename).name!r} cannot be listed: {error.strerror}.") from error
     if len(lines) > MAX_ENTRIES:
         lines[-1] = f"[more than {MAX_ENTRIES} entries; list a subfolder]"
     return "\n".join(lines) or f"{path} is empty."
 
 
-def _visible(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
-
-
-def _walk(folder: Path, private: list[tuple[int, int]]) -> Iterator[Path]:
-    """Yield everything below a folder, parents first. Links and private folders are yielded but not entered."""
-    for entry in _visible(folder):
+def _walk(folder: Path, private: list[tuple[int, int]], *, recursive: bool) -> Iterator[Path]:
+    """Yield what is visible in a folder, parents first. Links and private folders are yielded but not entered."""
+    for entry in sorted(each for each in folder.iterdir() if not each.name.startswith(".")):
         yield entry
-        if entry.is_dir() and not entry.is_symlink() and _identity(entry) not in private:
-            yield from _walk(entry, private)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    try:
-        status = folder.stat()
-    except OSError as error:
-        raise ToolError(f"{folder.name!r} cannot be listed: {error.strerror}.") from error
-    return status.st_dev, status.st_ino
+        if recursive and entry.is_dir() and not entry.is_symlink():
+            status = entry.stat()
+            if (status.st_dev, status.st_ino) not in private:
+                yield from _walk(entry, private, recursive=True)
 
 
 def _describe(entry: Path, base: Path) -> str:

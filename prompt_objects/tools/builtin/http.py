@@ -30,7 +30,6 @@ MAX_REDIRECTS = 5
 _CONNECT_SECONDS = 5.0
 _CONVERT_SECONDS = 10.0
 _EXCERPT = 500  # characters of the body of an error response
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _MAX_PORT = 65_535
 _PORTS = {"http": 80, "https": 443}
 _HEADERS = {
@@ -40,7 +39,7 @@ _HEADERS = {
 }
 _HTML_SCRIPT = Path(__file__).with_name("_html_script.py")
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([\w-]{1,40})", re.IGNORECASE)
-# Other codecs are no encodings.
+# Python's other codecs are not text encodings.
 _CHARSETS = ("ascii", "big5", "cp", "euc", "gb", "hz", "iso", "koi8", "mac", "shift", "utf")
 
 
@@ -89,7 +88,7 @@ async def fetch(
     seconds: float = MAX_SECONDS,
     is_permitted: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Page:
-    """Get a URL and follow redirects, if `is_permitted` is given only to permitted URLs. Raises `ToolError`."""
+    """Get a URL and follow redirects; with `is_permitted`, only to URLs that it permits. Raises `ToolError`."""
     import httpx2
 
     try:
@@ -175,7 +174,7 @@ async def _get_from(address: str, url: "httpx2.URL", host: str, verify: "ssl.SSL
         )
         response = await client.send(request, stream=True)
         try:
-            is_redirect = response.status_code in _REDIRECTS and "location" in response.headers
+            is_redirect = response.has_redirect_location
             body, was_cut = (b"", False) if is_redirect else await _body(response)
         finally:
             await response.aclose()
@@ -195,30 +194,21 @@ async def _body(response: "httpx2.Response") -> tuple[bytes, bool]:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip", "x-gzip"}:
         raise ToolError(f"The response is encoded as {encoding[:60]!r}, which was not requested.")
-    decoder = _GzipDecoder() if encoding != "identity" else None
+    inflate = zlib.decompressobj(wbits=31)  # wbits=31: gzip
     body = bytearray()
     async for piece in response.aiter_raw():
-        body += decoder.feed(piece, MAX_BYTES + 1 - len(body)) if decoder else piece
+        compressed = piece
+        if encoding == "identity":
+            body += piece
+            compressed = b""
+        while compressed and len(body) <= MAX_BYTES:
+            if inflate.eof:  # another gzip member follows
+                inflate = zlib.decompressobj(wbits=31)
+            body += inflate.decompress(compressed, MAX_BYTES + 1 - len(body))  # a few bytes may expand to gigabytes
+            compressed = inflate.unused_data
         if len(body) > MAX_BYTES:
             return bytes(body[:MAX_BYTES]), True
     return bytes(body), False
-
-
-class _GzipDecoder:
-    """Decompresses gzip up to a limit, as a few bytes may expand to gigabytes."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
-
-    def feed(self, data: bytes, room: int) -> bytes:
-        """Return the next bytes, at most `room`; the rest of `data` is discarded."""
-        unpacked = b""
-        while data and len(unpacked) < room:
-            if self._inflate.eof:
-                self._inflate = zlib.decompressobj(wbits=31)
-            unpacked += self._inflate.decompress(data, room - len(unpacked))
-            data = self._inflate.unused_data
-        return unpacked
 
 
 def _charset(content_type: str, body: bytes) -> str | None:

@@ -110,7 +110,7 @@ def _missing(name: str, known: Iterable[str]) -> ToolError:
 
 @contextmanager
 def _locked_notes(folder: Path) -> Iterator[dict[str, Note]]:
-    """Give the notes by name, under a lock, and save the changes that the block makes to them."""
+    """Lock the notes, yield them by name, and save the changes that the block makes."""
     with disk.locked_file(folder / f"{_FILE}.lock"):
         by_name = {note.name: note for note in read_notes(folder)}
         yield by_name

@@ -61,5 +61,5 @@ async def run_search(request: dict[str, Any], seconds: float) -> str:
     if "more" in last:
         matches.append(f"[more than {MAX_MATCHES} lines match; use a rarer pattern, a subfolder or a glob]")
     elif not is_finished:
-        matches.append(f"[not finished: it needs more than {seconds:.0f} seconds, or too much memory; search less]")
+        matches.append(f"[incomplete: stopped after {seconds:.0f} seconds, or out of memory; narrow the search]")
     return "\n".join(matches) or f"No matches in {pluralize(last['files'], 'text file')}."

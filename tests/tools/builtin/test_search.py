@@ -113,7 +113,7 @@ async def test_an_endless_search_is_stopped_and_its_matches_are_returned(folder:
     lines = (await run_search(request, 1.0)).split("\n")
     assert time.perf_counter() - start < 3
     assert lines[0] == "README.md:3: and a needle"
-    assert "not finished" in lines[-1]
+    assert "incomplete" in lines[-1]
 
 
 def test_file_names_that_are_not_text_are_returned_as_valid_text(folder: Path) -> None:
