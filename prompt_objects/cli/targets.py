@@ -31,7 +31,7 @@ def open_environment(options: Namespace) -> "Environment":
     folder = environment_folder(options)
     if not is_environment(folder):
         make_environment(folder)
-        print_err(f"Made your environment, with a few prompt objects to start with: {folder}")
+        print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
     environment = Environment.open(folder, model=model, store=options.store, allow=allow)
@@ -51,7 +51,7 @@ def _check_allowed(environment: "Environment", names: Iterable[str]) -> None:
     for name in names:
         if name not in loaded.tools and not name.startswith(servers):
             hint = did_you_mean(name, loaded.tools) or " ".join(loaded.notices) or "Check its spelling."
-            raise UsageError(f"--allow {name}: there is no tool of that name.", hint=hint)
+            raise UsageError(f"--allow {name}: there is no tool with that name.", hint=hint)
 
 
 def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":

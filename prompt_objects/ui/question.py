@@ -49,15 +49,15 @@ class Question:
         self.draft = ""
         self.is_open = False
         self.is_early = False
-        """Whether a line that is sent now was begun after the question appeared, before it was opened."""
+        """Whether the input was empty when the question appeared, and the question is not open yet."""
         self.is_editing = False
         self._editable = editable
 
     @property
     def hint(self) -> str:
         if isinstance(self.request, InputRequest):
-            answers = "A number, or your own words" if self.request.choices else "Your own words"
-            return f"{answers}; an empty answer, or Esc, leaves it unanswered."
+            answer = "a number or your own answer" if self.request.choices else "your answer"
+            return f"Type {answer}; an empty line or Esc skips the question."
         session = "s: for this session · " if self.request.for_session else ""
         return f"y: once · {session}n: no · never: not in this session{' · e: edit arguments' * self._editable}"
 
@@ -164,7 +164,7 @@ def _ends(lines: list[Line], most: int) -> list[Line]:
     if len(lines) <= most:
         return lines
     first, last = most // 2, (most - 1) // 2
-    omitted: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'row')} more, above …")]
+    omitted: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'more row')} above …")]
     return [*lines[:first], omitted, *lines[len(lines) - last :]]
 
 

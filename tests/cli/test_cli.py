@@ -295,8 +295,8 @@ def test_the_personal_environment_is_created_at_first_use_with_one_notice(tmp_pa
     data = {"XDG_DATA_HOME": str(tmp_path / "data")}
     first = run("-p", "Hello", cwd=tmp_path, **data)
     assert first.returncode == 0
-    assert "Made your environment" in first.stderr
-    assert "Made your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
+    assert "Created your environment" in first.stderr
+    assert "Created your environment" not in run("-p", "Hello", cwd=tmp_path, **data).stderr
 
 
 def test_written_files_are_private(env_dir: Path) -> None:

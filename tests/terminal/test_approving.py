@@ -163,7 +163,7 @@ def test_other_output_waits_for_the_answer_and_a_command_repeats_the_question(fo
         terminal = open_()
         terminal.send("Go\r")
         terminal.wait_for("scout: write_file? [")
-        terminal.wait_for("lines to follow after your answer")
+        terminal.wait_for("lines shown after your answer")
         terminal.wait_gone("reader is")
         assert "+Hello there" in terminal.lines()
         assert "harmless line 39" not in terminal.text()

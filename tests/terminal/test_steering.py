@@ -102,7 +102,7 @@ def with_two(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
             terminal.send("Go\r")
             terminal.wait_for("reader is thinking")
             terminal.send("/po reader\r")
-            terminal.wait_for("Now with reader")
+            terminal.wait_for("Switched to reader")
             return terminal
 
         yield opened

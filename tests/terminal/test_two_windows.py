@@ -205,10 +205,10 @@ def test_a_waiting_message_goes_to_its_object_after_a_switch(ben: Terminal, gate
     clear_and_type(ben, "/wait Me too")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
-    ben.wait_for("Now with reader")
+    ben.wait_for("Switched to reader")
     gate.set()
     ben.wait_for("The second answer.")
-    _, _, since = ben.text().partition("Now with reader")
+    _, _, since = ben.text().partition("Switched to reader")
     before, _, _ = since.partition("\nThe second answer.")
     assert f"\n{PROMPT} Me too\n" in before
     assert [line for line in before.splitlines() if line in ("guide", "reader")][-1:] == ["guide"]
@@ -218,6 +218,6 @@ def test_a_cancelled_waiting_message_comes_back_after_a_switch(ben: Terminal) ->
     clear_and_type(ben, "/wait Me too")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
-    ben.wait_for("Now with reader")
+    ben.wait_for("Switched to reader")
     ben.press("ctrl-c")
     ben.wait_until(lambda: ben.text().splitlines()[-2:-1] == [f"reader {MARK} Me too"], "the message in the line")

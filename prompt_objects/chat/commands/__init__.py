@@ -99,7 +99,7 @@ class SlashCommand(Struct, frozen=True):
             values[parameter.name] = int(word) if parameter.kind == "number" else word
             rest = rest[len(word) :].strip()
         if rest:
-            raise UsageError(f"/{self.name} takes no arguments, not {rest!r}.", hint=f"Usage: {self.usage}")
+            raise UsageError(f"/{self.name} takes no arguments.", hint=f"Usage: {self.usage}")
         return values
 
 

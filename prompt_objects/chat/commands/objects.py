@@ -25,7 +25,7 @@ def po(chat: Chat, name: ObjectName) -> CommandResult:
     chat.switch_object(name)
     session = chat.session
     return Switched(
-        f"Now with {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
+        f"Switched to {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
     )
 
 

@@ -216,7 +216,7 @@ def _in_use(chat: Chat, session: Session) -> str:
     holder = chat.holder_of(session)
     if holder is None:
         return ""
-    return f"{session.name} is in use by {holder}; an answer that is saved there restores it from the trash. "
+    return f"{session.name} is in use by {holder}; the next message saved there restores it from the trash. "
 
 
 def _as_path(text: str) -> Path:

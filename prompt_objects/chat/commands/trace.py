@@ -25,7 +25,7 @@ def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 
 @slash_command("bus", anytime=True)
 def bus(chat: Chat, switch: Switch | None = None) -> CommandResult:
-    """Show every event of the environment as a line, in all sessions of this program; or stop that."""
+    """Show or hide the events of all sessions of this program, one a line."""
     chat.shows_events = not chat.shows_events if switch is None else switch == "on"
     return Text("Events are shown now; /bus off hides them." if chat.shows_events else "Events are hidden now.")
 
@@ -50,7 +50,7 @@ def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
 
 @slash_command("why-uncached", anytime=True)
 def why_uncached(chat: Chat, session: SessionKey | None = None) -> CommandResult:
-    """Show which part of the last prompts of a session changed, so that the server had to read on from there.
+    """Show what changed between the last prompts of a session, which is why the server could not use its cache.
 
     Without a session, it is the current one. Requests are remembered until the program ends. The tokens are those of
     the prompt, as the server reports them. If nothing changed and little was cached, the server has forgotten the

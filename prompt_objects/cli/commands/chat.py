@@ -133,7 +133,7 @@ def _print_overview(options: Namespace) -> None:
         with open_environment(options) as environment:
             rows = [("environment", str(folder)), *_rows(options, environment)]
     else:
-        rows = [("environment", f"{folder}, new, with a few prompt objects to start with")]
+        rows = [("environment", f"{folder}, new, with the starter objects")]
     for title, value in rows:
         print_out(f"{title:12} {clean_line(value)}")
     print_out("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")

@@ -50,7 +50,7 @@ class FindingJson(Struct):
     """A finding."""
 
     severity: Literal["error", "warning", "note"]
-    kind: Annotated[str, Meta(description="a word of [check.md](check.md)")]
+    kind: Annotated[str, Meta(description="one of the kinds in [check.md](check.md)")]
     file: Path
     line: int
     column: int
@@ -74,7 +74,7 @@ class CheckJson(Struct):
     examples=("check --mermaid > objects.mmd",),
 )
 def check(options: Namespace) -> int:
-    """Show who may ask whom and use which tools, what is missing, and what a message may cost.
+    """Show the delegates and tools of each prompt object, what is missing, and how much a message can cost.
 
     The exit code is 1 if there is an error.
     """
@@ -84,7 +84,7 @@ def check(options: Namespace) -> int:
     from prompt_objects.environment.locate import require_environment
 
     if options.json and options.mermaid:
-        raise UsageError("--json and --mermaid exclude each other.", hint="Give one of them.")
+        raise UsageError("--json and --mermaid cannot be used together.", hint="Give one of them.")
     snapshot = _take_snapshot(require_environment(environment_folder(options)))
     graph, findings = snapshot.graph, find_problems(snapshot)
     if options.mermaid:

@@ -95,7 +95,7 @@ class TraceJson(Struct):
 
 @shell_command("trace", KEY, OF_OBJECT, output=TraceJson)
 def trace(options: Namespace) -> None:
-    """Show what happened in a session: who asked whom, the calls, their durations and costs."""
+    """Show what happened in a session: messages, calls, times, tokens and cost."""
     from prompt_objects.ui.render.events import WIDTH
     from prompt_objects.ui.render.sanitize import clean
     from prompt_objects.ui.render.style import plain

@@ -32,11 +32,11 @@ def trust(options: Namespace) -> int:
     answers = []
     if files:
         lines = [f"{file}  {pluralize(len(content), 'byte')}" for file, content in files.items()]
-        question = "This code can do whatever you can do. Have you read it, and may it run?"
+        question = "This code runs with all your permissions. Have you read it, and may it run?"
         answers.append(_review(lines, question, folder, digest_of(files), yes=options.yes))
     if reviewed:
         lines = ["MCP servers:", *(f"  {line}" for line in reviewed.lines)]
-        question = "Programs among them can do whatever you can do, and each receives its input. May they run?"
+        question = "Programs run with all your permissions; each server receives what is sent to it. May they run?"
         answers.append(_review(lines, question, reviewed.file, reviewed.digest, yes=options.yes))
     if not answers:
         _print_line(f"Nothing to trust: {folder} has no tools/*.py and no MCP servers.")
@@ -50,13 +50,13 @@ def _review(lines: Iterable[str], question: str, path: Path, digest: str, *, yes
         _print_line(line)
     trusted = Trust.of_user()
     if trusted.holds(path, digest):
-        print_out("You trust this as it is.")
+        print_out("Already trusted.")
         return True
     if not yes and not confirm(question):
         print_out("Not trusted; nothing was changed.")
         return False
     trusted.add(path, digest)
-    print_out("Trusted, until any of it changes.")
+    print_out("Trusted until one of them changes.")
     return True
 
 

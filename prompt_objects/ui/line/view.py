@@ -129,7 +129,7 @@ class LineView:
         """Draw the unfinished text and the running calls in at most `height` lines."""
         if not self._held or height == 1:
             return self._transcript.live(width, height, apart=self._is_held)
-        waiting = fit(f"{pluralize(len(self._held), 'line')} to follow after your answer", width)
+        waiting = fit(f"{pluralize(len(self._held), 'line')} shown after your answer", width)
         return [*self._transcript.live(width, height - 1, apart=True), [("class:status", waiting)]]
 
     async def follow(self) -> None:

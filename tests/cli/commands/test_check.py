@@ -124,7 +124,7 @@ def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
 def test_it_takes_one_form_at_a_time(tmp_path: Path) -> None:
     done = run("check", "--json", "--mermaid", cwd=make_env(tmp_path, SOUND))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--json and --mermaid exclude each other" in done.stderr
+    assert "--json and --mermaid cannot be used together" in done.stderr
 
 
 def test_nothing_is_written_by_looking(tmp_path: Path) -> None:

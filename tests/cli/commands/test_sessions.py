@@ -161,7 +161,7 @@ def test_copy_reports_another_name_in_the_target(env_dir: Path) -> None:
     again = run("sessions", "copy", "--to", "files:target", cwd=env_dir)
     assert again.returncode == 0
     assert again.stdout.startswith("renamed  Travel (")
-    assert " is called Notes there\n" in again.stdout
+    assert " has the name Notes in the target\n" in again.stdout
 
 
 def test_backups_of_another_store_are_marked(env_dir: Path) -> None:

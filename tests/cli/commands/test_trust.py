@@ -36,8 +36,8 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(env_dir: Path) ->
     assert run("trust", cwd=env_dir, **state).returncode == 2  # nobody there to be asked
     trusted = run("trust", "--yes", cwd=env_dir, **state)
     assert "loud.py" in trusted.stdout
-    assert "Trusted, until any of it changes." in trusted.stdout
-    assert "You trust this as it is." in run("trust", cwd=env_dir, **state).stdout
+    assert "Trusted until one of them changes." in trusted.stdout
+    assert "Already trusted." in run("trust", cwd=env_dir, **state).stdout
     assert "HI" in run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).stdout
     (env_dir / "tools" / "loud.py").write_text(CODE + "\n# changed\n")
     assert run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).returncode == 1
@@ -50,7 +50,7 @@ def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(env_dir: Pa
     assert not (env_dir / "a.txt").exists()
     misspelt = run("-p", WRITE, "--allow", "wirte_file", "chat", "scribe", cwd=env_dir)
     assert misspelt.returncode == 2
-    assert "--allow wirte_file: there is no tool of that name.\nDid you mean 'write_file'?" in misspelt.stderr
+    assert "--allow wirte_file: there is no tool with that name.\nDid you mean 'write_file'?" in misspelt.stderr
     assert run("-p", WRITE, "--allow", "write_file", "chat", "scribe", cwd=env_dir).returncode == 0
     assert (env_dir / "a.txt").read_text() == "Hello"
 
@@ -75,6 +75,6 @@ def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_i
     assert "own: python servers/x.py (receives PYTHONPATH=servers, TOKEN=${TOKEN})" in told
     assert "2 files in total, including those in the same folders" in told
     assert "sk-secret" not in told
-    assert "You trust this as it is." in run("trust", cwd=tmp_path, **state).stdout
+    assert "Already trusted." in run("trust", cwd=tmp_path, **state).stdout
     (tmp_path / "servers" / "y.py").write_text("changed")
-    assert "You trust this as it is." not in run("trust", cwd=tmp_path, **state).stdout
+    assert "Already trusted." not in run("trust", cwd=tmp_path, **state).stdout

@@ -105,9 +105,9 @@ class Watching:
 
 def test_watch_prints_present_and_new_messages_until_ctrl_c(env_dir: Path, key: str, other: Elsewhere) -> None:
     watching = Watching(env_dir, "Notes")
-    watching.wait_for(lambda text: "From elsewhere" in text and "In use by " in text)
+    watching.wait_for(lambda text: "From elsewhere" in text and "in use by " in text)
     other.answer("An *answer*")
-    lines = watching.wait_for(lambda text: "Free." in text).splitlines()
+    lines = watching.wait_for(lambda text: "The session is free." in text).splitlines()
     assert [line for line in lines if "answer" in line] == ["An answer"]
     assert watching.interrupt() == 0
     assert str(other.pid) in "\n".join(lines)
@@ -131,7 +131,7 @@ def test_deleting_a_session_in_use_names_the_process(env_dir: Path, key: str) ->
     with Elsewhere(env_dir, key) as other:
         told = run("sessions", "delete", key, cwd=env_dir).stderr
         assert f"(process {other.pid} on " in told
-        assert "brings it back." in told
+        assert "restores it from the trash." in told
     run("sessions", "restore", key, cwd=env_dir)
     assert "in use" not in run("sessions", "delete", key, cwd=env_dir).stderr
 

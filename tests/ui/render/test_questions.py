@@ -52,7 +52,7 @@ def test_a_long_argument_leaves_the_heading_and_all_other_arguments_on_the_scree
     on_screen = last_screen(lines, 16)
     for part in ("guide wants to use shell; in short:", "command: rm -rf ~", "why: 0 1 2", "then: last words"):
         assert part in on_screen
-    assert "rows more, above" in on_screen
+    assert "more rows above" in on_screen
     above = plain(lines).partition("in short:")[0].split()
     assert all(str(number) in above for number in range(2000))
 

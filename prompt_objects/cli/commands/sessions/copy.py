@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 _PROBLEMS = {
-    "different": "differs in the target, where it was not changed",
+    "different": "differs from the session in the target, which was not changed",
     "damaged": "cannot be read; try: prompt-objects doctor",
 }
 
@@ -37,7 +37,7 @@ class CopiedSessionJson(Struct):
     po_name: str
     outcome: Outcome
     in_trash: bool
-    renamed: Annotated[str | None, Meta(description="its name in the target, if it is another one")]
+    renamed: Annotated[str | None, Meta(description="its name in the target, if it is different")]
 
 
 class CopyJson(Struct):
@@ -125,4 +125,4 @@ def _rows(results: "list[CopyResult]") -> Iterator[tuple[str, str]]:
         if each.outcome in _PROBLEMS:
             yield each.outcome, f"{session} {_PROBLEMS[each.outcome]}"
         if each.renamed:
-            yield "renamed", f"{session} is called {each.renamed} there"
+            yield "renamed", f"{session} has the name {each.renamed} in the target"

@@ -37,7 +37,7 @@ class UndoneJson(Struct):
     """An undone command."""
 
     operation: Literal["rename", "clear", "truncate", "delete"]
-    session: Annotated[SessionJson, Meta(description="the session as it is again")]
+    session: Annotated[SessionJson, Meta(description="the session after the undo")]
 
 
 @shell_command(
@@ -190,7 +190,7 @@ def delete(options: Namespace) -> None:
         environment.session_manager.delete(session.id)
         _print_session("Moved to the trash", session, options)
         if holder:
-            print_err(f"It is in use by {holder}; the next message written there brings it back.")
+            print_err(f"It is in use by {holder}; the next message saved there restores it from the trash.")
         print_err(f"Restore it with: prompt-objects sessions restore {session.id}")
 
 

@@ -31,11 +31,11 @@ class SessionEventJson(Struct, kw_only=True):
 
     event: Annotated[
         Literal["message", "begun", "ended"],
-        Meta(description="a message, or the begin or end of a turn in another process"),
+        Meta(description="a message, or the start or end of a turn in another process"),
     ]
     number: Annotated[int | UnsetType, Meta(description="the number of the message, from 1")] = UNSET
     message: Annotated[dict[str, Any] | UnsetType, Meta(description="the message as it is stored")] = UNSET
-    holder: Annotated[HolderJson | UnsetType, Meta(description="the process that begins a turn")] = UNSET
+    holder: Annotated[HolderJson | UnsetType, Meta(description="the process that starts a turn")] = UNSET
 
 
 @shell_command("sessions watch", KEY, OF_OBJECT, output=SessionEventJson)
@@ -67,16 +67,16 @@ def _events(change: "SessionChange") -> Iterator[SessionEventJson]:
 
 
 def _print_change(po_name: str, change: "SessionChange") -> None:
-    """Print the messages, and on standard error the begin of a turn before them, or its end after them."""
+    """Print the messages, and on standard error the start of a turn before them, or its end after them."""
     from prompt_objects.ui.render.events import WIDTH
     from prompt_objects.ui.render.messages import draw_messages
     from prompt_objects.ui.render.sanitize import clean
     from prompt_objects.ui.render.style import plain
 
     if change.holder and change.is_new_holder:
-        print_err(f"In use by {change.holder}.")
+        print_err(f"The session is in use by {change.holder}.")
     if change.messages:
         print_out(clean(plain(draw_messages(po_name, change.messages, WIDTH))))
     if not change.holder and change.is_new_holder:
         flush()
-        print_err("Free.")
+        print_err("The session is free.")
