@@ -25,7 +25,7 @@ from prompt_objects.migrations.change import (
     Skipped,
     SourceFile,
     Target,
-    read_old,
+    read_source,
 )
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils.time import timestamp
@@ -51,11 +51,11 @@ def migrate(target: Target) -> Iterator[ObjectChange]:
     for path in files:
         try:
             if path.name == "history.json":
-                yield from _shared_file(read_old(path), names)
+                yield from _shared_file(read_source(path), names)
             elif path.name.endswith(_BESIDE):
-                yield _file_beside(read_old(path), names)
+                yield _file_beside(read_source(path), names)
             elif path.suffix in _SUFFIXES and path.is_file() and _MAY_HAVE_HISTORY.search(path.read_bytes()):
-                yield from _definition(read_old(path))
+                yield from _definition(read_source(path))
         except OSError as error:
             yield ObjectChange(path.stem, _where(path), problem=f"It cannot be read: {error.strerror or error}.")
 
@@ -86,7 +86,7 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
         return
     if removed is not None:
         data = mark + "".join((start, removed.text, *rest)).encode()
-        yield _change(file, name, removed.source, removed.pieces, (FileChange(file, data),))
+        yield _change(file, name, removed.source, removed.fragments, (FileChange(file, data),))
 
 
 # Histories in JSON
@@ -101,7 +101,7 @@ def _file_beside(file: SourceFile, names: Iterable[str]) -> ObjectChange:
     found = only_list(_text(file))
     if found is None:
         return ObjectChange(name, where, problem="It is not a list of messages.")
-    return _change(file, name, found.text, found.pieces, (FileChange(file, None),))
+    return _change(file, name, found.text, found.fragments, (FileChange(file, None),))
 
 
 def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
@@ -111,7 +111,7 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
     text, where = _text(file), _where(file.path)
     single = only_list(text)
     if single and len(names) == 1:
-        yield _change(file, names[0], single.text, single.pieces, (FileChange(file, None),))
+        yield _change(file, names[0], single.text, single.fragments, (FileChange(file, None),))
         return
     lists = lists_by_name(text, names)
     if lists is None:
@@ -124,10 +124,10 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
         return
     for each in lists:
         if each.name in names:
-            yield _change(file, each.name, each.text, each.pieces)
+            yield _change(file, each.name, each.text, each.fragments)
         else:
             reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
-            pieces = (Fragment(piece.place, piece.text, problem=reason) for piece in each.pieces)
+            pieces = (Fragment(piece.place, piece.text, problem=reason) for piece in each.fragments)
             yield _change(file, each.name, each.text, pieces)
     yield ObjectChange("", where, files=(FileChange(file, None),))
 

@@ -7,7 +7,7 @@ front matter of Markdown files. Every other byte stays as it was.
 from collections.abc import Iterator
 from pathlib import Path
 
-from prompt_objects.migrations.change import FileChange, ObjectChange, Target, read_old
+from prompt_objects.migrations.change import FileChange, ObjectChange, Target, read_source
 
 _SUFFIXES = {".yaml", ".yml", ".md"}
 _BOM = b"\xef\xbb\xbf"
@@ -32,7 +32,7 @@ def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
     try:
         if not path.is_file() or not all(word in path.read_bytes() for word in (b"limits", b"turns")):
             return
-        file = read_old(path)
+        file = read_source(path)
         after = _renamed(file.data, is_markdown=path.suffix == ".md")
     except OSError as error:
         yield ObjectChange(name, place, problem=f"It cannot be read: {error.strerror or error}.")

@@ -19,7 +19,7 @@ from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.base import SessionFilter, Store
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import pluralize as counted
+from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now, timestamp
 
 _TRY_AGAIN = "Try again: prompt-objects migrate"
@@ -39,23 +39,23 @@ class StepResult(Struct, frozen=True):
                 sum(getattr(row, name) for row in self.rows)
                 for name in ("sessions", "messages", "set_aside", "changed")
             )
-            moved = f"{counted(messages, 'message')} in {counted(sessions, 'session')}"
+            moved = f"{pluralize(messages, 'message')} in {pluralize(sessions, 'session')}"
             yield (
                 f"This environment was brought up to date ({self.step.name}): "
-                f"{moved if sessions else counted(changed, 'file') + ' changed'}"
+                f"{moved if sessions else pluralize(changed, 'file') + ' changed'}"
                 f"{f', {set_aside:,} set aside that could not be read' if set_aside else ''}. "
-                f"The files as they were: {self.backup}"
+                f"The original files: {self.backup}"
             )
         for row in self.rows:
             if row.problem:
-                yield f"{row.file} was left as it is: {row.problem}"
+                yield f"{row.file} was not changed: {row.problem}"
 
 
-def preview(step: Step, place: Target) -> StepResult:
+def preview(step: Step, target: Target) -> StepResult:
     """Return what applying a step would do; raises `MigrationFailed` if the step fails."""
     try:
         summary, migrate = step.load()
-        return StepResult(step, summary, tuple(map(row_of, migrate(place))))
+        return StepResult(step, summary, tuple(map(row_of, migrate(target))))
     except Exception as error:  # a step may raise anything
         raise MigrationFailed(_failure(step, error)) from error
 
@@ -63,9 +63,9 @@ def preview(step: Step, place: Target) -> StepResult:
 class Application:
     """Applies one step to an environment."""
 
-    def __init__(self, step: Step, place: Target, progress: ProgressFile, sessions: SessionManager) -> None:
+    def __init__(self, step: Step, target: Target, progress: ProgressFile, sessions: SessionManager) -> None:
         self._step = step
-        self._target = place
+        self._target = target
         self._progress = progress
         self._sessions = sessions
         self._started: StartedStep | None = None
@@ -81,14 +81,14 @@ class Application:
     def _apply(self, summary: str, changes: list[ObjectChange]) -> StepResult:
         progress = self._progress.read() or Progress()
         files = [file for change in changes for file in change.files]
-        if not files and progress.under_way is None:
+        if not files and progress.started is None:
             rows = [row_of(change) for change in changes]
             self._finish(progress, rows, None)
             return StepResult(self._step, summary, tuple(rows))
         started = self._started = self._start(progress, changes, files)
         backup = self._backup(started)
         backup.copy_files(files, started.files)
-        backup.set_aside(piece for change in changes for piece in change.aside)
+        backup.set_aside(piece for change in changes for piece in change.skipped)
         for change in changes:
             for session in change.sessions:
                 _ensure_session(session, started.sessions[_key(session)], self._sessions)
@@ -100,7 +100,7 @@ class Application:
 
     def _start(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> StartedStep:
         """Record the planned changes, in addition to those of an interrupted run."""
-        before = progress.under_way or StartedStep(step=self._step.number, backup=self._new_backup())
+        before = progress.started or StartedStep(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
         rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
         started = replace(
@@ -109,7 +109,7 @@ class Application:
             files=self._backup(before).plan(files, before.files),
             rows=list(rows.values()),
         )
-        self._progress.write(replace(progress, under_way=started))
+        self._progress.write(replace(progress, started=started))
         return started
 
     def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
@@ -133,12 +133,12 @@ class Application:
         failed = _failure(self._step, error)
         if self._started is None:
             return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
-        hint = f"The files as they were are in {self._backup(self._started).folder}. {_TRY_AGAIN}"
+        hint = f"The original files are in {self._backup(self._started).folder}. {_TRY_AGAIN}"
         try:
             self._roll_back(self._started)
         except (OSError, PromptObjectsError) as refused:
-            return MigrationFailed(f"{failed} Putting everything back failed, too: {refused}", hint=hint)
-        return MigrationFailed(f"{failed} Everything is as it was before.", hint=hint)
+            return MigrationFailed(f"{failed} Rolling back failed, too: {refused}", hint=hint)
+        return MigrationFailed(f"{failed} All changes were rolled back.", hint=hint)
 
     def _roll_back(self, started: StartedStep) -> None:
         backup = self._backup(started)
@@ -148,7 +148,7 @@ class Application:
             _remove_session(session_id, self._sessions.store)
         with suppress(StoreError):  # a step that stays recorded as started is applied again
             progress = self._progress.read() or Progress()
-            self._progress.write(replace(progress, under_way=StartedStep(step=started.step, backup=started.backup)))
+            self._progress.write(replace(progress, started=StartedStep(step=started.step, backup=started.backup)))
 
     def _backup(self, started: StartedStep) -> OriginalFiles:
         return OriginalFiles(self._target.data_dir / "backups" / started.backup, self._target.folder)

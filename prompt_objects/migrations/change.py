@@ -70,14 +70,14 @@ class ObjectChange(Struct, frozen=True):
     object: str
     file: str
     sessions: tuple[NewSession, ...] = ()
-    aside: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     files: tuple[FileChange, ...] = ()
     problem: str = ""
 
 
-def read_old(path: Path) -> SourceFile:
+def read_source(path: Path) -> SourceFile:
     """Read a file as it is; raises `OSError`, also if it is not a regular file."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError("it is a link, or no file")
+        raise OSError("it is a link or not a regular file")
     return SourceFile(path, path.read_bytes(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)

@@ -20,12 +20,12 @@ class NamedList(Struct, frozen=True):
 
     name: str
     text: str
-    pieces: list[Fragment]
+    fragments: list[Fragment]
 
 
 def only_list(text: str) -> NamedList | None:
     """Read a text that is one list, None if it is not; text after the list becomes an unreadable element."""
-    begin = _after(_BETWEEN, text, 0)
+    begin = _match_end(_BETWEEN, text, 0)
     if text[begin : begin + 1] != "[":
         return None
     pieces, end = _elements(text, begin, _END)
@@ -36,7 +36,7 @@ def only_list(text: str) -> NamedList | None:
 
 def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
     """Read a mapping to lists, None for another text; unreadable text ends before the next of the `names`."""
-    begin = _after(_BETWEEN, text, 0)
+    begin = _match_end(_BETWEEN, text, 0)
     if text[begin : begin + 1] != "{":
         return None
     expected = re.compile("|".join(rf'"{re.escape(name)}"\s*:\s*\[' for name in names) or _END.pattern)
@@ -44,7 +44,7 @@ def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
 
 
 def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[NamedList]:
-    while text[_after(_BETWEEN, text, position) :].strip() not in {"", "}"}:
+    while text[_match_end(_BETWEEN, text, position) :].strip() not in {"", "}"}:
         key = _KEY.match(text, position)
         name = decode_at(text, key.start(1)) if key else None
         if key and name and text[key.end() : key.end() + 1] == "[":
@@ -52,9 +52,9 @@ def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[Na
             yield NamedList(str(name[0]), text[key.end() : end], pieces)
         else:
             value = decode_at(text, key.end()) if key else None
-            end = value[1] if value else _next(expected, text, position + 1)
+            end = value[1] if value else _find(expected, text, position + 1)
             is_empty = value is not None and value[0] is None
-            pieces = [] if is_empty else [_unread("the entry", text[position:end], "a valid list")]
+            pieces = [] if is_empty else [_unreadable("the entry", text[position:end], "a valid list")]
             yield NamedList(str(name[0]) if name else "", "", pieces)
         position = end
 
@@ -63,45 +63,45 @@ def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fr
     """Return the elements of the list at `begin`, and its end; unreadable text ends before what is `expected`."""
     pieces: list[Fragment] = []
     position = begin + 1
-    while (position := _after(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
+    while (position := _match_end(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
         if text[position] == "]":
             return pieces, position + 1
         place = f"entry {len(pieces) + 1}"
-        if found := _whole(text, position):
+        if found := _element_at(text, position):
             pieces.append(Fragment(place, text[position : found[1]], found[0]))
             position = found[1]
         else:
-            end = _next_whole(text, position + 1, _next(expected, text, position + 1))
-            pieces.append(_unread(place, text[position:end], "valid JSON"))
+            end = _next_message(text, position + 1, _find(expected, text, position + 1))
+            pieces.append(_unreadable(place, text[position:end], "valid JSON"))
             position = end
     return pieces, position
 
 
-def _whole(text: str, position: int) -> tuple[object, int] | None:
+def _element_at(text: str, position: int) -> tuple[object, int] | None:
     found = decode_at(text, position)
     if found is None or not _AFTER.match(text, found[1]) or _UNDECODED.search(text, position, found[1]):
         return None
     return found
 
 
-def _next_whole(text: str, position: int, boundary: int) -> int:
+def _next_message(text: str, position: int, boundary: int) -> int:
     while (position := text.find("{", position, boundary)) >= 0:
-        found = _whole(text, position)
+        found = _element_at(text, position)
         if found and isinstance(found[0], dict) and isinstance(found[0].get("role"), str):
             return position
         position += 1
     return boundary
 
 
-def _unread(place: str, text: str, kind: str) -> Fragment:
+def _unreadable(place: str, text: str, kind: str) -> Fragment:
     return Fragment(place, text.strip(), problem=f"It is not {kind}.")
 
 
-def _next(pattern: re.Pattern[str], text: str, position: int) -> int:
+def _find(pattern: re.Pattern[str], text: str, position: int) -> int:
     found = pattern.search(text, position)
     return found.start() if found else len(text)
 
 
-def _after(pattern: re.Pattern[str], text: str, position: int) -> int:
+def _match_end(pattern: re.Pattern[str], text: str, position: int) -> int:
     match = pattern.match(text, position)
     return match.end() if match else position

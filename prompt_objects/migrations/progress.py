@@ -60,7 +60,7 @@ class Progress(Struct, frozen=True):
     """The applied steps, and the started one if there is one."""
 
     applied: list[Applied] = []
-    under_way: StartedStep | None = None
+    started: StartedStep | None = msgspec.field(default=None, name="under_way")
 
     def numbers(self) -> set[int]:
         return {step.number for step in self.applied}
@@ -86,11 +86,11 @@ class ProgressFile:
             raise disk.store_error("read", self._path, error) from error
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        started = {progress.under_way.step} if progress.under_way else set[int]()
+        started = {progress.started.step} if progress.started else set[int]()
         if unknown := (progress.numbers() | started).difference(self._known):
             raise NewerEnvironment(
-                f"The environment of {self._path.parent} was made by a newer version: it has step {max(unknown):04} "
-                "of the migrations, which this version does not know. Nothing was touched.",
+                f"The environment of {self._path.parent} comes from a newer version: it has step {max(unknown):04} "
+                "of the migrations, which this version does not know. Nothing was changed.",
                 hint="Install the newer version: pip install --upgrade prompt-objects",
             )
         return progress
@@ -114,7 +114,7 @@ def row_of(change: "ObjectChange") -> Row:
         file=change.file,
         sessions=len(change.sessions),
         messages=sum(len(session.messages) for session in change.sessions),
-        set_aside=len(change.aside),
+        set_aside=len(change.skipped),
         changed=bool(change.files),
         problem=change.problem,
     )

@@ -27,24 +27,24 @@ class Migrations:
     def is_due(self) -> bool:
         """Return whether a step needs to run; reads one small file."""
         progress = self._progress.read()
-        return progress is None or progress.under_way is not None or len(progress.numbers()) < len(self._steps)
+        return progress is None or progress.started is not None or len(progress.numbers()) < len(self._steps)
 
     def preview(self) -> "list[StepResult]":
-        """Return what `run` with `again` would do; writes nothing, and opens no store."""
+        """Return what `run` with `repeat` would do; writes nothing, and opens no store."""
         from prompt_objects.migrations.apply import preview
 
         self._progress.read()
         return [preview(step, self._target()) for step in self._steps]
 
-    def run(self, sessions: SessionManager, *, again: bool = False) -> "list[StepResult]":
-        """Apply the steps not applied yet, or all with `again`, in one process. Finish a started one first."""
+    def run(self, sessions: SessionManager, *, repeat: bool = False) -> "list[StepResult]":
+        """Apply the steps not applied yet, or all with `repeat`, in one process. Finish a started one first."""
         from prompt_objects.migrations.apply import Application
 
         with disk.locked_file(self._data_dir / "migrations.lock"):
             progress = self._progress.read() or self._progress.quarantine()
-            started = progress.under_way.step if progress.under_way else None
+            started = progress.started.step if progress.started else None
             done = progress.numbers() - {started}
-            steps = [step for step in self._steps if again or step.number not in done]
+            steps = [step for step in self._steps if repeat or step.number not in done]
             steps.sort(key=lambda step: step.number != started)  # a started step is finished first
             return [Application(step, self._target(), self._progress, sessions).apply() for step in steps]
 

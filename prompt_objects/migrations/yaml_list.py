@@ -27,7 +27,7 @@ class RemovedList(Struct, frozen=True):
 
     text: str
     source: str
-    pieces: list[Fragment]
+    fragments: list[Fragment]
 
 
 def remove_list(text: str, key: str) -> RemovedList | None:
@@ -68,7 +68,7 @@ def _pieces(text: str, key: str, loader: Any) -> list[Fragment]:
 def _piece(place: str, source: str, node: Any, composer: Any) -> Fragment:
     try:
         if "*" in source and _weight(node, {}) > _MAX_VALUES:
-            return Fragment(place, source, problem="Its aliases repeat too much.")
+            return Fragment(place, source, problem="Its aliases expand to too many values.")
         found = decode_at(source, 0) if source.startswith('{"') else None
         if found and found[1] == len(source):  # as JSON, because YAML reads some numbers differently
             return Fragment(place, source, found[0])

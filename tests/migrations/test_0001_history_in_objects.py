@@ -187,7 +187,7 @@ def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "objects" / "x.yaml").symlink_to(tmp_path / "there.yaml")
     (tmp_path / "objects" / "y.yaml").symlink_to(FIXTURES / "json" / "after" / "objects" / "ann.yaml")
     (row,) = migrated(tmp_path)
-    assert (row.file, row.problem) == ("objects/x.yaml", "It cannot be read: it is a link, or no file.")
+    assert (row.file, row.problem) == ("objects/x.yaml", "It cannot be read: it is a link or not a regular file.")
     assert (tmp_path / "objects" / "x.yaml").is_symlink()
 
 

@@ -23,7 +23,7 @@ def migrate(folder: Path, *, again: bool = False) -> list[Row]:
     """Apply the steps, all of them with `again`; return the rows of step 0002."""
     store = open_store(f"files:{folder}/.prompt_objects")
     try:
-        results = Migrations(folder, folder / ".prompt_objects").run(SessionManager(store), again=again)
+        results = Migrations(folder, folder / ".prompt_objects").run(SessionManager(store), repeat=again)
         return [row for result in results if result.step.number == 2 for row in result.rows]
     finally:
         store.close()
@@ -100,4 +100,4 @@ def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     (tmp_path / "objects" / "plain.yaml").symlink_to(FIXTURES / "definitions" / "before" / "objects" / "plain.yaml")
     (row,) = migrate(tmp_path)
-    assert row.problem == "It cannot be read: it is a link, or no file."
+    assert row.problem == "It cannot be read: it is a link or not a regular file."

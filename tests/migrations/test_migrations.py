@@ -33,7 +33,7 @@ from prompt_objects.migrations.change import *
 def migrate(place):
     moment = datetime(2020, 1, 1, tzinfo=UTC)
     session = NewSession("a", "Half", [{"role": "user", "content": "x"}], moment, moment, "objects/a.yaml", "1")
-    a, b = (read_old(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
+    a, b = (read_source(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
     yield ObjectChange("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
     stale = SourceFile(b.path, b"other", b.mode, b.mtime_ns)
     yield ObjectChange("b", "objects/b.yaml", files=(FileChange(stale, None),))
@@ -81,7 +81,7 @@ def failing(folder: Path, code: str = FAILING) -> list[Step]:
 def run(folder: Path, steps: list[Step] | None = None) -> list[Any]:
     store = open_store(f"files:{folder}/.prompt_objects")
     try:
-        return list(Migrations(folder, folder / ".prompt_objects", steps).run(SessionManager(store), again=True))
+        return list(Migrations(folder, folder / ".prompt_objects", steps).run(SessionManager(store), repeat=True))
     finally:
         store.close()
 
@@ -173,7 +173,9 @@ def test_a_failed_step_leaves_everything_as_it_was_and_says_why(tmp_path: Path) 
     make(tmp_path, 2)
     objects, times = tree(tmp_path / "objects"), (tmp_path / "objects" / "a.yaml").stat().st_mtime_ns
     for _ in range(2):  # again, into the same backup
-        with pytest.raises(MigrationFailed, match=r"0001 .*b\.yaml was changed .* Everything is as it was") as caught:
+        with pytest.raises(
+            MigrationFailed, match=r"0001 .*b\.yaml was changed .* All changes were rolled back"
+        ) as caught:
             run(tmp_path, failing(tmp_path))
         assert tree(tmp_path / "objects") == objects
         assert (tmp_path / "objects" / "a.yaml").stat().st_mtime_ns == times
@@ -194,7 +196,7 @@ def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(
         run_forked(MIGRATING, tmp_path, str(number))
         number += 5
     assert record(tmp_path)["under_way"]
-    with pytest.raises(MigrationFailed, match="Everything is as it was"):
+    with pytest.raises(MigrationFailed, match="All changes were rolled back"):
         run(tmp_path, failing(tmp_path))
     assert tree(tmp_path / "objects") == objects
     assert not list((tmp_path / ".prompt_objects" / "sessions").glob("????????-*.json"))
@@ -214,7 +216,7 @@ def test_a_failure_is_told_and_the_environment_opens_all_the_same(tmp_path: Path
     store = open_store(f"files:{tmp_path}/.prompt_objects")
     migrations = Migrations(tmp_path, tmp_path / ".prompt_objects", failing(tmp_path))
     (told,) = migrations.run_at_opening(SessionManager(store))
-    assert "b.yaml was changed by another program during the migration. Everything is as it was before." in told
+    assert "b.yaml was changed by another program during the migration. All changes were rolled back." in told
     assert migrations.is_due()
     store.close()
 

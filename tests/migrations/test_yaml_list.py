@@ -31,13 +31,13 @@ def outcome(text: str, loader: object) -> tuple[str, list[Fragment]] | str | Non
         return str(error)
     except yaml.YAMLError:
         return "no YAML"
-    return (taken.text, taken.pieces) if taken else None
+    return (taken.text, taken.fragments) if taken else None
 
 
 def test_what_only_the_slower_reader_takes_is_read_by_it() -> None:
     taken = remove_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
     assert taken
-    assert (taken.text, taken.pieces[0].value) == ("a: 1\n", "\ud83d\ude00")
+    assert (taken.text, taken.fragments[0].value) == ("a: 1\n", "\ud83d\ude00")
 
 
 def test_a_text_without_the_key_is_not_touched() -> None:

@@ -66,7 +66,7 @@ def migrate(options: Namespace) -> int:
     else:
         migrations.is_due()  # raises before a store is opened
         with Environment(folder, config, environ=os.environ) as environment:
-            steps = migrations.run(environment.session_manager, again=True)
+            steps = migrations.run(environment.session_manager, repeat=True)
     data = MigrationJson(options.dry_run, [_as_json(step) for step in steps])
     print_result(options, data, _lines(steps, dry_run=options.dry_run))
     return int(any(row.problem for step in steps for row in step.rows))

@@ -73,7 +73,7 @@ def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:
     for command in (["migrate"], ["migrate", "--dry-run"], ["sessions", "list"]):
         done = run(*command, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "made by a newer version: it has step 0077" in done.stderr
+        assert "comes from a newer version: it has step 0077" in done.stderr
     assert [path.name for path in (tmp_path / ".prompt_objects").iterdir()] == ["migrations.json"]
 
 
