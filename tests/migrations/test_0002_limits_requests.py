@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from prompt_objects.migrations.progress import Row
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
+from tests.support.forked import run_forked
 from tests.support.paths import worker_path
 
 FIXTURES = Path(__file__).parent / "0002"
@@ -77,12 +76,11 @@ def test_a_file_that_comes_later_is_read_and_its_notice_shown_until_it_is_migrat
 
 
 def test_killed_before_any_change_on_the_disk_it_is_finished_at_the_next_opening(tmp_path: Path) -> None:
-    worker = [sys.executable, worker_path("migrating")]
     expected = files_in(FIXTURES / "definitions" / "after")
     for number in range(1, 200, 4):
         folder = tmp_path / str(number)
         shutil.copytree(FIXTURES / "definitions" / "before", folder)
-        killed = subprocess.run([*worker, folder, str(number)], check=False, capture_output=True, timeout=60)
+        killed = run_forked(worker_path("migrating"), folder, str(number))
         migrate(folder)
         assert files_in(folder) == expected
         (backup,) = (folder / ".prompt_objects" / "backups").iterdir()

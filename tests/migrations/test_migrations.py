@@ -19,11 +19,10 @@ from prompt_objects.migrations.runner import Migrations
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
-from tests.support.forked import run_forked
+from tests.support.forked import ForkedProgram, run_forked
 from tests.support.paths import worker_path
 
 MIGRATING = worker_path("migrating")
-WORKER = [sys.executable, MIGRATING]
 
 # A step that changes a.yaml and makes a session, and then asks for what cannot be: b.yaml is not what it says.
 FAILING = '''"""Fails on its way."""
@@ -315,10 +314,10 @@ def test_the_sessions_are_those_of_the_environments_user(tmp_path: Path) -> None
 
 def test_of_several_processes_one_migrates_and_the_others_wait(tmp_path: Path) -> None:
     make(tmp_path, 4, messages=50)
-    workers = [subprocess.Popen([*WORKER, tmp_path], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    told = [worker.communicate(timeout=60)[0].strip() for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 4
-    assert sorted("200 messages in 4 sessions" in each for each in told) == [False, False, False, True]
+    workers = [ForkedProgram(MIGRATING, tmp_path) for _ in range(4)]
+    results = [worker.wait() for worker in workers]
+    assert [result.returncode for result in results] == [0] * 4
+    assert sorted(b"200 messages in 4 sessions" in result.stdout for result in results) == [False, False, False, True]
     assert len(histories(tmp_path)) == 4
 
 
@@ -339,16 +338,19 @@ def test_killed_before_any_change_on_the_disk_and_run_again_it_ends_in_the_same_
 
 
 def test_killed_again_and_again_at_random_moments_it_ends_in_the_same_state(tmp_path: Path) -> None:
-    begun = time.monotonic()
-    subprocess.run([*WORKER, make(tmp_path / "calm", 8, messages=200)], check=True, capture_output=True, timeout=60)
-    lasts = time.monotonic() - begun
+    lasts = 0.0
+    for name in ("first", "calm"):  # the first one may have to wait for the server of `run_forked`
+        make(tmp_path / name, 8, messages=200)
+        begun = time.monotonic()
+        assert run_forked(MIGRATING, tmp_path / name).returncode == 0
+        lasts = time.monotonic() - begun
     calm = Ended.of(tmp_path / "calm")
     for number in range(4):
         folder = make(tmp_path / str(number), 8, messages=200)
         for _ in range(3):
-            worker = subprocess.Popen([*WORKER, folder], stdout=subprocess.DEVNULL)
-            time.sleep(random.uniform(lasts * 0.5, lasts))
-            worker.send_signal(signal.SIGKILL)
+            worker = ForkedProgram(MIGRATING, folder)
+            time.sleep(random.uniform(0, lasts))
+            worker.kill()
             worker.wait()
         assert Ended.of(folder) == calm
 
