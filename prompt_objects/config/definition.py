@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from prompt_objects.config.limits import Limits, LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import ApprovalPolicy
-from prompt_objects.config.yaml.convert import EXPECTED, convert, label
+from prompt_objects.config.yaml.convert import NonEmpty, convert, expected, label
 from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, front_matter, parse, quoted, read_text
 from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
@@ -70,24 +70,19 @@ class Definition(Struct, frozen=True, kw_only=True):
         return DefinitionError(problem, file=self.file, line=at.line, column=at.column, hint=hint)
 
 
-def _text(description: str, **constraints: Any) -> Any:
-    return Meta(extra={EXPECTED: description}, **constraints)
-
-
 # In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
 _Name: TypeAlias = Annotated[
-    str, _text("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=rf"^{NAME}$(?!\n)")
+    str, expected("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=rf"^{NAME}$(?!\n)")
 ]
-_NonEmpty: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\S")]
 
 
 class _ModelSchema(Struct, frozen=True, forbid_unknown_fields=True):
-    use: Annotated[_NonEmpty, Meta(description="A key of environment.yaml's models, or a model ID.")] = "default"
+    use: Annotated[NonEmpty, Meta(description="A key of environment.yaml's models, or a model ID.")] = "default"
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="The sampling temperature of the model.")
     ] = None
     fallback: Annotated[
-        tuple[_NonEmpty, ...], Meta(description="Models to try, in order, if the first does not respond.")
+        tuple[NonEmpty, ...], Meta(description="Models to try, in order, if the first does not respond.")
     ] = ()
 
 
@@ -106,29 +101,29 @@ class _CapabilitySchema(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="With tool or mcp: whether it always runs, needs approval, or never runs."),
     ] = None
     allow: Annotated[
-        dict[str, _NonEmpty | tuple[_NonEmpty, ...]] | None,
+        dict[str, NonEmpty | tuple[NonEmpty, ...]] | None,
         Meta(description="With tool or mcp: arguments, such as path, and patterns with which it needs no approval."),
     ] = None
     tools: Annotated[
-        tuple[_NonEmpty, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
+        tuple[NonEmpty, ...] | None, Meta(description="With mcp: which of its tools, such as search_*.")
     ] = None
 
 
 class _TemplateMessage(Struct, frozen=True, forbid_unknown_fields=True):
     role: Annotated[Literal["user", "assistant", "system"], Meta(description="The author of the message.")]
-    content: Annotated[_NonEmpty, Meta(description="The text of the message.")]
+    content: Annotated[NonEmpty, Meta(description="The text of the message.")]
 
 
 class _DefinitionSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """A prompt object's definition."""
 
     name: Annotated[_Name, Meta(description="The name; the same as the file's, without its suffix.")]
-    prompt: Annotated[_NonEmpty, Meta(description="The system prompt.")]
+    prompt: Annotated[NonEmpty, Meta(description="The system prompt.")]
     description: Annotated[
         str | None, Meta(description="Its purpose. Other objects read it to decide which object to call.")
     ] = None
     model: Annotated[
-        _NonEmpty | _ModelSchema | None,
+        NonEmpty | _ModelSchema | None,
         Meta(description="A key of environment.yaml's models, or a model ID; the default when left out."),
     ] = None
     capabilities: Annotated[

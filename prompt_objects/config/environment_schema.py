@@ -13,31 +13,28 @@ from msgspec import Meta, Struct
 from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
-from prompt_objects.config.yaml.convert import EXPECTED, convert, label
+from prompt_objects.config.yaml.convert import NonEmpty, convert, expected, label
 from prompt_objects.config.yaml.document import YamlDocument, parse, quoted, read_text
 from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 VARIABLE_PATTERN = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_NonEmpty: TypeAlias = Annotated[str, Meta(pattern=r"\S", extra={EXPECTED: "text that is not empty"})]
-_Url: TypeAlias = Annotated[
-    str, Meta(pattern=r"^https?://\S+$", extra={EXPECTED: "a URL that starts with http:// or https://"})
-]
+_Url: TypeAlias = Annotated[str, expected("a URL that starts with http:// or https://", pattern=r"^https?://\S+$")]
 _Variable: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", extra={EXPECTED: "the name of an environment variable"})
+    str, expected("the name of an environment variable", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
 ]
 _Price: TypeAlias = Annotated[float, Meta(ge=0)]
 _StoreUrl: TypeAlias = Annotated[  # it may contain a password, so errors must not quote it
-    str, Meta(pattern=r":", extra={EXPECTED: "the URL of a store, such as files:PATH or sqlite:///PATH"})
+    str, expected("the URL of a store, such as files:PATH or sqlite:///PATH", pattern=":")
 ]
 _SIZE = re.compile(r"^([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*((?:[kKMG]i?)?)B?$")
 _MAX_SIZE = 10**15
-_SIZE_META = {EXPECTED: "a number of bytes, such as 50000000 or 50 MB"}
+_SIZE_EXAMPLE = "a number of bytes, such as 50000000 or 50 MB"
 _Size: TypeAlias = (
-    Annotated[int, Meta(ge=1, extra=_SIZE_META)] | Annotated[str, Meta(pattern=_SIZE.pattern, extra=_SIZE_META)]
+    Annotated[int, expected(_SIZE_EXAMPLE, ge=1)] | Annotated[str, expected(_SIZE_EXAMPLE, pattern=_SIZE.pattern)]
 )
-_FalseOnly: TypeAlias = Annotated[bool, Meta(extra={EXPECTED: "false"})]
+_FalseOnly: TypeAlias = Annotated[bool, expected("false")]
 _FACTORS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -55,7 +52,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     `api_key_env` names the variable with the key. `context_window` is in tokens, `timeout` in seconds.
     """
 
-    model: _NonEmpty
+    model: NonEmpty
     base_url: _Url | None = None
     api_key_env: _Variable | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
@@ -70,7 +67,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     treated as such. `timeout` is the limit of a call in seconds.
     """
 
-    command: _NonEmpty | None = None
+    command: NonEmpty | None = None
     args: tuple[str, ...] = ()
     env: dict[str, str] = {}
     url: _Url | None = None
@@ -82,12 +79,12 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The content of environment.yaml; keys for later versions may have any value."""
 
-    default_object: _NonEmpty | None = None
-    data_dir: _NonEmpty | None = None
-    model: _NonEmpty | None = None
+    default_object: NonEmpty | None = None
+    data_dir: NonEmpty | None = None
+    model: NonEmpty | None = None
     models: dict[str, ModelConfig] | None = None
     limits: LimitsConfig | None = None
-    user: _NonEmpty | None = None
+    user: NonEmpty | None = None
     editing_mode: EditingMode | None = None
     store: _StoreUrl | None = None
     pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
@@ -96,7 +93,7 @@ class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     backups: BackupSettings | None = None
     prune: PruneSettings | None = None
     approval: dict[Effect, ApprovalPolicy] | None = None
-    http_allow: tuple[_NonEmpty, ...] | None = None
+    http_allow: tuple[NonEmpty, ...] | None = None
     mcp_servers: dict[str, ServerConfig] | None = None
     logs: Any = None
 

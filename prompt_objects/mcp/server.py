@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
+import msgspec
 from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
@@ -250,16 +251,12 @@ class _Variables:
 
     def redact(self, text: str) -> str:
         """Replace the variables' values in a text by `***`, also in URL-encoded and quoted form."""
-        values = {value for name in self._names() if len(value := self._environ.get(name, "")) >= _MIN_SECRET_LENGTH}
+        names = VARIABLE_PATTERN.findall(msgspec.json.encode(self._server).decode())
+        values = {value for name in names if len(value := self._environ.get(name, "")) >= _MIN_SECRET_LENGTH}
         forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), repr(value)[1:-1])}
         for value in sorted(forms, key=len, reverse=True):
             text = text.replace(value, "***")
         return text
-
-    def _names(self) -> set[str]:
-        server = self._server
-        texts = (server.command, *server.args, *server.env.values(), server.url, *server.headers.values())
-        return {name for text in texts for name in VARIABLE_PATTERN.findall(text or "")}
 
     def _substitute(self, text: str, *, ascii_only: bool = False) -> str:
         for name in VARIABLE_PATTERN.findall(text):

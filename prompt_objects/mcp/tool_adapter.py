@@ -39,16 +39,10 @@ def text_from(result: "CallToolResult") -> str:
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
-    kept, room = [], _MAX_RESULT_LENGTH
-    for part in parts:
-        if room <= 0:
-            break
-        kept.append(part[:room])
-        room -= len(part) + 1
-    if room < 0:
-        length = sum(len(part) + 1 for part in parts)
-        kept.append(f"[cut off here: the server sent {length:,} characters]")
-    return "\n".join(kept).encode(errors="replace").decode() or "(empty result)"
+    text = "\n".join(parts)
+    if len(text) > _MAX_RESULT_LENGTH:
+        text = f"{text[:_MAX_RESULT_LENGTH]}\n[cut off here: the server sent {len(text):,} characters]"
+    return text.encode(errors="replace").decode() or "(empty result)"
 
 
 def _part(block: "ContentBlock") -> str:

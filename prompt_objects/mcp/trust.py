@@ -25,13 +25,6 @@ class Review(Struct, frozen=True):
     lines: tuple[str, ...]
     digest: str
 
-    def is_trusted(self, trust: Trust) -> bool:
-        return trust.holds(self.file, self.digest)
-
-    def accept(self, trust: Trust) -> None:
-        """Trust exactly this, even if the servers have changed since. Raises `StoreError`."""
-        trust.add(self.file, self.digest)
-
 
 def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
     """Examine servers, and the files that they may run. Raises `StoreError`, and `UsageError` for too many files."""
@@ -49,9 +42,10 @@ def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
 def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust | None = None) -> bool:
     """Return whether the user trusts these servers, and the files that they may run, in their present state."""
     try:
-        return review(folder, servers).is_trusted(trust or Trust.of_user())
+        reviewed = review(folder, servers)
     except (StoreError, UsageError):  # the user cannot have read it either
         return False
+    return (trust or Trust.of_user()).holds(reviewed.file, reviewed.digest)
 
 
 def _described(

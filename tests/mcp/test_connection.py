@@ -122,7 +122,7 @@ async def test_a_huge_result_is_cut(tmp_path: Path) -> None:
     async with using(tmp_path, raw("huge")) as turn, asyncio.timeout(20):
         result = await turn.call("example_get")
     assert len(result) < 10_000_100
-    assert result.endswith("\n[cut off here: the server sent 11,000,001 characters]")
+    assert result.endswith("\n[cut off here: the server sent 11,000,000 characters]")
 
 
 # Secrets

@@ -16,7 +16,7 @@ from prompt_objects.mcp.server import Servers
 from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.events import EventBus
 from prompt_objects.tools.trust import Trust
-from tests.support.mcp_servers import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
+from tests.support.mcp_servers import EXAMPLE, SERVER, accept, context_in, is_gone, until, using, wait_until
 
 pytest.importorskip("mcp")
 
@@ -51,7 +51,7 @@ async def test_cancelling_the_first_caller_does_not_stop_the_start(tmp_path: Pat
 
 def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
     trust, folder = Trust(tmp_path / "trusted.json"), tmp_path
-    review(folder, {"example": EXAMPLE}).accept(trust)
+    accept(review(folder, {"example": EXAMPLE}), trust)
     servers, pids = Servers({"example": EXAMPLE}, folder, {}, trust), []
 
     async def use() -> None:

@@ -14,7 +14,7 @@ from prompt_objects.mcp.command_files import read_only_paths
 from prompt_objects.mcp.trust import is_trusted, review
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.trust import Trust
-from tests.support.mcp_servers import SERVER, using
+from tests.support.mcp_servers import SERVER, accept, using
 
 SERVERS = {"files": ServerConfig(command="python", args=("server.py", "--all"), env={"TOKEN": "${TOKEN}"})}
 
@@ -35,7 +35,7 @@ def changed(**more: object) -> Mapping[str, ServerConfig]:
 def test_trust_lasts_until_anything_changes(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "state" / "trusted.json")
     assert not is_trusted(folder, SERVERS, trust)
-    review(folder, SERVERS).accept(trust)
+    accept(review(folder, SERVERS), trust)
     assert is_trusted(folder, SERVERS, trust)
     assert is_trusted(folder, changed(), Trust(tmp_path / "state" / "trusted.json"))
     assert (tmp_path / "state" / "trusted.json").stat().st_mode & 0o777 == 0o600
@@ -54,7 +54,7 @@ def test_trust_lasts_until_anything_changes(folder: Path, tmp_path: Path) -> Non
 
 def test_a_missing_file_is_not_trusted(folder: Path, tmp_path: Path) -> None:
     trust = Trust(tmp_path / "trusted.json")
-    review(folder, SERVERS).accept(trust)
+    accept(review(folder, SERVERS), trust)
     (folder / "server.py").unlink()
     assert not is_trusted(folder, SERVERS, trust)
 
@@ -66,7 +66,7 @@ def test_trust_is_for_one_folder_even_if_the_file_is_shared_by_a_link(folder: Pa
     (other / "server.py").write_text("print(1)")
     (folder / "environment.yaml").write_text("")
     (other / "environment.yaml").symlink_to(folder / "environment.yaml")
-    review(folder, SERVERS).accept(trust)
+    accept(review(folder, SERVERS), trust)
     assert not is_trusted(other, SERVERS, trust)
 
 
@@ -139,7 +139,7 @@ def test_trust_ends_when_a_file_that_the_program_may_run_changes(
 ) -> None:
     filled(folder)
     trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command=command[0], args=command[1:])}
-    review(folder, servers).accept(trust)
+    accept(review(folder, servers), trust)
     assert is_trusted(folder, servers, trust)
     if (folder / file).is_symlink():
         (folder / file).unlink()
@@ -154,7 +154,7 @@ def test_trust_ends_when_a_file_that_the_program_may_run_changes(
 def test_files_named_by_variables_are_included(folder: Path, tmp_path: Path, value: str) -> None:
     filled(folder)
     trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command="node", env={"OPTIONS": value})}
-    review(folder, servers).accept(trust)
+    accept(review(folder, servers), trust)
     (folder / "servers" / "x.js").write_text("evil")
     assert not is_trusted(folder, servers, trust)
 
@@ -166,7 +166,7 @@ def test_other_files_and_bytecode_do_not_end_trust(folder: Path, tmp_path: Path)
         "files": ServerConfig(command="npx", args=("-y", "@modelcontextprotocol/server-filesystem", ".")),
         "own": ServerConfig(command="python3", args=("servers/x.py",), env={"TOKEN": "${TOKEN}"}),
     }
-    review(folder, servers).accept(trust)
+    accept(review(folder, servers), trust)
     for path in ("notes.md", "report/a.py", "servers/__pycache__/y.pyc", ".cache/z", "objects/new.yaml"):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text("new")
@@ -182,7 +182,7 @@ def test_unusual_arguments_are_accepted(folder: Path, tmp_path: Path) -> None:
     (folder / "servers" / os.fsdecode(b"\xff")).write_text("odd")
     words = ("\0", "x" * 5_000, "pipe", "loop", "endless", "\x1b[31m", "", "/", "..", "~", "servers")
     trust, servers = Trust(tmp_path / "t.json"), {"s": ServerConfig(command="x", args=words)}
-    review(folder, servers).accept(trust)
+    accept(review(folder, servers), trust)
     assert is_trusted(folder, servers, trust)
 
 
@@ -193,7 +193,7 @@ def test_too_many_files_cannot_be_trusted(folder: Path, tmp_path: Path) -> None:
     servers = {"s": ServerConfig(command="./servers/x.py")}
     assert not is_trusted(folder, servers, Trust(tmp_path / "t.json"))
     with pytest.raises(UsageError, match="more than 5,000 files or 100 MB"):
-        review(folder, servers).accept(Trust(tmp_path / "t.json"))
+        accept(review(folder, servers), Trust(tmp_path / "t.json"))
 
 
 def test_too_deep_folders_cannot_be_trusted(folder: Path, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_too_deep_folders_cannot_be_trusted(folder: Path, tmp_path: Path) -> Non
     servers = {"s": ServerConfig(command="./servers/x.py")}
     assert not is_trusted(folder, servers, Trust(tmp_path / "t.json"))
     with pytest.raises(UsageError, match="more than 100 levels deep"):
-        review(folder, servers).accept(Trust(tmp_path / "t.json"))
+        accept(review(folder, servers), Trust(tmp_path / "t.json"))
 
 
 # Programs that look in the folder for what to do
@@ -220,7 +220,7 @@ def test_if_a_program_may_run_anything_in_the_folder_all_files_are_included(
     folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig], file: str
 ) -> None:
     trust = Trust(tmp_path / "t.json")
-    review(folder, launched).accept(trust)
+    accept(review(folder, launched), trust)
     with pytest.raises(ToolError, match="part of a program that an MCP server runs"):
         PathGuard(folder, read_only=read_only_paths(folder, launched)).write(file, b"evil")
     assert is_trusted(folder, launched, trust)
@@ -233,7 +233,7 @@ def test_configuration_files_may_change_even_then(
     folder: Path, tmp_path: Path, launched: Mapping[str, ServerConfig]
 ) -> None:
     trust = Trust(tmp_path / "t.json")
-    review(folder, launched).accept(trust)
+    accept(review(folder, launched), trust)
     for file in ("environment.yaml", "objects/helper.yaml", ".prompt_objects"):
         (folder / file).write_text("new")
     assert is_trusted(folder, launched, trust)
@@ -253,7 +253,7 @@ def test_exactly_the_reviewed_state_is_trusted(folder: Path, tmp_path: Path) -> 
     trust = Trust(tmp_path / "t.json")
     reviewed = review(folder, SERVERS)
     (folder / "server.py").write_text("evil")
-    reviewed.accept(trust)
+    accept(reviewed, trust)
     assert not is_trusted(folder, SERVERS, trust)
 
 

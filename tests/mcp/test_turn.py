@@ -19,7 +19,7 @@ from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.trust import Trust
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
-from tests.support.mcp_servers import SERVER, is_gone, until
+from tests.support.mcp_servers import SERVER, accept, is_gone, until
 from tests.support.strict_protocol import violations
 
 pytest.importorskip("mcp")
@@ -42,7 +42,7 @@ async def opened(
     (folder / "environment.yaml").write_text(config)
     async with Environment.open(folder, llm=llm, **options) as env:
         if trusted:
-            review(folder, env.config.mcp_servers).accept(Trust.of_user())
+            accept(review(folder, env.config.mcp_servers), Trust.of_user())
         yield env
 
 
@@ -143,7 +143,7 @@ async def test_the_message_is_saved_before_waiting_for_a_server_and_the_wait_can
         )
         (tmp_path / "environment.yaml").write_text(slow)
         async with Environment.open(tmp_path, llm=ScriptedLLM([])) as slow_env:
-            review(tmp_path, slow_env.config.mcp_servers).accept(Trust.of_user())
+            accept(review(tmp_path, slow_env.config.mcp_servers), Trust.of_user())
             turn = asyncio.create_task(slow_env["clerk"].receive("Hi"))
             sessions = env["clerk"].session_manager
             await until(lambda: [info.message_count for info in sessions.list()] == [1])

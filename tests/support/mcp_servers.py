@@ -15,7 +15,7 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.environment.environment import Environment
 from prompt_objects.mcp.server import Servers
-from prompt_objects.mcp.trust import review
+from prompt_objects.mcp.trust import Review, review
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import EventBus, Notice, Subscription
 from prompt_objects.tools.base import Tool
@@ -53,6 +53,11 @@ class Turn:
         return [event.text for event in self._news.drain() if isinstance(event, Notice)]
 
 
+def accept(reviewed: Review, trust: Trust) -> None:
+    """Trust servers as they were reviewed."""
+    trust.add(reviewed.file, reviewed.digest)
+
+
 @asynccontextmanager
 async def using(
     folder: Path, configs: Mapping[str, ServerConfig] | None = None, *, trusted: bool = True, **environ: str
@@ -61,7 +66,7 @@ async def using(
     configs = {"example": EXAMPLE} if configs is None else configs
     trust = Trust(folder / "trusted.json")
     if trusted:
-        review(folder, configs).accept(trust)
+        accept(review(folder, configs), trust)
     servers, bus = Servers(configs, folder, environ, trust), EventBus()
     with bus.subscribe() as news:
         try:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from threading import Lock
 from types import EllipsisType
-from typing import Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -12,7 +12,7 @@ from prompt_objects.config.yaml.document import YamlDocument, quoted
 from prompt_objects.errors import FileError
 from prompt_objects.utils.text import did_you_mean
 
-EXPECTED = "expected"  # the key of a description in `msgspec.Meta(extra=...)`
+_EXPECTED = "expected"
 # msgspec (0.22) inspects a struct at its first use, and crashes the process if two threads do so at the same time;
 # see tests/config/yaml/test_convert.py.
 _CONVERT_LOCK = Lock()
@@ -30,6 +30,14 @@ def convert(document: YamlDocument, kind: type[T]) -> T:
             return msgspec.convert(document.data, type=kind)
     except msgspec.ValidationError as error:
         raise _conversion_error(document, kind, error) from None
+
+
+def expected(description: str, **constraints: Any) -> Any:
+    """Return the `Meta` of a type that errors describe in these words."""
+    return msgspec.Meta(extra={_EXPECTED: description}, **constraints)
+
+
+NonEmpty: TypeAlias = Annotated[str, expected("text that is not empty", pattern=r"\S")]
 
 
 def label(path: Iterable[str | int]) -> str:
@@ -103,7 +111,7 @@ def _describe(value: Any, source: str) -> str:
 def _expected(kind: Any) -> str:
     match type(kind).__name__:
         case "Metadata":
-            description = str(kind.extra[EXPECTED])
+            description = str(kind.extra[_EXPECTED])
         case "IntType":
             description = "a whole number" + _bounds(kind)
         case "FloatType":
@@ -140,7 +148,7 @@ def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
 
 def _alternatives(kind: Any) -> Iterator[Any]:
     match type(kind).__name__:
-        case "Metadata" if not (kind.extra and EXPECTED in kind.extra):
+        case "Metadata" if not (kind.extra and _EXPECTED in kind.extra):
             yield from _alternatives(kind.type)
         case "UnionType":
             for each in kind.types:
