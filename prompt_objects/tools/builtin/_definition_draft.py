@@ -5,9 +5,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from prompt_objects.analysis.check import check
@@ -18,28 +18,56 @@ from prompt_objects.config.yaml.document import MAX_BYTES, front_matter, parse
 from prompt_objects.config.yaml.edit import CannotEdit, append_items, remove_item, set_text
 from prompt_objects.errors import DefinitionError, ToolError
 from prompt_objects.runtime.context import TakeSnapshot
+from prompt_objects.tools.builtin.edit import encode_text
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import NAME, did_you_mean
 
 _BOM = "\ufeff"
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # Unicode categories
-_BLANK = re.compile(  # invisible characters of other categories: fillers, variation selectors
+_OTHER_INVISIBLE = re.compile(  # invisible characters of other categories: fillers, variation selectors
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U0001d159\U000e0000-\U000e0fff]"
 )
-_LEGITIMATE = re.compile(  # line ends, tabs, and single joiners and emoji selectors where a script needs them
+_ALLOWED_INVISIBLE = re.compile(  # line ends, tabs, and single joiners and emoji selectors where a script needs them
     "\r?\n|\t|(?<=[^\0-\x7f\u200c\u200d])[\u200c\u200d](?![\u200c\u200d])"
     "|(?<=[\xa9\xae\u203c-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff])\ufe0f|\ufe0f(?=\u20e3)"
 )
+Reason: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=1000, description="The purpose, for the user to read")
+]
 
 
-class DefinitionChange(Struct, frozen=True, kw_only=True):
-    """A change to a definition. None leaves a text unchanged; `remove` are names of capabilities."""
+class ObjectProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of `propose_object`."""
 
-    prompt: str | None = None
-    description: str | None = None
-    add: tuple[str | dict[str, Any], ...] = ()
-    remove: tuple[str, ...] = ()
+    definition: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The whole definition, in YAML: name (a letter, then letters, digits, _ and -), description, "
+            "capabilities (a list of names of tools and prompt objects), and prompt (after '|')",
+        ),
+    ]
+    reason: Reason
+
+
+class ChangeProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of `propose_change`. A text that is None or empty stays unchanged."""
+
+    name: Annotated[str, Meta(min_length=1, description="Name of the prompt object")]
+    reason: Reason
+    prompt: Annotated[str | None, Meta(description="The whole new prompt")] = None
+    description: Annotated[str | None, Meta(description="The whole new description")] = None
+    add_capabilities: Annotated[
+        tuple[str | dict[str, Any], ...],
+        Meta(
+            description="Names of tools and prompt objects; or, as in a definition, "
+            "{'tool': …, 'approval': 'ask'}, {'po': …, 'context': 'continue'}, {'mcp': …, 'tools': […]}"
+        ),
+    ] = ()
+    remove_capabilities: Annotated[
+        tuple[str, ...], Meta(description="Names; to change a capability, also name it here and add it")
+    ] = ()
 
 
 class Draft(Struct, frozen=True):
@@ -59,29 +87,36 @@ class Draft(Struct, frozen=True):
         return self.after.decode().removeprefix(_BOM).replace("\r\n", "\n")
 
 
-def new_object(definition: str, folder: Path, take_snapshot: TakeSnapshot) -> Draft:
+def new_object(proposal: ObjectProposal, folder: Path, take_snapshot: TakeSnapshot) -> Draft:
     """Draft a new object from YAML. Raises `ToolError`, with line and column, if the definition is invalid."""
-    text = definition.replace("\r\n", "\n").strip("\n") + "\n"
-    file = folder / "objects" / f"{_name_in(text)}.yaml"
-    taken = next((name for name in take_snapshot().graph.objects if name.casefold() == file.stem.casefold()), None)
+    text = proposal.definition.replace("\r\n", "\n").strip("\n") + "\n"
+    nameless = Path("objects/proposed.yaml")
+    try:
+        data = parse(text, nameless, DefinitionError).data
+    except DefinitionError as error:
+        raise ToolError(_describe_error(error, nameless)) from error
+    name = data.get("name") if isinstance(data, dict) else None
+    file = folder / (f"objects/{name}.yaml" if isinstance(name, str) and re.fullmatch(NAME, name) else nameless)
+    draft = _validate(Draft(file, None, encode_text(text)), folder)
+    taken = next((other for other in take_snapshot().graph.objects if other.casefold() == file.stem.casefold()), None)
     if taken is not None or file.exists():
         raise ToolError(f"There is already a prompt object {taken or file.stem!r}. Use propose_change to change it.")
-    return _validate(Draft(file, None, _encoded(text)), folder)
+    return draft
 
 
-def change_object(name: str, change: DefinitionChange, folder: Path, take_snapshot: TakeSnapshot) -> Draft:
+def change_object(proposal: ChangeProposal, folder: Path, take_snapshot: TakeSnapshot) -> Draft:
     """Draft a change to an object; every other byte of its file stays the same. Raises `ToolError`."""
-    graph = take_snapshot().graph
+    graph, name = take_snapshot().graph, proposal.name
     if name not in graph.objects:
         raise ToolError(f"There is no prompt object {name!r}. {did_you_mean(name, graph.objects)}".rstrip())
     if name not in graph.definitions:
         raise ToolError(f"The file of {name} is invalid; the user must repair it first.")
-    _refuse_invisible(f"{change.prompt or ''}{change.description or ''}")
+    _refuse_invisible(f"{proposal.prompt or ''}{proposal.description or ''}")
     file = graph.definitions[name].file
     try:
         before = disk.read_file(file)
         text = before.decode()
-        after = _BOM * text.startswith(_BOM) + _rewrite(text.removeprefix(_BOM), file, change)
+        after = _BOM * text.startswith(_BOM) + _rewrite(text.removeprefix(_BOM), file, proposal)
     except OSError as error:
         raise ToolError(f"The file of {name} cannot be read: {error.strerror}.") from error
     except DefinitionError as error:
@@ -90,7 +125,7 @@ def change_object(name: str, change: DefinitionChange, folder: Path, take_snapsh
         raise ToolError(f"{name} cannot be changed by a proposal: {error} Ask the user to change it.") from error
     if after == text:
         raise ToolError("The proposal changes nothing: the definition already says this.")
-    return _validate(Draft(file, before, _encoded(after)), folder)
+    return _validate(Draft(file, before, encode_text(after)), folder)
 
 
 def consequences(draft: Draft, take_snapshot: TakeSnapshot) -> tuple[str, ...]:
@@ -110,51 +145,37 @@ def _describe_finding(draft: Draft, finding: Finding) -> str:
     return f"objects/{draft.file.name}:{finding.at.line}:{finding.at.column}: {finding.text}"
 
 
-def _name_in(text: str) -> str:
-    """Return the name in a definition, or "proposed" if it has none that could be a file name."""
-    nameless = Path("objects/proposed.yaml")
-    try:
-        data = parse(text, nameless, DefinitionError).data
-        name = data.get("name") if isinstance(data, dict) else None
-        if isinstance(name, str) and re.fullmatch(NAME, name):
-            return name
-        parse_definition(text, nameless)
-    except DefinitionError as error:
-        raise ToolError(_describe_error(error, nameless)) from error
-    return nameless.stem
-
-
-def _rewrite(text: str, file: Path, change: DefinitionChange) -> str:
+def _rewrite(text: str, file: Path, change: ChangeProposal) -> str:
     if file.suffix != ".md":
         return _change_yaml(text, file, change)
     start, yaml, end, prompt = front_matter(text) or ("", "", "", text)
     after = _change_yaml(yaml, file, replace(change, prompt=None))
-    if change.prompt is not None:
+    if change.prompt:
         lead, trail = len(prompt) - len(prompt.lstrip()), len(prompt.rstrip())
         prompt = prompt[:lead] + change.prompt.strip() + prompt[trail:]
     return start + after + end + prompt
 
 
-def _change_yaml(text: str, file: Path, change: DefinitionChange) -> str:
+def _change_yaml(text: str, file: Path, change: ChangeProposal) -> str:
     data = parse(text.replace("\r\n", "\n"), file, DefinitionError).data
     capabilities = data.get("capabilities") or []
-    removed = _indices(capabilities, change.remove)
+    removed = _indices(capabilities, change.remove_capabilities)
     after, expected = text, dict(data)
     for key, value in (("description", change.description), ("prompt", change.prompt)):
-        if value is not None and value.strip() != str(data.get(key) or "").strip():
+        if value and value.strip() != str(data.get(key) or "").strip():
             after = set_text(after, key, value.strip(), before="prompt")
             expected[key] = value.strip()
     for index in sorted(removed, reverse=True):
         after = remove_item(after, "capabilities", index)
-    if change.add:
-        after = append_items(after, "capabilities", change.add, before="prompt")
-    if removed or change.add:
+    if change.add_capabilities:
+        after = append_items(after, "capabilities", change.add_capabilities, before="prompt")
+    if removed or change.add_capabilities:
         kept = (item for index, item in enumerate(capabilities) if index not in removed)
-        expected["capabilities"] = [*kept, *change.add]
+        expected["capabilities"] = [*kept, *change.add_capabilities]
     if after != text:
         changed = parse(after.replace("\r\n", "\n"), file, DefinitionError).data
         if _normalized(changed) != _normalized(expected):
-            raise CannotEdit("Its file has an unusual form.")
+            raise CannotEdit("The layout of its file is not supported.")
     return after
 
 
@@ -174,20 +195,7 @@ def _capability_name(item: Any) -> str:
 
 def _normalized(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of a definition without differences that have no meaning."""
-    return {key: value.strip() if isinstance(value, str) else _plain(value) for key, value in data.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError("The text contains a lone surrogate (half of a character).") from error
+    return {key: value.strip() if isinstance(value, str) else value for key, value in data.items()}
 
 
 def _validate(draft: Draft, folder: Path) -> Draft:
@@ -208,8 +216,8 @@ def _refuse_invisible(text: str, before: str = "") -> None:
 
 
 def _invisible(text: str) -> Counter[str]:
-    rest = _LEGITIMATE.sub("", text)
-    return Counter(each for each in rest if unicodedata.category(each) in _INVISIBLE or _BLANK.match(each))
+    rest = _ALLOWED_INVISIBLE.sub("", text)
+    return Counter(each for each in rest if unicodedata.category(each) in _INVISIBLE or _OTHER_INVISIBLE.match(each))
 
 
 def _describe_error(error: DefinitionError, file: Path) -> str:

@@ -114,13 +114,18 @@ def replace_text(guard: PathGuard, path: str, old_text: str, new_text: str) -> T
 
 
 def _apply(guard: PathGuard, change: TextChange) -> str:
-    try:
-        data = change.after.encode()
-    except UnicodeEncodeError as error:
-        raise ToolError("The new text contains a lone surrogate (half of a character).") from error
+    data = encode_text(change.after)
     if change.after != change.before:
         guard.write(change.path, data)
     return change.summary()
+
+
+def encode_text(text: str) -> bytes:
+    """Return a text in UTF-8. Raises `ToolError` if it cannot be encoded."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ToolError("The text contains a lone surrogate (half of a character).") from error
 
 
 def _writable_name(guard: PathGuard, path: str) -> str:
