@@ -87,9 +87,9 @@ class CapabilityResolver:
     def _tool(self, edge: "Edge") -> "Tool":
         if edge.kind == "tool":
             return self.approvals.wrap(self.loaded_tools.tools[edge.target], edge.capability)
-        from prompt_objects.tools.delegation import delegate
+        from prompt_objects.tools.delegation import make_delegation_tool
 
-        return delegate(self._receiver(edge.target), edge.capability.context)
+        return make_delegation_tool(self._receiver(edge.target), edge.capability.context)
 
     @property
     def loaded_tools(self) -> "LoadedTools":

@@ -24,7 +24,7 @@ _PARAMETERS = {
     "required": ["message"],
     "additionalProperties": False,
 }
-_ROOM = 5  # characters that a number in the session name may need
+_NUMBER_WIDTH = 5  # characters that a number in the session name may need
 
 
 class ReplyText(Protocol):
@@ -47,7 +47,7 @@ class Receiver(Protocol):
     async def receive(self, message: str, context: Context, session: Session, *, wait: float) -> ReplyText: ...
 
 
-def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:
+def make_delegation_tool(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -> Tool:
     """Return the tool that delegates to `receiver`: in a new child session, or with `continue` always in the same."""
     lock = asyncio.Lock()
 
@@ -56,12 +56,15 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
         if not isinstance(message, str) or not message.strip():
             raise ToolError(f"{receiver.name} needs a 'message': a text with your request.")
         child = context.delegate(receiver.name)
+        if context.session is None or context.call_id is None:
+            raise ToolError("A prompt object can be asked only during a turn.")
+        name = with_suffix(context.session.name, f"({context.path[-1]})", reserve=_NUMBER_WIDTH)
+        parent = ParentCall(session=context.session.id, call=context.call_id)
         if mode == "fresh":
-            name, parent = _name_and_parent(context)
             session = receiver.session_manager.draft(name, parent=parent)
         else:
-            async with lock:  # calls that run side by side must get the same session
-                session = await asyncio.to_thread(_session_to_continue, receiver.session_manager, context)
+            async with lock:  # concurrent calls must get the same session
+                session = await asyncio.to_thread(_session_to_continue, receiver.session_manager, name, parent)
         try:
             reply = await receiver.receive(message, child, session, wait=BUSY_TIMEOUT_SECONDS)
         except Busy as busy:
@@ -79,16 +82,8 @@ def delegate(receiver: Receiver, mode: Literal["fresh", "continue"] = "fresh") -
     )
 
 
-def _session_to_continue(manager: SessionManager, context: Context) -> Session:
-    name, parent = _name_and_parent(context)
+def _session_to_continue(manager: SessionManager, name: str, parent: ParentCall) -> Session:
     for info in manager.list():
         if info.parent and info.parent.session == parent.session:
             return manager.get(info.id)
     return manager.create(name, unique_name=True, parent=parent)  # saved now, so that the next call finds it
-
-
-def _name_and_parent(context: Context) -> tuple[str, ParentCall]:
-    if context.session is None or context.call_id is None:
-        raise ToolError("A prompt object can be asked only during a turn.")
-    name = with_suffix(context.session.name, f"({context.path[-1]})", reserve=_ROOM)
-    return name, ParentCall(session=context.session.id, call=context.call_id)

@@ -5,6 +5,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -34,13 +35,13 @@ def builtin_tools() -> dict[str, Tool]:
     return {tool.name: tool for module in loaded for tool in _tools_in(module)}
 
 
-def without_duplicates(tools: Iterable[Tool], taken: Collection[str], which: str) -> LoadedTools:
-    """Return the tools whose names are not `taken`, the first of each name; notices call the others `which`."""
+def without_duplicates(tools: Iterable[Tool], taken: Collection[str], description: str) -> LoadedTools:
+    """Return the tools whose names are not `taken`, the first of each name; notices call the others `description`."""
     chosen: dict[str, Tool] = {}
     notices: list[str] = []
     for tool in tools:
         if tool.name in taken or tool.name in chosen:
-            notices.append(f"There is already a tool called {tool.name!r}; {which} is left out.")
+            notices.append(f"There is already a tool called {tool.name!r}; {description} is left out.")
         else:
             chosen[tool.name] = tool
     return LoadedTools(chosen, tuple(notices))
@@ -62,13 +63,13 @@ def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
 
 def load_tool_files(files: Mapping[Path, bytes], taken: Collection[str] = ()) -> LoadedTools:
     """Run trusted Python code, the given contents of files, and return its tools whose names are not `taken`."""
-    return _collect(((str(file), _file_loader(file, source)) for file, source in files.items()), taken)
+    return _collect(((str(file), partial(_run_file, file, source)) for file, source in files.items()), taken)
 
 
 def entry_point_tools(taken: Collection[str] = ()) -> LoadedTools:
     """Return the tools of installed packages, except those whose names are `taken`."""
     entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return _collect(((_origin(entry), _entry_loader(entry)) for entry in entries), taken)
+    return _collect(((_describe_entry(entry), partial(_load_entry, entry)) for entry in entries), taken)
 
 
 def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Collection[str]) -> LoadedTools:
@@ -78,7 +79,7 @@ def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Col
         try:
             loaded = load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a faulty source must not affect the others
-            notices.append(f"{_position(origin, error)}: {_describe(error)}")
+            notices.append(f"{_position(origin, error)}: {_describe_error(error)}")
             continue
         if not loaded:
             notices.append(f"{origin}: There is no tool in it. Write @tool above a function.")
@@ -88,35 +89,29 @@ def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Col
     return LoadedTools(tools, tuple(notices))
 
 
-def _file_loader(file: Path, source: bytes) -> Callable[[], list[Tool]]:
-    def load() -> list[Tool]:
-        # Compiled here instead of imported: a bytecode file in the folder might hold other code.
-        code = compile(source, str(file), "exec", dont_inherit=True)
-        module = ModuleType(f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}")
-        module.__file__ = str(file)
-        sys.modules[module.__name__] = module  # types written as strings are resolved there
-        exec(code, module.__dict__)  # noqa: S102 - the user trusts it
-        return _tools_in(module)
-
-    return load
+def _run_file(file: Path, source: bytes) -> list[Tool]:
+    # Compiled here instead of imported: a bytecode file in the folder might hold other code.
+    code = compile(source, str(file), "exec", dont_inherit=True)
+    module = ModuleType(f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # types written as strings are resolved there
+    exec(code, module.__dict__)  # noqa: S102 - the user trusts it
+    return _tools_in(module)
 
 
 def _tools_in(module: ModuleType) -> list[Tool]:
     return [value for value in vars(module).values() if isinstance(value, Tool)]
 
 
-def _entry_loader(entry: EntryPoint) -> Callable[[], list[Tool]]:
-    def load() -> list[Tool]:
-        value = entry.load()
-        tools = list(value) if isinstance(value, list | tuple) else [value]
-        if wrong_types := [type(each).__name__ for each in tools if not isinstance(each, Tool)]:
-            raise TypeError(f"{entry.value} must be a tool, not {wrong_types[0]}")
-        return tools
-
-    return load
+def _load_entry(entry: EntryPoint) -> list[Tool]:
+    value = entry.load()
+    tools = list(value) if isinstance(value, list | tuple) else [value]
+    if wrong_types := [type(each).__name__ for each in tools if not isinstance(each, Tool)]:
+        raise TypeError(f"{entry.value} must be a tool, not {wrong_types[0]}")
+    return tools
 
 
-def _origin(entry: EntryPoint) -> str:
+def _describe_entry(entry: EntryPoint) -> str:
     package = f" of the package {entry.dist.name}" if entry.dist else ""
     return f"The tool {entry.name!r}{package}"
 
@@ -128,7 +123,7 @@ def _position(origin: str, error: BaseException) -> str:
     return f"{origin}:{frames[-1].lineno}" if frames else origin
 
 
-def _describe(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "It ended the program, which a tool file must not do."
     message = error.msg if isinstance(error, SyntaxError) else str(error)

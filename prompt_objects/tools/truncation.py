@@ -3,7 +3,6 @@
 import asyncio
 import re
 import secrets
-from pathlib import Path
 
 from prompt_objects.errors import StoreError, ToolError
 from prompt_objects.runtime.context import Context
@@ -43,17 +42,14 @@ def is_saved_result(path: str) -> bool:
 
 def saved_results(context: Context) -> PathGuard:
     """Return access to the saved results of this conversation only. Raises `ToolError` outside a turn."""
-    return PathGuard(_folder(context))
-
-
-def _folder(context: Context) -> Path:
     if context.session is None:
         raise ToolError("Saved results exist only during a turn.")
-    return workspace_of(context.session.info, context.services.store, context.services.workspace) / "results"
+    workspace = workspace_of(context.session.info, context.services.store, context.services.workspace)
+    return PathGuard(workspace / "results")
 
 
 def _save(result: str, tool: str, context: Context) -> str:
-    folder = _folder(context)
+    folder = saved_results(context).folder
     file = folder / f"{_UNSAFE.sub('_', tool)[:64]}-{secrets.token_hex(4)}.txt"
     with disk.store_errors("written", file):
         disk.make_folder(folder)
