@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from prompt_objects.errors import LLMError
 from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
-from prompt_objects.llm.rehearsal import words
+from prompt_objects.llm.rehearsal import split_words
 from prompt_objects.message import Message
 
 Scripted: TypeAlias = str | Message | LLMError | Callable[[Request], "str | Message | LLMError"]
@@ -44,7 +44,7 @@ class ScriptedLLM:
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
         self.requests.append(request)
         message = self._message(self._next_reply(request))
-        for word in words(message["content"]):
+        for word in split_words(message["content"]):
             await asyncio.sleep(self._delay)
             yield TextChunk(word)
         prompt_size = sum(len(str(sent.get("content"))) for sent in request.messages)

@@ -45,7 +45,7 @@ class Usage(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One request: messages in the chat form, tools as functions, and settings such as temperature."""
+    """One request: messages in the Chat Completions format, tools as functions, and settings such as temperature."""
 
     messages: Sequence[Message]
     tools: Sequence[Mapping[str, Any]] = ()
@@ -53,7 +53,7 @@ class Request(Struct, frozen=True):
 
 
 class TextChunk(Struct, frozen=True):
-    """A piece of a streamed response."""
+    """A part of the text of a streamed response."""
 
     text: str
 
@@ -69,7 +69,7 @@ class RetryScheduled(Struct, frozen=True):
 
 
 class Completion(Struct, frozen=True):
-    """The end of a response: the whole message in the chat form, with its usage.
+    """The end of a response: the complete message in the Chat Completions format, with its usage.
 
     `finish_reason` is the server's value: `stop`, `tool_calls`, `length`, `content_filter`.
     """

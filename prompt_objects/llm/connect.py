@@ -28,12 +28,12 @@ DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is conf
 _MILLION = 1_000_000
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
 _FALLBACK_ERRORS = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
-_Find: TypeAlias = Callable[[], LocalServer | None]
+_FindLocal: TypeAlias = Callable[[], LocalServer | None]
 Pricing: TypeAlias = Callable[[Usage], float | None]
 """Returns the cost of requests in US dollars, None if prices are unknown."""
 
 
-def unknown_price(_: Usage) -> None:
+def no_pricing(_: Usage) -> None:
     """Return None for any usage."""
     return
 
@@ -44,7 +44,7 @@ class ModelConnection:
 
     llm: LLM
     origin: str
-    pricing: Pricing = unknown_price
+    pricing: Pricing = no_pricing
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
@@ -93,13 +93,13 @@ class _Server:
     def connection(self, model: str, name: str = "", pricing: Pricing | None = None) -> ModelConnection:
         import openai  # noqa: F401 - half a second, spent here rather than in the first request
 
-        from prompt_objects.llm.failures import shown_url
+        from prompt_objects.llm.failures import display_url
         from prompt_objects.llm.openai import DEFAULT_TIMEOUT, OPENAI_URL, OpenAILLM
 
         if self.base_url and not _is_url(self.base_url):
             raise UsageError(
                 f"The address of the model {model} is not a URL.",
-                hint="Check OPENAI_BASE_URL, or base_url in environment.yaml: http://127.0.0.1:11434/v1 is one.",
+                hint="Check OPENAI_BASE_URL, or base_url in environment.yaml; an example is http://127.0.0.1:11434/v1.",
             )
         llm = OpenAILLM(
             model,
@@ -108,45 +108,45 @@ class _Server:
             key_name=self.key_name,
             timeout=self.timeout or DEFAULT_TIMEOUT,
         )
-        url = shown_url(self.base_url or OPENAI_URL)
+        url = display_url(self.base_url or OPENAI_URL)
         name = name or ("" if self.base_url else "OpenAI")
         origin = f"{name} at {url}" if name else url
-        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else unknown_price))
+        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else no_pricing))
 
 
 def connect(
-    name: str | None, config: "Config", environ: Mapping[str, str], *, find_local: _Find = find_local_server
+    name: str | None, config: "Config", environ: Mapping[str, str], *, find_local: _FindLocal = find_local_server
 ) -> ModelConnection:
-    """Return the model called `name`, or the configured one if there is no name; may ask servers, and wait.
+    """Return the model called `name`, or the configured model if `name` is None.
 
-    A name is `rehearsal`, a key of the config's models, or a model's own name; `default`, unless it is such a key,
-    counts as no name. A problem with a server or a key is raised only when a turn begins.
+    A name is `rehearsal`, a key of the config's models, or a model ID; `default` counts as None unless it is such a
+    key. May contact servers, so it may block. A problem with a server or a key is raised only when a turn begins.
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
-        return _configured(config.models[name], environ)
+        return _connect_configured(config.models[name], environ)
     if name == "rehearsal":
         return ModelConnection(Rehearsal(), "no model answers")
     if name:
-        return _by_model(name, environ, find_local)
-    return _first_available(environ, find_local)
+        return _connect_by_model_id(name, environ, find_local)
+    return _connect_first_available(environ, find_local)
 
 
 def has_known_price(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
-    """Return whether prices are known for the model that `connect` returns, without asking a server.
+    """Return whether prices are known for the model that `connect` returns, without contacting a server.
 
-    Returns True if only a server knows which model it is, or if a key is missing. Do not call this on the event
-    loop: it may load public prices.
+    Returns True if the model depends on a server, or if a key is missing. Do not call this on the event loop: it may
+    load public prices.
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
         model = config.models[name]
-        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not unknown_price
+        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not no_pricing
         return model.prices is not None or is_public
     default = _default_server(environ)
     if not name and default.api_key and not default.base_url:
         name = DEFAULT_MODEL
-    return name in {"", "rehearsal"} or known_pricing(name) is not unknown_price
+    return name in {"", "rehearsal"} or known_pricing(name) is not no_pricing
 
 
 def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
@@ -155,8 +155,8 @@ def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str])
     return "" if name == "default" and name not in config.models else name
 
 
-def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
-    """Connect to a model of the config; OpenAI's key is only sent where the config or the environment says so."""
+def _connect_configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
+    """Connect to a model of the config; OpenAI's key is sent only to OpenAI, or to the server at OPENAI_BASE_URL."""
     default = _default_server(environ)
     if model.api_key_env:
         base_url = model.base_url or default.base_url
@@ -168,7 +168,7 @@ def _configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnec
     return server.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
 
 
-def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
+def _connect_by_model_id(model: str, environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:
     server = _default_server(environ)
     if not server.base_url and not server.api_key:
         local = find_local()
@@ -177,7 +177,7 @@ def _by_model(model: str, environ: Mapping[str, str], find_local: _Find) -> Mode
     return server.connection(model)
 
 
-def _first_available(environ: Mapping[str, str], find_local: _Find) -> ModelConnection:
+def _connect_first_available(environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:
     server = _default_server(environ)
     if server.base_url:
         models = list_models(server.base_url, api_key=server.api_key)
@@ -208,7 +208,7 @@ def _is_url(text: str) -> bool:
 
 
 def given_pricing(prices: "Prices") -> Pricing:
-    """Return a function that calculates the cost by the given prices; `cached` is by default as much as `prompt`."""
+    """Return a function that calculates the cost by the given prices; by default, `cached` is equal to `prompt`."""
     cached = prices.prompt if prices.cached is None else prices.cached
 
     def cost(usage: Usage) -> float:
@@ -226,7 +226,7 @@ def known_pricing(model: str) -> Pricing:
     try:
         import genai_prices
     except ImportError:
-        return unknown_price
+        return no_pricing
 
     def cost(usage: Usage) -> float | None:
         counted = genai_prices.Usage(
@@ -237,4 +237,4 @@ def known_pricing(model: str) -> Pricing:
         except (LookupError, ValueError):  # also for invalid token counts
             return None
 
-    return cost if cost(Usage(1, 1)) is not None else unknown_price
+    return cost if cost(Usage(1, 1)) is not None else no_pricing

@@ -11,10 +11,10 @@ _KEEPALIVE_SECONDS = 5.0  # as long as a pool keeps idle connections
 
 
 class ShardedPool(httpx2.AsyncBaseTransport):
-    """Sends each request through the first pool with few requests in flight; `open_pool` creates another.
+    """Sends each request through the first pool with fewer than 8 requests in flight; `open_pool` creates more pools.
 
-    Whenever a request begins or ends, a pool checks each idle connection with a system call: with fifty requests at
-    the same time, that takes half as long again as sending them.
+    Whenever a request begins or ends, a pool checks each of its idle connections with a system call. With fifty
+    concurrent requests in one pool, these checks take a large part of the time.
     """
 
     def __init__(self, open_pool: Callable[[], httpx2.AsyncBaseTransport]) -> None:
@@ -50,7 +50,7 @@ class _Shard:
     def idle_seconds(self) -> float:
         return 0.0 if self.in_flight else time.monotonic() - self._idle_since
 
-    def free(self) -> None:
+    def release(self) -> None:
         self.in_flight -= 1
         self._idle_since = time.monotonic()
 
@@ -59,7 +59,7 @@ class _Shard:
         try:
             response = await self.pool.handle_async_request(request)
         except BaseException:
-            self.free()
+            self.release()
             raise
         assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - of an asynchronous pool
         response.stream = _Body(response.stream, self)
@@ -82,7 +82,7 @@ class _Body(httpx2.AsyncByteStream):
             await self._stream.aclose()
         finally:
             if shard is not None:
-                shard.free()
+                shard.release()
 
 
 async def _close(shards: Iterable[_Shard]) -> None:

@@ -38,8 +38,8 @@ _NO_QUOTA = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded
 _NO_TOOLS = re.compile(r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja")
 _UNREACHABLE_REASONS = {
     ConnectionRefusedError: "the connection was refused",
-    socket.gaierror: "there is no server of that name",
-    ssl.SSLError: "no secure connection could be made",
+    socket.gaierror: "the host name cannot be resolved",
+    ssl.SSLError: "the TLS connection failed",
 }
 
 
@@ -53,53 +53,56 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.model} at {shown_url(self.base_url)}"
+        return f"{self.model} at {display_url(self.base_url)}"
 
-    def no_key(self) -> Unauthorized:
+    def missing_key_error(self) -> Unauthorized:
         hint = f"Set {self.key_name} in the environment, or choose another model."
         return Unauthorized(f"{self}: no key is set.", hint=hint)
 
-    def bad_key(self) -> Unauthorized:
-        hint = f"Check {self.key_name or 'the key'}: it may have been copied with something around it."
-        return Unauthorized(f"{self}: the key contains characters that no key has.", hint=hint)
+    def invalid_key_error(self) -> Unauthorized:
+        hint = f"Check {self.key_name or 'the key'}: it may contain extra characters."
+        return Unauthorized(f"{self}: the key contains invalid characters.", hint=hint)
 
-    def no_connection(self, error: BaseException) -> Unreachable:
+    def connection_error(self, error: BaseException) -> Unreachable:
         hint = "Is the server running, and is its address right?"
-        return Unreachable(f"{self} cannot be reached: {_why_unreachable(error)}.", hint=hint)
+        return Unreachable(f"{self} cannot be reached: {_unreachable_reason(error)}.", hint=hint)
 
-    def cannot_send(self, why: str, hint: str) -> Unreachable:
-        return Unreachable(f"{self} cannot be reached: {why}.", hint=hint)
+    def configuration_error(self, reason: str, hint: str) -> Unreachable:
+        return Unreachable(f"{self} cannot be reached: {reason}.", hint=hint)
 
-    def broken(self, what: str, hint: str = "The text received so far is kept; ask again.") -> BrokenStream:
-        """Return the error of an interrupted response; `what` continues a sentence that begins with the server."""
-        return BrokenStream(f"{self} {what}.", hint=hint)
+    def broken_stream_error(
+        self, problem: str, hint: str = "The text received so far is kept. Send the message again."
+    ) -> BrokenStream:
+        """Return the error for an incomplete response; `problem` completes the sentence "SERVER …"."""
+        return BrokenStream(f"{self} {problem}.", hint=hint)
 
-    def interrupted(self, error: BaseException) -> BrokenStream:
+    def interrupted_error(self, error: BaseException) -> BrokenStream:
         timed_out = any("Timeout" in type(cause).__name__ for cause in cause_chain(error))
-        return self.broken("sent nothing for too long" if timed_out else "ended in the middle of the answer")
+        problem = "sent nothing for too long" if timed_out else "ended in the middle of the response"
+        return self.broken_stream_error(problem)
 
-    def refusal(self, error: "openai.APIError") -> LLMError:
+    def server_error(self, error: "openai.APIError") -> LLMError:
         """Convert an error that the server sent, as a status or inside the stream."""
         response = getattr(error, "response", None)
-        status = response.status_code if response is not None else _status_in(error.code)
+        status = response.status_code if response is not None else _status_from_code(error.code)
         if response is not None and "location" in response.headers:
-            return self._redirected(response.headers["location"])
+            return self._redirect_error(response.headers["location"])
         wait = retry_after(response.headers) if response is not None else None
-        text = self.cleaned(_server_message(error))
+        text = self.clean(_server_message(error))
         kind = f"{error.code or ''} {error.type or ''} {text}"
-        return self._classified(status, kind, text, wait)
+        return self._classify(status, kind, text, wait)
 
-    def _classified(  # noqa: PLR0911 - one return for each kind of failure
+    def _classify(  # noqa: PLR0911 - one return for each kind of failure
         self, status: int, kind: str, text: str, wait: float | None
     ) -> LLMError:
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return self._unauthorized(status)
+            return self._unauthorized_error(status)
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(kind):
             hint = "Waiting will not help: check the plan and billing of this account."
             return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
         if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in kind:
             hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
-            return RateLimited(f"{self} limits the rate of requests: {text}", retry_after=wait, hint=hint)
+            return RateLimited(f"{self} refused the request (rate limit): {text}", retry_after=wait, hint=hint)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LONG.search(kind):
             hint = "Start a new session, or use a model with a larger context window."
             return ContextTooLong(f"The conversation is too long for {self}: {text}", hint=hint)
@@ -112,22 +115,22 @@ class Endpoint:
             return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
         return LLMError(f"{self} refused the request ({status}): {text}")
 
-    def _redirected(self, location: str) -> LLMError:
+    def _redirect_error(self, location: str) -> LLMError:
         """Return the error for a redirection: sending the conversation elsewhere is the user's decision."""
         try:
-            target = self.cleaned(shown_url(urljoin(self.base_url, location)))
+            target = self.clean(display_url(urljoin(self.base_url, location)))
         except ValueError:
             target = "an invalid address"
         hint = "If that server is right, set its address in OPENAI_BASE_URL, or base_url."
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
-    def _unauthorized(self, status: int) -> Unauthorized:
+    def _unauthorized_error(self, status: int) -> Unauthorized:
         """Return the error without the server's message, as such messages tend to quote the key."""
         hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
         reason = "is missing, or wrong" if status == HTTPStatus.UNAUTHORIZED else "is not allowed to do this"
         return Unauthorized(f"{self}: the key {reason} ({status}).", hint=hint)
 
-    def cleaned(self, text: str) -> str:
+    def clean(self, text: str) -> str:
         """Return a server's text as one short printable line without the key."""
         text = text[: 20 * _TEXT_LIMIT]
         if self.api_key:
@@ -136,14 +139,14 @@ class Endpoint:
         return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
 
 
-def shown_url(url: str) -> str:
+def display_url(url: str) -> str:
     """Return scheme, host and port of a URL; the rest, including the path, may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks to wait, None if it does not say."""
+    """Return how many seconds a server requires to wait, None if it gives no time."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             seconds = float(headers.get(name, "")) / unit
@@ -168,7 +171,7 @@ def _server_message(error: "openai.APIError") -> str:
     return "it answered with a web page." if text.lstrip()[:1] == "<" else text
 
 
-def _status_in(code: object) -> int:
+def _status_from_code(code: object) -> int:
     """Return the status in the code of an error inside a stream, where some servers put it; 0 if there is none."""
     return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
 
@@ -180,7 +183,7 @@ def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _why_unreachable(error: BaseException) -> str:
+def _unreachable_reason(error: BaseException) -> str:
     found = list(cause_chain(error))
     for kind, reason in _UNREACHABLE_REASONS.items():
         if any(isinstance(cause, kind) for cause in found):
@@ -190,7 +193,7 @@ def _why_unreachable(error: BaseException) -> str:
         return "the connection timed out"
     if "Timeout" in names:
         return "the response timed out"
-    return "no connection could be made" if "ConnectError" in names else "it closed the connection without a response"
+    return "the connection failed" if "ConnectError" in names else "it closed the connection without a response"
 
 
 DEFAULT_RETRIES = 3
@@ -204,8 +207,8 @@ _TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as in t
 def retry_delay(error: LLMError, retry: int) -> float | None:
     """Return the seconds to wait before a retry, counted from 0; None if a retry would not help.
 
-    The server's own `Retry-After` counts; without one, each delay is twice the previous one. A request that timed
-    out is not retried.
+    It is the server's `Retry-After`; without one, each delay is twice the previous one. A request that timed out is
+    not retried.
     """
     response = _response(error)
     if not _is_temporary(error, response):
@@ -214,7 +217,7 @@ def retry_delay(error: LLMError, retry: int) -> float | None:
     if asked is not None and asked > MAX_RETRY_DELAY:
         return None
     pause = _FIRST_DELAY * 2**retry if asked is None else asked
-    return min(MAX_RETRY_DELAY, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - nobody gains by guessing it
+    return min(MAX_RETRY_DELAY, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - not used for security
 
 
 def _is_temporary(error: LLMError, response: Any) -> bool:

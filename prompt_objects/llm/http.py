@@ -25,10 +25,10 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class HardenedClient(DefaultAsyncHttpxClient):
-    """Follows no redirection, and bounds the time until a response begins.
+    """An HTTP client that follows no redirects and limits the time until a response starts.
 
-    A response begins within the connect and read timeouts together. The body of an error is read within that time,
-    and cut after some megabytes.
+    A response must start within the sum of the connect and read timeouts. The body of an error is read within the
+    same time, and truncated after 4 MB.
     """
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
@@ -58,13 +58,14 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
         )
     except OSError as error:
         hint = f"Check {_variables_set(_CERTIFICATES)}."
-        raise endpoint.cannot_send("the certificates to trust cannot be read", hint) from error
+        raise endpoint.configuration_error("the CA certificates cannot be read", hint) from error
     except ImportError as error:
         hint = f"Check {_variables_set(_PROXIES)}: use an HTTP proxy, such as http://host:port."
-        raise endpoint.cannot_send("SOCKS proxies need the package socksio, which is not installed", hint) from error
+        reason = "SOCKS proxies need the package socksio, which is not installed"
+        raise endpoint.configuration_error(reason, hint) from error
     except (ValueError, httpx2.InvalidURL) as error:
         hint = f"Check {_variables_set(_PROXIES)}: a proxy has the form http://host:port."
-        raise endpoint.cannot_send("the proxy setting is invalid", hint) from error
+        raise endpoint.configuration_error("the proxy setting is invalid", hint) from error
 
 
 async def _read_body(response: httpx2.Response) -> httpx2.Response:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
 _MAX_BYTES = 4_000_000
-_PIECE = 65536
+_CHUNK_SIZE = 65536
 _MAX_NAME = 200
 _NO_CHAT = re.compile(r"(?i)embed|rerank|whisper|\btts\b|moderation|dall-e")
 
@@ -26,9 +27,9 @@ class LocalServer:
 
 
 def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float = 0.3) -> LocalServer | None:
-    """Return the first server on `ports` (number -> name; the default ports if None) that answers within `seconds`.
+    """Return the first server on `ports` (number -> name; the default ports if None) that responds within `seconds`.
 
-    All ports are asked at the same time.
+    All ports are queried at the same time.
     """
     ports = DEFAULT_PORTS if ports is None else ports
     names = {f"http://127.0.0.1:{port}/v1": name for port, name in ports.items()}
@@ -42,20 +43,20 @@ def list_models(base_url: str, *, api_key: str | None = None, seconds: float = 3
 
 
 def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Mapping[str, tuple[str, ...]]:
-    """Ask servers at the same time, and return the responses that came within `seconds`.
+    """Query servers at the same time, and return the models of those that respond within `seconds`.
 
-    Name resolution and TLS handshakes cannot be interrupted, so each server is asked in a daemon thread.
+    Name resolution and TLS handshakes cannot be interrupted, so each server is queried in a daemon thread.
     """
     from http.client import HTTPException
 
     found: dict[str, tuple[str, ...]] = {}
     deadline = time.monotonic() + seconds
 
-    def ask(base_url: str) -> None:
+    def query(base_url: str) -> None:
         with suppress(OSError, HTTPException, ValueError, RecursionError):
             found[base_url] = _chat_models(json.loads(_get(f"{base_url.rstrip('/')}/models", api_key, deadline)))
 
-    threads = [threading.Thread(target=ask, args=[base_url], daemon=True) for base_url in base_urls]
+    threads = [threading.Thread(target=query, args=[base_url], daemon=True) for base_url in base_urls]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -64,7 +65,7 @@ def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) ->
 
 
 def _get(url: str, api_key: str | None, deadline: float) -> bytes:
-    """Fetch a small document without following redirections, so that the key goes nowhere else."""
+    """Fetch a small document; follows no redirects, so that the key is sent to no other server."""
     from http.client import HTTPConnection, HTTPSConnection
 
     parts = urlsplit(url)
@@ -74,8 +75,8 @@ def _get(url: str, api_key: str | None, deadline: float) -> bytes:
     try:
         connection.request("GET", parts.path, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
         response = connection.getresponse()
-        while piece := response.read1(_PIECE):
-            body += piece
+        while chunk := response.read1(_CHUNK_SIZE):
+            body += chunk
             if len(body) > _MAX_BYTES or time.monotonic() > deadline:
                 raise ValueError("too much, or too slow")
     finally:
@@ -89,8 +90,8 @@ def _chat_models(listing: object) -> tuple[str, ...]:
     data = listing.get("data") if isinstance(listing, dict) else None
     rows = data if isinstance(data, list) else []
     names = [row.get("id") for row in rows if isinstance(row, dict)]
-    return tuple(name for name in names if isinstance(name, str) and _is_sane(name) and not _NO_CHAT.search(name))
+    return tuple(name for name in names if _is_valid_name(name) and not _NO_CHAT.search(name))
 
 
-def _is_sane(name: str) -> bool:
-    return 0 < len(name) <= _MAX_NAME and name.isprintable()
+def _is_valid_name(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and 0 < len(name) <= _MAX_NAME and name.isprintable()

@@ -18,7 +18,7 @@ from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
-from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, drain
+from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
 
@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
-_MODELS_SECONDS = 3.0  # how long an error waits for the list of models
-_MODELS_SHOWN = 8
+_LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
+_MAX_LISTED_MODELS = 8
 
 
 class OpenAILLM:
     """A model behind an OpenAI-compatible server.
 
     `base_url` is OpenAI's by default. `key_name` is the environment variable of the key, for hints; if it is given,
-    a key is required. `timeout` is the longest silence in seconds, before the response and between its events;
-    keep-alive comments count as silence. `max_retries` counts further attempts, made only while no text has come.
+    a key is required. `timeout` is the maximum time without an event in seconds, also before the first one;
+    keep-alive comments do not count as events. `max_retries` is the number of further attempts; a request is not
+    retried after the first text.
     """
 
     def __init__(  # noqa: PLR0913 - all but the model have a default, and none may be given by position
@@ -80,18 +81,18 @@ class OpenAILLM:
             await asyncio.sleep(pause)
 
     async def _attempt(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
-        answer = ResponseBuilder()
+        builder = ResponseBuilder()
         try:
             async with aclosing(self._chunks(request)) as parts:
                 async for chunks in parts:
-                    text, error = _add_chunks(answer, chunks)
+                    text, error = _add_chunks(builder, chunks)
                     if text:
                         yield TextChunk(text)
                     if error:
                         raise error
-            yield answer.completion()
+            yield builder.completion()
         except MalformedResponse as error:
-            raise self._endpoint.broken(str(error)) from error
+            raise self._endpoint.broken_stream_error(str(error)) from error
 
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)
@@ -110,17 +111,17 @@ class OpenAILLM:
         timeout, events = IdleTimeout(self._timeout), SSEDecoder()
         try:
             async with aclosing(timeout.iterate(response.aiter_raw())) as parts:
-                async for piece in parts:
-                    found = list(events.feed(piece))
+                async for data in parts:
+                    found = list(events.feed(data))
                     yield (self._chunk(event, response) for event in found)
                     if events.is_done:
-                        await drain(parts)
+                        await read_to_end(parts)
                         return
                     if found:  # after the consumer handled them, so that its time does not count
                         timeout.restart()
                 yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
-            raise self._endpoint.interrupted(error) from error
+            raise self._endpoint.interrupted_error(error) from error
         finally:
             await response.aclose()
 
@@ -130,7 +131,7 @@ class OpenAILLM:
         chunk = _decode(event.data)
         details = _error_in(event.name, chunk)
         if details:
-            raise self._endpoint.refusal(APIError("it did not say why", response.request, body=details))
+            raise self._endpoint.server_error(APIError("unknown reason", response.request, body=details))
         return chunk
 
     async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
@@ -144,12 +145,12 @@ class OpenAILLM:
                 "/chat/completions", content=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
             )
         except APIConnectionError as error:
-            raise self._endpoint.no_connection(error) from error
+            raise self._endpoint.connection_error(error) from error
         except APIError as error:
             if asks_for_usage and _rejects_usage_option(error):
                 self._asks_for_usage = False
                 return await self._open(client, request)
-            raise await self._refusal(client, error) from error
+            raise await self._server_error(client, error) from error
         try:
             self._check(stream.response)
         except LLMError:
@@ -162,13 +163,14 @@ class OpenAILLM:
 
         if "html" in response.headers.get("content-type", ""):
             hint = "Check base_url: it usually ends in /v1."
-            raise self._endpoint.broken("answered with a web page", hint)
+            raise self._endpoint.broken_stream_error("answered with a web page", hint)
         if is_compressed(response):
             hint = "Check for a proxy that compresses responses."
-            raise self._endpoint.broken("sent a compressed answer, though asked not to", hint)
+            problem = "sent a compressed response, although the request did not allow it"
+            raise self._endpoint.broken_stream_error(problem, hint)
 
-    async def _refusal(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
-        failure = self._endpoint.refusal(error)
+    async def _server_error(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
+        failure = self._endpoint.server_error(error)
         if isinstance(failure, UnknownModel):
             failure.hint = await self._known_models_hint(client)
         return failure
@@ -177,24 +179,24 @@ class OpenAILLM:
         from openai import OpenAIError
 
         try:
-            async with asyncio.timeout(_MODELS_SECONDS):
+            async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
                 listing = await client.get("/models", cast_to=object)
         except (OpenAIError, TimeoutError, ValueError, RecursionError):
             return "Check the model's name, and base_url: it usually ends in /v1."
         data = listing.get("data") if isinstance(listing, dict) else None
         rows = [row.get("id") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
-        names = [self._endpoint.cleaned(name) for name in rows if isinstance(name, str)]
-        shown = ", ".join(names[:_MODELS_SHOWN]) or "none"
-        more = f" and {len(names) - _MODELS_SHOWN} more" if len(names) > _MODELS_SHOWN else ""
+        names = [self._endpoint.clean(name) for name in rows if isinstance(name, str)]
+        shown = ", ".join(names[:_MAX_LISTED_MODELS]) or "none"
+        more = f" and {len(names) - _MAX_LISTED_MODELS} more" if len(names) > _MAX_LISTED_MODELS else ""
         return f"{did_you_mean(self.model, names)} The server has {shown}{more}.".strip()
 
     async def _client(self) -> "AsyncOpenAI":
         """Return the client of this event loop; loops cannot share connections."""
         key = self._endpoint.api_key or ""
         if self._endpoint.key_name and not key:
-            raise self._endpoint.no_key()
+            raise self._endpoint.missing_key_error()
         if not (key.isascii() and key.isprintable()):
-            raise self._endpoint.bad_key()
+            raise self._endpoint.invalid_key_error()
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             async with self._client_locks.setdefault(loop, asyncio.Lock()):  # one client for a thousand turns
@@ -218,15 +220,17 @@ class OpenAILLM:
                 http_client=client,
             )
         except InvalidURL as error:
-            raise self._endpoint.cannot_send("its address is not a URL", "Check base_url.") from error
+            raise self._endpoint.configuration_error("its address is not a URL", "Check base_url.") from error
 
 
-def _add_chunks(answer: ResponseBuilder, chunks: Iterator[object]) -> tuple[str, LLMError | MalformedResponse | None]:
+def _add_chunks(
+    builder: ResponseBuilder, chunks: Iterator[object]
+) -> tuple[str, LLMError | MalformedResponse | None]:
     """Add chunks to a response; return the added text, and the error of the next chunk if there is one."""
     texts: list[str] = []
     try:
         for chunk in chunks:
-            texts.append(answer.add(chunk))  # noqa: PERF401 - the text before an error counts
+            texts.append(builder.add(chunk))  # noqa: PERF401 - the text before an error counts
     except (LLMError, MalformedResponse) as error:
         return "".join(texts), error
     return "".join(texts), None

@@ -1,6 +1,6 @@
-"""The rehearsal: an offline model, for trying an environment without a language model.
+"""The rehearsal: an offline stand-in for a model, which identifies itself as such.
 
-It answers from the definition and the last message, and calls capabilities on request, one a line:
+Its response quotes the last message and the definition. It calls capabilities on request, one per line:
 
     call read_file path=README.md
     call write_file {"path": "notes.txt", "content": "Two words"}
@@ -19,18 +19,19 @@ from typing import Any
 
 from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
 from prompt_objects.message import Message, calls_of, text_of
+from prompt_objects.utils.text import pluralize
 
 _INTRODUCTION = (
     "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
     "and a model will answer instead."
 )
 _COMMAND = re.compile(r"\s*(?:(?i:call)\s+(?P<tool>[\w-]+)(?P<rest>.*)|(?i:ask)\s+(?P<po>[\w-]+)\s*:(?P<text>.*))")
-_QUOTED_CHARS = 400
-_QUOTED_LINES = 8
+_MAX_QUOTED_CHARS = 400
+_MAX_QUOTED_LINES = 8
 
 
-def words(text: str) -> list[str]:
-    """Split a text into words with their white space, as a stream brings them."""
+def split_words(text: str) -> list[str]:
+    """Split a text into words with their white space."""
     return re.findall(r"\s*\S+\s*|\s+", text)
 
 
@@ -43,8 +44,8 @@ class Rehearsal:
         self._pause = pause
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
-        message = _answer(request)
-        for word in words(message["content"]):
+        message = _respond(request)
+        for word in split_words(message["content"]):
             await asyncio.sleep(self._pause)
             yield TextChunk(word)
         usage = Usage(_tokens(request.messages) + _tokens(request.tools), _tokens(message))
@@ -54,20 +55,20 @@ class Rehearsal:
         """Do nothing: there is no connection."""
 
 
-def _answer(request: Request) -> Message:
-    results = _new_results(request.messages)
+def _respond(request: Request) -> Message:
+    results = _last_results(request.messages)
     if results:
         return _assistant_message(_summary(results))
-    asked = _last_text(request.messages, "user")
-    functions, problems = _commands_in(asked, {tool["function"]["name"]: tool["function"] for tool in request.tools})
+    text = _last_text(request.messages, "user")
+    functions, problems = _commands_in(text, {tool["function"]["name"]: tool["function"] for tool in request.tools})
     if not functions and not problems:
-        return _assistant_message(_introduction(asked, request))
+        return _assistant_message(_introduction(text, request))
     message = _assistant_message("\n".join(problems))
     if functions:
-        made = sum(len(calls_of(earlier)) for earlier in request.messages)
+        earlier_calls = sum(len(calls_of(earlier)) for earlier in request.messages)
         message["tool_calls"] = [
             {"id": f"call_{number}", "type": "function", "function": function}
-            for number, function in enumerate(functions, made + 1)
+            for number, function in enumerate(functions, earlier_calls + 1)
         ]
     return message
 
@@ -80,32 +81,34 @@ def _assistant_message(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
-def _introduction(asked: str, request: Request) -> str:
+def _introduction(text: str, request: Request) -> str:
     prompt = _last_text(request.messages, "system")
-    parts = [_INTRODUCTION, f"You said:\n\n{_quoted(asked)}"]
+    parts = [_INTRODUCTION, f"You said:\n\n{_quoted(text)}"]
     if prompt.strip():
-        parts.append(f"The prompt it would be answered from begins:\n\n{_quoted(prompt)}")
+        parts.append(f"The system prompt begins:\n\n{_quoted(prompt)}")
     if request.tools:
         examples = "\n".join(f"- `{_example(tool['function'])}`" for tool in request.tools)
-        parts.append(f"Capabilities can be tried, one a line:\n\n{examples}")
+        parts.append(f"You can try these capabilities, one per line:\n\n{examples}")
     return "\n\n".join(parts)
 
 
 # Commands
 
 
-def _commands_in(asked: str, tools: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the functions to call, and the problems of the commands that call none."""
+def _commands_in(text: str, tools: Mapping[str, Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the functions to call, and the problems of invalid commands."""
     functions: list[dict[str, Any]] = []
     problems: list[str] = []
-    for order in filter(None, map(_COMMAND.fullmatch, asked.splitlines())):
-        name = order["tool"] or order["po"]
+    for command in filter(None, map(_COMMAND.fullmatch, text.splitlines())):
+        name = command["tool"] or command["po"]
         if name not in tools:
-            there_are = ", ".join(f"`{known}`" for known in tools) or "none"
-            problems.append(f"There is no capability `{name}` here. There are: {there_are}.")
+            available = ", ".join(f"`{known}`" for known in tools) or "none"
+            problems.append(f"There is no capability `{name}`. Available: {available}.")
             continue
         try:
-            arguments = {"message": order["text"].strip()} if order["po"] else _arguments(order["rest"], tools[name])
+            arguments = (
+                {"message": command["text"].strip()} if command["po"] else _arguments(command["rest"], tools[name])
+            )
         except ValueError as error:
             problems.append(f"`{name}` was not called: {error}")
         else:
@@ -127,11 +130,11 @@ def _arguments(written: str, function: Mapping[str, Any]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"write arguments as `key=value`, not `{pair}`.")
-        arguments[key] = _typed(value, properties.get(key, {}))
+        arguments[key] = _parse_value(value, properties.get(key, {}))
     return arguments
 
 
-def _typed(value: str, schema: Mapping[str, Any]) -> Any:
+def _parse_value(value: str, schema: Mapping[str, Any]) -> Any:
     """Parse a value by its schema; an invalid one stays text, and the capability reports it."""
     if schema.get("type", "string") == "string":
         return value
@@ -144,7 +147,7 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
 # Responses
 
 
-def _new_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
+def _last_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
     """Return the results after the last assistant message, each with the name of its capability."""
     results = [*takewhile(lambda message: message.get("role") == "tool", reversed(messages))]
     if not results:
@@ -155,14 +158,13 @@ def _new_results(messages: Sequence[Message]) -> list[tuple[str, str]]:
 
 
 def _summary(results: Sequence[tuple[str, str]]) -> str:
-    count = "One result" if len(results) == 1 else f"{len(results)} results"
-    shown = (f"**{name}** answered {len(text)} characters:\n\n{_quoted(text)}" for name, text in results)
-    return "\n\n".join([f"{count} came back.", *shown])
+    shown = (f"**{name}** returned {pluralize(len(text), 'character')}:\n\n{_quoted(text)}" for name, text in results)
+    return "\n\n".join([f"{pluralize(len(results), 'result')}:", *shown])
 
 
 def _quoted(text: str) -> str:
     """Return the beginning of a text in a Markdown fence that the text cannot close."""
-    beginning = "\n".join(text.strip()[:_QUOTED_CHARS].splitlines()[:_QUOTED_LINES])
+    beginning = "\n".join(text.strip()[:_MAX_QUOTED_CHARS].splitlines()[:_MAX_QUOTED_LINES])
     more = "…" if len(beginning) < len(text.strip()) else ""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", beginning)), default=0))
     return f"{fence}text\n{beginning}{more}\n{fence}"

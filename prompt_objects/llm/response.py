@@ -1,7 +1,7 @@
 """A model's response, built from the chunks that a server sends.
 
-Servers deviate from the protocol: calls come whole or in pieces, without index, without ID, with arguments as an
-object. So chunks are read as plain JSON, without assumptions.
+Servers deviate from the protocol: they send calls complete or in pieces, without index, without ID, with arguments
+as an object. So chunks are read as plain JSON, without assumptions.
 """
 
 import json
@@ -21,7 +21,7 @@ _MAX_TOKENS = 2**53  # the largest exact integer in JSON
 
 
 class MalformedResponse(ValueError):
-    """The server sent no valid response; the message continues a sentence that begins with the server."""
+    """The response of the server is invalid; the message completes the sentence "SERVER …"."""
 
 
 @dataclass(slots=True)
@@ -53,9 +53,9 @@ class ResponseBuilder:
     def add(self, chunk: object) -> str:
         """Add the next chunk and return its text; raises `MalformedResponse`."""
         if not isinstance(chunk, dict):
-            raise MalformedResponse("sent something that is not a chunk of an answer")
+            raise MalformedResponse("sent an invalid chunk")
         if isinstance(chunk.get("usage"), dict):
-            self._usage = _usage(chunk["usage"])
+            self._usage = _parse_usage(chunk["usage"])
         choice = _first(chunk.get("choices"))
         if isinstance(choice.get("finish_reason"), str):
             self._finish_reason = choice["finish_reason"]
@@ -98,12 +98,12 @@ class ResponseBuilder:
         return call
 
     def completion(self) -> Completion:
-        """Return the whole response; raises `MalformedResponse` if it did not end or is empty."""
+        """Return the complete response; raises `MalformedResponse` if it is incomplete or empty."""
         if not self._finish_reason:
-            raise MalformedResponse("ended in the middle of the answer")
+            raise MalformedResponse("ended in the middle of the response")
         content, calls = "".join(self._text), self._finished_calls()
         if not content.strip() and not calls:
-            raise MalformedResponse(_why_empty(self._finish_reason))
+            raise MalformedResponse(_empty_reason(self._finish_reason))
         message: Message = {"role": "assistant", "content": content}
         if any(self._refusal):
             message["refusal"] = "".join(self._refusal)
@@ -145,7 +145,7 @@ def _first(choices: object) -> dict[str, Any]:
 
 
 def _as_delta(message: object) -> object:
-    """Return a message that was not streamed with numbered calls, as in a stream."""
+    """Convert a message that was not streamed into the form of a delta, with numbered calls."""
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(calls, list):
         return message
@@ -161,20 +161,21 @@ def _arguments(value: object) -> str:
     return json.dumps(value) if isinstance(value, dict) else _string(value)
 
 
-def _usage(usage: dict[str, Any]) -> Usage:
+def _parse_usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
     prompt = _count(usage.get("prompt_tokens"))
-    return Usage(prompt, _count(usage.get("completion_tokens")), min(cached, prompt))  # or counted apart
+    # some servers count cached tokens separately
+    return Usage(prompt, _count(usage.get("completion_tokens")), min(cached, prompt))
 
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and 0 < value < _MAX_TOKENS else 0
 
 
-def _why_empty(finish_reason: str) -> str:
+def _empty_reason(finish_reason: str) -> str:
     if finish_reason == "length":
-        return "used up its tokens before it answered"
+        return "reached its token limit before sending any text"
     if finish_reason == "content_filter":
-        return "withheld the answer (content_filter)"
-    return "sent an empty answer"
+        return "withheld the response (content_filter)"
+    return "sent an empty response"

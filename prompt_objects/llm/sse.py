@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from prompt_objects.llm.response import MalformedResponse
 
-_LAST = b"[DONE]"
+_DONE = b"[DONE]"
 _MAX_EVENT = 10_000_000  # bytes
 _MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred
-_LAST_BYTES_SECONDS = 0.1  # for data after the end of a response
+_TRAILING_DATA_SECONDS = 0.1  # for data after the end of a response
 
 
 class ServerSentEvent(NamedTuple):
@@ -41,7 +41,7 @@ class IdleTimeout:
 
 
 class SSEDecoder:
-    """Decodes the events of a body piece by piece; a body that is a JSON document is one event.
+    """Decodes the events of a body incrementally; a body that is a JSON document is one event.
 
     `is_done` becomes true at `[DONE]`. Raises `MalformedResponse` if there is too much data.
     """
@@ -54,12 +54,12 @@ class SSEDecoder:
         self._data = bytearray()
         self._is_document = False
 
-    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
-        """Yield the events that end in a piece."""
-        self._total += len(piece)
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """Yield the events that end in a chunk."""
+        self._total += len(chunk)
         if self._total > _MAX_RESPONSE:
             raise MalformedResponse("sent a response that is too long")
-        for part in piece.splitlines(keepends=True):
+        for part in chunk.splitlines(keepends=True):
             self._line += part
             if len(self._line) + len(self._data) > _MAX_EVENT:
                 raise MalformedResponse("sent an event that is too large")
@@ -95,13 +95,13 @@ class SSEDecoder:
         name, data = self._name, bytes(self._data)
         self._name = ""
         self._data.clear()
-        self.is_done = data.startswith(_LAST)
+        self.is_done = data.startswith(_DONE)
         return ServerSentEvent(name, data) if data and not self.is_done else None
 
 
-async def drain(pieces: AsyncIterator[bytes]) -> None:
-    """Read what follows the end of a response, so that its connection can be used again."""
+async def read_to_end(chunks: AsyncIterator[bytes]) -> None:
+    """Read the data after the end of a response, so that its connection can be used again."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_BYTES_SECONDS):
-            async for _ in pieces:
+        async with asyncio.timeout(_TRAILING_DATA_SECONDS):
+            async for _ in chunks:
                 pass

@@ -1,4 +1,4 @@
-"""Which model answers, and what the person is told about it."""
+"""Selection of the model, and its description for the user."""
 
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from prompt_objects.llm.rehearsal import Rehearsal
 from tests.support.openai_server import OpenAIServer, text
 
 KEY = "sk-secret-0123456789"
-NOTHING = Config(data_dir=Path("unused"))
+NO_CONFIG = Config(data_dir=Path("unused"))
 
 
 def config(model: str | None = None, **models: ModelConfig) -> Config:
@@ -26,7 +26,7 @@ def no_search() -> None:
     raise AssertionError("no local server may be looked for here")
 
 
-async def ask(llm: LLM) -> Completion:
+async def send(llm: LLM) -> Completion:
     try:
         parts = [part async for part in llm.stream(Request([{"role": "user", "content": "Hello"}]))]
     finally:
@@ -35,46 +35,48 @@ async def ask(llm: LLM) -> Completion:
     return parts[-1]
 
 
-def test_rehearsal_is_had_by_name() -> None:
-    found = connect("rehearsal", NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
+def test_the_rehearsal_is_selected_by_name() -> None:
+    found = connect("rehearsal", NO_CONFIG, {"OPENAI_API_KEY": KEY}, find_local=no_search)
     assert isinstance(found.llm, Rehearsal)
     assert found.origin == "no model answers"
 
 
-def test_where_nothing_is_set_up_it_is_the_rehearsal_and_says_so() -> None:
-    found = connect(None, NOTHING, {}, find_local=lambda: None)
+def test_without_a_key_or_server_the_model_is_the_rehearsal_and_says_so() -> None:
+    found = connect(None, NO_CONFIG, {}, find_local=lambda: None)
     assert isinstance(found.llm, Rehearsal)
     assert found.origin == "no model is set up; set OPENAI_API_KEY, or start a local model server"
 
 
-def test_a_local_server_that_answers_is_used_and_named(openai_server: OpenAIServer) -> None:
+def test_a_local_server_that_responds_is_used_and_named(openai_server: OpenAIServer) -> None:
     find = partial(find_local_server, {openai_server.port: "Ollama"})
-    found = connect(None, NOTHING, {}, find_local=find)
+    found = connect(None, NO_CONFIG, {}, find_local=find)
     assert found.llm.model == "small"
     assert found.origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
 
 
-def test_a_model_of_a_local_server_is_had_by_its_name(openai_server: OpenAIServer) -> None:
+def test_a_model_of_a_local_server_is_selected_by_its_id(openai_server: OpenAIServer) -> None:
     find = partial(find_local_server, {openai_server.port: "Ollama"})
-    assert connect("large", NOTHING, {}, find_local=find).origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
-    assert connect("gpt-5", NOTHING, {}, find_local=find).origin == "OpenAI at https://api.openai.com"
+    assert (
+        connect("large", NO_CONFIG, {}, find_local=find).origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
+    )
+    assert connect("gpt-5", NO_CONFIG, {}, find_local=find).origin == "OpenAI at https://api.openai.com"
 
 
-def test_a_key_of_openais_leads_there() -> None:
-    found = connect(None, NOTHING, {"OPENAI_API_KEY": KEY}, find_local=no_search)
+def test_an_openai_key_selects_openai() -> None:
+    found = connect(None, NO_CONFIG, {"OPENAI_API_KEY": KEY}, find_local=no_search)
     assert (found.llm.model, found.origin) == (DEFAULT_MODEL, "OpenAI at https://api.openai.com")
 
 
-def test_a_base_url_leads_to_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
+def test_a_base_url_selects_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
     openai_server.models = ["text-embedding-3", "first", "second"]
     environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": KEY}
-    found = connect(None, NOTHING, environ, find_local=no_search)
+    found = connect(None, NO_CONFIG, environ, find_local=no_search)
     assert (found.llm.model, found.origin) == ("first", f"http://127.0.0.1:{openai_server.port}")
 
 
-def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
+def test_connecting_to_a_server_that_does_not_respond_raises_nothing() -> None:
     environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
-    assert connect(None, NOTHING, environ, find_local=no_search).llm.model == DEFAULT_MODEL
+    assert connect(None, NO_CONFIG, environ, find_local=no_search).llm.model == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(
@@ -93,15 +95,17 @@ def test_a_server_that_does_not_answer_shows_only_when_a_turn_begins() -> None:
         (None, config("fast", fast=ModelConfig("written")), {}, "written"),
     ],
 )
-def test_what_is_nearer_prevails(name: str | None, given: Config, environ: dict[str, str], model: str) -> None:
+def test_the_more_specific_setting_selects_the_model(
+    name: str | None, given: Config, environ: dict[str, str], model: str
+) -> None:
     environ = {"OPENAI_API_KEY": KEY, **environ}
     assert connect(name, given, environ, find_local=no_search).llm.model == model
 
 
-async def test_a_configured_model_is_asked_where_and_with_the_key_that_it_says(openai_server: OpenAIServer) -> None:
+async def test_a_configured_model_uses_its_own_server_and_key(openai_server: OpenAIServer) -> None:
     entry = ModelConfig("written", base_url=openai_server.base_url, api_key_env="MY_KEY")
     openai_server.script(text("Yes."))
-    await ask(connect("fast", config(fast=entry), {"MY_KEY": "sk-mine", "OPENAI_API_KEY": KEY}).llm)
+    await send(connect("fast", config(fast=entry), {"MY_KEY": "sk-mine", "OPENAI_API_KEY": KEY}).llm)
     assert openai_server.received[0].headers["authorization"] == "Bearer sk-mine"
     assert openai_server.received[0].body["model"] == "written"
 
@@ -109,33 +113,33 @@ async def test_a_configured_model_is_asked_where_and_with_the_key_that_it_says(o
 async def test_openais_key_is_not_sent_to_another_configured_server(openai_server: OpenAIServer) -> None:
     entry = ModelConfig("written", base_url=openai_server.base_url)
     openai_server.script(text("Yes."))
-    await ask(connect("fast", config(fast=entry), {"OPENAI_API_KEY": KEY}).llm)
+    await send(connect("fast", config(fast=entry), {"OPENAI_API_KEY": KEY}).llm)
     assert KEY not in str(openai_server.received[0].headers)
 
 
-async def test_a_timeout_that_is_configured_counts() -> None:
+async def test_a_configured_timeout_is_used() -> None:
     with OpenAIServer() as server:
         server.script(text("one two", delay=1))
         entry = ModelConfig("written", base_url=server.base_url, timeout=0.2)
         with pytest.raises(Exception, match="sent nothing for too long"):
-            await ask(connect("slow", config(slow=entry), {}).llm)
+            await send(connect("slow", config(slow=entry), {}).llm)
 
 
 @pytest.mark.parametrize(
     ("given", "variable"),
     [(config(), "OPENAI_API_KEY"), (config(gpt=ModelConfig("gpt-5", api_key_env="MY_KEY")), "MY_KEY")],
-    ids=["usual", "configured"],
+    ids=["default", "configured"],
 )
-async def test_a_missing_key_shows_only_when_a_turn_begins_and_is_named(given: Config, variable: str) -> None:
+async def test_a_missing_key_is_an_error_of_the_turn_and_is_named(given: Config, variable: str) -> None:
     found = connect("gpt", given, {}, find_local=lambda: None)
     with pytest.raises(Unauthorized) as caught:
-        await ask(found.llm)
+        await send(found.llm)
     assert variable in caught.value.hint
 
 
-def test_neither_key_nor_password_is_in_what_is_shown() -> None:
+def test_displayed_text_contains_neither_key_nor_password() -> None:
     environ = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://me:hidden@127.0.0.1:1/hidden/v1?key=hidden"}
-    found = connect("gpt-5", NOTHING, environ)
+    found = connect("gpt-5", NO_CONFIG, environ)
     assert KEY not in repr(found)
     assert "hidden" not in repr(found)
     assert found.origin == "http://127.0.0.1:1"
@@ -153,16 +157,16 @@ def test_neither_key_nor_password_is_in_what_is_shown() -> None:
         "http://a/\x00v1",
     ],
 )
-def test_an_address_that_is_no_url_is_told_as_such(address: str) -> None:
+def test_an_address_that_is_not_a_url_is_an_error(address: str) -> None:
     with pytest.raises(UsageError, match="not a URL") as caught:
-        connect("small", NOTHING, {"OPENAI_BASE_URL": address})
+        connect("small", NO_CONFIG, {"OPENAI_BASE_URL": address})
     assert "OPENAI_BASE_URL" in caught.value.hint
 
 
-async def test_white_space_around_a_key_does_no_harm(openai_server: OpenAIServer) -> None:
+async def test_white_space_around_a_key_is_removed(openai_server: OpenAIServer) -> None:
     openai_server.script(text("Yes."))
     environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": f" {KEY}\n"}
-    await ask(connect("small", NOTHING, environ).llm)
+    await send(connect("small", NO_CONFIG, environ).llm)
     assert openai_server.received[0].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -181,7 +185,7 @@ async def test_white_space_around_a_key_does_no_harm(openai_server: OpenAIServer
         ("default", False),
     ],
 )
-def test_whether_prices_are_known_is_told_without_asking_a_server(name: str | None, *, is_priced: bool) -> None:
+def test_known_prices_are_found_without_contacting_a_server(name: str | None, *, is_priced: bool) -> None:
     elsewhere = "http://127.0.0.1:9/v1"
     known = config(
         "llama-of-mine",
@@ -196,8 +200,8 @@ def test_whether_prices_are_known_is_told_without_asking_a_server(name: str | No
     assert has_known_price(name, known, {}) is is_priced
 
 
-def test_of_a_model_that_only_a_server_knows_prices_may_be_known() -> None:
-    assert has_known_price(None, NOTHING, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
-    assert has_known_price(None, NOTHING, {})
-    assert has_known_price(None, NOTHING, {"OPENAI_API_KEY": KEY})
-    assert not has_known_price(None, NOTHING, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})
+def test_a_model_that_depends_on_a_server_counts_as_having_a_price() -> None:
+    assert has_known_price(None, NO_CONFIG, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
+    assert has_known_price(None, NO_CONFIG, {})
+    assert has_known_price(None, NO_CONFIG, {"OPENAI_API_KEY": KEY})
+    assert not has_known_price(None, NO_CONFIG, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})

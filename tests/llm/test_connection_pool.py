@@ -1,4 +1,4 @@
-"""Connections in lanes: a pool has few requests under way, however many there are, and gets each place back."""
+"""A sharded pool: few requests per pool, any number of pools, and every place is released."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +26,7 @@ class Body(httpx2.AsyncByteStream):
 
 
 class Pool(httpx2.AsyncBaseTransport):
-    """Answers everything, or, while `fails`, nothing."""
+    """Responds to each request, or raises an error while `fails`."""
 
     fails = False
 
@@ -50,7 +50,7 @@ def pools() -> list[Pool]:
 
 
 @pytest.fixture
-def lanes(pools: list[Pool]) -> ShardedPool:
+def sharded(pools: list[Pool]) -> ShardedPool:
     def open_pool() -> Pool:
         pools.append(Pool())
         return pools[-1]
@@ -58,51 +58,51 @@ def lanes(pools: list[Pool]) -> ShardedPool:
     return ShardedPool(open_pool)
 
 
-async def test_another_pool_is_opened_only_where_all_are_busy(lanes: ShardedPool, pools: list[Pool]) -> None:
-    under_way = [await lanes.handle_async_request(REQUEST) for _ in range(20)]
+async def test_another_pool_is_opened_only_if_all_are_busy(sharded: ShardedPool, pools: list[Pool]) -> None:
+    responses = [await sharded.handle_async_request(REQUEST) for _ in range(20)]
     assert [pool.requests for pool in pools] == [8, 8, 4]
-    assert [chunk async for chunk in under_way[0].aiter_raw()] == [b"Hello"]
-    for response in under_way:
+    assert [chunk async for chunk in responses[0].aiter_raw()] == [b"Hello"]
+    for response in responses:
         await response.aclose()
         await response.aclose()
     for _ in range(8):
-        await lanes.handle_async_request(REQUEST)
+        await sharded.handle_async_request(REQUEST)
     assert [pool.requests for pool in pools] == [16, 8, 4]
-    await lanes.aclose()
+    await sharded.aclose()
     assert all(pool.is_closed for pool in pools)
 
 
-async def test_a_lane_that_nobody_needs_any_more_is_closed(
-    lanes: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+async def test_an_idle_shard_is_closed(
+    sharded: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prompt_objects.llm.connection_pool._KEEPALIVE_SECONDS", 0.05)
-    under_way = [await lanes.handle_async_request(REQUEST) for _ in range(17)]
-    for response in under_way[:16]:
+    responses = [await sharded.handle_async_request(REQUEST) for _ in range(17)]
+    for response in responses[:16]:
         await response.aclose()
     await asyncio.sleep(0.06)
-    await lanes.handle_async_request(REQUEST)
+    await sharded.handle_async_request(REQUEST)
     assert [pool.is_closed for pool in pools] == [False, True, False]
 
 
-async def test_a_request_that_fails_gives_its_place_back(
-    lanes: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_request_releases_its_place(
+    sharded: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Pool, "fails", True)
     for _ in range(20):
         with pytest.raises(httpx2.ConnectError):
-            await lanes.handle_async_request(REQUEST)
+            await sharded.handle_async_request(REQUEST)
     assert len(pools) == 1
 
 
-async def test_many_at_once_use_their_connections_again(server: OpenAIServer) -> None:
+async def test_concurrent_requests_reuse_connections(server: OpenAIServer) -> None:
     llm = OpenAILLM("m", base_url=server.base_url)
 
-    async def ask() -> None:
+    async def send() -> None:
         async for _ in llm.stream(Request([{"role": "user", "content": "Hello"}])):
             pass
 
     for _ in range(2):
         server.script(*[text("Hi")] * 20)
-        await asyncio.gather(*(ask() for _ in range(20)))
+        await asyncio.gather(*(send() for _ in range(20)))
     assert len({received.client for received in server.received}) <= 20
     await llm.close()

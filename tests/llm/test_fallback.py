@@ -1,4 +1,4 @@
-"""Models that stand in for one that does not answer, and what the person, the history and the budget see of it."""
+"""Fallbacks of a model: notices, history and budget."""
 
 import asyncio
 import time
@@ -39,14 +39,14 @@ def open_team(folder: Path, servers: tuple[OpenAIServer, OpenAIServer], scout: s
     return Environment.open(folder, environ={})
 
 
-async def told(po: PromptObject, message: str, session: Session) -> tuple[list[Event], LLMError | None]:
-    """Send a message; return what happened, and what was raised."""
+async def send(po: PromptObject, message: str, session: Session) -> tuple[list[Event], LLMError | None]:
+    """Send a message; return the events, and the error if there was one."""
     events: list[Event] = []
     try:
         async for event in po.stream(message, session=session):
-            events.append(event)  # noqa: PERF401 - a comprehension would lose it all
-    except LLMError as failed:
-        return events, failed
+            events.append(event)  # noqa: PERF401 - a comprehension would lose the events before an error
+    except LLMError as error_of_turn:
+        return events, error_of_turn
     return events, None
 
 
@@ -59,15 +59,15 @@ def notices(events: list[Event]) -> list[str]:
     [REFUSED, error(404, "no such model"), status(429, retry_after="60"), stream(chunk({"content": ""}))],
     ids=["failed", "unknown", "busy", "empty"],
 )
-async def test_the_next_model_answers_and_the_person_and_the_message_say_which(
+async def test_a_fallback_responds_and_is_named_in_the_notice_and_the_message(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], refusal: Behaviour
 ) -> None:
     servers[0].script(refusal)
     servers[1].script(text("From the second."))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
-        events, failed = await told(env["scout"], "Hello", session)
-        assert failed is None
+        events, error_of_turn = await send(env["scout"], "Hello", session)
+        assert error_of_turn is None
         (notice,) = notices(events)
         assert notice.startswith("second answers instead: ")
         assert "first at http://127.0.0.1:" in notice
@@ -78,67 +78,67 @@ async def test_the_next_model_answers_and_the_person_and_the_message_say_which(
         assert servers[1].received[0].body["model"] == "second"
 
 
-async def test_a_server_that_is_not_there_is_stood_in_for(
+async def test_a_fallback_responds_if_the_server_cannot_be_reached(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(*[hang(0)] * 4)
     servers[1].script(text("Here."))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
-        events, failed = await told(env["scout"], "Hello", session)
-        assert failed is None
-        *asked_again, instead = notices(events)
-        assert all(notice.startswith("Retrying in ") for notice in asked_again)
-        assert instead.startswith("second answers instead: ")
+        events, error_of_turn = await send(env["scout"], "Hello", session)
+        assert error_of_turn is None
+        *retries, fallback = notices(events)
+        assert all(notice.startswith("Retrying in ") for notice in retries)
+        assert fallback.startswith("second answers instead: ")
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 413, 422])
-async def test_what_a_person_must_put_right_is_not_passed_on(
+async def test_errors_that_the_user_must_fix_use_no_fallback(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], code: int
 ) -> None:
     servers[0].script(error(code, "No."))
     async with open_team(tmp_path, servers) as env:
-        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
-        assert failed is not None
+        events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert error_of_turn is not None
         assert notices(events) == []
         assert servers[1].received == []
 
 
-async def test_what_the_failed_model_had_said_is_kept_and_no_longer_counts(
+async def test_the_text_of_a_failed_model_is_kept_but_not_sent(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(stream(chunk({"content": "Half of "}), chunk({"content": "it"}), end="cut"))
     servers[1].script(text("All of it."), text("Yes."))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
-        await told(env["scout"], "Hello", session)
+        await send(env["scout"], "Hello", session)
         servers[0].script(REFUSED)
-        await told(env["scout"], "Sure?", session)
-        partial, whole = session.history[1:3]
+        await send(env["scout"], "Sure?", session)
+        partial, complete = session.history[1:3]
         assert (partial["content"], partial["model"], partial["interrupted"]) == ("Half of it", "first", "error")
-        assert (whole["content"], whole["model"], whole["replaces"]) == ("All of it.", "second", [1, 2])
-        asked, again = (received.body["messages"] for received in servers[1].received)
-        assert [message["content"] for message in asked] == ["You look.", "Hello"]
-        assert [message["content"] for message in again] == ["You look.", "Hello", "All of it.", "Sure?"]
-        assert violations(asked) == violations(again) == []
+        assert (complete["content"], complete["model"], complete["replaces"]) == ("All of it.", "second", [1, 2])
+        first, second = (received.body["messages"] for received in servers[1].received)
+        assert [message["content"] for message in first] == ["You look.", "Hello"]
+        assert [message["content"] for message in second] == ["You look.", "Hello", "All of it.", "Sure?"]
+        assert violations(first) == violations(second) == []
 
 
-async def test_two_that_break_off_leave_only_the_answer_of_the_third(
+async def test_after_two_incomplete_responses_only_the_third_is_sent(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(text("Old."), stream(chunk({"content": "One"}), end="cut"), text("Well."))
     servers[1].script(stream(chunk({"content": "Two"}), end="cut"), text("Three."))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
-        await told(env["scout"], "Hello", session)
-        reply = await env["scout"].retry(session=session)  # takes back "Old."
+        await send(env["scout"], "Hello", session)
+        reply = await env["scout"].retry(session=session)  # replaces "Old."
         assert (reply.text, reply.model) == ("Three.", "third")
-        await told(env["scout"], "And?", session)
+        await send(env["scout"], "And?", session)
         sent = servers[0].received[-1].body["messages"]
         assert [message["content"] for message in sent] == ["You look.", "Hello", "Three.", "And?"]
 
 
-async def test_the_one_that_stands_in_stays_for_the_turn_and_the_next_begins_anew(
+async def test_a_fallback_is_used_until_the_end_of_the_turn(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(REFUSED, text("Back."))
@@ -150,15 +150,15 @@ async def test_the_one_that_stands_in_stays_for_the_turn_and_the_next_begins_ane
         assert [len(server.received) for server in servers] == [2, 2]
 
 
-async def test_when_nobody_answers_the_last_error_is_raised_and_each_was_told(
+async def test_if_no_model_responds_the_last_error_is_raised_and_each_is_reported(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(REFUSED)
     servers[1].script(REFUSED, status(429, retry_after="60"))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
-        events, failed = await told(env["scout"], "Hello", session)
-        assert isinstance(failed, RateLimited)
+        events, error_of_turn = await send(env["scout"], "Hello", session)
+        assert isinstance(error_of_turn, RateLimited)
         assert [notice.partition(":")[0] for notice in notices(events)] == [
             "second answers instead",
             "third answers instead",
@@ -166,7 +166,7 @@ async def test_when_nobody_answers_the_last_error_is_raised_and_each_was_told(
         assert [message["role"] for message in session.history] == ["user"]
 
 
-async def test_one_that_cannot_stand_in_is_passed_over_in_words(
+async def test_an_invalid_fallback_is_skipped_with_a_notice(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(REFUSED)
@@ -177,61 +177,61 @@ async def test_one_that_cannot_stand_in_is_passed_over_in_words(
     env.close()
     (tmp_path / "environment.yaml").write_text(text_of_config + "  broken: {model: x, base_url: 'http://a:0/v1'}\n")
     async with Environment.open(tmp_path, environ={}) as env:
-        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
-        assert failed is None
-        unusable, instead = notices(events)
+        events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert error_of_turn is None
+        unusable, fallback = notices(events)
         assert unusable.startswith("A fallback cannot be used: The address of the model x")
-        assert instead.startswith("second answers instead")
+        assert fallback.startswith("second answers instead")
 
 
-async def test_nobody_stands_in_for_a_model_that_the_person_chose(
+async def test_a_model_that_the_user_selected_has_no_fallback(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(REFUSED)
     async with open_team(tmp_path, servers) as env:
         env.models.select("first")
-        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
-        assert isinstance(failed, ServerFailed)
+        events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert isinstance(error_of_turn, ServerFailed)
         assert notices(events) == []
 
 
-async def test_a_refused_request_takes_nothing_and_an_answer_costs_what_its_model_costs(
+async def test_a_refused_request_costs_nothing_and_a_response_costs_the_price_of_its_model(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(REFUSED)
-    servers[1].script(text("Here."))  # 12 tokens in, 3 out
+    servers[1].script(text("Here."))  # 12 prompt tokens, 3 completion tokens
     scout = SCOUT.replace("capabilities", "limits: {requests: 1, tokens: 20000, cost: 1000}\ncapabilities")
     async with open_team(tmp_path, servers, scout) as env:
-        events, failed = await told(env["scout"], "Hello", env["scout"].session_manager.current())
-        assert failed is None
+        events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert error_of_turn is None
         (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
         assert (spent.amount.requests, spent.amount.tokens) == (1, 15)
         assert spent.amount.cost == pytest.approx(0.012)
 
 
-async def test_an_answer_that_broke_off_counts_as_what_it_may_have_taken(
+async def test_an_incomplete_response_counts_with_an_estimate(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(stream(chunk({"content": "Half"}), end="cut"))
     servers[1].script(text("Here."))
     scout = SCOUT.replace("capabilities", "limits: {tokens: 20000}\ncapabilities")
     async with open_team(tmp_path, servers, scout) as env:
-        events, _ = await told(env["scout"], "Hello", env["scout"].session_manager.current())
+        events, _ = await send(env["scout"], "Hello", env["scout"].session_manager.current())
         (spent,) = [event for event in events if isinstance(event, BudgetUpdated)]
         assert spent.amount.requests == 2
         assert spent.amount.tokens > 15
 
 
-async def test_a_wait_is_told_and_a_person_can_stop_it_at_once(
+async def test_a_delay_is_reported_and_can_be_cancelled_immediately(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(status(429, {"error": {"message": "Slow down."}}, retry_after="20"))
     async with open_team(tmp_path, servers) as env:
         session = env["scout"].session_manager.current()
         context = env.context()
-        with env.bus.subscribe() as news:
+        with env.bus.subscribe() as events:
             turn = asyncio.create_task(env["scout"].receive("Hello", context, session))
-            notice = await anext(event.text async for event in news if isinstance(event, Notice))
+            notice = await anext(event.text async for event in events if isinstance(event, Notice))
             assert notice.startswith("Retrying in 2")
             assert "Slow down." in notice
             start = time.monotonic()
@@ -242,7 +242,7 @@ async def test_a_wait_is_told_and_a_person_can_stop_it_at_once(
         assert [message["role"] for message in session.history] == ["user"]
 
 
-async def test_a_wait_for_which_there_is_no_time_is_not_begun(
+async def test_a_delay_over_the_time_limit_is_not_started(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:
     servers[0].script(status(429, retry_after="20"))
@@ -254,11 +254,13 @@ async def test_a_wait_for_which_there_is_no_time_is_not_begun(
         assert time.monotonic() - start < 3
 
 
-async def test_an_empty_lineup_raises_as_before(tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]) -> None:
+async def test_without_fallbacks_the_error_is_raised(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
     servers[0].script(stream(chunk({"content": "Half"}), end="cut"))
     async with open_team(tmp_path, servers, SCOUT.replace("[second, third]", "[]")) as env:
         session = env["scout"].session_manager.current()
-        events, failed = await told(env["scout"], "Hello", session)
-        assert isinstance(failed, BrokenStream)
+        events, error_of_turn = await send(env["scout"], "Hello", session)
+        assert isinstance(error_of_turn, BrokenStream)
         assert notices(events) == []
         assert session.history[-1]["content"] == "Half"

@@ -1,4 +1,4 @@
-"""How a model server of this machine is found."""
+"""Search for model servers on this machine."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ from tests.support.openai_server import Behaviour, OpenAIServer, flood, never_be
 
 @contextmanager
 def raw_server(answer: bytes | None) -> Iterator[int]:
-    """Offer a server that gives `answer` to whoever connects, or nothing at all."""
+    """Run a server that sends `answer` to the first client, or nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as opened:
 
         def serve() -> None:
@@ -34,27 +34,27 @@ def http(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
     return head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def test_the_first_server_that_answers_is_found_with_its_chat_models() -> None:
+def test_the_first_server_that_responds_is_found_with_its_chat_models() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = closed.getsockname()[1]
+        closed_port = closed.getsockname()[1]
     with OpenAIServer(models=["nomic-embed-text", "qwen3:8b"]) as first, OpenAIServer() as second:
-        found = find_local_server({nobody: "Nobody", first.port: "Ollama", second.port: "vLLM"})
+        found = find_local_server({closed_port: "Closed", first.port: "Ollama", second.port: "vLLM"})
     assert found == LocalServer("Ollama", f"http://127.0.0.1:{first.port}/v1", ("qwen3:8b",))
 
 
-def test_where_nobody_answers_there_is_none_and_at_once() -> None:
+def test_without_a_server_the_search_ends_immediately() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = closed.getsockname()[1]
+        closed_port = closed.getsockname()[1]
     start = time.monotonic()
-    assert find_local_server({nobody: "Nobody"}) is None
+    assert find_local_server({closed_port: "Closed"}) is None
     assert time.monotonic() - start < 2
 
 
-def test_silent_servers_are_waited_for_side_by_side_and_no_longer_than_said() -> None:
+def test_all_servers_are_queried_in_parallel_within_the_time_limit() -> None:
     with raw_server(None) as one, raw_server(None) as two, OpenAIServer() as real:
         start = time.monotonic()
         found = find_local_server({one: "One", two: "Two", real.port: "Real"}, seconds=1)
-        assert time.monotonic() - start < 1.9  # one after the other: 2
+        assert time.monotonic() - start < 1.9  # one after the other would take 2
     assert found is not None
     assert found.name == "Real"
 
@@ -76,7 +76,7 @@ def test_silent_servers_are_waited_for_side_by_side_and_no_longer_than_said() ->
     ],
     ids=["page", "list", "no list", "no names", "no chat", "401", "302", "huge", "deep", "smtp", "nothing"],
 )
-def test_what_is_no_model_server_is_not_taken_for_one(answer: bytes) -> None:
+def test_other_servers_are_not_taken_for_model_servers(answer: bytes) -> None:
     with raw_server(answer) as port:
         assert find_local_server({port: "Something"}, seconds=1) is None
 
@@ -97,7 +97,7 @@ def test_a_server_without_a_list_has_no_models(openai_server: OpenAIServer) -> N
 @pytest.mark.parametrize(
     "listing", [flood(b" ", gap=0.05), flood(b" " * 65536), never_begin()], ids=["slow", "fast", "never"]
 )
-def test_a_list_that_does_not_end_is_not_waited_for(openai_server: OpenAIServer, listing: Behaviour) -> None:
+def test_an_endless_list_ends_at_the_time_limit(openai_server: OpenAIServer, listing: Behaviour) -> None:
     openai_server.listing = listing
     start = time.monotonic()
     assert list_models(openai_server.base_url, seconds=0.3) == ()

@@ -1,4 +1,4 @@
-"""What a model costs, by the prices that are given for it."""
+"""Prices of models."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from prompt_objects.testing import ScriptedLLM
     [(Prices(prompt=1, completion=10), 3.0), (Prices(prompt=1, completion=10, cached=0.5), 2.75)],
     ids=["cached tokens cost as much as others", "cached tokens are cheaper"],
 )
-def test_prices_are_for_a_million_tokens(prices: Prices, cost: float) -> None:
+def test_prices_are_per_million_tokens(prices: Prices, cost: float) -> None:
     usage = Usage(prompt=1_000_000, completion=200_000, cached=500_000)
     assert given_pricing(prices)(usage) == pytest.approx(cost)
 
@@ -26,9 +26,7 @@ def test_prices_are_for_a_million_tokens(prices: Prices, cost: float) -> None:
         (ModelConnection(ScriptedLLM(), "somewhere", given_pricing(Prices(0, 0))), True),
         (ModelConnection(Rehearsal(), "no model answers"), True),
     ],
-    ids=["nobody knows them", "it is known that it costs nothing", "nothing is to be paid"],
+    ids=["unknown", "free by its prices", "rehearsal"],
 )
-def test_a_model_has_a_price_where_one_is_given_or_nothing_is_to_be_paid(
-    connection: ModelConnection, *, has_price: bool
-) -> None:
+def test_a_model_has_a_price_if_one_is_given_or_it_is_free(connection: ModelConnection, *, has_price: bool) -> None:
     assert connection.has_price is has_price

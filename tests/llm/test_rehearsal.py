@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from prompt_objects.llm.base import Completion, Request, TextChunk
-from prompt_objects.llm.rehearsal import Rehearsal, words
+from prompt_objects.llm.rehearsal import Rehearsal, split_words
 from prompt_objects.message import Message
 
 
@@ -24,7 +24,7 @@ def user(text: str) -> Message:
     return {"role": "user", "content": text}
 
 
-async def answer(*messages: Message, tools: list[dict[str, Any]] = TOOLS) -> Completion:
+async def respond(*messages: Message, tools: list[dict[str, Any]] = TOOLS) -> Completion:
     request = Request([{"role": "system", "content": "You review diffs."}, *messages], tools)
     *texts, completion = [part async for part in Rehearsal(pause=0).stream(request)]
     assert isinstance(completion, Completion)
@@ -33,12 +33,12 @@ async def answer(*messages: Message, tools: list[dict[str, Any]] = TOOLS) -> Com
 
 
 async def calls(text: str) -> list[tuple[str, dict[str, Any]]]:
-    made = (await answer(user(text))).message.get("tool_calls", [])
-    return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in made]
+    tool_calls = (await respond(user(text))).message.get("tool_calls", [])
+    return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in tool_calls]
 
 
-async def test_a_plain_answer_says_at_once_that_it_is_no_model_and_how_to_get_one() -> None:
-    content = (await answer(user("What is a session?"))).message["content"]
+async def test_a_plain_response_begins_with_how_to_get_a_model() -> None:
+    content = (await respond(user("What is a session?"))).message["content"]
     first = content.split("\n")[0]
     assert first.startswith("This is a rehearsal without a model")
     assert "OPENAI_API_KEY" in first
@@ -48,8 +48,8 @@ async def test_a_plain_answer_says_at_once_that_it_is_no_model_and_how_to_get_on
     assert "`ask reader: …`" in content
 
 
-async def test_it_answers_the_same_to_the_same() -> None:
-    assert await answer(user("call read_file path=a")) == await answer(user("call read_file path=a"))
+async def test_the_same_message_gets_the_same_response() -> None:
+    assert await respond(user("call read_file path=a")) == await respond(user("call read_file path=a"))
 
 
 async def test_it_streams_word_by_word() -> None:
@@ -58,18 +58,18 @@ async def test_it_streams_word_by_word() -> None:
     assert texts[:3] == ["This ", "is ", "a "]
 
 
-def test_words_lose_nothing() -> None:
+def test_splitting_into_words_loses_nothing() -> None:
     for text in ("", " ", "a", " a  b\n\nc ", "\n"):
-        assert "".join(words(text)) == text
+        assert "".join(split_words(text)) == text
 
 
-async def test_call_takes_pairs_quoted_as_in_a_shell_and_typed_as_the_schema_says() -> None:
+async def test_call_takes_pairs_with_shell_quoting_and_types_of_the_schema() -> None:
     assert await calls("call read_file path='my file.txt' limit=5 whole=true parts=[1,2]") == [
         ("read_file", {"path": "my file.txt", "limit": 5, "whole": True, "parts": [1, 2]})
     ]
 
 
-async def test_what_does_not_fit_the_schema_stays_text_so_that_the_capability_can_complain() -> None:
+async def test_values_that_do_not_match_the_schema_stay_text() -> None:
     assert await calls("call read_file limit=many other=1") == [("read_file", {"limit": "many", "other": "1"})]
 
 
@@ -81,51 +81,51 @@ async def test_ask_sends_a_message() -> None:
     assert await calls("Ask reader: call read_file path=a") == [("reader", {"message": "call read_file path=a"})]
 
 
-async def test_several_lines_are_calls_side_by_side_with_ids_of_their_own() -> None:
-    message = (await answer(user("Please\ncall read_file path=a\n  ask reader: What is b?\nThanks"))).message
+async def test_several_lines_are_parallel_calls_with_their_own_ids() -> None:
+    message = (await respond(user("Please\ncall read_file path=a\n  ask reader: What is b?\nThanks"))).message
     assert [call["id"] for call in message["tool_calls"]] == ["call_1", "call_2"]
 
 
-async def test_ids_go_on_where_the_conversation_left_off() -> None:
-    first = (await answer(user("call read_file path=a"))).message
+async def test_ids_continue_through_the_conversation() -> None:
+    first = (await respond(user("call read_file path=a"))).message
     result = {"role": "tool", "tool_call_id": "call_1", "content": "A"}
-    second = await answer(user("call read_file path=a"), first, result, user("call read_file path=b"))
+    second = await respond(user("call read_file path=a"), first, result, user("call read_file path=b"))
     assert [call["id"] for call in second.message["tool_calls"]] == ["call_2"]
 
 
-async def test_results_are_told_by_name_and_quoted_with_a_bound() -> None:
-    asked = user("call read_file path=a\nask reader: Hello")
-    called = (await answer(asked)).message
+async def test_results_are_named_and_quoted_up_to_a_limit() -> None:
+    request = user("call read_file path=a\nask reader: Hello")
+    called = (await respond(request)).message
     results = [
         {"role": "tool", "tool_call_id": "call_1", "content": "```\n" + "x" * 5000},
         {"role": "tool", "tool_call_id": "call_2", "content": "Good day."},
     ]
-    completion = await answer(asked, called, *results)
+    completion = await respond(request, called, *results)
     content = completion.message["content"]
     assert completion.finish_reason == "stop"
-    assert content.startswith("2 results came back.")
-    assert "**read_file** answered 5004 characters:\n\n````text\n```" in content
-    assert "**reader** answered 9 characters:\n\n```text\nGood day.\n```" in content
+    assert content.startswith("2 results:")
+    assert "**read_file** returned 5,004 characters:\n\n````text\n```" in content
+    assert "**reader** returned 9 characters:\n\n```text\nGood day.\n```" in content
     assert len(content) < 800
 
 
-async def test_an_unknown_capability_is_answered_with_those_there_are() -> None:
-    message = (await answer(user("call write_file path=a"))).message
-    assert message["content"] == "There is no capability `write_file` here. There are: `read_file`, `reader`."
+async def test_an_unknown_capability_gets_the_list_of_available_ones() -> None:
+    message = (await respond(user("call write_file path=a"))).message
+    assert message["content"] == "There is no capability `write_file`. Available: `read_file`, `reader`."
     assert "tool_calls" not in message
 
 
-async def test_what_cannot_be_read_is_explained() -> None:
-    assert "write arguments as `key=value`, not `a`" in (await answer(user("call read_file a"))).message["content"]
-    assert "was not called" in (await answer(user("call read_file path='a"))).message["content"]
-    assert "was not called" in (await answer(user("call read_file {nonsense"))).message["content"]
+async def test_invalid_arguments_are_explained() -> None:
+    assert "write arguments as `key=value`, not `a`" in (await respond(user("call read_file a"))).message["content"]
+    assert "was not called" in (await respond(user("call read_file path='a"))).message["content"]
+    assert "was not called" in (await respond(user("call read_file {nonsense"))).message["content"]
 
 
-async def test_prose_that_mentions_calls_calls_nothing() -> None:
+async def test_a_call_within_a_sentence_is_not_a_command() -> None:
     assert await calls("You may call read_file path=a if you like; ask readers.") == []
 
 
 async def test_tokens_are_counted() -> None:
-    usage = (await answer(user("Hello " * 100))).usage
+    usage = (await respond(user("Hello " * 100))).usage
     assert usage.prompt > 150
     assert usage.completion > 20

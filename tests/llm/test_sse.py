@@ -1,4 +1,4 @@
-"""The events of a body are the same however it comes in pieces."""
+"""Server-sent events do not depend on how the body is split."""
 
 import pytest
 
@@ -7,25 +7,25 @@ from prompt_objects.llm.sse import ServerSentEvent, SSEDecoder
 
 STREAM = (
     b': ping\n\ndata: {"a": "\xc3\xa9"}\r\n\r\n'
-    b"event: error\ndata: one\ndata: two\n\n\n\ndata:[DONE]\n\ndata: behind\n\n"
+    b"event: error\ndata: one\ndata: two\n\n\n\ndata:[DONE]\n\ndata: after\n\n"
 )
 FOUND = [ServerSentEvent("", b'{"a": "\xc3\xa9"}\n'), ServerSentEvent("error", b"one\ntwo\n")]
 
 
-def found_in(*pieces: bytes) -> tuple[list[ServerSentEvent], bool]:
+def decode(*chunks: bytes) -> tuple[list[ServerSentEvent], bool]:
     events = SSEDecoder()
     found: list[ServerSentEvent] = []
-    for piece in pieces:
-        found += events.feed(piece)
+    for chunk in chunks:
+        found += events.feed(chunk)
         if events.is_done:
             return found, True
     return [*found, *events.end()], False
 
 
-def test_a_body_cut_anywhere_has_the_same_events() -> None:
+def test_a_body_split_anywhere_has_the_same_events() -> None:
     for at in range(len(STREAM)):
-        assert found_in(STREAM[:at], STREAM[at:]) == (FOUND, True)
-    assert found_in(*(bytes([byte]) for byte in STREAM)) == (FOUND, True)
+        assert decode(STREAM[:at], STREAM[at:]) == (FOUND, True)
+    assert decode(*(bytes([byte]) for byte in STREAM)) == (FOUND, True)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_a_body_cut_anywhere_has_the_same_events() -> None:
         (b": only a comment", []),
     ],
 )
-def test_a_body_may_just_end(body: bytes, found: list[ServerSentEvent]) -> None:
-    assert found_in(body)[0] == found
-    assert found_in(*(bytes([byte]) for byte in body))[0] == found
+def test_a_body_may_end_without_done(body: bytes, found: list[ServerSentEvent]) -> None:
+    assert decode(body)[0] == found
+    assert decode(*(bytes([byte]) for byte in body))[0] == found
 
 
 @pytest.mark.parametrize("start", [b"data: ", b'{"choices": "'])
-def test_too_much_at_once_is_nonsense(start: bytes) -> None:
+def test_an_event_over_the_maximum_size_is_malformed(start: bytes) -> None:
     events = SSEDecoder()
     assert list(events.feed(start)) == []
     with pytest.raises(MalformedResponse, match="event that is too large"):

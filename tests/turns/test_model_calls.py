@@ -11,7 +11,7 @@ from prompt_objects.config.environment_schema import Prices
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import BrokenStream, RateLimited
 from prompt_objects.llm.base import LLM, Completion, Request, RetryScheduled, TextChunk, Usage
-from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing, given_pricing, unknown_price
+from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing, given_pricing, no_pricing
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls
@@ -234,10 +234,10 @@ async def test_each_unpriced_model_is_reported_once_with_a_hint(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("llm", "pricing", "limits"),
     [
-        (ScriptedLLM(["Hi"]), unknown_price, "tokens: 20000"),
-        (Invoicing(), unknown_price, "cost: 0.5"),
+        (ScriptedLLM(["Hi"]), no_pricing, "tokens: 20000"),
+        (Invoicing(), no_pricing, "cost: 0.5"),
         (ScriptedLLM(["Hi"]), given_pricing(Prices(1, 2)), "cost: 0.5"),
-        (Rehearsal(), unknown_price, "cost: 0.5"),
+        (Rehearsal(), no_pricing, "cost: 0.5"),
     ],
     ids=["no limit of cost", "the server says what it cost", "prices are given", "nothing is to be paid"],
 )

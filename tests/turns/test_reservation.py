@@ -14,7 +14,7 @@ from prompt_objects.config.limits import Limits
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import LimitReached
 from prompt_objects.llm.base import Completion, Request, Usage
-from prompt_objects.llm.connect import given_pricing, unknown_price
+from prompt_objects.llm.connect import given_pricing, no_pricing
 from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.events import BudgetUpdated
@@ -33,7 +33,7 @@ def budget() -> Budget:
 
 async def test_answer_counts_with_its_actual_usage() -> None:
     given = budget()
-    async with Reservation(given, unknown_price, HELLO) as purchase:
+    async with Reservation(given, no_pricing, HELLO) as purchase:
         purchase.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(200, 10)))
     assert given.spent == Spending(1, 210)
 
@@ -41,7 +41,7 @@ async def test_answer_counts_with_its_actual_usage() -> None:
 async def test_refused_request_counts_for_nothing() -> None:
     given = budget()
     for _ in range(5):
-        async with Reservation(given, unknown_price, HELLO) as purchase:
+        async with Reservation(given, no_pricing, HELLO) as purchase:
             purchase.cancel()
     assert given.spent == Spending()
 
@@ -49,7 +49,7 @@ async def test_refused_request_counts_for_nothing() -> None:
 async def test_request_without_a_response_counts_with_its_prompt() -> None:
     given = budget()
     with pytest.raises(KeyError):
-        async with Reservation(given, unknown_price, HELLO):
+        async with Reservation(given, no_pricing, HELLO):
             raise KeyError
     assert given.spent.requests == 1
     assert 200 <= given.spent.tokens <= 300
@@ -70,7 +70,7 @@ async def test_unpaired_surrogate_is_counted() -> None:
     given = Budget("scout", Limits(tokens=100))
     odd = Request([{"role": "user", "content": "\udcff" * 1000}])
     with pytest.raises(LimitReached):
-        await Reservation(given, unknown_price, odd).__aenter__()
+        await Reservation(given, no_pricing, odd).__aenter__()
 
 
 async def test_answer_is_limited_by_the_room_in_the_budget() -> None:
@@ -86,7 +86,7 @@ async def test_answer_is_limited_by_the_room_in_the_budget() -> None:
 
 async def test_request_waits_for_reservations_and_gets_the_released_budget() -> None:
     above = Budget("boss", Limits(tokens=1000))
-    first, second = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(2))
+    first, second = (Reservation(Budget("scout", Limits(), above), no_pricing, HELLO) for _ in range(2))
     async with first:
         waiting = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0.01)
@@ -98,7 +98,7 @@ async def test_request_waits_for_reservations_and_gets_the_released_budget() -> 
 
 async def test_cancelled_wait_leaves_nothing_reserved() -> None:
     above = Budget("boss", Limits(tokens=1000))
-    first, second, third = (Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) for _ in range(3))
+    first, second, third = (Reservation(Budget("scout", Limits(), above), no_pricing, HELLO) for _ in range(3))
     async with first:
         waiting = asyncio.create_task(second.__aenter__())
         await asyncio.sleep(0)
@@ -112,10 +112,10 @@ async def test_cancelled_wait_leaves_nothing_reserved() -> None:
 
 async def test_request_that_can_never_fit_is_refused_immediately() -> None:
     above = Budget("boss", Limits(tokens=PROMPT + 100))
-    async with Reservation(Budget("scout", Limits(), above), unknown_price, HELLO) as first:
+    async with Reservation(Budget("scout", Limits(), above), no_pricing, HELLO) as first:
         first.settle(Completion({"role": "assistant", "content": "Hi"}, Usage(PROMPT, 100)))
     with pytest.raises(LimitReached, match="boss"):
-        await Reservation(Budget("scout", Limits(), above), unknown_price, HELLO).__aenter__()
+        await Reservation(Budget("scout", Limits(), above), no_pricing, HELLO).__aenter__()
 
 
 # Trees of turns
@@ -156,7 +156,7 @@ class Owner:
 
     async def _step(self, part: float, *, is_last: bool = False) -> None:
         request = Request([{"role": "user", "content": self._text}])
-        async with Reservation(self.budget, unknown_price, request, is_last=is_last) as purchase:
+        async with Reservation(self.budget, no_pricing, request, is_last=is_last) as purchase:
             await asyncio.sleep(0)
             longest = purchase.request.options.get("max_completion_tokens", 5000)
             usage = Usage(len(self._text) // 4, int(longest * part))
