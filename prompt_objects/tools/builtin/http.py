@@ -43,16 +43,17 @@ _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?([\w-]{1,40})", re.
 _CHARSETS = ("ascii", "big5", "cp", "euc", "gb", "hz", "iso", "koi8", "mac", "shift", "utf")
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class Page(Struct, frozen=True):
     """A response: at most `MAX_BYTES` of its body, and whether the body `was_cut` there."""
 
     url: str
-    status: int
-    reason: str
-    content_type: str
+    response: "httpx2.Response"
     body: bytes
     was_cut: bool
-    location: str | None
+
+    @property
+    def content_type(self) -> str:
+        return self.response.headers.get("content-type", "")
 
     @property
     def kind(self) -> str:
@@ -96,9 +97,9 @@ async def fetch(
             target = _require_web_url(httpx2.URL(url))
             for _ in range(MAX_REDIRECTS + 1):
                 page = await _get(target, guard)
-                if page.location is None:
+                if not page.response.has_redirect_location:
                     return page
-                target = _require_web_url(target.join(page.location))
+                target = _require_web_url(target.join(page.response.headers["location"]))
                 if is_permitted is not None and not is_permitted({"url": str(target)}):
                     raise ToolError(
                         f"{page.url} redirects to {target}, which needs the user's approval. Get that URL separately."
@@ -112,10 +113,12 @@ async def fetch(
 
 async def page_as_text(page: Page) -> str:
     """Return a page as text for a model. Raises `ToolError` for an error status, and if the page is not text."""
-    text = page.text()
-    if page.status >= 400:  # noqa: PLR2004
+    text, response = page.text(), page.response
+    if response.status_code >= 400:  # noqa: PLR2004
         excerpt = "" if text is None else (await _markdown(page, text))[:_EXCERPT].strip()
-        raise ToolError(f"{page.url} answered {page.status} {page.reason}. {excerpt}".rstrip())
+        raise ToolError(
+            f"{page.url} answered {response.status_code} {response.reason_phrase[:60]}. {excerpt}".rstrip()
+        )
     kind = page.kind or "of an unknown type"
     if text is None:
         size = f"{'more than ' if page.was_cut else ''}{len(page.body):,} bytes"
@@ -174,19 +177,10 @@ async def _get_from(address: str, url: "httpx2.URL", host: str, verify: "ssl.SSL
         )
         response = await client.send(request, stream=True)
         try:
-            is_redirect = response.has_redirect_location
-            body, was_cut = (b"", False) if is_redirect else await _body(response)
+            body, was_cut = (b"", False) if response.has_redirect_location else await _body(response)
         finally:
             await response.aclose()
-    return Page(
-        url=str(url),
-        status=response.status_code,
-        reason=response.reason_phrase[:60],
-        content_type=response.headers.get("content-type", ""),
-        body=body,
-        was_cut=was_cut,
-        location=response.headers["location"] if is_redirect else None,
-    )
+    return Page(str(url), response, body, was_cut)
 
 
 async def _body(response: "httpx2.Response") -> tuple[bytes, bool]:
