@@ -184,6 +184,6 @@ async def pose(
         question.is_open = False
         if buffer.text.strip() and buffer.text != question.draft:
             buffer.append_to_history()
-        buffer.document = draft
+        buffer.reset(draft)  # with the history as it is now
     if isinstance(question.request, InputRequest):
         show(user_message(FREE_PROMPT, question.answer.result(), width))

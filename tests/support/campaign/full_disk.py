@@ -28,7 +28,7 @@ def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]
             try:
                 carry_out(store, operation, state.get(operation.id))
             except StoreError as error:
-                if "free some space" not in error.hint:
+                if "Free some space" not in error.hint:
                     raise  # it was to be the disk
                 break
             state = after(state, operation)

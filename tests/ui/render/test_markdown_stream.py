@@ -82,11 +82,11 @@ def test_a_block_is_returned_when_the_next_one_begins() -> None:
 def test_a_block_of_ten_thousand_lines_is_fast(line: str) -> None:
     opening = {" ": "```python\n", "|": "| a | b |\n|---|---|\n"}.get(line[0], "")
     stream = BlockStream()
-    start = time.perf_counter()
+    start = time.thread_time()
     stream.feed(opening)
     for number in range(10_000):
         assert stream.feed(line.format(number)) == []
-    assert time.perf_counter() - start < 10
+    assert time.thread_time() - start < 10
     assert stream.rest.count("\n") == 10_000 + opening.count("\n")
 
 
@@ -98,9 +98,9 @@ def test_a_block_of_ten_thousand_lines_is_fast(line: str) -> None:
 def test_a_large_block_is_fast_and_ends_correctly(opening: str, line: str, closing: str) -> None:
     large = opening + line * 60_000 + closing
     stream = BlockStream()
-    start = time.perf_counter()
+    start = time.thread_time()
     blocks = stream.feed("Before.\n\n" + large + "# After\n\nwords\n")
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
     assert blocks == ["Before.\n\n", large, "# After\n\n"]
     assert stream.rest == "words\n"
 

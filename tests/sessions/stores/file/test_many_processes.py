@@ -119,7 +119,7 @@ def test_a_full_disk_refuses_and_changes_nothing(tmp_path: Path, limit: int) -> 
     worker = start(tmp_path, "Notes", "w", 1000, limit)
     *acknowledged, refusal = worker.communicate()[0].splitlines()
     assert worker.returncode == 0
-    assert refusal.startswith("refused The file would be larger")
+    assert refusal.startswith("refused The file would exceed the maximum file size.")
     assert said_in(tmp_path, "Notes") == [f"w {index}" for index in range(len(acknowledged))]
     assert len(acknowledged) > 3
     check_json(tmp_path)

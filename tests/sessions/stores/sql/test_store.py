@@ -279,7 +279,7 @@ def test_a_full_disk_is_reported_and_nothing_is_written_partially(
     ask(f"PRAGMA max_page_count = {pages + 2}")  # of the one open connection
     with pytest.raises(StoreError, match="full") as caught:
         session.append(*user_messages(*("x" * 100 for _ in range(1000))))
-    assert "free some space" in caught.value.hint
+    assert "Free some space" in caught.value.hint
     assert store.load(session.id).info == session.info
     session.append(*user_messages(2))
     assert store.read(session.id, 0, 9) == user_messages(1, 2)
