@@ -29,7 +29,7 @@ from prompt_objects.sessions.info import SessionInfo, header_of, new_id
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index_file import document as index_document
-from prompt_objects.sessions.stores.json_lines import pad_to_block
+from prompt_objects.sessions.stores.json_lines import encode, pad_to_block
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.utils.time import now, timestamp
 
@@ -61,7 +61,7 @@ def write_files(folder: Path, sessions: int) -> None:
     (folder / "sessions").mkdir(parents=True, exist_ok=True)
     infos = [info_of(number, 2) for number in range(sessions)]
     for info in infos:
-        chunks = document(header_of(info, {}), [MESSAGE, MESSAGE], timestamp(info.updated_at))
+        chunks = document(header_of(info, {}), [encode(MESSAGE)] * 2, timestamp(info.updated_at))
         (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(pad_to_block(chunks)))
     (folder / "sessions" / "index.json").write_bytes(b"".join(index_document(infos)))
     with closing(open_store(f"files:{folder}")) as store:

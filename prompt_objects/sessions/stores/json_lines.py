@@ -138,7 +138,7 @@ def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield make_padding(-size % DISK_BLOCK)
 
 
-class LineDocument:
+class LineDocument(disk.Descriptor):
     """An open line document and the known state of its file; `count` is its number of elements.
 
     It ends after `size` bytes, followed by `padding` blanks; when the file grows, it grows to a multiple of `block`.
@@ -146,22 +146,17 @@ class LineDocument:
     """
 
     def __init__(self, path: Path, footer_length: int, block: int = 1) -> None:
+        super().__init__(path, os.O_RDWR)
         self.path = path
         self.footer_length = footer_length
         self.size = 0
         self.padding = 0
         self.count = 0
         self._block = block
-        self._file = disk.Descriptor(path, os.O_RDWR)
-        self.write_error = self._file.write_error
-        self.descriptor = self._file.descriptor
         self._path_text = str(path)  # a Path is slower
         self._status = os.fstat(self.descriptor)
         self.inode = self._status.st_ino
         self._footer = b""
-
-    def close(self) -> None:
-        self._file.close()
 
     @property
     def length(self) -> int:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ class Archives:
             with suppress(StoreError, NotFound), self._index:
                 if not self._live.file(found.info.id).exists():
                     self._index.put(self._read(packed).info)
-        return SessionRecord(found.info, found.metadata)
+        return found.record
 
     def read(self, packed: Path, start: int, stop: int) -> list[Message]:
         return self._read(packed).read(start, stop)
@@ -66,13 +65,13 @@ class Archives:
             if name is not None and name != found.info.name:
                 self._entries.check_name(name, found.info.po_name)
                 header["name"] = name
-            return self._rewrite(packed, found, header, found.info.message_count, found.info.updated_at)
+            return self._rewrite(packed, found, header)
 
     def truncate(self, packed: Path, count: int, expected: int | None) -> SessionRecord:
         with self._locked(packed) as found:
             check_truncation(found.info.name, found.info.message_count, count, expected)
             if count == found.info.message_count:
-                return SessionRecord(found.info, found.metadata)
+                return found.record
             return self._rewrite(packed, found, {}, count, now())
 
     def _read(self, packed: Path) -> ParsedFile:
@@ -94,13 +93,11 @@ class Archives:
                 raise missing_file_error(packed)
             yield found
 
-    def _rewrite(
-        self, packed: Path, found: ParsedFile, header: dict[str, Any], length: int, updated_at: datetime
-    ) -> SessionRecord:
+    def _rewrite(self, packed: Path, found: ParsedFile, header: dict[str, Any], *truncation: Any) -> SessionRecord:
         self._index.mark_dirty(found.info.id)
-        found = rewrite_archive(packed, found, header, count=length, updated_at=updated_at)
+        found = rewrite_archive(packed, found, header, *truncation)
         self._index.commit(found.info, durable=True)
-        return SessionRecord(found.info, found.metadata)
+        return found.record
 
     def unarchive(self, session_id: str) -> bool:
         """Restore the file of an archived session; return whether the session has a file now.

@@ -6,6 +6,7 @@ One form is durable before the other is removed, so that a kill leaves at least 
 
 import dataclasses
 import io
+import sys
 import zlib
 from contextlib import suppress
 from datetime import datetime
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.file.format import ParsedFile, document, id_of, missing_file_error, parse_file
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -71,13 +73,13 @@ def read_archive(path: Path, known: SessionInfo | None = None) -> ParsedFile:
 
 
 def rewrite_archive(
-    path: Path, found: ParsedFile, header: dict[str, Any], *, count: int, updated_at: datetime
+    path: Path, found: ParsedFile, header: dict[str, Any], count: int = sys.maxsize, moment: datetime | None = None
 ) -> ParsedFile:
     """Replace an archive by one with other header values and only the first `count` messages; return its content."""
-    messages = found.read(0, count)
+    lines = map(encode, found.read(0, count))
     if not found.whole:
         keep_copy(path)
-    pack(path, b"".join(document({**found.header, **header}, messages, timestamp(updated_at))))
+    pack(path, b"".join(document({**found.header, **header}, lines, timestamp(moment or found.info.updated_at))))
     return read_archive(path)
 
 

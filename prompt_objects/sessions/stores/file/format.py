@@ -12,7 +12,14 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import NotFound
 from prompt_objects.message import Message
-from prompt_objects.sessions.info import DERIVED_FIELDS, SessionInfo, add_usage, created_at_of, header_of
+from prompt_objects.sessions.info import (
+    DERIVED_FIELDS,
+    SessionInfo,
+    SessionRecord,
+    add_usage,
+    created_at_of,
+    header_of,
+)
 from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
 from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
@@ -85,13 +92,8 @@ def find_footer(data: bytes) -> re.Match[bytes] | None:
     return _FOOTER_PATTERN.match(data, data.rfind(b"\n]") + 1)
 
 
-def document(header: dict[str, Any], messages: Iterable[Message], updated_at: str) -> Iterator[bytes]:
-    """Yield the parts of a session file."""
-    return encoded_document(header, map(encode, messages), updated_at)
-
-
-def encoded_document(header: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
-    """Yield the parts of a session file with encoded messages."""
+def document(header: dict[str, Any], lines: Iterable[bytes], updated_at: str) -> Iterator[bytes]:
+    """Yield the parts of a session file with these encoded messages."""
     yield encode(header)[:-1] + b"," + HISTORY_START
     yield join_elements(lines, first=True)
     yield FOOTER % updated_at.encode()
@@ -134,10 +136,10 @@ class ParsedFile:
     whole: bool = True
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata in the header; empty if it has another value there."""
+    def record(self) -> SessionRecord:
+        """The record of the session; its metadata is empty if the header has another value there."""
         metadata = self.header.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
+        return SessionRecord(self.info, metadata if isinstance(metadata, dict) else {})
 
     def read(self, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`. Raises `ValueError` if one is unreadable."""

@@ -12,7 +12,7 @@ from prompt_objects.errors import StoreError
 from prompt_objects.sessions.info import SessionInfo, header_of
 from prompt_objects.sessions.stores.errors import already_exists
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
-from prompt_objects.sessions.stores.file.format import encoded_document
+from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index_file import encoded
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.json_lines import pad_to_block
@@ -152,9 +152,7 @@ class _PendingSession:
         """Encode the file; raises the errors of encoding the entry, too."""
         encoded(self.info)
         updated_at = timestamp(self.info.updated_at)
-        self.data = b"".join(
-            pad_to_block(encoded_document(header_of(self.info, self._metadata), self._lines, updated_at))
-        )
+        self.data = b"".join(pad_to_block(document(header_of(self.info, self._metadata), self._lines, updated_at)))
 
 
 def _copy_of(error: StoreError) -> StoreError:

@@ -223,7 +223,7 @@ class SessionFile:
         return True
 
     def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
-        self._replace_with(document(self.header, messages, updated_at))
+        self._replace_with(document(self.header, map(encode, messages), updated_at))
 
     def _replace_with(self, chunks: Iterable[bytes]) -> None:
         with disk.store_errors("saved", self.path):

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import document, id_of, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.session_file import SessionFile
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -47,31 +49,23 @@ class Trash(SessionDirectory):
         packed = self.archive(session_id)
         if packed.exists():
             found = read_archive(packed)
-            return SessionRecord(found.info, found.metadata), found.read(0, sys.maxsize)
-        file = self._file(session_id)
-        try:
-            with file:
-                messages = file.read(0, sys.maxsize)  # repairs the file first if necessary
-                return file.record(file.info()), messages
-        finally:
-            file.close()
+            return found.record, found.read(0, sys.maxsize)
+        with self._opened(session_id) as file:
+            messages = file.read(0, sys.maxsize)  # repairs the file first if necessary
+            return file.record(file.info()), messages
 
     def restore(self, session_id: str) -> SessionRecord:
         """Move a session back; it gets a number if its name is taken."""
         packed = self.archive(session_id)
         if packed.exists():
             return self._restore_archive(packed)
-        file = self._file(session_id)
-        try:
-            with file, file.locked(writing=True), self._index:
-                self._check_restorable(session_id)
-                info = file.info()
-                name = self._entries.name_for(info, make_unique=True)
-                if name != info.name:
-                    file.rewrite_header({**file.header, "name": name})
-                return file.record(self._move_back(file.path, replace(info, name=name)))
-        finally:
-            file.close()
+        with self._opened(session_id) as file, file.locked(writing=True), self._index:
+            self._check_restorable(session_id)
+            info = file.info()
+            name = self._entries.name_for(info, make_unique=True)
+            if name != info.name:
+                file.rewrite_header({**file.header, "name": name})
+            return file.record(self._move_back(file.path, replace(info, name=name)))
 
     def _check_restorable(self, session_id: str) -> None:
         if not self.has_file(session_id):  # restored by another process
@@ -79,10 +73,15 @@ class Trash(SessionDirectory):
         if self._live.has_file(session_id):
             raise duplicate_id(session_id, "restored")
 
-    def _file(self, session_id: str) -> SessionFile:
+    @contextmanager
+    def _opened(self, session_id: str) -> Iterator[SessionFile]:
         if not self.has(session_id):
             raise not_found(session_id, trashed=True)
-        return SessionFile(self.file(session_id), self._notify)
+        with SessionFile(self.file(session_id), self._notify) as file:
+            try:
+                yield file
+            finally:
+                file.close()
 
     def _restore_archive(self, packed: Path) -> SessionRecord:
         with self._index:
@@ -90,9 +89,9 @@ class Trash(SessionDirectory):
             found = read_archive(packed)
             name = self._entries.name_for(found.info, make_unique=True)
             if name != found.info.name:
-                count, updated_at = found.info.message_count, found.info.updated_at
-                found = rewrite_archive(packed, found, {"name": name}, count=count, updated_at=updated_at)
-            return SessionRecord(self._move_back(packed, found.info), found.metadata)
+                found = rewrite_archive(packed, found, {"name": name})
+            self._move_back(packed, found.info)
+            return found.record
 
     def _move_back(self, path: Path, info: SessionInfo) -> SessionInfo:
         self._index.mark_dirty(info.id)
@@ -104,14 +103,10 @@ class Trash(SessionDirectory):
         """Rewrite the file or archive of a session in canonical form, whatever is wrong with it."""
         packed = self.archive(session_id)
         if packed.exists():
-            found = read_archive(packed)
-            count, updated_at = found.info.message_count, found.info.updated_at
-            rewrite_archive(packed, found, {}, count=count, updated_at=updated_at)
+            rewrite_archive(packed, read_archive(packed), {})
             return
-        file = self._file(session_id)
-        with file:
+        with self._opened(session_id) as file:
             file.repair()
-            file.close()
 
     def give_new_id(self, session_id: str) -> None:
         """Give a valid session another id and change nothing else, not even its time of deletion.
@@ -135,7 +130,7 @@ class Trash(SessionDirectory):
         deleted_at = path.stat().st_mtime_ns
         found = read_archive(path) if is_packed else parse_file(path, disk.read_file(path))
         header = {**found.header, "id": id_of(place)}
-        data = b"".join(document(header, found.read(0, sys.maxsize), timestamp(found.info.updated_at)))
+        data = b"".join(document(header, map(encode, found.read(0, sys.maxsize)), timestamp(found.info.updated_at)))
         if is_packed:
             pack(place, data)
         else:
