@@ -142,7 +142,7 @@ class Backups:
         excess = [backup.path for backup in self._excess()]
         if not dry_run:
             for path in excess:
-                _remove(path)
+                disk.remove_file(path)
         return excess
 
     def restore(self, path: Path) -> Restored:
@@ -199,7 +199,7 @@ class Backups:
         """Lock the folder, and remove the temporary files of a process that was killed."""
         with disk.locked_file(self.folder / ".lock"):
             for leftover in self.folder.glob(f".*{_SUFFIX}.*.tmp"):
-                _remove(leftover)
+                disk.remove_file(leftover)
             yield
 
 
@@ -223,11 +223,6 @@ def _time_of(path: Path) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return time.time()
-
-
-def _remove(path: Path) -> None:
-    with disk.store_errors("removed", path):
-        path.unlink(missing_ok=True)
 
 
 class _Document(Struct):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -55,15 +56,10 @@ class SessionManager:
 
     def for_object(self, po_name: str, *, templates: Callable[[], Templates] = dict) -> "SessionManager":
         """Return the manager of one prompt object's sessions."""
-        return SessionManager(
-            self.store,
-            po_name,
-            user_id=self.user_id,
-            last_used=self.last_used,
-            journal=self.journal,
-            data_dir=self.data_dir,
-            templates=templates,
-        )
+        manager = copy(self)
+        manager.po_name = po_name
+        manager._templates = templates  # noqa: SLF001 - it is of this class
+        return manager
 
     # Finding
 

@@ -47,10 +47,9 @@ def prune(
         trashed = [entry for entry in trashed if _purge(store, data_dir, entry.info.id)]
         empty = [info for info in empty if _delete_empty(store, info.id)]
         for log in old_logs:
-            with disk.store_errors("removed", log):
-                log.unlink(missing_ok=True)
-                with suppress(OSError):  # not empty
-                    log.parent.rmdir()
+            disk.remove_file(log)
+            with suppress(OSError):  # not empty
+                log.parent.rmdir()
     return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
 
 

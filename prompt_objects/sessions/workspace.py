@@ -47,6 +47,4 @@ def remove_session_files(data_dir: Path, session_id: str) -> None:
     for folder in (data_dir / "logs" / session_id, data_dir / "workspace" / session_id):
         with disk.store_errors("removed", folder):
             disk.remove_folder(folder)
-    trace = trace_file(data_dir, session_id)
-    with disk.store_errors("removed", trace):
-        trace.unlink(missing_ok=True)
+    disk.remove_file(trace_file(data_dir, session_id))

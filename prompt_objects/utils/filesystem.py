@@ -169,6 +169,12 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, if it exists. Raises `StoreError`."""
+    with store_errors("removed", path):
+        path.unlink(missing_ok=True)
+
+
 def open_private(path: Path, flags: int) -> int:
     """Open a file that only its owner can read, whatever the umask. Refuses symbolic links."""
     descriptor = os.open(path, flags | _EXTRA_FLAGS, 0o600)

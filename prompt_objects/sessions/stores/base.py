@@ -11,10 +11,6 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
 
 
-def _ignore(notice: str) -> None:
-    """Ignore a notice."""
-
-
 class StoreOptions(Struct, frozen=True, kw_only=True):
     """Options for opening a store; a store ignores those that do not concern it.
 
@@ -26,7 +22,7 @@ class StoreOptions(Struct, frozen=True, kw_only=True):
     max_session_size: int | None = None
     compress: int | None = 16 * 1024
     pool_size: int = 5
-    notify: Callable[[str], None] = _ignore
+    notify: Callable[[str], None] = lambda _: None
 
 
 class SessionFilter(Struct, frozen=True, kw_only=True):

@@ -42,37 +42,36 @@ class _StoredSession:
     def __init__(self, info: SessionInfo, metadata: bytes, lines: list[bytes]) -> None:
         self.info = info
         self.metadata = metadata
-        self.lines = lines
-        self.size = sum(map(len, lines))
+        self.size = 0
         self.deleted_at: datetime | None = None
-        self._compressed: bytes | None = None
+        self.store_lines(lines)
+
+    def store_lines(self, lines: list[bytes], *, archived: bool = False) -> None:
+        self.size = sum(map(len, lines))
+        self._lines = [] if archived else lines
+        self._compressed = zlib.compress(b"\n".join(lines)) if archived and lines else b""
+        self.info = replace(self.info, archived=archived)
+
+    @property
+    def lines(self) -> list[bytes]:
+        return zlib.decompress(self._compressed).split(b"\n") if self._compressed else self._lines
 
     def record(self) -> SessionRecord:
         return SessionRecord(self.info, decode(self.metadata))
 
     def read(self, start: int, stop: int) -> list[Message]:
-        lines = zlib.decompress(self._compressed).split(b"\n") if self._compressed else self.lines
-        return [decode(line) for line in lines[start:stop]]
+        return [decode(line) for line in self.lines[start:stop]]
+
+    def append(self, lines: list[bytes]) -> None:
+        if self.info.archived:
+            self.store_lines(self.lines)
+        self._lines += lines
+        self.size += sum(map(len, lines))
 
     def truncate(self, count: int) -> None:
-        archived = self.info.archived
-        self.decompress()
-        self.lines = self.lines[:count]
-        self.size = sum(map(len, self.lines))
-        self.info = with_totals(replace(self.info, updated_at=now()), map(decode, self.lines))
-        if archived:
-            self.compress()
-
-    def compress(self) -> None:
-        self._compressed = zlib.compress(b"\n".join(self.lines)) if self.lines else None
-        self.lines = []
-        self.info = replace(self.info, archived=True)
-
-    def decompress(self) -> None:
-        if self._compressed:
-            self.lines = zlib.decompress(self._compressed).split(b"\n")
-        self._compressed = None
-        self.info = replace(self.info, archived=False)
+        archived, lines = self.info.archived, self.lines[:count]
+        self.info = with_totals(replace(self.info, updated_at=now()), map(decode, lines))
+        self.store_lines(lines, archived=archived)
 
 
 class MemoryStore:
@@ -130,12 +129,9 @@ class MemoryStore:
             count = stored.info.message_count
             if count != expected:
                 raise conflict(stored.info.name, count, expected)
-            added = sum(map(len, lines))
             limit = self._options.max_session_size if enforce_limit else None
-            check_size(stored.info.name, stored.size, added, limit, messages)
-            stored.decompress()
-            stored.lines += lines
-            stored.size += added
+            check_size(stored.info.name, stored.size, sum(map(len, lines)), limit, messages)
+            stored.append(lines)
             stored.info = add_usage(stored.info, messages, message_count=count + len(lines), updated_at=now())
             return stored.info
 
@@ -161,8 +157,7 @@ class MemoryStore:
     def archive(self, session_id: str) -> SessionRecord:
         with self._mutex:
             stored = self._find(session_id)
-            if not stored.info.archived:
-                stored.compress()
+            stored.store_lines(stored.lines, archived=True)
             return stored.record()
 
     def delete(self, session_id: str) -> None:

@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -30,45 +31,34 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 
 
+@dataclass(frozen=True, slots=True)
 class Repairer:
-    """Repairs a session, its entry, or all entries. Raises `StoreError` and `NotFound`."""
+    """Repairs a session or its entry; `update` is that of the store. Raises `StoreError` and `NotFound`."""
 
-    def __init__(
-        self, live: SessionDirectory, trash: Trash, files: FileCache, archives: Archives, entries: SessionIndex
-    ) -> None:
-        self._live = live
-        self._trash = trash
-        self._files = files
-        self._archives = archives
-        self._entries = entries
+    live: SessionDirectory
+    trash: Trash
+    files: FileCache
+    archives: Archives
+    entries: SessionIndex
+    update: Callable[..., object]
 
     def repair(self, session_id: str, *, trashed: bool) -> None:
         """Rewrite the file or archive of a session in canonical form."""
         if trashed:
-            self._trash.repair(session_id)
-        elif not self._live.file(session_id).exists():
-            self._archives.update(self._live.archive(session_id), None, None)
+            self.trash.repair(session_id)
+        elif not self.live.file(session_id).exists():
+            self.archives.update(self.live.archive(session_id), None, None)
         else:
-            with self._files.get(session_id) as file:
+            with self.files.get(session_id) as file:
                 file.repair()
-            self._archives.drop_leftover(file)
-
-    def rename(self, session_id: str, name: str) -> None:
-        self._files.with_file_or_archive(
-            session_id,
-            partial(self._entries.update, name=name, metadata=None),
-            partial(self._archives.update, name=name, metadata=None),
-        )
+            self.archives.drop_leftover(file)
 
     def reindex(self, session_id: str) -> None:
         """Correct the entry of a session from its file; without a file, remove it."""
         try:
-            self._files.with_file_or_archive(session_id, self._entries.refresh, self._archives.load)
+            self.files.with_file_or_archive(session_id, self.entries.refresh, self.archives.load)
         except NotFound:
-            self._entries.remove(session_id)
-
-    def reindex_all(self) -> None:
-        self._entries.rebuild()
+            self.entries.remove(session_id)
 
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
@@ -80,11 +70,9 @@ _COMPARISONS, _PAUSE = 3, 0.05  # during a write, a session may differ from its 
 class StoreCheck:
     """One check of a file store; with `repair`, each issue is repaired when it is found."""
 
-    def __init__(
-        self, live: SessionDirectory, trash: Trash, leases: Leases, repairer: Repairer, *, repair: bool
-    ) -> None:
-        self._live = live
-        self._trash = trash
+    def __init__(self, repairer: Repairer, leases: Leases, *, repair: bool) -> None:
+        self._live = repairer.live
+        self._trash = repairer.trash
         self._leases = leases
         self._repairer = repairer
         self._repair = repair
@@ -196,13 +184,13 @@ class StoreCheck:
             entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
         except (ValueError, KeyError, TypeError, RecursionError):
             remedy = "It is rebuilt from the session files."
-            yield self._issue(path, "The index cannot be read.", remedy, self._repairer.reindex_all)
+            yield self._issue(path, "The index cannot be read.", remedy, self._repairer.entries.rebuild)
             return
         entry_counts = Counter(entry.id for entry in entries)
         if any(times > 1 for times in entry_counts.values()):
             twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
-            yield self._issue(path, problem, "It is rebuilt from the session files.", self._repairer.reindex_all)
+            yield self._issue(path, problem, "It is rebuilt from the session files.", self._repairer.entries.rebuild)
         known = {entry.id: entry for entry in entries}
         for session_id in sorted(known.keys() | self._live.ids()):
             problem = self._difference(path, session_id, known.get(session_id))
@@ -247,7 +235,7 @@ class StoreCheck:
                     self._live.file(info.id),
                     f"Another session of {info.po_name} is called {info.name!r} as well.",
                     f"This one is called {free!r}.",
-                    partial(self._repairer.rename, info.id, free),
+                    partial(self._repairer.update, info.id, name=free),
                     info.id,
                 )
                 names[info.po_name].add(free)

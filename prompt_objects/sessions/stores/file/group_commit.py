@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,7 +39,7 @@ class GroupCommit:
         self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
     ) -> SessionInfo:
         """Create a session of encoded messages, durably; its returned name may have a number added."""
-        mine = _PendingSession(info, metadata, lines, unique_name=unique_name)
+        mine = _PendingSession(info, metadata, lines, unique_name)
         self._waiting.append(mine)
         with self._mutex:
             if not mine.is_done:
@@ -128,31 +129,29 @@ class GroupCommit:
             self._live.file(pending.info.id).unlink()
 
 
+@dataclass(eq=False)
 class _PendingSession:
-    def __init__(
-        self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
-    ) -> None:
-        self.info = info
-        self.data = b""
-        self.error: Exception | None = None
-        self.is_done = False
-        self._metadata = metadata
-        self._lines = lines
-        self._unique_name = unique_name
+    info: SessionInfo
+    metadata: dict[str, Any]
+    lines: Sequence[bytes]
+    unique_name: bool
+    data: bytes = b""
+    error: Exception | None = None
+    is_done: bool = False
 
     def refuse(self, error: Exception) -> None:
         self.error = self.error or error
         self.is_done = True
 
     def take_name(self, entries: SessionIndex, given: Collection[str]) -> None:
-        name = entries.name_for(self.info, make_unique=self._unique_name, given=given)
+        name = entries.name_for(self.info, make_unique=self.unique_name, given=given)
         self.info = replace(self.info, name=name)
 
     def encode(self) -> None:
         """Encode the file; raises the errors of encoding the entry, too."""
         encoded(self.info)
         updated_at = timestamp(self.info.updated_at)
-        self.data = b"".join(pad_to_block(document(header_of(self.info, self._metadata), self._lines, updated_at)))
+        self.data = b"".join(pad_to_block(document(header_of(self.info, self.metadata), self.lines, updated_at)))
 
 
 def _copy_of(error: StoreError) -> StoreError:

@@ -225,8 +225,8 @@ class FileStore:
     # Checks and leases
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
-        repairer = Repairer(self._live, self._trash, self._files, self._archives, self._entries)
-        return list(StoreCheck(self._live, self._trash, self._leases, repairer, repair=repair).issues())
+        repairer = Repairer(self._live, self._trash, self._files, self._archives, self._entries, self.update)
+        return list(StoreCheck(repairer, self._leases, repair=repair).issues())
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
         return self._leases.take(session_id, holder)

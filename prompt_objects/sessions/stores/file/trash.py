@@ -122,7 +122,7 @@ class Trash(SessionDirectory):
             if beside.exists():
                 beside.rename(beside.with_name(f"{new}.corrupt"))
             for path in (self.file(session_id), self.archive(session_id)):
-                self._remove(path)
+                disk.remove_file(path)
             disk.sync_folder(self.path)
 
     def _write_as(self, path: Path, place: Path) -> None:
@@ -146,9 +146,5 @@ class Trash(SessionDirectory):
             if not self._live.has(session_id):
                 beside.append(self._live.path / f"{session_id}.corrupt")
             for path in (*beside, self.archive(session_id), self.file(session_id)):
-                self._remove(path)
+                disk.remove_file(path)
             disk.sync_folder(self.path)
-
-    def _remove(self, path: Path) -> None:
-        with disk.store_errors("removed", path):
-            path.unlink(missing_ok=True)

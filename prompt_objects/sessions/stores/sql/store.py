@@ -1,6 +1,6 @@
 """`SqlStore`: sessions in a database, for any number of threads, processes and, on a server, machines."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from prompt_objects.sessions.stores.errors import already_exists, check_size, na
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.sql.check import StoreCheck
-from prompt_objects.sessions.stores.sql.database import Database
+from prompt_objects.sessions.stores.sql.database import Database, Idempotent
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
@@ -47,6 +47,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     moment_of,
     packed,
     record_of,
+    session_row,
     writable,
 )
 from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession, TruncateSession
@@ -103,7 +104,8 @@ class SqlStore:
         if enforce_limit:
             check_size(info.name, 0, sum(map(len, lines)), self._options.max_session_size, history)
         info = with_totals(info, map(decode, lines))
-        creation = CreateSession(info, metadata, lines, self._options.compress, numbered=unique_name)
+        row = session_row(info, metadata, sum(map(len, lines)))
+        creation = CreateSession(row, lines, self._options.compress, unique_name)
         try:
             name = self._with_free_name(creation) if unique_name else self._database.write_once(creation)
         except IntegrityError as error:
@@ -207,7 +209,7 @@ class SqlStore:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [info_of(row) for row in rows]
 
-    def _with_free_name(self, work: Callable[..., T]) -> T:
+    def _with_free_name(self, work: Idempotent[T]) -> T:
         """Run a transaction that uses a free name, again if another writer takes that name first."""
         for _ in range(_NAME_ATTEMPTS):
             try:

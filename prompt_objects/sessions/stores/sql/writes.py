@@ -39,7 +39,6 @@ from prompt_objects.sessions.stores.sql.schema import (
     line_of,
     live_names,
     microseconds,
-    session_row,
 )
 from prompt_objects.utils.time import now
 
@@ -131,48 +130,38 @@ def insert_lines(
         connection.execute(insert(MESSAGES), rows)
 
 
-class CreateSession:
-    """Creates a session from encoded messages, compressing those of at least `compress` bytes.
+class CreateSession(NamedTuple):
+    """Creates a session from its row and encoded messages, compressing those of at least `compress` bytes.
 
-    With `numbered`, a name that is taken gets a number. Raises `UsageError` for characters that cannot be stored.
+    With `numbered`, a name that is taken gets a number.
     """
 
-    def __init__(
-        self,
-        info: SessionInfo,
-        metadata: dict[str, Any],
-        lines: Sequence[bytes],
-        compress: int | None,
-        *,
-        numbered: bool,
-    ) -> None:
-        self._info = info
-        self._row = session_row(info, metadata, sum(map(len, lines)))
-        self._lines = lines
-        self._compress = compress
-        self._numbered = numbered
+    row: dict[str, Any]
+    lines: Sequence[bytes]
+    compress: int | None
+    numbered: bool
 
     def __call__(self, connection: Connection, *, is_retry: bool) -> str:
         """Return the name. Raises `StoreError` or `IntegrityError` if the id is taken."""
         if name := self._committed_name(connection, is_retry=is_retry):
             return name
-        name = self._info.name
-        if self._numbered:
-            name = unique_name(name, live_names(connection, self._info.po_name))
-        connection.execute(insert(SESSIONS), {**self._row, "name": name, "live_name": name})
-        insert_lines(connection, self._info.id, 0, self._lines, self._compress)
+        name = str(self.row["name"])
+        if self.numbered:
+            name = unique_name(name, live_names(connection, self.row["po_name"]))
+        connection.execute(insert(SESSIONS), {**self.row, "name": name, "live_name": name})
+        insert_lines(connection, self.row["id"], 0, self.lines, self.compress)
         return name
 
     def _committed_name(self, connection: Connection, *, is_retry: bool) -> str | None:
         """Return the name if an earlier attempt committed. Raises `StoreError` if another session has the id."""
-        if not (is_retry or self._numbered):
+        if not (is_retry or self.numbered):
             return None
-        found = connection.execute(select(SESSIONS).where(SESSIONS.c.id == self._info.id)).one_or_none()
+        found = connection.execute(select(SESSIONS).where(SESSIONS.c.id == self.row["id"])).one_or_none()
         if found is None:
             return None
-        if is_retry and (found.po_name, found.created_at) == (self._row["po_name"], self._row["created_at"]):
+        if is_retry and (found.po_name, found.created_at) == (self.row["po_name"], self.row["created_at"]):
             return str(found.name)
-        raise already_exists(self._info.id)
+        raise already_exists(self.row["id"])
 
 
 class TruncateSession:
