@@ -122,9 +122,7 @@ class Backups:
     def run_if_due(self) -> BackupReport | None:
         """Run if the last run is long enough ago; this checks the time of one file."""
         hours = self.settings.hours
-        if not hours:
-            return None
-        return None if self._ran_within(hours * 3600) else self.run()
+        return self.run() if hours and not self._ran_within(hours * 3600) else None
 
     def _ran_within(self, seconds: float) -> bool:
         try:
@@ -225,16 +223,6 @@ def _time_of(path: Path) -> float:
         return time.time()
 
 
-class _Document(Struct):
-    id: str
-    name: str
-    po_name: str
-    created_at: datetime
-    updated_at: datetime
-    metadata: dict[str, Any]
-    history: list[Message]
-
-
 def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
     try:
         compressed = disk.read_file(path)
@@ -244,13 +232,15 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
         raise disk.store_error("read", path, error) from error
     try:
         fields = json.loads(gzip.decompress(compressed))
-        document = msgspec.convert(fields, _Document)
-        info = msgspec.convert({**fields, "message_count": len(document.history)}, SessionInfo)
+        metadata = msgspec.convert(fields["metadata"], dict[str, Any])
+        history = msgspec.convert(fields["history"], list[Message])
+        info = msgspec.convert({**fields, "message_count": len(history)}, SessionInfo)
     except (
         gzip.BadGzipFile,
         EOFError,
         zlib.error,
         ValueError,
+        KeyError,
         RecursionError,
         TypeError,
         msgspec.MsgspecError,
@@ -259,7 +249,7 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
     if not is_id(info.id) or not info.po_name:
         raise _damaged(path, "it has no valid id or no prompt object")
     moments = {"created_at": _utc(info.created_at), "updated_at": _utc(info.updated_at)}
-    return replace(info, **moments), document.metadata, document.history
+    return replace(info, **moments), metadata, history
 
 
 def _with_valid_name(info: SessionInfo) -> tuple[SessionInfo, str | None]:

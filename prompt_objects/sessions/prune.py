@@ -16,7 +16,7 @@ from prompt_objects.sessions.backups import Backups
 from prompt_objects.sessions.info import SessionInfo, TrashedSession, is_id
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.stores.base import Store, exists
-from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder, take_lease
+from prompt_objects.sessions.stores.lease import lease_holder, leased
 from prompt_objects.sessions.workspace import remove_session_files
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import now
@@ -88,15 +88,10 @@ def _purge(store: Store, data_dir: Path, session_id: str) -> bool:
 def _delete_empty(store: Store, session_id: str) -> bool:
     """Move a session to the trash, unless it is in use or has a message by now; return whether it was moved."""
     try:
-        lease = take_lease(store, session_id, ProcessInfo.current())
-    except Busy:
+        with leased(store, session_id):
+            if store.load(session_id).info.message_count:
+                return False
+            store.delete(session_id)
+    except (Busy, NotFound, Damaged, UsageError):  # UsageError: the trash has the same id, which doctor repairs
         return False
-    try:
-        if store.load(session_id).info.message_count:
-            return False
-        store.delete(session_id)
-    except (NotFound, Damaged, UsageError):  # UsageError: the trash has the same id, which doctor repairs
-        return False
-    finally:
-        lease.release()
     return True

@@ -15,7 +15,7 @@ from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, Sessio
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.stores.base import Store
-from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
+from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now
@@ -123,8 +123,7 @@ def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
     store: Store, journal: UndoJournal, session_id: str, count: int, *, operation: Operation, user_id: str | None
 ) -> SessionRecord:
     """Keep the first `count` messages of a session; a copy of the whole session goes into the trash first."""
-    lease = take_lease(store, session_id, ProcessInfo.current(user_id))
-    try:
+    with leased(store, session_id, user_id):
         record = store.load(session_id)
         info = record.info
         check_count(count, info)
@@ -142,8 +141,6 @@ def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
             except Conflict:
                 store.purge(entry.copy)
                 raise
-    finally:
-        lease.release()
 
 
 _NOT_RETRIED = "It is not tried again: the next undo is of the operation before it."
@@ -214,11 +211,7 @@ def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
     except NotFound:
         _delete_unused_copy(store, entry)
         return None
-    try:
-        lease = take_lease(store, entry.session, ProcessInfo.current(entry.user_id))
-    except NotFound:
-        return None
-    try:
+    with suppress(NotFound), leased(store, entry.session, entry.user_id):
         found = store.read(entry.session, 0, len(messages) + 1)
         is_cut = found != messages
         if is_cut and found != messages[: entry.kept]:
@@ -227,10 +220,7 @@ def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
             store.append(entry.session, messages[entry.kept :], expected=entry.kept, enforce_limit=False)
         store.purge(entry.copy)
         return store.load(entry.session) if is_cut else None
-    except NotFound:
-        return None
-    finally:
-        lease.release()
+    return None
 
 
 def _delete_unused_copy(store: Store, entry: UndoEntry) -> None:

@@ -158,11 +158,6 @@ class LineDocument(disk.Descriptor):
         self.inode = self._status.st_ino
         self._footer = b""
 
-    @property
-    def length(self) -> int:
-        """The known length of the file."""
-        return self.size + self.padding
-
     def current_length(self) -> int | None:
         """Return the current length of the file; None if another file is at its path now, or none."""
         try:
@@ -210,7 +205,7 @@ class LineDocument(disk.Descriptor):
         end = self.size - self.footer_length
         new = join_elements(elements, first=self.count == 0) + footer
         size = end + len(new)
-        padding = self.length - size
+        padding = self.size + self.padding - size
         if padding < 0:
             padding = -size % self._block
             new += make_padding(padding)
@@ -234,7 +229,7 @@ class LineDocument(disk.Descriptor):
     def _roll_back(self, end: int) -> None:
         """Restore footer and blanks; their disk block is still allocated, so this works on a full disk too."""
         disk.pwrite(self.descriptor, self._footer[1:] + make_padding(self.padding), end)
-        os.ftruncate(self.descriptor, self.length)
+        os.ftruncate(self.descriptor, self.size + self.padding)
 
     def lines(self, start: int, stop: int) -> list[bytes]:
         """Return elements from number `start` up to `stop`, read from the nearer end."""

@@ -1,6 +1,8 @@
 """Leases: the exclusive use of a session by one process."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -81,6 +83,16 @@ class _NoLease:
 def take_lease(store: Store, session_id: str, holder: ProcessInfo) -> Lease:
     """Take the lease of a session; a store without leases always allows it. Raises `Busy`."""
     return store.lease(session_id, holder) if isinstance(store, Leasing) else _NoLease()
+
+
+@contextmanager
+def leased(store: Store, session_id: str, user_id: str | None = None) -> Iterator[None]:
+    """Hold the lease of a session for a block. Raises `Busy`."""
+    lease = take_lease(store, session_id, ProcessInfo.current(user_id))
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def lease_holder(store: Store, session_id: str) -> ProcessInfo | None:

@@ -25,7 +25,9 @@ class _Files(StoreUrl):
     def open(self, options: StoreOptions) -> Store:
         from prompt_objects.sessions.stores.file.store import FileStore
 
-        return FileStore(self.path, options) if self.path else _refuse(self.text, options)
+        if not self.path:
+            raise _no_store(self.text)
+        return FileStore(self.path, options)
 
     @property
     def data_paths(self) -> Sequence[Path]:
@@ -109,9 +111,8 @@ def parse_store_url(text: str, folder: Path = Path()) -> StoreUrl:
     the store of a package that cannot be loaded.
     """
     scheme, colon, _ = text.partition(":")
-    if not colon or "\0" in text:
-        return _FunctionUrl(_refuse, text, folder)
-    return (_BUILT_IN.get(scheme) or _installed(scheme))(text, folder)
+    kind = (_BUILT_IN.get(scheme) or _installed(scheme)) if colon and "\0" not in text else None
+    return kind(text, folder) if kind else _FunctionUrl(partial(_fail, _no_store(text)), text, folder)
 
 
 def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # noqa: B008 - it is immutable
@@ -122,7 +123,7 @@ def open_store(url: str, options: StoreOptions = StoreOptions()) -> Store:  # no
     return parse_store_url(url).open(options)
 
 
-def _installed(scheme: str) -> Callable[[str, Path], StoreUrl]:
+def _installed(scheme: str) -> Callable[[str, Path], StoreUrl] | None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=_GROUP, name=scheme):
@@ -138,17 +139,14 @@ def _installed(scheme: str) -> Callable[[str, Path], StoreUrl]:
             failure.__cause__ = error
             return partial(_FunctionUrl, partial(_fail, failure))
         return found if isinstance(found, type) else partial(_FunctionUrl, found)
-    return partial(_FunctionUrl, _refuse)
+    return None
 
 
 def _fail(error: PromptObjectsError, _url: str, _options: StoreOptions) -> Store:
     raise error
 
 
-def _refuse(url: str, _options: StoreOptions) -> Store:
+def _no_store(url: str, hint: str = "") -> UsageError:
     known = ", ".join(kind.form for kind in _BUILT_IN.values())
-    raise _no_store(url, f"The built-in stores are: {known}.")
-
-
-def _no_store(url: str, hint: str) -> UsageError:
+    hint = hint or f"The built-in stores are: {known}."
     return UsageError(f"{mask_passwords(url)!r} does not name a store.", hint=hint)

@@ -9,7 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -30,57 +30,33 @@ from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
+_INDEX = "index.json"
+_ABANDONED_SECONDS = 60  # nobody writes any more to a file that is unchanged for so long
+_INDEX_ERRORS = (ValueError, KeyError, TypeError, RecursionError, msgspec.MsgspecError)
+_COMPARISONS, _PAUSE = 3, 0.05  # during a write, a session may differ from its entry
 
-@dataclass(frozen=True, slots=True)
-class Repairer:
-    """Repairs a session or its entry; `update` is that of the store. Raises `StoreError` and `NotFound`."""
+
+@dataclass
+class StoreCheck:
+    """One check of a file store; with `repair`, each issue is repaired when it is found.
+
+    `update` is that of the store.
+    """
 
     live: SessionDirectory
     trash: Trash
     files: FileCache
     archives: Archives
     entries: SessionIndex
+    leases: Leases
     update: Callable[..., object]
-
-    def repair(self, session_id: str, *, trashed: bool) -> None:
-        """Rewrite the file or archive of a session in canonical form."""
-        if trashed:
-            self.trash.repair(session_id)
-        elif not self.live.file(session_id).exists():
-            self.archives.update(self.live.archive(session_id), None, None)
-        else:
-            with self.files.get(session_id) as file:
-                file.repair()
-            self.archives.drop_leftover(file)
-
-    def reindex(self, session_id: str) -> None:
-        """Correct the entry of a session from its file; without a file, remove it."""
-        try:
-            self.files.with_file_or_archive(session_id, self.entries.refresh, self.archives.load)
-        except NotFound:
-            self.entries.remove(session_id)
-
-
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
-_INDEX = "index.json"
-_ABANDONED_SECONDS = 60  # nobody writes any more to a file that is unchanged for so long
-_COMPARISONS, _PAUSE = 3, 0.05  # during a write, a session may differ from its entry
-
-
-class StoreCheck:
-    """One check of a file store; with `repair`, each issue is repaired when it is found."""
-
-    def __init__(self, repairer: Repairer, leases: Leases, *, repair: bool) -> None:
-        self._live = repairer.live
-        self._trash = repairer.trash
-        self._leases = leases
-        self._repairer = repairer
-        self._repair = repair
-        self._copies: set[str] = set()  # live sessions with the id of another one in their file
+    repair: bool
+    _copies: set[str] = field(default_factory=set)  # live sessions with the id of another one in their file
 
     def issues(self) -> Iterator[StoreIssue]:
         """Yield all issues, in the order of their repair: files first, then the index and names."""
-        for folder in (self._live, self._trash):
+        for folder in (self.live, self.trash):
             yield from self._leftovers(folder)
             for session_id in sorted(folder.ids()):
                 yield from self._session_issues(folder, session_id)
@@ -94,13 +70,31 @@ class StoreCheck:
     ) -> StoreIssue:
         """Return an issue, repaired if it should be; if the repair fails, the remedy says so."""
         repaired = False
-        if self._repair:
+        if self.repair:
             try:
                 repair()
                 repaired = True
             except (OSError, StoreError, NotFound) as error:
                 remedy = f"{remedy} That failed: {error}"
         return StoreIssue(place=str(place), problem=problem, remedy=remedy, session_id=session_id, repaired=repaired)
+
+    def _rewrite(self, session_id: str, *, trashed: bool) -> None:
+        """Rewrite the file or archive of a session in canonical form."""
+        if trashed:
+            self.trash.repair(session_id)
+        elif not self.live.file(session_id).exists():
+            self.archives.update(self.live.archive(session_id), None, None)
+        else:
+            with self.files.get(session_id) as file:
+                file.repair()
+            self.archives.drop_leftover(file)
+
+    def _reindex(self, session_id: str) -> None:
+        """Correct the entry of a session from its file; without a file, remove it."""
+        try:
+            self.files.with_file_or_archive(session_id, self.entries.refresh, self.archives.load)
+        except NotFound:
+            self.entries.remove(session_id)
 
     # Files
 
@@ -122,7 +116,7 @@ class StoreCheck:
                     )
 
     def _session_issues(self, folder: SessionDirectory, session_id: str) -> Iterator[StoreIssue]:
-        is_trashed = folder is self._trash
+        is_trashed = folder is self.trash
         path, packed = folder.file(session_id), folder.archive(session_id)
         try:
             if not os.path.lexists(path):
@@ -151,55 +145,52 @@ class StoreCheck:
 
     def _note_copied_file(self, folder: SessionDirectory, session_id: str, data: bytes) -> None:
         """Note a file that was copied by hand, before a repair changes the id in it."""
-        if folder is self._live and recover(data, FOOTER_LENGTH).header.get("id", session_id) != session_id:
+        if folder is self.live and recover(data, FOOTER_LENGTH).header.get("id", session_id) != session_id:
             self._copies.add(session_id)
 
     def _file_issue(self, path: Path, problem: str, remedy: str, session_id: str, *, trashed: bool) -> StoreIssue:
-        return self._issue(
-            path, problem, remedy, lambda: self._repairer.repair(session_id, trashed=trashed), session_id
-        )
+        return self._issue(path, problem, remedy, lambda: self._rewrite(session_id, trashed=trashed), session_id)
 
     def _duplicate_ids(self) -> Iterator[StoreIssue]:
-        for session_id in sorted(self._live.ids() & self._trash.ids()):
-            if not (self._live.has_file(session_id) and self._trash.has_file(session_id)):
+        for session_id in sorted(self.live.ids() & self.trash.ids()):
+            if not (self.live.has_file(session_id) and self.trash.has_file(session_id)):
                 continue
             yield self._issue(
-                self._trash.path / f"{session_id}.json",
+                self.trash.path / f"{session_id}.json",
                 "A session in the trash has the id of one that is not.",
                 "The one in the trash gets an id of its own.",
-                partial(self._trash.give_new_id, session_id),
+                partial(self.trash.give_new_id, session_id),
                 session_id,
             )
 
     # The index, names and leases
 
     def _index_issues(self) -> Iterator[StoreIssue]:
-        path = self._live.path / "index.json"
+        path = self.live.path / "index.json"
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             return  # it is created on the first use
         try:
-            lines = [json.dumps(entry) for entry in json.loads(data)["sessions"]]
-            entries = [msgspec.json.decode(line, type=SessionInfo) for line in lines]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            entries = _entries_in(data)
+        except _INDEX_ERRORS:
             remedy = "It is rebuilt from the session files."
-            yield self._issue(path, "The index cannot be read.", remedy, self._repairer.entries.rebuild)
+            yield self._issue(path, "The index cannot be read.", remedy, self.entries.rebuild)
             return
         entry_counts = Counter(entry.id for entry in entries)
         if any(times > 1 for times in entry_counts.values()):
             twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
-            yield self._issue(path, problem, "It is rebuilt from the session files.", self._repairer.entries.rebuild)
+            yield self._issue(path, problem, "It is rebuilt from the session files.", self.entries.rebuild)
         known = {entry.id: entry for entry in entries}
-        for session_id in sorted(known.keys() | self._live.ids()):
+        for session_id in sorted(known.keys() | self.live.ids()):
             problem = self._difference(path, session_id, known.get(session_id))
             if problem:
                 yield self._issue(
                     path,
                     problem,
                     "The entry is updated from the file.",
-                    partial(self._repairer.reindex, session_id),
+                    partial(self._reindex, session_id),
                     session_id,
                 )
 
@@ -208,7 +199,8 @@ class StoreCheck:
         for attempt in range(_COMPARISONS):
             if attempt:
                 time.sleep(_PAUSE)
-                entry = _entry_in(index, session_id)
+                with suppress(OSError, *_INDEX_ERRORS):  # it may be changing now
+                    entry = next((each for each in _entries_in(index.read_bytes()) if each.id == session_id), None)
             info = self._info(session_id)
             if info == entry:
                 return ""
@@ -219,11 +211,11 @@ class StoreCheck:
         return f"The index entry of {info.name!r} differs from its file."
 
     def _info(self, session_id: str) -> SessionInfo | None:
-        return next((info for info, _ in self._live.infos([session_id])), None)
+        return next((info for info, _ in self.live.infos([session_id])), None)
 
     def _duplicate_names(self) -> Iterator[StoreIssue]:
         """Give numbers to sessions of the same name; a file that was copied by hand comes last."""
-        infos = [info for info, _ in self._live.infos(self._live.ids())]
+        infos = [info for info, _ in self.live.infos(self.live.ids())]
         names: defaultdict[str, set[str]] = defaultdict(set)
         for info in infos:
             names[info.po_name].add(info.name)
@@ -232,17 +224,17 @@ class StoreCheck:
             if (info.po_name, info.name) in seen:
                 free = unique_name(info.name, names[info.po_name])
                 yield self._issue(
-                    self._live.file(info.id),
+                    self.live.file(info.id),
                     f"Another session of {info.po_name} is called {info.name!r} as well.",
                     f"This one is called {free!r}.",
-                    partial(self._repairer.update, info.id, name=free),
+                    partial(self.update, info.id, name=free),
                     info.id,
                 )
                 names[info.po_name].add(free)
             seen.add((info.po_name, info.name))
 
     def _lease_issues(self) -> Iterator[StoreIssue]:
-        for lease in self._leases.abandoned():
+        for lease in self.leases.abandoned():
             problem = "A lease of a process that has ended."
             yield self._issue(lease.path, problem, "It is removed.", lease.release)
 
@@ -283,10 +275,5 @@ def _file_problem(path: Path, data: bytes) -> str:
     return f"The file is cut off or damaged; it holds {messages}."
 
 
-def _entry_in(index: Path, session_id: str) -> SessionInfo | None:
-    """Return an entry of an index that may be changing now."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        for entry in json.loads(index.read_bytes())["sessions"]:
-            if entry["id"] == session_id:
-                return msgspec.json.decode(json.dumps(entry), type=SessionInfo)
-    return None
+def _entries_in(data: bytes) -> list[SessionInfo]:
+    return msgspec.convert(json.loads(data)["sessions"], list[SessionInfo])

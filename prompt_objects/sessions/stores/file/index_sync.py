@@ -102,9 +102,9 @@ class SessionIndex:
 
     def truncate(self, file: SessionFile, count: int, expected: int | None) -> SessionRecord:
         with file.locked(writing=True), self.index:
-            check_truncation(file.header.get("name"), file.count, count, expected)
+            check_truncation(file.header.get("name"), file.doc.count, count, expected)
             info = self.entry(file)
-            if count < file.count:
+            if count < file.doc.count:
                 self.index.mark_dirty(file.id)
                 file.truncate(count, timestamp())
                 info = file.info()

@@ -69,11 +69,6 @@ class SessionFile:
     def __exit__(self, *_: object) -> None:
         self._mutex.release()
 
-    @property
-    def count(self) -> int:
-        """The known number of messages."""
-        return self.doc.count
-
     def record(self, info: SessionInfo) -> SessionRecord:
         """Return the record of the session; its metadata is empty if the header has another value there."""
         metadata = self.header.get("metadata")

@@ -22,7 +22,7 @@ from prompt_objects.sessions.info import (
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
-from prompt_objects.sessions.stores.file.check import Repairer, StoreCheck
+from prompt_objects.sessions.stores.file.check import StoreCheck
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import missing_file_error
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
@@ -225,8 +225,8 @@ class FileStore:
     # Checks and leases
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
-        repairer = Repairer(self._live, self._trash, self._files, self._archives, self._entries, self.update)
-        return list(StoreCheck(repairer, self._leases, repair=repair).issues())
+        parts = (self._live, self._trash, self._files, self._archives, self._entries, self._leases)
+        return list(StoreCheck(*parts, self.update, repair).issues())
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
         return self._leases.take(session_id, holder)
