@@ -81,7 +81,7 @@ class MemoryStore:
         self._options = options
         self._mutex = Lock()
         self._sessions: dict[str, _StoredSession] = {}
-        self._names: dict[tuple[str, str], str] = {}  # prompt object and name to id, without the trash
+        self._names: set[tuple[str, str]] = set()  # prompt object and name, without the trash
         self._leases: dict[str, MemoryLease] = {}
         disk.after_fork_in_child(self.after_fork)
 
@@ -108,7 +108,7 @@ class MemoryStore:
         with self._mutex:
             if info.id in self._sessions:
                 raise already_exists(info.id)
-            self._register(stored, numbered=unique_name)
+            self._register(stored, info.name, numbered=unique_name)
             self._sessions[info.id] = stored
             return stored.record()
 
@@ -142,7 +142,9 @@ class MemoryStore:
         with self._mutex:
             stored = self._find(session_id)
             if name is not None and name != stored.info.name:
-                self._rename(stored, name)
+                former = (stored.info.po_name, stored.info.name)
+                self._register(stored, name)
+                self._names.remove(former)
             stored.metadata = stored.metadata if encoded is None else encoded
             return stored.record()
 
@@ -163,13 +165,13 @@ class MemoryStore:
     def delete(self, session_id: str) -> None:
         with self._mutex:
             stored = self._find(session_id)
-            del self._names[stored.info.po_name, stored.info.name]
+            self._names.remove((stored.info.po_name, stored.info.name))
             stored.deleted_at = now()
 
     def restore(self, session_id: str) -> SessionRecord:
         with self._mutex:
             stored = self._find(session_id, trashed=True)
-            self._register(stored, numbered=True)
+            self._register(stored, stored.info.name, numbered=True)
             stored.deleted_at = None
             return stored.record()
 
@@ -219,25 +221,16 @@ class MemoryStore:
             raise not_found(session_id, trashed=trashed)
         return stored
 
-    def _register(self, stored: _StoredSession, *, numbered: bool = False) -> None:
-        """Reserve the name of a session; with `numbered`, add a number if it is taken. Raises `NameTaken`."""
-        if numbered:
-            stored.info = replace(stored.info, name=unique_name(stored.info.name, self._taken(stored.info.po_name)))
-        self._check_name(stored.info.name, stored.info.po_name)
-        self._names[stored.info.po_name, stored.info.name] = stored.info.id
-
-    def _rename(self, stored: _StoredSession, name: str) -> None:
-        self._check_name(name, stored.info.po_name)
-        del self._names[stored.info.po_name, stored.info.name]
-        stored.info = replace(stored.info, name=name)
-        self._register(stored)
-
-    def _check_name(self, name: str, po_name: str) -> None:
+    def _register(self, stored: _StoredSession, name: str, *, numbered: bool = False) -> None:
+        """Name a session; with `numbered`, add a number if the name is taken. Raises `NameTaken`."""
+        po_name = stored.info.po_name
         if (po_name, name) in self._names:
-            raise name_taken(name, po_name, self._taken(po_name))
-
-    def _taken(self, po_name: str) -> set[str]:
-        return {name for owner, name in self._names if owner == po_name}
+            taken = {other for owner, other in self._names if owner == po_name}
+            if not numbered:
+                raise name_taken(name, po_name, taken)
+            name = unique_name(name, taken)
+        self._names.add((po_name, name))
+        stored.info = replace(stored.info, name=name)
 
 
 class MemoryLease:

@@ -14,7 +14,7 @@ from prompt_objects.sessions.stores.file.archive_file import read_archive
 from prompt_objects.sessions.stores.file.format import summary
 from prompt_objects.utils import filesystem as disk
 
-_SUFFIX, _PACKED = ".json", ".json.gz"
+_SUFFIX = ".json"
 
 
 class SessionDirectory:
@@ -27,15 +27,12 @@ class SessionDirectory:
 
     def file(self, session_id: str) -> Path:
         """Return the path of a session file, which need not exist. Raises `NotFound` for an impossible id."""
-        return self._path(session_id, _SUFFIX)
+        require_id(session_id)
+        return self.path / f"{session_id}{_SUFFIX}"
 
     def archive(self, session_id: str) -> Path:
         """Return the path of a session's archive, like `file`."""
-        return self._path(session_id, _PACKED)
-
-    def _path(self, session_id: str, suffix: str) -> Path:
-        require_id(session_id)
-        return self.path / f"{session_id}{suffix}"
+        return self.file(session_id).with_suffix(f"{_SUFFIX}.gz")
 
     def has(self, session_id: str) -> bool:
         """Return whether a session is here, archived or not."""

@@ -77,23 +77,14 @@ class Index:
     def __enter__(self) -> None:
         self._mutex.acquire()
         try:
-            self._take_lock()
-        except BaseException as error:
-            self._mutex.release()
-            if isinstance(error, OSError):
-                raise disk.store_error("used", self.path, error) from error
-            raise
-
-    def _take_lock(self) -> None:
-        if self._lock is None or not self._lock.exists:
-            self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
-        self._lock.take()
-        try:
+            if self._lock is None or not self._lock.exists:
+                self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
+            self._lock.take()
             self._ensure_file()
             if self._lock.stamp.dirty_id:
                 self._reconcile()
-        except BaseException:
-            self._lock.release()
+        except BaseException as error:
+            self.__exit__(None, error, None)
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
