@@ -21,13 +21,13 @@ _SHELL = re.compile("(ba|da|a|mk|k|z|fi|tc|c|pw)?sh|busybox|powershell|cmd|env")
 _PLAIN = re.compile(r"[\w./=:@%+, -]*")  # no characters that a shell interprets
 _ENDING = re.compile(r"\.(exe|cmd|bat)$", re.IGNORECASE)
 _MOUNT = re.compile(r"-v|--volume|--mount")
-_ELSEWHERE = re.compile(r"^(?:-C|--directory|--prefix|--dir|--cwd)[\n=](/.*)$", re.MULTILINE)
+_OTHER_FOLDER_OPTION = re.compile(r"^(?:-C|--directory|--prefix|--dir|--cwd)[\n=](/.*)$", re.MULTILINE)
 
 
 def may_run_folder(root: Path, arguments: Iterable[str]) -> bool:
-    """Return whether a command may run any file of the folder; in doubt, True.
+    """Return whether a command may run any file of the folder; True if this is not certain.
 
-    Programs like make read instructions from it, shells run any line, and containers may mount it.
+    Programs such as make read instructions from the folder, shells run any line, and containers may mount it.
     """
     words = list(arguments)
     if any(_SHELL.fullmatch(_program(word)) for word in words):
@@ -44,22 +44,22 @@ def may_run_folder(root: Path, arguments: Iterable[str]) -> bool:
 
 
 def _program(word: str) -> str:
-    """Return the name of the program that a word means; empty for a relative path, which is in the folder."""
+    """Return the name of the program that a word refers to; empty for a relative path, which is in the folder."""
     path = Path(word)
     return _ENDING.sub("", path.name) if path.is_absolute() or path.name == word else ""
 
 
 def _use_another_folder(root: Path, words: Iterable[str]) -> bool:
-    folders = [Path(os.path.realpath(folder)) for folder in _ELSEWHERE.findall("\n".join(words))]
+    folders = [Path(os.path.realpath(folder)) for folder in _OTHER_FOLDER_OPTION.findall("\n".join(words))]
     return bool(folders) and not any(root.is_relative_to(folder) or folder.is_relative_to(root) for folder in folders)
 
 
-_STARTS = ("__main__.py", "package.json", "index.js", "index.mjs", "index.cjs")  # run if a folder is run
-STEERING = (*_STARTS, "pyproject.toml", "uv.toml")
+_ENTRY_FILES = ("__main__.py", "package.json", "index.js", "index.mjs", "index.cjs")  # run if a folder is run
+PROJECT_FILES = (*_ENTRY_FILES, "pyproject.toml", "uv.toml")
 """Files in the folder that decide what programs run, even if no argument names them."""
 Scope: TypeAlias = Literal["nothing", "code", "all"]
 _FOLDER = re.compile(VARIABLE_PATTERN.pattern + "(?=/)")
-_BETWEEN = re.compile(r"""[\s=:;,|&<>()'"]+""")
+_SEPARATORS = re.compile(r"""[\s=:;,|&<>()'"]+""")
 _OPTION = re.compile(r"-[A-Za-z](?=[^A-Za-z])|@")  # prefixes of a path, as in -r./x.js
 _MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*m(.*)")
 _IMPORTS_HERE = re.compile(r"-[bBdEiIOPqsSuvx]*[mc]")
@@ -67,19 +67,22 @@ _PYTHON = re.compile(r"python|pypy|uv$|py$")
 
 
 class CommandFiles(Struct, frozen=True):
-    """Paths below the environment's folder that a command names, and how much else of it may run (`scope`)."""
+    """Paths below the environment's folder that a command names; `scope` is what else in the folder it may run."""
 
     paths: tuple[Path, ...]
-    steering: tuple[Path, ...]
+    project_files: tuple[Path, ...]
     scope: Scope
 
 
 def files_of_command(folder: Path, server: ServerConfig) -> CommandFiles:
-    """Return the files that a command may refer to, in doubt more; a variable before a `/` stands for the folder."""
+    """Return the files that a command may refer to, possibly too many.
+
+    A variable before a `/` is taken for the folder.
+    """
     root = folder.resolve()
     values = (server.command or "", *server.args, *server.env.values())
     texts = [VARIABLE_PATTERN.sub(" ", _FOLDER.sub(".", text)) for text in values]
-    words = [word for text in texts for word in _BETWEEN.split(text)]
+    words = [word for text in texts for word in _SEPARATORS.split(text)]
     candidates = (
         *texts,
         *(text.partition("=")[2] for text in texts),
@@ -87,13 +90,13 @@ def files_of_command(folder: Path, server: ServerConfig) -> CommandFiles:
         *(_OPTION.sub("", word) for word in words),
     )
     named = {path for text in (*candidates, *_modules(words)) if (path := _inside(root, text))}
-    started = root in named and any(os.path.lexists(root / name) for name in _STARTS)
+    runs_folder = root in named and any(os.path.lexists(root / name) for name in _ENTRY_FILES)
     imports = any(map(_IMPORTS_HERE.match, words)) and any(_PYTHON.match(Path(word).name) for word in words)
-    on_top = any(path.parent == root and not path.is_dir() and not is_hidden(path, root) for path in named)
-    steering = tuple(root / name for name in STEERING if server.command and os.path.lexists(root / name))
+    names_file = any(path.parent == root and not path.is_dir() and not is_hidden(path, root) for path in named)
+    project_files = tuple(root / name for name in PROJECT_FILES if server.command and os.path.lexists(root / name))
     is_all = may_run_folder(root, (server.command or "", *server.args))
-    scope: Scope = "all" if is_all else "code" if started or imports or on_top else "nothing"
-    return CommandFiles(tuple(sorted(named - {root})), steering, scope)
+    scope: Scope = "all" if is_all else "code" if runs_folder or imports or names_file else "nothing"
+    return CommandFiles(tuple(sorted(named - {root})), project_files, scope)
 
 
 def read_only_paths(folder: Path, servers: Mapping[str, ServerConfig]) -> tuple[Path, ...]:

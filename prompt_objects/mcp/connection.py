@@ -1,4 +1,4 @@
-"""The connection to one MCP server: a task starts it, keeps it open and ends it; any other task may use it."""
+"""The connection to one MCP server: one task opens and closes it; any other task may use it."""
 
 import asyncio
 import logging
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
-"""Opens the streams to a server; gets where to put its last error lines, and what to call when its program ends."""
+"""Opens the streams to a server.
+
+Its arguments are the buffer for the end of standard error, and a callback for the end of the program.
+"""
 _START_SECONDS = 60.0
-_END_SECONDS = 8.0
+_STOP_SECONDS = 8.0
 _END_NOTICE_SECONDS = 1.0
 _MAX_INVALID_TOOLS = 10_000
 T = TypeVar("T")
 
 
 class Connection:
-    """A server from its start to its end, both in one task, as the `mcp` package requires."""
+    """The connection to a server, which starts with it. It is opened and closed in one task, as `mcp` requires."""
 
     def __init__(self, connect: Connect) -> None:
         self.stderr = StderrTail()
@@ -36,23 +39,23 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._malformed: asyncio.Future[None] = self._loop.create_future()
         self._ready: asyncio.Future[ClientSession] = self._loop.create_future()
-        self._end = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(_retrieve_exception)
 
     @property
-    def is_over(self) -> bool:
-        """Whether it has ended or is ending."""
-        return self._end.is_set() or self._task.done() or self.is_elsewhere
+    def is_closing(self) -> bool:
+        """Whether it is closed or closing."""
+        return self._stop_requested.is_set() or self._task.done() or self.belongs_to_other_loop
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether it belongs to another event loop, which ends it."""
+    def belongs_to_other_loop(self) -> bool:
+        """Whether it belongs to another event loop, which must close it."""
         return self._loop is not asyncio.get_running_loop()
 
     @property
-    def is_gone(self) -> bool:
-        """Whether it has ended, with everything that it started."""
+    def is_closed(self) -> bool:
+        """Whether it is closed, with everything that it started."""
         return self._task.done()
 
     @property
@@ -66,56 +69,56 @@ class Connection:
         if self._ready.done():
             return self._ready.result()
         if self._task.cancelled():
-            raise ToolError("it was ended while it started.")
+            raise ToolError("it was stopped while it was starting.")
         raise ToolError(self.reason)
 
     @property
     def reason(self) -> str:
         error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
-        text = _describe(error).rstrip(".") if error else ""
-        return ": ".join(filter(None, (text, str(self.stderr)))) or "it gave no reason"
+        text = _describe_error(error).rstrip(".") if error else ""
+        return ": ".join(filter(None, (text, str(self.stderr)))) or "unknown reason"
 
-    async def has_ended(self) -> bool:
-        """Return whether it has ended; wait briefly, as the end may be noticed late."""
-        if not self.is_over:
+    async def closes_soon(self) -> bool:
+        """Return whether it is closing; wait briefly, as the end of a server may be noticed late."""
+        if not self.is_closing:
             await asyncio.wait([self._task], timeout=_END_NOTICE_SECONDS)
-        return self.is_over
+        return self.is_closing
 
     async def result_of(self, request: Coroutine[Any, Any, T]) -> T:
         """Wait for a request. Raises `MalformedMessage` if a message arrives that may have been its response."""
-        asking, malformed = asyncio.ensure_future(request), self._malformed
+        response, malformed = asyncio.ensure_future(request), self._malformed
         try:
-            either: list[asyncio.Future[Any]] = [asking, malformed]
+            either: list[asyncio.Future[Any]] = [response, malformed]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
+            if not response.done():
                 raise MalformedMessage("it sent a response that cannot be read")
-            return asking.result()
+            return response.result()
         finally:
-            if not asking.done():
-                asking.cancel()
-                await asyncio.wait([asking])
+            if not response.done():
+                response.cancel()
+                await asyncio.wait([response])
 
-    def unreported(self) -> list[str]:
+    def take_notices(self) -> list[str]:
         """Return the notices about invalid messages that arrived since the last call."""
         if invalid := list(self._invalid_tools)[self._reported_tools :]:
-            self._notices[_describe_left_out(invalid)] = None
+            self._notices[_describe_invalid_tools(invalid)] = None
             self._reported_tools = len(self._invalid_tools)
         reported, self._reported_notices = self._reported_notices, len(self._notices)
         return list(self._notices)[reported:]
 
-    def end(self) -> None:
-        self._end.set()
+    def stop(self) -> None:
+        self._stop_requested.set()
 
     async def close(self) -> None:
-        """End the server and wait; kill it if it does not end in time."""
-        if self.is_elsewhere:
+        """Stop the server and wait; kill it if it does not stop in time."""
+        if self.belongs_to_other_loop:
             return
-        self.end()
-        if self.was_ready:  # otherwise there is no orderly end
-            await asyncio.wait([self._task], timeout=_END_SECONDS)
+        self.stop()
+        if self.was_ready:  # otherwise it cannot stop by itself
+            await asyncio.wait([self._task], timeout=_STOP_SECONDS)
         if not self._task.done():
             self._task.cancel()
-            await asyncio.wait([self._task], timeout=_END_SECONDS)
+            await asyncio.wait([self._task], timeout=_STOP_SECONDS)
 
     async def _run(self) -> None:
         client_type = await asyncio.to_thread(_client_type)
@@ -124,14 +127,14 @@ class Connection:
                 client = client_type(self._streams(lambda: client.session.protocol_version), cache=None)
                 await stack.enter_async_context(client)
             self._ready.set_result(client.session)
-            await self._end.wait()
+            await self._stop_requested.wait()
 
     @asynccontextmanager
     async def _streams(self, version: Callable[[], str | None]) -> AsyncIterator[Any]:
         async with self._connect(self.stderr, self._program_ended) as (reading, writing):
-            yield MessageFilter(reading, version, self._leave_out, self._add_malformed), writing
+            yield MessageFilter(reading, version, self._add_invalid_tool, self._add_malformed), writing
 
-    def _leave_out(self, tool: str) -> None:
+    def _add_invalid_tool(self, tool: str) -> None:
         if len(self._invalid_tools) < _MAX_INVALID_TOOLS:
             self._invalid_tools[tool] = None
 
@@ -143,7 +146,7 @@ class Connection:
 
     def _program_ended(self) -> None:
         with suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(self._end.set)
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
 
 
 def _client_type() -> "type[Client]":
@@ -157,7 +160,7 @@ def _client_type() -> "type[Client]":
     return Client
 
 
-def _describe_left_out(tools: list[str]) -> str:
+def _describe_invalid_tools(tools: list[str]) -> str:
     more, them = (f", and {len(tools) - 1:,} more,", "they are") if tools[1:] else ("", "it is")
     return f"describes its tool {tools[0]!r}{more} in a way that cannot be used; {them} left out."
 
@@ -168,7 +171,7 @@ def _retrieve_exception(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _describe(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):

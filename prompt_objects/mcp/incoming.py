@@ -17,22 +17,22 @@ class MalformedMessage(ToolError):
 
 
 class MessageFilter:
-    """A stream of messages for the `mcp` package, without invalid tools, whose names are given to `leave_out`.
+    """A stream of messages for the `mcp` package, without invalid tools; `on_invalid_tool` gets their names.
 
-    `on_malformed` is called for data that cannot be read, with whether it was meant as a message; programs also print
-    other output by mistake. An error response without an id counts as such a message.
+    `on_malformed` is called for data that cannot be read. Its argument says whether the data was meant as a message:
+    programs also print other output by mistake. An error response without an id counts as such a message.
     """
 
     def __init__(
         self,
         stream: Any,
         version: Callable[[], str | None],
-        leave_out: Callable[[str], None],
+        on_invalid_tool: Callable[[str], None],
         on_malformed: Callable[[bool], None],
     ) -> None:
         self._stream = stream
         self._version = version
-        self._leave_out = leave_out
+        self._on_invalid_tool = on_invalid_tool
         self._on_malformed = on_malformed
 
     @property
@@ -76,7 +76,7 @@ class MessageFilter:
         return item
 
     def _parse_again(self, error: Exception) -> Any:
-        """Parse a message that cannot be read because of some tools again, without these; return None if it fails."""
+        """Parse an unreadable message again without its invalid tools; return None if it still cannot be read."""
         from mcp.shared.message import SessionMessage
         from mcp.types import jsonrpc_message_adapter
         from pydantic import ValidationError
@@ -94,7 +94,7 @@ class MessageFilter:
         return None
 
     def _valid_tools(self, result: dict[str, Any]) -> list[Any]:
-        """Return the tools that the session will accept; check them one by one only if the list is refused."""
+        """Return the tools that the session accepts; check them one by one only if the whole list is rejected."""
         tools = self._select(result["tools"], _is_usable)
         if self._is_accepted({**result, "tools": tools}):
             return tools
@@ -107,7 +107,7 @@ class MessageFilter:
                 selected.append(tool)
             else:
                 name = tool.get("name") if isinstance(tool, dict) else None
-                self._leave_out(name[:_MAX_NAME_LENGTH] if isinstance(name, str) else "")
+                self._on_invalid_tool(name[:_MAX_NAME_LENGTH] if isinstance(name, str) else "")
         return selected
 
     def _is_accepted(self, result: dict[str, Any]) -> bool:

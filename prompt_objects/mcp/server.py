@@ -67,7 +67,7 @@ class Server:
         self._folder = folder
         self._variables = _Variables(config, environ)
         self._connection: Connection | None = None
-        self._ending: set[Connection] = set()
+        self._closing: set[Connection] = set()
         self._failures = 0
 
     async def tools(self, context: Context) -> dict[str, Tool]:
@@ -80,11 +80,11 @@ class Server:
         return {tool.name: self._tool(tool) for tool in sorted(tools[:MAX_TOOLS], key=lambda tool: tool.name)}
 
     async def close(self) -> None:
-        """End the server and wait until all its connections have ended; reset the count of failures."""
+        """Stop the server and wait until all its connections are closed; reset the count of failures."""
         self._failures = 0
         if self._connection:
             self._discard(self._connection)
-        await self._wait_for_ends()
+        await self._wait_until_closed()
 
     def _tool(self, tool: "ServerTool") -> Tool:
         async def run(arguments: dict[str, Any], context: Context) -> str:
@@ -138,7 +138,7 @@ class Server:
                 raise _NotSent(f"{self.name} does not know the session. Try again.") from error
             if not self._is_interrupted(error):
                 raise ToolError(f"{self.name}: {self._variables.redact(error.message)}") from error
-            if await connection.has_ended() or self._config.url is None:  # a service may still answer other requests
+            if await connection.closes_soon() or self._config.url is None:  # a service may still be usable
                 self._record_failure(connection, context)
             problem = f"The connection to {self.name} was lost before it responded{uncertainty}."
             raise _ConnectionLost(problem) from error
@@ -150,7 +150,7 @@ class Server:
         except MalformedMessage as error:
             raise ToolError(f"{self.name} sent a response that cannot be read{uncertainty}.") from error
         finally:
-            for text in connection.unreported():
+            for text in connection.take_notices():
                 self._notify(context, self._variables.redact(text))
 
     def _is_interrupted(self, error: "MCPError") -> bool:
@@ -172,16 +172,16 @@ class Server:
     def _notify(self, context: Context, text: str) -> None:
         context.notify(f"The MCP server {self.name} {text}")
 
-    # Start and end
+    # Start and stop
 
     async def _connected(self, context: Context) -> "tuple[Connection, ClientSession]":
-        if self._connection and self._connection.is_over:
+        if self._connection and self._connection.is_closing:
             self._record_failure(self._connection, context)
         if self._connection is None and not await asyncio.to_thread(self._is_trusted):
             problem = f"The MCP server {self.name} does not start: the user has not trusted it in its present state."
             raise ToolError(f"{problem} Run: prompt-objects trust")
         if self._connection is None and self._config.url is None:
-            await self._wait_for_ends()  # an ending program may still hold resources that the next one needs
+            await self._wait_until_closed()  # an ending program may still hold resources that the next one needs
         connection = self._connection = self._connection or self._start()
         try:
             with _notify_after(_SLOW_START_SECONDS, context, f"The MCP server {self.name} is still starting."):
@@ -206,8 +206,8 @@ class Server:
         return self._config.url is not None or self._failures < _MAX_FAILURES
 
     def _record_failure(self, connection: Connection, context: Context) -> None:
-        """Count the failure of a server that ended by itself, once, and notify the user."""
-        if not self._discard(connection) or connection.is_elsewhere:
+        """Count the failure of a server that stopped by itself, once, and notify the user."""
+        if not self._discard(connection) or connection.belongs_to_other_loop:
             return
         self._failures += 1
         if connection.was_ready:
@@ -220,14 +220,14 @@ class Server:
         if self._connection is not connection:
             return False
         self._connection = None
-        if not connection.is_elsewhere:
-            connection.end()
-            self._ending.add(connection)
-        self._ending = {each for each in self._ending if not (each.is_gone or each.is_elsewhere)}
+        if not connection.belongs_to_other_loop:
+            connection.stop()
+            self._closing.add(connection)
+        self._closing = {each for each in self._closing if not (each.is_closed or each.belongs_to_other_loop)}
         return True
 
-    async def _wait_for_ends(self) -> None:
-        await asyncio.gather(*(connection.close() for connection in self._ending))
+    async def _wait_until_closed(self) -> None:
+        await asyncio.gather(*(connection.close() for connection in self._closing))
 
 
 class _Variables:
@@ -313,7 +313,7 @@ async def _send_call(session: "ClientSession", tool: str, arguments: dict[str, A
     return await session.send_request(request, CallToolResult)
 
 
-Offer: TypeAlias = tuple[Capability, Tool]
+CapabilityTool: TypeAlias = tuple[Capability, Tool]
 
 
 class Servers:
@@ -331,11 +331,11 @@ class Servers:
 
     async def tools(
         self, capabilities: Iterable[Capability], context: Context, taken: Collection[str] = ()
-    ) -> list[Offer]:
+    ) -> list[CapabilityTool]:
         """Return the tools of the MCP servers among the capabilities; duplicates and `taken` names are left out."""
         wanted = [capability for capability in capabilities if capability.kind == "mcp"]
-        offered = await asyncio.gather(*(self._offered(capability, context) for capability in wanted))
-        chosen: dict[str, Offer] = {}
+        offered = await asyncio.gather(*(self._tools_of(capability, context) for capability in wanted))
+        chosen: dict[str, CapabilityTool] = {}
         for capability, tools in zip(wanted, offered, strict=True):
             result = without_duplicates(tools, {*taken, *chosen}, f"the one of the MCP server {capability.name}")
             chosen |= {name: (capability, tool) for name, tool in result.tools.items()}
@@ -346,7 +346,7 @@ class Servers:
     async def close(self) -> None:
         await asyncio.gather(*(server.close() for server in self._servers.values()))
 
-    async def _offered(self, capability: Capability, context: Context) -> list[Tool]:
+    async def _tools_of(self, capability: Capability, context: Context) -> list[Tool]:
         server = self._servers.get(capability.name)
         if server is None:
             hint = did_you_mean(capability.name, self._servers)

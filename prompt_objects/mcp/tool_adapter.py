@@ -35,13 +35,13 @@ def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
 
 
 def text_from(result: "CallToolResult") -> str:
-    """Return a result as text. Content that is not text is named; an oversized result is cut."""
+    """Return a result as text; other content is described by its kind, and a result that is too long is truncated."""
     parts = [_part(block) for block in result.content]
     if not parts and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
     text = "\n".join(parts)
     if len(text) > _MAX_RESULT_LENGTH:
-        text = f"{text[:_MAX_RESULT_LENGTH]}\n[cut off here: the server sent {len(text):,} characters]"
+        text = f"{text[:_MAX_RESULT_LENGTH]}\n[truncated: the server sent {len(text):,} characters]"
     return text.encode(errors="replace").decode() or "(empty result)"
 
 

@@ -112,11 +112,11 @@ class _LimitedStream(AsyncByteStream):
         if self._is_compressed:
             raise self._error("the response is compressed, although this was not requested")
         size = 0
-        async for piece in self._stream:
-            size += len(piece)
+        async for chunk in self._stream:
+            size += len(chunk)
             if size > MAX_RESPONSE_BYTES:
                 raise self._error(f"the response has more than {MAX_RESPONSE_BYTES // 1_000_000} MB")
-            yield piece
+            yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()

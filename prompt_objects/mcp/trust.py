@@ -13,7 +13,7 @@ from msgspec import Struct
 from prompt_objects.config.environment import CONFIG_FILE
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import StoreError, UsageError
-from prompt_objects.mcp.command_files import STEERING, files_of_command, is_hidden
+from prompt_objects.mcp.command_files import PROJECT_FILES, files_of_command, is_hidden
 from prompt_objects.tools.trust import Trust, digest_of
 from prompt_objects.utils.text import pluralize
 
@@ -27,10 +27,10 @@ class Review(Struct, frozen=True):
 
 
 def review(folder: Path, servers: Mapping[str, ServerConfig]) -> Review:
-    """Examine servers, and the files that they may run. Raises `StoreError`, and `UsageError` for too many files."""
+    """Review servers, and the files that they may run. Raises `StoreError`, and `UsageError` for too many files."""
     try:
-        files = {name: _Snapshot(folder.resolve()).of(server) for name, server in servers.items()}
-        lines = tuple(_described(folder, servers, files))
+        files = {name: _FingerprintCollector(folder.resolve()).of(server) for name, server in servers.items()}
+        lines = tuple(_describe(folder, servers, files))
     except OSError as error:
         raise StoreError(f"{error.filename} cannot be read: {error.strerror}.") from error
     # The folder is included: environment.yaml may be a link to a file that environments share.
@@ -48,7 +48,7 @@ def is_trusted(folder: Path, servers: Mapping[str, ServerConfig], trust: Trust |
     return (trust or Trust.of_user()).holds(reviewed.file, reviewed.digest)
 
 
-def _described(
+def _describe(
     folder: Path, servers: Mapping[str, ServerConfig], files: Mapping[str, Mapping[str, str]]
 ) -> Iterator[str]:
     """Yield a line for each server, for each path that it names, and for the number of trusted files."""
@@ -72,13 +72,13 @@ def _described(
 MAX_FILES = 5_000
 MAX_BYTES = 100_000_000
 MAX_DEPTH = 100
-_SET_UP = ("objects", CONFIG_FILE)
+_CONFIGURATION = ("objects", CONFIG_FILE)
 _CODE = re.compile(
     r"\.(py|pyc|pyd|pth|so|dylib|dll|[cm]?js|jsx|[cm]?ts|tsx|node|wasm|sh|rb|pl|pm|lua|jar)", re.IGNORECASE
 )
 
 
-class _Snapshot:
+class _FingerprintCollector:
     """The fingerprint of each file that a server may run, by path.
 
     Of the environment's folder itself only code is included, unless the server may run everything there. Raises
@@ -93,7 +93,7 @@ class _Snapshot:
 
     def of(self, server: ServerConfig) -> Mapping[str, str]:
         command = files_of_command(self._root, server)
-        for path in command.steering:
+        for path in command.project_files:
             self._add(path)
         for path in command.paths:
             self._record(path, "", f"means {os.path.realpath(path)}")
@@ -101,8 +101,8 @@ class _Snapshot:
             if not (path.is_dir() or path.parent == self._root or is_hidden(path, self._root)):
                 self._add(path.parent)
         if command.scope == "all":
-            for path in self._below(self._root):
-                if path.name not in _SET_UP:
+            for path in self._children(self._root):
+                if path.name not in _CONFIGURATION:
                     self._add(path)
         elif command.scope == "code":
             self._add(self._root, code_only=True)
@@ -123,12 +123,12 @@ class _Snapshot:
             self._record(path, "link", str(target))
             return [target] if target.is_file() or (target.is_dir() and target.is_relative_to(self._root)) else []
         if stat.S_ISDIR(mode):
-            return self._below(path)
-        if not code_only or _CODE.fullmatch(path.suffix) or mode & 0o111 or path.name in STEERING:
+            return self._children(path)
+        if not code_only or _CODE.fullmatch(path.suffix) or mode & 0o111 or path.name in PROJECT_FILES:
             self._record(path, "content", self._digest(path))
         return []
 
-    def _below(self, folder: Path) -> list[Path]:
+    def _children(self, folder: Path) -> list[Path]:
         if len(folder.parts) - len(self._root.parts) > MAX_DEPTH:
             problem = f"The programs of MCP servers in {self._root} have folders more than {MAX_DEPTH} levels deep."
             raise UsageError(problem, hint="Remove such folders.")
@@ -139,7 +139,7 @@ class _Snapshot:
         name = os.path.relpath(path, self._root)
         self._entries[_printable(f"{name}\0{kind}")] = _printable(value)
         if len(self._entries) > MAX_FILES:
-            raise _too_much(self._root)
+            raise _too_many_files(self._root)
 
     def _digest(self, path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would block
@@ -149,16 +149,16 @@ class _Snapshot:
                 return "no ordinary file"
             self._bytes += status.st_size
             if self._bytes > MAX_BYTES:
-                raise _too_much(self._root)
+                raise _too_many_files(self._root)
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _printable(path: str) -> str:
-    """Return a path as valid text; file names may hold other bytes."""
+    """Return a path as valid text; file names may contain other bytes."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _too_much(root: Path) -> UsageError:
+def _too_many_files(root: Path) -> UsageError:
     limits = f"{MAX_FILES:,} files or {MAX_BYTES // 1_000_000:,} MB"
-    problem = f"The programs of MCP servers in {root} have more than {limits}, which is too much to be trusted."
+    problem = f"The programs of MCP servers in {root} have more than {limits}, which is more than can be trusted."
     return UsageError(problem, hint="Move such a program to a small folder, or outside the environment.")

@@ -16,7 +16,7 @@ from prompt_objects.utils.filesystem import sync, write_all
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _MAX_NEW_FOLDERS = 50
-_SET_UP = ("objects", "tools", CONFIG_FILE)
+_CONFIGURATION = ("objects", "tools", CONFIG_FILE)
 """Files and folders that decide what prompt objects may do; tools cannot write them."""
 
 
@@ -90,7 +90,7 @@ class PathGuard(Struct, frozen=True):
         target, root = self.resolve(path), self.folder.resolve()
         if target == root:
             raise ToolError(f"{path!r} is the environment's folder. Give the path of a file.")
-        if any(_is_within(target, root / name) for name in _SET_UP):
+        if any(_is_within(target, root / name) for name in _CONFIGURATION):
             raise ToolError(f"{path!r} is part of the configuration of the environment, which tools cannot write.")
         if any(_is_within(target, place) for place in self.read_only):
             raise ToolError(f"{path!r} is part of a program that an MCP server runs, which tools cannot write.")

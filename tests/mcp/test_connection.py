@@ -36,10 +36,10 @@ async def test_a_call_without_a_response_times_out_after_a_notice(tmp_path: Path
 async def test_a_response_that_cannot_be_read_fails_the_call_but_not_the_server(tmp_path: Path) -> None:
     async with using(tmp_path, raw("half")) as turn, asyncio.timeout(20):
         tools = await turn.tools()
-        for told in (["The MCP server example sent something that cannot be read."], []):
+        for notices in (["The MCP server example sent something that cannot be read."], []):
             with pytest.raises(ToolError, match="sent a response that cannot be read"):
                 await tools["example_get"].run({}, turn.context)
-            assert turn.notices() == told
+            assert turn.notices() == notices
 
 
 async def test_other_output_of_a_server_fails_no_call(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ async def test_other_output_of_a_server_fails_no_call(tmp_path: Path) -> None:
 async def test_only_the_tool_with_a_faulty_description_is_left_out(tmp_path: Path) -> None:
     async with using(tmp_path, raw("faulty")) as turn, asyncio.timeout(20):
         assert list(await turn.tools()) == ["example_get"]
-        told = "describes its tool 'other', and 1 more, in a way that cannot be used; they are left out."
-        assert turn.notices() == [f"The MCP server example {told}"]
+        problem = "describes its tool 'other', and 1 more, in a way that cannot be used; they are left out."
+        assert turn.notices() == [f"The MCP server example {problem}"]
         assert await turn.call("example_get") == "ok"
         assert turn.notices() == []
 
@@ -122,7 +122,7 @@ async def test_a_huge_result_is_cut(tmp_path: Path) -> None:
     async with using(tmp_path, raw("huge")) as turn, asyncio.timeout(20):
         result = await turn.call("example_get")
     assert len(result) < 10_000_100
-    assert result.endswith("\n[cut off here: the server sent 11,000,000 characters]")
+    assert result.endswith("\n[truncated: the server sent 11,000,000 characters]")
 
 
 # Secrets

@@ -46,9 +46,9 @@ async def test_tools_of_a_server_are_called_like_other_tools(turn: Turn, tmp_pat
 
 
 async def test_one_process_starts_on_demand_in_the_folder(turn: Turn, tmp_path: Path) -> None:
-    said = await asyncio.gather(*(turn.call("example_look_around") for _ in range(3)))
-    assert len(set(said)) == 1
-    assert said[0].endswith(f" {turn.context.folder}")
+    results = await asyncio.gather(*(turn.call("example_look_around") for _ in range(3)))
+    assert len(set(results)) == 1
+    assert results[0].endswith(f" {turn.context.folder}")
 
 
 async def test_patterns_select_tools_and_a_pattern_without_a_match_gives_a_notice(turn: Turn, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_a_service_that_was_lost_is_reported_and_used_again_later(port: in
             assert await tools["example_add"].run({"a": 2, "b": 2}, turn.context) == "4"
 
 
-class Old(BaseHTTPRequestHandler):
+class OldProtocolHandler(BaseHTTPRequestHandler):
     """A server of an older protocol, with sessions; it forgets each after two requests."""
 
     protocol_version = "HTTP/1.1"
@@ -118,10 +118,10 @@ class Old(BaseHTTPRequestHandler):
         self.server.sessions[session] -= 1
         self.server.encodings.add(self.headers["Accept-Encoding"])
         if method == "tools/call" and (self.server.breaks_off or self.server.floods):
-            return self.flood(*self.server.floods) if self.server.floods else self.begin_to_answer()
+            return self.flood(*self.server.floods) if self.server.floods else self.start_response()
         tools = {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}
-        said = {"content": [{"type": "text", "text": session}]}
-        return self.answer(200, request["id"], tools if method == "tools/list" else said)
+        answer = {"content": [{"type": "text", "text": session}]}
+        return self.answer(200, request["id"], tools if method == "tools/list" else answer)
 
     def do_GET(self) -> None:
         self.answer(405)
@@ -129,13 +129,13 @@ class Old(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.answer(200)
 
-    def begin_to_answer(self) -> None:
+    def start_response(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def flood(self, kind: str, encoding: str, piece: bytes) -> None:
+    def flood(self, kind: str, encoding: str, chunk: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Encoding", encoding)
@@ -143,7 +143,7 @@ class Old(BaseHTTPRequestHandler):
         self.end_headers()
         with suppress(OSError):
             while True:
-                self.wfile.write(piece)
+                self.wfile.write(chunk)
 
     def answer(self, status: int, number: object = None, result: object = None, session: str = "") -> None:
         body = b"" if result is None else json.dumps({"jsonrpc": "2.0", "id": number, "result": result}).encode()
@@ -160,7 +160,7 @@ class Old(BaseHTTPRequestHandler):
 
 class OldServer(ThreadingHTTPServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Old)
+        super().__init__(("127.0.0.1", 0), OldProtocolHandler)
         self.sessions: dict[str, int] = {}
         self.breaks_off = False
         self.floods: tuple[Any, ...] = ()

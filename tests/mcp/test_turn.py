@@ -125,13 +125,13 @@ async def test_notices_about_servers_belong_to_the_turn(tmp_path: Path, monkeypa
     async with opened(tmp_path, llm, monkeypatch, trusted=False) as env:
         events = [event async for event in env["head"].stream("Add")]
     turns = {event.path: event for event in events if isinstance(event, TurnStarted)}
-    told = {event.path: event for event in events if isinstance(event, Notice)}
-    assert set(told) == set(turns) == {("head",), ("head", "guest")}
-    for path, notice in told.items():
+    notices = {event.path: event for event in events if isinstance(event, Notice)}
+    assert set(notices) == set(turns) == {("head",), ("head", "guest")}
+    for path, notice in notices.items():
         of = turns[path]
         assert (notice.run, notice.root, notice.parent) == (of.run, of.root, of.parent)
         assert notice.session_id == of.session_id
-    assert told["head", "guest"].parent == turns["head",].run
+    assert notices["head", "guest"].parent == turns["head",].run
 
 
 async def test_the_message_is_saved_before_waiting_for_a_server_and_the_wait_can_be_cancelled(
