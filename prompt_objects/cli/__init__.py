@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _report(error)
     finally:
-        streams.close()
+        streams.flush_all()
     return code
 
 

@@ -30,10 +30,10 @@ def argument(*names: str, **settings: Any) -> Argument:
     return Argument(names, settings)
 
 
-def whole_number(text: str, least: int = 0) -> int:
-    """Parse the value of an argument; raises `ArgumentTypeError` if it is no whole number of at least `least`."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS) or int(text) < least:
-        raise ArgumentTypeError(f"must be a whole number of at least {least}, not {text!r}")
+def whole_number(text: str, minimum: int = 0) -> int:
+    """Parse the value of an argument. Raises `ArgumentTypeError` if it is not a whole number from `minimum` on."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS) or int(text) < minimum:
+        raise ArgumentTypeError(f"must be a whole number of at least {minimum}, not {text!r}")
     return int(text)
 
 
@@ -44,9 +44,9 @@ COMMON = (
     DEBUG,
 )
 OBJECT = argument("--object", metavar="NAME", help="the prompt object; by default the last used one")
-OF_OBJECT = argument("--object", metavar="NAME", help="only sessions of this prompt object")
+OBJECT_FILTER = argument("--object", metavar="NAME", help="only sessions of this prompt object")
 KEY = argument("key", metavar="KEY", help="a session: its id, the start of its id, its name or its file")
-LIMIT = argument("--limit", type=partial(whole_number, least=1), metavar="N", help="show at most this many")
+LIMIT = argument("--limit", type=partial(whole_number, minimum=1), metavar="N", help="show at most this many")
 YES = argument("--yes", action="store_true", help="do not ask for confirmation")
 DRY_RUN = argument("--dry-run", action="store_true", help="only show what would change")
 
@@ -56,27 +56,18 @@ Run: TypeAlias = Callable[[Namespace], int | None]
 class ShellCommand(NamedTuple):
     """A declared command.
 
-    `run` returns the exit code, None for 0. `output` is the type that `--json` prints: a struct or a list of structs,
-    or its name, `module:name`.
+    `run` returns the exit code, None for 0. `summary` is the first line of its docstring, `help` the rest.
+    `output` is the type that `--json` prints: a struct or a list of structs, or its name, `module:name`.
     """
 
     name: str
     arguments: tuple[Argument, ...]
     run: Run
+    summary: str
+    help: str
     output: Any
     examples: tuple[str, ...]
     common: tuple[Argument, ...]
-
-    @property
-    def summary(self) -> str:
-        """What it does, in one sentence: the first line of the function's docstring."""
-        return (self.run.__doc__ or "").partition("\n")[0]
-
-    @property
-    def help(self) -> str:
-        """The rest of the docstring."""
-        lines = (self.run.__doc__ or "").splitlines()[1:]
-        return "\n".join(line.strip() for line in lines).strip()
 
 
 def shell_command(
@@ -91,4 +82,10 @@ def shell_command(
     A command with an `output` has the option `--json`.
     """
     options = (argument("--json", action="store_true", help="print JSON"),) if output else ()
-    return lambda function: ShellCommand(name, (*arguments, *options), function, output, examples, common)
+
+    def declare(function: Run) -> ShellCommand:
+        summary, *others = (line.strip() for line in (function.__doc__ or "").split("\n"))
+        more = "\n".join(others).strip()
+        return ShellCommand(name, (*arguments, *options), function, summary, more, output, examples, common)
+
+    return declare

@@ -1,4 +1,4 @@
-"""The output of commands: lines of text, or with `--json` structs whose keys are documented and stay.
+"""The output of commands: lines of text, or with `--json` structs whose keys are documented and stable.
 
 Each struct is declared beside its command; those here belong to several. docs/commands.md lists their fields.
 """

@@ -5,6 +5,7 @@ standard output is an error, unless its reader went away; a failed write to stan
 """
 
 import io
+import json
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 from prompt_objects.errors import StoreError, UsageError
 
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class ReaderGone(Exception):
@@ -55,7 +56,7 @@ def print_json_text(text: str) -> None:
         is_plain = not sys.stdout.isatty() or clean(text) == text
     except UnicodeEncodeError:
         is_plain = False
-    print_out(text if is_plain else _BEYOND_ASCII.sub(_escape, text))
+    print_out(text if is_plain else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def print_err(text: str) -> None:
@@ -88,7 +89,7 @@ def read_input() -> str:
         raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from error
 
 
-def close() -> None:
+def flush_all() -> None:
     """Flush both output streams; discard what cannot be written, so that Python reports no error at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -102,8 +103,3 @@ def _write_error(error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError):
         return ReaderGone()
     return StoreError(f"Standard output cannot be written: {error.strerror or error}.")
-
-
-def _escape(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

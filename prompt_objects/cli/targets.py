@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from prompt_objects.cli.streams import print_err
 from prompt_objects.errors import Ambiguous, NotFound, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from prompt_objects.environment.environment import Environment, PromptObject
     from prompt_objects.sessions.manager import SessionManager
     from prompt_objects.sessions.session import Session
@@ -35,7 +38,7 @@ def open_environment(options: Namespace) -> "Environment":
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
     environment = Environment.open(folder, model=model, store=options.store, allow=allow)
-    if allow:  # loading the tools takes longer than all else before the first prompt
+    if allow:  # loading the tools takes longer than everything else before the first prompt
         _check_allowed(environment, allow)
     for notice in environment.notices:
         print_err(notice)
@@ -55,26 +58,32 @@ def _check_allowed(environment: "Environment", names: Iterable[str]) -> None:
 
 
 def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":
-    """Return the prompt object and the session to chat in, by default the last used ones."""
-    name = object_name(options)
-    if options.session is None:
-        po = environment[name] if name else environment.current_object
-        session = po.session_manager.current()
-    else:
-        session = find_session(environment, name, options.session)
-        po = environment[session.po_name]
-        po.session_manager.switch(session.id)
+    """Return what `find_conversation` returns, from now on the last used ones; create a session if there is none."""
+    po, found = find_conversation(options, environment)
+    session = found or po.session_manager.current()
+    environment.storage.last_used.use_session(po.name, session.id)
     environment.storage.last_used.use_object(po.name)
     return po, session
 
 
-def object_name(options: Namespace) -> str | None:
-    """Return the name of the prompt object that was given, if any; raises `UsageError` if two were given."""
+def find_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session | None]":
+    """Return the prompt object and the session to chat in, by default the last used ones, None if it has none."""
     po: str | None = getattr(options, "po", None)
-    name: str | None = options.object
-    if name and po and name != po:
+    name: str | None = options.object or po
+    if po and name != po:
         raise UsageError(f"Two prompt objects are given: {name} and {po}.", hint="Give one.")
-    return name or po
+    if options.session is not None:
+        session = find_session(environment, name, options.session)
+        return environment[session.po_name], session
+    chosen = environment[name] if name else environment.current_object
+    return chosen, chosen.session_manager.find_current()
+
+
+@contextmanager
+def open_session(options: Namespace) -> "Iterator[tuple[Environment, Session]]":
+    """Open the environment, and yield it with the session that the argument KEY refers to."""
+    with open_environment(options) as environment:
+        yield environment, find_session(environment, options.object, options.key)
 
 
 def find_session(environment: "Environment", po_name: str | None, key: str) -> "Session":
@@ -83,17 +92,16 @@ def find_session(environment: "Environment", po_name: str | None, key: str) -> "
     The sessions of `po_name` are searched, by default those of the last used object and then all. Raises `NotFound`,
     or `Ambiguous` if several sessions match.
     """
-    if _is_file(key):
+    may_be_path = key.endswith(".json") or os.sep in key  # a session's name may contain a slash, too
+    if may_be_path and os.path.isfile(key):  # noqa: PTH113 - False also for a name that is too long for a file
         session = environment.session_manager.open_file(Path(key))
         if po_name and session.po_name != po_name:
             raise UsageError(f"{key} is a session of {session.po_name}, not of {po_name}.")
         return session
     try:
         return _find_by_key(environment, po_name, key)
-    except Ambiguous:
-        raise
     except NotFound as error:
-        if not key.endswith(".json"):
+        if isinstance(error, Ambiguous) or not key.endswith(".json"):
             raise
         hint = f"Session files are in {environment.data_dir / 'sessions'}."
         raise NotFound(f"There is neither a file nor a session {key!r}.", hint=hint) from error
@@ -108,13 +116,6 @@ def _find_by_key(environment: "Environment", po_name: str | None, key: str) -> "
         return environment.session_manager.get(key)
 
 
-def _is_file(key: str) -> bool:
-    try:  # a session's name may contain a slash, too
-        return (key.endswith(".json") or os.sep in key) and Path(key).is_file()
-    except OSError:  # longer than a file's name can be
-        return False
-
-
-def manager_for(options: Namespace, environment: "Environment") -> "SessionManager":
+def session_manager_for(options: Namespace, environment: "Environment") -> "SessionManager":
     """Return the manager of the sessions of the given prompt object, by default of all."""
     return environment[options.object].session_manager if options.object else environment.session_manager

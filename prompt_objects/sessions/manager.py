@@ -70,12 +70,16 @@ class SessionManager:
 
     def current(self) -> Session:
         """Return the session used last; without one the latest, without any a new one called "Default"."""
+        session = self.find_current() or self._default(self._object())
+        self.last_used.use_session(session.po_name, session.id)
+        return session
+
+    def find_current(self) -> Session | None:
+        """Return the session used last; without one the latest, None without any."""
         po_name = self._object()
         last = self.last_used.last_session(po_name)
         record = (self._load_by_id(last) if last else None) or self._latest(po_name)
-        session = Session(self.store, record) if record else self._default(po_name)
-        self.last_used.use_session(po_name, session.id)
-        return session
+        return Session(self.store, record) if record else None
 
     def _latest(self, po_name: str) -> SessionRecord | None:
         manager = self.for_object(po_name)

@@ -69,14 +69,14 @@ def test_management_commands_print_the_documented_keys(env_dir: Path, tmp_path: 
     for fields in (branched, truncated, cleared, undone["session"], archived):
         assert list(fields) == SESSION
     saved = printed("sessions", "backup", cwd=env_dir)
-    assert list(saved) == documented("A run of the backups")
+    assert list(saved) == documented("The result of a backup")
     listed = printed("sessions", "backups", cwd=env_dir)
     assert sorted(each["file"] for each in listed) == sorted(saved["saved"])
     assert all(list(each) == documented("A backup") for each in listed)
     assert printed("sessions", "restore-backup", listed[0]["file"], cwd=env_dir)["name"].startswith("One")
     pruned = printed("sessions", "prune", "--dry-run", cwd=env_dir)
     assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": []}
-    assert list(pruned) == documented("A run of `sessions prune`")
+    assert list(pruned) == documented("The result of `sessions prune`")
     (trashed,) = printed("sessions", "trash", cwd=env_dir)
     assert list(trashed) == [*SESSION, *documented("A session in the trash")]
     copied = printed("sessions", "copy", "--to", f"files:{tmp_path / 'target'}", cwd=env_dir)

@@ -12,8 +12,7 @@ from prompt_objects.cli.streams import print_out, read_input
 from prompt_objects.errors import PromptObjectsError, UsageError
 
 if TYPE_CHECKING:
-    from prompt_objects.environment.environment import Environment, PromptObject
-    from prompt_objects.sessions.info import SessionInfo
+    from prompt_objects.environment.environment import Environment
 
 T = TypeVar("T")
 _OUTPUT = "prompt_objects.cli.send:ReplyJson"  # a name, since the module is slow to load
@@ -124,9 +123,9 @@ def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment")
 
 def _print_overview(options: Namespace) -> None:
     """Print what would be opened, and how to send a message. Nothing is created or saved."""
+    from prompt_objects.cli.json_output import format_table
     from prompt_objects.cli.targets import environment_folder, open_environment
     from prompt_objects.environment.locate import is_environment
-    from prompt_objects.ui.render.sanitize import clean_line
 
     folder = environment_folder(options)
     if is_environment(folder):
@@ -134,16 +133,17 @@ def _print_overview(options: Namespace) -> None:
             rows = [("environment", str(folder)), *_rows(options, environment)]
     else:
         rows = [("environment", f"{folder}, new, with the starter objects")]
-    for title, value in rows:
-        print_out(f"{title:12} {clean_line(value)}")
+    for line in format_table(rows):
+        print_out(line)
     print_out("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
     print_out("Chat:             run prompt-objects in a terminal")
 
 
 def _rows(options: Namespace, environment: "Environment") -> Iterator[tuple[str, str]]:
+    from prompt_objects.cli.targets import find_conversation
     from prompt_objects.utils.text import pluralize
 
-    po, session = _find_conversation(options, environment)
+    po, session = find_conversation(options, environment)
     yield "objects", ", ".join(environment.catalog.names())
     yield "sessions", pluralize(len(environment.session_manager.list()), "session")
     described = f"{session.name}, {pluralize(session.message_count, 'message')}" if session else "Default, new"
@@ -155,18 +155,3 @@ def _rows(options: Namespace, environment: "Environment") -> Iterator[tuple[str,
         yield "model", f"none: {error}"
     for finding in environment.errors_and_notices():
         yield "note", finding
-
-
-def _find_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, SessionInfo | None]":
-    """Return what `open_conversation` would open; None for a session that it would create."""
-    from prompt_objects.cli.targets import find_session, object_name
-
-    name = object_name(options)
-    if options.session is not None:
-        info = find_session(environment, name, options.session).info
-        return environment[info.po_name], info
-    po = environment[name] if name else environment.current_object
-    last = environment.storage.last_used.last_session(po.name)
-    infos = po.session_manager.list()
-    top_level = (info for info in infos if info.parent is None)
-    return po, next((info for info in infos if info.id == last), next(top_level, None))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta, Struct
 
 from prompt_objects.cli.command import argument, shell_command
-from prompt_objects.cli.json_output import as_json, print_result
+from prompt_objects.cli.json_output import as_json, format_table, print_result
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.errors import UsageError
@@ -35,7 +35,7 @@ class CheckedObjectJson(Struct):
     servers: tuple[str, ...]
     requests: Annotated[int | None, Meta(description="the most requests to models that one message can cause")]
     at_once: Annotated[int | None, Meta(description="the most turns at the same time")]
-    exact: Annotated[bool, Meta(description="whether that many turns are possible")]
+    exact: Annotated[bool, Meta(description="whether `at_once` is exact; otherwise it is an upper bound")]
 
 
 class CheckedToolJson(Struct):
@@ -55,7 +55,7 @@ class FindingJson(Struct):
     line: int
     column: int
     text: str
-    path: Annotated[tuple[str, ...], Meta(description="prompt objects, from the first that asks to the last")]
+    path: Annotated[tuple[str, ...], Meta(description="prompt objects, from the first caller to the last delegate")]
 
 
 class CheckJson(Struct):
@@ -93,7 +93,8 @@ def check(options: Namespace) -> int:
         worst = worst_cases(graph)
         listed = [as_json(FindingJson, each, line=each.at.line, column=each.at.column) for each in findings]
         data = CheckJson(snapshot.root, *_as_json(graph, worst), listed)
-        print_result(options, data, (*_lines(graph, worst), *map(str, findings), _summary(graph, findings)))
+        lines = (*format_table(_rows(graph, worst)), *map(str, findings), _summary(graph, findings))
+        print_result(options, data, lines)
     return int(any(finding.severity == "error" for finding in findings))
 
 
@@ -145,23 +146,19 @@ def _as_json(
     return objects, tools
 
 
-def _lines(graph: "Graph", worst_cases: "Mapping[str, WorstCase]") -> Iterator[str]:
-    from prompt_objects.ui.render.sanitize import clean_line
-
-    shown = {name: clean_line(name) for name in graph.objects}
-    width = max(map(len, shown.values()), default=0)
+def _rows(graph: "Graph", worst_cases: "Mapping[str, WorstCase]") -> Iterator[tuple[str, str]]:
     for name in graph.objects:
         delegates, used = list(graph.delegations(name)), [edge.target for edge in graph.tools_and_servers(name)]
         parts = [f"asks {', '.join(delegates)}"] if delegates else []
         parts += [f"uses {', '.join(used)}"] if used else []
         parts += [_describe_worst_case(worst_cases[name])] if name in worst_cases else ["broken"]
-        yield f"{shown[name]:{width}}  {'; '.join(parts)}"
+        yield name, "; ".join(parts)
 
 
 def _describe_worst_case(worst_case: "WorstCase") -> str:
     bound = "" if worst_case.exact else "no more than "
     requests, turns = pluralize(worst_case.requests, "request"), pluralize(worst_case.parallel_turns, "turn")
-    return f"at most {requests} a message, {bound}{turns} at once"
+    return f"at most {requests} per message, {bound}{turns} at the same time"
 
 
 def _summary(graph: "Graph", findings: "Sequence[Finding]") -> str:

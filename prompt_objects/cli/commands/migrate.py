@@ -25,7 +25,7 @@ class ChangeJson(Struct):
     file: str
     sessions: int
     messages: int
-    set_aside: Annotated[int, Meta(description="the number of unreadable entries that were put into files")]
+    set_aside: Annotated[int, Meta(description="the number of unreadable entries, saved in `set-aside.json`")]
     changed: Annotated[bool, Meta(description="whether the file was changed")]
     problem: Annotated[str, Meta(description="the reason if the file was not changed, otherwise empty")]
 

@@ -2,20 +2,17 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from prompt_objects.cli.command import argument, shell_command
-from prompt_objects.cli.json_output import as_json, print_json, print_result
+from prompt_objects.cli.json_output import as_json, format_table, print_json, print_result
 from prompt_objects.cli.streams import print_err, print_out
 from prompt_objects.cli.targets import open_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from prompt_objects.environment.environment import PromptObject
 
 
@@ -45,7 +42,7 @@ def list_(options: Namespace) -> int:
     with open_environment(options) as environment:
         objects = environment.objects
         _, duplicates = environment.catalog.files()
-        print_result(options, map(_as_json, objects.values()), _lines(objects.values()))
+        print_result(options, map(_as_json, objects.values()), format_table(map(_row, objects.values())))
         for error in duplicates:
             print_err(f"invalid: {error}")
         for notice in (*environment.config.notices, *environment.catalog.notices()):
@@ -82,8 +79,6 @@ def _as_json(po: "PromptObject") -> ObjectJson:
     )
 
 
-def _lines(objects: "Collection[PromptObject]") -> Iterator[str]:
-    width = max((len(po.name) for po in objects), default=0)
-    for po in objects:
-        error = po.definition_error
-        yield f"{po.name:{width}}  {f'invalid: {error}' if error else po.description}".rstrip()
+def _row(po: "PromptObject") -> tuple[str, str]:
+    error = po.definition_error
+    return po.name, f"invalid: {error}" if error else po.description

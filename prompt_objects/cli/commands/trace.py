@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import KEY, OF_OBJECT, shell_command
+from prompt_objects.cli.command import KEY, OBJECT_FILTER, shell_command
 from prompt_objects.cli.json_output import SessionJson, SessionRefJson, as_json, print_json, session_json
 from prompt_objects.cli.streams import print_out
-from prompt_objects.cli.targets import find_session, open_environment
+from prompt_objects.cli.targets import open_session
 
 if TYPE_CHECKING:
     from prompt_objects.trace.model import Totals, TracedStep, TurnSpan
 
 
 class TotalsJson(Struct):
-    """Requests, tokens and cost."""
+    """Responses, tokens and cost."""
 
-    answers: Annotated[int, Meta(description="the number of answers of models")]
+    answers: Annotated[int, Meta(description="the number of responses of models")]
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: Annotated[int, Meta(description="part of the prompt tokens")]
@@ -33,9 +33,9 @@ class MessageJson(Struct, tag="message", tag_field="kind"):
     role: str
     text: Annotated[str | None, Meta(description="null if the message is no longer in the session")]
     size: Annotated[int, Meta(description="in bytes")]
-    model: Annotated[str | None, Meta(description="the model, if it is an answer")]
-    interrupted: Annotated[str | None, Meta(description="the reason, if it is an incomplete answer")]
-    took: Annotated[TotalsJson | None, Meta(description="if it is an answer")]
+    model: Annotated[str | None, Meta(description="the model, if it is a response")]
+    interrupted: Annotated[str | None, Meta(description="the reason, if it is an incomplete response")]
+    took: Annotated[TotalsJson | None, Meta(description="if it is a response")]
 
 
 class CallJson(Struct, tag="call", tag_field="kind"):
@@ -68,7 +68,7 @@ class TurnJson(Struct):
     """A turn."""
 
     run: Annotated[str | None, Meta(description="its id; null if only its messages are known")]
-    parent: Annotated[str | None, Meta(description="the id of the turn that asked for it")]
+    parent: Annotated[str | None, Meta(description="the id of the calling turn")]
     object: Annotated[str, Meta(description="the prompt object")]
     asker: Annotated[str | None, Meta(description="the prompt object that asked; null for a user or a program")]
     session: SessionRefJson
@@ -88,12 +88,12 @@ class TraceJson(Struct):
     """A trace."""
 
     session: SessionJson
-    turns: Annotated[list[TurnJson], Meta(description="in the order in which they began")]
+    turns: Annotated[list[TurnJson], Meta(description="in the order in which they started")]
     own: Annotated[TotalsJson, Meta(description="of the session's own turns")]
     inclusive: Annotated[TotalsJson, Meta(description="including delegates")]
 
 
-@shell_command("trace", KEY, OF_OBJECT, output=TraceJson)
+@shell_command("trace", KEY, OBJECT_FILTER, output=TraceJson)
 def trace(options: Namespace) -> None:
     """Show what happened in a session: messages, calls, times, tokens and cost."""
     from prompt_objects.ui.render.events import WIDTH
@@ -101,8 +101,7 @@ def trace(options: Namespace) -> None:
     from prompt_objects.ui.render.style import plain
     from prompt_objects.ui.render.trace import draw_trace
 
-    with open_environment(options) as environment:
-        session = find_session(environment, options.object, options.key)
+    with open_session(options) as (environment, session):
         found = environment.storage.trace(session.id)
     if options.json:
         turns = [_turn(turn) for turn in found.turns]

@@ -24,10 +24,10 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     place = tmp_path / "objects" / "crier.yaml"
     assert done.stdout == (
-        "boss    asks helper, scout; at most 26 requests a message, 13 turns at once\n"
-        "crier   at most 1 request a message, 1 turn at once\n"
-        "helper  asks scout; at most 4 requests a message, 3 turns at once\n"
-        "scout   uses list_files; at most 26 requests a message, 1 turn at once\n"
+        "boss    asks helper, scout; at most 26 requests per message, 13 turns at the same time\n"
+        "crier   at most 1 request per message, 1 turn at the same time\n"
+        "helper  asks scout; at most 4 requests per message, 3 turns at the same time\n"
+        "scout   uses list_files; at most 26 requests per message, 1 turn at the same time\n"
         f"{place}:1:7: note: boss cannot reach crier, directly or through others; only the user can chat with it.\n"
         "Checked 4 prompt objects: 1 note.\n"
     )

@@ -152,7 +152,7 @@ def test_copy_refuses_a_missing_source_and_does_not_create_it(env_dir: Path, url
 def test_copy_refuses_the_memory_store(env_dir: Path, urls: tuple[str, ...]) -> None:
     refused = run("sessions", "copy", *urls, cwd=env_dir)
     assert refused.returncode == 2
-    assert "gone when the copying ends" in refused.stderr
+    assert "lost when this command ends" in refused.stderr
 
 
 def test_copy_reports_another_name_in_the_target(env_dir: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct, convert
 
-from prompt_objects.cli.command import DRY_RUN, LIMIT, OF_OBJECT, argument, shell_command
+from prompt_objects.cli.command import DRY_RUN, LIMIT, OBJECT_FILTER, argument, shell_command
 from prompt_objects.cli.json_output import (
     SessionJson,
     TrashedSessionJson,
@@ -18,17 +18,16 @@ from prompt_objects.cli.json_output import (
     trashed_session_json,
 )
 from prompt_objects.cli.streams import print_err
-from prompt_objects.cli.targets import find_session, manager_for, open_environment
+from prompt_objects.cli.targets import find_session, open_environment, session_manager_for
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
-    from prompt_objects.sessions.backups import Backup
     from prompt_objects.sessions.prune import Pruned
 
 
 class BackupReportJson(Struct):
-    """A run of the backups."""
+    """The result of a backup."""
 
     saved: Annotated[tuple[Path, ...], Meta(description="the files that were written")]
     removed: Annotated[tuple[Path, ...], Meta(description="the files that exceeded the number or age to keep")]
@@ -46,7 +45,7 @@ class BackupJson(Struct):
 
 
 class PrunedJson(Struct):
-    """A run of `sessions prune`."""
+    """The result of `sessions prune`."""
 
     dry_run: Annotated[bool, Meta(description="whether nothing was changed")]
     empty: Annotated[list[SessionJson], Meta(description="sessions without messages; moved to the trash")]
@@ -58,7 +57,7 @@ class PrunedJson(Struct):
 @shell_command(
     "sessions backup",
     argument("key", nargs="?", metavar="KEY", help="a session; by default all that have changed"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=BackupReportJson,
 )
 def backup(options: Namespace) -> int:
@@ -86,30 +85,33 @@ def backup(options: Namespace) -> int:
 @shell_command(
     "sessions backups",
     argument("key", nargs="?", metavar="KEY", help="only backups of this session"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     LIMIT,
     output=list[BackupJson],
 )
 def backups(options: Namespace) -> None:
     """List the backups, the last changed first."""
     with open_environment(options) as environment:
-        manager = manager_for(options, environment)
+        manager = session_manager_for(options, environment)
         names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}
         session_id = find_session(environment, options.object, options.key).id if options.key else None
         kept = environment.storage.backups.kept(session_id)
     if options.object:
         kept = [each for each in kept if each.session_id in names]
-
-    def as_json(each: "Backup") -> BackupJson:
-        name = names.get(each.session_id)
-        return BackupJson(each.path, each.session_id, name, each.updated_at, each.message_count)
-
-    def row(each: "Backup") -> tuple[str, ...]:
-        messages = pluralize(each.message_count, "message")
-        return each.path.name, messages, time_ago(each.updated_at), names.get(each.session_id, "not in this store")
-
-    shown = kept[: options.limit]
-    print_result(options, map(as_json, shown), format_table(map(row, shown)))
+    listed = [
+        BackupJson(each.path, each.session_id, names.get(each.session_id), each.updated_at, each.message_count)
+        for each in kept[: options.limit]
+    ]
+    rows = (
+        (
+            each.file.name,
+            pluralize(each.message_count, "message"),
+            time_ago(each.updated_at),
+            each.name or "not in this store",
+        )
+        for each in listed
+    )
+    print_result(options, listed, format_table(rows))
 
 
 @shell_command(

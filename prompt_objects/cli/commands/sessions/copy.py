@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.stores.base import Store
     from prompt_objects.sessions.stores.url import StoreUrl
 
-Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
+CopyOutcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 _PROBLEMS = {
     "different": "differs from the session in the target, which was not changed",
     "damaged": "cannot be read; try: prompt-objects doctor",
@@ -30,12 +30,12 @@ _PROBLEMS = {
 
 
 class CopiedSessionJson(Struct):
-    """A session that was to be copied."""
+    """The result of copying one session."""
 
     id: str
     name: str
     po_name: str
-    outcome: Outcome
+    outcome: CopyOutcome
     in_trash: bool
     renamed: Annotated[str | None, Meta(description="its name in the target, if it is different")]
 
@@ -45,7 +45,7 @@ class CopyJson(Struct):
 
     source: Annotated[str, Meta(description="the URL, without its password")] = field(name="from")
     target: Annotated[str, Meta(description="the URL, without its password")] = field(name="to")
-    counts: Annotated[dict[Outcome, int], Meta(description="the number of sessions with each outcome")]
+    counts: Annotated[dict[CopyOutcome, int], Meta(description="the number of sessions with each outcome")]
     sessions: list[CopiedSessionJson]
 
 
@@ -90,7 +90,7 @@ def _stores(options: Namespace, environment: "Environment", notices: list[str]) 
     source_url = parse_store_url(options.source, environment.folder) if options.source else None
     for url in filter(None, (source_url, target_url)):
         if url.is_ephemeral:
-            problem = f"The store {url.text} starts empty, and is gone when the copying ends."
+            problem = f"The store {url.text} starts empty, and its sessions are lost when this command ends."
             raise UsageError(problem, hint="Give one that persists.")
     if source_url:
         _require_source(source_url)
@@ -105,7 +105,7 @@ def _stores(options: Namespace, environment: "Environment", notices: list[str]) 
 def _require_source(url: "StoreUrl") -> None:
     """Raise `UsageError` if the folder or file does not exist, since opening the store would create it."""
     for path in url.data_paths[:1]:
-        if not os.path.exists(path):  # noqa: PTH110 - False also if it may not be looked at
+        if not os.path.exists(path):  # noqa: PTH110 - also False if access is denied
             raise UsageError(
                 f"{url.text!r} has no sessions: there is no {path}.",
                 hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",

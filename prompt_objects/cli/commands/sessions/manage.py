@@ -2,13 +2,12 @@
 
 import sys
 from argparse import Namespace
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from prompt_objects.cli.command import KEY, LIMIT, OBJECT, OF_OBJECT, YES, argument, shell_command, whole_number
+from prompt_objects.cli.command import KEY, LIMIT, OBJECT, OBJECT_FILTER, YES, argument, shell_command, whole_number
 from prompt_objects.cli.json_output import (
     SessionJson,
     TrashedSessionJson,
@@ -18,14 +17,11 @@ from prompt_objects.cli.json_output import (
     trashed_session_json,
 )
 from prompt_objects.cli.streams import confirm, print_err, print_json_text, print_out
-from prompt_objects.cli.targets import find_session, manager_for, open_environment
+from prompt_objects.cli.targets import open_environment, open_session, session_manager_for
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from prompt_objects.environment.environment import Environment
     from prompt_objects.sessions.info import SessionInfo, TrashedSession
     from prompt_objects.sessions.session import Session
 
@@ -42,7 +38,7 @@ class UndoneJson(Struct):
 
 @shell_command(
     "sessions list",
-    OF_OBJECT,
+    OBJECT_FILTER,
     LIMIT,
     argument("--trash", action="store_true", help="the same as: sessions trash"),
     output=list[SessionJson],
@@ -53,19 +49,19 @@ def list_(options: Namespace) -> None:
         trash.run(options)
         return
     with open_environment(options) as environment:
-        infos = manager_for(options, environment).list(limit=options.limit)
+        infos = session_manager_for(options, environment).list(limit=options.limit)
     print_result(options, map(session_json, infos), format_table(map(_row, infos)))
 
 
-@shell_command("sessions trash", OF_OBJECT, LIMIT, output=list[TrashedSessionJson])
+@shell_command("sessions trash", OBJECT_FILTER, LIMIT, output=list[TrashedSessionJson])
 def trash(options: Namespace) -> None:
     """List the sessions in the trash, the last deleted first."""
     with open_environment(options) as environment:
-        deleted = manager_for(options, environment).trash()[: options.limit]
+        deleted = session_manager_for(options, environment).trash()[: options.limit]
     print_result(options, map(trashed_session_json, deleted), format_table(map(_trashed_row, deleted)))
 
 
-@shell_command("sessions show", KEY, OF_OBJECT, output=dict)
+@shell_command("sessions show", KEY, OBJECT_FILTER, output=dict)
 def show(options: Namespace) -> None:
     """Print a session as Markdown.
 
@@ -77,9 +73,9 @@ def show(options: Namespace) -> None:
 @shell_command(
     "sessions export",
     KEY,
-    argument("--format", metavar="FORMAT", default="markdown", help="markdown (default), json or an added format"),
+    argument("--format", metavar="FORMAT", default="markdown", help="markdown (default), json or an installed one"),
     argument("--output", metavar="FILE", help="a new file; by default standard output"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     examples=("sessions export 'Plan B' --output plan.md",),
 )
 def export(options: Namespace) -> None:
@@ -89,7 +85,7 @@ def export(options: Namespace) -> None:
 
 @shell_command(
     "sessions new",
-    argument("name", nargs="?", metavar="NAME", help="its name; by default the next of Session 2, Session 3, …"),
+    argument("name", nargs="?", metavar="NAME", help="its name; by default the next free one of Session 2, 3, …"),
     OBJECT,
     output=SessionJson,
 )
@@ -104,13 +100,13 @@ def new(options: Namespace) -> None:
     "sessions rename",
     KEY,
     argument("name", metavar="NAME", help="the new name"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=SessionJson,
     examples=("sessions rename 'Session 2' 'Plan B'",),
 )
 def rename(options: Namespace) -> None:
     """Rename a session."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Renamed", environment.session_manager.rename(session.id, options.name), options)
 
 
@@ -118,12 +114,12 @@ def rename(options: Namespace) -> None:
     "sessions duplicate",
     KEY,
     argument("name", nargs="?", metavar="NAME", help="the copy's name; by default the same with 'copy' after it"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=SessionJson,
 )
 def duplicate(options: Namespace) -> None:
     """Copy a session."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Copied", environment.session_manager.duplicate(session.id, options.name), options)
 
 
@@ -132,21 +128,21 @@ def duplicate(options: Namespace) -> None:
     KEY,
     argument("name", nargs="?", metavar="NAME", help="the branch's name; by default the same with 'branch' after it"),
     argument("--at", type=whole_number, metavar="N", help="the number of messages to copy; by default all"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=SessionJson,
     examples=("sessions branch 'Plan B' 'Plan C' --at 4",),
 )
 def branch(options: Namespace) -> None:
     """Create a session from the first messages of another one."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         made = environment.session_manager.branch(session.id, options.at, options.name)
         _print_session("Branched", made, options)
 
 
-@shell_command("sessions clear", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions clear", KEY, OBJECT_FILTER, output=SessionJson)
 def clear(options: Namespace) -> None:
     """Remove all messages of a session; a copy of it goes to the trash."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Cleared", environment.session_manager.clear(session.id), options)
         print_err(_UNDO_HINT)
 
@@ -155,37 +151,37 @@ def clear(options: Namespace) -> None:
     "sessions truncate",
     KEY,
     argument("count", type=whole_number, metavar="COUNT", help="the number of messages to keep"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=SessionJson,
 )
 def truncate(options: Namespace) -> None:
     """Keep only the first messages of a session; a copy of it goes to the trash."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Truncated", environment.session_manager.truncate(session.id, options.count), options)
         print_err(_UNDO_HINT)
 
 
-@shell_command("sessions undo", OF_OBJECT, output=UndoneJson)
+@shell_command("sessions undo", OBJECT_FILTER, output=UndoneJson)
 def undo(options: Namespace) -> None:
     """Undo the last rename, clear, truncate or delete."""
     with open_environment(options) as environment:
-        undone = manager_for(options, environment).undo()
+        undone = session_manager_for(options, environment).undo()
     print_result(options, UndoneJson(undone.operation, session_json(undone.record.info)), [str(undone)])
 
 
-@shell_command("sessions archive", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions archive", KEY, OBJECT_FILTER, output=SessionJson)
 def archive(options: Namespace) -> None:
     """Compress a session until its next message."""
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Archived", environment.session_manager.archive(session.id), options)
 
 
-@shell_command("sessions delete", KEY, OF_OBJECT, output=SessionJson)
+@shell_command("sessions delete", KEY, OBJECT_FILTER, output=SessionJson)
 def delete(options: Namespace) -> None:
     """Move a session to the trash."""
     from prompt_objects.sessions.stores.lease import lease_holder
 
-    with _open_session(options) as (environment, session):
+    with open_session(options) as (environment, session):
         holder = lease_holder(environment.storage.store, session.id)
         environment.session_manager.delete(session.id)
         _print_session("Moved to the trash", session, options)
@@ -197,26 +193,26 @@ def delete(options: Namespace) -> None:
 @shell_command(
     "sessions restore",
     argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}the last deleted"),
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=SessionJson,
 )
 def restore(options: Namespace) -> None:
     """Restore a session from the trash."""
     with open_environment(options) as environment:
-        _print_session("Restored", manager_for(options, environment).restore(options.key), options)
+        _print_session("Restored", session_manager_for(options, environment).restore(options.key), options)
 
 
 @shell_command(
     "sessions purge",
     argument("key", nargs="?", metavar="KEY", help=f"{_TRASHED_KEY}all of them"),
     YES,
-    OF_OBJECT,
+    OBJECT_FILTER,
     output=list[SessionJson],
 )
 def purge(options: Namespace) -> None:
     """Permanently delete a session in the trash, or all of them."""
     with open_environment(options) as environment:
-        manager = manager_for(options, environment)
+        manager = session_manager_for(options, environment)
         chosen = manager.find_trashed(options.key).info if options.key else None
         number = len(manager.trash())
         target = f"session {chosen.name}" if chosen else pluralize(number, "session")
@@ -229,17 +225,11 @@ def purge(options: Namespace) -> None:
     print_err(f"{pluralize(len(purged), 'session')} deleted permanently.")
 
 
-@contextmanager
-def _open_session(options: Namespace) -> "Iterator[tuple[Environment, Session]]":
-    with open_environment(options) as environment:
-        yield environment, find_session(environment, options.object, options.key)
-
-
 def _print_exported(options: Namespace, format_name: str, output: str | None = None) -> None:
     from prompt_objects.sessions.formats import find_format, write_new
     from prompt_objects.ui.render.sanitize import clean
 
-    with _open_session(options) as (_, session):
+    with open_session(options) as (_, session):
         text = find_format(format_name).export(session)
     if output:
         print_err(f"Wrote {write_new(Path(output), text)}")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert, field
 
-from prompt_objects.cli.command import KEY, OF_OBJECT, shell_command
+from prompt_objects.cli.command import KEY, OBJECT_FILTER, shell_command
 from prompt_objects.cli.json_output import print_json
 from prompt_objects.cli.streams import flush, print_err, print_out
-from prompt_objects.cli.targets import find_session, open_environment
+from prompt_objects.cli.targets import open_session
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.watch import SessionChange
@@ -38,16 +38,15 @@ class SessionEventJson(Struct, kw_only=True):
     holder: Annotated[HolderJson | UnsetType, Meta(description="the process that starts a turn")] = UNSET
 
 
-@shell_command("sessions watch", KEY, OF_OBJECT, output=SessionEventJson)
+@shell_command("sessions watch", KEY, OBJECT_FILTER, output=SessionEventJson)
 def watch(options: Namespace) -> None:
     """Print each message of a session when it arrives, until Ctrl-C.
 
-    `--json` prints one object a line.
+    `--json` prints one object per line.
     """
     from prompt_objects.sessions.watch import poll_forever
 
-    with open_environment(options) as environment, suppress(KeyboardInterrupt):
-        session = find_session(environment, options.object, options.key)
+    with open_session(options) as (_, session), suppress(KeyboardInterrupt):
         for change in poll_forever(session):
             if options.json:
                 for event in _events(change):
