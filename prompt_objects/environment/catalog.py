@@ -49,7 +49,7 @@ class Catalog:
 
         files, _ = self.files()
         if name not in files:
-            hint = did_you_mean(name, files) or f"There are: {', '.join(sorted(files)) or 'none'}."
+            hint = did_you_mean(name, files) or f"Available: {', '.join(sorted(files)) or 'none'}."
             raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
         definition = self._load(files[name])
         for capability in definition.capabilities:

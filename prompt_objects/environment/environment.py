@@ -106,7 +106,7 @@ class Environment:
     ) -> Self:
         """Open the environment in `folder`; an environment of an older version is migrated, and `notices` say how.
 
-        - `model`: a model's name, or a key of `models` in environment.yaml, used instead of the definitions' models.
+        - `model`: a model ID, or a key of `models` in environment.yaml, used instead of the definitions' models.
         - `llm`: the client to use for every prompt object.
         - `store`: the URL of the session store, instead of the one in environment.yaml; a relative path starts at
           `folder`.
@@ -169,7 +169,7 @@ class Environment:
             if name in names:
                 return self[name]
         raise NotFound(
-            f"There are no prompt objects in {self.catalog.folder}.", hint="Write one: see docs/objects.md."
+            f"There are no prompt objects in {self.catalog.folder}.", hint="Create one: see docs/objects.md."
         )
 
     def take_notices(self) -> list[str]:
@@ -266,7 +266,7 @@ class PromptObject:
         *,
         wait: float | None = 0,
     ) -> "Reply":
-        """Answer a message, given in the chat form or as its text.
+        """Return the reply to a message, which is given in the chat form or as text.
 
         `session` is by default the one last used; without a `context` the turn is a top-level turn. Every message is
         saved before anything else happens, and the history is valid however the turn ends. Turns of one session run
@@ -290,7 +290,7 @@ class PromptObject:
     async def retry(
         self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
     ) -> "Reply":
-        """Answer the last message of the session again; the old answer is kept, but excluded from requests."""
+        """Reply to the last message of the session again; the old reply is kept, but excluded from requests."""
         return await self._turn("retry", context, session, wait)
 
     def receive_sync(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ModelRegistry:
     """The `connections` to models by name, each opened when it is first needed. Thread-safe.
 
-    `selected` (a model's name, or a key of `models` in environment.yaml) is used instead of the definitions' models;
+    `selected` (a model ID, or a key of `models` in environment.yaml) is used instead of the definitions' models;
     `llm` is a client to use for every model.
     """
 

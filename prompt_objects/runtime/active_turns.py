@@ -95,7 +95,7 @@ class ActiveTurn:
         """Raise `Stopped` if only `stop` has cancelled the task, in the way of `asyncio.timeout`."""
         if self._is_stopped and self._task and self._task.uncancel() <= self._cancelling:
             raise Stopped(
-                f"The user stopped {self.po_name} before it answered. Go on without it; do not ask it the same again."
+                f"The user stopped {self.po_name} before it replied. Continue without its reply; do not ask it again."
             ) from cancelled
 
 

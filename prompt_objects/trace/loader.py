@@ -27,14 +27,14 @@ MAX_DEPTH = 50
 def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
     """Load a session's trace, without unreadable child sessions. Raises `NotFound`, `Damaged` and `StoreError`."""
     info = store.load(session_id).info
-    turns = _turns(store, data_dir, info)
+    turns = _load_turns(store, data_dir, info)
     calls = {session_id: _Calls(turns)}
     depths = {session_id: 0}
     for child in stored_descendants(session_id, store):
         origin = child.parent
         if origin and depths.get(origin.session, MAX_DEPTH) < MAX_DEPTH:
             with suppress(NotFound, Damaged):
-                child_turns = _turns(store, data_dir, child)
+                child_turns = _load_turns(store, data_dir, child)
                 calls[origin.session].nest(child_turns, origin.call)
                 calls[child.id], depths[child.id] = _Calls(child_turns), depths[origin.session] + 1
     return Trace(info, turns)
@@ -54,8 +54,8 @@ class _Calls:
         for number, turn in enumerate(turns):
             is_delegated = turn.run is None or turn.parent is not None
             if is_delegated and (match := self._find(turn, None if number else origin)):
-                asker, call = match
-                turn.asker = turn.asker or asker.session.po_name
+                caller, call = match
+                turn.caller = turn.caller or caller.session.po_name
                 call.turns.append(turn)
 
     def _find(self, turn: TurnSpan, origin: str | None) -> "_TurnAndCall | None":
@@ -82,18 +82,18 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _OUTCOMES = {None: "answered", "length": "answered", "content_filter": "answered", "cancelled": "cancelled"}
 
 
-def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
+def _load_turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
     """Return the turns in order of their start; turns that were not recorded are built from messages alone."""
     records = list(read_records(trace_file(data_dir, info.id)))
     history = store.read(info.id, 0, info.message_count)
-    references = [MessageRef.to(message) for message in history]
+    references = [MessageRef.of(message) for message in history]
     messages = {reference.digest: message for reference, message in zip(references, history, strict=True)}
     builder = _Builder(info, messages)
     runs: defaultdict[str, list[TraceRecord]] = defaultdict(list)
     for record in records:
         runs[record.run].append(record)
     steps = [(run[0].at, partial(builder.add_recorded, run)) for run in runs.values()]
-    for span in _unrecorded(records, references, history):
+    for span in _unrecorded_spans(records, references, history):
         timed = [(moment_of(history[index]), references[index]) for index in span]
         steps.append((timed[0][0] or _EARLIEST, partial(builder.add_unrecorded, timed)))
     for _, add in sorted(steps, key=itemgetter(0)):
@@ -101,7 +101,7 @@ def _turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpan]:
     return builder.turns
 
 
-def _unrecorded(
+def _unrecorded_spans(
     records: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
 ) -> Iterator[list[int]]:
     """Yield, turn by turn, the numbers of messages without a record; of equal messages, the last ones have one."""
@@ -173,7 +173,7 @@ class _Builder:
         turn = TurnSpan(session=self._info, run=record.run, started_at=record.at)
         turn.parent = record.parent
         turn.call_id = record.call_id if record.parent else None
-        turn.asker = record.path[-2] if len(record.path) > 1 else None
+        turn.caller = record.path[-2] if len(record.path) > 1 else None
         self.turns.append(turn)
         return turn
 
@@ -198,7 +198,7 @@ class _Builder:
                 size=reference.size,
                 model=reference.model,
                 interrupted=reference.interrupted,
-                took=_totals(reference) if reference.role == "assistant" else None,
+                totals=_totals(reference) if reference.role == "assistant" else None,
             )
         )
         arguments_by_id = {call["id"]: call["function"].get("arguments") for call in calls_of(message or {})}

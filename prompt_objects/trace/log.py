@@ -61,7 +61,7 @@ class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     interrupted: str | None = None
 
     @classmethod
-    def to(cls, message: Message) -> "MessageRef":
+    def of(cls, message: Message) -> "MessageRef":
         usage = message.get("usage")
         return cls(
             role=str(message.get("role")),
@@ -124,9 +124,9 @@ def line_of(event: Event) -> bytes:
     fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "session_id"}
     match event:
         case MessageSaved():
-            fields["message"] = MessageRef.to(event.message)
+            fields["message"] = MessageRef.of(event.message)
         case ExternalMessages():
-            fields["messages"] = [MessageRef.to(message) for message in event.messages]
+            fields["messages"] = [MessageRef.of(message) for message in event.messages]
         case ToolCallStarted():
             fields["size"] = _size(fields.pop("arguments"))
         case ToolCallEnded():

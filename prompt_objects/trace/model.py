@@ -13,17 +13,17 @@ from prompt_objects.sessions.info import SessionInfo
 class Totals(Struct, frozen=True):
     """The number of model responses, and their tokens and cost."""
 
-    answers: int = 0
+    responses: int = 0
     usage: Usage = Usage()
 
     def __add__(self, other: "Totals") -> "Totals":
-        return Totals(self.answers + other.answers, self.usage + other.usage)
+        return Totals(self.responses + other.responses, self.usage + other.usage)
 
 
 class MessageEvent(Struct, frozen=True, kw_only=True):
     """A message of the user, a prompt object or a model. `text` is None if it is no longer in the session.
 
-    `took` is set for responses of models; `size` is in bytes.
+    `totals` are set for responses of models; `size` is in bytes.
     """
 
     at: datetime | None
@@ -32,7 +32,7 @@ class MessageEvent(Struct, frozen=True, kw_only=True):
     size: int
     model: str | None = None
     interrupted: str | None = None
-    took: Totals | None = None
+    totals: Totals | None = None
 
 
 class CallSpan(Struct, kw_only=True, eq=False):
@@ -67,7 +67,7 @@ TracedStep: TypeAlias = MessageEvent | CallSpan | NoticeEvent
 class TurnSpan(Struct, kw_only=True, eq=False):
     """A turn, from a message to its reply. `run` is None if the turn was not recorded, only its messages are known.
 
-    For a delegation, `parent` is the calling run, `call_id` the tool call and `asker` the calling prompt object; for
+    For a delegation, `parent` is the calling run, `call_id` the tool call and `caller` the calling prompt object; for
     a turn of the user they are None. `outcome` is None if the turn has not ended.
     """
 
@@ -75,7 +75,7 @@ class TurnSpan(Struct, kw_only=True, eq=False):
     run: str | None = None
     parent: str | None = None
     call_id: str | None = None
-    asker: str | None = None
+    caller: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     outcome: Literal["answered", "cancelled", "failed"] | None = None
@@ -94,12 +94,12 @@ class TurnSpan(Struct, kw_only=True, eq=False):
 
     @property
     def models(self) -> list[str]:
-        answers = (step for step in self.steps if isinstance(step, MessageEvent))
-        return list(dict.fromkeys(answer.model for answer in answers if answer.model))
+        messages = (step for step in self.steps if isinstance(step, MessageEvent))
+        return list(dict.fromkeys(message.model for message in messages if message.model))
 
     @property
     def own(self) -> Totals:
-        return _sum(step.took for step in self.steps if isinstance(step, MessageEvent) and step.took)
+        return _sum(step.totals for step in self.steps if isinstance(step, MessageEvent) and step.totals)
 
     @property
     def inclusive(self) -> Totals:

@@ -1,4 +1,4 @@
-"""Requests of a turn to its models, within the budget: an amount is reserved before each and settled after it."""
+"""The requests of a turn to its models, each with a reservation in the budget."""
 
 import asyncio
 import json
@@ -29,9 +29,9 @@ _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
 _FINAL_REQUEST = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
 _BYTES_PER_TOKEN = 3  # a low estimate: English has more, few other languages have less
-_MAX_ANSWER_TOKENS = 8192  # tokens to reserve for an answer, if the budget has as many
-_MAX_FINAL_ANSWER_TOKENS = 1024
-_MIN_ANSWER_TOKENS = 64  # a request is not worth sending with fewer
+_MAX_RESPONSE_TOKENS = 8192  # to reserve for a response, if the budget has as many
+_MAX_FINAL_RESPONSE_TOKENS = 1024
+_MIN_RESPONSE_TOKENS = 64  # a request is not worth sending with fewer
 
 
 class ModelCalls:
@@ -60,9 +60,9 @@ class ModelCalls:
     async def complete(
         self, models: FallbackChain, tools: Sequence[Tool], limit: LimitReached | None = None
     ) -> Message:
-        """Send the history to the first model that answers; save and return the answer.
+        """Send the history to the first model that responds; save and return the response.
 
-        With a `limit` that was reached, ask for a final answer. Raises `LLMError` if no model answers,
+        With a `limit` that was reached, request a final response. Raises `LLMError` if no model responds,
         `LimitReached` and `StoreError`.
         """
         while True:
@@ -117,7 +117,7 @@ class ModelCalls:
                     completion = await self._stream(connection, reservation.request, received)
             except TimeoutError as error:
                 self._budget.check_time()
-                raise BrokenStream(f"{connection.llm.model} did not end its answer in time.") from error
+                raise BrokenStream(f"{connection.llm.model} did not complete its response in time.") from error
             except LLMError as error:
                 if not received and not isinstance(error, BrokenStream):
                     reservation.cancel()
@@ -165,7 +165,7 @@ class ModelCalls:
             message["content"] = "(No answer: the model wanted to call a tool, and no more calls were possible.)"
         if completion.finish_reason in {"length", "content_filter"}:
             message["interrupted"] = completion.finish_reason
-            self._context.notify(f"The server cut the answer short ({completion.finish_reason}).")
+            self._context.notify(f"The server ended the response early ({completion.finish_reason}).")
         return await self._save_with_replaces(message)
 
     async def _save_interrupted(self, received: list[str], model: str, error: BaseException) -> None:
@@ -187,9 +187,9 @@ class Reservation:
     """Reserves budget for one request, for the length of an `async with` block, and settles it at the end.
 
     Entering waits while other requests may still free enough of the budget, and raises `LimitReached` if they cannot.
-    `request` is the request to send: if tokens or cost are limited, it limits the answer to the reserved tokens. The
-    final request of a turn (`is_last`) ignores the turn's own limits, but not those of turns above it. `received` is
-    the text received so far, which counts if the response is interrupted.
+    `request` is the request to send; if tokens or cost are limited, it limits the response to the reserved tokens.
+    The final request of a turn (`is_last`) ignores the turn's own limits, but not those of turns above it. `received`
+    is the text received so far, which counts if the response is interrupted.
     """
 
     def __init__(
@@ -224,19 +224,21 @@ class Reservation:
         return self
 
     def _estimate(self) -> None:
-        answer = self._answer_tokens()
-        self._reserved = self._amount(Usage(self._prompt_tokens, answer))
-        options = {**self.request.options, "max_completion_tokens": answer}
+        completion_tokens = self._max_completion_tokens()
+        self._reserved = self._amount(Usage(self._prompt_tokens, completion_tokens))
+        options = {**self.request.options, "max_completion_tokens": completion_tokens}
         self.request = replace(self.request, options=options)
 
-    def _answer_tokens(self) -> int:
-        """Return how many tokens of an answer the budget allows, up to a maximum, ignoring other reservations."""
-        lengths = range(_MIN_ANSWER_TOKENS, (_MAX_FINAL_ANSWER_TOKENS if self._is_last else _MAX_ANSWER_TOKENS) + 1)
+    def _max_completion_tokens(self) -> int:
+        """Return how many tokens of a response the budget allows, up to a maximum, ignoring other reservations."""
+        lengths = range(
+            _MIN_RESPONSE_TOKENS, (_MAX_FINAL_RESPONSE_TOKENS if self._is_last else _MAX_RESPONSE_TOKENS) + 1
+        )
         fitting = bisect_left(lengths, x=True, key=self._is_too_long)
         return lengths[max(0, fitting - 1)]
 
-    def _is_too_long(self, answer: int) -> bool:
-        return not self._budget.allows(self._amount(Usage(self._prompt_tokens, answer)))
+    def _is_too_long(self, completion_tokens: int) -> bool:
+        return not self._budget.allows(self._amount(Usage(self._prompt_tokens, completion_tokens)))
 
     def settle(self, completion: Completion) -> Completion:
         """Record the usage of a response and return it with its cost; without usage, the estimate counts."""

@@ -98,7 +98,7 @@ class ToolCalls:
     async def _run_tool(self, call: dict[str, Any], name: str) -> str:
         tool = self._tools.get(name)
         if tool is None:
-            raise ToolError(f"There is no capability {name!r}. There are: {', '.join(self._tools) or 'none'}.")
+            raise ToolError(f"There is no capability {name!r}. Available: {', '.join(self._tools) or 'none'}.")
         try:
             arguments = call_arguments(call)
         except ValueError as error:
@@ -115,7 +115,7 @@ class ToolCalls:
         if isinstance(result, ToolError):
             raise result
         if not isinstance(result, str):
-            raise ToolError(f"{name} is faulty: it returned {type(result).__name__}, not text.")
+            raise ToolError(f"{name} returned {type(result).__name__} instead of text.")
         return result
 
     async def _start(self, tool: Tool, arguments: dict[str, Any], context: Context) -> object:
@@ -141,5 +141,5 @@ def _is_cancelled() -> bool:
 def _description(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - its __str__ is faulty
+    except Exception:  # noqa: BLE001 - its __str__ may fail
         return type(error).__name__

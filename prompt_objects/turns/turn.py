@@ -1,7 +1,7 @@
 """A turn: takes a message, runs the loop of model requests and tool calls, and returns the reply.
 
-The store is the truth: every message is saved, durably, before anything else happens. However a turn ends (with an
-answer, by an error, by the user), every tool call in the history has a result.
+The store is the truth: every message is saved, durably, before anything else happens. However a turn ends (with a
+reply, by an error, by the user), every tool call in the history has a result.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import pluralize
 
 TurnInput: TypeAlias = Message | Literal["retry", "resume"]
-"""A new message; or answer the last message again, or continue an interrupted turn."""
+"""A new message; or reply to the last message again, or continue an interrupted turn."""
 
 
 class TurnResources(Protocol):
@@ -48,7 +48,7 @@ class TurnResources(Protocol):
 
 
 class Reply(Struct, frozen=True):
-    """The answer of a turn: its text, its session, and the model and tokens of this turn without its delegations."""
+    """The reply of a turn: its text, its session, and the model and tokens of this turn without its delegations."""
 
     text: str
     session: Session
@@ -80,7 +80,7 @@ class Turn:
         self._tool_calls: ToolCalls | None = None  # of the last response
 
     async def run(self, start: TurnInput) -> Reply:
-        """Answer a message, answer the last one again, or continue an interrupted turn.
+        """Reply to a message, reply to the last one again, or continue an interrupted turn.
 
         The message is saved before a model or an MCP server is contacted. Raises `LLMError`, `StoreError`,
         `LimitReached` for the limit of a turn above, `Stopped` if the user stopped only this turn, or
@@ -91,7 +91,7 @@ class Turn:
             try:
                 await self._save_opening_messages(start)
                 models, tools = await self._resources.load(self._context)
-                reply = await self._answer(models, tools)
+                reply = await self._run_loop(models, tools)
             except BaseException as error:
                 await self._clean_up(error)
                 raise
@@ -129,15 +129,15 @@ class Turn:
         if not is_unfinished([*history, *steering]):
             raise UsageError(
                 "Nothing to resume: the last message was answered.",
-                hint="/retry answers the last message again, also if the answer was cut off.",
+                hint="/retry replies to the last message again, even if the reply was cut off.",
             )
         return [*results, *steering]
 
     def _rewind_for_retry(self, history: list[Message]) -> None:
-        """Exclude the answer to the last message of the user from requests; it stays in the history."""
+        """Exclude the reply to the last message of the user from requests; it stays in the history."""
         asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
         if not asked:
-            raise UsageError("There is nothing to answer yet.", hint="Send a message first.")
+            raise UsageError("There is nothing to reply to yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):
             self._model_calls.replaces = (asked[-1] + 1, len(history))
 
@@ -146,8 +146,8 @@ class Turn:
         if any("steers" in message for message in messages):
             await asyncio.to_thread(self._steering.remove, messages)
 
-    async def _answer(self, models: FallbackChain, tools: Mapping[str, Tool]) -> Reply:
-        """Alternate requests and tool calls until there is an answer or a limit is reached."""
+    async def _run_loop(self, models: FallbackChain, tools: Mapping[str, Tool]) -> Reply:
+        """Alternate requests and tool calls until there is a reply or a limit is reached."""
         try:
             while True:
                 await self._save(self._active.take_steering())
@@ -162,7 +162,7 @@ class Turn:
         except LimitReached as limit:
             if limit.budget is not self._budget:  # handled by the turn that has this limit
                 raise
-            self._context.notify(f"{limit} It now gives its final answer.")
+            self._context.notify(f"{limit} Its final reply follows.")
             message = await self._model_calls.complete(models, [], limit)
             await self._save_late_messages()
             return self._reply(message)
@@ -174,7 +174,7 @@ class Turn:
         if messages := self._active.end():
             await self._save(messages)
             self._context.notify(
-                f"{pluralize(len(messages), 'message')} arrived too late for this answer. /continue answers."
+                f"{pluralize(len(messages), 'message')} arrived too late for this reply. To reply to them: /continue"
             )
 
     async def _clean_up(self, error: BaseException) -> None:
@@ -253,7 +253,7 @@ class MessageWriter:
                 return external, note
 
     def _restore(self) -> tuple[list[Message], str]:
-        """Restore a session that was deleted during the turn, so that no answer is lost."""
+        """Restore a session that was deleted during the turn, so that no message is lost."""
         deleted = f"{self._session.name} was deleted by another process during this turn"
         with suppress(NotFound):  # it may be back already
             self._session_manager.restore(self._session.id)
@@ -264,4 +264,4 @@ class MessageWriter:
                 f"{deleted}, permanently: new messages could not be saved.",
                 hint="Copy the text from the screen; it is not saved anywhere else.",
             ) from error
-        return external, f"{deleted}; this answer has brought it back from the trash, as {self._session.name}."
+        return external, f"{deleted}; it was restored from the trash, as {self._session.name}."

@@ -142,7 +142,7 @@ async def test_stopping_a_delegate_stops_only_it_and_its_caller_gets_an_error(tm
             events = list(news.drain())
         assert reply.text == "Without the scout, then."
         results = [message["content"] for message in reply.session.history if message["role"] == "tool"]
-        assert results[0].startswith("Error: The user stopped scout before it answered.")
+        assert results[0].startswith("Error: The user stopped scout before it replied.")
         assert results[1] == "Here."
         ended = {event.po_name: event.outcome for event in events if isinstance(event, TurnEnded)}
         assert ended == {"other": "answered", "scout": "cancelled", "head": "answered"}
@@ -278,4 +278,4 @@ async def test_steering_message_during_the_final_request_is_kept_and_the_user_no
             reply = await env["scout"].receive("Go")
             notices = [event.text for event in news.drain() if isinstance(event, Notice)]
         assert reply.session.history[-1]["content"] == "And why?"
-        assert notices[-1] == "1 message arrived too late for this answer. /continue answers."
+        assert notices[-1] == "1 message arrived too late for this reply. To reply to them: /continue"

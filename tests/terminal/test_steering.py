@@ -57,7 +57,7 @@ def test_a_delegate_is_steered_by_its_name_and_stopped_on_its_own(open_: Open, o
     terminal.wait_for("guide → reader")
     terminal.send("/stop reader\r")
     terminal.wait_for("The reader was stopped.")
-    assert contents(openai_server)[-1].startswith("Error: The user stopped reader before it answered.")
+    assert contents(openai_server)[-1].startswith("Error: The user stopped reader before it replied.")
 
 
 def test_ctrl_c_in_the_session_of_a_delegate_stops_only_its_turn(open_: Open, openai_server: OpenAIServer) -> None:

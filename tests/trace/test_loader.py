@@ -65,7 +65,7 @@ async def test_turns_are_nested_below_the_calls_that_started_them(env: Environme
         forget(env)
     trace = env.storage.trace(session.id)
     assert outline(trace.turns) == [PLAYED]
-    assert {(turn.asker, turn.session.po_name) for turn in all_turns(trace)} == {
+    assert {(turn.caller, turn.session.po_name) for turn in all_turns(trace)} == {
         (None, "boss"),
         ("boss", "helper"),
         ("helper", "scout"),
@@ -83,7 +83,7 @@ async def test_totals_of_a_turn_exclude_or_include_delegates(env: Environment, i
     trace = env.storage.trace(session.id)
     (boss,) = trace.turns
     helper, of_boss = (call.turns[0] for call in boss.calls if call.turns)
-    assert [(turn.own.answers, turn.inclusive.answers) for turn in (boss, helper, of_boss)] == [
+    assert [(turn.own.responses, turn.inclusive.responses) for turn in (boss, helper, of_boss)] == [
         (2, 8),
         (2, 4),
         (2, 2),
@@ -129,7 +129,7 @@ async def test_unrecorded_turns_come_first_even_with_equal_messages(env: Environ
     trace = env.storage.trace(session.id)
     assert outline(trace.turns) == [PLAYED, PLAYED]
     assert [turn.run is None for turn in trace.turns] == [True, False]
-    assert trace.own.answers == 4
+    assert trace.own.responses == 4
 
 
 async def test_a_truncated_trace_file_shows_every_message_once(env: Environment) -> None:
@@ -143,7 +143,7 @@ async def test_a_truncated_trace_file_shows_every_message_once(env: Environment)
         said = Counter(step.text for turn in trace.turns for step in turn.steps if isinstance(step, MessageEvent))
         assert said == {"Go": 1, "": 1, "You are boss. Done.": 1}, end
         assert [call.name for turn in trace.turns for call in turn.calls] == ["helper", "scout", "read_file"]
-        assert trace.inclusive.answers == 8
+        assert trace.inclusive.responses == 8
     path.write_bytes(lines)
     assert outline(env.storage.trace(session.id).turns) == whole
 
@@ -154,7 +154,7 @@ async def test_a_missing_or_damaged_child_session_is_left_out(env: Environment) 
     env.session_manager.delete(helper.id)
     (boss,) = env.storage.trace(session.id).turns
     assert [(call.name, len(call.turns)) for call in boss.calls] == [("helper", 0), ("scout", 1), ("read_file", 0)]
-    assert boss.inclusive.answers == 4
+    assert boss.inclusive.responses == 4
 
 
 async def test_removed_messages_still_count_in_totals(env: Environment) -> None:
@@ -164,7 +164,7 @@ async def test_removed_messages_still_count_in_totals(env: Environment) -> None:
     texts = [step.text for step in trace.turns[0].steps if isinstance(step, MessageEvent)]
     assert texts == ["Go", None, None]
     assert trace.own.usage.cost == 2 * COST
-    assert trace.inclusive.answers == 8
+    assert trace.inclusive.responses == 8
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
@@ -236,7 +236,7 @@ async def test_notices_are_recorded(tmp_path: Path) -> None:
     async with open_env(tmp_path, llm, objects) as env:
         (turn,) = env.storage.trace((await env["boss"].receive("Go")).session.id).turns
         told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
-        assert told == ["boss's limit of 1 request is reached. It now gives its final answer."]
+        assert told == ["boss's limit of 1 request is reached. Its final reply follows."]
 
 
 async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ async def test_invalid_messages_are_shown_as_far_as_possible(env: Environment) -
         ["scout", "Hello", "", ("scout", None), "of no call", ""],
     ]
     assert (second.started_at, second.seconds, second.models) == (None, None, [])
-    assert (second.own.answers, second.own.usage.total, second.own.usage.cost) == (2, 0, None)
+    assert (second.own.responses, second.own.usage.total, second.own.usage.cost) == (2, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ async def test_endless_and_cyclic_chains_of_sessions_are_shown_up_to_a_depth(env
         last = put_session(env, [asking("c")], ParentCall(last.id, "c"))
     trace = env.storage.trace(top.id)
     assert len(list(all_turns(trace))) == MAX_DEPTH + 1
-    assert trace.inclusive.answers == MAX_DEPTH + 1
+    assert trace.inclusive.responses == MAX_DEPTH + 1
     one, two = new_id(), new_id()
     put_session(env, [asking("c")], ParentCall(two, "c"), one)
     put_session(env, [asking("c")], ParentCall(one, "c"), two)

@@ -170,7 +170,7 @@ async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_t
 
     async with open_env(tmp_path, Short()) as env:
         told = [event.text async for event in env["scout"].stream("Go") if isinstance(event, Notice)]
-        assert told == [f"The server cut the answer short ({reason})."]
+        assert told == [f"The server ended the response early ({reason})."]
         last = env["scout"].session_manager.current().history[-1]
         assert (last["content"], last["interrupted"], last["usage"]["prompt_tokens"]) == ("Half an", reason, 3)
 

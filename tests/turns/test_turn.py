@@ -260,7 +260,7 @@ async def test_a_retry_after_a_failure_sends_the_message_once(tmp_path: Path) ->
 
 async def test_retry_of_an_empty_session_is_an_error(tmp_path: Path) -> None:
     async with open_env(tmp_path, ScriptedLLM()) as env:
-        with pytest.raises(PromptObjectsError, match="nothing to answer"):
+        with pytest.raises(PromptObjectsError, match="nothing to reply to"):
             await env["scout"].retry()
 
 
@@ -367,10 +367,10 @@ async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_
     async with open_env(tmp_path, llm) as env:
         session = env["scout"].session_manager.current()
         assert (await turn_with(env, tools, session, llm)).text == "Sorry"
-        assert ["faulty" in session.history[2]["content"], "cancelled itself" in session.history[3]["content"]] == [
-            True,
-            True,
-        ]
+        assert [
+            "instead of text" in session.history[2]["content"],
+            "cancelled itself" in session.history[3]["content"],
+        ] == [True, True]
 
 
 async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Pa
         back = env["scout"].session_manager.get("Doomed")
         assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
         assert told.startswith("Doomed was deleted by another process")
-        assert told.endswith("brought it back from the trash, as Doomed.")
+        assert told.endswith("was restored from the trash, as Doomed.")
 
 
 async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:

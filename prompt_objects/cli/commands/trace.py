@@ -116,6 +116,7 @@ def _turn(turn: "TurnSpan") -> TurnJson:
         TurnJson,
         turn,
         object=turn.session.po_name,
+        asker=turn.caller,
         session=SessionRefJson(turn.session.id, turn.session.name),
         own=_totals(turn.own),
         inclusive=_totals(turn.inclusive),
@@ -127,7 +128,7 @@ def _step(step: "TracedStep") -> StepJson:
     from prompt_objects.trace.model import CallSpan, MessageEvent
 
     if isinstance(step, MessageEvent):
-        return as_json(MessageJson, step, took=_totals(step.took) if step.took else None)
+        return as_json(MessageJson, step, took=_totals(step.totals) if step.totals else None)
     if isinstance(step, CallSpan):
         return as_json(CallJson, step, turns=[_turn(turn) for turn in step.turns])
     return NoticeJson(step.at, step.text)
@@ -135,4 +136,4 @@ def _step(step: "TracedStep") -> StepJson:
 
 def _totals(totals: "Totals") -> TotalsJson:
     usage = totals.usage
-    return TotalsJson(totals.answers, usage.prompt, usage.completion, usage.cached, usage.cost)
+    return TotalsJson(totals.responses, usage.prompt, usage.completion, usage.cached, usage.cost)

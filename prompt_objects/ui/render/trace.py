@@ -61,7 +61,7 @@ def _turn(turn: TurnSpan, width: int, form: str) -> list[Line]:
 
 def _heading(turn: TurnSpan, form: str) -> list[str]:
     name = turn.session.po_name
-    who = f"{turn.asker} → {name}" if turn.asker else name
+    who = f"{turn.caller} → {name}" if turn.caller else name
     duration = "" if turn.seconds is None else format_duration(turn.seconds)
     outcome = "" if turn.outcome == "answered" else turn.outcome or "end unknown"
     return [
@@ -75,9 +75,9 @@ def _heading(turn: TurnSpan, form: str) -> list[str]:
 
 
 def _totals(own: Totals, inclusive: Totals) -> Iterator[str]:
-    if own.answers:
+    if own.responses:
         yield _amount(own)
-    if inclusive.answers > own.answers and (amount := _amount(inclusive)):
+    if inclusive.responses > own.responses and (amount := _amount(inclusive)):
         yield f"including delegates: {amount}"
 
 
@@ -95,12 +95,12 @@ def _tokens(totals: Totals) -> str:
 def _message(message: MessageEvent, width: int) -> list[Line]:
     """Draw a message on one line; on a narrow screen, one that only calls tools is left out."""
     text = f"({format_bytes(message.size)}, no longer in the session)" if message.text is None else message.text
-    if message.size == 0 and message.took and not message.interrupted and width < WIDE:
+    if message.size == 0 and message.totals and not message.interrupted and width < WIDE:
         return []
     lead = _ROLES.get(message.role) or f"{message.role}:"
     if message.interrupted:
         lead = f"{lead} [{message.interrupted}]"
-    facts = [format_time(message.at), message.model or "", _tokens(message.took) if message.took else ""]
+    facts = [format_time(message.at), message.model or "", _tokens(message.totals) if message.totals else ""]
     style = "class:said" if message.role == "user" else ""
     return [_beside([(style, f"{lead} {text.strip()}")], facts if width >= WIDE else [], width)]
 

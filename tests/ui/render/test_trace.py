@@ -42,9 +42,9 @@ def drawn(*turns: TurnSpan, width: int = 80) -> list[str]:
 def asking() -> TurnSpan:
     below = turn(
         said("user", "Look"),
-        said("assistant", "Seen", model="small", took=TOOK),
+        said("assistant", "Seen", model="small", totals=TOOK),
         session=session("Notes (boss)", "scout"),
-        asker="boss",
+        caller="boss",
         ended_at=at(2),
     )
     call = CallSpan(id="1", name="scout", at=START, seconds=2.1, outcome="done", size=4, turns=[below])
@@ -57,7 +57,7 @@ def asking() -> TurnSpan:
         outcome="failed",
         result="Error: none such",
     )
-    answer = said("assistant", "Done\nindeed", model="large", took=TOOK)
+    answer = said("assistant", "Done\nindeed", model="large", totals=TOOK)
     return turn(said("user", "Go"), answer, call, failed, NoticeEvent(START, "Take care."))
 
 
@@ -107,7 +107,7 @@ def test_the_outcome_of_a_turn_without_an_answer_is_shown() -> None:
 
 
 def test_an_answer_that_only_calls_tools_has_a_line_only_on_a_wide_screen() -> None:
-    calling = turn(said("assistant", "", took=TOOK), said("assistant", "", took=TOOK, interrupted="limit"))
+    calling = turn(said("assistant", "", totals=TOOK), said("assistant", "", totals=TOOK, interrupted="limit"))
     mark = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
     assert [line for line in drawn(calling) if line.startswith(mark)] == [f"{mark} [limit]"]
     assert sum(line.startswith(mark) for line in drawn(calling, width=WIDE)) == 2
@@ -128,11 +128,11 @@ def hostile() -> TurnSpan:
             call.turns = list(turns(depth - 1))
             yield turn(
                 said("user", HOSTILE),
-                said(HOSTILE, HOSTILE, model=HOSTILE, took=TOOK, interrupted=HOSTILE),
+                said(HOSTILE, HOSTILE, model=HOSTILE, totals=TOOK, interrupted=HOSTILE),
                 call,
                 NoticeEvent(None, HOSTILE),
                 session=session(HOSTILE, HOSTILE),
-                asker=HOSTILE,
+                caller=HOSTILE,
                 error=HOSTILE,
                 outcome="failed",
             )
