@@ -1,27 +1,16 @@
 """docs/architecture.md and the picture in the README are true of the code."""
 
 import ast
-import importlib.util
 import re
-from typing import Any
 
 import pytest
 
+from tests.support.doc_scripts import script
 from tests.support.paths import DOCS, ROOT
 
 PACKAGE = ROOT / "prompt_objects"
 PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^\| .+ \| `([\w/]+\.py)` \| (?:`([\w.]+)`)? ?\|$", PAGE, re.MULTILINE)
-
-
-def script(name: str) -> Any:
-    """Load a script of docs/."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_picture_shows_what_the_program_shows() -> None:

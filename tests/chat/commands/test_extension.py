@@ -12,10 +12,10 @@ from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import Document as MarkdownDocument
 from prompt_objects.chat.results import Quit, Text
-from prompt_objects.cli.reference import reference
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import UsageError
 from prompt_objects.ui.line.completer import CommandCompleter
+from tests.support.doc_scripts import script
 from tests.support.environments import make_env
 
 COMMAND = '''
@@ -75,7 +75,7 @@ def test_a_new_command_is_found_run_completed_and_documented(
     assert "| `/shout <words>` | Print words in capitals. |" in help_text.markdown
     offered = CommandCompleter(chat).get_completions(Document("/sh"), CompleteEvent())
     assert [completion.text for completion in offered] == ["shout "]
-    assert "/shout <words>" in reference()
+    assert "/shout <words>" in script("commands").reference()
 
 
 def test_a_package_cannot_replace_a_built_in_command(

@@ -13,7 +13,7 @@ import pytest
 
 from prompt_objects.cli import commands, main
 from prompt_objects.cli.parser import parse
-from prompt_objects.cli.reference import reference
+from tests.support.doc_scripts import script
 from tests.support.program import PROGRAM
 
 SESSIONS = {"sessions", "sessions.backups", "sessions.copy", "sessions.manage", "sessions.watch"}
@@ -80,7 +80,7 @@ def test_a_file_in_the_folder_is_a_command(
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "\n  greet  " in capsys.readouterr().out
-    page = reference()
+    page = script("commands").reference()
     for part in (
         "### `prompt-objects greet`",
         "`--to NAME` the one to greet",
