@@ -4,21 +4,20 @@ This loads yaml, so it is itself loaded only if there is something to remove.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from itertools import pairwise
 from typing import Any
 
 import yaml
 from msgspec import Struct
 
-from prompt_objects.config.yaml.edit import CannotEdit, remove_key, yaml_loaders
+from prompt_objects.config.yaml.edit import CannotEdit, InvalidYaml, remove_key, summary, with_loader
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 from prompt_objects.utils.time import timestamp
 
 _MAX_VALUES = 100_000  # of one element; aliases count as often as they are used
 _NULL = "tag:yaml.org,2002:null"
-_LIST_LINE = re.compile(r"[ \t\r\n]|-(?:[ \t]|$)|#|$")
 _NOT_BUILT = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
@@ -32,49 +31,53 @@ class RemovedList(Struct, frozen=True):
 
 def remove_list(text: str, key: str) -> RemovedList | None:
     """Remove a key whose value is a list or null; None if there is no such key. Raises `CannotEdit`."""
-    problem: Exception | None = None
-    for loader in yaml_loaders():
-        try:
-            return _remove(text, key, loader)
-        except (yaml.YAMLError, RecursionError) as error:
-            problem = problem or error
-    if salvaged := _salvage(text, key):
-        return salvaged
-    raise CannotEdit(f"It is not valid YAML: {_summary(problem)}.")
-
-
-def _remove(text: str, key: str, loader: Any) -> RemovedList | None:
-    removed = remove_key(text, key, loader)
-    return RemovedList(*removed, _pieces(text, key, loader)) if removed else None
-
-
-def _pieces(text: str, key: str, loader: Any) -> list[Fragment]:
-    composer = loader(text)
     try:
-        top = composer.get_single_node()
-        value = next(value for name, value in top.value if name.value == key)
-        if value.tag == _NULL:
-            return []
-        if not isinstance(value, yaml.SequenceNode):
-            raise CannotEdit(f"`{key}` is not a list.")
+        removed = remove_key(text, key)
+        return removed and RemovedList(removed.text, removed.source, _elements(text, key, removed.items))
+    except InvalidYaml:
+        if salvaged := _salvage(text, key):
+            return salvaged
+        raise
+
+
+def _elements(text: str, key: str, sources: Sequence[str] = ()) -> list[Fragment]:
+    values = [_json(source) for source in sources]
+    if values and None not in values:  # much faster than YAML
         return [
-            _piece(f"entry {number}", text[node.start_mark.index : node.end_mark.index].rstrip(), node, composer)
-            for number, node in enumerate(value.value, 1)
+            Fragment(f"entry {number}", *each) for number, each in enumerate(zip(sources, values, strict=True), 1)
         ]
-    finally:
-        composer.dispose()
+    value = _find(text, key)
+    if value is None or value.tag == _NULL:
+        return []
+    if not isinstance(value, yaml.SequenceNode):
+        raise CannotEdit(f"`{key}` is not a list.")
+    construct = yaml.SafeLoader("").construct_document
+    return [
+        _element(f"entry {number}", text[node.start_mark.index : node.end_mark.index].rstrip(), node, construct)
+        for number, node in enumerate(value.value, 1)
+    ]
 
 
-def _piece(place: str, source: str, node: Any, composer: Any) -> Fragment:
+def _find(text: str, key: str) -> yaml.Node | None:
+    top = with_loader(lambda loader: yaml.compose(text, Loader=loader))
+    entries = top.value if isinstance(top, yaml.MappingNode) else []
+    return next((value for name, value in entries if name.value == key), None)
+
+
+def _json(source: str) -> Any:
+    """Decode a JSON object, because YAML reads some of its numbers differently; return None for another text."""
+    found = decode_at(source, 0) if source.startswith('{"') else None
+    return found[0] if found and found[1] == len(source) else None
+
+
+def _element(place: str, source: str, node: yaml.Node, construct: Callable[[yaml.Node], Any]) -> Fragment:
     try:
         if "*" in source and _weight(node, {}) > _MAX_VALUES:
             return Fragment(place, source, problem="Its aliases expand to too many values.")
-        found = decode_at(source, 0) if source.startswith('{"') else None
-        if found and found[1] == len(source):  # as JSON, because YAML reads some numbers differently
-            return Fragment(place, source, found[0])
-        return Fragment(place, source, _plain(composer.construct_document(node)))
+        value = _json(source)
+        return Fragment(place, source, _plain(construct(node)) if value is None else value)
     except _NOT_BUILT as error:
-        return Fragment(place, source, problem=f"It cannot be read: {_summary(error)}.")
+        return Fragment(place, source, problem=f"It cannot be read: {summary(error)}.")
 
 
 def _weight(node: Any, known: dict[int, float]) -> float:
@@ -100,57 +103,42 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _summary(error: Exception | None) -> str:
-    problem = getattr(error, "problem", None) or str(error)
-    mark = getattr(error, "problem_mark", None)
-    return f"{problem} in line {mark.line + 1}" if mark else f"{problem}".rstrip(".")
-
-
 # If the list is not valid YAML
 
 
 def _salvage(text: str, key: str) -> RemovedList | None:
     """Remove the lines of the key, and read each element by itself; None if the rest is not valid YAML either."""
-    lines = text.splitlines(keepends=True)
-    starts = [number for number, line in enumerate(lines) if re.match(rf"{re.escape(key)}[ \t]*:[ \t]*(?:#|$)", line)]
-    if len(starts) != 1:
+    lines = rf"^{re.escape(key)}[ \t]*:[ \t]*(?:#.*|\r?)$\n?((?:^(?:[ \t]|-(?:[ \t]|\r?$)|#|\r?$).*\n?)*)"
+    found = list(re.finditer(lines, text, re.MULTILINE))
+    if len(found) != 1:
         return None
-    start = starts[0] + 1
-    end = next((at for at in range(start, len(lines)) if not _LIST_LINE.match(lines[at])), len(lines))
-    while end > start and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-        end -= 1
-    shorter = "".join(lines[: start - 1] + lines[end:])
-    if not _is_valid(shorter, key):
-        return None
-    source = "".join(lines[start:end])
-    return RemovedList(shorter, source, [_read_alone(number, each) for number, each in enumerate(_split(source), 1)])
-
-
-def _is_valid(text: str, key: str) -> bool:
-    """Return whether a text is one YAML document without the key, and without aliases to what was removed."""
+    source = re.sub(r"(?:^(?:[ \t\r]*|#.*)(?:\n|\Z))+\Z", "", found[0][1], flags=re.MULTILINE)
+    shorter = text[: found[0].start()] + text[found[0].start(1) + len(source) :]
     try:
-        yaml.compose(text, Loader=yaml_loaders()[0])
-        return remove_key(text, key) is None
-    except (yaml.YAMLError, CannotEdit):
-        return False
+        if _find(shorter, key):
+            return None
+    except CannotEdit:
+        return None
+    elements = [_read_alone(f"entry {number}", each) for number, each in enumerate(_split(source), 1)]
+    return RemovedList(shorter, source, elements)
 
 
 def _split(source: str) -> list[str]:
-    first = re.search(r"^([ \t]*)-(?:[ \t]|$)", source, re.MULTILINE)
-    if first is None:
+    dash = re.search(r"^[ \t]*-(?=[ \t]|\r?$)", source, re.MULTILINE)
+    if dash is None:
         return [source]
-    starts = [each.start() for each in re.finditer(rf"^{first[1]}-(?:[ \t]|\r?$)", source, re.MULTILINE)]
-    bounds = [0, *starts[1:], len(source)]
-    return [source[start:stop] for start, stop in pairwise(bounds)]
+    start, *elements = re.split(rf"^(?={dash[0]}(?:[ \t]|\r?$))", source, flags=re.MULTILINE)
+    return [start + elements[0], *elements[1:]]
 
 
-def _read_alone(number: int, source: str) -> Fragment:
-    place, problem = f"entry {number}", "It is not an element of a list."
-    pieces: list[Fragment] = []
+def _read_alone(place: str, source: str) -> Fragment:
+    problem = "It is not an element of a list."
     try:
-        pieces = _pieces(f"alone:\n{source}", "alone", yaml_loaders()[0])
-    except (yaml.YAMLError, CannotEdit) as error:
-        problem = f"It is not valid YAML: {_summary(error)}."
-    if len(pieces) != 1:
-        return Fragment(place, source.rstrip(), problem=problem)
-    return Fragment(place, source.rstrip(), pieces[0].value, pieces[0].problem)
+        elements = _elements(f"alone:\n{source}", "alone")
+        if len(elements) == 1:
+            return Fragment(place, source.rstrip(), elements[0].value, elements[0].problem)
+    except InvalidYaml as error:
+        problem = str(error)
+    except CannotEdit:
+        pass
+    return Fragment(place, source.rstrip(), problem=problem)

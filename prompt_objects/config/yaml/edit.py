@@ -8,209 +8,159 @@ with several items per line, may be wrong.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import yaml
+
+T = TypeVar("T")
 _MAX_DEPTH = 200
 _MAX_LINE_LENGTH = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")
 _KEYWORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
-_BLOCK_HEAD = re.compile(r"[|>][-+0-9]*([ \t]+#[^\r\n]*)?(?=\r?\n)")
+_BLOCK_HEAD = re.compile(r"[|>][-+0-9]*([ \t]+#[^\r\n]*)?")
 _BREAK = r"(?:\r\n|\r|\n)"
-_REST_OF_LINE = re.compile(rf"[^\r\n]*{_BREAK}?")
+_REST_OF_LINE = re.compile(r"[^\r\n]*")
+_REST_AND_BREAK = re.compile(rf"[^\r\n]*{_BREAK}?")
 _BEFORE_KEY = re.compile(r"[ ]*(?:\?[ \t]+)?")
 _BLANK_OR_INDENTED = re.compile(rf"(?:[ \t]*{_BREAK}|[ \t]+#[^\r\n]*{_BREAK}?)*")
-_TO_COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*,")
+_TO_COMMA = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*(,)[ \t]*")
 
 
 class CannotEdit(Exception):
     """The text cannot be edited at this key; the message gives the reason in a sentence."""
 
 
+class InvalidYaml(CannotEdit):
+    """The text is not valid YAML."""
+
+
+class _Node:
+    """A value in the text, with its keys and values or its items; the nodes inside it come next, up to `after`."""
+
+    __slots__ = ("after", "children", "end", "form", "index", "is_flow", "kind", "start", "style", "value")
+
+    def __init__(self, event: Any, index: int, depth: int) -> None:
+        self.kind = type(event)
+        self.value: str | None = getattr(event, "value", None)
+        self.form = (depth, event.anchor, getattr(event, "tag", None), getattr(event, "implicit", None))
+        self.style: str | None = getattr(event, "style", None)
+        self.is_flow: bool = getattr(event, "flow_style", False)
+        self.start: int = event.start_mark.index
+        self.end: int = event.end_mark.index
+        self.index, self.after = index, index + 1
+        self.children: list[_Node] = []
+
+    @property
+    def entries(self) -> "list[_Entry]":
+        is_mapping = self.kind is yaml.MappingStartEvent
+        return list(map(_Entry, self.children[::2], self.children[1::2])) if is_mapping else []
+
+
 class _Entry(NamedTuple):
-    """An entry of a mapping or list, as indices of events: its first event, its value, and the event after it."""
-
-    first: int
-    value: int
-    after: int
+    key: _Node
+    value: _Node
 
 
-class _Events:
-    """The parser's events of one text, with the entries of its top mapping.
+class _Tree:
+    """The nodes of a YAML text, in its order. Raises yaml's errors, and `CannotEdit` if it is nested too deeply."""
 
-    Raises yaml's errors, and `CannotEdit` if the text is nested too deeply.
-    """
-
-    def __init__(self, text: str, loader: Any = None) -> None:
-        import yaml
-
+    def __init__(self, text: str, loader: Any) -> None:
         self.text = text
-        self.all: list[Any] = []
-        self._steps: list[int] = []
-        depth = 0
-        for event in yaml.parse(text, Loader=loader or yaml_loaders()[0]):
-            step = isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            depth += step
-            if depth > _MAX_DEPTH:  # the pure Python parser takes quadratic time for deep texts
-                raise CannotEdit(f"It is nested more than {_MAX_DEPTH} levels deep.")
-            self.all.append(event)
-            self._steps.append(step)
-        root = 2  # after the start of the stream and of the document
-        self.top = self.entries(root) if self.is_a("MappingStart", root) else []
-        self.is_flow = bool(self.top and self.all[root].flow_style)
+        self.nodes: list[_Node] = []
+        self._roots: list[_Node] = []
+        parents: list[_Node] = []
+        event: Any
+        for event in yaml.parse(text, Loader=loader):
+            start, end = event.start_mark.index, event.end_mark.index
+            if isinstance(event, yaml.NodeEvent):
+                node = _Node(event, len(self.nodes), len(parents))
+                self.nodes.append(node)
+                (parents[-1].children if parents else self._roots).append(node)
+                if isinstance(event, yaml.CollectionStartEvent):
+                    parents.append(node)
+                    if len(parents) > _MAX_DEPTH:  # the pure Python parser takes quadratic time for deep texts
+                        raise _too_deep()
+            elif isinstance(event, yaml.CollectionEndEvent):
+                node = parents.pop()
+                node.after = len(self.nodes)
+                node.end = end if end > start else node.children[-1].end  # a block's event is after comments, too
+        self.is_flow = bool(self._roots) and self._roots[0].is_flow
 
-    def is_a(self, kind: str, index: int) -> bool:
-        return index < len(self.all) and type(self.all[index]).__name__ == f"{kind}Event"
-
-    def entries(self, index: int) -> list[_Entry]:
-        """Return the entries of the mapping or list that starts at an event; empty for a scalar."""
-        found: list[_Entry] = []
-        is_mapping = self.is_a("MappingStart", index)
-        if is_mapping or self.is_a("SequenceStart", index):
-            index += 1
-            while self._steps[index] >= 0:
-                value = self._after(index) if is_mapping else index
-                found.append(_Entry(index, value, self._after(value)))
-                index = found[-1].after
-        return found
+    @property
+    def top(self) -> list[_Entry]:
+        """The entries of the top mapping."""
+        return self._roots[0].entries if self._roots else []
 
     def find_entry(self, key: str, entries: Iterable[_Entry] | None = None) -> _Entry | None:
         """Return the entry of a key, None if it does not exist.
 
         Raises `CannotEdit` if the key exists but the text cannot be edited safely.
         """
-        entries = self.top if entries is None else entries
-        entry = next((entry for entry in entries if self.name(entry) == key), None)
-        if entry and (problem := self._problem()):
-            raise CannotEdit(problem)
+        entry = next((entry for entry in (self.top if entries is None else entries) if entry.key.value == key), None)
+        if entry:
+            names = Counter(entry.key.value for entry in self.top)
+            if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
+                raise CannotEdit(f"The key `{twice}` is given twice.")
+            if len(self._roots) > 1:
+                raise CannotEdit("It contains more than one YAML document.")
         return entry
 
-    def name(self, entry: _Entry) -> str | None:
-        return getattr(self.all[entry.first], "value", None)
+    def end(self, node: _Node) -> int:
+        """Return the end of a node without the line breaks after a block of text."""
+        return len(self.text[: node.end].rstrip(" \t\r\n"))
 
-    def start(self, index: int) -> int:
-        return int(self.all[index].start_mark.index)
+    def meaning(self) -> list[tuple[object, ...]]:
+        """Return the nodes without their positions."""
+        return [(node.kind, node.value, node.form) for node in self.nodes]
 
-    def end(self, index: int) -> int:
-        return next(int(event.end_mark.index) for event in self.all[index - 1 :: -1] if _is_visible(event))
-
-    def meaning(self, outside: _Entry | None = None) -> list[tuple[object, ...]]:
-        """Return the events without their positions, and without those of one entry."""
-        events = self.all[: outside.first] + self.all[outside.after :] if outside else self.all
-        names = ("anchor", "tag", "implicit", "value")
-        return [(type(event), *(getattr(event, name, None) for name in names)) for event in events]
+    def is_meaning_of(self, text: str) -> bool:
+        try:
+            return _parse(text).meaning() == self.meaning()
+        except InvalidYaml:
+            return False
 
     def check_aliases(self, key: str, entry: _Entry) -> None:
         """Raise `CannotEdit` if an alias elsewhere refers to part of the entry."""
-        inner: set[str] = set()
-        for index, event in enumerate(self.all):
-            anchor = getattr(event, "anchor", None)
-            is_inside = entry.first <= index < entry.after
-            if not self.is_a("Alias", index):
-                (inner.add if is_inside else inner.discard)(anchor or "")
-            elif anchor in inner and not is_inside:
+        anchors: dict[str, bool] = {}  # whether the value is inside the entry
+        for node in self.nodes if "*" in self.text else ():
+            is_inside = entry.key.index <= node.index < entry.value.after
+            anchor = node.form[1]
+            if node.kind is not yaml.AliasEvent:
+                anchors[anchor] = is_inside
+            elif anchors.get(anchor) and not is_inside:
                 raise CannotEdit(f"The alias *{anchor} refers to a value inside `{key}`.")
 
-    def _after(self, index: int) -> int:
-        depth = self._steps[index]
-        while depth:
-            index += 1
-            depth += self._steps[index]
-        return index + 1
 
-    def _problem(self) -> str:
-        names = Counter(map(self.name, self.top))
-        if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
-            return f"The key `{twice}` is given twice."
-        documents = sum(self.is_a("DocumentStart", index) for index in range(len(self.all)))
-        return "It contains more than one YAML document." if documents > 1 else ""
+def with_loader(read: Callable[[Any], T]) -> T:
+    """Call `read` with yaml's fast loader or, if that rejects the text, with the other one, which knows more escapes.
 
-
-def yaml_loaders() -> tuple[Any, ...]:
-    """Return yaml's loaders, the fast one first; the other one also accepts some escapes that the first rejects."""
-    import yaml
-
-    return (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-
-
-def _is_visible(event: Any) -> bool:
-    return type(event).__name__ in {"ScalarEvent", "AliasEvent"} or event.end_mark.index > event.start_mark.index
-
-
-# Removing and renaming a key
-
-
-def remove_key(text: str, key: str, loader: Any = None) -> tuple[str, str] | None:
-    """Return the text without a key of the top mapping, and the key's value; None if there is no such key."""
-    events = _Events(text, loader)
-    entry = events.find_entry(key)
-    if entry is None:
-        return None
-    events.check_aliases(key, entry)
-    rest = events.meaning(outside=entry)
-    shorter = next((each for each in _without(events, entry) if _has_meaning(each, rest, loader)), None)
-    if shorter is None:
-        raise CannotEdit(f"`{key}` cannot be removed without changing the meaning of the rest.")
-    return shorter, text[events.all[entry.first].end_mark.index : events.end(entry.after)].lstrip(": \t\r\n")
-
-
-def rename_key(text: str, parent: str, old: str, new: str) -> str:
-    """Return the text with a key of the mapping under `parent` renamed; unchanged if there is no such key."""
-    events = _parse(text)
-    outer = events.find_entry(parent)
-    if outer and events.is_a("Alias", outer.value):
-        raise CannotEdit(f"`{parent}` is an alias.")
-    inner = events.entries(outer.value) if outer else []
-    entry = events.find_entry(old, inner)
-    if entry is None:
-        return text
-    if events.find_entry(new, inner):
-        raise CannotEdit(f"`{parent}` has both `{new}` and `{old}`.")
-    end = events.all[entry.first].end_mark.index
-    end -= text[end - 1] in "\"'"
-    wanted = events.meaning()
-    wanted[entry.first] = (*wanted[entry.first][:-1], new)
-    after = text[: end - len(old)] + new + text[end:]
-    if not _has_meaning(after, wanted, None):
-        raise CannotEdit(f"`{old}` cannot be renamed without changing the meaning of the rest.")
-    return after
-
-
-def _without(events: _Events, entry: _Entry) -> Iterator[str]:
-    """Yield the text without the lines of the key, then also without blank lines and indented comments after it."""
-    text, key = events.text, events.start(entry.first)
-    end = len(text[: events.end(entry.after)].rstrip(" \t\r\n"))
-    if events.is_flow:
-        yield _without_flow(text, key, end, events.end(entry.first))
-        return
-    start = _line_start(text, key)
-    if not _BEFORE_KEY.fullmatch(text, start, key):
-        return
-    end = _match_end(_REST_OF_LINE, text, end)
-    yield text[:start] + text[end:]
-    yield text[:start] + text[_match_end(_BLANK_OR_INDENTED, text, end) :]
-
-
-def _without_flow(text: str, start: int, end: int, before_end: int) -> str:
-    if comma := _TO_COMMA.match(text, end):
-        end = comma.end()
-        while text[end : end + 1] in {" ", "\t"}:
-            end += 1
-        line = _line_start(text, start)
-        if text[end : end + 1] in {"\r", "\n"} and not text[line:start].strip():
-            start, end = line, _match_end(_REST_OF_LINE, text, end)
-    elif comma := _TO_COMMA.match(text, before_end):
-        start = comma.end() - 1
-    return text[:start] + text[end:]
-
-
-def _has_meaning(text: str, wanted: list[tuple[object, ...]], loader: Any) -> bool:
-    import yaml
-
+    Raises `InvalidYaml` if both reject it.
+    """
     try:
-        return _Events(text, loader).meaning() == wanted
-    except yaml.YAMLError:
-        return False
+        return read(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        if "maximum nesting depth" in str(error):  # of libyaml, which reads ahead
+            raise _too_deep() from error
+        try:
+            return read(yaml.SafeLoader)
+        except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+            raise InvalidYaml(f"It is not valid YAML: {summary(error)}.") from error
+
+
+def summary(error: Exception) -> str:
+    """Return the problem that an error of yaml reports, with its line."""
+    problem = getattr(error, "problem", None) or str(error)
+    mark = getattr(error, "problem_mark", None)
+    return f"{problem} in line {mark.line + 1}" if mark else problem.rstrip(".")
+
+
+def _too_deep() -> CannotEdit:
+    return CannotEdit(f"It is nested more than {_MAX_DEPTH} levels deep.")
+
+
+def _parse(text: str) -> _Tree:
+    return with_loader(lambda loader: _Tree(text, loader))
 
 
 def _match_end(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -218,146 +168,163 @@ def _match_end(pattern: re.Pattern[str], text: str, position: int) -> int:
     return match.end() if match else position
 
 
+def _line_start(text: str, position: int) -> int:
+    return max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1
+
+
+# Removing and renaming a key
+
+
+class RemovedKey(NamedTuple):
+    """The text without the key, and the sources of its value and of the items if that is a list."""
+
+    text: str
+    source: str
+    items: list[str]
+
+
+def remove_key(text: str, key: str) -> RemovedKey | None:
+    """Remove a key of the top mapping; None if there is no such key."""
+    tree = _parse(text)
+    entry = tree.find_entry(key)
+    if entry is None:
+        return None
+    tree.check_aliases(key, entry)
+    candidates = list(_without_flow(tree, entry) if tree.is_flow else _without_lines(tree, entry))
+    del tree.nodes[entry.key.index : entry.value.after]
+    shorter = next(filter(tree.is_meaning_of, candidates), None)
+    if shorter is None:
+        raise CannotEdit(f"`{key}` cannot be removed without changing the meaning of the rest.")
+    items = entry.value.children if entry.value.kind is yaml.SequenceStartEvent else []
+    source = text[entry.key.end : entry.value.end].lstrip(": \t\r\n")
+    return RemovedKey(shorter, source, [text[item.start : item.end].rstrip() for item in items])
+
+
+def _without_lines(tree: _Tree, entry: _Entry) -> Iterator[str]:
+    """Yield the text without the lines of the key, then also without blank lines and indented comments after it."""
+    text, start = tree.text, _line_start(tree.text, entry.key.start)
+    if _BEFORE_KEY.fullmatch(text, start, entry.key.start):
+        end = _match_end(_REST_AND_BREAK, text, tree.end(entry.value))
+        yield text[:start] + text[end:]
+        yield text[:start] + text[_match_end(_BLANK_OR_INDENTED, text, end) :]
+
+
+def _without_flow(tree: _Tree, entry: _Entry) -> Iterator[str]:
+    text, start, end = tree.text, entry.key.start, tree.end(entry.value)
+    if comma := _TO_COMMA.match(text, end):
+        end, line = comma.end(), _line_start(text, start)
+        if text[end : end + 1] in {"\r", "\n"} and not text[line:start].strip():
+            start, end = line, _match_end(_REST_AND_BREAK, text, end)
+    elif (index := tree.top.index(entry)) and (comma := _TO_COMMA.match(text, tree.top[index - 1].value.end)):
+        start = comma.start(1)
+    yield text[:start] + text[end:]
+
+
+def rename_key(text: str, parent: str, old: str, new: str) -> str:
+    """Return the text with a key of the mapping under `parent` renamed; unchanged if there is no such key."""
+    tree = _parse(text)
+    outer = tree.find_entry(parent)
+    if outer and outer.value.kind is yaml.AliasEvent:
+        raise CannotEdit(f"`{parent}` is an alias.")
+    inner = outer.value.entries if outer else []
+    entry = tree.find_entry(old, inner)
+    if entry is None:
+        return text
+    if tree.find_entry(new, inner):
+        raise CannotEdit(f"`{parent}` has both `{new}` and `{old}`.")
+    end = entry.key.end - (text[entry.key.end - 1] in "\"'")
+    after = text[: end - len(old)] + new + text[end:]
+    entry.key.value = new
+    if not tree.is_meaning_of(after):
+        raise CannotEdit(f"`{old}` cannot be renamed without changing the meaning of the rest.")
+    return after
+
+
 # Setting a text, adding and removing items of a list
 
 
 def set_text(text: str, key: str, value: str, *, before: str) -> str:
     """Return the text with `key` set to the text `value`; a new key is inserted ahead of the key `before`."""
-    events = _parse(text)
-    entry = events.find_entry(key)
-    if entry is None:
-        return _with_key(events, key, _scalar(value) if events.is_flow else _block(text, value), before)
-    events.check_aliases(key, entry)
-    start, end, style = events.start(entry.value), _end(events, entry), events.all[entry.value]
-    if events.is_flow:
-        written = _scalar(value)
-    elif getattr(style, "style", None) in ("|", ">"):
-        head = _BLOCK_HEAD.match(text, start)
-        written = _literal(text, value, _indentation(text[start:end]), (head and head[1]) or "")
-    else:
-        written = _block(text, value)
-    start = start if end > start else _colon(events, entry) + 1
-    return text[:start] + _spaced(text, start, written) + text[end:]
+    tree = _parse(text)
+    entry = tree.find_entry(key)
+    is_short = "\n" not in value and len(value) <= _MAX_LINE_LENGTH
+    written = _scalar(value) if is_short or tree.is_flow else _literal(text, value)
+    if entry:
+        tree.check_aliases(key, entry)
+        if entry.value.style in {"|", ">"}:
+            written = _literal(text, value, text[entry.value.start : tree.end(entry.value)])
+    return _set_value(tree, key, written, before)
 
 
 def append_items(text: str, key: str, items: Sequence[Any], *, before: str) -> str:
     """Return the text with more items, texts and mappings, at the end of the list under `key`; see `set_text`."""
-    events, written = _parse(text), [_flow(item) for item in items]
-    entry = events.find_entry(key)
-    flow_list = f"[{', '.join(written)}]"
-    if entry is None:
-        return _with_key(events, key, flow_list if events.is_flow else _lines(text, written, "  "), before)
-    start, end, current = events.start(entry.value), _end(events, entry), events.entries(entry.value)
-    if not events.is_a("SequenceStart", entry.value):
-        if end > start:
-            raise CannotEdit(f"`{key}` is not a list.")
-        start = _colon(events, entry) + 1
-        return text[:start] + (f" {flow_list}" if events.is_flow else _lines(text, written, "  ")) + text[start:]
-    if not current:
-        return f"{text[:start]}{flow_list}{text[end:]}"
-    if events.all[entry.value].flow_style:
-        end = _end(events, current[-1])
+    tree, written = _parse(text), [_flow(item) for item in items]
+    entry = tree.find_entry(key)
+    current = entry.value.children if entry else []
+    if entry and entry.value.kind is not yaml.SequenceStartEvent and entry.value.end > entry.value.start:
+        raise CannotEdit(f"`{key}` is not a list.")
+    if entry is None or not current:
+        is_flow = tree.is_flow or (entry is not None and entry.value.is_flow)
+        return _set_value(tree, key, f"[{', '.join(written)}]" if is_flow else _lines(text, written, "  "), before)
+    end = tree.end(current[-1])
+    if entry.value.is_flow:
         return text[:end] + "".join(f", {item}" for item in written) + text[end:]
-    dash, end = _dash(events, entry, current, len(current) - 1), _line_end(text, end)
+    dash, end = _dash(text, current[-1]), _match_end(_REST_OF_LINE, text, end)
     return text[:end] + _lines(text, written, text[_line_start(text, dash) : dash]) + text[end:]
 
 
 def remove_item(text: str, key: str, index: int) -> str:
     """Return the text without one item of the list under `key`."""
-    events = _parse(text)
-    entry = events.find_entry(key)
-    items = events.entries(entry.value) if entry and events.is_a("SequenceStart", entry.value) else []
+    tree = _parse(text)
+    entry = tree.find_entry(key)
+    items = entry.value.children if entry and entry.value.kind is yaml.SequenceStartEvent else []
     if entry is None or not items:
         raise CannotEdit(f"`{key}` is not a list.")
+    end = tree.end(items[index])
     if len(items) == 1:
-        return text[: _colon(events, entry) + 1] + " []" + text[_end(events, entry) :]
-    if events.all[entry.value].flow_style:
-        if index + 1 < len(items):
-            return text[: events.start(items[index].first)] + text[events.start(items[index + 1].first) :]
-        return text[: _end(events, items[index - 1])] + text[_end(events, items[index]) :]
-    start = _line_start(text, _dash(events, entry, items, index))
-    end = _line_end(text, _end(events, items[index]))
-    return text[:start] + text[end:].removeprefix("\r").removeprefix("\n")
+        return text[: text.index(":", entry.key.end) + 1] + " []" + text[tree.end(entry.value) :]
+    if not entry.value.is_flow:
+        return text[: _line_start(text, _dash(text, items[index]))] + text[_match_end(_REST_AND_BREAK, text, end) :]
+    if index + 1 < len(items):
+        return text[: items[index].start] + text[items[index + 1].start :]
+    return text[: items[index - 1].end] + text[end:]
 
 
-def _parse(text: str) -> _Events:
-    import yaml
-
-    try:
-        events = _Events(text)
-    except yaml.YAMLError as error:
-        raise CannotEdit("It is not valid YAML.") from error
-    if not events.top:
+def _set_value(tree: _Tree, key: str, written: str, before: str) -> str:
+    text, entries, entry = tree.text, tree.top, tree.find_entry(key)
+    space = "" if written.startswith(("\r", "\n")) else " "
+    if entry:
+        start = entry.value.start
+        return text[:start] + space * (not text[start - 1].isspace()) + written + text[tree.end(entry.value) :]
+    if not entries:
         raise CannotEdit("It has no keys.")
-    return events
+    new = f"{key}:{space}{written}"
+    index = next((number for number, entry in enumerate(entries) if entry.key.value == before), len(entries))
+    if tree.is_flow and index == len(entries):
+        new, at = f", {new}", entries[-1].value.end
+    elif tree.is_flow:
+        new, at = f"{new}, ", entries[index].key.start
+    elif index == 0:
+        new, at = f"{new}{_break(text)}", _line_start(text, entries[0].key.start)
+    else:
+        new, at = f"{_break(text)}{new}", _match_end(_REST_OF_LINE, text, tree.end(entries[index - 1].value))
+    return text[:at] + new + text[at:]
 
 
-def _end(events: _Events, entry: _Entry) -> int:
-    """Return the end of a value, without the line breaks after a block of text."""
-    last = next(event for event in reversed(events.all[: entry.after]) if _is_visible(event))
-    end: int = last.end_mark.index
-    if getattr(last, "style", None) in ("|", ">"):
-        end = len(events.text[:end].rstrip())
-    return end if entry.first == entry.value else max(end, _colon(events, entry) + 1)
-
-
-def _colon(events: _Events, entry: _Entry) -> int:
-    return events.text.index(":", events.all[entry.first].end_mark.index)
-
-
-def _dash(events: _Events, entry: _Entry, items: Sequence[_Entry], index: int) -> int:
-    text, after = events.text, _end(events, items[index - 1]) if index else _colon(events, entry)
-    dash = text.rfind("-", after, events.start(items[index].first))
-    if dash < 0 or text[_line_start(text, dash) : dash].strip():
+def _dash(text: str, item: _Node) -> int:
+    dash = text.rfind("-", 0, item.start)
+    if text[_line_start(text, dash) : dash].strip():
         raise CannotEdit("The list does not have one item per line.")
     return dash
 
 
-def _line_start(text: str, position: int) -> int:
-    return max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1
-
-
-def _line_end(text: str, position: int) -> int:
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end - (text[end - 1 : end] == "\r")
-
-
-def _indentation(block: str) -> int:
-    lines = block.splitlines()[1:]
-    return next((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), 2) or 2
-
-
-def _with_key(events: _Events, key: str, written: str, before: str) -> str:
-    text, names = events.text, [events.name(entry) for entry in events.top]
-    index = names.index(before) if before in names else len(names)
-    if events.is_flow:
-        if index < len(names):
-            start = events.start(events.top[index].first)
-            return f"{text[:start]}{key}: {written}, {text[start:]}"
-        end = _end(events, events.top[-1])
-        return f"{text[:end]}, {key}: {written}{text[end:]}"
-    new = f"{key}:{_spaced('', 0, written)}"
-    if index == 0:
-        start = _line_start(text, events.start(events.top[0].first))
-        return f"{text[:start]}{new}{_break(text)}{text[start:]}"
-    end = _line_end(text, _end(events, events.top[index - 1]))
-    return f"{text[:end]}{_break(text)}{new}{text[end:]}"
-
-
-def _spaced(text: str, start: int, written: str) -> str:
-    """Put a space between the colon and the value, if they are not separated yet."""
-    is_apart = written.startswith(("\r", "\n")) or text[start - 1 : start].isspace()
-    return written if is_apart else f" {written}"
-
-
-def _block(text: str, value: str) -> str:
-    is_short = "\n" not in value and len(value) <= _MAX_LINE_LENGTH
-    return _scalar(value) if is_short else _literal(text, value, 2, "")
-
-
-def _literal(text: str, value: str, indentation: int, comment: str) -> str:
+def _literal(text: str, value: str, old: str = "") -> str:
+    """Write a text as a block, with the comment and the indentation of the old one."""
+    head = _BLOCK_HEAD.match(old)
+    indented = (line for line in old.splitlines()[1:] if line.strip())
+    indentation = next((len(line) - len(line.lstrip(" ")) for line in indented), 2)
     lines = (f"{' ' * indentation}{line}" if line else "" for line in value.split("\n"))
-    return _break(text).join([f"|{comment}", *lines])
+    return _break(text).join([f"|{(head and head[1]) or ''}", *lines])
 
 
 def _lines(text: str, items: Iterable[str], indent: str) -> str:
