@@ -251,7 +251,7 @@ class SessionFile:
         first = encode(header)[:-1] + b"," + HISTORY_START
         rest = self.doc.read(0, self.doc.size).partition(b"\n")[2]
         self._replace_with((first, rest))
-        self.header = header
+        self.header, self.entry = header, None
         size = len(first) + len(rest)
         self.doc.set_state(count, size, size + -size % DISK_BLOCK, rest[-FOOTER_LENGTH:])
 

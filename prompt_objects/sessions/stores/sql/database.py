@@ -5,6 +5,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
@@ -79,7 +80,7 @@ class Database(ABC):
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in autocommit mode: each statement is its own transaction."""
-        return self._persist(partial(_in_connection, self._reader, work))
+        return self._persist(partial(_in_connection, self._reader.connect, work))
 
     def write(self, work: Callable[[Connection], T], *, patient: bool = True) -> T:
         """Run `work` in one transaction, which is durable when this returns.
@@ -87,13 +88,13 @@ class Database(ABC):
         It is retried after a lost connection, so running it twice must have the effect of running it once. With
         `patient=False` it runs once.
         """
-        return self._persist(partial(_in_transaction, self._engine, work), patient=patient)
+        return self._persist(partial(_in_connection, self._engine.begin, work), patient=patient)
 
     def write_once(self, work: Idempotent[T]) -> T:
         """Run `work` in one transaction; after a lost connection retry it with `is_retry`: it may have committed."""
         first, retry = partial(work, is_retry=False), partial(work, is_retry=True)
         return self._persist(
-            partial(_in_transaction, self._engine, first), partial(_in_transaction, self._engine, retry)
+            partial(_in_connection, self._engine.begin, first), partial(_in_connection, self._engine.begin, retry)
         )
 
     def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
@@ -140,13 +141,8 @@ class Database(ABC):
         self._mutex = Lock()
 
 
-def _in_connection(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.connect() as connection:
-        return work(connection)
-
-
-def _in_transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
-    with engine.begin() as connection:
+def _in_connection(connect: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], T]) -> T:
+    with connect() as connection:
         return work(connection)
 
 
