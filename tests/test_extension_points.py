@@ -12,7 +12,7 @@ from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
 from prompt_objects.config.environment_schema import ConfigSchema
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.runtime.events import Event, EventBus
-from prompt_objects.trace.log import line_of
+from prompt_objects.trace.log import encode_event
 from prompt_objects.ui.render.events import headline
 from prompt_objects.ui.render.style import plain
 from tests.support.paths import DOCS
@@ -30,7 +30,7 @@ async def test_an_event_is_one_class() -> None:
     with bus.subscribe() as subscription:
         bus.publish(event)
         assert await anext(aiter(subscription)) == event
-    stored = json.loads(line_of(event))
+    stored = json.loads(encode_event(event))
     assert (stored["event"], stored["url"], stored["path"]) == ("PageOpened", "http://localhost", ["scout"])
     assert plain(headline(event, 80)).endswith("scout: PageOpened")
 

@@ -16,12 +16,12 @@ from prompt_objects.sessions.info import SessionInfo, totals_of
 from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.tree import stored_descendants
-from prompt_objects.trace.log import MessageRef, TraceRecord, moment_of, read_records
+from prompt_objects.trace.log import MessageRef, TraceRecord, read_records, saved_at
 from prompt_objects.trace.model import CallSpan, MessageEvent, NoticeEvent, Totals, Trace, TurnSpan
 
 _TurnAndCall: TypeAlias = tuple[TurnSpan, CallSpan]
 MAX_DEPTH = 50
-"""The most levels of delegation that are loaded; `limits.depth` allows fewer."""
+"""Maximum levels of delegation that are loaded; `limits.depth` allows fewer."""
 
 
 def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
@@ -31,12 +31,12 @@ def load_trace(store: Store, data_dir: Path, session_id: str) -> Trace:
     calls = {session_id: _Calls(turns)}
     depths = {session_id: 0}
     for child in stored_descendants(session_id, store):
-        origin = child.parent
-        if origin and depths.get(origin.session, MAX_DEPTH) < MAX_DEPTH:
+        parent = child.parent
+        if parent and depths.get(parent.session, MAX_DEPTH) < MAX_DEPTH:
             with suppress(NotFound, Damaged):
                 child_turns = _load_turns(store, data_dir, child)
-                calls[origin.session].nest(child_turns, origin.call)
-                calls[child.id], depths[child.id] = _Calls(child_turns), depths[origin.session] + 1
+                calls[parent.session].nest(child_turns, parent.call)
+                calls[child.id], depths[child.id] = _Calls(child_turns), depths[parent.session] + 1
     return Trace(info, turns)
 
 
@@ -49,19 +49,22 @@ class _Calls:
                 self._by_id[call.id].append((turn, call))
                 self._by_name[call.name].append((turn, call))
 
-    def nest(self, turns: Iterable[TurnSpan], origin: str) -> None:
-        """Attach turns of a child session to the calls that started them; `origin` is the child's first call."""
+    def nest(self, turns: Iterable[TurnSpan], first_call_id: str) -> None:
+        """Attach turns of a child session to the calls that started them.
+
+        `first_call_id` is the id of the call that created the session.
+        """
         for number, turn in enumerate(turns):
             is_delegated = turn.run is None or turn.parent is not None
-            if is_delegated and (match := self._find(turn, None if number else origin)):
+            if is_delegated and (match := self._find(turn, None if number else first_call_id)):
                 caller, call = match
                 turn.caller = turn.caller or caller.session.po_name
                 call.turns.append(turn)
 
-    def _find(self, turn: TurnSpan, origin: str | None) -> "_TurnAndCall | None":
-        """Find the call that started a turn: by the recorded ids, otherwise by `origin`, otherwise by time."""
+    def _find(self, turn: TurnSpan, first_call_id: str | None) -> "_TurnAndCall | None":
+        """Find the call that started a turn: by the recorded ids, otherwise by `first_call_id`, otherwise by time."""
         recorded = [each for each in self._by_id[turn.call_id] if turn.parent and each[0].run == turn.parent]
-        candidates = recorded or self._by_id[origin]
+        candidates = recorded or self._by_id[first_call_id]
         if not candidates and turn.run is None:
             candidates = [each for each in self._by_name[turn.session.po_name] if _is_during(turn, each[1])]
         earlier = [each for each in candidates if _is_earlier(each[1], turn)]  # some servers reuse call ids
@@ -94,7 +97,7 @@ def _load_turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpa
         runs[record.run].append(record)
     steps = [(run[0].at, partial(builder.add_recorded, run)) for run in runs.values()]
     for span in _unrecorded_spans(records, references, history):
-        timed = [(moment_of(history[index]), references[index]) for index in span]
+        timed = [(saved_at(history[index]), references[index]) for index in span]
         steps.append((timed[0][0] or _EARLIEST, partial(builder.add_unrecorded, timed)))
     for _, add in sorted(steps, key=itemgetter(0)):
         add()
@@ -104,7 +107,10 @@ def _load_turns(store: Store, data_dir: Path, info: SessionInfo) -> list[TurnSpa
 def _unrecorded_spans(
     records: Iterable[TraceRecord], references: Sequence[MessageRef], history: Sequence[Message]
 ) -> Iterator[list[int]]:
-    """Yield, turn by turn, the numbers of messages without a record; of equal messages, the last ones have one."""
+    """Yield, for each turn, the numbers of the messages without a record.
+
+    If messages are equal, the records belong to the last ones.
+    """
     recorded = Counter(record.message.digest for record in records if record.message)
     unrecorded = []
     for index in reversed(range(len(history))):
@@ -138,7 +144,7 @@ class _Builder:
             self._add_record(turn, record)
 
     def _add_record(self, turn: TurnSpan, record: TraceRecord) -> None:
-        match record.event:  # other kinds of events are not part of a turn's course
+        match record.event:  # other kinds of events are not shown
             case "MessageSaved" if record.message:
                 self._add_message(turn, record.at, record.message)
             case "MessagesArrived":
@@ -158,7 +164,7 @@ class _Builder:
                 turn.outcome = _outcome(record.outcome)
 
     def add_unrecorded(self, messages: Sequence[tuple[datetime | None, MessageRef]]) -> None:
-        """Add a turn of which only the messages are known."""
+        """Add a turn that is known only from its messages."""
         (started_at, _), *_ = messages
         ended_at, last = messages[-1]
         turn = TurnSpan(session=self._info, started_at=started_at, ended_at=ended_at)

@@ -38,10 +38,10 @@ BATCH_SECONDS = 0.05
 """How long events are collected before they are written together."""
 IDLE_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
-Moment = Annotated[datetime, Meta(tz=True)]
+AwareDatetime = Annotated[datetime, Meta(tz=True)]
 
 
-class CallName(Struct, frozen=True):
+class CallRef(Struct, frozen=True):
     """A tool call in a message."""
 
     id: str
@@ -55,7 +55,7 @@ class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     size: int = 0
     tool_call_id: str | None = None
-    calls: tuple[CallName, ...] = ()
+    calls: tuple[CallRef, ...] = ()
     model: str | None = None
     usage: dict[str, Any] | None = None
     interrupted: str | None = None
@@ -68,7 +68,7 @@ class MessageRef(Struct, frozen=True, kw_only=True, omit_defaults=True):
             digest=_digest(message),
             size=len(text_of(message).encode(errors="replace")),
             tool_call_id=_text(message, "tool_call_id"),
-            calls=tuple(CallName(call["id"], str(call["function"].get("name", ""))) for call in calls_of(message)),
+            calls=tuple(CallRef(call["id"], str(call["function"].get("name", ""))) for call in calls_of(message)),
             model=_text(message, "model"),
             usage=usage if isinstance(usage, dict) else None,
             interrupted=_text(message, "interrupted"),
@@ -95,7 +95,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True):
     """A line of the file, with the fields of all kinds of events; `event` is the stored name of the kind."""
 
     event: str
-    at: Moment
+    at: AwareDatetime
     run: str
     parent: str | None = None
     path: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class TraceRecord(Struct, frozen=True, kw_only=True):
     messages: tuple[MessageRef, ...] = ()
 
 
-_STORED_NAMES: Mapping[type[Event], str] = {  # names of classes that were renamed since
+_STORED_NAMES: Mapping[type[Event], str] = {  # the former names of renamed classes stay in the files
     BudgetUpdated: "Spent",
     ExternalMessages: "MessagesArrived",
     ToolCallEnded: "CallEnded",
@@ -119,7 +119,7 @@ _STORED_NAMES: Mapping[type[Event], str] = {  # names of classes that were renam
 }
 
 
-def line_of(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
     """Encode an event as a line. Raises `UsageError` if it cannot be written as JSON."""
     fields = {name: getattr(event, name) for name in event.__struct_fields__ if name != "session_id"}
     match event:
@@ -168,10 +168,10 @@ def read_records(path: Path) -> Iterator[TraceRecord]:
                 yield record
 
 
-def moment_of(message: Message) -> datetime | None:
+def saved_at(message: Message) -> datetime | None:
     """Return the time at which a message was saved, if it is known."""
     try:
-        moment = msgspec.convert(message.get("at"), Moment)
+        moment = msgspec.convert(message.get("at"), AwareDatetime)
     except msgspec.ValidationError:
         return None
     return moment if _is_in_range(moment) else None
@@ -257,7 +257,7 @@ class Recorder:
         for event in batch:
             if is_id(event.session_id):
                 with suppress(UsageError):  # it cannot be written as JSON
-                    lines[event.session_id] += line_of(event)
+                    lines[event.session_id] += encode_event(event)
         for session_id, added in lines.items():
             path = trace_file(self._data_dir, session_id)
             try:

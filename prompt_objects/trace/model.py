@@ -65,7 +65,7 @@ TracedStep: TypeAlias = MessageEvent | CallSpan | NoticeEvent
 
 
 class TurnSpan(Struct, kw_only=True, eq=False):
-    """A turn, from a message to its reply. `run` is None if the turn was not recorded, only its messages are known.
+    """A turn, from a message to its reply. `run` is None if it was not recorded and only its messages are known.
 
     For a delegation, `parent` is the calling run, `call_id` the tool call and `caller` the calling prompt object; for
     a turn of the user they are None. `outcome` is None if the turn has not ended.

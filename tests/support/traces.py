@@ -1,4 +1,4 @@
-"""Teams whose sessions leave traces, and how a trace is read in tests."""
+"""A team whose sessions have traces, and a readable form of traces."""
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ COST = 0.5
 
 
 class Priced(ScriptedLLM):
-    """Plays the team: each asks whom it may, then answers. An answer takes 100 tokens, gives 10, and has a price."""
+    """The model of the team: each object calls its delegates, then replies; a response costs COST."""
 
     def __init__(self) -> None:
         super().__init__([_play] * 100)
@@ -44,7 +44,7 @@ def _play(request: Request) -> Any:
 
 
 def outline(turns: Sequence[TurnSpan]) -> list[Any]:
-    """Write turns as lists: the prompt object, then texts of messages, and calls with the turns below them."""
+    """Convert turns to lists: the prompt object, texts of messages, and calls with the turns that they started."""
     return [[turn.session.po_name, *map(_step, turn.steps)] for turn in turns]
 
 
@@ -55,7 +55,7 @@ def _step(step: MessageEvent | CallSpan | NoticeEvent) -> Any:
 
 
 def all_turns(trace: Trace) -> Iterator[TurnSpan]:
-    """Yield the turns of a trace, those below the calls included."""
+    """Yield the turns of a trace, including delegations."""
     waiting = list(trace.turns)
     while waiting:
         turn = waiting.pop()

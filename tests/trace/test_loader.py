@@ -31,7 +31,7 @@ def scout(message: str) -> list[Any]:
     return ["scout", message, "", ("list_files", "done"), *SCOUTED]
 
 
-PLAYED = [
+OUTLINE = [
     "boss",
     "Go",
     "",
@@ -48,11 +48,11 @@ async def env(tmp_path: Path) -> AsyncIterator[Environment]:
         yield env
 
 
-async def played(env: Environment, message: str = "Go") -> Session:
+async def play(env: Environment, message: str = "Go") -> Session:
     return (await env["boss"].receive(message)).session
 
 
-def forget(env: Environment) -> None:
+def delete_traces(env: Environment) -> None:
     """Delete the trace files."""
     env.storage.recorder.flush()
     shutil.rmtree(env.data_dir / "traces")
@@ -60,11 +60,11 @@ def forget(env: Environment) -> None:
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
 async def test_turns_are_nested_below_the_calls_that_started_them(env: Environment, is_kept: bool) -> None:
-    session = await played(env)
+    session = await play(env)
     if not is_kept:
-        forget(env)
+        delete_traces(env)
     trace = env.storage.trace(session.id)
-    assert outline(trace.turns) == [PLAYED]
+    assert outline(trace.turns) == [OUTLINE]
     assert {(turn.caller, turn.session.po_name) for turn in all_turns(trace)} == {
         (None, "boss"),
         ("boss", "helper"),
@@ -77,9 +77,9 @@ async def test_turns_are_nested_below_the_calls_that_started_them(env: Environme
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
 async def test_totals_of_a_turn_exclude_or_include_delegates(env: Environment, is_kept: bool) -> None:
-    session = await played(env)
+    session = await play(env)
     if not is_kept:
-        forget(env)
+        delete_traces(env)
     trace = env.storage.trace(session.id)
     (boss,) = trace.turns
     helper, of_boss = (call.turns[0] for call in boss.calls if call.turns)
@@ -96,7 +96,7 @@ async def test_totals_of_a_turn_exclude_or_include_delegates(env: Environment, i
 
 
 async def test_times_are_in_order_and_calls_have_durations(env: Environment) -> None:
-    trace = env.storage.trace((await played(env)).id)
+    trace = env.storage.trace((await play(env)).id)
     for turn in all_turns(trace):
         assert turn.started_at
         assert turn.ended_at
@@ -115,7 +115,7 @@ async def test_times_are_in_order_and_calls_have_durations(env: Environment) -> 
 
 
 async def test_each_turn_has_its_parent_run(env: Environment) -> None:
-    trace = env.storage.trace((await played(env)).id)
+    trace = env.storage.trace((await play(env)).id)
     for turn in all_turns(trace):
         for call in turn.calls:
             assert all((below.parent, below.call_id) == (turn.run, call.id) for below in call.turns)
@@ -123,33 +123,33 @@ async def test_each_turn_has_its_parent_run(env: Environment) -> None:
 
 
 async def test_unrecorded_turns_come_first_even_with_equal_messages(env: Environment) -> None:
-    session = await played(env)
-    forget(env)
-    await played(env)
+    session = await play(env)
+    delete_traces(env)
+    await play(env)
     trace = env.storage.trace(session.id)
-    assert outline(trace.turns) == [PLAYED, PLAYED]
+    assert outline(trace.turns) == [OUTLINE, OUTLINE]
     assert [turn.run is None for turn in trace.turns] == [True, False]
     assert trace.own.responses == 4
 
 
 async def test_a_truncated_trace_file_shows_every_message_once(env: Environment) -> None:
-    session = await played(env)
+    session = await play(env)
     path = trace_file(env.data_dir, session.id)
-    whole = outline(env.storage.trace(session.id).turns)
+    complete = outline(env.storage.trace(session.id).turns)
     lines = path.read_bytes()
     for end in range(0, len(lines), 97):
         path.write_bytes(lines[:end])
         trace = env.storage.trace(session.id)
-        said = Counter(step.text for turn in trace.turns for step in turn.steps if isinstance(step, MessageEvent))
-        assert said == {"Go": 1, "": 1, "You are boss. Done.": 1}, end
+        texts = Counter(step.text for turn in trace.turns for step in turn.steps if isinstance(step, MessageEvent))
+        assert texts == {"Go": 1, "": 1, "You are boss. Done.": 1}, end
         assert [call.name for turn in trace.turns for call in turn.calls] == ["helper", "scout", "read_file"]
         assert trace.inclusive.responses == 8
     path.write_bytes(lines)
-    assert outline(env.storage.trace(session.id).turns) == whole
+    assert outline(env.storage.trace(session.id).turns) == complete
 
 
 async def test_a_missing_or_damaged_child_session_is_left_out(env: Environment) -> None:
-    session = await played(env)
+    session = await play(env)
     helper = next(info for info in env.storage.store.list() if info.po_name == "helper")
     env.session_manager.delete(helper.id)
     (boss,) = env.storage.trace(session.id).turns
@@ -158,7 +158,7 @@ async def test_a_missing_or_damaged_child_session_is_left_out(env: Environment) 
 
 
 async def test_removed_messages_still_count_in_totals(env: Environment) -> None:
-    session = await played(env)
+    session = await play(env)
     env.session_manager.truncate(session.id, 1)
     trace = env.storage.trace(session.id)
     texts = [step.text for step in trace.turns[0].steps if isinstance(step, MessageEvent)]
@@ -176,14 +176,14 @@ async def test_turns_of_a_continued_session_are_below_their_calls_except_turns_o
         "scout": "name: scout\nprompt: You are scout.\n",
     }
     asking = calls(("scout", {"message": "again"}))
-    llm = llm_by_name(boss=[asking, "1", asking, "2"], scout=["a", "to a person", "b"])
+    llm = llm_by_name(boss=[asking, "1", asking, "2"], scout=["a", "to the user", "b"])
     async with open_env(tmp_path, llm, objects) as env:
         session = (await env["boss"].receive("first")).session
         (child,) = (info for info in env.storage.store.list() if info.parent)
         await env["scout"].receive("hello", session=env.session_manager.get(child.id))
         await env["boss"].receive("second")
         if not is_kept:
-            forget(env)
+            delete_traces(env)
         assert outline(env.storage.trace(session.id).turns) == [
             ["boss", "first", "", ("scout", "done", ["scout", "again", "a"]), "1"],
             ["boss", "second", "", ("scout", "done", ["scout", "again", "b"]), "2"],
@@ -206,10 +206,10 @@ async def test_concurrent_calls_to_one_prompt_object_keep_their_own_turns(tmp_pa
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "from messages"])
 async def test_a_cancelled_turn_and_its_calls_are_marked(tmp_path: Path, is_kept: bool) -> None:
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def wait(_arguments: dict[str, Any], _context: object) -> str:
-        begun.set()
+        started.set()
         await asyncio.sleep(60)
         return ""
 
@@ -217,14 +217,14 @@ async def test_a_cancelled_turn_and_its_calls_are_marked(tmp_path: Path, is_kept
     llm = ScriptedLLM([calls(("wait", {}), ("wait", {}))])
     async with open_env(tmp_path, llm, objects, tools=[Tool("wait", "Wait", {"type": "object"}, wait)]) as env:
         turn = asyncio.create_task(env["boss"].receive("Go"))
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(started.wait(), 10)
         running = env.storage.trace(env["boss"].session_manager.current().id).turns[0]
         assert [running.outcome, running.ended_at, *(call.outcome for call in running.calls)] == [None] * 4
         turn.cancel()
         with suppress(asyncio.CancelledError):
             await turn
         if not is_kept:
-            forget(env)
+            delete_traces(env)
         (stopped,) = env.storage.trace(env["boss"].session_manager.current().id).turns
         assert stopped.outcome == ("cancelled" if is_kept else None)
         assert [call.outcome for call in stopped.calls] == ["failed", "failed"]
@@ -235,22 +235,22 @@ async def test_notices_are_recorded(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("list_files", {"path": "."})), "Summed up."])
     async with open_env(tmp_path, llm, objects) as env:
         (turn,) = env.storage.trace((await env["boss"].receive("Go")).session.id).turns
-        told = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
-        assert told == ["boss's limit of 1 request is reached. Its final reply follows."]
+        notices = [step.text for step in turn.steps if isinstance(step, NoticeEvent)]
+        assert notices == ["boss's limit of 1 request is reached. Its final reply follows."]
 
 
-async def test_a_retry_is_a_turn_of_its_own(tmp_path: Path) -> None:
+async def test_a_retry_is_a_separate_turn(tmp_path: Path) -> None:
     objects = {"boss": "name: boss\nprompt: You are boss.\n"}
     async with open_env(tmp_path, ScriptedLLM(["old", "new"]), objects) as env:
         session = (await env["boss"].receive("Go")).session
         await env["boss"].retry()
         expected = [["boss", "Go", "old"], ["boss", "new"]]
         assert outline(env.storage.trace(session.id).turns) == expected
-        forget(env)
+        delete_traces(env)
         assert outline(env.storage.trace(session.id).turns) == expected
 
 
-# What nobody of ours wrote
+# Messages of other programs
 
 
 def put_session(
@@ -264,8 +264,10 @@ def put_session(
 
 
 def asking(*call_ids: str, **more: Any) -> Message:
-    made = [{"id": key, "type": "function", "function": {"name": "scout", "arguments": "{}"}} for key in call_ids]
-    return {"role": "assistant", "content": "", "tool_calls": made, **more}
+    tool_calls = [
+        {"id": key, "type": "function", "function": {"name": "scout", "arguments": "{}"}} for key in call_ids
+    ]
+    return {"role": "assistant", "content": "", "tool_calls": tool_calls, **more}
 
 
 async def test_invalid_messages_are_shown_as_far_as_possible(env: Environment) -> None:
@@ -316,8 +318,8 @@ async def test_reused_call_ids_belong_to_the_calls_of_their_time(env: Environmen
         ]
     info = put_session(env, history)
     for number in (2, 6):
-        said = {"role": "user", "content": f"child {number}", "at": timestamp(moments[number])}
-        put_session(env, [said], ParentCall(info.id, "call_0"))
+        message = {"role": "user", "content": f"child {number}", "at": timestamp(moments[number])}
+        put_session(env, [message], ParentCall(info.id, "call_0"))
     assert outline(env.storage.trace(info.id).turns) == [
         ["scout", "0", "", ("scout", "done", ["scout", "child 2"])],
         ["scout", "4", "", ("scout", "done", ["scout", "child 6"])],
@@ -348,11 +350,11 @@ async def test_a_trace_with_a_thousand_delegations_loads_fast(env: Environment) 
     assert [call.turns[0].steps[0].text for call in trace.turns[0].calls] == [str(n) for n in range(1000)]  # type: ignore[union-attr]
 
 
-# What belongs to it
+# The file
 
 
 async def test_a_trace_is_deleted_and_restored_with_its_session(env: Environment) -> None:
-    session = await played(env)
+    session = await play(env)
     before = outline(env.storage.trace(session.id).turns)
     env.session_manager.delete(session.id)
     env.session_manager.restore(session.id)
@@ -366,9 +368,9 @@ async def test_a_trace_is_deleted_and_restored_with_its_session(env: Environment
     assert not list((env.data_dir / "traces").iterdir())
 
 
-async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
+async def test_sessions_in_memory_have_no_trace_file(tmp_path: Path) -> None:
     async with Environment.open(make_env(tmp_path, TEAM), llm=Priced(), store="memory:", environ={}) as env:
-        assert outline(env.storage.trace((await played(env)).id).turns) == [PLAYED]
+        assert outline(env.storage.trace((await play(env)).id).turns) == [OUTLINE]
         env.storage.recorder.flush()
         assert not (env.data_dir / "traces").exists()
 
@@ -376,11 +378,11 @@ async def test_sessions_in_memory_leave_nothing_behind(tmp_path: Path) -> None:
 async def test_a_turn_continues_if_recording_fails_with_one_notice(env: Environment) -> None:
     env.data_dir.mkdir(exist_ok=True)
     (env.data_dir / "traces").touch()
-    session = await played(env)
-    await played(env)
+    session = await play(env)
+    await play(env)
     env.storage.recorder.flush()
-    (told,) = env.take_notices()
-    assert "could not be written" in told
+    (notice,) = env.take_notices()
+    assert "could not be written" in notice
     assert len(env.session_manager.get(session.id).history) == 12
     (env.data_dir / "traces").unlink()
-    assert outline(env.storage.trace(session.id).turns) == [PLAYED, PLAYED]
+    assert outline(env.storage.trace(session.id).turns) == [OUTLINE, OUTLINE]

@@ -34,7 +34,7 @@ KEY = "01a1fdf8-7354-7733-a202-76d341643c8d"
 ABOUT: Any = {"run": "r", "root": "r", "path": ("boss", "scout"), "session_id": KEY, "parent": "p"}
 
 
-def kept(folder: Path, key: str = KEY) -> list[dict[str, Any]]:
+def lines_of(folder: Path, key: str = KEY) -> list[dict[str, Any]]:
     return [json.loads(line) for line in trace_file(folder, key).read_bytes().splitlines()]
 
 
@@ -64,7 +64,7 @@ def test_every_event_except_text_deltas_is_a_line_in_the_file_of_its_session(
     ):
         recorder.put(event)
     recorder.flush()
-    first, second = kept(tmp_path)
+    first, second = lines_of(tmp_path)
     assert (first["event"], first["run"], first["parent"], first["path"], first["call_id"]) == (
         "TurnStarted",
         "r",
@@ -86,9 +86,9 @@ def test_only_the_owner_can_read_trace_files(recorder: Recorder, tmp_path: Path)
 
 def test_contents_of_messages_are_not_recorded(recorder: Recorder, tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "SECRET"}'}}
-    said = {"role": "assistant", "content": "SECRET", "tool_calls": [call], "usage": {"cost": 2.0}, "model": "m"}
+    message = {"role": "assistant", "content": "SECRET", "tool_calls": [call], "usage": {"cost": 2.0}, "model": "m"}
     for event in (
-        MessageSaved(**ABOUT, message=said),
+        MessageSaved(**ABOUT, message=message),
         ExternalMessages(**ABOUT, messages=[{"role": "user", "content": "SECRET"}]),
         ToolCallStarted(**ABOUT, call_id="c", name="look", arguments='{"at": "SECRET"}'),
         ToolCallEnded(**ABOUT, call_id="c", name="look", result="SECRET", failed=False, seconds=1.5),
@@ -96,7 +96,7 @@ def test_contents_of_messages_are_not_recorded(recorder: Recorder, tmp_path: Pat
         recorder.put(event)
     recorder.flush()
     assert b"SECRET" not in trace_file(tmp_path, KEY).read_bytes()
-    saved, _, started, ended = kept(tmp_path)
+    saved, _, started, ended = lines_of(tmp_path)
     assert saved["message"]["calls"] == [{"id": "c", "name": "look"}]
     assert (saved["message"]["size"], saved["message"]["usage"], saved["message"]["model"]) == (6, {"cost": 2.0}, "m")
     assert (started["size"], ended["size"], ended["seconds"]) == (16, 6, 1.5)
@@ -110,7 +110,10 @@ def test_unknown_kinds_of_events_are_recorded(recorder: Recorder, tmp_path: Path
     recorder.put(Steered(**ABOUT, where=Path("there"), half="\ud800"))
     recorder.put(notice(KEY, "after"))
     recorder.flush()
-    assert [(line["event"], line.get("where")) for line in kept(tmp_path)] == [("Steered", "there"), ("Notice", None)]
+    assert [(line["event"], line.get("where")) for line in lines_of(tmp_path)] == [
+        ("Steered", "there"),
+        ("Notice", None),
+    ]
 
 
 def test_an_invalid_session_id_is_ignored(recorder: Recorder, tmp_path: Path) -> None:
@@ -125,13 +128,13 @@ def test_an_incomplete_line_is_skipped_and_hides_no_other(recorder: Recorder, tm
         recorder.put(notice(KEY, text))
     recorder.flush()
     path = trace_file(tmp_path, KEY)
-    whole = path.read_bytes()
-    first = whole.index(b"\n") + 1
-    for end in range(first, len(whole)):
-        path.write_bytes(whole[:end])
+    data = path.read_bytes()
+    first = data.index(b"\n") + 1
+    for end in range(first, len(data)):
+        path.write_bytes(data[:end])
         recorder.put(notice(KEY, "three"))
         recorder.flush()
-        expected = ["one", "two", "three"] if end == len(whole) - 1 else ["one", "three"]
+        expected = ["one", "two", "three"] if end == len(data) - 1 else ["one", "three"]
         assert texts(tmp_path) == expected
 
 
@@ -173,8 +176,8 @@ def test_a_full_disk_gives_one_notice_and_later_events_are_recorded(
             recorder.flush()
     recorder.put(notice(KEY, "later"))
     recorder.flush()
-    (told,) = notices
-    assert told.startswith("Traces are not recorded: ")
+    (problem,) = notices
+    assert problem.startswith("Traces are not recorded: ")
     assert texts(tmp_path)[:3] == ["0", "1", "2"]
     assert texts(tmp_path)[-1] == "later"
     assert len(texts(tmp_path)) < 20
@@ -186,7 +189,7 @@ def test_a_disk_that_hangs_blocks_nothing(recorder: Recorder, notices: list[str]
     path.parent.mkdir()
     os.mkfifo(path)
     for _ in range(1000):
-        recorder.put(notice(KEY, "x" * 1000))  # far more than a pipe takes
+        recorder.put(notice(KEY, "x" * 1000))  # far more than fits into a pipe
     start = time.perf_counter()
     for _ in range(MAX_WAITING_EVENTS):
         recorder.put(notice(KEY))

@@ -1,4 +1,4 @@
-"""A trace, drawn: who asked whom, what it took, on any width, whatever names and texts hold."""
+"""Traces as text: callers, tokens and times in any width, with any names and texts."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from prompt_objects.ui.render.style import plain
 from prompt_objects.ui.render.trace import WIDE, draw_trace, format_time
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-TOOK = Totals(1, Usage(1234, 56, 1000, 0.0012))
+TOTALS = Totals(1, Usage(1234, 56, 1000, 0.0012))
 
 
 def session(name: str = "Notes", po_name: str = "boss") -> SessionInfo:
@@ -42,7 +42,7 @@ def drawn(*turns: TurnSpan, width: int = 80) -> list[str]:
 def asking() -> TurnSpan:
     below = turn(
         said("user", "Look"),
-        said("assistant", "Seen", model="small", totals=TOOK),
+        said("assistant", "Seen", model="small", totals=TOTALS),
         session=session("Notes (boss)", "scout"),
         caller="boss",
         ended_at=at(2),
@@ -57,7 +57,7 @@ def asking() -> TurnSpan:
         outcome="failed",
         result="Error: none such",
     )
-    answer = said("assistant", "Done\nindeed", model="large", totals=TOOK)
+    answer = said("assistant", "Done\nindeed", model="large", totals=TOTALS)
     return turn(said("user", "Go"), answer, call, failed, NoticeEvent(START, "Take care."))
 
 
@@ -107,7 +107,7 @@ def test_the_outcome_of_a_turn_without_an_answer_is_shown() -> None:
 
 
 def test_an_answer_that_only_calls_tools_has_a_line_only_on_a_wide_screen() -> None:
-    calling = turn(said("assistant", "", totals=TOOK), said("assistant", "", totals=TOOK, interrupted="limit"))
+    calling = turn(said("assistant", "", totals=TOTALS), said("assistant", "", totals=TOTALS, interrupted="limit"))
     mark = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
     assert [line for line in drawn(calling) if line.startswith(mark)] == [f"{mark} [limit]"]
     assert sum(line.startswith(mark) for line in drawn(calling, width=WIDE)) == 2
@@ -128,7 +128,7 @@ def hostile() -> TurnSpan:
             call.turns = list(turns(depth - 1))
             yield turn(
                 said("user", HOSTILE),
-                said(HOSTILE, HOSTILE, model=HOSTILE, totals=TOOK, interrupted=HOSTILE),
+                said(HOSTILE, HOSTILE, model=HOSTILE, totals=TOTALS, interrupted=HOSTILE),
                 call,
                 NoticeEvent(None, HOSTILE),
                 session=session(HOSTILE, HOSTILE),
