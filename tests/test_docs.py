@@ -29,7 +29,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_every_folder_and_module_of_the_house_is_in_the_architecture_page() -> None:
+def test_the_architecture_page_lists_every_folder_and_module() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     package = ROOT / "prompt_objects"
     names = {path.name for path in package.iterdir() if path.suffix == ".py" and path.stem[0] != "_"}

@@ -36,7 +36,7 @@ def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only() -> None:
     ]
 
 
-def test_results_stand_behind_their_calls_in_call_order_whatever_came_in_between() -> None:
+def test_results_follow_their_calls_in_call_order() -> None:
     history: list[Message] = [
         {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
         {"role": "user", "content": "from another window"},
@@ -55,9 +55,7 @@ def test_a_call_without_a_result_gets_one_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("failed", [True, False, None])
-def test_a_result_says_whether_its_call_failed_whatever_its_text_and_servers_are_not_told(
-    failed: bool | None,
-) -> None:
+def test_a_result_has_a_failure_marker_that_is_not_sent(failed: bool | None) -> None:
     for text in ("Error: the first line of a log", "All well"):
         result = result_of(call("a"), text, failed=failed)
         assert has_failed(result) is (text.startswith("Error: ") if failed is None else failed)
@@ -82,7 +80,7 @@ def test_a_result_that_does_not_say_whether_its_call_failed_is_judged_by_its_tex
     assert has_failed({"role": "tool", "tool_call_id": "a", "content": text, **more}) is failed
 
 
-def test_what_a_retry_replaced_is_not_sent() -> None:
+def test_a_replaced_reply_is_not_sent() -> None:
     history: list[Message] = [
         {"role": "user", "content": "1"},
         {"role": "assistant", "content": "old"},
@@ -121,7 +119,7 @@ def test_timestamps_are_all_of_the_same_length() -> None:
     assert len(timestamp()) == 27
 
 
-def test_ids_that_a_server_used_before_are_told_apart() -> None:
+def test_ids_that_a_server_used_before_are_made_unique() -> None:
     turn: list[Message] = [
         {"role": "assistant", "content": "", "tool_calls": [call("call_0")]},
         {"role": "tool", "tool_call_id": "call_0", "content": "result"},
@@ -152,7 +150,7 @@ messages = st.fixed_dictionaries(
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(messages, max_size=8))
-def test_whatever_the_store_holds_a_strict_server_accepts_the_request(history: list[Message]) -> None:
+def test_a_strict_server_accepts_the_request_for_any_history(history: list[Message]) -> None:
     assert violations(request_messages("prompt", history)) == []
 
 

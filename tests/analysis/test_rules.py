@@ -81,7 +81,7 @@ def test_a_tool_that_is_usable_only_through_others_is_reported_with_the_shortest
 
 
 @pytest.mark.parametrize("word", ["", ", approval: always"])
-def test_a_tool_that_always_asks_is_a_note_whatever_its_policy(tmp_path: Path, word: str) -> None:
+def test_a_tool_that_always_asks_is_a_note_with_any_policy(tmp_path: Path, word: str) -> None:
     team = {"a": "capabilities: [b]", "b": f"capabilities: [{{tool: propose{word}}}]"}
     reached = "a can use propose, which changes files, only through others: a → b → propose."
     assert findings(tmp_path, team, default_object="a") == [f"a:3:16: note: {reached}"]

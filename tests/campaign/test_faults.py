@@ -50,7 +50,7 @@ def test_a_fault_at_any_place_in_any_operation_loses_nothing(
     assert totals.count("nothing lost") == len(SAMPLE)
 
 
-def test_a_fault_at_any_place_where_threads_make_sessions_together_loses_nothing(
+def test_a_fault_at_any_write_of_concurrent_creations_loses_nothing(
     memory_folder: Path, below_python: dict[str, str]
 ) -> None:
     totals = totals_of("faulty_creations.py", memory_folder, *SAMPLE, *ALL, below=below_python)

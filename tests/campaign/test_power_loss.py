@@ -33,19 +33,19 @@ def totals_of(folder: Path, seed: int, operations: int, states: int) -> str:
     return done.stdout.strip()
 
 
-def test_what_was_acknowledged_survives_a_power_loss(memory_folder: Path) -> None:
+def test_acknowledged_messages_survive_a_power_loss(memory_folder: Path) -> None:
     assert "nothing lost" in totals_of(memory_folder, 1, 25, 2)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(2, 12))
-def test_what_was_acknowledged_survives_every_power_loss(
+def test_acknowledged_messages_survive_every_power_loss(
     memory_folder: Path, seed: int, tell: Callable[[str], None]
 ) -> None:
     tell(totals_of(memory_folder, seed, 80, 12))
 
 
-def test_the_acted_disk_keeps_what_was_synced_and_may_lose_the_rest() -> None:
+def test_the_simulated_disk_keeps_synced_data_and_may_lose_the_rest() -> None:
     """It is no proof that a store loses nothing on a disk that loses nothing."""
     disk = ActedDisk()
     for event in (Created("/a/new", 1), Written(1, 0, b"kept"), Synced(1), Renamed("/a/new", "/a/name")):

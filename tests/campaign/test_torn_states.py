@@ -150,7 +150,7 @@ def test_sectors_of_a_long_message_in_any_choice(memory_folder: Path, index: str
     assert go_through(torn, states, index) > 10
 
 
-def test_a_foot_across_two_sectors_of_which_one_came(memory_folder: Path) -> None:
+def test_a_footer_across_two_sectors_with_one_written(memory_folder: Path) -> None:
     """Then a line is the beginning of the message and the end of the old foot, and may look like a message itself."""
     size = Torn(memory_folder / "first", 200).end + FOOT
     for inside in range(1, FOOT, 5):
@@ -161,7 +161,7 @@ def test_a_foot_across_two_sectors_of_which_one_came(memory_folder: Path) -> Non
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 30])
-def test_a_foot_at_the_end_of_a_block_with_few_blanks_behind(memory_folder: Path, left: int) -> None:
+def test_a_footer_at_the_end_of_a_block_with_little_padding(memory_folder: Path, left: int) -> None:
     size = Torn(memory_folder / "first", 200).end + FOOT
     torn = Torn(memory_folder / "full", 200, (-size - left) % BLOCK)
     assert len(torn.before) - (torn.end + FOOT) == left
@@ -181,7 +181,7 @@ def test_every_prefix_and_every_choice_of_sectors(
     tell(f"{count:,} torn states of a message of {length} characters, {left} blanks, {index}; nothing lost.")
 
 
-def test_an_index_that_is_newer_than_its_files_tells_what_they_say(memory_folder: Path) -> None:
+def test_an_index_newer_than_its_files_lists_their_content(memory_folder: Path) -> None:
     torn = Torn(memory_folder, 20)
     entry = msgspec.json.decode(torn.index_after)["sessions"][0]
     assert entry["message_count"] == 4

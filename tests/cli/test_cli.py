@@ -40,7 +40,7 @@ def test_version_and_help(env_dir: Path) -> None:
 # Sending
 
 
-def test_one_message_prints_the_answer_and_nothing_else_on_stdout(env_dir: Path, openai_server: OpenAIServer) -> None:
+def test_a_single_message_prints_only_the_reply_on_stdout(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(fake.calls(("list_files", {})), fake.text("There are **objects**."))
     result = run("-p", "What is there?", "--object", "scout", cwd=env_dir, **with_server(openai_server))
     assert (result.stdout, result.returncode) == ("There are **objects**.\n", 0)
@@ -61,7 +61,7 @@ def test_standard_input_alone_is_the_message(env_dir: Path, openai_server: OpenA
     assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
 
 
-def test_a_session_goes_on_by_id_prefix_name_and_file(env_dir: Path) -> None:
+def test_a_session_is_continued_by_id_prefix_name_and_file(env_dir: Path) -> None:
     made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=env_dir).stdout)
     path = env_dir / ".prompt_objects" / "sessions" / f"{made['id']}.json"
     for key in (made["id"], made["id"][:13], "API notes", str(path)):
@@ -100,7 +100,7 @@ def test_a_key_of_several_sessions_names_ten_of_them_at_most(env_dir: Path) -> N
     assert more == "  and 2 more"
 
 
-def test_without_arguments_the_last_used_session_of_the_last_used_object_goes_on(env_dir: Path) -> None:
+def test_without_arguments_the_last_used_session_of_the_last_used_object_is_continued(env_dir: Path) -> None:
     run("sessions", "new", "Plans", "--object", "helper", cwd=env_dir)
     run("-p", "Hello", "--session", "Plans", cwd=env_dir)
     answer = json.loads(run("-p", "And?", "--json", cwd=env_dir).stdout)
@@ -319,7 +319,7 @@ def test_a_repair_is_reported_on_standard_error(env_dir: Path) -> None:
     assert sessions(env_dir)[0]["message_count"] == 4
 
 
-def test_one_message_is_sent_without_loading_what_draws_a_screen(env_dir: Path) -> None:
+def test_a_single_message_does_not_load_the_terminal_libraries(env_dir: Path) -> None:
     code = (
         "import sys; from prompt_objects.cli import main; main(['-p', 'Hello']); "
         "print(*{'openai', 'prompt_toolkit', 'rich'} & set(sys.modules), file=sys.stderr)"

@@ -28,7 +28,7 @@ def at(server: OpenAIServer) -> dict[str, Any]:
 
 @BUFFERING
 @pytest.mark.parametrize("broken", ["2>/dev/full", "2>&-", "2> >(true)"])
-def test_a_standard_error_that_refuses_does_not_cost_the_answer(env_dir: Path, broken: str, unbuffered: str) -> None:
+def test_a_closed_standard_error_does_not_lose_the_reply(env_dir: Path, broken: str, unbuffered: str) -> None:
     message = "call list_files\nThank you"
     result = shell(f"po -p '{message}' --object scout --json {broken}", env_dir, PYTHONUNBUFFERED=unbuffered)
     assert result.returncode == 0
@@ -39,7 +39,7 @@ def test_a_standard_error_that_refuses_does_not_cost_the_answer(env_dir: Path, b
 
 @BUFFERING
 @pytest.mark.parametrize("broken", ["2>/dev/full", "2>&-"])
-def test_an_error_that_nobody_can_read_still_has_its_code(env_dir: Path, broken: str, unbuffered: str) -> None:
+def test_an_error_without_a_reader_still_has_its_code(env_dir: Path, broken: str, unbuffered: str) -> None:
     assert shell(f"po -p x --session nope {broken}", env_dir, PYTHONUNBUFFERED=unbuffered).returncode == 2
     assert shell(f"po --bogus {broken}", env_dir, PYTHONUNBUFFERED=unbuffered).returncode == 2
 
@@ -103,16 +103,14 @@ def test_json_without_such_characters_is_readable_as_it_is(env_dir: Path) -> Non
 
 
 @pytest.mark.parametrize("encoding", [{}, *ENCODINGS])
-def test_what_comes_in_is_utf8_whatever_the_locale(
-    env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]
-) -> None:
+def test_input_is_utf8_in_every_locale(env_dir: Path, openai_server: OpenAIServer, encoding: dict[str, Any]) -> None:
     openai_server.script(fake.text("ok"))
     run("-p", "hé 漢", "--object", "scout", cwd=env_dir, stdin="né\r\n", **at(openai_server), **encoding)
     assert openai_server.received[-1].body["messages"][-1]["content"] == "né\n\nhé 漢"
 
 
 @pytest.mark.parametrize("line", ["po -p hi --object scout", "po --object scout", r"po -p $'caf\xe9' --object scout"])
-def test_what_is_not_utf8_is_refused_and_nothing_is_sent(
+def test_input_that_is_not_utf8_is_refused_and_not_sent(
     env_dir: Path, openai_server: OpenAIServer, line: str
 ) -> None:
     result = shell(line, env_dir, stdin=b"" if "caf" in line else b"caf\xe9 na\xefve", **at(openai_server))
@@ -125,7 +123,7 @@ def test_what_is_not_utf8_is_refused_and_nothing_is_sent(
 # The current folder
 
 
-def test_a_current_folder_that_was_deleted_is_needed_only_where_no_environment_is_named(env_dir: Path) -> None:
+def test_a_deleted_current_folder_matters_only_without_a_named_environment(env_dir: Path) -> None:
     (env_dir / "gone").mkdir()
     gone = f"cd {env_dir}/gone && rmdir {env_dir}/gone && po"
     assert shell(f"{gone} --env {env_dir} objects list", env_dir).returncode == 0

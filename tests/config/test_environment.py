@@ -88,7 +88,7 @@ def test_the_old_key_of_the_request_limit_is_read_with_a_notice(tmp_path: Path) 
         load(tmp_path, "limits: {requests: 300, turns: 3}\n")
 
 
-def test_the_default_model_comes_from_the_variable_or_the_key_or_is_called_default(tmp_path: Path) -> None:
+def test_the_default_model_comes_from_the_variable_the_key_or_the_name_default(tmp_path: Path) -> None:
     models = "models: {default: {model: a}, other: {model: b}}\n"
     assert load(tmp_path, models).model == "default"
     assert load(tmp_path, models + "model: other\n").model == "other"

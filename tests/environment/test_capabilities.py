@@ -27,7 +27,7 @@ def weather_tool() -> Tool:
     return weather
 
 
-async def test_a_tool_is_called_also_where_a_prompt_object_has_its_name(tmp_path: Path) -> None:
+async def test_a_tool_is_called_even_if_a_prompt_object_has_its_name(tmp_path: Path) -> None:
     llm = ScriptedLLM([calls(("weather", {})), "Rain."])
     async with open_env(tmp_path, llm, WEATHER, tools=[weather_tool()]) as env:
         reply = await env["scout"].receive("Go")
@@ -60,7 +60,7 @@ async def test_message_is_saved_before_capabilities_are_loaded(tmp_path: Path) -
         assert [message["content"] for message in env.session_manager.get(session.id).history] == ["A long text"]
 
 
-async def test_a_definition_that_changes_to_a_tool_that_is_not_there_delegates_no_more(tmp_path: Path) -> None:
+async def test_a_definition_changed_to_a_missing_tool_delegates_no_more(tmp_path: Path) -> None:
     env_dir = {**WEATHER, "scout": WEATHER["scout"].replace("tool:", "po:")}
     llm = ScriptedLLM([calls(("weather", {"message": "Rain"})), "It rains.", "Rain."])
     async with open_env(tmp_path, llm, env_dir) as env:

@@ -216,7 +216,7 @@ async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
         assert (await env["a"].receive("Go")).text == "enough"
 
 
-def test_sessions_begin_from_the_templates_of_the_definition_as_it_now_stands(tmp_path: Path) -> None:
+def test_sessions_use_the_templates_of_the_current_definition(tmp_path: Path) -> None:
     template = "templates: {review: [{role: user, content: Review this}]}\n"
     with open_env(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
         begun = env["a"].session_manager.create("Begun", template="review")

@@ -54,7 +54,7 @@ async def test_all_starter_objects_are_asked_in_parallel_in_rehearsal(folder: Pa
 
 
 @pytest.mark.parametrize(("answer", "content"), [("once", "Hello"), ("no", None)])
-async def test_the_writer_writes_a_file_only_after_the_person_said_yes(
+async def test_the_writer_writes_a_file_only_after_approval(
     folder: Path, answer: Decision, content: str | None
 ) -> None:
     asked: list[ApprovalRequest] = []

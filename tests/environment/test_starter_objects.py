@@ -41,7 +41,7 @@ def test_coordinator_reaches_all_objects_without_cycles() -> None:
     assert reached == set(DEFINITIONS)
 
 
-def test_only_the_writer_may_change_files_and_the_person_is_asked_as_usual() -> None:
+def test_only_the_writer_may_change_files_with_the_usual_approval() -> None:
     able = [
         (name, capability.name, capability.approval, capability.allow)
         for name, file in DEFINITIONS.items()

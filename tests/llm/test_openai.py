@@ -178,7 +178,7 @@ async def test_many_streams_run_in_parallel(openai_server: OpenAIServer, llm: Op
     assert time.monotonic() - start < 3  # one after the other: 10 seconds
 
 
-def test_one_object_works_in_several_event_loops(openai_server: OpenAIServer) -> None:
+def test_a_client_works_in_several_event_loops(openai_server: OpenAIServer) -> None:
     llm = OpenAILLM("small", base_url=openai_server.base_url)
     openai_server.script(text("One."), text("Two."))
 

@@ -45,7 +45,7 @@ async def test_tools_of_a_server_are_called_like_other_tools(turn: Turn, tmp_pat
     assert turn.notices() == []
 
 
-async def test_one_process_starts_on_demand_in_the_folder(turn: Turn, tmp_path: Path) -> None:
+async def test_a_server_starts_once_on_demand_in_the_folder(turn: Turn, tmp_path: Path) -> None:
     results = await asyncio.gather(*(turn.call("example_look_around") for _ in range(3)))
     assert len(set(results)) == 1
     assert results[0].endswith(f" {turn.context.folder}")

@@ -128,7 +128,7 @@ def test_unix_time_is_a_date(key: bytes, date: bytes, at: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("value", [b"yesterday", b"0.53", b"true", b"[2020]", b"12", b"1.0e+300", b"9" * 400])
 @pytest.mark.parametrize("key", [b"at", b"date"])
-def test_what_is_given_as_a_date_and_is_none_is_kept_aside(key: bytes, value: bytes, tmp_path: Path) -> None:
+def test_an_invalid_date_is_set_aside(key: bytes, value: bytes, tmp_path: Path) -> None:
     one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s, time: 1577934245}\nprompt: p\n" % (key, value))
     (message,) = sessions_of(tmp_path)["x"]["Migrated"]
     assert message["at"] == "2020-01-02T03:04:05.000000Z"
@@ -191,7 +191,7 @@ def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "objects" / "x.yaml").is_symlink()
 
 
-def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+def test_anything_but_a_regular_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "objects" / "folder.yaml").mkdir(parents=True)
     os.mkfifo(tmp_path / "objects" / "pipe.yaml")  # reading it would wait for ever
     assert migrated(tmp_path) == []
@@ -273,7 +273,7 @@ rests = st.sampled_from(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(entries, max_size=6), rests, st.sampled_from(["json", "wide", "narrow", "flow"]), st.booleans())
-def test_whatever_a_history_holds_survives(
+def test_any_history_survives(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any], rest: tuple[str, str], style: str, crlf: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("any")

@@ -85,14 +85,14 @@ def run(folder: Path, steps: list[Step] | None = None) -> list[Any]:
         store.close()
 
 
-def test_a_new_environment_is_up_to_date_without_a_word(tmp_path: Path) -> None:
+def test_a_new_environment_is_up_to_date_without_a_notice(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     assert open_(tmp_path) == []
     assert [step["name"] for step in record(tmp_path)["applied"]] == ["history_in_objects", "limits_requests"]
     assert not (tmp_path / ".prompt_objects" / "backups").exists()
 
 
-def test_what_was_done_is_told_once_and_noted(tmp_path: Path) -> None:
+def test_a_migration_is_reported_once_and_recorded(tmp_path: Path) -> None:
     make(tmp_path)
     (told,) = open_(tmp_path)
     assert "2 messages in 1 session, 1 set aside" in told
@@ -124,7 +124,7 @@ def test_the_backup_is_a_copy_and_no_link(tmp_path: Path) -> None:
     assert copy.stat().st_ino != status.st_ino
 
 
-def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> None:
+def test_opening_a_migrated_environment_is_fast(tmp_path: Path) -> None:
     open_(make(tmp_path))
     code = (
         "import sys, time, pathlib\n"
@@ -144,7 +144,7 @@ def test_opening_what_is_up_to_date_costs_next_to_nothing(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["applied", "under_way"])
-def test_what_a_newer_version_made_is_refused_and_not_touched(key: str, tmp_path: Path) -> None:
+def test_an_environment_of_a_newer_version_is_refused_and_not_changed(key: str, tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / ".prompt_objects").mkdir()
     step = {"number": 9999, "name": "later", "version": "99", "at": "2099-01-01", "step": 9999, "backup": "b"}
@@ -158,7 +158,7 @@ def test_what_a_newer_version_made_is_refused_and_not_touched(key: str, tmp_path
     assert tree(tmp_path) == before
 
 
-def test_a_record_that_cannot_be_understood_is_kept_beside_and_nothing_is_doubled(tmp_path: Path) -> None:
+def test_an_invalid_record_is_quarantined_and_nothing_is_duplicated(tmp_path: Path) -> None:
     open_(make(tmp_path))
     before = histories(tmp_path)
     path = tmp_path / ".prompt_objects" / "migrations.json"
@@ -202,7 +202,7 @@ def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(
     assert sorted(histories(tmp_path)) == [("a", "Migrated"), ("b", "Migrated")]
 
 
-def test_a_step_that_is_itself_wrong_fails_as_gently(tmp_path: Path) -> None:
+def test_a_step_that_raises_is_rolled_back(tmp_path: Path) -> None:
     before = tree(make(tmp_path))
     steps = failing(tmp_path, '"""Wrong."""\ndef migrate(place):\n    return [1][place.nothing]\n')
     with pytest.raises(MigrationFailed, match=r"AttributeError.*Nothing was changed"):
@@ -210,7 +210,7 @@ def test_a_step_that_is_itself_wrong_fails_as_gently(tmp_path: Path) -> None:
     assert {name: data for name, data in tree(tmp_path).items() if name in before} == before
 
 
-def test_a_failure_is_told_and_the_environment_opens_all_the_same(tmp_path: Path) -> None:
+def test_a_failure_is_reported_and_the_environment_still_opens(tmp_path: Path) -> None:
     make(tmp_path, 2)
     store = open_store(f"files:{tmp_path}/.prompt_objects")
     migrations = Migrations(tmp_path, tmp_path / ".prompt_objects", failing(tmp_path))
@@ -280,7 +280,7 @@ def test_the_same_history_once_more_is_the_same_session_even_if_it_went_on(tmp_p
     assert [(key, len(contents)) for key, contents in histories(tmp_path).items()] == [(("a", "Migrated"), 3)]
 
 
-def test_a_session_that_is_not_whole_is_completed(tmp_path: Path) -> None:
+def test_an_incomplete_session_is_completed(tmp_path: Path) -> None:
     make(tmp_path)
     old = (tmp_path / "objects" / "a.yaml").read_bytes()
     open_(tmp_path)
@@ -312,7 +312,7 @@ def test_the_sessions_are_those_of_the_environments_user(tmp_path: Path) -> None
     assert list(histories(tmp_path)) == [("a", "Migrated")]
 
 
-def test_of_several_processes_one_migrates_and_the_others_wait(tmp_path: Path) -> None:
+def test_only_one_of_several_processes_migrates_and_the_others_wait(tmp_path: Path) -> None:
     make(tmp_path, 4, messages=50)
     workers = [ForkedProgram(MIGRATING, tmp_path) for _ in range(4)]
     results = [worker.wait() for worker in workers]

@@ -36,7 +36,7 @@ def outcome(text: str) -> tuple[str, list[Fragment]] | str | None:
     return (taken.text, taken.fragments) if taken else None
 
 
-def test_what_only_the_slower_reader_takes_is_read_by_it() -> None:
+def test_text_that_only_the_slower_parser_accepts_is_read_by_it() -> None:
     taken = remove_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
     assert taken
     assert (taken.text, taken.fragments[0].value) == ("a: 1\n", "\ud83d\ude00")
@@ -49,7 +49,7 @@ def test_a_text_without_the_key_is_not_touched() -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: "])
-def test_what_is_nested_too_deep_is_left_alone(opening: str) -> None:
+def test_text_nested_too_deep_is_not_edited(opening: str) -> None:
     closing = "]" if opening == "[" else "}"
     with pytest.raises(CannotEdit, match="nested more than 200 levels deep"):
         remove_list(f"history: {opening * 5000}{closing * 5000}\n", "history")

@@ -40,7 +40,7 @@ async def test_simultaneous_requests_to_the_user_are_serialized_and_cost_no_time
     budget.check_time()
 
 
-async def test_time_limit_applies_to_turns_beside_a_paused_one() -> None:
+async def test_time_limit_applies_to_other_turns_during_a_pause() -> None:
     above = Budget("boss", Limits())
     asks, works = Budget("asker", Limits(seconds=0.1), above), Budget("worker", Limits(seconds=0.1), above)
     with asks.paused():

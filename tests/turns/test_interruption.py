@@ -142,7 +142,7 @@ async def test_a_turn_cancelled_at_any_await_leaves_valid_histories(folder: Path
 
 
 @pytest.mark.parametrize("name", ["left", "right", "deep"])
-async def test_one_stopped_at_any_await_leaves_valid_histories_and_its_caller_an_answer(
+async def test_a_turn_stopped_at_any_await_leaves_valid_histories_and_its_caller_a_result(
     folder: Path, name: str
 ) -> None:
     for at in range(await steps_of(folder)):
@@ -151,7 +151,7 @@ async def test_one_stopped_at_any_await_leaves_valid_histories_and_its_caller_an
             assert [message["content"] for _, message in told(env)].count("All done.") == 1
 
 
-async def test_one_stopped_and_all_cancelled_in_the_same_step_leave_valid_histories(folder: Path) -> None:
+async def test_a_stop_and_a_cancellation_in_the_same_step_leave_valid_histories(folder: Path) -> None:
     def act(turn: "asyncio.Task[Any]") -> None:
         stop(env, "left")
         turn.cancel()

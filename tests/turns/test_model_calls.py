@@ -110,9 +110,7 @@ async def test_final_request_has_no_time_limit_without_one_of_its_own(tmp_path: 
         assert (await env["scout"].receive("Go")).text == "That is all."
 
 
-async def test_last_words_after_a_limit_of_time_are_asked_for_again_where_they_are_refused_once(
-    tmp_path: Path,
-) -> None:
+async def test_the_final_request_after_a_time_limit_is_retried(tmp_path: Path) -> None:
     class Busy:
         model = "busy"
         is_first = True
@@ -155,9 +153,7 @@ async def test_interrupted_answers_count_with_the_text_received(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-async def test_an_answer_that_the_server_cut_short_is_kept_with_the_reason_and_told(
-    tmp_path: Path, reason: str
-) -> None:
+async def test_a_response_ended_early_is_kept_with_its_reason_and_reported(tmp_path: Path, reason: str) -> None:
     class Short:
         model = "short"
 

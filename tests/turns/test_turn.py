@@ -355,7 +355,7 @@ async def test_only_the_role_user_is_received(tmp_path: Path) -> None:
             await env["scout"].receive({"role": "assistant", "content": "I am you"})
 
 
-async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_path: Path) -> None:
+async def test_a_tool_that_returns_no_text_or_is_cancelled_is_reported_to_the_model(tmp_path: Path) -> None:
     async def number(_arguments: dict[str, Any], _context: Context) -> str:
         return 7  # type: ignore[return-value]
 
@@ -373,7 +373,7 @@ async def test_a_tool_that_returns_no_text_or_gives_up_is_told_to_the_model(tmp_
         ] == [True, True]
 
 
-async def test_a_cancelled_call_says_whether_it_had_begun(tmp_path: Path) -> None:
+async def test_a_cancelled_call_says_whether_it_had_started(tmp_path: Path) -> None:
     objects = {"scout": "name: scout\nlimits: {parallel: 1}\nprompt: Look.\n"}
     begun = asyncio.Event()
 
@@ -559,7 +559,9 @@ async def test_cancelled_turn_reports_a_message_that_was_not_saved(
         assert told == ["Not saved: The database cannot be reached."]
 
 
-async def test_a_tool_that_ends_the_program_or_cannot_say_what_is_wrong_is_told_to_the_model(tmp_path: Path) -> None:
+async def test_a_tool_that_raises_an_unprintable_or_system_exit_error_is_reported_to_the_model(
+    tmp_path: Path,
+) -> None:
     class Mute(Exception):
         def __str__(self) -> str:
             raise IndexError
@@ -579,7 +581,7 @@ async def test_a_tool_that_ends_the_program_or_cannot_say_what_is_wrong_is_told_
         assert session.history[3]["content"] == "Error: mutes failed: Mute"
 
 
-async def test_a_call_that_was_cancelled_while_a_person_was_asked_had_no_effect(tmp_path: Path) -> None:
+async def test_a_call_cancelled_during_its_approval_had_no_effect(tmp_path: Path) -> None:
     asked = asyncio.Event()
 
     async def ask(_question: object) -> Decision:

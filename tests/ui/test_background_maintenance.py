@@ -34,7 +34,7 @@ async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
     upkeep.cancel()
 
 
-async def test_what_does_not_succeed_is_told(chat: Chat) -> None:
+async def test_a_failed_run_is_reported(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
     told: asyncio.Queue[str] = asyncio.Queue()
     upkeep = asyncio.create_task(run_maintenance(chat, told.put_nowait))

@@ -14,9 +14,9 @@ from prompt_objects.utils.text import did_you_mean
         ("x" * 1_000_000, ""),
     ],
 )
-def test_the_nearest_word_is_offered_and_nothing_far_fetched(word: str, hint: str) -> None:
+def test_only_a_similar_word_is_suggested(word: str, hint: str) -> None:
     assert did_you_mean(word, ["reader", "Greeter"]) == hint
 
 
-def test_where_nothing_is_known_nothing_is_offered() -> None:
+def test_without_candidates_nothing_is_suggested() -> None:
     assert did_you_mean("reader", []) == ""

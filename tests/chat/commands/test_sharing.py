@@ -44,13 +44,13 @@ def test_branch_sends_the_message_in_a_copy_without_the_pending_one(chat: Chat) 
     assert sent(chat, "/branch Another") == "Another"
 
 
-def test_branch_without_a_message_goes_there_with_all_that_is_said(chat: Chat) -> None:
+def test_branch_without_a_number_copies_all_messages(chat: Chat) -> None:
     chat.session.append({"role": "user", "content": "Not answered"})
     assert isinstance(commands.run(chat, "/branch"), Switched)
     assert (chat.session.name, chat.session.message_count) == ("Default branch", 1)
 
 
-def test_watch_looks_on_where_somebody_is(chat: Chat) -> None:
+def test_watch_follows_a_session_in_use(chat: Chat) -> None:
     assert commands.run(chat, "/watch") == Text("No other process uses Default.")
     with Elsewhere(chat.environment.folder, chat.session.id) as other:
         for line in ("/watch", "/watch Default"):

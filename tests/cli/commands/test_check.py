@@ -33,7 +33,7 @@ def test_a_team_in_order_is_shown_with_what_a_message_may_cost(tmp_path: Path) -
     )
 
 
-def test_of_the_starter_objects_only_the_way_to_what_writes_is_told(tmp_path: Path) -> None:
+def test_check_reports_only_indirect_file_access_for_the_starter_objects(tmp_path: Path) -> None:
     run("init", str(tmp_path / "new"), cwd=tmp_path)
     done = run("check", cwd=tmp_path / "new")
     place = tmp_path / "new" / "objects" / "coordinator.yaml"
@@ -114,7 +114,7 @@ def test_two_files_for_one_name_are_an_error(tmp_path: Path) -> None:
     assert "boss.md:1:1: error: boss.yaml already defines 'boss'. Rename or remove one of the two.\n" in done.stdout
 
 
-def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
+def test_a_missing_environment_is_an_error_and_is_not_created(tmp_path: Path) -> None:
     done = run("check", cwd=tmp_path, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
     assert done.returncode == 2
     assert "is not an environment" in done.stderr
@@ -133,7 +133,7 @@ def test_nothing_is_written_by_looking(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["objects"]
 
 
-def test_neither_a_model_nor_a_screen_is_loaded_for_it(tmp_path: Path) -> None:
+def test_check_loads_no_model_and_no_screen(tmp_path: Path) -> None:
     make_env(tmp_path, SOUND)
     code = (
         "import sys; from prompt_objects.cli import main; main(['check', '--json']); "

@@ -59,14 +59,14 @@ def test_opening_says_on_standard_error_what_was_done(tmp_path: Path) -> None:
     assert run("sessions", "list", cwd=tmp_path).stderr == ""
 
 
-def test_what_is_left_as_it_is_makes_the_exit_code_1(tmp_path: Path) -> None:
+def test_a_skipped_object_makes_the_exit_code_1(tmp_path: Path) -> None:
     (make(tmp_path) / "objects" / "reader.yaml").write_text("name: reader\nhistory: words\nprompt: p\n")
     done = run("migrate", cwd=tmp_path)
     assert done.returncode == 1
     assert "objects/reader.yaml (reader): not changed. `history` is not a list." in done.stdout
 
 
-def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:
+def test_an_environment_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (make(tmp_path) / ".prompt_objects").mkdir()
     record = {"applied": [{"number": 77, "name": "later", "version": "9", "at": ""}]}
     (tmp_path / ".prompt_objects" / "migrations.json").write_text(json.dumps(record))
@@ -77,7 +77,7 @@ def test_what_a_newer_version_made_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / ".prompt_objects").iterdir()] == ["migrations.json"]
 
 
-def test_where_there_is_no_environment_none_is_made(tmp_path: Path) -> None:
+def test_a_missing_environment_is_an_error_and_is_not_created(tmp_path: Path) -> None:
     done = run("migrate", cwd=tmp_path, HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data"))
     assert done.returncode == 2
     assert "is not an environment" in done.stderr

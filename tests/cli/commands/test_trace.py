@@ -65,7 +65,7 @@ def test_programs_get_all_of_it_as_the_page_says(env_dir: Path) -> None:
     assert (below["asker"], below["object"], below["parent"]) == ("boss", "scout", turn["run"])
 
 
-def test_what_was_said_in_another_process_is_there_when_it_ended(tmp_path: Path, env_dir: Path) -> None:
+def test_a_trace_contains_the_turns_of_another_process(tmp_path: Path, env_dir: Path) -> None:
     run("-p", "Hello", "--object", "scout", "--session", "Default (boss)", cwd=env_dir)
     printed: dict[str, Any] = json.loads(run("trace", "Default (boss)", "--json", cwd=env_dir).stdout)
     assert [(turn["run"] is None, turn["asker"]) for turn in printed["turns"]] == [(False, "boss"), (False, None)]

@@ -43,7 +43,7 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(env_dir: Path) ->
     assert run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).returncode == 1
 
 
-def test_with_nobody_to_ask_a_write_is_refused_unless_it_was_allowed(env_dir: Path) -> None:
+def test_without_a_terminal_a_write_is_refused_unless_allowed(env_dir: Path) -> None:
     refused = run("-p", WRITE, "chat", "scribe", cwd=env_dir)
     assert refused.returncode == 0
     assert "needs the user's approval" in refused.stdout + refused.stderr
@@ -62,7 +62,7 @@ def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
     assert "Nothing to trust" in told.stdout
 
 
-def test_of_servers_the_person_reads_what_would_run_and_what_it_is_given_as_it_is_written(tmp_path: Path) -> None:
+def test_trust_shows_the_command_and_variables_of_a_server_as_configured(tmp_path: Path) -> None:
     make_env(tmp_path)
     (tmp_path / "servers").mkdir()
     (tmp_path / "servers" / "x.py").write_text("")

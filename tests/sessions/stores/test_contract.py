@@ -92,7 +92,7 @@ class TestAppending:
     @pytest.mark.parametrize(
         "content", [float("nan"), float("inf"), {1, 2}, b"bytes", object(), pytest.param(10**5000, id="5000 digits")]
     )
-    def test_what_json_cannot_say_is_refused_and_nothing_written(
+    def test_content_that_json_cannot_encode_is_refused_and_nothing_written(
         self, session: Session, reopened: Callable[[], Session], content: Any
     ) -> None:
         with pytest.raises(UsageError):
@@ -107,7 +107,7 @@ class TestAppending:
             session.append(*said(nested))
 
     @pytest.mark.parametrize("message", ["hello", {"content": "no role"}, {"role": 3}, None])
-    def test_what_is_no_message_is_refused(self, session: Session, message: Any) -> None:
+    def test_an_invalid_message_is_refused(self, session: Session, message: Any) -> None:
         with pytest.raises(UsageError, match="role"):
             session.append(message)
 
@@ -194,7 +194,7 @@ class TestReading:
         assert not hasattr(session.history, "append")
 
     @pytest.mark.parametrize("key", [UNKNOWN, "../../etc/passwd", "", "x" * 36, f"trash/{UNKNOWN}"])
-    def test_an_id_that_is_none_of_ours_is_not_found(self, store: FullStore, key: str) -> None:
+    def test_an_id_of_another_form_is_not_found(self, store: FullStore, key: str) -> None:
         for use in (store.load, store.delete, store.restore, lambda key: store.read(key, 0, 1)):
             with pytest.raises(NotFound):
                 use(key)
@@ -248,7 +248,7 @@ class TestNames:
         assert set(made) == {"Same", *(f"Same {number}" for number in range(2, 25))}
         assert {info.name for info in managers[0].list()} == set(made)
 
-    def test_an_id_that_is_taken_is_refused_also_where_the_name_may_get_a_number(self, store: FullStore) -> None:
+    def test_a_taken_id_is_refused_even_if_the_name_may_get_a_number(self, store: FullStore) -> None:
         taken = SessionManager(store, "reader").create("Notes")
         with pytest.raises(StoreError, match="already"):
             store.create(replace(taken.info, name="Other"), {}, unique_name=True)
@@ -298,7 +298,7 @@ class TestTrash:
         session.append(*said(3))
         assert list(reopened().history) == said(1, 2, 3)
 
-    def test_a_restored_session_gets_another_name_where_its_own_is_taken(
+    def test_a_restored_session_gets_another_name_if_its_own_is_taken(
         self, manager: SessionManager, session: Session, reopened: Callable[[], Session]
     ) -> None:
         session.append(*said(1))
@@ -308,7 +308,7 @@ class TestTrash:
         assert list(reopened().history) == said(1)
         assert sorted(info.name for info in manager.list()) == ["Notes", "Notes 2"]
 
-    def test_one_in_the_trash_can_be_read_and_stays_there(self, store: FullStore, session: Session) -> None:
+    def test_a_session_in_the_trash_can_be_read_and_stays_there(self, store: FullStore, session: Session) -> None:
         session.set_metadata({"note": "x"})
         session.append(*said(1, 2))
         with pytest.raises(NotFound):
@@ -343,7 +343,7 @@ class TestTrash:
         assert len(store.trash()) == 3
         assert [store.restore(entry.info.id).info.name for entry in store.trash()] == ["Notes", "Notes 2", "Notes 3"]
 
-    def test_what_is_in_the_trash_cannot_be_changed(self, store: FullStore, session: Session) -> None:
+    def test_a_session_in_the_trash_cannot_be_changed(self, store: FullStore, session: Session) -> None:
         store.delete(session.id)
         for use in (
             lambda: store.append(session.id, said(1), expected=0),
@@ -381,7 +381,7 @@ class TestMaking:
             store.create(replace(info, name="Other"), {})
         assert store.list() == []
 
-    def test_what_json_cannot_say_makes_no_session(self, store: FullStore) -> None:
+    def test_data_that_json_cannot_encode_creates_no_session(self, store: FullStore) -> None:
         for metadata, messages in (({"x": {1}}, []), ({}, said(b"bytes"))):
             with pytest.raises(UsageError):
                 store.create(begun(), metadata, messages)
@@ -442,7 +442,7 @@ class TestListing:
         store.update(first.id, name="Other", metadata={"x": 1})
         assert [info.id for info in store.list()] == [second.id, first.id]
 
-    def test_a_sound_store_has_nothing_to_find(self, store: FullStore, session: Session) -> None:
+    def test_a_valid_store_has_no_findings(self, store: FullStore, session: Session) -> None:
         session.append(*said(*range(5)))
         store.archive(store.create(begun(), {}, said(1)).info.id)
         store.delete(store.create(begun(), {}, said(2)).info.id)
@@ -469,7 +469,7 @@ class TestCutting:
         store.append(session.id, said(4), expected=count)
         assert reopened().tail(1) == said(4)
 
-    def test_nothing_is_dropped_that_came_meanwhile(self, store: FullStore, session: Session) -> None:
+    def test_messages_added_meanwhile_are_not_dropped(self, store: FullStore, session: Session) -> None:
         session.append(*said("one", "two", "three"))
         for archived in (False, True):
             if archived:
@@ -479,7 +479,7 @@ class TestCutting:
             assert len(store.read(session.id, 0, 9)) == 3
         assert store.truncate(session.id, 1, expected=3).info.message_count == 1
 
-    def test_to_more_than_there_are_is_refused(self, store: FullStore, session: Session) -> None:
+    def test_truncating_to_more_messages_than_exist_is_refused(self, store: FullStore, session: Session) -> None:
         session.append(*said(1))
         for count in (2, -1):
             with pytest.raises(UsageError):
@@ -488,7 +488,7 @@ class TestCutting:
 
 
 class TestArchive:
-    def test_it_is_as_before_until_the_next_message(
+    def test_an_archived_session_is_unchanged_until_its_next_message(
         self, store: FullStore, session: Session, reopened: Callable[[], Session]
     ) -> None:
         session.set_metadata({"note": 1})
@@ -509,7 +509,7 @@ class TestArchive:
 
 
 class TestSize:
-    def test_a_person_s_message_beyond_the_limit_is_refused_and_an_answer_is_not(self, open_again: Opener) -> None:
+    def test_the_size_limit_applies_to_user_messages_and_not_to_replies(self, open_again: Opener) -> None:
         store = open_again(StoreOptions(max_session_size=4000))
         key = store.create(begun(), {}).info.id
         store.append(key, said("x" * 2000), expected=0)
@@ -534,9 +534,7 @@ class TestSize:
 
 
 class TestLeases:
-    def test_the_second_comer_is_told_who_has_it(
-        self, store: FullStore, open_again: Opener, session: Session
-    ) -> None:
+    def test_a_busy_lease_names_its_holder(self, store: FullStore, open_again: Opener, session: Session) -> None:
         ann, bob = ProcessInfo.current("ann"), ProcessInfo.current("bob")
         lease = store.lease(session.id, ann)
         for other in (store, open_again()):
@@ -553,14 +551,14 @@ class TestLeases:
         assert store.holder(session.id) == bob
         second.release()
 
-    def test_one_that_is_not_there_yet_may_be_had(self, store: FullStore) -> None:
+    def test_a_session_not_yet_created_can_be_leased(self, store: FullStore) -> None:
         key = new_id()
         store.lease(key, ProcessInfo.current("ann"))
         with pytest.raises(Busy, match=key):
             store.lease(key, ProcessInfo.current("bob"))
         assert store.holder(new_id()) is None
 
-    def test_a_lease_keeps_nobody_from_reading_or_writing(
+    def test_a_lease_does_not_block_reading_or_writing(
         self, store: FullStore, session: Session, reopened: Callable[[], Session]
     ) -> None:
         lease = store.lease(session.id, ProcessInfo.current("ann"))
@@ -568,7 +566,7 @@ class TestLeases:
         assert session.refresh() == said(1)
         lease.release()
 
-    def test_only_one_of_many_has_it_at_a_time(self, open_again: Opener, session: Session) -> None:
+    def test_a_lease_has_one_holder_at_a_time(self, open_again: Opener, session: Session) -> None:
         stores = [open_again() for _ in range(4)]
         at_it, most = set[int](), [0]
 
@@ -586,7 +584,7 @@ class TestLeases:
         assert max(most) == 1
 
     @pytest.mark.parametrize("url", OUTSIDE, indirect=True)
-    def test_a_holder_that_is_killed_frees_it_at_once(self, url: str, store: FullStore, session: Session) -> None:
+    def test_killing_the_holder_frees_the_lease_at_once(self, url: str, store: FullStore, session: Session) -> None:
         with Worker(url) as other:
             other.do("lease", session.id, "ann")
             holder = store.holder(session.id)
@@ -599,7 +597,7 @@ class TestLeases:
             store.lease(session.id, ProcessInfo.current("bob")).release()
 
     @pytest.mark.parametrize("key", ["../../etc/passwd", "", "x" * 36])
-    def test_what_is_no_id_cannot_be_had(self, store: FullStore, key: str) -> None:
+    def test_an_invalid_id_cannot_be_leased(self, store: FullStore, key: str) -> None:
         with pytest.raises(NotFound):
             store.lease(key, ProcessInfo.current())
 
@@ -612,7 +610,7 @@ def test_a_store_that_was_closed_opens_again_when_it_is_used(store: FullStore, s
     assert store.read(session.id, 0, 9) == said(1)
 
 
-def test_a_url_of_no_store_is_refused_with_those_there_are() -> None:
+def test_an_unknown_store_url_is_refused_with_the_available_ones() -> None:
     for url in ("carrier-pigeon:home", "files:", "", "files"):
         with pytest.raises(UsageError) as caught:
             open_store(url)

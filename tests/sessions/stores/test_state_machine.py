@@ -295,10 +295,10 @@ def run(url: str, open_again: Opener, *, examples: int, steps: int, kills: int) 
     )
 
 
-def test_it_does_what_the_model_does(url: str, open_again: Opener) -> None:
+def test_the_store_behaves_like_the_model(url: str, open_again: Opener) -> None:
     run(url, open_again, examples=8, steps=25, kills=1)
 
 
 @pytest.mark.campaign
-def test_it_does_what_the_model_does_for_long(url: str, open_again: Opener) -> None:
+def test_the_store_behaves_like_the_model_in_long_runs(url: str, open_again: Opener) -> None:
     run(url, open_again, examples=100, steps=50, kills=4)

@@ -35,7 +35,7 @@ def test_a_path_may_begin_at_home(kind: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["files:~nobodyatall/x", "sqlite:///~nobodyatall/y.db"])
-def test_the_home_of_nobody_is_refused_and_not_made(
+def test_the_home_of_an_unknown_user_is_refused_and_not_created(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -58,7 +58,7 @@ def test_a_long_argument_leaves_the_heading_and_all_other_arguments_on_the_scree
 
 
 @pytest.mark.parametrize("number", [1, 3, 100])
-def test_of_many_arguments_as_many_are_shown_as_fit(number: int) -> None:
+def test_as_many_arguments_are_shown_as_fit(number: int) -> None:
     question = replace(QUESTION, arguments={f"key{each}": LONG for each in range(number)})
     on_screen = last_screen(approval_lines(question, 60, 14), 14)
     assert "guide wants to use shell; in short:" in on_screen

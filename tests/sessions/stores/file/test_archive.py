@@ -128,7 +128,7 @@ def test_it_goes_to_the_trash_and_comes_back_as_it_is(
 
 
 @pytest.mark.parametrize("use", [FileStore.load, FileStore.archive, lambda store, key: store.read(key, 0, 1)])
-def test_where_a_kill_left_both_the_file_counts_and_the_archive_goes(
+def test_the_file_wins_and_the_archive_is_removed_if_a_kill_left_both(
     file_store: FileStore, notes: Session, file: Path, packed: Path, use: Callable[..., object]
 ) -> None:
     folder = file.parent.parent
@@ -140,7 +140,7 @@ def test_where_a_kill_left_both_the_file_counts_and_the_archive_goes(
     assert list(fresh(folder, notes).history) == said("one", "two ü", "three")
 
 
-def test_an_archive_that_holds_more_than_the_file_beside_it_is_set_aside(
+def test_an_archive_longer_than_its_file_is_quarantined(
     folder: Path, file_store: FileStore, notes: Session, packed: Path
 ) -> None:
     old = packed.read_bytes()
@@ -154,7 +154,7 @@ def test_an_archive_that_holds_more_than_the_file_beside_it_is_set_aside(
     assert list(fresh(folder, notes).history) == said("one")
 
 
-def test_an_archive_beside_a_file_does_not_come_back_when_that_is_deleted(
+def test_deleting_a_file_does_not_bring_back_its_archive(
     folder: Path, file_store: FileStore, notes: Session, file: Path, packed: Path
 ) -> None:
     old = packed.read_bytes()

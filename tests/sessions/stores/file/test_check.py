@@ -61,7 +61,7 @@ def make_old(path: Path) -> None:
     os.utime(path, (time.time() - 3600, time.time() - 3600))
 
 
-def test_a_sound_store_has_nothing_to_find(folder: Path, file_store: FileStore, notes: Session) -> None:
+def test_a_valid_store_has_no_findings(folder: Path, file_store: FileStore, notes: Session) -> None:
     other = SessionManager(file_store, "reader").create("Other")
     SessionManager(file_store, "reader").delete(other.id)
     file_store.archive(SessionManager(file_store, "writer").create("Cold").id)
@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[Callable[[bytes], bytes], list[str]]] = {
 
 @pytest.mark.parametrize("trashed", [False, True], ids=["live", "trashed"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_damage_is_found_and_put_right_and_then_all_is_well(
+def test_every_damage_is_found_and_repaired(
     folder: Path, file_store: FileStore, notes: Session, fault: str, trashed: bool
 ) -> None:
     spoil, kept = FAULTS[fault]
@@ -117,7 +117,7 @@ def test_every_damage_is_found_and_put_right_and_then_all_is_well(
 
 
 @pytest.mark.parametrize(("spoil", "kept"), FAULTS.values(), ids=FAULTS)
-def test_every_damage_is_met_at_opening_and_told_in_a_sentence(
+def test_every_damage_is_reported_at_opening_in_a_sentence(
     folder: Path, notes: Session, file: Path, spoil: Callable[[bytes], bytes], kept: list[str]
 ) -> None:
     file.write_bytes(spoil(file.read_bytes()))
@@ -143,7 +143,7 @@ def test_without_index_and_head_a_session_is_listed_as_recovered(folder: Path, n
     assert contents(folder, notes) == ["one", "two ü", "three"]
 
 
-def test_what_is_whole_in_a_damaged_head_is_kept(folder: Path, notes: Session, file: Path) -> None:
+def test_the_valid_fields_of_a_damaged_header_are_kept(folder: Path, notes: Session, file: Path) -> None:
     data = file.read_bytes()
     file.write_bytes(data.replace(b'"metadata":{}', b'"metadata":{]'))
     (folder / "sessions" / "index.json").unlink()
@@ -168,7 +168,7 @@ def test_a_file_copied_by_hand_becomes_a_session_of_its_own(folder: Path, notes:
 
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 @pytest.mark.parametrize("copy_id", [f"{digit}1990000-0000-7000-8000-000000000000" for digit in "0f"])
-def test_the_original_of_a_file_copied_by_hand_keeps_its_name_whatever_the_ids(
+def test_the_original_of_a_copied_file_keeps_its_name_with_any_ids(
     folder: Path, file_store: FileStore, notes: Session, copy_id: str, suffix: str
 ) -> None:
     if suffix == ".json.gz":
@@ -200,7 +200,7 @@ def twin(request: pytest.FixtureRequest, folder: Path, file_store: FileStore, no
     return path
 
 
-def test_of_one_id_here_and_in_the_trash_the_one_in_the_trash_gets_its_own(
+def test_a_trashed_session_with_the_id_of_a_live_one_gets_a_new_id(
     folder: Path, file_store: FileStore, notes: Session, twin: Path
 ) -> None:
     (deleted_at,) = [entry.deleted_at for entry in file_store.trash()]
@@ -220,7 +220,7 @@ def test_of_one_id_here_and_in_the_trash_the_one_in_the_trash_gets_its_own(
     assert (back.name, [message["content"] for message in back.history]) == ("Notes 2", ["one", "two ü", "three"])
 
 
-def test_what_is_refused_of_one_id_here_and_in_the_trash_says_what_to_do_and_bars_no_undo(
+def test_an_error_about_a_duplicate_id_in_the_trash_has_a_hint_and_does_not_block_undo(
     folder: Path, file_store: FileStore, notes: Session, twin: Path
 ) -> None:
     manager = SessionManager(file_store, "reader")
@@ -250,7 +250,7 @@ INDEX_FAULTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("spoil", INDEX_FAULTS.values(), ids=INDEX_FAULTS)
-def test_an_index_that_tells_something_else_than_the_files_is_found_and_put_right(
+def test_an_index_that_differs_from_the_files_is_found_and_repaired(
     folder: Path, file_store: FileStore, notes: Session, spoil: Callable[[bytes], bytes]
 ) -> None:
     file_store.close()
@@ -306,7 +306,9 @@ def test_a_lease_whose_holder_ended_is_cleared_and_one_that_is_held_is_not(folde
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/etc/passwd")], ids=["folder", "link"])
-def test_what_is_no_file_is_told_and_left(folder: Path, notes: Session, make: Callable[[Path], object]) -> None:
+def test_anything_but_a_regular_file_is_reported_and_kept(
+    folder: Path, notes: Session, make: Callable[[Path], object]
+) -> None:
     bad = folder / "sessions" / f"{new_id()}.json"
     make(bad)
     for repair in (False, True):
@@ -324,7 +326,7 @@ def test_what_is_no_file_is_told_and_left(folder: Path, notes: Session, make: Ca
     ],
     ids=["cut off", "overwritten", "empty"],
 )
-def test_a_damaged_archive_still_opens_and_is_kept_when_it_is_put_right(
+def test_a_damaged_archive_still_opens_and_is_kept_by_a_repair(
     folder: Path, file_store: FileStore, notes: Session, spoil: Callable[[bytes], bytes]
 ) -> None:
     file_store.archive(notes.id)
@@ -342,9 +344,7 @@ def test_a_damaged_archive_still_opens_and_is_kept_when_it_is_put_right(
     assert fresh(folder, notes).name == "Notes"
 
 
-def test_an_older_file_put_back_beside_its_archive_costs_nothing(
-    folder: Path, file_store: FileStore, notes: Session
-) -> None:
+def test_an_older_file_next_to_its_archive_loses_nothing(folder: Path, file_store: FileStore, notes: Session) -> None:
     file = folder / "sessions" / f"{notes.id}.json"
     older = file.read_bytes().replace(b"three", b"other")
     file_store.archive(notes.id)
@@ -358,7 +358,7 @@ def test_an_older_file_put_back_beside_its_archive_costs_nothing(
     assert contents(folder, notes) == ["one", "two ü", "other"]
 
 
-def test_deleting_a_file_beside_a_fuller_archive_sets_that_aside(
+def test_deleting_a_file_next_to_a_longer_archive_quarantines_the_archive(
     folder: Path, file_store: FileStore, notes: Session
 ) -> None:
     file = folder / "sessions" / f"{notes.id}.json"
@@ -370,7 +370,7 @@ def test_deleting_a_file_beside_a_fuller_archive_sets_that_aside(
     assert list((folder / "sessions").rglob(f"{notes.id}.corrupt.gz"))
 
 
-def test_a_file_whose_name_is_no_id_is_told(folder: Path, file: Path) -> None:
+def test_a_file_without_an_id_as_its_name_is_reported(folder: Path, file: Path) -> None:
     stray = file.with_name(f"{file.stem} (1).json")
     shutil.copy(file, stray)
     (found,) = examine(folder)
@@ -384,7 +384,7 @@ def _kept_in_order(messages: list[Message], original: list[Message]) -> bool:
 
 @same_files
 @given(choose=st.data())
-def test_whatever_is_damaged_whole_lines_remain_in_order_and_no_byte_is_lost(
+def test_after_any_damage_complete_lines_stay_in_order_and_no_byte_is_lost(
     folder: Path, notes: Session, file: Path, choose: st.DataObject
 ) -> None:
     good = bytes(file.read_bytes()) if not hasattr(notes, "good") else notes.good

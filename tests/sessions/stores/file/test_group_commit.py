@@ -38,7 +38,7 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
         return list(pool.map(do, deeds))
 
 
-def test_each_thread_hears_of_its_own_alone(tmp_path: Path) -> None:
+def test_each_thread_gets_only_its_own_outcome(tmp_path: Path) -> None:
     with closing(FileStore(tmp_path)) as store:
         manager = SessionManager(store, "reader")
         there = manager.create("There").info
@@ -60,7 +60,7 @@ def test_each_thread_hears_of_its_own_alone(tmp_path: Path) -> None:
         assert store.check() == []
 
 
-def test_of_two_that_come_at_once_with_one_id_one_is_made(tmp_path: Path) -> None:
+def test_concurrent_creations_with_the_same_id_create_one_session(tmp_path: Path) -> None:
     with closing(FileStore(tmp_path)) as store:
         manager = SessionManager(store, "reader")
         for _ in range(20):
@@ -73,7 +73,7 @@ def test_of_two_that_come_at_once_with_one_id_one_is_made(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("unfit", ["name", "parent"])
-def test_what_cannot_be_written_of_one_is_told_to_that_one_alone(tmp_path: Path, unfit: str) -> None:
+def test_invalid_data_fails_only_its_own_creation(tmp_path: Path, unfit: str) -> None:
     with closing(FileStore(tmp_path)) as store:
         manager = SessionManager(store, "reader")
         for number in range(20):
@@ -89,7 +89,7 @@ def test_what_cannot_be_written_of_one_is_told_to_that_one_alone(tmp_path: Path,
         assert store.check() == []
 
 
-def test_where_the_index_is_not_to_be_had_every_thread_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+def test_if_the_index_is_not_available_every_creation_fails_and_nothing_is_created(tmp_path: Path) -> None:
     obstacle = tmp_path / "sessions" / "index.json.lock"
     obstacle.mkdir(parents=True)
     with closing(FileStore(tmp_path)) as store:
@@ -102,7 +102,7 @@ def test_where_the_index_is_not_to_be_had_every_thread_is_told_and_nothing_is_ma
 
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 10, 30, 60, 100])
-def test_of_a_process_that_is_killed_at_it_none_is_lost_that_it_told_of(tmp_path: Path, milliseconds: int) -> None:
+def test_a_killed_process_loses_no_session_it_acknowledged(tmp_path: Path, milliseconds: int) -> None:
     with subprocess.Popen([sys.executable, WORKER, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout
         first = process.stdout.readline()

@@ -71,7 +71,7 @@ def test_an_index_that_is_lost_or_garbled_is_rebuilt(
     assert {entry["name"]: entry["message_count"] for entry in index_of(folder)} == {"Notes": 4, "Other": 0}
 
 
-def test_a_stale_entry_is_put_right_when_its_session_is_met(folder: Path, session: Session) -> None:
+def test_a_stale_entry_is_repaired_when_its_session_is_opened(folder: Path, session: Session) -> None:
     index = folder / "sessions" / "index.json"
     stale = index.read_bytes()
     session.append({"role": "assistant", "content": "x", "usage": {"prompt_tokens": 7}})
@@ -80,7 +80,7 @@ def test_a_stale_entry_is_put_right_when_its_session_is_met(folder: Path, sessio
     assert index_of(folder)[0]["message_count"] == 3
 
 
-def test_an_entry_without_a_file_goes_and_a_file_without_an_entry_is_entered(
+def test_an_entry_without_a_file_is_removed_and_a_file_without_an_entry_is_added(
     folder: Path, store: FileStore, session: Session, file: Path
 ) -> None:
     other = SessionManager(store, "reader").create("Other")
@@ -121,9 +121,7 @@ def test_appends_are_not_lost_when_the_index_cannot_be_written(folder: Path, ses
     assert fresh(folder, session).message_count == 3
 
 
-def test_what_the_disk_refuses_is_told_in_words_and_reading_goes_on(
-    folder: Path, session: Session, lock: Path
-) -> None:
+def test_a_failed_index_write_is_reported_and_reading_still_works(folder: Path, session: Session, lock: Path) -> None:
     lock.unlink()
     lock.mkdir()
     store = FileStore(folder)
@@ -133,7 +131,7 @@ def test_what_the_disk_refuses_is_told_in_words_and_reading_goes_on(
     assert store.list() == [session.info] == [store.load(session.id).info]
 
 
-def test_what_stands_in_the_place_of_the_index_is_put_aside(folder: Path, session: Session, index: Path) -> None:
+def test_anything_else_in_the_place_of_the_index_is_quarantined(folder: Path, session: Session, index: Path) -> None:
     index.unlink()
     index.mkdir()
     assert names_in(folder) == ["Notes"]
@@ -179,7 +177,7 @@ def test_an_older_index_put_in_the_place_of_an_open_one_hides_no_session(
     assert {info.name for info in store.list()} == {"Notes", "Later"}
 
 
-def test_files_that_come_and_go_while_the_index_cannot_be_written_are_entered_later(
+def test_file_changes_while_the_index_cannot_be_written_are_indexed_later(
     folder: Path, store: FileStore, session: Session, index: Path
 ) -> None:
     manager = SessionManager(store, "reader")
@@ -202,7 +200,7 @@ def test_files_that_come_and_go_while_the_index_cannot_be_written_are_entered_la
     assert set(names_in(folder)) == before | {"Other"}
 
 
-def test_a_new_session_is_there_though_the_index_could_not_be_written(
+def test_a_new_session_exists_although_the_index_could_not_be_written(
     folder: Path, store: FileStore, session: Session, index: Path
 ) -> None:
     manager = SessionManager(store, "reader")
@@ -243,9 +241,7 @@ def test_ten_thousand_files_are_compared_in_a_moment(folder: Path, session: Sess
 
 
 @pytest.mark.parametrize("byte", [b"\xff", b"\x00", b'"'])
-def test_a_byte_that_rots_in_a_name_is_put_right_by_whoever_looks_for_names(
-    folder: Path, index: Path, byte: bytes
-) -> None:
+def test_a_flipped_byte_in_a_name_is_repaired_when_names_are_listed(folder: Path, index: Path, byte: bytes) -> None:
     SessionManager(FileStore(folder), "reader").create("Rotten two")
     data = index.read_bytes()
     index.write_bytes(data.replace(b"Rotten two", b"Rotten t" + byte + b"o"))

@@ -163,7 +163,7 @@ steps = st.tuples(
 
 @settings(deadline=None, max_examples=100)
 @given(deeds=st.lists(steps, max_size=25))
-def test_the_newest_are_the_first_of_all_whatever_happens(deeds: list[tuple[object, int, int, float, int]]) -> None:
+def test_the_most_recently_changed_always_come_first(deeds: list[tuple[object, int, int, float, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         truth = Truth(Path(name), 60)
         truth.look(truth.indexes[0], 1, 0)
@@ -198,7 +198,7 @@ class TestOrder:
         for number in (1, 5, 11):
             truth.look(truth.indexes[1], number, 0)
 
-    def test_one_that_stands_ahead_of_older_ones_is_found(self, tmp_path: Path) -> None:
+    def test_an_entry_ahead_of_older_ones_is_found(self, tmp_path: Path) -> None:
         truth = Truth(tmp_path, 60)
         truth.look(truth.indexes[0], 1, 0)
         for others in range(1, 16):
@@ -273,7 +273,7 @@ class TestTrust:
         shutil.copy(tmp_path / "sessions" / "index.json", tmp_path / "sessions" / "copy")
         assert folders_read_by_listing(tmp_path) == 1
 
-    def test_a_file_that_somebody_puts_there_is_listed_also_by_a_store_that_was_open(self, tmp_path: Path) -> None:
+    def test_an_added_file_is_listed_also_by_an_open_store(self, tmp_path: Path) -> None:
         infos = fill(tmp_path / "from", 3)
         fill(tmp_path / "to", 3)
         with closing(FileStore(tmp_path / "to")) as store:
@@ -283,7 +283,7 @@ class TestTrust:
             assert infos[0] in store.list()
         assert infos[0] in check(tmp_path / "to")
 
-    def test_after_another_start_of_the_machine_everything_is_compared(self, tmp_path: Path) -> None:
+    def test_after_a_reboot_all_files_are_compared(self, tmp_path: Path) -> None:
         fill(tmp_path, 5)
         assert len(names_in(tmp_path)) == 5
         index, lock = (tmp_path / "sessions" / name for name in ("index.json", "index.json.lock"))
@@ -297,7 +297,7 @@ class TestTrust:
         assert len(names_in(tmp_path)) == 5
         assert len(check(tmp_path)) == 5
 
-    def test_a_file_that_somebody_puts_there_shows_though_others_come_after_it(self, tmp_path: Path) -> None:
+    def test_an_added_file_is_listed_although_newer_ones_follow(self, tmp_path: Path) -> None:
         infos = fill(tmp_path / "from", 3)
         fill(tmp_path / "to", 3)
         folder = tmp_path / "to" / "sessions"
@@ -308,7 +308,7 @@ class TestTrust:
             store.delete(kept.id)
             assert infos[0] in check(tmp_path / "to")
 
-    def test_an_entry_that_stands_there_twice_is_listed_once(self, tmp_path: Path) -> None:
+    def test_a_duplicate_entry_is_listed_once(self, tmp_path: Path) -> None:
         fill(tmp_path, 5)
         assert len(check(tmp_path)) == 5
         index = tmp_path / "sessions" / "index.json"
@@ -318,7 +318,7 @@ class TestTrust:
         assert len(check(tmp_path)) == 5
 
     @pytest.mark.parametrize("note", [b"", b"\0" * 256, b"{", b"[]", b'{"doubted":3}'.ljust(256)])
-    def test_a_note_that_is_lost_or_garbled_is_made_again(self, tmp_path: Path, note: bytes) -> None:
+    def test_a_lost_or_damaged_mark_is_written_again(self, tmp_path: Path, note: bytes) -> None:
         fill(tmp_path, 3)
         assert len(check(tmp_path)) == 3
         (tmp_path / "sessions" / "index.json.lock").write_bytes(note)

@@ -47,7 +47,7 @@ def another_process_has(folder: Path, session_id: str, *fork: str) -> Iterator[t
                     os.kill(number, signal.SIGKILL)
 
 
-def test_the_second_comer_is_told_who_has_it_and_what_may_be_done(file_store: FileStore, notes: Session) -> None:
+def test_a_busy_lease_names_its_holder_and_the_options(file_store: FileStore, notes: Session) -> None:
     file_store.lease(notes.id, ANN)
     with pytest.raises(Busy) as caught:
         file_store.lease(notes.id, ProcessInfo.current("bob"))
@@ -56,16 +56,14 @@ def test_the_second_comer_is_told_who_has_it_and_what_may_be_done(file_store: Fi
     assert caught.value.hint == "Wait until it is free, continue in a branch, or watch it."
 
 
-def test_a_session_that_is_not_there_yet_may_be_had_and_is_named_by_its_id(file_store: FileStore) -> None:
+def test_a_lease_on_a_session_not_yet_created_names_it_by_its_id(file_store: FileStore) -> None:
     key = new_id()
     file_store.lease(key, ANN)
     with pytest.raises(Busy, match=key):
         file_store.lease(key, ANN)
 
 
-def test_what_was_released_is_free_and_leaves_nothing_behind(
-    folder: Path, file_store: FileStore, notes: Session
-) -> None:
+def test_a_released_lease_is_free_and_leaves_no_file(folder: Path, file_store: FileStore, notes: Session) -> None:
     for _ in range(3):
         lease = file_store.lease(notes.id, ANN)
         assert json.loads(lease_file(folder, notes.id).read_bytes())["user"] == "ann"
@@ -76,7 +74,7 @@ def test_what_was_released_is_free_and_leaves_nothing_behind(
         assert not lease_file(folder, notes.id).exists()
 
 
-def test_releasing_again_does_not_take_it_from_the_next_one(file_store: FileStore, notes: Session) -> None:
+def test_releasing_again_does_not_release_the_lease_of_the_next_holder(file_store: FileStore, notes: Session) -> None:
     first = file_store.lease(notes.id, ANN)
     first.release()
     bob = ProcessInfo.current("bob")
@@ -86,7 +84,7 @@ def test_releasing_again_does_not_take_it_from_the_next_one(file_store: FileStor
     second.release()
 
 
-def test_another_process_is_named_and_frees_it_by_being_killed(folder: Path, notes: Session) -> None:
+def test_the_holding_process_is_named_and_killing_it_frees_the_lease(folder: Path, notes: Session) -> None:
     store = FileStore(folder)
     with another_process_has(folder, notes.id) as (process, _):
         holder = store.holder(notes.id)
@@ -100,7 +98,7 @@ def test_another_process_is_named_and_frees_it_by_being_killed(folder: Path, not
         store.lease(notes.id, ANN).release()
 
 
-def test_a_forked_child_does_not_keep_what_its_parent_had(folder: Path, notes: Session) -> None:
+def test_a_forked_child_does_not_keep_the_leases_of_its_parent(folder: Path, notes: Session) -> None:
     store = FileStore(folder)
     with another_process_has(folder, notes.id, "fork") as (process, child):
         holder = store.holder(notes.id)
@@ -112,7 +110,7 @@ def test_a_forked_child_does_not_keep_what_its_parent_had(folder: Path, notes: S
         store.lease(notes.id, ANN).release()
 
 
-def test_only_one_of_many_has_it_at_a_time(folder: Path, notes: Session) -> None:
+def test_a_lease_has_one_holder_at_a_time(folder: Path, notes: Session) -> None:
     stores = [FileStore(folder) for _ in range(6)]
     at_it: list[int] = []
     most: list[int] = []
@@ -137,7 +135,7 @@ def test_only_one_of_many_has_it_at_a_time(folder: Path, notes: Session) -> None
     assert max(most) == 1
 
 
-def test_looking_who_has_it_keeps_nobody_from_taking_it(folder: Path, notes: Session) -> None:
+def test_reading_the_holder_does_not_block_acquiring(folder: Path, notes: Session) -> None:
     looker, taker = FileStore(folder), FileStore(folder)
     taker.lease(notes.id, ANN).release()
     done = Event()
@@ -171,7 +169,9 @@ def test_a_holder_that_cannot_be_read_is_another_user(
     lease.release()
 
 
-def test_garbage_that_nobody_holds_is_in_nobody_s_way(folder: Path, file_store: FileStore, notes: Session) -> None:
+def test_an_invalid_lease_file_without_a_holder_blocks_nothing(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
     lease_file(folder, notes.id).parent.mkdir()
     lease_file(folder, notes.id).write_bytes(b"garbage" * 1000)
     assert file_store.holder(notes.id) is None
@@ -182,13 +182,15 @@ def test_garbage_that_nobody_holds_is_in_nobody_s_way(folder: Path, file_store: 
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "x" * 36])
-def test_what_is_no_id_is_not_found(file_store: FileStore, key: str) -> None:
+def test_an_invalid_id_is_not_found(file_store: FileStore, key: str) -> None:
     for use in (file_store.holder, lambda key: file_store.lease(key, ANN)):
         with pytest.raises(NotFound):
             use(key)
 
 
-def test_where_nothing_can_be_written_it_is_said(folder: Path, file_store: FileStore, notes: Session) -> None:
+def test_a_lease_that_cannot_be_written_raises_store_error(
+    folder: Path, file_store: FileStore, notes: Session
+) -> None:
     lease_file(folder, notes.id).parent.write_text("a file in the place of the folder")
     with pytest.raises(StoreError, match="could not be written"):
         file_store.lease(notes.id, ANN)

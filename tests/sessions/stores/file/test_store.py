@@ -89,7 +89,7 @@ class TestForm:
         session.append(*said("three"))
         assert file.read_bytes().startswith(before + b",{")
 
-    def test_only_the_owner_can_read_whatever_the_umask(self, tmp_path: Path) -> None:
+    def test_only_the_owner_can_read_with_any_umask(self, tmp_path: Path) -> None:
         before = os.umask(0)
         try:
             store = FileStore(tmp_path / "a" / "data")
@@ -175,9 +175,7 @@ class TestDamage:
         assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
         assert index_of(folder)[0]["message_count"] == 3
 
-    def test_what_cannot_be_read_is_put_beside_and_the_person_told(
-        self, folder: Path, session: Session, file: Path
-    ) -> None:
+    def test_unreadable_data_is_quarantined_and_reported(self, folder: Path, session: Session, file: Path) -> None:
         data = file.read_bytes()
         file.write_bytes(data.replace(b'{"role":"user","content":"one"', b'{"role":"user",\xff"one"'))
         store, notices = file_store_with_notices(folder)
@@ -189,7 +187,7 @@ class TestDamage:
         assert "Notes" in notice
         assert ".corrupt" in notice
 
-    def test_a_second_damage_does_not_overwrite_what_the_first_put_beside(
+    def test_a_second_damage_does_not_overwrite_the_first_quarantine(
         self, folder: Path, session: Session, file: Path
     ) -> None:
         for garbage in (b"first", b"second"):
@@ -232,7 +230,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("trashed", [False, True])
     @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-    def test_one_bad_file_is_named_and_all_others_work(
+    def test_a_bad_file_is_named_and_all_others_work(
         self, folder: Path, session: Session, spoil: Callable[[Path], object], trashed: bool
     ) -> None:
         if trashed:
@@ -248,7 +246,7 @@ class TestDamage:
         assert os.path.lexists(bad)
 
     @pytest.mark.parametrize("wrong", WRONG_HEADS.values(), ids=WRONG_HEADS)
-    def test_a_head_with_something_impossible_in_it_is_completed_and_kept_aside(
+    def test_an_invalid_header_is_completed_and_quarantined(
         self, folder: Path, notes: Session, wrong: dict[str, object]
     ) -> None:
         path = folder / "sessions" / f"{new_id()}.json"
@@ -276,7 +274,7 @@ class TestDamage:
         session.append(*said("three"))
         assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
 
-    def test_a_clock_that_was_wrong_spoils_nothing(self, folder: Path, session: Session, file: Path) -> None:
+    def test_a_wrong_clock_damages_nothing(self, folder: Path, session: Session, file: Path) -> None:
         data = file.read_bytes()
         file.write_bytes(data[: data.rindex(b'"2')] + b'"9999-12-31T23:59:59.999999Z"}\n')
         (folder / "sessions" / "index.json").unlink()
@@ -324,7 +322,7 @@ class TestTrash:
                 use(session.id)
         assert fresh(folder, session).message_count == 3
 
-    def test_a_move_that_the_disk_refuses_is_told_as_such_and_changes_nothing(
+    def test_a_failed_move_is_reported_and_changes_nothing(
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
         trash = folder / "sessions" / "trash"
@@ -340,7 +338,7 @@ class TestTrash:
         file.rmdir()
         assert store.restore(session.id).info == session.info
 
-    def test_what_a_repair_put_beside_goes_along_and_comes_back(
+    def test_quarantined_data_moves_with_its_session(
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
         corrupt = file.with_suffix(".corrupt")
@@ -371,7 +369,7 @@ class TestTrash:
         assert (record.info, messages) == (session.info, said("one", "two ü"))
         assert [entry.info for entry in store.trash()] == [session.info]
 
-    def test_purging_removes_what_a_repair_put_beside_too(
+    def test_purging_removes_quarantined_data_too(
         self, folder: Path, store: FileStore, session: Session, file: Path
     ) -> None:
         file.with_suffix(".corrupt").touch()
@@ -404,7 +402,7 @@ class TestCutting:
         assert [message["content"] for message in session.history] == ["one", "two ü", "x", "three"]
 
     @pytest.mark.parametrize("count", [0, 1, 2])
-    def test_another_handle_is_told_that_messages_were_taken_out(
+    def test_another_handle_learns_that_messages_were_removed(
         self, folder: Path, store: FileStore, session: Session, count: int
     ) -> None:
         other = fresh(folder, session)
@@ -417,7 +415,7 @@ class TestCutting:
         assert list(fresh(folder, session).history) == [*said("one", "two ü")[:count], *said("four")]
 
     @pytest.mark.parametrize("count", [-1, 3])
-    def test_what_is_not_there_cannot_be_kept(
+    def test_truncating_to_more_messages_than_exist_is_an_error(
         self, store: FileStore, session: Session, file: Path, count: int
     ) -> None:
         before = file.read_bytes()
@@ -435,7 +433,7 @@ class TestCutting:
 
 
 class TestSize:
-    def test_a_person_s_message_beyond_the_limit_is_refused_and_an_answer_is_not(
+    def test_the_size_limit_applies_to_user_messages_and_not_to_replies(
         self, folder: Path, session: Session, file: Path
     ) -> None:
         size = length_of(file)
@@ -472,7 +470,7 @@ def test_an_id_is_taken_once(folder: Path, store: FileStore, session: Session) -
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see what is open")
 @pytest.mark.parametrize("change", ["truncate", "update", "delete"])
-def test_what_is_cut_renamed_or_deleted_takes_no_more_space(store: FileStore, session: Session, change: str) -> None:
+def test_a_replaced_or_deleted_file_is_not_kept_open(store: FileStore, session: Session, change: str) -> None:
     session.append(*said(1, 2, 3))
     match change:
         case "truncate":
