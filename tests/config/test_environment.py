@@ -116,6 +116,11 @@ def test_a_data_dir_may_be_absolute(tmp_path: Path) -> None:
         ("data_dir: ''\n", (1, 11), "must be text that is not empty", ""),
         ("defualt_object: a\n", (1, 1), "Unknown key 'defualt_object'", "Did you mean 'default_object'?"),
         ("xyz: 1\n", (1, 1), "Unknown key 'xyz'", "It may be one of: "),
+        ("approval: {raed: ask}\n", (1, 12), "Unknown key 'raed' in `approval`", "Did you mean 'read'?"),
+        (
+            "mcp_servers: {a: {command: x, env: {K: v, L: 1}}, b: {command: x, env: {K: 1}}}\n",
+            *((1, 46), "`mcp_servers.a.env.L` must be text, not the number 1", 'Quote it: "1"'),
+        ),
         ("models: {a: {model: x, contxt_window: 3}}\n", (1, 24), "'contxt_window' in `models.a`", "'context_window'"),
         ("models: {a: {model: x}, b: {}}\n", (1, 28), "`models.b` has no `model`", ""),
         ("models:\n  a: {model: x, base_url: 'localhost'}\n", (2, 27), "starts with http:// or https://", ""),

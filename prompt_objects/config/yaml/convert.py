@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from threading import Lock
-from types import EllipsisType
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -17,10 +16,13 @@ _EXPECTED = "expected"
 # see tests/config/yaml/test_convert.py.
 _CONVERT_LOCK = Lock()
 T = TypeVar("T")
-_Steps: TypeAlias = tuple[str | int | EllipsisType, ...]  # `...` is a key that msgspec does not name
-_ERROR_PATH = re.compile(r"(.*?)(?: - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`)?", re.DOTALL)
+_Path: TypeAlias = tuple[str | int, ...]
+_ERROR_PATH = re.compile(r" - at (?:`key` in )?`\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`\Z")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
+_UNKNOWN = re.compile(r"Object contains unknown field|.* - at `key` in ", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+_DESCRIPTIONS = {"BoolType": "true or false", "StrType": "text", "ListType": "a list", "VarTupleType": "a list"}
 
 
 def convert(document: YamlDocument, kind: type[T]) -> T:
@@ -47,27 +49,22 @@ def label(path: Iterable[str | int]) -> str:
 
 
 def _conversion_error(document: YamlDocument, kind: type, error: msgspec.ValidationError) -> FileError:
-    message, steps = _split_error(error)
-    path = _full_path(document.data, kind, steps)
+    from msgspec import inspect
+
+    path = _path_of(error, document.data, kind)
     value = _value_at(document.data, path)
-    types = list(_types_at(kind, path))
-    if message.startswith("Object contains unknown field"):
+    types = list(_types_at(inspect.type_info(kind), path))
+    if _UNKNOWN.match(str(error)):
         return _unknown_key(document, path, value, types)
-    if missing := _MISSING.fullmatch(message):
+    if missing := _MISSING.match(str(error)):
         owner = f"{label(path)} has no" if path else "There is no"
         return document.error_at(f"{owner} `{missing[1]}`.", document.position_of(*path))
     return _wrong_value(document, path, value, types)
 
 
-def _split_error(error: msgspec.ValidationError) -> tuple[str, _Steps]:
-    found = _ERROR_PATH.fullmatch(str(error))
-    message, where = (found[1], found[2] or "") if found else (str(error), "")
-    steps = (step[1] or (int(step[2]) if step[2] else ...) for step in _STEP.finditer(where))
-    return message, tuple(steps)
-
-
-def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
+def _unknown_key(document: YamlDocument, path: _Path, value: Any, types: list[Any]) -> FileError:
     known = [field.encode_name for kind in types for field in getattr(kind, "fields", ())]
+    known += [key for kind in types for key in getattr(getattr(kind, "key_type", None), "values", ())]
     key = next(key for key in value if key not in known)
     inside = f" in {label(path)}" if path else ""
     hint = did_you_mean(key, known) or f"It may be one of: {', '.join(known)}."
@@ -75,7 +72,7 @@ def _unknown_key(document: YamlDocument, path: tuple[str | int, ...], value: Any
     return document.error_at(f"Unknown key {quoted(key)}{inside}.", at, hint=hint)
 
 
-def _wrong_value(document: YamlDocument, path: tuple[str | int, ...], value: Any, types: list[Any]) -> FileError:
+def _wrong_value(document: YamlDocument, path: _Path, value: Any, types: list[Any]) -> FileError:
     at, source = document.position_of(*path), document.source_of(*path)
     subject = label(path) if path else "The file"
     wanted = " or ".join(dict.fromkeys(_expected(kind) for kind in types))
@@ -111,22 +108,15 @@ def _describe(value: Any, source: str) -> str:
 def _expected(kind: Any) -> str:
     match type(kind).__name__:
         case "Metadata":
-            description = str(kind.extra[_EXPECTED])
+            return str(kind.extra[_EXPECTED])
         case "IntType":
-            description = "a whole number" + _bounds(kind)
+            return "a whole number" + _bounds(kind)
         case "FloatType":
-            description = "a number" + _bounds(kind)
+            return "a number" + _bounds(kind)
         case "LiteralType":
-            description = "one of " + ", ".join(f"`{word}`" for word in kind.values)
-        case "BoolType":
-            description = "true or false"
-        case "StrType":
-            description = "text"
-        case "ListType" | "VarTupleType":
-            description = "a list"
-        case _:
-            description = "a mapping of keys to values"
-    return description
+            return "one of " + ", ".join(f"`{word}`" for word in kind.values)
+        case name:
+            return _DESCRIPTIONS.get(name, "a mapping of keys to values")
 
 
 def _bounds(kind: Any) -> str:
@@ -137,75 +127,60 @@ def _bounds(kind: Any) -> str:
     return f" of at least {kind.ge}" if kind.ge is not None else ""
 
 
-def _types_at(kind: type, path: Iterable[str | int]) -> Iterator[Any]:
-    from msgspec import inspect
-
-    types = list(_alternatives(inspect.type_info(kind)))
-    for step in path:
-        types = [choice for each in types for inner in _inside(each, step) for choice in _alternatives(inner)]
-    yield from types
-
-
-def _alternatives(kind: Any) -> Iterator[Any]:
+def _types_at(kind: Any, path: _Path) -> Iterator[Any]:
+    """Yield the alternatives of the type at `path`, without null."""
+    inner: Any = ()
+    rest = path[1:]
     match type(kind).__name__:
-        case "Metadata" if not (kind.extra and _EXPECTED in kind.extra):
-            yield from _alternatives(kind.type)
         case "UnionType":
-            for each in kind.types:
-                yield from _alternatives(each)
-        case "NoneType":
-            return
-        case _:
+            inner, rest = kind.types, path
+        case "Metadata" if path or not (kind.extra and _EXPECTED in kind.extra):
+            inner, rest = (kind.type,), path
+        case "StructType" if path:
+            inner = [field.type for field in kind.fields if field.encode_name == path[0]]
+        case "ListType" | "VarTupleType" if path:
+            inner = (kind.item_type,)
+        case "DictType" if path:
+            inner = (kind.value_type,)
+        case name if name != "NoneType" and not path:
             yield kind
+    for each in inner:
+        yield from _types_at(each, rest)
 
 
-def _inside(kind: Any, step: str | int) -> Iterator[Any]:
-    match type(kind).__name__:
-        case "StructType":
-            yield from (field.type for field in kind.fields if field.encode_name == step)
-        case "ListType" | "VarTupleType":
-            yield kind.item_type
-        case "DictType":
-            yield kind.value_type
-
-
-def _value_at(data: Any, path: Iterable[str | int]) -> Any:
+def _value_at(data: Any, path: _Path) -> Any:
     for step in path:
         data = data[step]
     return data
 
 
-def _full_path(data: Any, kind: type, steps: _Steps) -> tuple[str | int, ...]:
-    """Replace each `...` by the invalid key: msgspec does not name the keys of a mapping."""
-    path: list[str | int] = []
-    for step in steps:
-        path.append(_invalid_key(data, kind, tuple(path)) if isinstance(step, EllipsisType) else step)
-    return tuple(path)
+def _path_of(error: msgspec.ValidationError, data: Any, kind: type) -> _Path:
+    """Return the path of an error; the keys of mappings, which msgspec does not name, are found by bisection."""
+    path: _Path = ()
+    found = _ERROR_PATH.search(str(error))
+    for name, index in _STEP.findall(found[1] if found else ""):
+        step = name or (int(index) if index else None)
+        if step is None:
+            entries = list(_value_at(data, path).items())
+            while len(entries) > 1:
+                half = entries[: len(entries) // 2]
+                is_cause = _error_in(_replaced(data, path, dict(half)), kind) == str(error)
+                entries = half if is_cause else entries[len(half) :]
+            data = _replaced(data, path, dict(entries))
+            step = entries[0][0]
+        path = (*path, step)
+    return path
 
 
-def _invalid_key(data: Any, kind: type, path: tuple[str | int, ...]) -> str:
-    """Bisect the mapping at `path` until one invalid entry is left."""
-    mapping = _value_at(data, path)
-    keys = list(mapping)
-    while len(keys) > 1:
-        half = keys[: len(keys) // 2]
-        fits = _fits(_replaced(data, path, {key: mapping[key] for key in half}), kind, path)
-        keys = keys[len(half) :] if fits else half
-    return str(keys[0])
-
-
-def _fits(data: Any, kind: type, path: tuple[str | int, ...]) -> bool:
+def _error_in(data: Any, kind: type) -> str:
     try:
         msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
-        _, steps = _split_error(error)
-        return len(steps) <= len(path) or any(
-            step not in (..., wanted) for step, wanted in zip(steps, path, strict=False)
-        )
-    return True
+        return str(error)
+    return ""
 
 
-def _replaced(data: Any, path: tuple[str | int, ...], value: Any) -> Any:
+def _replaced(data: Any, path: _Path, value: Any) -> Any:
     if not path:
         return value
     copy = data.copy()
