@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,9 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(
         if example.file:
             scenario.write(example.file, example.text)
         elif example.language == "console":
-            check_console(example, scenario)
+            name = example.marks.get("in use")
+            with scenario.in_use(name) if name else nullcontext():
+                check_console(example, scenario)
         elif example.language == "python":
             monkeypatch.chdir(scenario.folder)
             run_python(example, names)
@@ -59,11 +62,13 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(
 
 def check_console(example: Example, scenario: Scenario) -> None:
     for command, shown in steps(example):
-        code, output = scenario.run(command)
-        assert re.fullmatch(pattern_of(shown), normalized(output)) or not shown, f"{example}: {command}\n{output}"
+        code, output, errors = scenario.run(command)
+        printed = normalized(errors + output), normalized(output + errors)  # a terminal shows both, in any order
+        is_shown = any(re.fullmatch(pattern_of(shown), text) for text in printed)
+        assert is_shown or not shown, f"{example}: {command}\n{errors}{output}"
         is_failure = any(line.startswith("error: ") for line in shown)
         expected = int(example.marks.get("exit", "0"))
-        assert is_failure or code == expected, f"{example}: {command} ends with {code}\n{output}"
+        assert is_failure or code == expected, f"{example}: {command} ends with {code}\n{errors}{output}"
 
 
 def run_python(example: Example, names: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 A comment before an example says how it is tested:
 
     <!-- setup: echo Hello > a.txt -->  commands that run before the example, one per line; not shown
+    <!-- in use: Default -->            another process uses this session during the example
     <!-- file: objects/boss.yaml -->    the example is the content of this file, which is written
     <!-- chat -->                       the example is a chat in a terminal; `chat: NAME` starts it with an object
     <!-- exit: 1 -->                    the last command of the example ends with this exit code
@@ -17,9 +18,12 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prompt_objects import Environment
+from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from tests.support.paths import ROOT
 from tests.support.program import PROGRAM, run
 from tests.support.terminal import Terminal
@@ -39,6 +43,8 @@ _VARYING = [
     (re.compile(r"\b\d{8}T\d{12}Z\b"), "DATE"),  # in names of files
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d[:.]\d\d[:.]\d\d(\.\d+)?Z?"), "DATE"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
+    (re.compile(r"process \d+ on [^ ,]+"), "PROCESS"),
+    (re.compile(r"^  [0-9a-f]{8}(-[0-9a-f]+)* ", re.MULTILINE), "ID "),
     (re.compile(r"\b\d+(\.\d+)? (ms|s)\b"), "DURATION"),
     (re.compile(r"\d[\d,.]*k? (?=tokens in|out\b|B\b|kB\b|bytes\b|characters\b)"), "N "),
     (re.compile(r"(just now|\d+ (second|minute)s? ago)"), "AGE"),
@@ -119,8 +125,19 @@ class Scenario:
         for command in commands.splitlines():
             self.run(command)
 
-    def run(self, line: str) -> tuple[int, str]:
-        """Run a line of a shell; return the exit code and the output, standard error first."""
+    @contextmanager
+    def in_use(self, name: str) -> Iterator[None]:
+        """Let another process use a session for the length of a `with` block."""
+        with Environment.open(self.folder) as environment:
+            session = environment.session_manager.get(name)
+            lease = take_lease(environment.storage.store, session.id, ProcessInfo.current("ann"))
+            try:
+                yield
+            finally:
+                lease.release()
+
+    def run(self, line: str) -> tuple[int, str, str]:
+        """Run a line of a shell; return the exit code, standard output and standard error."""
         code, output, errors = 0, "", ""
         line, _, target = line.partition(" > ")
         line, _, source = line.partition(" < ")
@@ -154,7 +171,7 @@ class Scenario:
         if target:
             self.write(target, output)
             output = ""
-        return code, (errors + output).replace(str(self.home), _HOME)
+        return code, output.replace(str(self.home), _HOME), errors.replace(str(self.home), _HOME)
 
     def chat(self, transcript: str, name: str = "") -> None:
         """Type the user's lines of a transcript into a chat, and wait for the lines that follow each of them.
