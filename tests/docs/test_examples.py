@@ -42,7 +42,6 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(
         if "environment" in example.marks:
             scenario.new_environment()
         if "setup" in example.marks:
-            scenario.end_chat()
             scenario.set_up(example.marks["setup"])
         if "chat" in example.marks:
             scenario.chat(example.text, example.marks["chat"])

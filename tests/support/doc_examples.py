@@ -48,6 +48,7 @@ _VARYING = [
     (re.compile(r"\b\d+(\.\d+)? (ms|s)\b"), "DURATION"),
     (re.compile(r"\d[\d,.]*k? (?=tokens in|out\b|B\b|kB\b|bytes\b|characters\b)"), "N "),
     (re.compile(r"(just now|\d+ (second|minute)s? ago)"), "AGE"),
+    (re.compile(r"(?<=AGE) +\d+ +\d+"), " TOKENS"),
     (re.compile(r"[ \t]+"), " "),
 ]
 
@@ -196,6 +197,7 @@ class Scenario:
         """Leave the chat, if one is open."""
         if self._terminal:
             with self._terminal as terminal:
+                terminal.wait_until(_is_quiet(terminal), "the end of the reply", _PATIENCE)
                 terminal.press("ctrl-d")
                 terminal.wait_for_exit(_PATIENCE)
             self._terminal = None
