@@ -29,7 +29,7 @@ from tests.support.program import PROGRAM, run
 from tests.support.terminal import Terminal
 
 _PATIENCE = 40.0  # seconds; a busy machine is slow
-_MOMENT = 0.25  # seconds; the rehearsal pauses some milliseconds between two words
+_MOMENT = 0.5  # seconds; the rehearsal pauses some milliseconds between two words
 _HOME = "/home/ann"  # stands in the pages for the folder of a test
 _BLOCK = re.compile(
     r"(?P<marks>(?:^<!-- (?:(?!-->).)*-->\n)*)^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
