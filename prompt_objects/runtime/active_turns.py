@@ -92,7 +92,7 @@ class ActiveTurn:
         return self.take_steering()
 
     def check_stopped(self, cancelled: asyncio.CancelledError) -> None:
-        """Raise `Stopped` if only `stop` has cancelled the task, in the way of `asyncio.timeout`."""
+        """Raise `Stopped` if only `stop` has cancelled the task, as `asyncio.timeout` does."""
         if self._is_stopped and self._task and self._task.uncancel() <= self._cancelling:
             raise Stopped(
                 f"The user stopped {self.po_name} before it replied. Continue without its reply; do not ask it again."
@@ -116,7 +116,7 @@ class ActiveTurns:
 
     @contextmanager
     def registered(self, turn: ActiveTurn) -> Iterator[None]:
-        """Include a turn for the length of a `with` block."""
+        """Register a turn during a `with` block."""
         self._turns.append(turn)
         try:
             yield

@@ -178,7 +178,7 @@ class EventBus:
 
     @contextmanager
     def subscribe(self, root: str | None = None) -> Iterator[Subscription]:
-        """Subscribe to one root run and its delegations, or to all, for the length of a `with` block."""
+        """Subscribe to one root run and its delegations, or to all, during a `with` block."""
         subscription = Subscription(root)
         self._subscribers.append(subscription)
         try:

@@ -139,5 +139,5 @@ def _checksums(parts: Sequence[object]) -> "array[int]":
 def _checksum(part: object) -> int:
     try:
         return crc32(_ENCODE(part))
-    except UnicodeEncodeError:  # an unpaired surrogate, as in file names
+    except UnicodeEncodeError:  # a lone surrogate, as in file names
         return crc32(repr(part).encode(errors="replace"))

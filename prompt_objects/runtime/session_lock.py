@@ -29,7 +29,7 @@ class SessionLocks:
 
     @asynccontextmanager
     async def acquire(self, session_id: str, wait: float | None = 0) -> AsyncIterator[None]:
-        """Lock a session for the length of an `async with` block, after the earlier turns of this event loop.
+        """Lock a session during an `async with` block, after the earlier turns of this event loop.
 
         If another process or event loop has it, wait up to `wait` seconds (None: no limit), then raise `Busy`.
         """

@@ -24,11 +24,11 @@ from prompt_objects.runtime.prompt_cache import RequestFingerprint
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 
-_FEW_MESSAGES = 100  # so many are processed faster than a thread starts
+_FEW_MESSAGES = 100  # up to this number, they are processed faster than a thread starts
 _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
 _FINAL_REQUEST = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
-_BYTES_PER_TOKEN = 3  # a low estimate: English has more, few other languages have less
+_BYTES_PER_TOKEN = 3  # a low estimate: English text has more, few other languages have less
 _MAX_RESPONSE_TOKENS = 8192  # to reserve for a response, if the budget has as many
 _MAX_FINAL_RESPONSE_TOKENS = 1024
 _MIN_RESPONSE_TOKENS = 64  # a request is not worth sending with fewer
@@ -184,7 +184,7 @@ class ModelCalls:
 
 
 class Reservation:
-    """Reserves budget for one request, for the length of an `async with` block, and settles it at the end.
+    """Reserves budget for one request, during an `async with` block, and settles it at the end.
 
     Entering waits while other requests may still free enough of the budget, and raises `LimitReached` if they cannot.
     `request` is the request to send; if tokens or cost are limited, it limits the response to the reserved tokens.
@@ -268,6 +268,6 @@ def _tokens(content: object) -> int:
     """Estimate the number of tokens of something that is sent or received."""
     try:
         size = len(msgspec.json.encode(content))
-    except UnicodeEncodeError:  # an unpaired surrogate, as in file names
+    except UnicodeEncodeError:  # a lone surrogate, as in file names
         size = len(json.dumps(content))
     return size // _BYTES_PER_TOKEN
