@@ -68,10 +68,7 @@ class Chat:
         self.session = session
 
     def switch_object(self, name: str) -> None:
-        """Switch to another prompt object: to the session of its latest running turn, else to its last one.
-
-        Raises `NotFound`.
-        """
+        """Switch to an object: to the session of its latest running turn, else its last one. Raises `NotFound`."""
         po = self.environment[name]
         turns = self.environment.active_turns.of(name)
         session = turns[-1].session if turns else po.session_manager.current()
@@ -132,10 +129,7 @@ class Chat:
         return context
 
     def parse_mention(self, text: str) -> tuple[str, str]:
-        """Split `@name message` into the name and the message; the name is empty if the text mentions no object.
-
-        Raises `NotFound` for a misspelled name.
-        """
+        """Split `@name message`; the name is empty if there is none. Raises `NotFound` if it is misspelled."""
         mention = _MENTION.fullmatch(text)
         if not mention:
             return "", text
@@ -150,10 +144,7 @@ class Chat:
     # Running turns
 
     def turns(self, key: str | None = None) -> list[ActiveTurn]:
-        """Return the running turns of a prompt object or of a session, by default of the current session.
-
-        Raises `NotFound` if the key is the name of neither.
-        """
+        """Return the running turns of an object or a session, by default the current one. Raises `NotFound`."""
         active_turns = self.environment.active_turns
         if key in self.environment.catalog:
             return active_turns.of(str(key))
@@ -161,10 +152,7 @@ class Chat:
         return [turn] if turn else []
 
     def steer(self, text: str) -> ActiveTurn:
-        """Send a message to the running turn of this session, or of the object in `@name message`.
-
-        Raises `UsageError` if there is no such turn, or more than one.
-        """
+        """Send a message to the only running turn here, or of the object in `@name message`. Raises `UsageError`."""
         name, text = self.parse_mention(text)
         turns = self.environment.active_turns.of(name) if name else self.turns()
         target = name or self.session.name

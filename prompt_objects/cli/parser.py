@@ -14,10 +14,21 @@ _ALIASES = {"--list-sessions": "sessions list"}
 
 
 class _Parser(argparse.ArgumentParser):
-    name = ""
+    """Parses the arguments of a command; without one, it prints the help of a group of commands."""
+
+    def __init__(self, name: str, command: ShellCommand | None) -> None:
+        super().__init__(
+            prog=f"{PROGRAM} {name}".rstrip(),
+            description=f"{command.summary}\n\n{command.help}".rstrip() if command else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self._name, self._command = name, command
+        for each in (*command.arguments, *command.common) if command else ():
+            self.add_argument(*each.names, **each.settings)
 
     def format_help(self) -> str:
-        self.epilog = _epilog(self.name)  # only now, since it reads all commands
+        self.epilog = _epilog(self._name, self._command)  # only now, since it reads all commands
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
@@ -38,8 +49,8 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> ShellCommand
     Options may stand before and after the command's name. Raises `UsageError`; exits with 0 after printing help.
     """
     name, rest = _split(arguments)
-    parser = make_parser(name)
     command = None if is_group(name) else find(name)
+    parser = _Parser(name, command)
     if command is None:
         parser.parse_known_args(rest)  # prints help if it was asked for
         raise UsageError(f"{name}: missing subcommand.", hint=_list_words(f"{name} "))
@@ -47,26 +58,8 @@ def parse(arguments: Sequence[str], options: argparse.Namespace) -> ShellCommand
     return command
 
 
-def make_parser(name: str) -> argparse.ArgumentParser:
-    """Make the parser of a command, or, for its help, of a group of commands."""
-    command = None if is_group(name) else find(name)
-    parser = _Parser(
-        prog=f"{PROGRAM} {name}".rstrip(),
-        description=f"{command.summary}\n\n{command.help}".rstrip() if command else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.name = name
-    for each in (*command.arguments, *command.common) if command else ():
-        parser.add_argument(*each.names, **each.settings)
-    return parser
-
-
 def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the name of the command, and the other arguments with the options first.
-
-    Raises `UsageError` if there is no such command.
-    """
+    """Return the name of the command, and the other arguments, options first. Raises `UsageError`."""
     name, options, values = "", list[str](), list[str]()
     words = deque(arguments)
     while words:
@@ -123,9 +116,8 @@ def _words(prefix: str) -> dict[str, None]:
     return dict.fromkeys(name.split()[0] for name in following)
 
 
-def _epilog(name: str) -> str:
+def _epilog(name: str, command: ShellCommand | None) -> str:
     """List the examples of a command, and the commands of a group or of the program."""
-    command = None if is_group(name) else find(name)
     parts = []
     if command and command.examples:
         parts.append("\n".join(["examples:", *(f"  {PROGRAM} {example}" for example in command.examples)]))

@@ -48,10 +48,7 @@ class Sender:
         self._is_streaming = sys.stdout.isatty() and not options.json
 
     async def send(self, session: Session) -> Reply:
-        """Send the message; if the session is in use, wait or branch as the options say.
-
-        Raises `Busy` if the session stays in use, and the errors of a turn.
-        """
+        """Send the message; wait or branch if the session is in use. Raises `Busy` and the errors of a turn."""
         wait, branch = self._options.wait, self._options.branch
         try:
             return await self._turn(session)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.errors import MigrationFailed, StoreError
+from prompt_objects.migrations.change import Target
 from prompt_objects.migrations.progress import ProgressFile
 from prompt_objects.migrations.steps import Step, shipped_steps
 from prompt_objects.sessions.manager import SessionManager
@@ -12,15 +13,13 @@ from prompt_objects.utils import filesystem as disk
 
 if TYPE_CHECKING:
     from prompt_objects.migrations.apply import StepResult
-    from prompt_objects.migrations.change import Target
 
 
 class Migrations:
     """The migrations of one environment. Raises `NewerEnvironment`, `MigrationFailed` and `StoreError`."""
 
     def __init__(self, folder: Path, data_dir: Path, steps: Sequence[Step] | None = None) -> None:
-        self._folder = folder
-        self._data_dir = data_dir
+        self._target = Target(folder, data_dir)
         self._steps = shipped_steps() if steps is None else steps
         self._progress = ProgressFile(data_dir, {step.number for step in self._steps})
 
@@ -34,19 +33,19 @@ class Migrations:
         from prompt_objects.migrations.apply import preview
 
         self._progress.read()
-        return [preview(step, self._target()) for step in self._steps]
+        return [preview(step, self._target) for step in self._steps]
 
     def run(self, sessions: SessionManager, *, repeat: bool = False) -> "list[StepResult]":
         """Apply the steps not applied yet, or all with `repeat`, in one process. Finish a started one first."""
         from prompt_objects.migrations.apply import Application
 
-        with disk.locked_file(self._data_dir / "migrations.lock"):
+        with disk.locked_file(self._target.data_dir / "migrations.lock"):
             progress = self._progress.read() or self._progress.quarantine()
             started = progress.started.step if progress.started else None
             done = progress.numbers() - {started}
             steps = [step for step in self._steps if repeat or step.number not in done]
             steps.sort(key=lambda step: step.number != started)  # a started step is finished first
-            return [Application(step, self._target(), self._progress, sessions).apply() for step in steps]
+            return [Application(step, self._target, self._progress, sessions).apply() for step in steps]
 
     def run_at_opening(self, sessions: SessionManager) -> list[str]:
         """Run, and return notices for the user, also for a failure; a read-only environment stays as it is."""
@@ -59,8 +58,3 @@ class Migrations:
                 return [f"This environment could not be brought up to date. {error} {error.hint}".rstrip()]
         except MigrationFailed as error:
             return [f"{error} {error.hint}".rstrip()]
-
-    def _target(self) -> "Target":
-        from prompt_objects.migrations.change import Target
-
-        return Target(self._folder, self._data_dir)

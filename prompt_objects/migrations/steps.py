@@ -1,7 +1,6 @@
 """The steps of this version: files named `0001_what_it_does.py`."""
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -27,8 +26,10 @@ class Step(Struct, frozen=True):
 
     def load(self) -> "tuple[str, Callable[[Target], Iterable[ObjectChange]]]":
         """Return the first line of the step's docstring, and its function `migrate`."""
-        module = _load(self.file)
-        return (module.__doc__ or self.name).partition("\n")[0], module.migrate
+        from runpy import run_path
+
+        names = run_path(str(self.file))
+        return (names["__doc__"] or self.name).partition("\n")[0], names["migrate"]
 
 
 def shipped_steps() -> list[Step]:
@@ -43,14 +44,3 @@ def steps_in(folder: Path) -> list[Step]:
     """Return the steps in a folder, in order."""
     files = sorted(path for path in folder.iterdir() if path.suffix == ".py" and path.stem[:_DIGITS].isdecimal())
     return [Step(int(file.stem[:_DIGITS]), file) for file in files]
-
-
-def _load(file: Path) -> ModuleType:
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location(f"prompt_objects_migration_{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} cannot be loaded")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
@@ -278,12 +278,10 @@ class Controller:
     # The interaction handler
 
     async def approve(self, request: ApprovalRequest) -> Decision:
-        decision: Decision = await self._pose(request)
-        return decision
+        return cast("Decision", await self._pose(request))
 
     async def ask(self, request: InputRequest) -> str:
-        text: str = await self._pose(request)
-        return text
+        return str(await self._pose(request))
 
     async def _pose(self, request: ApprovalRequest | InputRequest) -> Any:
         self.question = Question(request, editable=self._view.can_edit)

@@ -107,10 +107,7 @@ class Question:
 
 
 def approval_lines(request: ApprovalRequest, width: int, height: int) -> list[Line]:
-    """Draw a tool call that needs approval, with the change to a file that it would make.
-
-    If that takes more rows than `height`, a short form that fits follows.
-    """
+    """Draw a call that needs approval, and its change to a file; a long one is followed by a short form that fits."""
     if request.diff:
         blocks = [[line for row in request.diff.removesuffix("\n").split("\n") for line in _diff_row(row, width)]]
     else:
@@ -127,10 +124,7 @@ def input_lines(request: InputRequest, width: int, height: int) -> list[Line]:
 
 
 def approval_prompt(request: ApprovalRequest, width: int, *, editable: bool = True) -> str:
-    """Return the prompt before the answer, which stays on the screen: the prompt object, the tool, the answers.
-
-    Of a long name and of a long tool, a part is always shown.
-    """
+    """Return the prompt before the answer: the prompt object, the tool, the answers; long names are cut."""
     keys = f"[y/{'s/' if request.for_session else ''}N/never{'/e' if editable else ''}] "
     room = width - cell_width(keys) - _ANSWER_WIDTH
     name = fit(request.path[-1], max(room // 2, 4))

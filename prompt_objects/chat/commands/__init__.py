@@ -177,10 +177,7 @@ def escape(message: str) -> str:
 
 
 def find(line: str) -> tuple[SlashCommand, str]:
-    """Return the command that a line names, by one word or by two, and its arguments.
-
-    Raises `NotFound` with the nearest name as a hint.
-    """
+    """Return the command that a line names by one or two words, and its arguments. Raises `NotFound`."""
     commands = all_commands()
     first, _, rest = line.strip().removeprefix("/").partition(" ")
     second, _, rest_of_two = rest.strip().partition(" ")

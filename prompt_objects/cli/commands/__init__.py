@@ -29,14 +29,11 @@ def is_group(name: str) -> bool:
 @cache
 def commands_of(word: str) -> dict[str, ShellCommand]:
     """Return the commands whose first word is `word`, loading only the module of that name if there is one."""
-    module = f"{__name__}.{word.replace('-', '_') or 'chat'}"
-    try:
-        found = _declared(import_module(module)) if word.replace("-", "").isalnum() or not word else iter(())
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        found = iter(())
-    commands = {command.name: command for command in found} or all_commands()
+    module = word.replace("-", "_") or "chat"
+    if module in {each.name for each in pkgutil.iter_modules(__path__)}:
+        commands = {command.name: command for command in _declared(import_module(f"{__name__}.{module}"))}
+    else:
+        commands = all_commands()
     return {name: command for name, command in commands.items() if name.partition(" ")[0] == word}
 
 

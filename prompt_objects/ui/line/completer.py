@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -64,13 +65,10 @@ class CommandCompleter(Completer):
         if parameter.kind == "path":
             yield from self._paths.get_completions(Document(typed), event)
             return
-        offered = 0
-        for value, meta in self._candidates(parameter):
-            if value.casefold().startswith(typed.casefold()):
-                yield _completion(value, typed, value, meta)
-                offered += 1
-                if offered == MAX_OFFERED:
-                    return
+        begin = typed.casefold()
+        matching = (each for each in self._candidates(parameter) if each[0].casefold().startswith(begin))
+        for value, meta in islice(matching, MAX_OFFERED):
+            yield _completion(value, typed, value, meta)
 
     def _candidates(self, parameter: Parameter) -> Iterator[tuple[str, str]]:
         environment = self._chat.environment

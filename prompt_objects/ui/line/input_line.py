@@ -62,10 +62,7 @@ class InputHistory(FileHistory):
 
 
 async def edit_in_editor(buffer: Buffer, printer: Printer, report: Callable[[str], None]) -> None:
-    """Edit the text in $VISUAL or $EDITOR; `report` gets the error message if that fails.
-
-    Lines printed in the meantime wait until the editor is closed.
-    """
+    """Edit the text in $VISUAL or $EDITOR, while no line is printed; `report` gets the error message."""
     with printer.paused():
         try:
             command = _editor_command()

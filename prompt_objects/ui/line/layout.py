@@ -62,10 +62,7 @@ def _input_height(text: str, prompt: str) -> int:
 def make_layout(
     buffer: Buffer, *, prompt: Callable[[], str], live: Callable[[], list[Line]], status_bar: Callable[[], Line]
 ) -> Layout:
-    """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing.
-
-    The completion menu takes the place of the status bar.
-    """
+    """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing. The menu hides the bar."""
     search = SearchToolbar(ignore_case=True)
     input_window = Window(
         BufferControl(

@@ -64,14 +64,8 @@ def _heading(turn: TurnSpan, form: str) -> list[str]:
     who = f"{turn.caller} → {name}" if turn.caller else name
     duration = "" if turn.seconds is None else format_duration(turn.seconds)
     outcome = "" if turn.outcome == "answered" else turn.outcome or "end unknown"
-    return [
-        format_time(turn.started_at, form),
-        who,
-        duration,
-        outcome,
-        *turn.models,
-        *_totals(turn.own, turn.inclusive),
-    ]
+    facts = (format_time(turn.started_at, form), who, duration, outcome)
+    return [*facts, *turn.models, *_totals(turn.own, turn.inclusive)]
 
 
 def _totals(own: Totals, inclusive: Totals) -> Iterator[str]:

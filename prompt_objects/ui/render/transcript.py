@@ -76,10 +76,7 @@ class Transcript:
         return lines
 
     def live(self, width: int, height: int, *, apart: bool = False) -> list[Line]:
-        """Draw the end of unfinished text and the status of each turn, in at most `height` lines.
-
-        `apart` means that the finished text is not directly above.
-        """
+        """Draw unfinished text and the status of each turn; `apart` if the finished text is not directly above."""
         status = self._status(width)[: max(height - 1, 1)]
         streaming = [(key, run) for key, run in self._runs.items() if run.stream.rest.strip()]
         room = max(height - len(status), 0) // max(len(streaming), 1)
