@@ -35,43 +35,33 @@ class View(Protocol):
     @property
     def width(self) -> int:
         """The columns of the terminal."""
-        ...
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show lines below everything shown so far."""
-        ...
 
     def note(self, text: str) -> None:
         """Show a notice; while a question is open, after its answer."""
-        ...
 
     def hint(self, text: str) -> None:
         """Show a short hint in place of the previous one; an empty text removes it."""
-        ...
 
     def echo(self, text: str, prompt: str = "", *, once_saved: bool = False) -> None:
         """Show what the user typed at a prompt; with `once_saved`, a message as soon as it is saved."""
-        ...
 
     def catch_up(self) -> None:
         """Show all events up to now, and the present state of the session."""
-        ...
 
     def draft(self) -> str:
         """Return the text in the input."""
-        ...
 
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         """Replace the text in the input; `remember` keeps the old text in the history."""
-        ...
 
     async def pose(self, question: Question) -> None:
         """Show a question, open it once the user can have seen it, and wait until it is answered."""
-        ...
 
     def close(self) -> None:
         """End the user interface."""
-        ...
 
 
 class Controller:
