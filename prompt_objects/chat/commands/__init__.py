@@ -75,12 +75,10 @@ class SlashCommand(Struct, frozen=True):
     def usage(self) -> str:
         return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
 
-    def __call__(self, chat: Chat, arguments: str) -> CommandResult:
-        """Run the command. Raises `UsageError` for wrong arguments, and the errors of the command."""
-        return self.run(chat, **self._parse(arguments.strip()))
-
-    def _parse(self, rest: str) -> dict[str, str | int]:
+    def parse(self, arguments: str) -> dict[str, str | int]:
+        """Return the arguments by name. Raises `UsageError`."""
         values: dict[str, str | int] = {}
+        rest = arguments.strip()
         for position, parameter in enumerate(self.parameters):
             is_last = position == len(self.parameters) - 1
             word = rest if is_last else rest.partition(" ")[0]
@@ -203,4 +201,4 @@ def confirm(question: Confirm, answer: str) -> CommandResult:
 def run(chat: Chat, line: str) -> CommandResult:
     """Run a command line. Raises `PromptObjectsError`, and then nothing was changed."""
     command, arguments = find(line)
-    return command(chat, arguments)
+    return command.run(chat, **command.parse(arguments))

@@ -4,7 +4,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, convert, field
@@ -94,12 +94,9 @@ def _stores(options: Namespace, environment: "Environment", notices: list[str]) 
             raise UsageError(problem, hint="Give one that persists.")
     if source_url:
         _require_source(source_url)
-    with closing(target_url.open(settings)) as target:
-        if not source_url:
-            yield environment.storage.store, target
-            return
-        with closing(source_url.open(settings)) as source:
-            yield source, target
+    with closing(target_url.open(settings)) as target, ExitStack() as stack:
+        other = stack.enter_context(closing(source_url.open(settings))) if source_url else None
+        yield other or environment.storage.store, target
 
 
 def _require_source(url: "StoreUrl") -> None:
