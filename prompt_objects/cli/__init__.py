@@ -46,8 +46,7 @@ def _report(error: Exception) -> int:
         return 1
     print_err(f"error: {error}")
     if isinstance(error, Ambiguous):
-        for candidate in error.candidates[:MAX_CANDIDATES]:
-            print_err(f"  {candidate}")
+        print_err(*(f"  {candidate}" for candidate in error.candidates[:MAX_CANDIDATES]))
         if len(error.candidates) > MAX_CANDIDATES:
             print_err(f"  and {len(error.candidates) - MAX_CANDIDATES} more")
     elif error.hint:

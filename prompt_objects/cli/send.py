@@ -37,59 +37,52 @@ class ReplyJson(Struct):
     usage: UsageJson
 
 
-class Sender:
-    """Sends a message to a prompt object; a terminal shows the answer while it arrives."""
+async def send(environment: Environment, po: PromptObject, session: Session, text: str, options: Namespace) -> Reply:
+    """Send a message; wait or branch if the session is in use. Raises `Busy` and the errors of a turn."""
 
-    def __init__(self, environment: Environment, po: PromptObject, text: str, options: Namespace) -> None:
-        self._environment = environment
-        self._po = po
-        self._text = text
-        self._options = options
-        self._is_streaming = sys.stdout.isatty() and not options.json
-
-    async def send(self, session: Session) -> Reply:
-        """Send the message; wait or branch if the session is in use. Raises `Busy` and the errors of a turn."""
-        wait, branch = self._options.wait, self._options.branch
-        try:
-            return await self._turn(session)
-        except Busy as busy:
-            if wait != 0:
-                print_err(f"{busy} Waiting.")
-            elif not branch:
-                raise _with_hint(busy, session) from None
-        try:
-            return await self._turn(session, wait)
-        except Busy as busy:
-            if not branch:
-                raise _with_hint(busy, session) from None
-            copy = await asyncio.to_thread(self._po.session_manager.branch_before_pending, session)
-            self._po.session_manager.switch(copy.id)
-            print_err(f"{busy} Continuing in: {copy.name}")
-            return await self._turn(copy)
-
-    def print_reply(self, reply: Reply) -> None:
-        """Print what is not shown yet: the answer, or only its end, and the notices."""
-        for notice in self._environment.take_notices():
-            print_err(notice)
-        if self._options.json:
-            session, usage = reply.session, reply.usage
-            tokens = UsageJson(usage.prompt, usage.completion, usage.cached)
-            reference = SessionRefJson(session.id, session.name)
-            print_json(ReplyJson(self._po.name, reference, reply.model, reply.text, tokens))
-        else:
-            print_out("" if self._is_streaming else reply.text)
-
-    async def _turn(self, session: Session, wait: float | None = 0) -> Reply:
-        context = self._environment.context()
-        turn = asyncio.create_task(self._po.receive(self._text, context, session, wait=wait))
-        async with aclosing(self._environment.bus.events_of(turn, context.root)) as events:
+    async def run_turn(session: Session, wait: float | None = 0) -> Reply:
+        context = environment.context()
+        turn = asyncio.create_task(po.receive(text, context, session, wait=wait))
+        async with aclosing(environment.bus.events_of(turn, context.root)) as events:
             async for event in events:
                 if line := progress_line(event):
                     print_err(line)
-                elif self._is_streaming and isinstance(event, TextDelta) and event.depth == 0:
+                elif _is_streamed(options) and isinstance(event, TextDelta) and event.depth == 0:
                     print_out(clean(event.text), end="")
                     flush()
         return await turn
+
+    try:
+        return await run_turn(session)
+    except Busy as busy:
+        if options.wait != 0:
+            print_err(f"{busy} Waiting.")
+        elif not options.branch:
+            raise _with_hint(busy, session) from None
+    try:
+        return await run_turn(session, options.wait)
+    except Busy as busy:
+        if not options.branch:
+            raise _with_hint(busy, session) from None
+        copy = await asyncio.to_thread(po.session_manager.branch_before_pending, session)
+        po.session_manager.switch(copy.id)
+        print_err(f"{busy} Continuing in: {copy.name}")
+        return await run_turn(copy)
+
+
+def print_reply(reply: Reply, options: Namespace) -> None:
+    """Print the answer, or only its end if it was shown while it arrived."""
+    if options.json:
+        session, usage = reply.session, reply.usage
+        tokens = UsageJson(usage.prompt, usage.completion, usage.cached)
+        reference = SessionRefJson(session.id, session.name)
+        print_json(ReplyJson(session.po_name, reference, reply.model, reply.text, tokens))
+    else:
+        print_out("" if _is_streamed(options) else reply.text)
+
+
+def _is_streamed(options: Namespace) -> bool:
+    return sys.stdout.isatty() and not options.json
 
 
 def _with_hint(busy: Busy, session: Session) -> Busy:

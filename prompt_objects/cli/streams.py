@@ -50,21 +50,19 @@ def print_json_text(text: str) -> None:
     """Print JSON; a character that the terminal or the encoding cannot show becomes a JSON escape."""
     from prompt_objects.ui.render.sanitize import clean
 
-    text = text.rstrip("\n")
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-        is_plain = not sys.stdout.isatty() or clean(text) == text
-    except UnicodeEncodeError:
-        is_plain = False
+    text, encoding = text.rstrip("\n"), sys.stdout.encoding or "utf-8"
+    is_encodable = text.encode(encoding, "ignore").decode(encoding) == text
+    is_plain = is_encodable and (not sys.stdout.isatty() or clean(text) == text)
     print_out(text if is_plain else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
-def print_err(text: str) -> None:
-    """Print a line to standard error: everything that is not the command's output."""
+def print_err(*lines: str) -> None:
+    """Print lines to standard error: everything that is not the command's output."""
     from prompt_objects.ui.render.sanitize import clean_line
 
     with suppress(OSError, ValueError):  # full, broken or closed
-        print(clean_line(text), file=sys.stderr, flush=True)
+        for line in lines:
+            print(clean_line(line), file=sys.stderr, flush=True)
 
 
 def confirm(question: str) -> bool:

@@ -40,8 +40,7 @@ def open_environment(options: Namespace) -> "Environment":
     environment = Environment.open(folder, model=model, store=options.store, allow=allow)
     if allow:  # loading the tools takes longer than everything else before the first prompt
         _check_allowed(environment, allow)
-    for notice in environment.notices:
-        print_err(notice)
+    print_err(*environment.notices)
     return environment
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects._version import __version__
 from prompt_objects.cli.command import OBJECT, argument, shell_command, whole_number
-from prompt_objects.cli.streams import print_out, read_input
+from prompt_objects.cli.streams import print_err, print_out, read_input
 from prompt_objects.errors import PromptObjectsError, UsageError
 
 if TYPE_CHECKING:
@@ -80,10 +80,11 @@ def _run(options: Namespace) -> None:
 
         _run_uninterrupted(run_repl(Chat(environment, po, session)), environment)
     else:
-        from prompt_objects.cli.send import Sender
+        from prompt_objects.cli.send import print_reply, send
 
-        sender = Sender(environment, po, message, options)
-        sender.print_reply(_run_uninterrupted(sender.send(session), environment))
+        reply = _run_uninterrupted(send(environment, po, session, message, options), environment)
+        print_err(*environment.take_notices())
+        print_reply(reply, options)
 
 
 def _message(prompt: str | None) -> str | None:

@@ -50,8 +50,7 @@ def doctor(options: Namespace) -> int:
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None
         definition_errors = tuple(map(str, environment.catalog.errors()))
-        for notice in environment.take_notices():
-            print_err(notice)
+        print_err(*environment.take_notices())
     data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors)
     done = {True: "Done:", False: "To do:"}
     lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]

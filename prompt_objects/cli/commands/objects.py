@@ -43,10 +43,8 @@ def list_(options: Namespace) -> int:
         objects = environment.objects
         _, duplicates = environment.catalog.files()
         print_result(options, map(_as_json, objects.values()), format_table(map(_row, objects.values())))
-        for error in duplicates:
-            print_err(f"invalid: {error}")
-        for notice in (*environment.config.notices, *environment.catalog.notices()):
-            print_err(notice)
+        print_err(*(f"invalid: {error}" for error in duplicates))
+        print_err(*environment.config.notices, *environment.catalog.notices())
         return 1 if duplicates or any(po.definition_error for po in objects.values()) else 0
 
 

@@ -25,8 +25,7 @@ def trust(options: Namespace) -> int:
 
     folder = require_environment(environment_folder(options))
     files, notices = read_tool_files(folder)
-    for notice in notices:
-        _print_line(notice)
+    _print_lines(*notices)
     servers = load_config(folder, os.environ).mcp_servers
     reviewed = review(folder, servers) if servers else None  # first, so that exactly what the user reads is trusted
     answers = []
@@ -39,15 +38,14 @@ def trust(options: Namespace) -> int:
         question = "Programs run with all your permissions; each server receives what is sent to it. May they run?"
         answers.append(_review(lines, question, reviewed.file, reviewed.digest, yes=options.yes))
     if not answers:
-        _print_line(f"Nothing to trust: {folder} has no tools/*.py and no MCP servers.")
+        _print_lines(f"Nothing to trust: {folder} has no tools/*.py and no MCP servers.")
     return 0 if all(answers) else 1
 
 
 def _review(lines: Iterable[str], question: str, path: Path, digest: str, *, yes: bool) -> bool:
     from prompt_objects.tools.trust import Trust
 
-    for line in lines:
-        _print_line(line)
+    _print_lines(*lines)
     trusted = Trust.of_user()
     if trusted.holds(path, digest):
         print_out("Already trusted.")
@@ -60,7 +58,8 @@ def _review(lines: Iterable[str], question: str, path: Path, digest: str, *, yes
     return True
 
 
-def _print_line(text: str) -> None:
+def _print_lines(*lines: str) -> None:
     from prompt_objects.ui.render.sanitize import clean_line
 
-    print_out(clean_line(text))
+    for line in lines:
+        print_out(clean_line(line))

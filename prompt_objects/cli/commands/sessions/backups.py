@@ -77,8 +77,7 @@ def backup(options: Namespace) -> int:
     if not options.json:
         saved, removed = pluralize(len(report.saved), "session"), pluralize(len(report.removed), "old backup")
         print_err(f"{saved} backed up, {removed} removed.")
-    for failure in report.failures:
-        print_err(failure)
+    print_err(*report.failures)
     return 1 if report.failures else 0
 
 

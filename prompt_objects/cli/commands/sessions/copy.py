@@ -74,8 +74,7 @@ def copy(options: Namespace) -> int:
     data = CopyJson(mask_passwords(source_url), mask_passwords(options.target), counts, sessions)
     rows = [*_rows(results), ("total", ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items()))]
     print_result(options, data, format_table(rows))
-    for notice in notices:
-        print_err(notice)
+    print_err(*notices)
     return 1 if any(each.outcome in _PROBLEMS for each in results) else 0
 
 
