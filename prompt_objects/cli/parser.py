@@ -44,10 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str], options: argparse.Namespace) -> ShellCommand:
-    """Parse the command line into `options` and return its command.
-
-    Options may stand before and after the command's name. Raises `UsageError`; exits with 0 after printing help.
-    """
+    """Parse the command line into `options`, and return the command. Raises `UsageError`; help exits with 0."""
     name, rest = _split(arguments)
     command = None if is_group(name) else find(name)
     parser = _Parser(name, command)

@@ -2,7 +2,6 @@
 
 import os
 from argparse import Namespace
-from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,22 +37,16 @@ def open_environment(options: Namespace) -> "Environment":
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
     environment = Environment.open(folder, model=model, store=options.store, allow=allow)
-    if allow:  # loading the tools takes longer than everything else before the first prompt
-        _check_allowed(environment, allow)
-    print_err(*environment.notices)
-    return environment
+    for name in allow:  # only then, since loading the tools takes longer than everything else before the first prompt
+        from prompt_objects.utils.text import did_you_mean
 
-
-def _check_allowed(environment: "Environment", names: Iterable[str]) -> None:
-    """Raise `UsageError` for an unknown tool; the tools of MCP servers are known only when the servers run."""
-    from prompt_objects.utils.text import did_you_mean
-
-    servers = tuple(f"{server}_" for server in environment.config.mcp_servers)
-    loaded = environment.capabilities.loaded_tools
-    for name in names:
+        loaded = environment.capabilities.loaded_tools
+        servers = tuple(f"{server}_" for server in environment.config.mcp_servers)  # whose tools are not known yet
         if name not in loaded.tools and not name.startswith(servers):
             hint = did_you_mean(name, loaded.tools) or " ".join(loaded.notices) or "Check its spelling."
             raise UsageError(f"--allow {name}: there is no tool with that name.", hint=hint)
+    print_err(*environment.notices)
+    return environment
 
 
 def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":

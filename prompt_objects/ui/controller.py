@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -249,10 +250,7 @@ class Controller:
             self._view.note(notice)
 
     async def show_recap(self, *, at_start: bool = False) -> None:
-        """Show the last exchange of the session, unless the session has changed in the meantime.
-
-        At the start, a message or command that was typed meanwhile takes precedence.
-        """
+        """Show the last exchange of the session, unless it has changed meanwhile, or the user was faster at start."""
         session = self.chat.session
         count = session.message_count
         lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
@@ -291,14 +289,10 @@ class Controller:
 
 def _is_command(text: str) -> bool:
     """Whether a line names an existing command; any other text that begins with a slash may be a path."""
-    is_command, text = commands.parse_input(text)
-    if not is_command:
-        return False
-    try:
-        commands.find(text)
-    except NotFound:
-        return False
-    return True
+    is_command, line = commands.parse_input(text)
+    with suppress(NotFound):
+        return is_command and bool(commands.find(line))
+    return False
 
 
 REPEAT_SECONDS = 1.0

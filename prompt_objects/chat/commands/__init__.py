@@ -160,10 +160,7 @@ def _broken(name: str, problem: str) -> SlashCommand:
 
 
 def parse_input(text: str) -> tuple[bool, str]:
-    """Return whether the typed text is a command, and the command or the message.
-
-    A message that begins with a slash is typed with two slashes.
-    """
+    """Return whether a text is a command, and the command or message; `//` begins a message that begins with /."""
     if text.startswith("//"):
         return False, text.removeprefix("/")
     return text.startswith("/"), text

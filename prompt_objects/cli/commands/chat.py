@@ -101,10 +101,7 @@ def _message(prompt: str | None) -> str | None:
 
 
 def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment") -> T:
-    """Run `work` and close the environment.
-
-    SIGTERM and SIGHUP cancel it as Ctrl-C does, so that the received part of an answer is saved.
-    """
+    """Run `work`, and close the environment. SIGTERM and SIGHUP cancel it as Ctrl-C does, without losing text."""
     import asyncio
     import signal
 

@@ -74,11 +74,8 @@ class LineApplication(Application[None]):
         self.timeoutlen = ESCAPE_SECONDS if escape else PREFIX_SECONDS
 
     def erase(self) -> None:
-        """Erase the drawing, also if the terminal has wrapped it into more rows since.
-
-        prompt_toolkit would reuse text drawn with the same render counter.
-        """
-        self.render_counter += 1
+        """Erase the drawing, also if the terminal has wrapped it into more rows since."""
+        self.render_counter += 1  # prompt_toolkit would reuse text drawn with the same counter
         drawn = self.renderer.last_rendered_screen
         if drawn and reflows(os.environ):
             columns = self.output.get_size().columns

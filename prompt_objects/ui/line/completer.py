@@ -42,12 +42,10 @@ class CommandCompleter(Completer):
             if name.startswith(typed):
                 text = f"{name} " if command.parameters else name
                 yield _completion(text, typed, f"/{name}", command.summary)
-        for name, command in all_commands().items():
-            longer = [
-                other for other in all_commands() if other.startswith(f"{name} ")
-            ]  # `session new`, not `session`
-            if typed.startswith(f"{name} ") and not any(typed.startswith(f"{other} ") for other in longer):
-                yield from self._arguments(command, typed[len(name) + 1 :], complete_event)
+        named = [name for name in all_commands() if typed.startswith(f"{name} ")]
+        if named:
+            name = max(named, key=len)  # `session new`, not `session`
+            yield from self._arguments(all_commands()[name], typed[len(name) + 1 :], complete_event)
 
     def _arguments(self, command: SlashCommand, rest: str, event: CompleteEvent) -> Iterator[Completion]:
         rest = rest.lstrip()

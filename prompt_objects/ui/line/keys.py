@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_focus, vi_navigation_mode
-from prompt_toolkit.key_binding import KeyBindings, KeyBindingsBase, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.utils import suspend_to_background_supported
 
 from prompt_objects.ui.controller import Controller
@@ -14,14 +14,15 @@ _TYPING = has_focus(DEFAULT_BUFFER)
 _EMPTY = Condition(lambda: not get_app().current_buffer.text)
 
 
-def make_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindingsBase:
+def make_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindings:
     """Make the key bindings; `edit` opens the input in the user's editor."""
-    return merge_key_bindings([_input_bindings(controller, edit), _controller_bindings(controller)])
-
-
-def _input_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindings:
     bindings = KeyBindings()
+    _add_input_keys(bindings, controller, edit)
+    _add_controller_keys(bindings, controller)
+    return bindings
 
+
+def _add_input_keys(bindings: KeyBindings, controller: Controller, edit: Callable[[], object]) -> None:
     @bindings.add("enter", filter=_TYPING)
     def _enter(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
@@ -55,12 +56,8 @@ def _input_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBi
     def _edit(_event: KeyPressEvent) -> None:
         edit()
 
-    return bindings
 
-
-def _controller_bindings(controller: Controller) -> KeyBindings:
-    bindings = KeyBindings()
-
+def _add_controller_keys(bindings: KeyBindings, controller: Controller) -> None:
     @bindings.add("c-c", filter=_TYPING)
     @bindings.add("<sigint>")
     def _interrupt(_event: KeyPressEvent) -> None:
@@ -78,5 +75,3 @@ def _controller_bindings(controller: Controller) -> KeyBindings:
     @bindings.add("c-z", filter=Condition(suspend_to_background_supported))
     def _suspend(event: KeyPressEvent) -> None:
         event.app.suspend_to_background()
-
-    return bindings

@@ -145,10 +145,6 @@ def _rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
         yield from ((f"{moved} the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in infos)
     yield from (("log", str(path)) for path in pruned.logs)
     yield from (("backup", path.name) for path in pruned.backups)
-    numbers = (
-        pluralize(len(pruned.empty), "empty session"),
-        f"{len(pruned.trashed):,} from the trash",
-        pluralize(len(pruned.logs), "log"),
-        pluralize(len(pruned.backups), "backup"),
-    )
-    yield "total", ", ".join(numbers)
+    empty, logs = pluralize(len(pruned.empty), "empty session"), pluralize(len(pruned.logs), "log")
+    backups = pluralize(len(pruned.backups), "backup")
+    yield "total", f"{empty}, {len(pruned.trashed):,} from the trash, {logs}, {backups}"
