@@ -52,10 +52,10 @@ async def bare(base_url: str, model: str) -> AsyncIterator[Begin]:
         async def turn() -> str:
             messages: Any = [{"role": "system", "content": PROMPT}, {"role": "user", "content": QUESTION}]
             while True:
-                said, calls = await ask(client, model, messages, tools)
+                reply, calls = await ask(client, model, messages, tools)
                 if not calls:
-                    return said
-                messages.append({"role": "assistant", "content": said, "tool_calls": calls})
+                    return reply
+                messages.append({"role": "assistant", "content": reply, "tool_calls": calls})
                 messages += [{"role": "tool", "tool_call_id": call["id"], "content": "Done."} for call in calls]
 
         async def begin(_number: int) -> Callable[[], Awaitable[str]]:
@@ -69,12 +69,12 @@ async def ask(client: AsyncOpenAI, model: str, messages: Any, tools: Any) -> tup
     stream = await client.chat.completions.create(
         model=model, messages=messages, tools=tools, stream=True, stream_options={"include_usage": True}
     )
-    said, calls = "", []
+    reply, calls = "", []
     async for chunk in stream:
         for choice in chunk.choices:
-            said += choice.delta.content or ""
+            reply += choice.delta.content or ""
             calls += [call.model_dump(exclude={"index"}) for call in choice.delta.tool_calls or ()]
-    return said, calls
+    return reply, calls
 
 
 @asynccontextmanager

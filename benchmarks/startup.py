@@ -50,13 +50,13 @@ def until_shown(command: list[str], prompt: str, environ: dict[str, str], folder
         termios.tcsetwinsize(0, (24, 80))
         os.chdir(folder)
         os.execve(command[0], command, environ)
-    seen = b""
+    output = b""
     try:
-        while prompt.encode() not in seen:
-            seen += os.read(terminal, 65536)
+        while prompt.encode() not in output:
+            output += os.read(terminal, 65536)
         return (time.perf_counter() - start) * 1000
     except OSError:
-        raise SystemExit(f"{command[0]} ended without a prompt:\n{seen.decode(errors='replace')}") from None
+        raise SystemExit(f"{command[0]} ended without a prompt:\n{output.decode(errors='replace')}") from None
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

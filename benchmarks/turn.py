@@ -69,8 +69,8 @@ def body(messages: Any) -> dict[str, Any]:
 async def typed(client: AsyncOpenAI, messages: Any) -> str:
     """Ask with the client's method for chat completions."""
     chunks: Any = await client.chat.completions.create(**body(messages))
-    said = [chunk.choices[0].delta.content or "" async for chunk in chunks if chunk.choices]
-    return "".join(said)
+    parts = [chunk.choices[0].delta.content or "" async for chunk in chunks if chunk.choices]
+    return "".join(parts)
 
 
 async def posted(client: AsyncOpenAI, messages: Any) -> str:
@@ -79,8 +79,8 @@ async def posted(client: AsyncOpenAI, messages: Any) -> str:
     chunks: Any = await client.post(
         "/chat/completions", body=body(messages), cast_to=object, stream=True, stream_cls=stream
     )
-    said = [chunk["choices"][0]["delta"].get("content") or "" async for chunk in chunks if chunk["choices"]]
-    return "".join(said)
+    parts = [chunk["choices"][0]["delta"].get("content") or "" async for chunk in chunks if chunk["choices"]]
+    return "".join(parts)
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:
@@ -121,12 +121,12 @@ def main() -> int:
         "| messages before | chat.completions | post | a turn | above the first | above the second | ratio |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    dearest = 0.0
+    highest = 0.0
     with server() as base_url:
         for earlier in (0, 200, 2000):
             times = asyncio.run(compare(base_url, earlier, options.rounds))
             above = times[2] - times[0]
-            dearest = max(dearest, above)
+            highest = max(highest, above)
             cells = " | ".join(f"{time:.2f} ms" for time in (*times, above, times[2] - times[1]))
             table.append(f"| {earlier} | {cells} | {times[2] / times[0]:.2f} |")
     where = describe(Path.cwd())
@@ -137,7 +137,7 @@ def main() -> int:
         results = HERE / "results"
         results.mkdir(exist_ok=True)
         (results / "turn.md").write_text(text)
-    return int(dearest > MOST)
+    return int(highest > MOST)
 
 
 if __name__ == "__main__":

@@ -126,11 +126,11 @@ def index_bytes(torn: Torn, index: str) -> bytes | None:
 
 def go_through(torn: Torn, states: Iterator[bytes], index: str, *, examine_every: int = 10) -> int:
     """Check all that differ; of some the examination, as it looks again after a while where it finds anything."""
-    seen = dict.fromkeys(states)
-    for number, data in enumerate(seen):
+    distinct = dict.fromkeys(states)
+    for number, data in enumerate(distinct):
         torn.put(data, index_bytes(torn, index))
         torn.check(data, examined=number % examine_every == 0)
-    return len(seen)
+    return len(distinct)
 
 
 def states_of(torn: Torn, choose: random.Random, most: int) -> Iterator[bytes]:

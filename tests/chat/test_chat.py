@@ -89,13 +89,13 @@ async def test_a_deleted_definition_keeps_the_message_pending(chat: Chat) -> Non
     with pytest.raises(NotFound):
         await send(chat, "Hello")
     assert chat.pending == "Hello"
-    assert any("scout" in told for told in chat.warm_up())
+    assert any("scout" in notice for notice in chat.warm_up())
 
 
 def test_failed_maintenance_is_reported_in_a_sentence(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
-    (told,) = chat.run_maintenance()
-    assert told.startswith("Backing up or pruning ")
+    (notice,) = chat.run_maintenance()
+    assert notice.startswith("Backing up or pruning ")
     (chat.environment.data_dir / "backups").unlink()
     assert chat.run_maintenance() == []
 

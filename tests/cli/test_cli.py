@@ -314,8 +314,8 @@ def test_a_repair_is_reported_on_standard_error(env_dir: Path) -> None:
     path.write_bytes(path.read_bytes().rstrip()[:-20])  # a torn tail
     result = run("-p", "Still there?", "--object", "scout", cwd=env_dir)
     assert result.returncode == 0
-    told = "The file of the session 'Default' was cut off or damaged; all its 2 whole messages were kept."
-    assert told in result.stderr
+    notice = "The file of the session 'Default' was cut off or damaged; all its 2 whole messages were kept."
+    assert notice in result.stderr
     assert sessions(env_dir)[0]["message_count"] == 4
 
 

@@ -210,9 +210,9 @@ def test_fifty_thousand_messages_are_a_matter_of_seconds(tmp_path: Path) -> None
         {"role": ("user", "assistant")[n % 2], "content": f"message {n}: é\n" + "word " * 9} for n in range(50_000)
     ]
     entries = b"".join(b"- " + json.dumps(entry).encode() + b"\n" for entry in history)
-    begun = datetime.now(UTC)
+    started_at = datetime.now(UTC)
     found, (row,) = one(tmp_path, b"name: x\nhistory:\n" + entries + b"prompt: p\n")
-    assert (datetime.now(UTC) - begun).total_seconds() < 60
+    assert (datetime.now(UTC) - started_at).total_seconds() < 60
     assert (found, row.messages, row.set_aside) == (b"name: x\nprompt: p\n", 50_000, 0)
     assert [message["content"] for message in sessions_of(tmp_path)["x"]["Migrated"]] == [
         entry["content"] for entry in history

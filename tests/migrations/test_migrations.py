@@ -94,8 +94,8 @@ def test_a_new_environment_is_up_to_date_without_a_notice(tmp_path: Path) -> Non
 
 def test_a_migration_is_reported_once_and_recorded(tmp_path: Path) -> None:
     make(tmp_path)
-    (told,) = open_(tmp_path)
-    assert "2 messages in 1 session, 1 set aside" in told
+    (notice,) = open_(tmp_path)
+    assert "2 messages in 1 session, 1 set aside" in notice
     assert open_(tmp_path) == []
     step, _ = record(tmp_path)["applied"]
     assert step["rows"] == [
@@ -109,7 +109,7 @@ def test_a_migration_is_reported_once_and_recorded(tmp_path: Path) -> None:
             "problem": "",
         }
     ]
-    assert step["backup"] in told
+    assert step["backup"] in notice
     for name in ("migrations.json", "migrations.lock", f"backups/{step['backup']}/files/objects/a.yaml"):
         assert stat.S_IMODE((tmp_path / ".prompt_objects" / name).stat().st_mode) == 0o600
 
@@ -214,8 +214,8 @@ def test_a_failure_is_reported_and_the_environment_still_opens(tmp_path: Path) -
     make(tmp_path, 2)
     store = open_store(f"files:{tmp_path}/.prompt_objects")
     migrations = Migrations(tmp_path, tmp_path / ".prompt_objects", failing(tmp_path))
-    (told,) = migrations.run_at_opening(SessionManager(store))
-    assert "b.yaml was changed by another program during the migration. All changes were rolled back." in told
+    (notice,) = migrations.run_at_opening(SessionManager(store))
+    assert "b.yaml was changed by another program during the migration. All changes were rolled back." in notice
     assert migrations.is_due()
     store.close()
 
@@ -226,8 +226,8 @@ def test_an_environment_whose_data_folder_cannot_be_written_opens_as_it_is(tmp_p
         (folder / ".prompt_objects" / "migrations.lock").mkdir(parents=True)
     assert open_(plain) == []
     before = tree(old / "objects")
-    (told,) = open_(old)
-    assert told.startswith("This environment could not be brought up to date.")
+    (notice,) = open_(old)
+    assert notice.startswith("This environment could not be brought up to date.")
     assert tree(old / "objects") == before
     assert histories(old) == {}
 
@@ -238,8 +238,8 @@ def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> 
     for folder in (plain, old):
         folder.chmod(0o555)
     assert open_(plain) == []
-    (told,) = open_(old)
-    assert told.startswith("This environment could not be brought up to date.")
+    (notice,) = open_(old)
+    assert notice.startswith("This environment could not be brought up to date.")
     for folder in (plain, old):
         folder.chmod(0o755)
 
@@ -341,9 +341,9 @@ def test_killed_again_and_again_at_random_moments_it_ends_in_the_same_state(tmp_
     lasts = 0.0
     for name in ("first", "calm"):  # the first one may have to wait for the server of `run_forked`
         make(tmp_path / name, 8, messages=200)
-        begun = time.monotonic()
+        started_at = time.monotonic()
         assert run_forked(MIGRATING, tmp_path / name).returncode == 0
-        lasts = time.monotonic() - begun
+        lasts = time.monotonic() - started_at
     calm = Ended.of(tmp_path / "calm")
     for number in range(4):
         folder = make(tmp_path / str(number), 8, messages=200)

@@ -48,7 +48,7 @@ class Dawdle:
         return "done"
 
 
-def said(history: list[Message]) -> list[tuple[str, str]]:
+def contents_of(history: list[Message]) -> list[tuple[str, str]]:
     return [(message["role"], str(message["content"])) for message in history if message["content"]]
 
 
@@ -83,7 +83,7 @@ async def test_steering_message_during_a_tool_call_is_in_the_next_request(tmp_pa
         dawdle.ended.set()
         reply = await turn
         assert reply.text == "Blue then."
-        assert said(list(reply.session.history)) == [
+        assert contents_of(list(reply.session.history)) == [
             ("user", "Paint it red"),
             ("tool", "done"),
             ("user", "No, blue"),
@@ -103,7 +103,7 @@ async def test_steering_message_during_the_last_answer_is_answered(tmp_path: Pat
     async with open_env(tmp_path, ScriptedLLM([answer, "Because."]), OBJECTS) as env:
         reply = await env["other"].receive("Which colour?")
         assert reply.text == "Because."
-        assert [text for _, text in said(list(reply.session.history))] == [
+        assert [text for _, text in contents_of(list(reply.session.history))] == [
             "Which colour?",
             "Red.",
             "And why?",
@@ -246,7 +246,7 @@ async def test_steering_message_survives_a_crash_and_is_read_by_the_next_turn(tm
         assert llm.requests[0].messages[-1] == {"role": "user", "content": "Not there!"}
         assert not violations(list(reply.session.history))
         await env["scout"].receive("Sure?")
-        assert [text for _, text in said(list(reply.session.history))].count("Not there!") == 1
+        assert [text for _, text in contents_of(list(reply.session.history))].count("Not there!") == 1
         assert SteeringQueue(env.storage.workspace, reply.session.id).undelivered(reply.session) == []
 
 

@@ -175,11 +175,11 @@ def test_without_limits_only_the_number_of_requests_is_limited() -> None:
 @given(
     st.integers(1, 2000), st.lists(st.tuples(st.integers(0, 3), st.integers(1, 400), st.floats(0, 1)), max_size=60)
 )
-def test_limit_holds_for_every_order_of_delegates(limit: int, deeds: list[tuple[int, int, float]]) -> None:
+def test_limit_holds_for_every_order_of_delegates(limit: int, requests: list[tuple[int, int, float]]) -> None:
     above = Budget("boss", Limits(requests=1000, tokens=limit))
     children = [Budget("scout", Limits(requests=1000), above) for _ in range(4)]
     open_ones: list[tuple[Budget, Spending, Spending]] = []
-    for number, tokens, part in deeds:
+    for number, tokens, part in requests:
         amount = Spending(1, tokens)
         held = above.spent.tokens + sum(reserved.tokens for _, reserved, _ in open_ones)
         try:

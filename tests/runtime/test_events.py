@@ -99,13 +99,13 @@ async def test_failing_reader_affects_neither_publisher_nor_other_subscribers() 
 
 async def test_slow_subscriber_delays_nothing_and_loses_nothing() -> None:
     bus = EventBus()
-    heard: list[Event] = []
+    received: list[Event] = []
 
     async def dawdle() -> None:
         with bus.subscribe() as news:
             async for event in news:
-                heard.append(event)
-                if len(heard) == 100:
+                received.append(event)
+                if len(received) == 100:
                     return
                 await asyncio.sleep(0.001)
 
@@ -113,29 +113,29 @@ async def test_slow_subscriber_delays_nothing_and_loses_nothing() -> None:
     await asyncio.sleep(0)
     for number in range(100):
         bus.publish(notice(str(number)))
-    assert not heard
+    assert not received
     await asyncio.wait_for(slow, 10)
-    assert texts(heard) == [str(number) for number in range(100)]
+    assert texts(received) == [str(number) for number in range(100)]
 
 
 def test_added_subscriber_gets_all_events_in_order() -> None:
-    bus, heard = EventBus(), deque[Event]()
+    bus, received = EventBus(), deque[Event]()
 
     class Listener:
-        put = heard.append
+        put = received.append
 
     bus.add_subscriber(Listener())
     for event in (delta("a"), notice("b", root="other"), delta("c")):
         bus.publish(event)
-    assert texts(heard) == ["a", "b", "c"]
+    assert texts(received) == ["a", "b", "c"]
 
 
 def test_subscriber_that_raises_is_removed() -> None:
     class Broken:
-        heard = 0
+        received = 0
 
         def put(self, event: Event) -> None:
-            self.heard += 1
+            self.received += 1
             raise RuntimeError("broken")
 
     bus, broken = EventBus(), Broken()
@@ -143,5 +143,5 @@ def test_subscriber_that_raises_is_removed() -> None:
     with bus.subscribe() as news:
         bus.publish(delta("one"))
         bus.publish(delta("two"))
-        assert broken.heard == 1
+        assert broken.received == 1
         assert texts(news.drain()) == ["onetwo"]

@@ -225,10 +225,10 @@ def prefix(messages: list[Message], *, prompt: str = "You look.", stored: int | 
     return RequestFingerprint.of("small", [{"role": "system", "content": prompt}, *messages], [], history)
 
 
-said = st.lists(st.text(max_size=3).map(lambda text: {"role": "user", "content": text}), max_size=6)
+user_messages = st.lists(st.text(max_size=3).map(lambda text: {"role": "user", "content": text}), max_size=6)
 
 
-@given(said, said)
+@given(user_messages, user_messages)
 def test_first_different_message_is_found(before: list[Message], after: list[Message]) -> None:
     pairs = zip(before, after, strict=False)
     first = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), None)

@@ -190,9 +190,9 @@ def test_several_copies_into_one_target_at_the_same_time_all_finish(
 
 
 def test_progress_goes_from_zero_to_all(store: Store, target: Store, sessions: dict[str, str]) -> None:
-    seen: list[tuple[int, int]] = []
-    copy_store(store, target, lambda done, of: seen.append((done, of)))
-    assert seen == [(number, 5) for number in range(6)]
+    progress: list[tuple[int, int]] = []
+    copy_store(store, target, lambda done, of: progress.append((done, of)))
+    assert progress == [(number, 5) for number in range(6)]
 
 
 def test_different_histories_have_different_digests() -> None:

@@ -243,13 +243,13 @@ def _is_taken(terminal: Terminal, line: str) -> bool:
 
 def _shows(terminal: Terminal, pattern: str) -> Callable[[], bool]:
     """Return a condition: the screen shows a pattern. It searches only a screen that has changed."""
-    seen = -1
+    searched = -1
 
     def is_shown() -> bool:
-        nonlocal seen
-        if len(terminal.raw) == seen:
+        nonlocal searched
+        if len(terminal.raw) == searched:
             return False
-        seen = len(terminal.raw)
+        searched = len(terminal.raw)
         return re.search(pattern, normalized(terminal.text())) is not None
 
     return is_shown

@@ -13,7 +13,7 @@ from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.file.store import FileStore
 
 
-def said(*contents: Any) -> list[Message]:
+def user_messages(*contents: Any) -> list[Message]:
     return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
 
 

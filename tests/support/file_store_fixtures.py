@@ -8,7 +8,7 @@ import pytest
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import said
+from tests.support.file_store import user_messages
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def file_store(folder: Path) -> Iterator[FileStore]:
 @pytest.fixture
 def notes(file_store: FileStore) -> Session:
     session = SessionManager(file_store, "reader").create("Notes")
-    session.append(*said("one", "two ü"))
+    session.append(*user_messages("one", "two ü"))
     return session
 
 

@@ -46,7 +46,7 @@ class Turn:
 
     def notices(self) -> list[str]:
         """Return what the person was told since the last look, but for what depends on the speed of the machine."""
-        return [told for told in self.all_notices() if not told.endswith("is still starting.")]
+        return [notice for notice in self.all_notices() if not notice.endswith("is still starting.")]
 
     def all_notices(self) -> list[str]:
         """Return what the person was told since the last look."""

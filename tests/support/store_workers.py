@@ -20,23 +20,23 @@ class Worker:
         command = [sys.executable, _PROGRAM, url]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def begin(self, *deed: Any) -> None:
+    def begin(self, *operation: Any) -> None:
         """Have it begin with something, and do not wait."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps(deed).encode() + b"\n")
+        self.process.stdin.write(json.dumps(operation).encode() + b"\n")
         self.process.stdin.flush()
 
-    def do(self, *deed: Any) -> None:
+    def do(self, *operation: Any) -> None:
         """Have something done."""
-        self.begin(*deed)
+        self.begin(*operation)
         assert self.process.stdout
         assert self.process.stdout.readline() == b"done\n"
 
     def kill(self) -> bytes:
         """End it by SIGKILL; return what it had said."""
         self.process.kill()
-        said, _ = self.process.communicate()
-        return said
+        output, _ = self.process.communicate()
+        return output
 
     def __enter__(self) -> Self:
         return self

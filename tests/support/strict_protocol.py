@@ -8,7 +8,7 @@ def violations(messages: list[dict[str, Any]]) -> list[str]:
     """Return what a strict server would refuse in `messages`, in words; empty where it would accept them."""
     found: list[str] = []
     open_calls: list[str] = []
-    seen: set[str] = set()
+    used_ids: set[str] = set()
     for index, message in enumerate(messages):
         role = message.get("role")
         if role not in {"system", "user", "assistant", "tool"}:
@@ -25,15 +25,15 @@ def violations(messages: list[dict[str, Any]]) -> list[str]:
         if not isinstance(message.get("content"), str | list):
             found.append(f"{index}: content is {message.get('content')!r}")
         if role == "assistant":
-            found += [f"{index}: {problem}" for problem in _call_problems(message, seen)]
+            found += [f"{index}: {problem}" for problem in _call_problems(message, used_ids)]
             open_calls = [call["id"] for call in message.get("tool_calls", [])]
-            seen.update(open_calls)
+            used_ids.update(open_calls)
     if open_calls:
         found.append(f"end: calls without a result: {open_calls}")
     return found
 
 
-def _call_problems(message: dict[str, Any], seen: set[str]) -> list[str]:
+def _call_problems(message: dict[str, Any], used_ids: set[str]) -> list[str]:
     if "tool_calls" not in message:
         return []
     calls = message["tool_calls"]
@@ -48,6 +48,6 @@ def _call_problems(message: dict[str, Any], seen: set[str]) -> list[str]:
         else:
             problems += [] if isinstance(arguments, dict) else ["arguments that are not an object"]
     ids = [call.get("id") for call in calls]
-    if len(set(ids)) < len(ids) or seen & set(ids):
+    if len(set(ids)) < len(ids) or used_ids & set(ids):
         problems.append("an id that was used before")
     return problems

@@ -29,7 +29,7 @@ def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
         yield opened
 
 
-def told(server: OpenAIServer, request: int) -> list[str]:
+def results_in(server: OpenAIServer, request: int) -> list[str]:
     bodies = [each.body for each in server.received if each.path.endswith("/chat/completions")]
     return [m["content"] for m in bodies[request]["messages"] if m["role"] == "tool"]
 
@@ -44,7 +44,7 @@ def test_the_object_and_its_caller_are_shown_and_a_number_chooses(open_: Open, o
     terminal.wait_for("answer:")
     terminal.send("2\r")
     terminal.wait_for("We go right.")
-    assert told(openai_server, 2) == ["right"]
+    assert results_in(openai_server, 2) == ["right"]
 
 
 def test_esc_leaves_the_question_unanswered(open_: Open, openai_server: OpenAIServer) -> None:
@@ -54,7 +54,7 @@ def test_esc_leaves_the_question_unanswered(open_: Open, openai_server: OpenAISe
     terminal.wait_for("answer:")
     terminal.press("escape")
     terminal.wait_for("I chose myself.")
-    assert told(openai_server, 1)[0].startswith("The user did not answer.")
+    assert results_in(openai_server, 1)[0].startswith("The user did not answer.")
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl-c"])
@@ -85,7 +85,7 @@ def test_a_command_is_no_answer_and_a_path_is_one(open_: Open, openai_server: Op
     terminal.wait_for("answer:")
     terminal.send("/etc/hosts\r")
     terminal.wait_for("Thank you.")
-    assert told(openai_server, 1) == ["/etc/hosts"]
+    assert results_in(openai_server, 1) == ["/etc/hosts"]
 
 
 def test_several_questions_are_asked_one_after_the_other(open_: Open, openai_server: OpenAIServer) -> None:
@@ -100,7 +100,7 @@ def test_several_questions_are_asked_one_after_the_other(open_: Open, openai_ser
     terminal.wait_until(lambda: "answer:" in terminal.lines(), "the second answer to be waited for")
     terminal.send("two\r")
     terminal.wait_for("Thank you.")
-    assert told(openai_server, 1) == ["one", "two"]
+    assert results_in(openai_server, 1) == ["one", "two"]
 
 
 def test_ctrl_c_at_the_question_stops_the_reply(open_: Open, openai_server: OpenAIServer) -> None:
@@ -134,7 +134,7 @@ def test_a_dumb_terminal_asks_and_earlier_lines_are_no_answers(folder: Path, ope
         terminal.wait_for("y: once")
         terminal.send("y\r")
         terminal.wait_for("And up.")
-    assert told(openai_server, 2) == ["right"]
-    said = [m["content"] for m in openai_server.received[-1].body["messages"] if m["role"] == "user"]
-    assert said == ["Go", "And then?", "This too"]
+    assert results_in(openai_server, 2) == ["right"]
+    contents = [m["content"] for m in openai_server.received[-1].body["messages"] if m["role"] == "user"]
+    assert contents == ["Go", "And then?", "This too"]
     assert (folder / "a.txt").read_text() == "Hello\n"

@@ -26,8 +26,8 @@ def test_every_event_is_shown_until_that_is_switched_off(open_: Open, openai_ser
     terminal.wait_for("/bus off hides them.")
     terminal.send("What is in README.md?\r")
     terminal.wait_for(" guide: answered")
-    seen = terminal.text()
-    told = [
+    screen = terminal.text()
+    expected = [
         " guide: started in ",
         ' guide: calls reader {"message": "Read it"}',
         " guide → reader: started in ",
@@ -35,7 +35,7 @@ def test_every_event_is_shown_until_that_is_switched_off(open_: Open, openai_ser
         " guide → reader: answered",
         " guide: reader ended in ",
     ]
-    assert sorted(told, key=seen.index) == told
+    assert sorted(expected, key=screen.index) == expected
     terminal.send("/trace\r")
     terminal.wait_for(f"│ {MARK} Read it")
     terminal.send("/bus\r")

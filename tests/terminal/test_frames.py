@@ -36,6 +36,6 @@ def test_printed_text_is_no_longer_live(open_: Open, openai_server: OpenAIServer
     window.send("Hello\r")
     window.wait_for("Another paragraph.")
     window.wait_for("2 messages")
-    seen = list(frames(window.raw))
-    assert any("word7 end." in frame for frame in seen)
-    assert max(frame.count("word0") for frame in seen) == 1
+    shown = list(frames(window.raw))
+    assert any("word7 end." in frame for frame in shown)
+    assert max(frame.count("word0") for frame in shown) == 1

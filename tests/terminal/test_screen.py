@@ -165,15 +165,15 @@ def test_the_line_can_be_written_in_an_editor(open_: Open, folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("editor", "told"),
+    ("editor", "error"),
     [('ed "x', "No closing quotation"), ("no-such-editor", "cannot be run"), ("false", "ended with code 1")],
 )
-def test_a_failing_editor_is_reported_and_the_input_is_kept(open_: Open, editor: str, told: str) -> None:
+def test_a_failing_editor_is_reported_and_the_input_is_kept(open_: Open, editor: str, error: str) -> None:
     terminal = open_(env={"EDITOR": editor, "VISUAL": ""})
     terminal.send("a thought")
     terminal.wait_for("a thought")
     terminal.send("\x18\x05")
-    terminal.wait_for(told)
+    terminal.wait_for(error)
     assert f"{PROMPT} a thought" in terminal.text()
     terminal.send(" more")
     terminal.wait_for("a thought more")
@@ -299,9 +299,9 @@ def test_delegations_are_shown_in_full(open_: Open, openai_server: OpenAIServer)
     terminal = open_()
     terminal.send("What is in README.md?\r")
     terminal.wait_for("The reader says: a title.")
-    seen = terminal.text()
+    screen = terminal.text()
     for part in ["guide → reader\n│ What is in it?", '│ → read_file path="README.md"', "reader → guide\n│ A title."]:
-        assert part in seen
+        assert part in screen
 
 
 def test_a_session_continues_where_it_ended(open_: Open, openai_server: OpenAIServer) -> None:
@@ -429,9 +429,9 @@ def test_a_terminal_that_wraps_its_lines_again_keeps_no_copies(
         command = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null", *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    def wait_for(seen: str) -> str:
+    def wait_for(expected: str) -> str:
         end = time.monotonic() + 15
-        while seen not in (screen := tmux("capture-pane", "-p", "-J", "-S", "-500")):
+        while expected not in (screen := tmux("capture-pane", "-p", "-J", "-S", "-500")):
             assert time.monotonic() < end, screen
             time.sleep(0.05)
         return screen

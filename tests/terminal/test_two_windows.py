@@ -26,7 +26,7 @@ def gate() -> threading.Event:
     return threading.Event()
 
 
-def behind(gate: threading.Event, answer: Behaviour) -> Behaviour:
+def when_open(gate: threading.Event, answer: Behaviour) -> Behaviour:
     """Answer once the gate is open."""
 
     def behave(exchange: Exchange) -> None:
@@ -40,7 +40,7 @@ def behind(gate: threading.Event, answer: Behaviour) -> Behaviour:
 @pytest.fixture
 def ann(open_: Open, openai_server: OpenAIServer, gate: threading.Event) -> Terminal:
     """A window that waits for an answer."""
-    openai_server.script(behind(gate, text("The first answer.")), text("The second answer."))
+    openai_server.script(when_open(gate, text("The first answer.")), text("The second answer."))
     window = open_(env={"LOGNAME": "ann"})
     window.send("Hello\r")
     window.wait_until(lambda: bool(openai_server.received), "the request")
@@ -85,8 +85,8 @@ def test_wait_sends_the_message_once_the_session_is_free(ben: Terminal, ann: Ter
     ben.wait_for("Ctrl-C stops waiting")
     gate.set()
     ben.wait_for("The second answer.")
-    seen = ben.text()
-    assert seen.index("first answer.") < seen.rindex(f"{PROMPT} Me too") < seen.index("second answer.")
+    screen = ben.text()
+    assert screen.index("first answer.") < screen.rindex(f"{PROMPT} Me too") < screen.index("second answer.")
     ann.wait_for("from another window")
     ann.wait_for("The second answer.")
     assert f"{PROMPT} Me too" in ann.text()
@@ -157,7 +157,7 @@ def test_a_conversation_between_prompt_objects_can_be_watched(
     open_: Open, openai_server: OpenAIServer, gate: threading.Event
 ) -> None:
     asked = calls(("reader", {"message": "What is there?"}))
-    openai_server.script(asked, behind(gate, text("A tree.")), text("Done."))
+    openai_server.script(asked, when_open(gate, text("A tree.")), text("Done."))
     open_().send("Ask the reader\r")
     ben = open_()
     ben.wait_until(lambda: len(openai_server.received) == 2, "the reader to be asked")

@@ -94,9 +94,9 @@ async def test_arguments_can_be_edited(tmp_path: Path) -> None:
     assert (await written(tmp_path, env_dir(), answer))[1] == "Better\n"
 
 
-@pytest.mark.parametrize(("said", "text"), [("always", "Hello\n"), ("never", None)])
-async def test_a_definition_can_allow_or_forbid_a_tool(tmp_path: Path, said: str, text: str | None) -> None:
-    scribe = f"name: scribe\ncapabilities: [{{tool: write_file, approval: {said}}}]\nprompt: Write.\n"
+@pytest.mark.parametrize(("policy", "text"), [("always", "Hello\n"), ("never", None)])
+async def test_a_definition_can_allow_or_forbid_a_tool(tmp_path: Path, policy: str, text: str | None) -> None:
+    scribe = f"name: scribe\ncapabilities: [{{tool: write_file, approval: {policy}}}]\nprompt: Write.\n"
     assert (await written(tmp_path, {"scribe": scribe}, None, allow=["write_file"]))[1] == text
 
 

@@ -58,7 +58,7 @@ def test_a_folder_without_tools_gives_no_notices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "error"),
     [
         ("x = 1\n  y = 2\n", "bad.py:2: IndentationError: unexpected indent"),
         ("\n\nimport no_such_module\n", "bad.py:3: ModuleNotFoundError: No module named 'no_such_module'"),
@@ -70,11 +70,11 @@ def test_a_folder_without_tools_gives_no_notices(tmp_path: Path) -> None:
         ("def f(:\n", "bad.py:1: SyntaxError: invalid syntax"),
     ],
 )
-def test_a_faulty_file_is_reported_with_its_line_and_other_files_load(folder: Path, source: str, said: str) -> None:
+def test_a_faulty_file_is_reported_with_its_line_and_other_files_load(folder: Path, source: str, error: str) -> None:
     found = write(folder, bad=source, dice=DICE)
     assert list(found.tools) == ["dice", "cup"]
     (notice,) = found.notices
-    assert notice.startswith(str(folder / "tools" / said.removesuffix(": ")))
+    assert notice.startswith(str(folder / "tools" / error.removesuffix(": ")))
 
 
 def test_a_name_is_given_once(folder: Path) -> None:
@@ -87,13 +87,13 @@ def test_a_name_is_given_once(folder: Path) -> None:
 
 
 def test_reading_runs_no_code_and_exactly_the_read_bytes_run_later(folder: Path) -> None:
-    told = folder / "told"
-    (folder / "tools" / "dice.py").write_text(f"from pathlib import Path\nPath({str(told)!r}).touch()\n{DICE}")
+    marker = folder / "told"
+    (folder / "tools" / "dice.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n{DICE}")
     files, _ = read_tool_files(folder)
-    assert not told.exists()
+    assert not marker.exists()
     (folder / "tools" / "dice.py").write_text("raise AssertionError('this was not read')")
     assert load_tool_files(files).notices == ()
-    assert told.exists()
+    assert marker.exists()
 
 
 def test_bytecode_is_neither_written_nor_used(folder: Path) -> None:

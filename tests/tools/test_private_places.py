@@ -41,7 +41,7 @@ def package(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     monkeypatch.syspath_prepend(str(folder))
 
 
-async def said(env_dir: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
+async def results_of(env_dir: Path, *given: tuple[str, dict[str, Any]], store: str | None = None) -> list[str]:
     """Return the results of tool calls."""
     async with Environment.open(env_dir, llm=ScriptedLLM([calls(*given), "Done."]), store=store, environ={}) as env:
         reply = await env["scribe"].receive("Go", None, env["scribe"].session_manager.create("other"))
@@ -68,7 +68,7 @@ async def test_session_files_cannot_be_read_searched_listed_or_written(
     file = f"{folder}/{session_id}.json"
     before = (env_dir / file).read_bytes()
     for other in (None, "memory:"):  # also while another store stands in for it
-        read, listed, found, written, beside = await said(
+        read, listed, found, written, state = await results_of(
             env_dir,
             ("read_file", {"path": file}),
             ("list_files", {"recursive": True}),
@@ -82,7 +82,7 @@ async def test_session_files_cannot_be_read_searched_listed_or_written(
         assert session_id not in listed
         assert found.startswith("No matches")
         assert "state, which cannot be read" in written
-        assert "state, which cannot be read" in beside
+        assert "state, which cannot be read" in state
     assert (env_dir / file).read_bytes() == before
 
 
@@ -92,7 +92,7 @@ async def test_a_database_and_its_sqlite_files_are_out_of_reach(env_dir: Path) -
     await remembered(env_dir)
     (env_dir / "chats.db-wal").write_text("is hunter2")
     (env_dir / "chats.db.md").write_text("a person's own")
-    answers = await said(
+    answers = await results_of(
         env_dir,
         *(("write_file", {"path": f"chats.db{end}", "content": "x"}) for end in ("", "-wal", "-shm", "-journal")),
         ("search_files", {"pattern": "is hunter2"}),
@@ -108,7 +108,7 @@ async def test_a_prompt_object_cannot_change_programs_of_servers(env_dir: Path) 
     (env_dir / "servers").mkdir()
     (env_dir / "servers" / "x.py").write_text("good")
     (env_dir / "environment.yaml").write_text("mcp_servers: {s: {command: python3, args: [servers/x.py]}}\n")
-    answers = await said(
+    answers = await results_of(
         env_dir, *(("write_file", {"path": f"servers/{name}", "content": "evil"}) for name in ("x.py", "json.py"))
     )
     assert all("part of a program that an MCP server runs" in answer for answer in answers)

@@ -85,7 +85,7 @@ def opened(folder: Path, store: str | None, llm: ScriptedLLM) -> Environment:
     return Environment.open(folder, llm=llm, store=store, tools=[tool], environ={})
 
 
-def told(env: Environment) -> list[tuple[str, Message]]:
+def stored_messages(env: Environment) -> list[tuple[str, Message]]:
     """Return every message that the store holds, without its moment, each with its session."""
     infos = env.session_manager.list()
     kept = [(info.id, message) for info in infos for message in env.session_manager.get(info.id).history]
@@ -108,7 +108,7 @@ async def run(env: Environment, at: int | None, act: "Callable[[asyncio.Task[Any
         with suppress(asyncio.CancelledError, PromptObjectsError):
             await turn
         taken = steps.end()
-        kept = told(env)
+        kept = stored_messages(env)
         for event in news.drain():
             if isinstance(event, MessageSaved):
                 assert kept.count((event.session_id, event.message)) == 1
@@ -121,7 +121,7 @@ async def steps_of(folder: Path) -> int:
     """Return how many steps the turn takes when nobody interrupts it."""
     async with opened(folder, "memory:", script()) as env:
         taken = await run(env, None, lambda _: None)
-        assert [message["content"] for _, message in told(env)].count("All done.") == 1
+        assert [message["content"] for _, message in stored_messages(env)].count("All done.") == 1
         return taken
 
 
@@ -148,7 +148,7 @@ async def test_a_turn_stopped_at_any_await_leaves_valid_histories_and_its_caller
     for at in range(await steps_of(folder)):
         async with opened(folder, "memory:", script()) as env:
             await run(env, at, lambda _: stop(env, name))
-            assert [message["content"] for _, message in told(env)].count("All done.") == 1
+            assert [message["content"] for _, message in stored_messages(env)].count("All done.") == 1
 
 
 async def test_a_stop_and_a_cancellation_in_the_same_step_leave_valid_histories(folder: Path) -> None:
@@ -174,15 +174,15 @@ async def test_next_turn_repairs_the_history_after_a_kill_at_any_await(folder: P
         turn = asyncio.create_task(env["head"].receive("Go"))
         known = -1
         while not turn.done():
-            if len(kept := told(env)) != known:  # in between nothing changes on the disk
+            if len(kept := stored_messages(env)) != known:  # in between nothing changes on the disk
                 known = len(kept)
                 snapshot()
             await asyncio.sleep(0)
     assert len(snapshots) > 10
     for killed in snapshots:
         async with opened(killed, None, ScriptedLLM(["Here again."])) as env:
-            before = told(env)
+            before = stored_messages(env)
             reply = await env["head"].receive("Still there?")
             assert reply.text == "Here again."
-            assert all(entry in told(env) for entry in before)
+            assert all(entry in stored_messages(env) for entry in before)
             assert violations(list(reply.session.history)) == []

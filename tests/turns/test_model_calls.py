@@ -42,11 +42,11 @@ async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path:
 
 async def test_cancelled_reply_keeps_the_partial_answer(tmp_path: Path) -> None:
     async with open_env(tmp_path, ScriptedLLM(["one two three four"], delay=0.05)) as env:
-        said = ""
+        received = ""
         async with aclosing(env["scout"].stream("Go")) as events:
             async for event in events:
-                said += event.text if isinstance(event, TextDelta) else ""
-                if "two" in said:
+                received += event.text if isinstance(event, TextDelta) else ""
+                if "two" in received:
                     break
         history = env["scout"].session_manager.current().history
         assert history[-1]["interrupted"] == "cancelled"
@@ -165,8 +165,8 @@ async def test_a_response_ended_early_is_kept_with_its_reason_and_reported(tmp_p
             pass
 
     async with open_env(tmp_path, Short()) as env:
-        told = [event.text async for event in env["scout"].stream("Go") if isinstance(event, Notice)]
-        assert told == [f"The server ended the response early ({reason})."]
+        notices = [event.text async for event in env["scout"].stream("Go") if isinstance(event, Notice)]
+        assert notices == [f"The server ended the response early ({reason})."]
         last = env["scout"].session_manager.current().history[-1]
         assert (last["content"], last["interrupted"], last["usage"]["prompt_tokens"]) == ("Half an", reason, 3)
 
@@ -181,9 +181,9 @@ async def test_inapplicable_cost_limit_is_reported_once_per_message(tmp_path: Pa
     async with open_env(tmp_path, llm, objects) as env:
         with env.bus.subscribe() as news:
             await env["boss"].receive("Go")
-            (told,) = [event for event in news.drain() if isinstance(event, Notice)]
-            assert told.path == ("boss",)
-            assert "does not apply to scripted: its prices are unknown" in told.text
+            (notice,) = [event for event in news.drain() if isinstance(event, Notice)]
+            assert notice.path == ("boss",)
+            assert "does not apply to scripted: its prices are unknown" in notice.text
             await env["boss"].receive("Go on")
             assert [event.path for event in news.drain() if isinstance(event, Notice)] == [("boss",)]
 

@@ -59,9 +59,9 @@ async def test_received_text_counts_if_an_answer_is_interrupted() -> None:
     prices = given_pricing(Prices(prompt=1000, completion=10_000))
     for limits in (Limits(tokens=20_000), Limits(cost=100)):
         given = Budget("scout", limits)
-        said: list[str] = []
-        async with Reservation(given, prices, HELLO, said):
-            said += ["word "] * 600
+        received: list[str] = []
+        async with Reservation(given, prices, HELLO, received):
+            received += ["word "] * 600
         assert given.spent.tokens == PROMPT + 1000
         assert given.spent.cost == pytest.approx((PROMPT * 1000 + 1000 * 10_000) / 1_000_000)
 
@@ -237,8 +237,8 @@ async def test_reservations_of_others_never_cause_a_refusal(tmp_path: Path) -> N
         nonlocal ask
         if request.messages[0]["content"] == "You are scout.":
             return "A short answer"
-        said, ask = ask, "All is well"
-        return said
+        response, ask = ask, "All is well"
+        return response
 
     llm = ScriptedLLM([answer] * 8, delay=0.02)
     async with open_env(tmp_path, llm, objects) as env:

@@ -68,7 +68,7 @@ def odd(work: Callable[[], Awaitable[str]]) -> Tool:
 
 
 @pytest.mark.parametrize(
-    ("work", "told"),
+    ("work", "error"),
     [
         (panics, "Error: odd failed: PanicException: boo"),
         (closes, "Error: odd failed: GeneratorExit: "),
@@ -78,7 +78,7 @@ def odd(work: Callable[[], Awaitable[str]]) -> Tool:
     ],
 )
 async def test_a_tool_that_would_end_its_task_is_an_error_to_the_model_and_ends_nothing_else(
-    tmp_path: Path, work: Callable[[], Awaitable[str]], told: str
+    tmp_path: Path, work: Callable[[], Awaitable[str]], error: str
 ) -> None:
     llm = llm_by_name(
         head=[calls(("scout", {"message": "Look"})), "All is well."], scout=[calls(("odd", {})), "Odd."]
@@ -88,7 +88,7 @@ async def test_a_tool_that_would_end_its_task_is_an_error_to_the_model_and_ends_
             reply = await env["head"].receive("Go")
             ended = [event.result for event in news.drain() if isinstance(event, ToolCallEnded)]
         assert reply.text == "All is well."
-        assert ended == [told, "Odd."]
+        assert ended == [error, "Odd."]
 
 
 def test_an_interrupt_from_the_keyboard_ends_the_program_also_in_a_tool(tmp_path: Path) -> None:

@@ -375,10 +375,10 @@ async def test_a_tool_that_returns_no_text_or_is_cancelled_is_reported_to_the_mo
 
 async def test_a_cancelled_call_says_whether_it_had_started(tmp_path: Path) -> None:
     objects = {"scout": "name: scout\nlimits: {parallel: 1}\nprompt: Look.\n"}
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def waits(_arguments: dict[str, Any], _context: Context) -> str:
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
         return "never"
 
@@ -387,7 +387,7 @@ async def test_a_cancelled_call_says_whether_it_had_started(tmp_path: Path) -> N
     async with open_env(tmp_path, llm, objects) as env:
         session = env["scout"].session_manager.current()
         turn = asyncio.create_task(turn_with(env, [tool], session, llm))
-        await begun.wait()
+        await started.wait()
         turn.cancel()
         with suppress(asyncio.CancelledError):
             await turn
@@ -408,11 +408,11 @@ async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Pa
         session = env["scout"].session_manager.create("Doomed")
         with env.bus.subscribe() as news:
             await env["scout"].receive("Go", session=session)
-            (told,) = (event.text for event in news.drain() if isinstance(event, Notice))
+            (notice,) = (event.text for event in news.drain() if isinstance(event, Notice))
         back = env["scout"].session_manager.get("Doomed")
         assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
-        assert told.startswith("Doomed was deleted by another process")
-        assert told.endswith("was restored from the trash, as Doomed.")
+        assert notice.startswith("Doomed was deleted by another process")
+        assert notice.endswith("was restored from the trash, as Doomed.")
 
 
 async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:
@@ -555,8 +555,8 @@ async def test_cancelled_turn_reports_a_message_that_was_not_saved(
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            told = [event.text for event in news.drain() if isinstance(event, Notice)]
-        assert told == ["Not saved: The database cannot be reached."]
+            notices = [event.text for event in news.drain() if isinstance(event, Notice)]
+        assert notices == ["Not saved: The database cannot be reached."]
 
 
 async def test_a_tool_that_raises_an_unprintable_or_system_exit_error_is_reported_to_the_model(

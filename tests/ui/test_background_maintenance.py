@@ -36,8 +36,8 @@ async def test_sessions_are_backed_up_in_the_background(chat: Chat) -> None:
 
 async def test_a_failed_run_is_reported(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
-    told: asyncio.Queue[str] = asyncio.Queue()
-    upkeep = asyncio.create_task(run_maintenance(chat, told.put_nowait))
+    notices: asyncio.Queue[str] = asyncio.Queue()
+    upkeep = asyncio.create_task(run_maintenance(chat, notices.put_nowait))
     async with asyncio.timeout(10):
-        assert (await told.get()).startswith("Backing up or pruning ")
+        assert (await notices.get()).startswith("Backing up or pruning ")
     upkeep.cancel()

@@ -82,8 +82,8 @@ async def test_a_deleted_session_is_reported_once_per_deletion(
         others.restore("Default")
         await watcher.poll()
         assert watcher.problem == ""
-    told = " ".join(plain(shown).split())
-    assert told.count("! Default was deleted by another process; /session restore Default brings it back.") == 2
+    output = " ".join(plain(shown).split())
+    assert output.count("! Default was deleted by another process; /session restore Default brings it back.") == 2
     others.delete("Default")
     await watcher.poll()
     chat.switch_session(chat.po.session_manager.create("Another"))

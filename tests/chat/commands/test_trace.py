@@ -21,7 +21,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
         yield Chat(environment, po, po.session_manager.current())
 
 
-def said(outcome: object) -> list[str | None]:
+def texts_of(outcome: object) -> list[str | None]:
     assert isinstance(outcome, ShowTrace)
     steps = (step for turn in outcome.trace.turns for step in turn.steps)
     return [step.text for step in steps if isinstance(step, MessageEvent)]
@@ -29,13 +29,13 @@ def said(outcome: object) -> list[str | None]:
 
 async def test_a_trace_is_of_the_current_session_or_of_one_that_is_named(chat: Chat) -> None:
     await chat.send("Hello")
-    assert said(commands.run(chat, "/trace")) == ["Hello", "Hi"]
+    assert texts_of(commands.run(chat, "/trace")) == ["Hello", "Hi"]
     commands.run(chat, "/session new Other")
-    assert said(commands.run(chat, "/trace")) == []
-    assert said(commands.run(chat, "/trace Default")) == ["Hello", "Hi"]
+    assert texts_of(commands.run(chat, "/trace")) == []
+    assert texts_of(commands.run(chat, "/trace Default")) == ["Hello", "Hi"]
     commands.run(chat, "/po boss")
     other = chat.environment["scout"].session_manager.get("Other")
-    assert said(commands.run(chat, f"/trace {other.id}")) == []
+    assert texts_of(commands.run(chat, f"/trace {other.id}")) == []
     with pytest.raises(NotFound):
         commands.run(chat, "/trace Nowhere")
 

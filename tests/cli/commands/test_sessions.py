@@ -37,8 +37,8 @@ def test_truncate_rename_and_delete_can_be_undone(env_dir: Path) -> None:
     assert run("sessions", "undo", "--object", "helper", cwd=env_dir).returncode == 2
     run("sessions", "rename", "Notes", "Other", cwd=env_dir)
     run("sessions", "delete", "Other", cwd=env_dir)
-    told = [run("sessions", "undo", cwd=env_dir).stdout for _ in range(3)]
-    assert told == [
+    output = [run("sessions", "undo", cwd=env_dir).stdout for _ in range(3)]
+    assert output == [
         "Session Other is back, 0 messages.\n",
         "Session Notes has its old name again.\n",
         "Session Notes is as it was before, 2 messages.\n",
@@ -69,10 +69,10 @@ def test_purge_asks_in_a_terminal(env_dir: Path, typed: str, left: int) -> None:
         [*PROGRAM, "sessions", "purge"], cwd=env_dir, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         os.write(ours, typed.encode() + b"\n")
-        _, told = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     os.close(ours)
     os.close(theirs)
-    assert told.startswith(b"Permanently delete 1 session? [y/N]\n")
+    assert output.startswith(b"Permanently delete 1 session? [y/N]\n")
     assert len(json.loads(run("sessions", "trash", "--json", cwd=env_dir).stdout)) == left
 
 

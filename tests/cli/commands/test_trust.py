@@ -57,9 +57,9 @@ def test_without_a_terminal_a_write_is_refused_unless_allowed(env_dir: Path) -> 
 
 def test_an_environment_without_code_needs_no_trust(tmp_path: Path) -> None:
     make_env(tmp_path)
-    told = run("trust", cwd=tmp_path)
-    assert told.returncode == 0
-    assert "Nothing to trust" in told.stdout
+    output = run("trust", cwd=tmp_path)
+    assert output.returncode == 0
+    assert "Nothing to trust" in output.stdout
 
 
 def test_trust_shows_the_command_and_variables_of_a_server_as_configured(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_trust_shows_the_command_and_variables_of_a_server_as_configured(tmp_pat
     server = f"{{command: python, args: [servers/x.py], env: {given}}}"
     (tmp_path / "environment.yaml").write_text(f"mcp_servers: {{own: {server}}}\n")
     state = {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path), "TOKEN": "sk-secret"}
-    told = run("trust", "--yes", cwd=tmp_path, **state).stdout
-    assert "own: python servers/x.py (receives PYTHONPATH=servers, TOKEN=${TOKEN})" in told
-    assert "2 files in total, including those in the same folders" in told
-    assert "sk-secret" not in told
+    output = run("trust", "--yes", cwd=tmp_path, **state).stdout
+    assert "own: python servers/x.py (receives PYTHONPATH=servers, TOKEN=${TOKEN})" in output
+    assert "2 files in total, including those in the same folders" in output
+    assert "sk-secret" not in output
     assert "Already trusted." in run("trust", cwd=tmp_path, **state).stdout
     (tmp_path / "servers" / "y.py").write_text("changed")
     assert "Already trusted." not in run("trust", cwd=tmp_path, **state).stdout

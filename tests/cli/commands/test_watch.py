@@ -34,7 +34,7 @@ def other(env_dir: Path, key: str) -> Iterator[Elsewhere]:
         yield other
 
 
-def said(env_dir: Path, key: str) -> list[str]:
+def contents_of(env_dir: Path, key: str) -> list[str]:
     shown = json.loads(run("sessions", "show", key, "--json", cwd=env_dir).stdout)
     return [message["content"] for message in shown["history"]]
 
@@ -46,7 +46,7 @@ def test_a_session_in_use_is_a_temporary_failure(env_dir: Path, key: str, other:
     assert error.startswith('error: "Notes" is in use by ')
     assert f"(process {other.pid} on " in error
     assert hint.endswith(f"prompt-objects sessions watch {key}")
-    assert said(env_dir, key) == ["From elsewhere"]
+    assert contents_of(env_dir, key) == ["From elsewhere"]
 
 
 def test_waiting_sends_the_message_when_the_session_is_free(env_dir: Path, key: str, other: Elsewhere) -> None:
@@ -60,7 +60,7 @@ def test_waiting_sends_the_message_when_the_session_is_free(env_dir: Path, key: 
         other.answer("An answer")
         assert waiting.stderr.readline() == "! 1 new message from another window\n"
         assert "rehearsal" in waiting.stdout.read()
-    assert said(env_dir, key)[:3] == ["From elsewhere", "An answer", "Me too"]
+    assert contents_of(env_dir, key)[:3] == ["From elsewhere", "An answer", "Me too"]
 
 
 def test_after_the_waiting_time_the_message_goes_to_a_branch(env_dir: Path, key: str, other: Elsewhere) -> None:
@@ -69,9 +69,9 @@ def test_after_the_waiting_time_the_message_goes_to_a_branch(env_dir: Path, key:
     assert branched.returncode == 0
     assert branched.stderr.splitlines()[-1].endswith("Continuing in: Notes branch")
     assert json.loads(branched.stdout)["session"]["name"] == "Notes branch"
-    assert said(env_dir, "Notes branch")[0] == "Me too"
+    assert contents_of(env_dir, "Notes branch")[0] == "Me too"
     other.answer("An answer")
-    assert said(env_dir, key) == ["From elsewhere", "An answer"]
+    assert contents_of(env_dir, key) == ["From elsewhere", "An answer"]
 
 
 @pytest.mark.parametrize("option", ["--wait", "--branch", "--wait=5"])
@@ -119,19 +119,19 @@ def test_watch_prints_json_as_one_object_a_line(env_dir: Path, key: str, other: 
     other.answer("An answer\u2028")
     text = watching.wait_for(lambda text: "ended" in text)
     assert watching.interrupt() == 0
-    first, begun, answer, ended = map(json.loads, text.splitlines())
+    first, turn, answer, ended = map(json.loads, text.splitlines())
     assert (first["event"], first["number"], first["message"]["content"]) == ("message", 1, "From elsewhere")
     assert (answer["event"], answer["number"], answer["message"]["role"]) == ("message", 2, "assistant")
-    assert (begun["event"], begun["holder"]["process"], ended) == ("begun", other.pid, {"event": "ended"})
-    assert list(begun["holder"]) == ["user", "process", "host", "since"]
-    assert {*first, *begun} == {*documented("An event of a watched session")}
+    assert (turn["event"], turn["holder"]["process"], ended) == ("begun", other.pid, {"event": "ended"})
+    assert list(turn["holder"]) == ["user", "process", "host", "since"]
+    assert {*first, *turn} == {*documented("An event of a watched session")}
 
 
 def test_deleting_a_session_in_use_names_the_process(env_dir: Path, key: str) -> None:
     with Elsewhere(env_dir, key) as other:
-        told = run("sessions", "delete", key, cwd=env_dir).stderr
-        assert f"(process {other.pid} on " in told
-        assert "restores it from the trash." in told
+        warning = run("sessions", "delete", key, cwd=env_dir).stderr
+        assert f"(process {other.pid} on " in warning
+        assert "restores it from the trash." in warning
     run("sessions", "restore", key, cwd=env_dir)
     assert "in use" not in run("sessions", "delete", key, cwd=env_dir).stderr
 

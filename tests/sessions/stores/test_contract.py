@@ -40,11 +40,11 @@ any_message = st.dictionaries(any_text, any_json, max_size=4).map(lambda extra: 
 same_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 
 
-def said(*contents: Any) -> list[Message]:
+def user_messages(*contents: Any) -> list[Message]:
     return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
 
 
-def begun(name: str | None = None, **changes: Any) -> SessionInfo:
+def new_info(name: str | None = None, **changes: Any) -> SessionInfo:
     """A session to be made, of a name that no other has if none is given."""
     moment = now()
     info = SessionInfo(id=new_id(), name="", po_name="reader", message_count=0, created_at=moment, updated_at=moment)
@@ -79,15 +79,15 @@ class TestAppending:
 
     @pytest.mark.parametrize("text", ["\u2028\u2029\x00\x7f\x85", "\ud800", "\U0001f600", '"\\\n],"updated_at"', "é"])
     def test_awkward_text_comes_back(self, session: Session, reopened: Callable[[], Session], text: str) -> None:
-        session.append(*said(text))
-        assert list(reopened().history) == said(text)
+        session.append(*user_messages(text))
+        assert list(reopened().history) == user_messages(text)
 
     def test_large_numbers_and_nesting_come_back(self, session: Session, reopened: Callable[[], Session]) -> None:
         nested: Any = 10**300
         for _ in range(150):
             nested = [nested]
-        session.append(*said(nested))
-        assert list(reopened().history) == said(nested)
+        session.append(*user_messages(nested))
+        assert list(reopened().history) == user_messages(nested)
 
     @pytest.mark.parametrize(
         "content", [float("nan"), float("inf"), {1, 2}, b"bytes", object(), pytest.param(10**5000, id="5000 digits")]
@@ -96,7 +96,7 @@ class TestAppending:
         self, session: Session, reopened: Callable[[], Session], content: Any
     ) -> None:
         with pytest.raises(UsageError):
-            session.append(*said("fine", content))
+            session.append(*user_messages("fine", content))
         assert reopened().message_count == 0
 
     def test_nesting_that_readers_may_not_bear_is_refused(self, session: Session) -> None:
@@ -104,7 +104,7 @@ class TestAppending:
         for _ in range(500):
             nested = [nested]
         with pytest.raises(UsageError, match="deep"):
-            session.append(*said(nested))
+            session.append(*user_messages(nested))
 
     @pytest.mark.parametrize("message", ["hello", {"content": "no role"}, {"role": 3}, None])
     def test_an_invalid_message_is_refused(self, session: Session, message: Any) -> None:
@@ -113,13 +113,13 @@ class TestAppending:
 
     def test_messages_are_stamped_without_changing_the_caller_s(self, session: Session) -> None:
         message = {"role": "user", "content": "Hello"}
-        session.append(message, *said("x"))
+        session.append(message, *user_messages("x"))
         assert message == {"role": "user", "content": "Hello"}
         assert session.history[0]["at"].endswith("Z")
         assert session.history[1]["at"] == "2026-01-01T00:00:00.000000Z"
 
     def test_later_changes_to_a_message_do_not_reach_the_history(self, session: Session) -> None:
-        message = said(["part"])[0]
+        message = user_messages(["part"])[0]
         assert list(session.history) == []
         session.append(message)
         message["content"].append("changed")
@@ -129,30 +129,30 @@ class TestAppending:
         self, session: Session, reopened: Callable[[], Session]
     ) -> None:
         other = reopened()
-        other.append(*said("first"))
+        other.append(*user_messages("first"))
         with pytest.raises(Conflict):
-            session.append(*said("second"))
-        assert session.refresh() == said("first")
-        session.append(*said("second"))
-        assert list(reopened().history) == said("first", "second")
+            session.append(*user_messages("second"))
+        assert session.refresh() == user_messages("first")
+        session.append(*user_messages("second"))
+        assert list(reopened().history) == user_messages("first", "second")
 
     def test_refresh_without_news_is_empty(self, session: Session) -> None:
-        session.append(*said("x"))
+        session.append(*user_messages("x"))
         assert session.refresh() == []
 
     def test_a_handle_shows_what_it_knew_until_it_is_refreshed(
         self, session: Session, reopened: Callable[[], Session]
     ) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         other = reopened()
-        session.append(*said(2))
-        assert list(other.history) == said(1) == other.tail(5)
+        session.append(*user_messages(2))
+        assert list(other.history) == user_messages(1) == other.tail(5)
         other.refresh()
-        assert list(other.history) == said(1, 2)
+        assert list(other.history) == user_messages(1, 2)
 
     def test_threads_may_share_a_handle(self, session: Session, reopened: Callable[[], Session]) -> None:
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda number: session.append(*said(number)), range(80)))
+            list(pool.map(lambda number: session.append(*user_messages(number)), range(80)))
         assert sorted(message["content"] for message in reopened().history) == list(range(80))
 
     def test_sums_of_usage_are_kept(
@@ -172,7 +172,7 @@ class TestReading:
     def test_tail_and_page_are_slices_of_the_history(
         self, session: Session, reopened: Callable[[], Session], count: int
     ) -> None:
-        messages = said(*(f"{number} " * 1000 * (number % 3) for number in range(count)))
+        messages = user_messages(*(f"{number} " * 1000 * (number % 3) for number in range(count)))
         session.append(*messages)
         for k in (0, 1, 2, 3, count - 1, count, count + 5):
             assert reopened().tail(k) == (messages[-k:] if k > 0 else [])
@@ -182,13 +182,13 @@ class TestReading:
     def test_tail_does_not_read_the_history_into_memory(
         self, session: Session, reopened: Callable[[], Session]
     ) -> None:
-        session.append(*said(*range(100)))
+        session.append(*user_messages(*range(100)))
         handle = reopened()
-        assert handle.tail(2) == said(98, 99)
+        assert handle.tail(2) == user_messages(98, 99)
         assert handle._messages is None
 
     def test_the_history_cannot_be_written(self, session: Session) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         with pytest.raises(TypeError):
             session.history[0] = {}  # type: ignore[index]  # that is the point
         assert not hasattr(session.history, "append")
@@ -199,7 +199,7 @@ class TestReading:
             with pytest.raises(NotFound):
                 use(key)
         with pytest.raises(NotFound):
-            store.append(key, said(1), expected=0)
+            store.append(key, user_messages(1), expected=0)
 
 
 class TestNames:
@@ -263,12 +263,12 @@ class TestNames:
     def test_a_rename_is_seen_by_other_handles_when_they_write(
         self, manager: SessionManager, session: Session, reopened: Callable[[], Session]
     ) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         other = reopened()
         manager.rename("Notes", 'Ideas: “größer” \\ "quoted"')
-        other.append(*said(2))
+        other.append(*user_messages(2))
         assert other.name == 'Ideas: “größer” \\ "quoted"'
-        assert list(reopened().history) == said(1, 2)
+        assert list(reopened().history) == user_messages(1, 2)
         with pytest.raises(NameTaken):
             manager.create(other.name)
 
@@ -276,46 +276,46 @@ class TestNames:
         self, manager: SessionManager, session: Session, reopened: Callable[[], Session]
     ) -> None:
         session.set_metadata({"history": [{"a": 1}], "note": "x\u2028"})
-        session.append(*said(1))
+        session.append(*user_messages(1))
         manager.rename("Notes", "Other")
         assert dict(reopened().metadata) == {"history": [{"a": 1}], "note": "x\u2028"}
-        assert list(reopened().history) == said(1)
+        assert list(reopened().history) == user_messages(1)
 
 
 class TestTrash:
     def test_a_deleted_session_is_gone_until_it_is_restored(
         self, store: FullStore, session: Session, reopened: Callable[[], Session]
     ) -> None:
-        session.append(*said(1, 2))
+        session.append(*user_messages(1, 2))
         store.delete(session.id)
         assert store.list() == []
         with pytest.raises(NotFound):
-            session.append(*said(3))
+            session.append(*user_messages(3))
         (entry,) = store.trash()
         assert (entry.info.id, entry.info.name, entry.info.message_count) == (session.id, "Notes", 2)
         assert store.restore(session.id).info.message_count == 2
         assert store.trash() == []
-        session.append(*said(3))
-        assert list(reopened().history) == said(1, 2, 3)
+        session.append(*user_messages(3))
+        assert list(reopened().history) == user_messages(1, 2, 3)
 
     def test_a_restored_session_gets_another_name_if_its_own_is_taken(
         self, manager: SessionManager, session: Session, reopened: Callable[[], Session]
     ) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         manager.delete("Notes")
         manager.create("Notes")
         assert manager.restore().name == "Notes 2"
-        assert list(reopened().history) == said(1)
+        assert list(reopened().history) == user_messages(1)
         assert sorted(info.name for info in manager.list()) == ["Notes", "Notes 2"]
 
     def test_a_session_in_the_trash_can_be_read_and_stays_there(self, store: FullStore, session: Session) -> None:
         session.set_metadata({"note": "x"})
-        session.append(*said(1, 2))
+        session.append(*user_messages(1, 2))
         with pytest.raises(NotFound):
             store.read_trashed(session.id)
         store.delete(session.id)
         record, messages = store.read_trashed(session.id)
-        assert (record.info.name, record.metadata, messages) == ("Notes", {"note": "x"}, said(1, 2))
+        assert (record.info.name, record.metadata, messages) == ("Notes", {"note": "x"}, user_messages(1, 2))
         assert [entry.info for entry in store.trash()] == [record.info]
 
     def test_the_last_deleted_comes_first(self, store: FullStore, manager: SessionManager) -> None:
@@ -327,7 +327,7 @@ class TestTrash:
         assert all(entry.deleted_at.tzinfo for entry in store.trash())
 
     def test_purging_is_for_good_and_only_from_the_trash(self, store: FullStore, session: Session) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         with pytest.raises(NotFound):
             store.purge(session.id)
         store.delete(session.id)
@@ -346,7 +346,7 @@ class TestTrash:
     def test_a_session_in_the_trash_cannot_be_changed(self, store: FullStore, session: Session) -> None:
         store.delete(session.id)
         for use in (
-            lambda: store.append(session.id, said(1), expected=0),
+            lambda: store.append(session.id, user_messages(1), expected=0),
             lambda: store.update(session.id, name="Other"),
             lambda: store.truncate(session.id, 0),
             lambda: store.archive(session.id),
@@ -361,7 +361,7 @@ class TestMaking:
     def test_counts_sums_and_times_are_those_of_the_messages(self, store: FullStore) -> None:
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.25}
         messages = [{"role": "assistant", "content": str(number), "usage": usage} for number in range(4)]
-        wrong = begun(message_count=99, prompt_tokens=99, archived=True, tags=("a", "b"), user_id="ann")
+        wrong = new_info(message_count=99, prompt_tokens=99, archived=True, tags=("a", "b"), user_id="ann")
         parent = ParentCall(session=new_id(), call="call 1")
         info = store.create(replace(wrong, parent=parent), {"note": [1]}, iter(messages)).info
         assert (info.message_count, info.prompt_tokens, info.completion_tokens, info.cost) == (4, 12, 8, 1.0)
@@ -372,50 +372,50 @@ class TestMaking:
         assert store.read(info.id, 0, 9) == messages
 
     def test_an_id_is_taken_once(self, store: FullStore) -> None:
-        info = store.create(begun(), {}, said(1)).info
+        info = store.create(new_info(), {}, user_messages(1)).info
         with pytest.raises(StoreError, match=info.id):
             store.create(replace(info, name="Other"), {})
-        assert store.read(info.id, 0, 9) == said(1)
+        assert store.read(info.id, 0, 9) == user_messages(1)
         store.delete(info.id)
         with pytest.raises(StoreError, match=info.id):
             store.create(replace(info, name="Other"), {})
         assert store.list() == []
 
     def test_data_that_json_cannot_encode_creates_no_session(self, store: FullStore) -> None:
-        for metadata, messages in (({"x": {1}}, []), ({}, said(b"bytes"))):
+        for metadata, messages in (({"x": {1}}, []), ({}, user_messages(b"bytes"))):
             with pytest.raises(UsageError):
-                store.create(begun(), metadata, messages)
+                store.create(new_info(), metadata, messages)
         assert store.list() == []
 
     def test_many_messages_are_made_and_added_at_once(self, store: FullStore) -> None:
-        info = store.create(begun(), {}, said(*range(3000))).info
-        assert store.append(info.id, said(*range(3000, 5000)), expected=3000).message_count == 5000
-        assert store.read(info.id, 0, sys.maxsize) == said(*range(5000))
-        assert store.read(info.id, 4990, 5010) == said(*range(4990, 5000))
+        info = store.create(new_info(), {}, user_messages(*range(3000))).info
+        assert store.append(info.id, user_messages(*range(3000, 5000)), expected=3000).message_count == 5000
+        assert store.read(info.id, 0, sys.maxsize) == user_messages(*range(5000))
+        assert store.read(info.id, 4990, 5010) == user_messages(*range(4990, 5000))
 
 
 class TestListing:
     def test_the_last_changed_comes_first_and_a_few_are_the_first_of_all(self, store: FullStore) -> None:
         moment = now()
         infos = [
-            store.create(begun(f"Notes {number}", updated_at=moment - timedelta(days=number * 7 % 5)), {}).info
+            store.create(new_info(f"Notes {number}", updated_at=moment - timedelta(days=number * 7 % 5)), {}).info
             for number in range(12)
         ]
         ordered = sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
         assert store.list() == ordered
         for limit in (0, 1, 5, 12, 99):
             assert store.list(limit=limit) == ordered[:limit]
-        changed = store.append(ordered[-1].id, said(1), expected=0)
+        changed = store.append(ordered[-1].id, user_messages(1), expected=0)
         assert store.list(limit=2) == [changed, ordered[0]]
 
     def test_a_filter_selects_by_object_user_and_parent(self, store: FullStore) -> None:
-        root = store.create(begun(user_id="ann"), {}).info
-        other = store.create(begun(po_name='a "quoted" ü', user_id="bob"), {}).info
+        root = store.create(new_info(user_id="ann"), {}).info
+        other = store.create(new_info(po_name='a "quoted" ü', user_id="bob"), {}).info
         children = [
-            store.create(begun(po_name=po_name, parent=ParentCall(parent, "call_1")), {}).info
+            store.create(new_info(po_name=po_name, parent=ParentCall(parent, "call_1")), {}).info
             for po_name, parent in (("reader", root.id), ("helper", root.id), ("helper", other.id))
         ]
-        store.delete(store.create(begun(parent=ParentCall(root.id, "call_2")), {}).info.id)
+        store.delete(store.create(new_info(parent=ParentCall(root.id, "call_2")), {}).info.id)
         everything = [*reversed(children), other, root]
         for where, expected in (
             (SessionFilter(), everything),
@@ -438,17 +438,17 @@ class TestListing:
                 assert store.list(where, limit=limit) == expected[:limit]
 
     def test_a_rename_does_not_change_the_order(self, store: FullStore) -> None:
-        first, second = (store.create(begun(name), {}).info for name in ("One", "Two"))
+        first, second = (store.create(new_info(name), {}).info for name in ("One", "Two"))
         store.update(first.id, name="Other", metadata={"x": 1})
         assert [info.id for info in store.list()] == [second.id, first.id]
 
     def test_a_valid_store_has_no_findings(self, store: FullStore, session: Session) -> None:
-        session.append(*said(*range(5)))
-        store.archive(store.create(begun(), {}, said(1)).info.id)
-        store.delete(store.create(begun(), {}, said(2)).info.id)
+        session.append(*user_messages(*range(5)))
+        store.archive(store.create(new_info(), {}, user_messages(1)).info.id)
+        store.delete(store.create(new_info(), {}, user_messages(2)).info.id)
         if isinstance(store, Checking):  # the one in memory cannot be damaged
             assert store.check() == store.check(repair=True) == []
-        assert list(session.history) == said(*range(5))
+        assert list(session.history) == user_messages(*range(5))
 
 
 class TestCutting:
@@ -457,7 +457,7 @@ class TestCutting:
         self, store: FullStore, session: Session, reopened: Callable[[], Session], count: int
     ) -> None:
         usage = {"prompt_tokens": 3, "cost": 0.5}
-        messages = [{**message, "usage": usage} for message in said(1, 2, 3)]
+        messages = [{**message, "usage": usage} for message in user_messages(1, 2, 3)]
         session.append(*messages)
         info = store.truncate(session.id, count).info
         assert (info.message_count, info.prompt_tokens) == (count, 3 * count)
@@ -465,12 +465,12 @@ class TestCutting:
         assert reopened().info == info
         assert list(reopened().history) == messages[:count]
         with pytest.raises(Conflict):
-            store.append(session.id, said(4), expected=4)
-        store.append(session.id, said(4), expected=count)
-        assert reopened().tail(1) == said(4)
+            store.append(session.id, user_messages(4), expected=4)
+        store.append(session.id, user_messages(4), expected=count)
+        assert reopened().tail(1) == user_messages(4)
 
     def test_messages_added_meanwhile_are_not_dropped(self, store: FullStore, session: Session) -> None:
-        session.append(*said("one", "two", "three"))
+        session.append(*user_messages("one", "two", "three"))
         for archived in (False, True):
             if archived:
                 store.archive(session.id)
@@ -480,7 +480,7 @@ class TestCutting:
         assert store.truncate(session.id, 1, expected=3).info.message_count == 1
 
     def test_truncating_to_more_messages_than_exist_is_refused(self, store: FullStore, session: Session) -> None:
-        session.append(*said(1))
+        session.append(*user_messages(1))
         for count in (2, -1):
             with pytest.raises(UsageError):
                 store.truncate(session.id, count)
@@ -492,45 +492,45 @@ class TestArchive:
         self, store: FullStore, session: Session, reopened: Callable[[], Session]
     ) -> None:
         session.set_metadata({"note": 1})
-        session.append(*said("long " * 500, 2, 3))
+        session.append(*user_messages("long " * 500, 2, 3))
         before = store.load(session.id)
         archived = store.archive(session.id)
         assert archived == SessionRecord(replace(before.info, archived=True), {"note": 1})
         assert store.archive(session.id) == archived == store.load(session.id)
         assert store.list() == [archived.info]
-        assert store.read(session.id, 1, 3) == said(2, 3)
+        assert store.read(session.id, 1, 3) == user_messages(2, 3)
         assert store.update(session.id, name="Other").info.archived
         assert store.truncate(session.id, 2).info.archived
         store.delete(session.id)
         assert store.restore(session.id).info.archived
-        assert not store.append(session.id, said(4), expected=2).archived
+        assert not store.append(session.id, user_messages(4), expected=2).archived
         assert not reopened().info.archived
-        assert list(reopened().history) == said("long " * 500, 2, 4)
+        assert list(reopened().history) == user_messages("long " * 500, 2, 4)
 
 
 class TestSize:
     def test_the_size_limit_applies_to_user_messages_and_not_to_replies(self, open_again: Opener) -> None:
         store = open_again(StoreOptions(max_session_size=4000))
-        key = store.create(begun(), {}).info.id
-        store.append(key, said("x" * 2000), expected=0)
+        key = store.create(new_info(), {}).info.id
+        store.append(key, user_messages("x" * 2000), expected=0)
         with pytest.raises(SessionFull, match="max_session_size"):
-            store.append(key, said("x" * 3000), expected=1)
+            store.append(key, user_messages("x" * 3000), expected=1)
         with pytest.raises(Conflict):
-            store.append(key, said("x" * 3000), expected=0)
+            store.append(key, user_messages("x" * 3000), expected=0)
         answer = {"role": "assistant", "content": "x" * 3000}
         assert store.append(key, [answer], expected=1).message_count == 2
         with pytest.raises(SessionFull):
-            store.append(key, said(""), expected=2)
-        assert store.append(key, said("again"), expected=2, enforce_limit=False).message_count == 3
+            store.append(key, user_messages(""), expected=2)
+        assert store.append(key, user_messages("again"), expected=2, enforce_limit=False).message_count == 3
         store.truncate(key, 0)
-        store.append(key, said("x" * 3000), expected=0)
+        store.append(key, user_messages("x" * 3000), expected=0)
 
     def test_the_first_message_of_a_draft_counts_as_well(self, open_again: Opener) -> None:
         manager = SessionManager(open_again(StoreOptions(max_session_size=4000)), "reader")
         with pytest.raises(SessionFull, match="max_session_size"):
-            manager.draft("Notes").append(*said("x" * 5000))
+            manager.draft("Notes").append(*user_messages("x" * 5000))
         assert manager.list() == []
-        assert manager.store.create(begun(), {}, said("x" * 5000)).info.message_count == 1
+        assert manager.store.create(new_info(), {}, user_messages("x" * 5000)).info.message_count == 1
 
 
 class TestLeases:
@@ -562,8 +562,8 @@ class TestLeases:
         self, store: FullStore, session: Session, reopened: Callable[[], Session]
     ) -> None:
         lease = store.lease(session.id, ProcessInfo.current("ann"))
-        reopened().append(*said(1))
-        assert session.refresh() == said(1)
+        reopened().append(*user_messages(1))
+        assert session.refresh() == user_messages(1)
         lease.release()
 
     def test_a_lease_has_one_holder_at_a_time(self, open_again: Opener, session: Session) -> None:
@@ -604,10 +604,10 @@ class TestLeases:
 
 def test_a_store_that_was_closed_opens_again_when_it_is_used(store: FullStore, session: Session) -> None:
     store.close()
-    session.append(*said(1))
+    session.append(*user_messages(1))
     store.close()
     store.close()
-    assert store.read(session.id, 0, 9) == said(1)
+    assert store.read(session.id, 0, 9) == user_messages(1)
 
 
 def test_an_unknown_store_url_is_refused_with_the_available_ones() -> None:

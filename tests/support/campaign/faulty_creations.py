@@ -32,10 +32,10 @@ _HELLO = {"role": "user", "content": "Hello"}
 
 def one(folder: Path, fault: Fault, at: int) -> bool:
     """Have one fault in a child, and look at what is left; False where there was none."""
-    told, code = outcome_of(in_child(lambda pipe: do(folder, fault, at, pipe)))
+    output, code = outcome_of(in_child(lambda pipe: do(folder, fault, at, pipe)))
     killed = not fault.error and code < 0
     assert code in (0, _FAULTLESS) or killed, f"{fault} at {at}: exit code {code}"
-    made = dict(line.split(" ", 1) for line in told.decode().splitlines())
+    made = dict(line.split(" ", 1) for line in output.decode().splitlines())
     assert code != _FAULTLESS or len(made) == _THREADS
     with closing(open_full_store(f"files:{folder}")) as store:
         manager = SessionManager(store, "reader")

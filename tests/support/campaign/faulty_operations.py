@@ -70,8 +70,8 @@ def operations_on(state: State) -> list[Operation]:
 
 def one(folder: Path, state: State, operation: Operation, fault: Fault, at: int) -> bool:
     """Have one fault in an operation of a child, and look at what is left; False where there was none."""
-    told, code = outcome_of(in_child(lambda _: do(folder, state, operation, fault, at)))
-    assert told == b""
+    output, code = outcome_of(in_child(lambda _: do(folder, state, operation, fault, at)))
+    assert output == b""
     killed = not fault.error and code < 0
     assert code in (0, _REFUSED, _FAULTLESS) or killed, f"{operation}, {fault} at {at}: exit code {code}"
     done = code in (0, _FAULTLESS)

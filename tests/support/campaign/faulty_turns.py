@@ -58,10 +58,10 @@ def one(folder: Path, fault: Fault, at: int) -> bool:
     with Environment.open(folder, environ={}) as env:
         session = env["scout"].session_manager.create()
         session.append({"role": "user", "content": "before"}, {"role": "assistant", "content": "before"})
-    told, code = outcome_of(in_child(lambda telling: asyncio.run(turns(folder, session.id, telling, fault, at))))
+    output, code = outcome_of(in_child(lambda telling: asyncio.run(turns(folder, session.id, telling, fault, at))))
     assert code in (0, _FAULTLESS) or (not fault.error and code < 0), f"{fault} at {at}: exit code {code}"
     with Environment.open(folder, environ={}) as env:
-        check(env["scout"].session_manager.get(session.id), [json.loads(line) for line in told.splitlines()])
+        check(env["scout"].session_manager.get(session.id), [json.loads(line) for line in output.splitlines()])
     return code != _FAULTLESS
 
 

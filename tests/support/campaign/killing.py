@@ -90,18 +90,18 @@ def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
     lives = [Life(url, _plan(choose.random(), which, crew, progress)) for which in range(crew)]
     for life in lives:
         life.begin()
-    told = []
+    ended = []
     for life in lives:
         time.sleep(choose.random() * _LONGEST_LIFE)
-        told.append(life.end())
+        ended.append(life.end())
     progress.kills += crew
-    progress.number += STEP * crew * (max(len(done) for done, _ in told) + 2)
-    _count(progress, told)
+    progress.number += STEP * crew * (max(len(done) for done, _ in ended) + 2)
+    _count(progress, ended)
     state = progress.state
-    for operation in (operation for done, _ in told for operation in done if operation.kind != "share"):
+    for operation in (operation for done, _ in ended for operation in done if operation.kind != "share"):
         state = after(state, operation)
-    pending = [operation for _, operation in told if operation and operation.kind != "share"]
-    _look_round(url, outcomes(state, pending), told, progress)
+    pending = [operation for _, operation in ended if operation and operation.kind != "share"]
+    _look_round(url, outcomes(state, pending), ended, progress)
 
 
 def _plan(seed: float, which: int, crew: int, progress: Progress) -> Plan:
@@ -109,8 +109,8 @@ def _plan(seed: float, which: int, crew: int, progress: Progress) -> Plan:
     return Plan(seed, own, progress.shared, progress.number + which * STEP, crew * STEP)
 
 
-def _count(progress: Progress, told: list[tuple[list[Operation], Operation | None]]) -> None:
-    for done, pending in told:
+def _count(progress: Progress, ended: list[tuple[list[Operation], Operation | None]]) -> None:
+    for done, pending in ended:
         progress.acknowledged += len(done)
         progress.messages += sum(len(operation.numbers) for operation in done)
         for operation in done:
@@ -119,12 +119,12 @@ def _count(progress: Progress, told: list[tuple[list[Operation], Operation | Non
 
 
 def _look_round(
-    url: str, possible: list[State], told: list[tuple[list[Operation], Operation | None]], progress: Progress
+    url: str, possible: list[State], ended: list[tuple[list[Operation], Operation | None]], progress: Progress
 ) -> None:
     with closing(open_full_store(url)) as store:
         found, repaired = look(store, possible, besides={progress.shared})
         progress.repaired += repaired
-        _check_shared(found.pop(progress.shared).numbers, told, progress)
+        _check_shared(found.pop(progress.shared).numbers, ended, progress)
         progress.state = found
         if len(progress.shared_numbers) > _MOST_SHARED:
             store.truncate(progress.shared, 0)
@@ -165,17 +165,17 @@ def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
 
 
 def _check_shared(
-    found: tuple[int, ...], told: list[tuple[list[Operation], Operation | None]], progress: Progress
+    found: tuple[int, ...], ended: list[tuple[list[Operation], Operation | None]], progress: Progress
 ) -> None:
     """See that in the shared session everyone's messages follow what was there: all, once, each writer's in order."""
     before = len(progress.shared_numbers)
     assert found[:before] == progress.shared_numbers
     accounted = 0
-    for done, pending in told:
+    for done, pending in ended:
         shares = [operation.numbers[0] for operation in done if operation.kind == "share"]
-        begun = [pending.numbers[0]] if pending and pending.kind == "share" else []
-        own = [number for number in found[before:] if number in {*shares, *begun}]
-        assert own in (shares, shares + begun), (own, shares, begun)
+        unacknowledged = [pending.numbers[0]] if pending and pending.kind == "share" else []
+        own = [number for number in found[before:] if number in {*shares, *unacknowledged}]
+        assert own in (shares, shares + unacknowledged), (own, shares, unacknowledged)
         accounted += len(own)
     assert accounted == len(found) - before
     progress.shared_numbers = found

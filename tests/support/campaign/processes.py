@@ -32,11 +32,11 @@ def in_child(work: Callable[[int], int]) -> tuple[int, int]:
 def outcome_of(child_and_pipe: tuple[int, int]) -> tuple[bytes, int]:
     """Wait until a child has ended by itself, or was killed; return what it told and its exit code."""
     child, reading = child_and_pipe
-    told = b""
+    output = b""
     while data := os.read(reading, 65536):
-        told += data
+        output += data
     os.close(reading)
-    return told, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return output, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _work_and_leave(work: Callable[[int], int], writing: int) -> NoReturn:
@@ -74,18 +74,18 @@ class Life:
     def __init__(self, url: str, plan: "Plan") -> None:
         self._url, self._plan = url, plan
         self._child, self._reading = in_child(self._live)
-        self._told = b""
+        self._output = b""
 
     def begin(self) -> None:
         """Wait until it is at work."""
-        self._told += os.read(self._reading, 65536)
+        self._output += os.read(self._reading, 65536)
 
     def end(self) -> tuple[list[Operation], Operation | None]:
         """Kill it; return the operations that it told were done, and the one that it had begun."""
         os.kill(self._child, signal.SIGKILL)
-        told, code = outcome_of((self._child, self._reading))
+        output, code = outcome_of((self._child, self._reading))
         assert code == -signal.SIGKILL, "it ended by itself"
-        *lines, _ = (self._told + told).split(b"\n")  # a line that was not told whole was followed by nothing
+        *lines, _ = (self._output + output).split(b"\n")  # a line that was not told whole was followed by nothing
         operations = [msgspec.json.decode(line, type=Operation) for line in lines[::2]]
         return (operations, None) if len(lines) % 2 == 0 else (operations[:-1], operations[-1])
 

@@ -1,6 +1,6 @@
-"""A process that is killed at its n-th write to a place in a file, before it, in its midst or after it.
+"""A process that is killed at its n-th write to a file: before, during or after it.
 
-dying_worker.py FOLDER WHAT N before|amid|after, where WHAT names one of DEEDS; leaves with 0 where it outlives them.
+dying_worker.py FOLDER WHAT N before|during|after; WHAT names one of OPERATIONS; exits with 0 after fewer writes.
 """
 
 import os
@@ -18,7 +18,7 @@ left: list[str] = []  # one for each write that is still to be outlived, and a l
 
 def pwrite(descriptor: int, data: bytes, start: int) -> int:
     if len(left) == 1:
-        part = {"before": b"", "amid": data[: len(data) // 2], "after": data}[left[0]]
+        part = {"before": b"", "during": data[: len(data) // 2], "after": data}[left[0]]
         real_pwrite(descriptor, part, start)
         os.kill(os.getpid(), signal.SIGKILL)
     del left[:1]
@@ -27,7 +27,7 @@ def pwrite(descriptor: int, data: bytes, start: int) -> int:
 
 filesystem.pwrite = pwrite  # type: ignore[assignment]
 
-DEEDS = {
+OPERATIONS = {
     "use the first": lambda manager, infos: manager.get(infos[-1].id).append({"role": "user", "content": "x"}),
     "use another": lambda manager, infos: manager.get(infos[-9].id).append({"role": "user", "content": "x"}),
     "delete the first": lambda manager, infos: manager.delete(infos[-1].id),
@@ -41,7 +41,7 @@ def main(folder: str, what: str, number: str, when: str) -> None:
     manager = SessionManager(FileStore(Path(folder)), "reader")
     infos = manager.list()
     left.extend([""] * int(number) + [when])
-    DEEDS[what](manager, infos)
+    OPERATIONS[what](manager, infos)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 
 
-def do(store: Store, deed: str, session_id: str, *more: Any) -> None:
-    if deed == "append":
+def do(store: Store, operation: str, session_id: str, *more: Any) -> None:
+    if operation == "append":
         messages, expected = more
         store.append(session_id, messages, expected=expected)
     else:

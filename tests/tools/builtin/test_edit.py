@@ -46,15 +46,15 @@ def test_both_tools_have_the_effect_write_and_a_preview(tool: Tool) -> None:
 
 
 def test_a_file_is_created_with_its_folders(folder: Path) -> None:
-    said = call(write_file, folder, path="src/deep/b.py", content="x = 1\n")
-    assert said == "Created src/deep/b.py, 1 line."
+    result = call(write_file, folder, path="src/deep/b.py", content="x = 1\n")
+    assert result == "Created src/deep/b.py, 1 line."
     assert (folder / "src/deep/b.py").read_text() == "x = 1\n"
     assert left_in(folder) == {"a.md", "b.py"}
 
 
 def test_only_the_given_text_is_replaced(folder: Path) -> None:
-    said = call(edit_file, folder, path="docs/a.md", old_text="two\n", new_text="2\n2.5\n")
-    assert said == "Changed docs/a.md from line 2 on: 1 line removed, 2 lines added."
+    result = call(edit_file, folder, path="docs/a.md", old_text="two\n", new_text="2\n2.5\n")
+    assert result == "Changed docs/a.md from line 2 on: 1 line removed, 2 lines added."
     assert (folder / "docs/a.md").read_text() == "one\n2\n2.5\nthree\n"
 
 
@@ -143,8 +143,8 @@ def test_files_outside_hidden_files_and_configuration_are_not_written(
 
 def test_a_link_within_the_folder_is_followed_and_kept(folder: Path) -> None:
     (folder / "link.md").symlink_to(folder / "docs" / "a.md")
-    said = call(edit_file, folder, path="link.md", old_text="one", new_text="1")
-    assert said.startswith("Changed docs/a.md ")
+    result = call(edit_file, folder, path="link.md", old_text="one", new_text="1")
+    assert result.startswith("Changed docs/a.md ")
     assert (folder / "link.md").is_symlink()
     assert (folder / "docs" / "a.md").read_text().startswith("1\n")
 
@@ -195,12 +195,12 @@ async def test_concurrent_edits_lose_nothing(folder: Path) -> None:
 def test_a_reader_sees_the_whole_old_or_the_whole_new_content(folder: Path) -> None:
     contents = {"a" * 200_000, "b" * 200_000}
     (folder / "big").write_text(min(contents))
-    seen: set[str] = set()
+    contents_read: set[str] = set()
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
-            seen.add((folder / "big").read_text())
+            contents_read.add((folder / "big").read_text())
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -210,7 +210,7 @@ def test_a_reader_sees_the_whole_old_or_the_whole_new_content(folder: Path) -> N
     finally:
         stop.set()
         reader.join()
-    assert seen <= contents
+    assert contents_read <= contents
 
 
 async def test_a_preview_is_the_diff_and_writes_nothing(folder: Path) -> None:

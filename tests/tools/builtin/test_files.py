@@ -75,16 +75,16 @@ def test_files_outside_and_hidden_files_are_not_read(folder: Path, path: str) ->
 def test_a_long_file_is_cut_between_lines_with_the_next_line_number(folder: Path) -> None:
     lines = [f"line {n}\f {'x' * 90}" for n in range(2000)]
     (folder / "long.txt").write_text("\n".join(lines))
-    seen: list[str] = []
+    collected: list[str] = []
     start = 1
     while True:
         *shown, last = read_text(within(folder), "long.txt", start).split("\n")
-        seen += shown
+        collected += shown
         if not last.startswith("["):
             break
         assert len("\n".join(shown)) <= MAX_CHARACTERS
         start = int(last.rstrip("]").rsplit(" ", 1)[1])
-    assert [*seen, last] == lines
+    assert [*collected, last] == lines
 
 
 def test_a_very_long_line_is_cut_with_the_next_column(folder: Path) -> None:

@@ -156,8 +156,8 @@ async def test_a_call_permitted_by_a_url_pattern_is_not_redirected_beyond_the_pa
         base, elsewhere = f"http://127.0.0.1:{server.port}", f"http://127.0.0.1:{other.port}/collect"
         server.pages |= {"/out": redirect(elsewhere), "/on": redirect("/end"), "/end": answer("The end")}
         other.pages["/collect"] = answer("Collected")
-        said = f"allow: {{url: '{base}/*'}}" if rule == "allow" else rule
-        make_env(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {said}}}]\nprompt: Read.\n"})
+        options = f"allow: {{url: '{base}/*'}}" if rule == "allow" else rule
+        make_env(tmp_path, {"a": f"name: a\ncapabilities: [{{tool: http_get, {options}}}]\nprompt: Read.\n"})
         hosts = f"http_allow: ['127.0.0.1:{server.port}', '127.0.0.1:{other.port}']\n"
         (tmp_path / "environment.yaml").write_text(hosts)
         pages = calls(*[("http_get", {"url": f"{base}/{name}"}) for name in ("out", "on")])

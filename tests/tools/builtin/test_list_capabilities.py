@@ -28,7 +28,7 @@ prompt: Help.
 }
 
 
-async def told(folder: Path, name: str, *first: object, **options: object) -> str:
+async def listing(folder: Path, name: str, *first: object, **options: object) -> str:
     llm = ScriptedLLM([*first, calls(("list_capabilities", {})), "Done.", "Done.", "Done."])  # type: ignore[list-item]
     async with Environment.open(make_env(folder, HOUSE), llm=llm, environ={}, **options) as env:  # type: ignore[arg-type]
         await env[name].receive("Go")
@@ -36,7 +36,7 @@ async def told(folder: Path, name: str, *first: object, **options: object) -> st
 
 
 async def test_capabilities_are_listed_with_effect_policy_and_description(tmp_path: Path) -> None:
-    lines = (await told(tmp_path, "boss")).splitlines()
+    lines = (await listing(tmp_path, "boss")).splitlines()
     assert lines[:2] == ["You may use:", "- helper (prompt object): Helps others"]
     assert lines[2].startswith("- write_file (tool, write; not allowed here): Write a text file")
     assert lines[3].startswith("- propose_object (tool, write; needs the user's approval): Propose a new")
@@ -44,7 +44,7 @@ async def test_capabilities_are_listed_with_effect_policy_and_description(tmp_pa
 
 
 async def test_only_objects_reached_through_others_are_listed_in_addition(tmp_path: Path) -> None:
-    text = await told(tmp_path, "boss")
+    text = await listing(tmp_path, "boss")
     assert text.endswith(
         "Only through others:\n"
         "- scout (prompt object, through helper): Looks\n"
@@ -57,8 +57,8 @@ async def test_only_objects_reached_through_others_are_listed_in_addition(tmp_pa
 
 async def test_policies_of_the_objects_on_the_path_are_included(tmp_path: Path) -> None:
     way = calls(("helper", {"message": "Go"})), calls(("scout", {"message": "Go"}))
-    assert "- http_get (tool, network; needs the user's approval): " in await told(tmp_path / "a", "boss", *way)
-    assert "- http_get (tool, network): " in await told(tmp_path / "b", "scout", allow=["http_get"])
+    assert "- http_get (tool, network; needs the user's approval): " in await listing(tmp_path / "a", "boss", *way)
+    assert "- http_get (tool, network): " in await listing(tmp_path / "b", "scout", allow=["http_get"])
 
 
 def test_outside_a_turn_the_list_is_empty(tmp_path: Path) -> None:

@@ -32,9 +32,9 @@ def note(name: str, text: str = "", **more: Any) -> tuple[str, dict[str, Any]]:
 
 
 async def test_a_note_is_read_by_other_objects_with_its_writer(tmp_path: Path) -> None:
-    begun = [calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"}))]
+    first_steps = [calls(note("budget", "40 euros")), calls(("helper", {"message": "Go"}))]
     helping = [calls(("notes", {})), calls(note("budget", "50 euros"))]
-    llm = ScriptedLLM([*begun, *helping, "Done.", calls(note("budget")), "All done."])
+    llm = ScriptedLLM([*first_steps, *helping, "Done.", calls(note("budget")), "All done."])
     async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
         (child,) = env["helper"].session_manager.list()
@@ -87,15 +87,15 @@ async def test_notes_have_limits_and_can_be_removed(tmp_path: Path) -> None:
     llm = ScriptedLLM([*(calls(*each) for each in asked), "Done."])
     async with Environment.open(make_env(tmp_path, HOUSE), llm=llm, environ={}) as env:
         reply = await env["boss"].receive("Go")
-    told = results(reply.session)[MAX_NOTES:]
-    assert told[0].startswith("Error: There are already 100 notes")
-    assert told[1].startswith("Wrote n0. It replaces: n0")
-    assert told[2] == "Error: A note has at most 10,000 characters; this one has 10,001."
-    assert told[3] == "Error: A note needs a name of printable characters."
-    assert told[4].startswith("Removed: n2 (boss")
-    assert told[5].startswith("Error: There is no note 'n2'. Existing notes: n")
-    assert told[6].startswith("Error: There is no note 'n2'.")
-    assert told[7] == "Wrote more."
+    answers = results(reply.session)[MAX_NOTES:]
+    assert answers[0].startswith("Error: There are already 100 notes")
+    assert answers[1].startswith("Wrote n0. It replaces: n0")
+    assert answers[2] == "Error: A note has at most 10,000 characters; this one has 10,001."
+    assert answers[3] == "Error: A note needs a name of printable characters."
+    assert answers[4].startswith("Removed: n2 (boss")
+    assert answers[5].startswith("Error: There is no note 'n2'. Existing notes: n")
+    assert answers[6].startswith("Error: There is no note 'n2'.")
+    assert answers[7] == "Wrote more."
 
 
 async def test_an_invalid_notes_file_is_reported_and_not_changed(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def proposed(
 
 
 async def test_a_new_object_is_shown_completely_and_written_after_approval(tmp_path: Path) -> None:
-    asked, told = await proposed(tmp_path, "propose_object", {"definition": CLERK})
+    asked, result = await proposed(tmp_path, "propose_object", {"definition": CLERK})
     (question,) = asked
     assert question.diff.startswith("--- /dev/null\n+++ b/objects/clerk.yaml\n")
     assert "+capabilities: [write_file]" in question.diff
@@ -68,7 +68,7 @@ async def test_a_new_object_is_shown_completely_and_written_after_approval(tmp_p
     file = tmp_path / "objects" / "clerk.yaml"
     assert file.read_text() == CLERK
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "objects/clerk.yaml is written" in told
+    assert "objects/clerk.yaml is written" in result
 
 
 async def test_a_change_keeps_every_other_byte_and_backs_up_the_file(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ async def test_a_change_keeps_every_other_byte_and_backs_up_the_file(tmp_path: P
     file = tmp_path / "objects" / "reader.yaml"
     file.chmod(0o640)
     change = {"name": "reader", "prompt": "You skim.\n", "add_capabilities": ["list_files"]}
-    asked, told = await proposed(tmp_path, "propose_change", change)
+    asked, result = await proposed(tmp_path, "propose_change", change)
     after = READER.replace("[read_file]", "[read_file, list_files]").replace(">-\n  You read.", "|\n  You skim.")
     assert file.read_text() == after
     assert file.stat().st_mode & 0o777 == 0o640
@@ -84,7 +84,7 @@ async def test_a_change_keeps_every_other_byte_and_backs_up_the_file(tmp_path: P
     (kept,) = (tmp_path / ".prompt_objects" / "backups" / "objects").iterdir()
     assert kept.read_text() == READER
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert kept.name in told
+    assert kept.name in result
 
 
 async def test_a_change_takes_effect_with_the_next_message(tmp_path: Path) -> None:
@@ -134,20 +134,20 @@ async def test_removing_a_prohibition_is_reported_as_a_gained_privilege(tmp_path
         },
     )
     asked, _ = await proposed(tmp_path, "propose_change", {"name": "reader", "remove_capabilities": ["write_file"]})
-    told = "only through others, without approval: reader → clerk → write_file."
-    assert asked[0].remarks[1:] == (f"Warning: reader can use write_file, which changes files, {told}",)
+    rest = "only through others, without approval: reader → clerk → write_file."
+    assert asked[0].remarks[1:] == (f"Warning: reader can use write_file, which changes files, {rest}",)
 
 
 @pytest.mark.parametrize("answer", ["no", "never", None])
 async def test_no_setting_replaces_the_approval_of_a_proposal(tmp_path: Path, answer: Decision | None) -> None:
     """Neither `always` in the definition, nor the settings, nor --allow."""
     (tmp_path / "environment.yaml").write_text("approval: {write: always}\n")
-    asked, told = await proposed(
+    asked, result = await proposed(
         tmp_path, "propose_object", {"definition": CLERK}, answer, allow=["propose_object", "propose_change"]
     )
     assert len(asked) == (answer is not None)
     assert not (tmp_path / "objects" / "clerk.yaml").exists()
-    assert ("needs the user's approval" if answer is None else "did not allow") in told
+    assert ("needs the user's approval" if answer is None else "did not allow") in result
 
 
 async def test_approval_for_the_session_counts_once(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ async def test_approval_for_the_session_counts_once(tmp_path: Path) -> None:
 
 async def test_edited_arguments_are_checked_and_shown_again(tmp_path: Path) -> None:
     edited = EditedArguments({"definition": CLERK.replace("write_file", "read_file"), "reason": "Mine"})
-    said: list[Decision] = ["once", edited]
-    asked, _ = await proposed(tmp_path, "propose_object", {"definition": CLERK}, lambda _: said.pop())
+    decisions: list[Decision] = ["once", edited]
+    asked, _ = await proposed(tmp_path, "propose_object", {"definition": CLERK}, lambda _: decisions.pop())
     assert len(asked) == 2
     assert "+capabilities: [read_file]" in asked[1].diff
     assert "read_file" in (tmp_path / "objects" / "clerk.yaml").read_text()
@@ -207,8 +207,8 @@ async def test_a_file_that_was_created_in_the_meantime_is_not_overwritten(tmp_pa
         (tmp_path / "objects" / "clerk.yaml").write_text("name: clerk\nprompt: Another.\n")
         return "once"
 
-    _, told = await proposed(tmp_path, "propose_object", {"definition": CLERK}, meanwhile)
-    assert "There is already a prompt object 'clerk'" in told
+    _, result = await proposed(tmp_path, "propose_object", {"definition": CLERK}, meanwhile)
+    assert "There is already a prompt object 'clerk'" in result
     assert "Another" in (tmp_path / "objects" / "clerk.yaml").read_text()
 
 
@@ -223,15 +223,15 @@ async def test_two_concurrent_proposals_for_one_file_both_take_effect(tmp_path: 
     async with Environment.open(tmp_path, llm=ScriptedLLM([calls(one, two), "Done."]), environ={}) as env:
         env.interaction.handler = Answers(approve=ask)
         reply = await env["architect"].receive("Go")
-    told = [m["content"] for m in reply.session.history if m["role"] == "tool"]
-    assert all("is written" in each for each in told)
+    results = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    assert all("is written" in each for each in results)
     text = (tmp_path / "objects" / "reader.yaml").read_text()
     assert "You skim." in text
     assert "description: Reads" in text
 
 
 @pytest.mark.parametrize(
-    ("definition", "said"),
+    ("definition", "error"),
     [
         ("name: clerk\nprompt: x\ncapabilites: []\n", "objects/clerk.yaml:3:1: Unknown key 'capabilites'."),
         ("name: clerk\nprompt: x\ncapabilities: [reed_file]\n", "objects/clerk.yaml:3:16: Capability 'reed_file'"),
@@ -253,16 +253,16 @@ async def test_two_concurrent_proposals_for_one_file_both_take_effect(tmp_path: 
     ],
 )
 async def test_an_invalid_definition_is_reported_with_its_position_without_asking_the_user(
-    tmp_path: Path, definition: str, said: str
+    tmp_path: Path, definition: str, error: str
 ) -> None:
-    asked, told = await proposed(tmp_path, "propose_object", {"definition": definition})
-    assert said in told
+    asked, result = await proposed(tmp_path, "propose_object", {"definition": definition})
+    assert error in result
     assert not asked
     assert sorted(file.name for file in (tmp_path / "objects").iterdir()) == ["architect.yaml", "reader.yaml"]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "error"),
     [
         ({"name": "reeder", "prompt": "x"}, "There is no prompt object 'reeder'. Did you mean 'reader'?"),
         ({"name": "reader"}, "The proposal changes nothing"),
@@ -286,7 +286,7 @@ async def test_an_invalid_definition_is_reported_with_its_position_without_askin
     ],
 )
 async def test_an_impossible_change_is_reported_without_asking_the_user(
-    tmp_path: Path, change: dict[str, Any], said: str
+    tmp_path: Path, change: dict[str, Any], error: str
 ) -> None:
     make_env(
         tmp_path,
@@ -295,8 +295,8 @@ async def test_an_impossible_change_is_reported_without_asking_the_user(
     (tmp_path / "linked.yaml").write_text("name: linked\nprompt: x\n")
     (tmp_path / "objects" / "linked.yaml").symlink_to(tmp_path / "linked.yaml")
     before = {file.name: file.read_bytes() for file in (tmp_path / "objects").iterdir()}
-    asked, told = await proposed(tmp_path, "propose_change", change)
-    assert said in told
+    asked, result = await proposed(tmp_path, "propose_change", change)
+    assert error in result
     assert not asked
     assert {file.name: file.read_bytes() for file in (tmp_path / "objects").iterdir()} == before
 
@@ -313,15 +313,15 @@ async def test_the_user_sees_consequences_for_other_objects(tmp_path: Path) -> N
 
 async def test_a_proposal_that_would_break_another_object_is_refused(tmp_path: Path) -> None:
     make_env(tmp_path, {**HOUSE, "user": "name: user\ncapabilities: [list_files]\nprompt: Look.\n"})
-    asked, told = await proposed(tmp_path, "propose_object", {"definition": "name: list_files\nprompt: x\n"})
+    asked, result = await proposed(tmp_path, "propose_object", {"definition": "name: list_files\nprompt: x\n"})
     assert not asked
-    assert "That would break user: Capability 'list_files' is both a tool and a prompt object" in told
+    assert "That would break user: Capability 'list_files' is both a tool and a prompt object" in result
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 async def test_a_write_protected_file_is_not_changed(tmp_path: Path) -> None:
     make_env(tmp_path, HOUSE)
     (tmp_path / "objects" / "reader.yaml").chmod(0o400)
-    _, told = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "x"})
-    assert "write-protected" in told
+    _, result = await proposed(tmp_path, "propose_change", {"name": "reader", "prompt": "x"})
+    assert "write-protected" in result
     assert (tmp_path / "objects" / "reader.yaml").read_text() == READER

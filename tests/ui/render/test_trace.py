@@ -25,7 +25,7 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def said(role: str, text: str | None, **more: Any) -> MessageEvent:
+def message(role: str, text: str | None, **more: Any) -> MessageEvent:
     return MessageEvent(at=START, role=role, text=text, size=len(text or ""), **more)
 
 
@@ -41,8 +41,8 @@ def drawn(*turns: TurnSpan, width: int = 80) -> list[str]:
 @pytest.fixture
 def asking() -> TurnSpan:
     below = turn(
-        said("user", "Look"),
-        said("assistant", "Seen", model="small", totals=TOTALS),
+        message("user", "Look"),
+        message("assistant", "Seen", model="small", totals=TOTALS),
         session=session("Notes (boss)", "scout"),
         caller="boss",
         ended_at=at(2),
@@ -57,8 +57,8 @@ def asking() -> TurnSpan:
         outcome="failed",
         result="Error: none such",
     )
-    answer = said("assistant", "Done\nindeed", model="large", totals=TOTALS)
-    return turn(said("user", "Go"), answer, call, failed, NoticeEvent(START, "Take care."))
+    answer = message("assistant", "Done\nindeed", model="large", totals=TOTALS)
+    return turn(message("user", "Go"), answer, call, failed, NoticeEvent(START, "Take care."))
 
 
 def test_a_turn_is_drawn_with_its_totals_and_its_delegates_are_indented(asking: TurnSpan) -> None:
@@ -92,7 +92,7 @@ def test_a_wide_screen_shows_more_of_each_answer(asking: TurnSpan) -> None:
 
 def test_unknown_facts_are_left_out_and_an_unknown_end_is_marked() -> None:
     call = CallSpan(id="1", name="look", at=None)
-    lines = drawn(turn(said("user", "Go"), call, started_at=None, ended_at=None, outcome=None))
+    lines = drawn(turn(message("user", "Go"), call, started_at=None, ended_at=None, outcome=None))
     assert lines[0] == "Notes · of boss · 0197 · 1 turn"
     assert lines[2] == "boss · end unknown"
     assert lines[4] == "→ look  ? end unknown"
@@ -107,7 +107,9 @@ def test_the_outcome_of_a_turn_without_an_answer_is_shown() -> None:
 
 
 def test_an_answer_that_only_calls_tools_has_a_line_only_on_a_wide_screen() -> None:
-    calling = turn(said("assistant", "", totals=TOTALS), said("assistant", "", totals=TOTALS, interrupted="limit"))
+    calling = turn(
+        message("assistant", "", totals=TOTALS), message("assistant", "", totals=TOTALS, interrupted="limit")
+    )
     mark = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
     assert [line for line in drawn(calling) if line.startswith(mark)] == [f"{mark} [limit]"]
     assert sum(line.startswith(mark) for line in drawn(calling, width=WIDE)) == 2
@@ -127,8 +129,8 @@ def hostile() -> TurnSpan:
             call = CallSpan(id=HOSTILE, name=HOSTILE, at=START, arguments=HOSTILE, outcome="failed", result=HOSTILE)
             call.turns = list(turns(depth - 1))
             yield turn(
-                said("user", HOSTILE),
-                said(HOSTILE, HOSTILE, model=HOSTILE, totals=TOTALS, interrupted=HOSTILE),
+                message("user", HOSTILE),
+                message(HOSTILE, HOSTILE, model=HOSTILE, totals=TOTALS, interrupted=HOSTILE),
                 call,
                 NoticeEvent(None, HOSTILE),
                 session=session(HOSTILE, HOSTILE),
@@ -150,7 +152,7 @@ def test_text_in_a_trace_is_cleaned_and_stays_on_its_line(width: int) -> None:
 
 
 def test_fifty_nested_delegations_are_still_readable() -> None:
-    top = turn(said("user", "bottom"))
+    top = turn(message("user", "bottom"))
     for _ in range(50):
         top = turn(CallSpan(id="1", name="again", at=START, outcome="done", turns=[top]))
     assert any("bottom" in line for line in drawn(top))

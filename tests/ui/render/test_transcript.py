@@ -229,9 +229,9 @@ def test_external_messages_come_before_the_answer() -> None:
     messages = [{"role": "user", "content": "Me first"}, {"role": "assistant", "content": "As you like."}]
     story.happens(ExternalMessages, "guide", messages=messages)
     story.says("guide", text="Your answer.")
-    seen = plain(story.drawn)
-    assert seen.index("2 new messages from another window") < seen.index("Me first") < seen.index("As you like.")
-    assert seen.index("As you like.") < seen.index("Your answer.")
+    drawn = plain(story.drawn)
+    assert drawn.index("2 new messages from another window") < drawn.index("Me first") < drawn.index("As you like.")
+    assert drawn.index("As you like.") < drawn.index("Your answer.")
 
 
 def test_a_late_event_of_an_ended_turn_is_shown_and_does_not_start_it_again(story: Story) -> None:

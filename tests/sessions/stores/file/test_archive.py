@@ -16,7 +16,7 @@ from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, index_of, said
+from tests.support.file_store import fresh, index_of, user_messages
 from tests.support.paths import worker_path
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
@@ -58,8 +58,8 @@ def test_it_lists_loads_and_reads_as_before_also_after_the_index_was_lost(
         assert (info.id, info.name, info.message_count, info.archived) == (notes.id, "Notes", 2, True)
         assert store.load(notes.id).info == info
         assert (info.created_at, info.updated_at) == (notes.created_at, notes.updated_at)
-        assert store.read(notes.id, 0, 9) == said("one", "two ü")
-        assert store.read(notes.id, 1, 2) == said("two ü")
+        assert store.read(notes.id, 0, 9) == user_messages("one", "two ü")
+        assert store.read(notes.id, 1, 2) == user_messages("two ü")
         assert store.locate(packed) == notes.id
     assert packed.exists()
     assert index_of(folder)[0]["archived"] is True
@@ -67,18 +67,18 @@ def test_it_lists_loads_and_reads_as_before_also_after_the_index_was_lost(
 
 def test_its_next_message_brings_the_file_back(folder: Path, notes: Session, file: Path, packed: Path) -> None:
     session = fresh(folder, notes)
-    session.append(*said("three"))
-    assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
+    session.append(*user_messages("three"))
+    assert json.loads(file.read_bytes())["history"] == user_messages("one", "two ü", "three")
     assert not packed.exists()
     assert session.info.archived is False
     assert "archived" not in index_of(folder)[0]
     notes.refresh()
-    assert list(notes.history) == said("one", "two ü", "three")
+    assert list(notes.history) == user_messages("one", "two ü", "three")
 
 
 def test_a_message_that_comes_too_late_is_a_conflict(file_store: FileStore, notes: Session, packed: Path) -> None:
     with pytest.raises(Conflict):
-        file_store.append(notes.id, said("x"), expected=1)
+        file_store.append(notes.id, user_messages("x"), expected=1)
 
 
 def test_it_can_be_renamed_noted_on_and_cut_without_being_brought_back(
@@ -94,14 +94,14 @@ def test_it_can_be_renamed_noted_on_and_cut_without_being_brought_back(
         file_store.truncate(notes.id, 3)
     cut = file_store.truncate(notes.id, 1).info
     assert (cut.message_count, cut.archived, cut.updated_at > notes.updated_at) == (1, True, True)
-    assert list(fresh(folder, notes).history) == said("one")
+    assert list(fresh(folder, notes).history) == user_messages("one")
     assert packed.exists()
 
 
 def test_it_can_be_exported_and_duplicated(file_store: FileStore, notes: Session, packed: Path) -> None:
     manager = SessionManager(file_store, "reader")
     assert "two ü" in manager.export("Notes")
-    assert list(manager.duplicate("Notes").history) == said("one", "two ü")
+    assert list(manager.duplicate("Notes").history) == user_messages("one", "two ü")
     assert {info.name: info.archived for info in manager.list()} == {"Notes": True, "Notes copy": False}
 
 
@@ -111,16 +111,16 @@ def test_it_goes_to_the_trash_and_comes_back_as_it_is(
     file_store.delete(notes.id)
     assert file_store.list() == []
     with pytest.raises(NotFound):
-        file_store.append(notes.id, said("x"), expected=2)
+        file_store.append(notes.id, user_messages("x"), expected=2)
     (entry,) = FileStore(folder).trash()
     assert (entry.info.id, entry.info.archived) == (notes.id, True)
     record, messages = file_store.read_trashed(notes.id)
-    assert (record.info, messages) == (entry.info, said("one", "two ü"))
+    assert (record.info, messages) == (entry.info, user_messages("one", "two ü"))
     assert file_store.restore(notes.id).info == entry.info
     file_store.delete(notes.id)
     SessionManager(file_store, "reader").create("Notes")
     assert file_store.restore(notes.id).info.name == "Notes 2"
-    assert list(fresh(folder, notes).history) == said("one", "two ü")
+    assert list(fresh(folder, notes).history) == user_messages("one", "two ü")
     file_store.delete(notes.id)
     file_store.purge(notes.id)
     assert file_store.trash() == []
@@ -133,32 +133,32 @@ def test_the_file_wins_and_the_archive_is_removed_if_a_kill_left_both(
 ) -> None:
     folder = file.parent.parent
     old = packed.read_bytes()
-    file_store.append(notes.id, said("three"), expected=2)
+    file_store.append(notes.id, user_messages("three"), expected=2)
     packed.write_bytes(old)
     use(FileStore(folder), notes.id)
     assert file.exists() != packed.exists()
-    assert list(fresh(folder, notes).history) == said("one", "two ü", "three")
+    assert list(fresh(folder, notes).history) == user_messages("one", "two ü", "three")
 
 
 def test_an_archive_longer_than_its_file_is_quarantined(
     folder: Path, file_store: FileStore, notes: Session, packed: Path
 ) -> None:
     old = packed.read_bytes()
-    file_store.append(notes.id, said("three"), expected=2)
+    file_store.append(notes.id, user_messages("three"), expected=2)
     file_store.truncate(notes.id, 1)
     packed.write_bytes(old)
-    assert list(fresh(folder, notes).history) == said("one")
+    assert list(fresh(folder, notes).history) == user_messages("one")
     assert not packed.exists()
     assert packed.with_name(f"{notes.id}.corrupt.gz").read_bytes() == old
     file_store.archive(notes.id)
-    assert list(fresh(folder, notes).history) == said("one")
+    assert list(fresh(folder, notes).history) == user_messages("one")
 
 
 def test_deleting_a_file_does_not_bring_back_its_archive(
     folder: Path, file_store: FileStore, notes: Session, file: Path, packed: Path
 ) -> None:
     old = packed.read_bytes()
-    file_store.append(notes.id, said("three"), expected=2)
+    file_store.append(notes.id, user_messages("three"), expected=2)
     packed.write_bytes(old)
     file_store.delete(notes.id)
     assert not packed.exists()
@@ -173,7 +173,7 @@ def test_many_that_write_and_archive_at_once_lose_nothing(folder: Path, notes: S
             session = Session(stores[number], stores[number].load(notes.id))
             while True:
                 try:
-                    session.append(*said(f"{number} {turn}"))
+                    session.append(*user_messages(f"{number} {turn}"))
                     break
                 except Conflict:
                     session.refresh()

@@ -22,7 +22,7 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
 from prompt_objects.sessions.stores.lease import ProcessInfo
-from tests.support.file_store import file_store_with_notices, fresh, index_of, said
+from tests.support.file_store import file_store_with_notices, fresh, index_of, user_messages
 from tests.support.forked import run_forked
 from tests.support.paths import worker_path
 
@@ -37,7 +37,7 @@ same_files = settings(
 @pytest.fixture
 def notes(file_store: FileStore) -> Session:
     session = SessionManager(file_store, "reader").create("Notes")
-    session.append(*said("one", "two ü", "three"))
+    session.append(*user_messages("one", "two ü", "three"))
     return session
 
 
@@ -127,7 +127,7 @@ def test_every_damage_is_reported_at_opening_in_a_sentence(
     assert [message["content"] for message in session.history] == kept
     assert session.name == "Notes"  # which the index knows, if nobody else
     session.refresh()
-    session.append(*said("more"))
+    session.append(*user_messages("more"))
     assert contents(folder, notes) == [*kept, "more"]
     is_whole = spoil in [FAULTS[name][0] for name in ("indented", "CRLF", "BOM", "nul bytes")]
     assert len(set(notices)) == (0 if is_whole else 1)
@@ -188,7 +188,7 @@ def twin(request: pytest.FixtureRequest, folder: Path, file_store: FileStore, no
     """The file of a session in the trash with the id of one that is not, and with messages of its own."""
     manager = SessionManager(file_store, "reader")
     before = file.read_bytes()
-    manager.get("Notes").append(*said("later"))
+    manager.get("Notes").append(*user_messages("later"))
     path = folder / "sessions" / "trash" / file.name
     path.parent.mkdir()
     path.write_bytes(before)
@@ -389,8 +389,8 @@ def test_after_any_damage_complete_lines_stay_in_order_and_no_byte_is_lost(
 ) -> None:
     good = bytes(file.read_bytes()) if not hasattr(notes, "good") else notes.good
     notes.good = good  # type: ignore[attr-defined]  # the fixtures are made once for all examples
-    beside = file.with_suffix(".corrupt")
-    beside.unlink(missing_ok=True)
+    corrupt = file.with_suffix(".corrupt")
+    corrupt.unlink(missing_ok=True)
     size = len(good.rstrip())
     start = choose.draw(st.integers(0, size - 1))
     stop = choose.draw(st.integers(start + 1, size))
@@ -411,7 +411,7 @@ def test_after_any_damage_complete_lines_stay_in_order_and_no_byte_is_lost(
     missing = [message for message in untouched if message not in messages]
     assert not missing
     examine(folder, repair=True)
-    kept = (file.read_bytes() + (beside.read_bytes() if beside.exists() else b"")).replace(b"\0", b"")
+    kept = (file.read_bytes() + (corrupt.read_bytes() if corrupt.exists() else b"")).replace(b"\0", b"")
     for line in found:
         core = line.strip(b",[]}{ ")
         assert len(core) < 40 or core[:40] in kept or b'"updated_at"' in core or b'"history"' in core

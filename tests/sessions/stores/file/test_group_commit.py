@@ -23,19 +23,19 @@ from tests.support.paths import worker_path
 WORKER = worker_path("creating")
 
 
-def at_once(*deeds: Callable[[], Any]) -> list[Any]:
+def at_once(*operations: Callable[[], Any]) -> list[Any]:
     """Do all of them in threads of their own; return what each returned, or raised."""
-    barrier = Barrier(len(deeds))
+    barrier = Barrier(len(operations))
 
-    def do(deed: Callable[[], Any]) -> Any:
+    def do(operation: Callable[[], Any]) -> Any:
         barrier.wait()
         try:
-            return deed()
+            return operation()
         except (StoreError, NameTaken, UsageError, UnicodeEncodeError) as error:
             return error
 
-    with ThreadPoolExecutor(len(deeds)) as pool:
-        return list(pool.map(do, deeds))
+    with ThreadPoolExecutor(len(operations)) as pool:
+        return list(pool.map(do, operations))
 
 
 def test_each_thread_gets_only_its_own_outcome(tmp_path: Path) -> None:
@@ -65,10 +65,12 @@ def test_concurrent_creations_with_the_same_id_create_one_session(tmp_path: Path
         manager = SessionManager(store, "reader")
         for _ in range(20):
             info = manager.draft("Same").info
-            said = [[{"role": "user", "content": f"{number}", "at": "2026-01-01T00:00:00Z"}] for number in range(3)]
-            made = at_once(*(partial(store.create, info, {}, messages, unique_name=True) for messages in said))
+            candidates = [
+                [{"role": "user", "content": f"{number}", "at": "2026-01-01T00:00:00Z"}] for number in range(3)
+            ]
+            made = at_once(*(partial(store.create, info, {}, messages, unique_name=True) for messages in candidates))
             (winner,) = (number for number, outcome in enumerate(made) if not isinstance(outcome, StoreError))
-            assert store.read(info.id, 0, 9) == said[winner]
+            assert store.read(info.id, 0, 9) == candidates[winner]
         assert store.check() == []
 
 
@@ -94,11 +96,14 @@ def test_if_the_index_is_not_available_every_creation_fails_and_nothing_is_creat
     obstacle.mkdir(parents=True)
     with closing(FileStore(tmp_path)) as store:
         manager = SessionManager(store, "reader")
-        deeds = [partial(manager.create, "New", unique_name=True)] * 6
-        assert [type(outcome) for outcome in at_once(*deeds)] == [StoreError] * 6
+        operations = [partial(manager.create, "New", unique_name=True)] * 6
+        assert [type(outcome) for outcome in at_once(*operations)] == [StoreError] * 6
         assert list((tmp_path / "sessions").glob("*-*")) == []
         obstacle.rmdir()
-        assert {session.name for session in at_once(*deeds)} == {"New", *(f"New {number}" for number in range(2, 7))}
+        assert {session.name for session in at_once(*operations)} == {
+            "New",
+            *(f"New {number}" for number in range(2, 7)),
+        }
 
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 10, 30, 60, 100])
@@ -108,12 +113,12 @@ def test_a_killed_process_loses_no_session_it_acknowledged(tmp_path: Path, milli
         first = process.stdout.readline()
         time.sleep(milliseconds / 1000)
         process.kill()
-        told = (first + process.stdout.read()).decode().splitlines()
+        acknowledged = (first + process.stdout.read()).decode().splitlines()
     with closing(FileStore(tmp_path)) as store:
         infos = {info.id: info for info in store.list()}
         assert [info.message_count for info in infos.values()] == [1] * len(infos)
         assert len({info.name for info in infos.values()}) == len(infos)
-        for session_id, name in (line.split(" ", 1) for line in told):
+        for session_id, name in (line.split(" ", 1) for line in acknowledged):
             assert infos[session_id].name == name
         left = store.check(repair=True)
         assert all(finding.place.endswith(".tmp") for finding in left)

@@ -17,7 +17,7 @@ from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, index_of, names_in, no_file_beyond, said
+from tests.support.file_store import fresh, index_of, names_in, no_file_beyond, user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 
@@ -67,7 +67,7 @@ def test_an_index_that_is_lost_or_garbled_is_rebuilt(
     index.unlink() if data is None else index.write_bytes(data)
     for again in (FileStore(folder), store):
         assert sorted(again.list(), key=lambda info: info.id) == before
-    session.append(*said("goes on"))
+    session.append(*user_messages("goes on"))
     assert {entry["name"]: entry["message_count"] for entry in index_of(folder)} == {"Notes": 4, "Other": 0}
 
 
@@ -96,7 +96,7 @@ def test_an_entry_may_outgrow_its_line(folder: Path, store: FileStore, session: 
     manager = SessionManager(store, "reader")
     for name in ("x" * 100, "a", "日" * 100, "b"):
         session = manager.rename(session.id, name)
-        session.append(*said("x"))
+        session.append(*user_messages("x"))
         assert index_of(folder)[0]["name"] == name
     assert index_of(folder)[0]["message_count"] == 6
 
@@ -116,7 +116,7 @@ def test_appends_are_not_lost_when_the_index_cannot_be_written(folder: Path, ses
     lock.unlink()
     lock.mkdir()
     store = FileStore(folder)
-    Session(store, store.load(session.id)).append(*said("three"))
+    Session(store, store.load(session.id)).append(*user_messages("three"))
     lock.rmdir()
     assert fresh(folder, session).message_count == 3
 
@@ -207,7 +207,7 @@ def test_a_new_session_exists_although_the_index_could_not_be_written(
     while index.stat().st_size < 5000:  # a session's file has 4096 bytes
         manager.create()
     with no_file_beyond(index.stat().st_size + 10):
-        manager.create("Whole").append(*said("one"))
+        manager.create("Whole").append(*user_messages("one"))
         with pytest.raises(StoreError):  # whether the name is free cannot be known for certain now
             manager.create("Whole")
         assert manager.get("Whole").message_count == 1

@@ -72,8 +72,8 @@ def check(folder: Path) -> list[SessionInfo]:
         for limit in (0, 1, 10, len(infos) + 1):
             assert store.list(limit=limit) == infos[:limit]
     files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
-    said = {info.id: (info.name, info.message_count) for info in infos}
-    assert said == {key: (file["name"], len(file["history"])) for key, file in files.items()}
+    listed = {info.id: (info.name, info.message_count) for info in infos}
+    assert listed == {key: (file["name"], len(file["history"])) for key, file in files.items()}
     assert len(infos) == len(files) == len(index_of(folder))
     return infos
 
@@ -144,7 +144,7 @@ class Truth:
         assert len(entries) == len(self.infos)
 
 
-DEEDS: list[Callable[[Truth, Index, int, float], None]] = [
+OPERATIONS: list[Callable[[Truth, Index, int, float], None]] = [
     *[Truth.use] * 4,
     Truth.add,
     Truth.outgrow,
@@ -153,7 +153,7 @@ DEEDS: list[Callable[[Truth, Index, int, float], None]] = [
     Truth.look,
 ]
 steps = st.tuples(
-    st.sampled_from(DEEDS),
+    st.sampled_from(OPERATIONS),
     st.integers(0, 1),
     st.one_of(st.integers(0, 12), st.integers(0, 60)),
     st.sampled_from([1, 1, 1, 0, 0.5, -0.5, -3, -50]),
@@ -162,14 +162,14 @@ steps = st.tuples(
 
 
 @settings(deadline=None, max_examples=100)
-@given(deeds=st.lists(steps, max_size=25))
-def test_the_most_recently_changed_always_come_first(deeds: list[tuple[object, int, int, float, int]]) -> None:
+@given(operations=st.lists(steps, max_size=25))
+def test_the_most_recently_changed_always_come_first(operations: list[tuple[object, int, int, float, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         truth = Truth(Path(name), 60)
         truth.look(truth.indexes[0], 1, 0)
-        for deed, which, number, seconds, times in deeds:
-            for _ in range(times if deed in (Truth.use, Truth.add) else 1):
-                deed(truth, truth.indexes[which], number, seconds)  # type: ignore[operator]
+        for operation, which, number, seconds, times in operations:
+            for _ in range(times if operation in (Truth.use, Truth.add) else 1):
+                operation(truth, truth.indexes[which], number, seconds)  # type: ignore[operator]
         for index in truth.indexes:
             truth.look(index, 11, 0)
             with index:
@@ -353,7 +353,7 @@ class TestKilled:
         fill(tmp_path, 200)
         check(tmp_path)
         with closing(FileStore(tmp_path)) as store:
-            for number, when in product(range(9), ("amid", "after")):
+            for number, when in product(range(9), ("during", "after")):
                 is_dead = run_forked(DYING, tmp_path, what, str(number), when).returncode == -signal.SIGKILL
                 assert check(tmp_path) == store.list()
                 if not is_dead:

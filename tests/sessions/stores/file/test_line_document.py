@@ -10,7 +10,7 @@ from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, length_of, no_file_beyond, said
+from tests.support.file_store import fresh, length_of, no_file_beyond, user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 
@@ -26,7 +26,7 @@ def contents(session: Session) -> list[str]:
 def test_a_file_is_whole_blocks_of_plain_json_after_every_message(file: Path, notes: Session, length: int) -> None:
     inode = file.stat().st_ino
     for _ in range(20):
-        notes.append(*said("x" * length))
+        notes.append(*user_messages("x" * length))
         data = file.read_bytes()
         assert len(data) == -(-length_of(file) // BLOCK) * BLOCK
         assert len(json.loads(data)["history"]) == notes.message_count
@@ -38,9 +38,9 @@ def test_however_few_blanks_are_left_the_next_message_finds_its_place(
     folder: Path, file: Path, notes: Session, left: int
 ) -> None:
     filling = "x" * (-(length_of(file) + FRAME + left) % BLOCK)
-    notes.append(*said(filling))
+    notes.append(*user_messages(filling))
     assert len(file.read_bytes()) - length_of(file) == left
-    notes.append(*said("next"))
+    notes.append(*user_messages("next"))
     assert contents(fresh(folder, notes)) == ["one", "two ü", filling, "next"]
     assert len(file.read_bytes()) % BLOCK == 0
 
@@ -58,7 +58,7 @@ def test_blanks_may_be_missing(
     inode = file.stat().st_ino
     found = fresh(folder, notes)
     assert contents(found) == ["one", "two ü"]
-    found.append(*said("three"))
+    found.append(*user_messages("three"))
     assert file.stat().st_ino == inode, "it was in form, and had not to be written anew"
     assert contents(fresh(folder, notes)) == ["one", "two ü", "three"]
     assert file_store.check() == []
@@ -70,7 +70,7 @@ def test_a_message_of_another_is_noticed_though_the_file_is_no_longer(
     other = fresh(folder, notes)
     for number in range(5):
         length = file.stat().st_size
-        notes.append(*said(str(number)))
+        notes.append(*user_messages(str(number)))
         assert file.stat().st_size == length
         for _ in range(2):  # what is there instead of the foot is not taken for it the second time
             other.refresh()
@@ -82,15 +82,15 @@ def test_a_file_that_may_not_grow_is_as_it_was_with_all_its_blanks(file: Path, n
     before = file.read_bytes()
     with no_file_beyond(len(before) + 100):
         with pytest.raises(StoreError):
-            notes.append(*said("x" * BLOCK))
+            notes.append(*user_messages("x" * BLOCK))
         assert file.read_bytes() == before
-        notes.append(*said("this has room"))
+        notes.append(*user_messages("this has room"))
     assert len(file.read_bytes()) == len(before)
 
 
 def full_up_to(session: Session, file: Path, place: int) -> None:
     """Have the next write begin so many bytes into a sector."""
-    session.append(*said("x" * ((place - file.read_bytes().rindex(b"\n]") - 1 - FRAME) % SECTOR)))
+    session.append(*user_messages("x" * ((place - file.read_bytes().rindex(b"\n]") - 1 - FRAME) % SECTOR)))
     assert (file.read_bytes().rindex(b"\n]") + 1) % SECTOR == place
 
 
@@ -101,7 +101,7 @@ def test_the_end_of_an_old_foot_makes_no_message_of_the_beginning_of_a_new_one(
     full_up_to(notes, file, 474)
     before = file.read_bytes()
     edge = before.rindex(b"\n]") + 1 + SECTOR - 474
-    notes.append(*said("half of a p" + "x" * (SECTOR * 2 - 474 - FRAME - 11), "second"))
+    notes.append(*user_messages("half of a p" + "x" * (SECTOR * 2 - 474 - FRAME - 11), "second"))
     after = file.read_bytes()
     assert after[edge + SECTOR :].startswith(b',{"role"')
     data = after[:edge] + before[edge : edge + SECTOR] + after[edge + SECTOR :]
@@ -140,5 +140,5 @@ def test_a_message_without_one_of_its_sectors_is_not_taken_for_whole_even_if_it_
     found = fresh(folder, notes)
     assert contents(found) == ["one", "two ü"]
     assert str(message["content"]).encode() in file.with_suffix(".corrupt").read_bytes()
-    found.append(*said("three"))
+    found.append(*user_messages("three"))
     assert contents(fresh(folder, notes)) == ["one", "two ü", "three"]

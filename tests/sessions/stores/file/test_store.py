@@ -23,7 +23,14 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import file_store_with_notices, fresh, index_of, length_of, no_file_beyond, said
+from tests.support.file_store import (
+    file_store_with_notices,
+    fresh,
+    index_of,
+    length_of,
+    no_file_beyond,
+    user_messages,
+)
 from tests.support.paths import worker_path
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
@@ -79,21 +86,21 @@ class TestForm:
     ) -> None:
         document = json.loads(file.read_bytes())
         assert list(document) == ["id", "name", "po_name", "created_at", "metadata", "history", "updated_at"]
-        assert document["history"] == said("one", "two ü")
+        assert document["history"] == user_messages("one", "two ü")
         (entry,) = index_of(folder)
         assert list(entry) == ["id", "name", "po_name", "message_count", "created_at", "updated_at"]
         assert entry["message_count"] == 2
 
     def test_an_append_leaves_every_byte_of_what_was_there(self, session: Session, file: Path) -> None:
         before = file.read_bytes().rpartition(b"]")[0]
-        session.append(*said("three"))
+        session.append(*user_messages("three"))
         assert file.read_bytes().startswith(before + b",{")
 
     def test_only_the_owner_can_read_with_any_umask(self, tmp_path: Path) -> None:
         before = os.umask(0)
         try:
             store = FileStore(tmp_path / "a" / "data")
-            SessionManager(store, "reader").current().append(*said("secret"))
+            SessionManager(store, "reader").current().append(*user_messages("secret"))
         finally:
             os.umask(before)
         for path in (tmp_path / "a").rglob("*"):
@@ -112,14 +119,14 @@ class TestForm:
         sessions = [manager.create(f"Notes {number}") for number in range(40)]
         for _ in range(2):
             for session in sessions:
-                session.append(*said(session.name))
+                session.append(*user_messages(session.name))
         assert len(open_below(folder)) <= 32 + 2  # and the index with its lock
         assert all(info.message_count == 2 for info in manager.list())
 
     def test_a_store_that_is_dropped_without_being_closed_leaves_no_file_open(self, tmp_path: Path) -> None:
         store = FileStore(tmp_path)
         for session in [SessionManager(store, "reader").create(name) for name in "abc"]:
-            session.append(*said("x"))
+            session.append(*user_messages("x"))
         assert open_below(tmp_path)
         del store, session
         gc.collect()
@@ -139,7 +146,7 @@ class TestDamage:
         self, folder: Path, session: Session, file: Path
     ) -> None:
         before = file.read_bytes()
-        session.append(*said("three, which was never acknowledged"))
+        session.append(*user_messages("three, which was never acknowledged"))
         after = file.read_bytes()
         start = before.rindex(b"]")
         for cut in range(start, len(after) + 1):
@@ -147,10 +154,10 @@ class TestDamage:
             file.write_bytes(torn)
             found = fresh(folder, session)
             kept = list(found.history)
-            assert kept[:2] == said("one", "two ü"), cut
-            assert kept[2:] in ([], said("three, which was never acknowledged")), cut
-            found.append(*said("four"))
-            assert json.loads(file.read_bytes())["history"] == [*kept, *said("four")]
+            assert kept[:2] == user_messages("one", "two ü"), cut
+            assert kept[2:] in ([], user_messages("three, which was never acknowledged")), cut
+            found.append(*user_messages("four"))
+            assert json.loads(file.read_bytes())["history"] == [*kept, *user_messages("four")]
 
     @pytest.mark.parametrize(
         "spoil",
@@ -170,9 +177,9 @@ class TestDamage:
     ) -> None:
         file.write_bytes(spoil(file.read_bytes()))
         found = fresh(folder, session)
-        assert list(found.history) == said("one", "two ü")
-        found.append(*said("three"))
-        assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
+        assert list(found.history) == user_messages("one", "two ü")
+        found.append(*user_messages("three"))
+        assert json.loads(file.read_bytes())["history"] == user_messages("one", "two ü", "three")
         assert index_of(folder)[0]["message_count"] == 3
 
     def test_unreadable_data_is_quarantined_and_reported(self, folder: Path, session: Session, file: Path) -> None:
@@ -180,7 +187,7 @@ class TestDamage:
         file.write_bytes(data.replace(b'{"role":"user","content":"one"', b'{"role":"user",\xff"one"'))
         store, notices = file_store_with_notices(folder)
         found = fresh(folder, session, store)
-        assert list(found.history) == said("two ü")
+        assert list(found.history) == user_messages("two ü")
         assert b'\xff"one"' in file.with_suffix(".corrupt").read_bytes()
         assert mode(file.with_suffix(".corrupt")) == 0o600
         (notice,) = notices
@@ -201,14 +208,14 @@ class TestDamage:
         data = file.read_bytes()
         with file.open("r+b") as raw:
             raw.truncate(len(data) - 10)
-        session.append(*said("three"))
-        assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
+        session.append(*user_messages("three"))
+        assert json.loads(file.read_bytes())["history"] == user_messages("one", "two ü", "three")
 
     def test_a_flipped_byte_in_a_message_costs_neither_it_nor_its_neighbours(
         self, folder: Path, session: Session, file: Path
     ) -> None:
         file.write_bytes(file.read_bytes().replace("ü".encode(), b"\xff"))
-        assert list(fresh(folder, session).history) == said("one", "two \udcff")
+        assert list(fresh(folder, session).history) == user_messages("one", "two \udcff")
 
     def test_a_file_indented_by_hand_is_read_and_brought_into_form_by_the_next_write(
         self, folder: Path, session: Session, file: Path
@@ -218,12 +225,12 @@ class TestDamage:
         file.write_text(by_hand)
         store, notices = file_store_with_notices(folder)
         found = fresh(folder, session, store)
-        assert list(found.history) == said("one", "two ü")
-        assert found.tail(1) == said("two ü")
+        assert list(found.history) == user_messages("one", "two ü")
+        assert found.tail(1) == user_messages("two ü")
         assert file.read_text() == by_hand
-        found.append(*said("three"))
+        found.append(*user_messages("three"))
         written = file.read_bytes()
-        assert json.loads(written)["history"] == said("one", "two ü", "three")
+        assert json.loads(written)["history"] == user_messages("one", "two ü", "three")
         assert json.loads(written)["extra"] is True
         assert written.rstrip().count(b"\n") == 4
         assert notices == []
@@ -253,8 +260,8 @@ class TestDamage:
         write_document(path, **wrong)
         store = FileStore(folder)
         assert {info.id for info in store.list()} == {notes.id, path.stem}
-        Session(store, store.load(path.stem)).append(*said("x"))
-        assert json.loads(path.read_bytes())["history"] == said("x")
+        Session(store, store.load(path.stem)).append(*user_messages("x"))
+        assert json.loads(path.read_bytes())["history"] == user_messages("x")
         (key,) = wrong
         assert key.encode() in path.with_suffix(".corrupt").read_bytes()
 
@@ -264,15 +271,15 @@ class TestDamage:
         write_document(path, updated_at="0001-01-01T00:00:00+23:00", created_at="2024-01-01T00:00:00+02:00")
         info = store.load(path.stem).info
         assert info.created_at == datetime(2023, 12, 31, 22, tzinfo=UTC)
-        Session(store, store.load(path.stem)).append(*said("x"))
-        assert json.loads(path.read_bytes())["history"] == said("x")
+        Session(store, store.load(path.stem)).append(*user_messages("x"))
+        assert json.loads(path.read_bytes())["history"] == user_messages("x")
 
     def test_an_append_to_a_file_indented_since_it_was_opened_brings_it_into_form(
         self, session: Session, file: Path
     ) -> None:
         file.write_text(json.dumps(json.loads(file.read_bytes()), indent=4))
-        session.append(*said("three"))
-        assert json.loads(file.read_bytes())["history"] == said("one", "two ü", "three")
+        session.append(*user_messages("three"))
+        assert json.loads(file.read_bytes())["history"] == user_messages("one", "two ü", "three")
 
     def test_a_wrong_clock_damages_nothing(self, folder: Path, session: Session, file: Path) -> None:
         data = file.read_bytes()
@@ -280,10 +287,10 @@ class TestDamage:
         (folder / "sessions" / "index.json").unlink()
         found = fresh(folder, session)
         assert found.updated_at.year == 9999
-        found.append(*said("three"))
+        found.append(*user_messages("three"))
         assert found.updated_at.year < 9999
         assert fresh(folder, session).info == found.info == FileStore(folder).list()[0]
-        assert fresh(folder, session).tail(1) == said("three")
+        assert fresh(folder, session).tail(1) == user_messages("three")
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
@@ -291,7 +298,7 @@ def test_a_folder_that_may_only_be_read_can_be_listed_and_shown(tmp_path: Path, 
     folder = Path(tempfile.mkdtemp()) / "data"  # not below `tmp_path`, which nobody else may enter
     try:
         session = SessionManager(FileStore(folder), "reader").create("Notes")
-        session.append(*said("one"))
+        session.append(*user_messages("one"))
         for name in [] if is_listed else ["index.json", "index.json.lock"]:
             (folder / "sessions" / name).unlink()
         only_to_be_read(folder.parent)
@@ -316,7 +323,7 @@ class TestTrash:
     ) -> None:
         (folder / "sessions" / "trash").mkdir()
         shutil.copy(file, folder / "sessions" / "trash")
-        session.append(*said("three"))
+        session.append(*user_messages("three"))
         for use in (store.restore, store.delete):
             with pytest.raises(UsageError, match="another one in the trash"):
                 use(session.id)
@@ -329,7 +336,7 @@ class TestTrash:
         (trash / file.name).mkdir(parents=True)
         with pytest.raises(StoreError, match=rf"{file.name} could not be moved to .*trash"):
             store.delete(session.id)
-        session.append(*said("still here"))
+        session.append(*user_messages("still here"))
         (trash / file.name).rmdir()
         store.delete(session.id)
         file.mkdir()
@@ -360,13 +367,13 @@ class TestTrash:
         trashed = folder / "sessions" / "trash" / file.name
         trashed.write_text(json.dumps(json.loads(trashed.read_bytes()), indent=2))
         assert store.restore(session.id).info.name == "Notes 2"
-        assert fresh(folder, session).history == said("one", "two ü")
+        assert fresh(folder, session).history == user_messages("one", "two ü")
         assert not file.with_suffix(".corrupt").exists()
 
     def test_a_session_in_the_trash_can_be_read_and_stays_there(self, store: FileStore, session: Session) -> None:
         store.delete(session.id)
         record, messages = store.read_trashed(session.id)
-        assert (record.info, messages) == (session.info, said("one", "two ü"))
+        assert (record.info, messages) == (session.info, user_messages("one", "two ü"))
         assert [entry.info for entry in store.trash()] == [session.info]
 
     def test_purging_removes_quarantined_data_too(
@@ -398,7 +405,7 @@ class TestCutting:
         assert info == fresh(folder, session).info == FileStore(folder).list()[0]
         assert [message["content"] for message in json.loads(file.read_bytes())["history"]] == ["one", "two ü", "x"]
         session.refresh()
-        session.append(*said("three"))
+        session.append(*user_messages("three"))
         assert [message["content"] for message in session.history] == ["one", "two ü", "x", "three"]
 
     @pytest.mark.parametrize("count", [0, 1, 2])
@@ -406,13 +413,16 @@ class TestCutting:
         self, folder: Path, store: FileStore, session: Session, count: int
     ) -> None:
         other = fresh(folder, session)
-        other.append(*said("three"))
+        other.append(*user_messages("three"))
         store.truncate(session.id, count)
         with pytest.raises(Conflict, match=f"{3 - count} messages were taken out"):
-            other.append(*said("four"))
+            other.append(*user_messages("four"))
         other.refresh()
-        other.append(*said("four"))
-        assert list(fresh(folder, session).history) == [*said("one", "two ü")[:count], *said("four")]
+        other.append(*user_messages("four"))
+        assert list(fresh(folder, session).history) == [
+            *user_messages("one", "two ü")[:count],
+            *user_messages("four"),
+        ]
 
     @pytest.mark.parametrize("count", [-1, 3])
     def test_truncating_to_more_messages_than_exist_is_an_error(
@@ -429,7 +439,7 @@ class TestCutting:
     ) -> None:
         with no_file_beyond(10), pytest.raises(StoreError):
             store.truncate(session.id, 1)
-        assert list(fresh(folder, session).history) == said("one", "two ü")
+        assert list(fresh(folder, session).history) == user_messages("one", "two ü")
 
 
 class TestSize:
@@ -439,10 +449,10 @@ class TestSize:
         size = length_of(file)
         store = FileStore(folder, StoreOptions(max_session_size=size + 300))
         here = Session(store, store.load(session.id))
-        here.append(*said("x" * 100))
+        here.append(*user_messages("x" * 100))
         before = file.read_bytes()
         with pytest.raises(SessionFull) as caught:
-            here.append({"role": "assistant", "content": "fine"}, *said("x" * 200))
+            here.append({"role": "assistant", "content": "fine"}, *user_messages("x" * 200))
         assert f"{length_of(file):,} bytes" in str(caught.value)
         assert f"{size + 300:,} bytes" in str(caught.value)
         assert "max_session_size" in caught.value.hint
@@ -451,7 +461,7 @@ class TestSize:
         assert length_of(file) > size + 300
         store.truncate(session.id, 1)
         here.refresh()
-        here.append(*said("x" * 100))
+        here.append(*user_messages("x" * 100))
 
 
 def test_looking_into_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
@@ -471,7 +481,7 @@ def test_an_id_is_taken_once(folder: Path, store: FileStore, session: Session) -
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see what is open")
 @pytest.mark.parametrize("change", ["truncate", "update", "delete"])
 def test_a_replaced_or_deleted_file_is_not_kept_open(store: FileStore, session: Session, change: str) -> None:
-    session.append(*said(1, 2, 3))
+    session.append(*user_messages(1, 2, 3))
     match change:
         case "truncate":
             store.truncate(session.id, 1)

@@ -108,10 +108,10 @@ def test_other_stores_do_not_import_sqlalchemy(tmp_path: Path) -> None:
 
 def test_a_server_that_does_not_answer_is_reported_immediately_without_the_password() -> None:
     with closing(open_full_store("postgresql://ann:s3cret@127.0.0.1:1/notes")) as store:
-        begun = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(StoreError, match=r"^The database notes on 127\.0\.0\.1 could not be used") as caught:
             store.list()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - start < 5
     assert "s3cret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
 
