@@ -6,7 +6,6 @@ bounded, and every error has a line and column.
 
 import re
 import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +62,7 @@ class YamlDocument:
     error: type[FileError]
     data: Any = None
     start: Position = TOP
-    _positions: dict[int, EntryPositions] = field(default_factory=dict)  # by the id of the list or mapping
+    positions: dict[int, EntryPositions] = field(default_factory=dict)  # by the id of the list or mapping
 
     def position_of(self, *path: str | int, key: bool = False) -> Position:
         """Return the position of the value at `path`, or of its key; of its parent if it does not exist."""
@@ -80,24 +79,21 @@ class YamlDocument:
     def add(self, key: str, value: str, at: Position) -> None:
         """Add an entry to the top mapping; its value is elsewhere in the file, at `at`."""
         self.data[key] = value
-        self._positions[id(self.data)][key] = EntryPosition(at, at, value)
+        self.positions[id(self.data)][key] = EntryPosition(at, at, value)
 
     def rename(self, new: str, *path: str) -> None:
         """Rename the key at `path`; its position and its value stay."""
         container = self.data
         for step in path[:-1]:
             container = container[step]
-        positions = self._positions[id(container)]
+        positions = self.positions[id(container)]
         for entries in (container, positions):
             entries[new] = entries.pop(path[-1])
-
-    def set_positions(self, container: Any, positions: EntryPositions) -> None:
-        self._positions[id(container)] = positions
 
     def _entry_position(self, path: tuple[str | int, ...]) -> EntryPosition:
         position, data = EntryPosition(self.start, self.start, ""), self.data
         for step in path:
-            entries = self._positions.get(id(data), {})
+            entries = self.positions.get(id(data), {})
             if step not in entries:
                 break
             position, data = entries[step], data[step]
@@ -174,7 +170,10 @@ class _Composer:
                     hint = "A file may contain only one document: remove the second ---."
                     raise self._error(second, "A second document starts here.", hint)
         except self._yaml.YAMLError as error:
-            raise (self._depth_error(error) or self._syntax_error(error)) from error
+            mark = getattr(error, "problem_mark", None)
+            if mark and "maximum nesting depth" in str(error):  # of libyaml, which reads ahead: check the text before
+                return parse(self._text[: mark.index], self._document.file, self._document.error)
+            raise self._syntax_error(error) from error
         except (ValueError, OverflowError) as error:  # from the pure Python parser, for "\UFFFFFFFF"
             raise self._document.error_at(f"This is not valid YAML: {error}.", TOP) from error
         return self._document
@@ -188,10 +187,8 @@ class _Composer:
         before, source = self._values, ""
         if isinstance(event, self._yaml.ScalarEvent):
             value, source = self._scalar(event), event.value
-        elif isinstance(event, self._yaml.SequenceStartEvent):
-            value = self._sequence(depth)
         else:
-            value = self._mapping(depth)
+            value = self._collection([] if isinstance(event, self._yaml.SequenceStartEvent) else {}, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._values - before + 1, source)
         return value, source
@@ -212,7 +209,7 @@ class _Composer:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise self._error(event, f"The tag {quoted(tag)} is not supported.", hint)
         if depth > MAX_DEPTH:
-            raise self._too_deep(event)
+            raise self._error(event, f"This is nested more than {MAX_DEPTH} levels deep.")
         if self._values > MAX_VALUES:
             raise self._error(event, f"The file has more than {MAX_VALUES} values.")
 
@@ -228,32 +225,24 @@ class _Composer:
             return int(text)
         return float(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
 
-    def _sequence(self, depth: int) -> list[Any]:
-        items: list[Any] = []
+    def _collection(self, data: Any, depth: int) -> Any:
+        """Fill a list or a mapping with the values up to its end."""
         positions: EntryPositions = {}
-        while not isinstance(event := next(self._events), self._yaml.SequenceEndEvent):
+        is_list = isinstance(data, list)
+        while not isinstance(event := next(self._events), self._yaml.CollectionEndEvent):
+            at, key = _start(event), len(data) if is_list else self._key(event, depth)
+            if key in positions:
+                problem = f"The key {quoted(str(key))} is given twice; first in line {positions[key].key.line}."
+                raise self._error(event, problem, "Remove one of them.")
+            event = event if is_list else next(self._events)
             value, source = self._value(event, depth + 1)
-            at = _start(event)
-            positions[len(items)] = EntryPosition(at, at, source)
-            items.append(value)
-        self._document.set_positions(items, positions)
-        return items
-
-    def _mapping(self, depth: int) -> dict[str, Any]:
-        entries: dict[str, Any] = {}
-        positions: EntryPositions = {}
-        while not isinstance(event := next(self._events), self._yaml.MappingEndEvent):
-            key = self._key(event, depth)
-            if key in entries:
-                first = positions[key].key.line
-                raise self._error(
-                    event, f"The key {quoted(key)} is given twice; first in line {first}.", "Remove one of them."
-                )
-            value_event = next(self._events)
-            entries[key], source = self._value(value_event, depth + 1)
-            positions[key] = EntryPosition(_start(event), _start(value_event), source)
-        self._document.set_positions(entries, positions)
-        return entries
+            positions[key] = EntryPosition(at, _start(event), source)
+            if is_list:
+                data.append(value)
+            else:
+                data[key] = value
+        self._document.positions[id(data)] = positions
+        return data
 
     def _key(self, event: Any, depth: int) -> str:
         key, source = self._value(event, depth + 1)
@@ -275,27 +264,6 @@ class _Composer:
     def _error(self, event: Any, problem: str, hint: str = "") -> FileError:
         return self._document.error_at(problem, _start(event), hint=hint)
 
-    def _depth_error(self, error: Any) -> FileError | None:
-        """Return the error if the text before the parser's complaint is nested too deeply.
-
-        The parser reads ahead, and stops at its own depth (1,000 in libyaml) before it reports the events that
-        `MAX_DEPTH` is checked against. Without the text after the complaint, it reports them.
-        """
-        mark = getattr(error, "problem_mark", None)
-        depth = 0
-        with suppress(self._yaml.YAMLError):
-            for event in self._yaml.parse(self._text[: mark.index] if mark else "", Loader=self._loader):
-                if isinstance(event, self._yaml.CollectionEndEvent):
-                    depth -= 1
-                elif depth > MAX_DEPTH:
-                    return self._too_deep(event)
-                elif isinstance(event, self._yaml.CollectionStartEvent):
-                    depth += 1
-        return None
-
-    def _too_deep(self, event: Any) -> FileError:
-        return self._error(event, f"This is nested more than {MAX_DEPTH} levels deep.")
-
     def _syntax_error(self, error: Any) -> FileError:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -303,16 +271,16 @@ class _Composer:
         lines = [*_LINE_BREAK.split(self._text), ""]
         text = lines[line]
         indentation = text[: len(text) - len(text.lstrip())]
-        if "\t" in indentation and column <= len(indentation):
-            at = Position(line + 1, indentation.index("\t") + 1)
-            problem = f"The line {quoted(text.strip())} is indented with a tab."
-            return self._document.error_at(problem, at, hint="Indent with spaces.")
         opened = getattr(error, "context_mark", None)
-        if opened and _NEVER_CLOSED.search(complaint):
-            at = Position(opened.line + 1, opened.column + 1)
-            problem = f"The {lines[opened.line][opened.column]} at this position is not closed."
-            return self._document.error_at(problem, at, hint="Close it, or look for a missing comma.")
-        problem, hint = _explain(complaint, text, column)
+        if "\t" in indentation and column <= len(indentation):
+            column = indentation.index("\t")
+            problem, hint = f"The line {quoted(text.strip())} is indented with a tab.", "Indent with spaces."
+        elif opened and _NEVER_CLOSED.search(complaint):
+            line, column = opened.line, opened.column
+            problem = f"The {lines[line][column]} at this position is not closed."
+            hint = "Close it, or look for a missing comma."
+        else:
+            problem, hint = _explain(complaint, text, column)
         return self._document.error_at(problem, Position(line + 1, column + 1), hint=hint)
 
 

@@ -1,8 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.forked import run_forked
 
 SCRIPT = """
 import sys, threading
@@ -26,5 +26,5 @@ for thread in threads: thread.join()
 @pytest.mark.parametrize("attempt", range(8))
 def test_many_threads_may_read_their_first_definition_at_the_same_time(tmp_path: Path, attempt: int) -> None:
     (tmp_path / "scout.yaml").write_text("name: scout\nprompt: You look.\nlimits: {requests: 3}\ncapabilities: [x]\n")
-    result = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, check=False, timeout=60)
-    assert result.returncode == 0
+    (tmp_path / "threads.py").write_text(SCRIPT)
+    assert run_forked(tmp_path / "threads.py", cwd=tmp_path).returncode == 0

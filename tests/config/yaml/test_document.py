@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prompt_objects.config.yaml import document
 from prompt_objects.config.yaml.document import MAX_BYTES, YamlDocument, parse, read_text
 from prompt_objects.errors import ConfigError
 
@@ -115,9 +116,13 @@ def test_an_alias_bomb_is_rejected() -> None:
     assert time.monotonic() - started < 2
 
 
-def test_too_many_values_are_rejected() -> None:
-    with pytest.raises(ConfigError, match="more than 100000 values"):
-        read("[" + "a," * 100_001 + "]")
+def test_too_many_values_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = document.MAX_VALUES
+    if not hasattr(yaml, "CSafeLoader"):  # the limit is ours, and the other parser takes seconds to reach it
+        limit = 1000
+        monkeypatch.setattr(document, "MAX_VALUES", limit)
+    with pytest.raises(ConfigError, match=f"more than {limit} values"):
+        read("[" + "a," * limit + "]")
 
 
 def test_byte_order_mark_and_carriage_returns_are_removed(tmp_path: Path) -> None:
