@@ -1,11 +1,11 @@
-"""What it costs to have prompt objects work side by side, and what a turn costs beside other libraries.
+"""The cost of parallel prompt objects, and of a turn compared with other libraries.
 
     python benchmarks/agents.py [--save] [--peers DIR] [--rounds N]
 
-Everything is asked of one server, a process of its own that costs next to nothing. Fifty delegations at once against
-one, where the server takes 200 ms to answer; a turn with 20 tools above the bare client, which asks in turn with it;
-a thousand turns under way at once in one process. `--peers` keeps other libraries in an environment of their own in
-DIR, and has them do the same. Leaves with an error where a goal is missed.
+All requests go to one fast server in a separate process. Measured are fifty parallel delegations against one, with
+a server that takes 200 ms to respond; a turn with 20 tools against the bare client, measured alternately; and a
+thousand concurrent turns in one process. `--peers` installs other libraries into a virtual environment in DIR and
+measures them, too. Exits with an error if a goal is missed.
 """
 
 import argparse
@@ -82,13 +82,13 @@ def run(name: str, python: Path, base_url: str, *more: object) -> dict[str, Any]
 
 
 def contenders(peers: Path | None) -> dict[str, Path]:
-    """Return the Python of each contender: this one, and that of the peers where there are to be any."""
+    """Return the Python of each contender: this one, and that of the peers if requested."""
     ours = {name: Path(sys.executable) for name in CONTENDERS if name not in PEERS}
     return ours if peers is None else ours | dict.fromkeys(PEERS, python_of(peers))
 
 
 def python_of(peers: Path) -> Path:
-    """Return the Python of an environment with the peers, made where it is not there yet."""
+    """Return the Python of a virtual environment with the peers, created if it is missing."""
     python = peers / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(peers)], check=True)
@@ -104,7 +104,7 @@ class Report:
         self.missed: list[str] = []
 
     def table(self, title: str, head: str) -> None:
-        """Begin a table; all columns but the first hold figures."""
+        """Start a table; all columns except the first are figures."""
         columns = head.count("|") - 2
         self.lines += ["", f"## {title}", "", head, f"|---|{'---:|' * columns}"]
 
@@ -138,7 +138,7 @@ def report_delegations(report: Report, base_url: str, pythons: dict[str, Path], 
 
 
 def report_cost(report: Report, base_url: str, pythons: dict[str, Path], rounds: int) -> None:
-    """Measure what a turn costs above the bare client."""
+    """Measure the cost of a turn above the bare client."""
     for title, model in TURNS.items():
         report.table(f"A turn with 20 tools: {title}", "| | the bare client | a turn | above it | ratio |")
         above: dict[str, float] = {}
@@ -155,7 +155,7 @@ def report_cost(report: Report, base_url: str, pythons: dict[str, Path], rounds:
 
 
 def report_flight(report: Report, base_url: str, pythons: dict[str, Path]) -> None:
-    """Measure many turns under way at once."""
+    """Measure many concurrent turns."""
     report.table(f"{IN_FLIGHT:,} turns under way at once in one process", "| | memory a turn | all of them |")
     for name, python in pythons.items():
         measured = run(name, python, base_url, "flight", IN_FLIGHT)
@@ -163,7 +163,7 @@ def report_flight(report: Report, base_url: str, pythons: dict[str, Path]) -> No
 
 
 def main() -> int:
-    """Measure, print, save if asked to; 1 where a goal is missed."""
+    """Measure, print and, with `--save`, save; return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--save", action="store_true", help="keep the tables in benchmarks/results/agents.md")
     parser.add_argument("--peers", type=Path, metavar="DIR", help="measure other libraries, kept in DIR")

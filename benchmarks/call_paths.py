@@ -4,8 +4,8 @@
 
 A message and `/session rename` are typed into the program in a pseudo-terminal; an append is made from Python. Each
 is done twice, the second time under `sys.setprofile` in all threads. Counted are the files of the package in which a
-function ran, and the distinct pairs of functions in different files of which one called the other. The files of `ui/`
-are left out, as the screen is drawn again at every key and tick. `--checkout` measures another checkout of this
+function ran, and the distinct pairs of caller and called function in different files. The files of `ui/` are left
+out, because the screen is drawn again at every key and tick. `--checkout` measures another checkout of this
 repository, `--list` names the files. The goals are two thirds of what the flat layout (decision 0009) needed. Exits
 with 1 if one is missed.
 """
@@ -54,13 +54,13 @@ class Recorder:
         self._calls: set[tuple[str, str]] = set()
 
     def start(self, *_: object) -> None:
-        """Forget what was noted so far, and note from now on."""
+        """Clear the records and start recording."""
         self._calls.clear()
         threading.setprofile(self)
         sys.setprofile(self)
 
     def stop(self, *_: object) -> None:
-        """Write what was noted."""
+        """Write the records."""
         sys.setprofile(None)
         self._result.write_text(json.dumps(sorted(self._calls)))
 
@@ -83,7 +83,7 @@ class Travel(NamedTuple):
 
 
 def travel(result: Path) -> Travel:
-    """Read what a recorder wrote."""
+    """Read the records of a recorder."""
     pairs = [
         (caller.partition(":")[0], called.partition(":")[0]) for caller, called in json.loads(result.read_text())
     ]
@@ -161,7 +161,7 @@ def appended(checkout: Path, folder: Path) -> Travel:
 
 
 def measure(checkout: Path) -> dict[str, Travel]:
-    """Record each action in an environment of its own."""
+    """Record each action in its own environment."""
     actions: dict[str, Callable[[Path], Travel]] = {
         "a typed message": lambda folder: typed(checkout, folder, "Hello", "Hello again"),
         "/session rename": lambda folder: typed(checkout, folder, "/session rename Two", "/session rename Three"),

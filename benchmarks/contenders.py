@@ -1,4 +1,4 @@
-"""Libraries that have a model use tools, doing the same: run by `agents.py` with a Python that has them.
+"""The same work with other libraries for tool calls: run by `agents.py` with a Python that has them.
 
     -P contenders.py NAME BASE_URL cost MODEL ROUNDS     milliseconds of the bare client, and of a turn, in turn
     -P contenders.py NAME BASE_URL fan MODEL NUMBER ROUNDS    seconds of a turn, one or so many at once, and a turn
@@ -79,7 +79,7 @@ async def ask(client: AsyncOpenAI, model: str, messages: Any, tools: Any) -> tup
 
 @asynccontextmanager
 async def prompt_objects(base_url: str, model: str) -> AsyncIterator[Begin]:
-    """Have a prompt object answer in a session of its own, kept durably in a file."""
+    """Let a prompt object reply in its own session, saved durably in a file."""
     from prompt_objects.environment.environment import Environment
     from prompt_objects.tools.base import Tool
 
@@ -189,7 +189,7 @@ async def cost(contender: Contender, base_url: str, model: str, rounds: int) -> 
 
 
 async def fan(contender: Contender, base_url: str, model: str, number: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of a turn, then one or so many side by side, then a turn: what delegation comes to."""
+    """Return the seconds of a turn, then one or `number` concurrent turns, then a turn: a delegation."""
     times: dict[str, list[float]] = {"1": [], str(number): []}
     async with contender(base_url, model) as begin:
         for each in range(rounds + 1):
@@ -205,7 +205,7 @@ async def fan(contender: Contender, base_url: str, model: str, number: int, roun
 
 
 async def flight(contender: Contender, base_url: str, number: int) -> dict[str, float]:
-    """Return by how many kB the process grew for each of the turns under way at once, and how long all took."""
+    """Return the growth of the process in kB per concurrent turn, and the seconds for all."""
     async with contender(base_url, f"gather-{WARM_UP}") as begin:
         turns = [await begin(each) for each in range(WARM_UP)]
         await asyncio.gather(*(turn() for turn in turns))
@@ -224,7 +224,7 @@ def peak() -> float:
 
 
 def main() -> None:
-    """Measure what the arguments say."""
+    """Run the measurement that the arguments name."""
     name, base_url, what, *more = sys.argv[1:]
     contender = CONTENDERS[name]
     measured: object

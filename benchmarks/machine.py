@@ -1,4 +1,4 @@
-"""What a figure was measured on; without it a figure says little."""
+"""A description of the machine on which figures were measured."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ __all__ = ["describe"]
 
 
 def describe(folder: Path) -> str:
-    """Say in a sentence what machine this is, and which file system `folder` is on; no names of either."""
+    """Describe this machine and the file system of `folder` in a sentence, without their names."""
     count = os.cpu_count() or 1
     parts = [
         f"{_processor()}, {count} core{'s' if count > 1 else ''}",

@@ -1,12 +1,12 @@
-"""A chat-completions server that costs next to nothing; run as a process, it prints its port.
+"""A fast chat-completions server for benchmarks; run as a process, it prints its port.
 
-What it answers is in the name of the model that is asked for:
+The name of the requested model selects the response:
 
     text              a short text
     call-3-NAME       three calls of NAME, and once there are results, the text
     gather-1000       the text, once a thousand requests are waiting for it
 
-Behind any of them, `@200` says after how many milliseconds.
+A suffix such as `@200` delays the response by that number of milliseconds.
 """
 
 import asyncio

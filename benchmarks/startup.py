@@ -1,10 +1,10 @@
-"""How long a start takes, above what Python itself takes, beside other chat programs for the terminal.
+"""The time of a start above that of Python itself, compared with other chat programs for the terminal.
 
     python benchmarks/startup.py [--rounds 15] [--peers] [--save]
 
 `--version` is timed from start to exit; the prompt is timed in a real pseudo-terminal, from start until it is on the
-screen, with an empty store and with 10,000 sessions. `--peers` installs `llm` and `shell-gpt` into environments of
-their own and times them in the same rounds. Exits with 1 where a goal is missed: 50 ms and 160 ms above Python, and a
+screen, with an empty store and with 10,000 sessions. `--peers` installs `llm` and `shell-gpt` into virtual
+environments and times them in the same rounds. Exits with 1 if a goal is missed: 50 ms and 160 ms above Python, and a
 full store as fast as an empty one.
 """
 
@@ -77,7 +77,7 @@ def make_environment(folder: Path, sessions: int) -> Path:
 
 
 def install(packages: list[str], folder: Path) -> Path:
-    """Install a peer into a virtual environment of its own and return its programs' folder."""
+    """Install a peer into its own virtual environment and return its programs' folder."""
     subprocess.run([sys.executable, "-m", "venv", folder / packages[0]], check=True)
     programs = folder / packages[0] / "bin"
     subprocess.run([programs / "pip", "install", "-q", *packages], check=True)
@@ -85,9 +85,9 @@ def install(packages: list[str], folder: Path) -> Path:
 
 
 def measurements(folder: Path, *, peers: bool) -> dict[str, Callable[[], float]]:
-    """Return what to measure, by name."""
+    """Return the commands to measure, by name."""
     environ = {**os.environ, "TERM": "xterm-256color", "OPENAI_API_KEY": "none", "HOME": str(folder)}
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # people's Python keeps what it compiled
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as in normal use, Python keeps compiled files
     own = str(HERE / "prompt-objects")
     few, many = make_environment(folder / "few", 0), make_environment(folder / "many", SESSIONS)
 

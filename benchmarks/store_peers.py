@@ -1,9 +1,9 @@
-"""How other libraries keep a conversation: run by `store.py` with a Python that has them; not to be run by itself.
+"""Other libraries' stores of conversations: run by `store.py` with a Python that has them, not directly.
 
     store_peers.py FOLDER ROUNDS LIBRARY MESSAGES
 
-Prints in JSON, for a session that has so many messages already, the seconds of each append of one message and of
-reading the last 50; or, as a text, what went wrong.
+Prints in JSON, for a session that already has MESSAGES messages, the seconds of each append of one message and of
+reading the last 50; or an error as text.
 """
 
 import asyncio
@@ -80,13 +80,13 @@ async def seconds(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def main() -> None:
-    """Measure a library, as far as it is there."""
+    """Measure a library if it is installed."""
     folder, rounds, library, messages = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     measure = {"openai-agents": agents, "langchain": langchain, "coda": coda}[library]
     found: object
     try:
         found = await measure(folder, messages, max(5, rounds if messages < 5000 else rounds // 8))
-    except Exception as error:  # noqa: BLE001 - what a library cannot do is told beside the others' figures
+    except Exception as error:  # noqa: BLE001 - an error is reported next to the others' figures
         found = f"{type(error).__name__}: {error}"
     print(json.dumps(found))
 

@@ -1,11 +1,11 @@
-"""What a turn costs above the bare openai client, against the same server on the loopback.
+"""The cost of a turn above the bare openai client, with the same server on the loopback.
 
     python benchmarks/turn.py [--save] [--rounds N]
 
-All send the same messages, in turn, to a server in another process that answers at once: the client's own method
-for chat completions; the client's bare `post`, which neither checks what is sent nor what comes; and a turn, which
-also reads the session and saves two messages durably. Leaves with an error where a turn costs more than 5 ms
-above the client's own method.
+All send the same messages alternately to a server in another process that responds immediately: the client's own
+method for chat completions; the client's bare `post`, which validates neither requests nor responses; and a turn,
+which also reads the session and saves two messages durably. Exits with an error if a turn costs more than 5 ms above
+the client's own method.
 """
 
 import argparse
@@ -41,7 +41,7 @@ EARLIER: list[Message] = [
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run the server as a process of its own; yields its base URL."""
+    """Run the server in a separate process; yield its base URL."""
     command = [sys.executable, str(SERVER), "--reply", "It says what the project is for. " * 8]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -62,7 +62,7 @@ async def environment(folder: Path, base_url: str) -> AsyncIterator[Environment]
 
 
 def body(messages: Any) -> dict[str, Any]:
-    """Build what all of them send."""
+    """Return the request that all of them send."""
     return {"model": "small", "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -84,7 +84,7 @@ async def posted(client: AsyncOpenAI, messages: Any) -> str:
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """Return how many milliseconds it took."""
+    """Return the duration in milliseconds."""
     start = time.perf_counter()
     await work()
     return (time.perf_counter() - start) * 1000
@@ -112,7 +112,7 @@ async def compare(base_url: str, earlier: int, rounds: int) -> list[float]:
 
 
 def main() -> int:
-    """Measure, print, save if asked to; 1 where the bound is passed."""
+    """Measure, print and, with `--save`, save; return 1 if the bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--save", action="store_true", help="keep the table in benchmarks/results/turn.md")
     parser.add_argument("--rounds", type=int, default=200)

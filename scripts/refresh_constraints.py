@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-EDITABLE = "editables"  # hatchling asks for it when it builds an editable install
+EDITABLE = "editables"  # hatchling requires it to build an editable install
 HEADER = "# Exact versions with which the test suite passed. Written by scripts/refresh_constraints.py.\n"
 
 

@@ -1,4 +1,4 @@
-"""What every test may use, and what keeps the tests away from the settings of whoever runs them."""
+"""Fixtures for all tests, and isolation from the developer's own settings."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ if (
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run the whole suite in one process more than there are cores, as tests often wait; all else in this one."""
+    """Run the whole suite in one process more than there are cores, because tests often wait."""
     is_whole = config.args == config.getini("testpaths") and config.option.markexpr == "not campaign"
     return (os.cpu_count() or 1) + 1 if is_whole else 0
 

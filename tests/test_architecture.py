@@ -43,7 +43,7 @@ def home(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """All modules of the package that a file names in imports, wherever in the file they stand."""
+    """Return all modules of the package that a file imports, at any place."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
@@ -116,7 +116,7 @@ def test_all_is_exactly_what_is_public() -> None:
 
 
 def test_only_the_package_itself_lists_its_public_names() -> None:
-    """In all other modules a leading underscore says what is private."""
+    """In all other modules a leading underscore marks private names."""
     assert [path.name for path in modules() if "\n__all__ = " in path.read_text(encoding="utf-8")] == []
 
 

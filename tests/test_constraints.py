@@ -1,4 +1,4 @@
-"""constraints.txt: one exact version of every requirement, used wherever the project is installed."""
+"""constraints.txt: one exact version of every requirement, used by every documented installation."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ def pinned() -> dict[str, Requirement]:
 
 
 def required() -> list[Requirement]:
-    """The requirements of the package, of its extras and of its build, but for the package itself."""
+    """Return the requirements of the package, its extras and its build, without the package itself."""
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = data["project"]["optional-dependencies"].values()
     lines = [

@@ -1,4 +1,4 @@
-"""The documentation says what is so."""
+"""The documentation agrees with the program."""
 
 import re
 from pathlib import Path

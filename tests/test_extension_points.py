@@ -1,4 +1,4 @@
-"""A new setting or event is one declaration. Tools, stores, formats and commands have their tests beside theirs."""
+"""A new setting or event is one declaration. Tools, stores, formats and commands have such tests in their folders."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A built wheel works as well as the checkout: what it needs is in it."""
+"""A built wheel works like the checkout: it has all files it needs."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A disk that refuses, at whatever it is asked, or is full, and a kill at each of these places: nothing is lost."""
+"""Disk errors, a full disk and kills at every disk operation lose no data."""
 
 import os
 import shutil

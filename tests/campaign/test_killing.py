@@ -1,4 +1,4 @@
-"""Programs that are killed at any moment lose nothing that they acknowledged, whatever they were doing."""
+"""Programs killed at any moment lose nothing that they acknowledged."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.support.store_urls import OUTSIDE, URLS
 
 pytest_plugins = ["tests.support.store_fixtures", "tests.support.campaign.fixtures"]
 
-KEPT = ROOT / ".campaign"  # from where an interrupted campaign goes on
+KEPT = ROOT / ".campaign"  # an interrupted campaign is resumed from here
 SAMPLE = {"files": 50, "sqlite": 20, "postgresql": 15}
 
 
@@ -28,7 +28,7 @@ def totals_of(run: "subprocess.Popen[str]") -> str:
 
 
 def carry_on(urls: list[str], kills: int, tell: Callable[[str], None]) -> None:
-    """Go on with campaigns side by side until each has so many kills; print the totals, and begin anew next time."""
+    """Resume campaigns in parallel until each has `kills` kills; print the totals. The next call starts new ones."""
     KEPT.mkdir(exist_ok=True)
     files = [KEPT / f"{url.partition(':')[0]}-{number}.json" for number, url in enumerate(urls)]
     runs = [start(url, file, kills) for url, file in zip(urls, files, strict=True)]

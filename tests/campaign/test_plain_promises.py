@@ -1,4 +1,4 @@
-"""What holds after every single operation, with no harm done: plain JSON, a true index, no history opened."""
+"""Guarantees after every operation: the files are plain JSON, the index is correct, no history was opened."""
 
 import ast
 import random
@@ -31,7 +31,7 @@ def test_both_files_are_plain_json_and_tell_the_same_after_every_acknowledgement
 
 
 def test_listing_opens_no_history(tmp_path: Path) -> None:
-    """Seen by what the program asks of the system, in a process of its own."""
+    """Checked by the system calls of a separate process."""
     with closing(FileStore(tmp_path)) as store:
         for number in range(20):
             SessionManager(store, "reader").create(f"Notes {number}").append({"role": "user", "content": "x"})

@@ -1,4 +1,4 @@
-"""The power may fail at any moment of a program's work: what was acknowledged by then is on the disk."""
+"""A power failure at any moment loses nothing that was acknowledged before."""
 
 import random
 import subprocess
@@ -84,7 +84,7 @@ def test_an_index_of_any_age_after_a_power_failure_is_put_right(
     new = path.read_bytes()
     path.write_bytes(index(old, new))
     note = path.with_name("index.json.lock")
-    note.write_bytes(note.read_bytes().replace(b'"boot":"', b'"boot":"another '))  # the machine was started anew
+    note.write_bytes(note.read_bytes().replace(b'"boot":"', b'"boot":"another '))  # after a reboot
     with closing(FileStore(tmp_path)) as store:
         assert {info.id for info in store.list()} == {first.id, second.id}
         assert store.load(first.id).info.name == "Renamed"

@@ -1,4 +1,4 @@
-"""However the last write of a session was torn, every message before it is there, and nothing is thrown away."""
+"""A torn last write of a session loses no earlier message, and no bytes are discarded."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -40,10 +40,10 @@ class Torn:
             session.append(self.messages[3])
             self.after, self.index_after = self.path.read_bytes(), self.index.read_bytes()
         self.line = self.after.splitlines()[4]
-        self.end = self.before.rindex(b"\n]") + 1  # where the write begins
+        self.end = self.before.rindex(b"\n]") + 1  # the offset of the write
 
     def put(self, data: bytes, index: bytes | None) -> None:
-        """Have the disk say this, with nothing left of what was repaired before."""
+        """Write these contents to the disk and remove the files of earlier repairs."""
         for path in self.folder.joinpath("sessions").iterdir():
             if path.is_file() and path != self.path:
                 path.unlink()
@@ -52,7 +52,7 @@ class Torn:
             self.index.write_bytes(index)
 
     def check(self, data: bytes, *, examined: bool) -> None:
-        """See what a program makes of it that starts now, and the next one; one of them may be the doctor."""
+        """Check what a new program reads, and that the next one, or the doctor if `examined`, agrees."""
         kept = self._kept(by_examining=False)
         count = len(kept)
         assert kept == self.messages[:count]
@@ -84,11 +84,11 @@ class Torn:
         read_session(self.path)
 
     def _readable_before(self, data: bytes) -> int:
-        """How many of the first messages stand in the file: a write never touches them, but a disk that lies may."""
+        """Count the first messages that are intact: a write never changes them, but a faulty disk may."""
         return sum(line in data for line in self.before.splitlines()[1:4])
 
     def _check_set_aside(self, data: bytes) -> None:
-        """See that what came of the torn message stands in the file beside it, but for pieces shorter than a foot."""
+        """Check that the parts of the torn message are in quarantine, except pieces shorter than a footer."""
         corrupt = self.path.with_suffix(".corrupt")
         aside = corrupt.read_bytes() if corrupt.exists() else b""
         for piece in _pieces(data, self.after, self.end, self.end + len(self.line)):
@@ -96,12 +96,12 @@ class Torn:
 
 
 def _pieces(data: bytes, after: bytes, start: int, stop: int) -> Iterator[bytes]:
-    """The pieces of a write that came, as far as they are no zeros, by whole sectors after the first byte."""
+    """Yield the parts of a write that reached the disk, sector by sector."""
     place = start
     while place < min(stop, len(data)):
         end = min(stop, len(data), (place // SECTOR + 1) * SECTOR)
         if data[place:end] == after[place:end]:
-            yield data[place:end].strip(b" \t\r\n,")  # what may stand between messages is not kept
+            yield data[place:end].strip(b" \t\r\n,")  # separators between messages are not kept
         place = end
 
 
@@ -125,7 +125,7 @@ def index_bytes(torn: Torn, index: str) -> bytes | None:
 
 
 def go_through(torn: Torn, states: Iterator[bytes], index: str, *, examine_every: int = 10) -> int:
-    """Check all that differ; of some the examination, as it looks again after a while where it finds anything."""
+    """Check all distinct states; examine only some, because an examination waits to confirm a finding."""
     distinct = dict.fromkeys(states)
     for number, data in enumerate(distinct):
         torn.put(data, index_bytes(torn, index))
@@ -151,7 +151,7 @@ def test_sectors_of_a_long_message_in_any_choice(memory_folder: Path, index: str
 
 
 def test_a_footer_across_two_sectors_with_one_written(memory_folder: Path) -> None:
-    """Then a line is the beginning of the message and the end of the old foot, and may look like a message itself."""
+    """A line then has the start of the message and the end of the old footer, and may look like a message."""
     size = Torn(memory_folder / "first", 200).end + FOOT
     for inside in range(1, FOOT, 5):
         padding = (inside - size) % SECTOR

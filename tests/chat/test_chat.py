@@ -1,4 +1,4 @@
-"""A conversation beside other processes: unsent messages are not lost, and the holder of a session is known."""
+"""A conversation while other processes run: unsent messages are not lost, and the holder of a session is known."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What `--json` prints, and that docs/commands.md says the same."""
+"""The output of `--json` has exactly the keys that docs/commands.md documents."""
 
 import json
 import re

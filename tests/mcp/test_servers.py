@@ -66,7 +66,7 @@ def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
     assert len(set(pids)) == 3
 
 
-# What goes wrong
+# Failures
 
 
 @pytest.mark.parametrize(

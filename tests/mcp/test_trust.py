@@ -106,7 +106,7 @@ async def test_a_server_with_a_changed_file_is_not_restarted(tmp_path: Path) -> 
     assert not (tmp_path / "started").exists()
 
 
-# What else may run
+# Other files that may run
 
 GAPS = {
     "a link that is turned": (("./servers/link",), "servers/link"),
@@ -205,7 +205,7 @@ def test_too_deep_folders_cannot_be_trusted(folder: Path, tmp_path: Path) -> Non
         accept(review(folder, servers), Trust(tmp_path / "t.json"))
 
 
-# Programs that look in the folder for what to do
+# Programs that read their configuration from the folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Step 0001: what was kept inside prompt objects is in sessions afterwards, and every other byte where it was."""
+"""Step 0001 moves the histories of prompt objects into sessions and changes no other byte."""
 
 import json
 import os
@@ -23,7 +23,7 @@ WRITTEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def migrated(folder: Path) -> list[Row]:
-    """Migrate an environment whose files were all written at the same moment; return what was done."""
+    """Migrate an environment whose files were all written at the same moment; return the result."""
     for file in (folder / "objects").iterdir():
         os.utime(file, (WRITTEN.timestamp(),) * 2)
     store = open_store(f"files:{folder}/.prompt_objects")
@@ -59,7 +59,7 @@ def aside_of(folder: Path) -> list[dict[str, str]]:
 
 
 def one(tmp_path: Path, text: bytes, name: str = "x.yaml") -> tuple[bytes, list[Row]]:
-    """Migrate an environment of one file; return what the file is then, and what was done."""
+    """Migrate an environment with one file; return the new content of the file and the result."""
     (tmp_path / "objects").mkdir(exist_ok=True)
     (tmp_path / "objects" / name).write_bytes(text)
     rows = migrated(tmp_path)
@@ -193,7 +193,7 @@ def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_anything_but_a_regular_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "objects" / "folder.yaml").mkdir(parents=True)
-    os.mkfifo(tmp_path / "objects" / "pipe.yaml")  # reading it would wait for ever
+    os.mkfifo(tmp_path / "objects" / "pipe.yaml")  # reading it would block
     assert migrated(tmp_path) == []
 
 
@@ -238,7 +238,7 @@ messages = st.builds(
     st.sampled_from(["user", "assistant", "tool"]) | texts,
     values | surrogates,
 )
-entries = messages | values  # what is no message is set aside
+entries = messages | values  # invalid messages are set aside
 
 
 def is_message(entry: object) -> bool:

@@ -1,4 +1,4 @@
-"""Step 0002 renames `limits.turns` to `limits.requests`, and leaves every other byte as it was."""
+"""Step 0002 renames `limits.turns` to `limits.requests` and changes no other byte."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Steps are taken once, whole or not at all, by one process; what a newer version made is not touched."""
+"""One process applies each step once and completely, or not at all; data of a newer version is not changed."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from tests.support.paths import worker_path
 
 MIGRATING = worker_path("migrating")
 
-# A step that changes a.yaml and makes a session, and then asks for what cannot be: b.yaml is not what it says.
+# A step that changes a.yaml and creates a session, then fails because b.yaml differs from the expected content.
 FAILING = '''"""Fails on its way."""
 from datetime import UTC, datetime
 from prompt_objects.migrations.change import *
@@ -222,7 +222,7 @@ def test_a_failure_is_reported_and_the_environment_still_opens(tmp_path: Path) -
 
 def test_an_environment_whose_data_folder_cannot_be_written_opens_as_it_is(tmp_path: Path) -> None:
     plain, old = make(tmp_path / "plain", 0), make(tmp_path / "old")
-    for folder in (plain, old):  # a folder where a file should be is refused to everybody, root among them
+    for folder in (plain, old):  # writing to a folder in place of a file fails for every user, even root
         (folder / ".prompt_objects" / "migrations.lock").mkdir(parents=True)
     assert open_(plain) == []
     before = tree(old / "objects")
@@ -356,7 +356,7 @@ def test_killed_again_and_again_at_random_moments_it_ends_in_the_same_state(tmp_
 
 
 class Ended(NamedTuple):
-    """All that matters of a migrated environment: its sessions and objects, what was noted, and what was kept."""
+    """The relevant state of a migrated environment: sessions, objects, the record and the backup."""
 
     histories: dict[tuple[str, str], list[str]]
     objects: dict[str, bytes]
@@ -367,7 +367,7 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path) -> "Ended":
-        """Finish what is to be finished, and look."""
+        """Finish the migration and return the state."""
         found = histories(folder)
         noted = record(folder)
         (backup,) = (folder / ".prompt_objects" / "backups").iterdir()

@@ -29,15 +29,15 @@ OBJECTS = {
 
 
 class Dawdle:
-    """A tool that takes until it is let go."""
+    """A tool that runs until it is released."""
 
     def __init__(self) -> None:
         self.began = asyncio.Event()
         self.ended = asyncio.Event()
         self.tool = Tool("dawdle", "Takes its time", {"type": "object", "properties": {}}, self._run)
 
-    async def has_begun(self, turn: "asyncio.Task[Any]") -> None:
-        """Wait until it is called; fails where the turn ends before."""
+    async def has_started(self, turn: "asyncio.Task[Any]") -> None:
+        """Wait until the tool is called; fail if the turn ends before."""
         beginning = asyncio.ensure_future(self.began.wait())
         await asyncio.wait([beginning, turn], return_when=asyncio.FIRST_COMPLETED)
         assert beginning.done(), turn.exception()
@@ -74,7 +74,7 @@ async def test_steering_message_during_a_tool_call_is_in_the_next_request(tmp_pa
     dawdle = Dawdle()
     async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {})), answer]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Paint it red"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         (live,) = env.active_turns
         assert (live.path, live.po_name) == (("scout",), "scout")
         assert env.active_turns.in_session(live.session.id) is live
@@ -115,7 +115,7 @@ async def test_unread_steering_message_is_kept_when_the_turn_is_cancelled(tmp_pa
     dawdle = Dawdle()
     async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         (live,) = env.active_turns
         live.steer("Wait")
         turn.cancel()
@@ -133,7 +133,7 @@ async def test_stopping_a_delegate_stops_only_it_and_its_caller_gets_an_error(tm
     async with open_env(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
         with env.bus.subscribe() as news:
             turn = asyncio.create_task(env["head"].receive("Go"))
-            await dawdle.has_begun(turn)
+            await dawdle.has_started(turn)
             (child,) = env.active_turns.of("scout")
             assert child.path == ("head", "scout")
             await asyncio.to_thread(child.stop)
@@ -151,7 +151,7 @@ async def test_stopping_a_delegate_stops_only_it_and_its_caller_gets_an_error(tm
 
 
 class Tidies(Dawdle):
-    """A tool that, stopped, tidies up for as long as it takes, whatever comes."""
+    """A tool that finishes its cleanup after a stop, even if it is cancelled again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ async def test_stop_during_the_clean_up_of_a_delegate_stops_no_other_turn(tmp_pa
     llm = llm_by_name(head=[calls(("scout", {"message": "Look"})), "Time was short."], scout=[calls(("dawdle", {}))])
     async with open_env(tmp_path, llm, objects, [tidies.tool]) as env:
         turn = asyncio.create_task(env["head"].receive("Go"))
-        await tidies.has_begun(turn)
+        await tidies.has_started(turn)
         await asyncio.wait_for(tidies.tidies.wait(), 5)
         for child in env.active_turns.of("scout"):
             child.stop()
@@ -185,7 +185,7 @@ async def test_top_level_turn_can_be_stopped(tmp_path: Path) -> None:
     dawdle = Dawdle()
     async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         (live,) = env.active_turns
         live.stop()
         with pytest.raises(Stopped, match="stopped scout"):
@@ -197,7 +197,7 @@ async def test_a_cancellation_of_everything_wins_over_a_stop(tmp_path: Path) -> 
     llm = llm_by_name(head=[calls(("scout", {"message": "Look"}))], scout=[calls(("dawdle", {}))])
     async with open_env(tmp_path, llm, OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["head"].receive("Go"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         for live in env.active_turns:
             live.stop()
         turn.cancel()
@@ -232,7 +232,7 @@ async def test_steering_message_survives_a_crash_and_is_read_by_the_next_turn(tm
     dawdle = Dawdle()
     async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {}))]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         (live,) = env.active_turns
         live.steer("Not there!")
         killed = tmp_path.with_name("killed")
@@ -254,7 +254,7 @@ async def test_steering_message_that_cannot_be_saved_is_refused(tmp_path: Path) 
     dawdle = Dawdle()
     async with open_env(tmp_path, ScriptedLLM([calls(("dawdle", {})), "Ok."]), OBJECTS, [dawdle.tool]) as env:
         turn = asyncio.create_task(env["scout"].receive("Go"))
-        await dawdle.has_begun(turn)
+        await dawdle.has_started(turn)
         (live,) = env.active_turns
         env.storage.workspace.parent.joinpath("workspace").write_text("in the way")
         with pytest.raises(StoreError):

@@ -46,8 +46,8 @@ def bodies(server: OpenAIServer) -> list[dict[str, Any]]:
     return [received.body for received in server.received]
 
 
-def goes_on(before: dict[str, Any], after: dict[str, Any]) -> bool:
-    """Say whether a request begins, byte for byte, with all of another: the same tools, the same messages."""
+def extends(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Return whether a request starts with all bytes of another: the same tools and messages."""
     tools = json.dumps(after["tools"]) == json.dumps(before["tools"])
     return tools and json.dumps(after["messages"]).startswith(json.dumps(before["messages"]).removesuffix("]"))
 
@@ -65,7 +65,7 @@ async def test_each_request_extends_the_previous_one(env_dir: Path, openai_serve
         await env["scout"].receive("Sure?")
     sent = bodies(openai_server)
     assert len(sent) == 4
-    assert all(goes_on(before, after) for before, after in pairwise(sent))
+    assert all(extends(before, after) for before, after in pairwise(sent))
 
 
 async def test_steering_message_follows_the_messages_already_sent(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -78,8 +78,8 @@ async def test_steering_message_follows_the_messages_already_sent(env_dir: Path,
         assert changes(env) == [None, "", ""]
     first, second, third = bodies(openai_server)
     assert second["messages"][-1]["content"] == "And be quick"
-    assert goes_on(first, second)
-    assert goes_on(second, third)
+    assert extends(first, second)
+    assert extends(second, third)
 
 
 async def test_continued_delegation_keeps_its_prefix(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -88,9 +88,9 @@ async def test_continued_delegation_keeps_its_prefix(env_dir: Path, openai_serve
     async with open_at(env_dir, openai_server) as env:
         await env["boss"].receive("Go")
     boss_1, scout_1, boss_2, scout_2, boss_3 = bodies(openai_server)
-    assert goes_on(boss_1, boss_2)
-    assert goes_on(boss_2, boss_3)
-    assert goes_on(scout_1, scout_2)
+    assert extends(boss_1, boss_2)
+    assert extends(boss_2, boss_3)
+    assert extends(scout_1, scout_2)
 
 
 async def test_changed_line_of_the_prompt_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -173,7 +173,7 @@ async def test_final_request_has_no_tools(env_dir: Path, openai_server: OpenAISe
         assert changes(env) == [None, "the tools list_files, read_file were removed"]
 
 
-# A definition that changes while a turn goes on
+# A definition that changes during a turn
 
 
 async def test_turn_keeps_its_definition_and_its_delegates_get_the_new_one(
@@ -212,12 +212,12 @@ async def test_running_turn_keeps_its_prompt_and_tools_when_its_file_changes(
                 (env_dir / "objects" / "scout.yaml").write_text(scout("Be kind.", "list_files"))
         await env["scout"].receive("Again")
     first, second, third = bodies(openai_server)
-    assert goes_on(first, second)
+    assert extends(first, second)
     assert third["messages"][0]["content"] == "You look.\nBe kind."
     assert len(third["tools"]) == 1
 
 
-# What is remembered
+# Remembered sessions and requests
 
 
 def prefix(messages: list[Message], *, prompt: str = "You look.", stored: int | None = None) -> RequestFingerprint:

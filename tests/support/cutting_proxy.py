@@ -13,10 +13,10 @@ __all__ = ["CuttingProxy"]
 
 
 class CuttingProxy:
-    """Stands between a store and the server at `url`; the store's way to the server is `self.url`.
+    """A proxy between a store and the server at `url`; the store connects to `self.url`.
 
-    While `cuts` is above 0, each COMMIT takes one off it and is answered by a broken connection: after the server
-    has done it, or, where `before` is set, instead.
+    While `cuts` is above 0, each COMMIT decrements it and breaks the connection: after the server has committed or,
+    if `before` is set, instead of it.
     """
 
     def __init__(self, url: str) -> None:
@@ -62,13 +62,13 @@ class CuttingProxy:
         return server
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass on what the client says, for as long as it may."""
+        """Forward the client's data until the connection is cut."""
         with suppress(OSError):
             while data := client.recv(65536):
                 if b"COMMIT" in data and self.cuts:
                     self.cuts -= 1
                     if not self.before:
-                        client.shutdown(socket.SHUT_WR)  # the answer comes to nobody
+                        client.shutdown(socket.SHUT_WR)  # the response is lost
                         server.sendall(data)
                         server.settimeout(0.05)
                         with suppress(TimeoutError):

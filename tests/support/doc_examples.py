@@ -30,7 +30,7 @@ from tests.support.terminal import Terminal
 
 _PATIENCE = 40.0  # seconds; a busy machine is slow
 _MOMENT = 0.5  # seconds; the rehearsal pauses some milliseconds between two words
-_HOME = "/home/ann"  # stands in the pages for the folder of a test
+_HOME = "/home/ann"  # the pages use it for the folder of a test
 _BLOCK = re.compile(
     r"(?P<marks>(?:^<!-- (?:(?!-->).)*-->\n)*)^(?P<fence>`{3,})(?P<language>\w*)\n(?P<text>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
@@ -175,15 +175,15 @@ class Scenario:
         return code, output.replace(str(self.home), _HOME), errors.replace(str(self.home), _HOME)
 
     def chat(self, transcript: str, name: str = "") -> None:
-        """Type the user's lines of a transcript into a chat, and wait for the lines that follow each of them.
+        """Type the user's lines of a transcript into a chat, and wait for the expected output of each.
 
-        The chat goes on in the next transcript, unless that names a prompt object, or `end_chat` is called.
+        The next transcript continues the chat, unless it names a prompt object or `end_chat` is called.
         """
         if name or not self._terminal:
             self.end_chat()
             command = [*PROGRAM, "chat", name] if name else PROGRAM
             self._terminal = Terminal(command, columns=100, rows=40, env=self.environ, cwd=str(self.folder))
-            self._terminal.wait_for("rehearsal: ", _PATIENCE)  # a notice, which may not come in between
+            self._terminal.wait_for("rehearsal: ", _PATIENCE)  # a notice must not appear in between
         terminal = self._terminal
         for prompt, text, shown in _inputs(transcript):
             terminal.wait_until(lambda: _is_free(terminal, prompt), f"the prompt {prompt!r}", _PATIENCE)  # noqa: B023
@@ -204,7 +204,7 @@ class Scenario:
 
 
 def _inputs(transcript: str) -> list[tuple[str, str, list[str]]]:
-    """Return what the user types, each with the prompt before it and the lines that it leads to."""
+    """Return the user's inputs, each with its prompt and the expected output."""
     found: list[tuple[str, str, list[str]]] = []
     for line in transcript.splitlines():
         if typed := _INPUT.match(line):
@@ -215,7 +215,7 @@ def _inputs(transcript: str) -> list[tuple[str, str, list[str]]]:
 
 
 def _is_free(terminal: Terminal, prompt: str) -> bool:
-    """Whether a prompt stands at the bottom of the screen, with nothing typed yet."""
+    """Return whether the last line of the screen is an empty prompt."""
     lines = [line for line in terminal.lines() if line.strip()]
     return any(line.endswith(prompt) for line in lines[-3:])
 
@@ -272,7 +272,7 @@ def steps(example: Example) -> Iterator[tuple[str, list[str]]]:
 
 
 def normalized(text: str) -> str:
-    """Return a text without what differs from run to run, and without blank lines."""
+    """Return a text without blank lines and without the parts that differ between runs."""
     for pattern, replacement in _VARYING:
         text = pattern.sub(replacement, text)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""Looking at a file store from outside, as another process or a person would."""
+"""Inspection of a file store from outside, as by another process or a user."""
 
 import json
 import resource
@@ -33,7 +33,7 @@ def index_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def length_of(file: Path) -> int:
-    """How long a session's file is without the blanks at its end."""
+    """Return the length of a session's file without the padding at its end."""
     return len(file.read_bytes().rstrip(b"\t\n")) + 1
 
 
@@ -44,7 +44,7 @@ def names_in(folder: Path) -> list[str]:
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """Have the system refuse to let any file grow beyond so many bytes, as a full disk does."""
+    """Limit the size of files, so that writing more fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

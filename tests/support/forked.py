@@ -1,4 +1,4 @@
-"""Python programs in processes of their own, forked from a server that has already imported the package.
+"""Python programs in separate processes, forked from a server that has already imported the package.
 
 Such a process is as real as one started by a command line: it has its own memory and files, and can be killed. But it
 starts in milliseconds, where an interpreter that imports the package takes longer than most tests need.
@@ -81,7 +81,7 @@ class ForkedProgram:
         self._process.start()
 
     def output(self, number: int = 1) -> bytes:
-        """Return what was written so far to standard output (1) or error (2)."""
+        """Return the output so far on standard output (1) or error (2)."""
         path = Path(self._folder.name, str(number))
         return path.read_bytes() if path.exists() else b""
 
@@ -114,7 +114,7 @@ def run_forked(
 
 
 class ForkedPty:
-    """A program on a pseudo-terminal of its own, with the methods of `ptyprocess.PtyProcess` that the tests need."""
+    """A program on its own pseudo-terminal, with the methods of `ptyprocess.PtyProcess` that the tests need."""
 
     def __init__(
         self, program: str, *words: str, cwd: str | None, environ: Mapping[str, str], dimensions: tuple[int, int]
@@ -124,7 +124,7 @@ class ForkedPty:
         arguments = ([program, *words], cwd or str(Path.cwd()), dict(environ), os.ttyname(slave))
         self._process = _context().Process(target=_run_on_terminal, args=arguments)
         self._process.start()
-        self._slave: int | None = slave  # a read while nobody has it open would fail
+        self._slave: int | None = slave  # a read would fail if no process had it open
 
     @property
     def exitstatus(self) -> int:
@@ -133,7 +133,7 @@ class ForkedPty:
         return self._process.exitcode
 
     def isalive(self) -> bool:
-        """Tell whether the program runs."""
+        """Return whether the program runs."""
         is_alive = self._process.is_alive()
         if not is_alive:
             self._release()
@@ -177,7 +177,7 @@ class ForkedPty:
 
 
 def can_fork(environ: Mapping[str, str]) -> bool:
-    """Tell whether a forked program sees these variables as a started one does."""
+    """Return whether a forked program reads these variables as a started one does."""
     return not any(name.startswith(_READ_AT_START) for name in environ)
 
 

@@ -56,7 +56,7 @@ async def wait(seconds: float, file: str) -> str:
 
 @server.tool()
 def spawn() -> int:
-    """Start a program that goes on by itself."""
+    """Start a program that keeps running."""
     return subprocess.Popen(["sleep", "600"]).pid
 
 

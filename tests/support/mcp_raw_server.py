@@ -1,4 +1,4 @@
-"""A server written by hand, for what none should do: raw_server.py MODE."""
+"""A handwritten server that violates the protocol: raw_server.py MODE."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def send(request: dict[str, Any], **answer: Any) -> None:
 
 
 def close() -> None:
-    """Say no more, but go on, whatever happens to the input."""
+    """Send nothing more but keep running, even if the input is closed."""
     with Path("pids").open("a") as file:
         file.write(f"{os.getpid()}\n")
     os.close(1)

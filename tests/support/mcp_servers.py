@@ -26,7 +26,7 @@ EXAMPLE = ServerConfig(command=sys.executable, args=(SERVER,))
 
 
 class Turn:
-    """What a turn sees of the servers, and what the person is told."""
+    """The servers as a turn uses them, and the notices for the user."""
 
     def __init__(self, servers: Servers, folder: Path, news: Subscription, bus: EventBus) -> None:
         self.servers = servers
@@ -45,11 +45,11 @@ class Turn:
         return asyncio.create_task(self.call(tool, **arguments))
 
     def notices(self) -> list[str]:
-        """Return what the person was told since the last look, but for what depends on the speed of the machine."""
+        """Return the notices since the last call, except those that depend on the speed of the machine."""
         return [notice for notice in self.all_notices() if not notice.endswith("is still starting.")]
 
     def all_notices(self) -> list[str]:
-        """Return what the person was told since the last look."""
+        """Return the notices since the last call."""
         return [event.text for event in self._news.drain() if isinstance(event, Notice)]
 
 
@@ -83,7 +83,7 @@ def context_in(folder: Path, bus: EventBus) -> Context:
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something is so; fails where it takes longer."""
+    """Wait until a condition holds; fail if it takes too long."""
     await asyncio.to_thread(wait_until, is_so, seconds)
 
 
@@ -95,7 +95,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def is_gone(pid: int) -> bool:
-    """Say whether a process has ended; one has, too, that only nobody has asked about since."""
+    """Return whether a process has ended, even if its parent has not waited for it yet."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

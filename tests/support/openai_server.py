@@ -1,7 +1,7 @@
 """A real server on the loopback that speaks the chat-completions protocol, and breaks it on demand.
 
-In a test, `server.script(text("Hello"), status(500))` says how the next requests are answered, and
-`server.received` holds what was asked. As a process, `python tests/openai_server.py --reply Hello` prints its
+In a test, `server.script(text("Hello"), status(500))` sets the next responses, and
+`server.received` has the requests. As a process, `python tests/openai_server.py --reply Hello` prints its
 port and gives the same answer to every request.
 """
 
@@ -60,7 +60,7 @@ class Exchange:
         self._handler.end_headers()
 
     def event(self, data: object) -> None:
-        """Send one event: JSON, or text as it stands."""
+        """Send one event: JSON, or text unchanged."""
         text = data if isinstance(data, str) else json.dumps(data)
         self.piece(f"data: {text}\n\n".encode())
 
@@ -209,9 +209,9 @@ def _usage_chunk(usage: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 class OpenAIServer:
-    """The server; answers requests in the order of its script, and with `always` when that has run out.
+    """The server; answers requests in the order of its script, then with `always`.
 
-    `listing`, where it is set, answers those for the list of models.
+    If `listing` is set, it answers requests for the list of models.
     """
 
     def __init__(self, *, models: Sequence[str] = ("small", "large"), always: Behaviour | None = None) -> None:

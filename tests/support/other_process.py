@@ -1,4 +1,4 @@
-"""A turn that goes on in another process, for tests of what happens beside it."""
+"""A turn in another process, for tests of concurrent use."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ WORKER = worker_path("turn")
 
 
 class Elsewhere:
-    """Has a turn of the scout going on in a session, from `with` on, until it is told what to answer or killed."""
+    """Runs a turn of the scout in a session, from `with` on, until `answer` or `kill`."""
 
     def __init__(self, folder: Path, session_id: str) -> None:
         command = [sys.executable, WORKER, str(folder), session_id]
@@ -29,18 +29,18 @@ class Elsewhere:
             pipe.close()
 
     def tell(self, answer: str) -> None:
-        """Have the model answer; the turn ends soon."""
+        """Let the model respond; the turn ends soon."""
         assert self._process.stdin
         self._process.stdin.write(f"{answer}\n")
         self._process.stdin.flush()
 
     def answer(self, answer: str) -> None:
-        """Have the model answer, and wait until the turn has ended."""
+        """Let the model respond and wait until the turn has ended."""
         self.tell(answer)
         self._expect("done")
 
     def kill(self) -> None:
-        """Kill it as it stands."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 

@@ -8,5 +8,5 @@ SUPPORT = ROOT / "tests" / "support"
 
 
 def worker_path(name: str) -> str:
-    """The path of a program that tests run in a process of its own."""
+    """Return the path of a program that tests run in a separate process."""
     return str(SUPPORT / "workers" / f"{name}_worker.py")

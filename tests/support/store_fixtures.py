@@ -1,4 +1,4 @@
-"""Fixtures over all stores, each of which has to keep the same promises; test files name this in `pytest_plugins`."""
+"""Fixtures over all stores, which share one contract; test files name this module in `pytest_plugins`."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,7 +16,7 @@ from tests.support.store_urls import URLS, FullStore, Opener, open_full_store
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL; where there can be none, the tests that want it fail."""
+    """The URL of a PostgreSQL server; if there can be none, the tests that need it fail."""
     with server_url() as url:
         yield url
 

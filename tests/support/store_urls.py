@@ -1,4 +1,4 @@
-"""All kinds of stores, by where a test finds one of its own; a new kind joins the contract by a line here."""
+"""The URLs of test stores of every kind; a line here adds a kind to the contract tests."""
 
 from collections.abc import Callable
 from typing import Protocol, cast

@@ -21,19 +21,19 @@ class Worker:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def begin(self, *operation: Any) -> None:
-        """Have it begin with something, and do not wait."""
+        """Start an operation without waiting for it."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps(operation).encode() + b"\n")
         self.process.stdin.flush()
 
     def do(self, *operation: Any) -> None:
-        """Have something done."""
+        """Do an operation and wait for it."""
         self.begin(*operation)
         assert self.process.stdout
         assert self.process.stdout.readline() == b"done\n"
 
     def kill(self) -> bytes:
-        """End it by SIGKILL; return what it had said."""
+        """Kill the process with SIGKILL; return its remaining output."""
         self.process.kill()
         output, _ = self.process.communicate()
         return output

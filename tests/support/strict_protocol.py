@@ -5,7 +5,7 @@ from typing import Any
 
 
 def violations(messages: list[dict[str, Any]]) -> list[str]:
-    """Return what a strict server would refuse in `messages`, in words; empty where it would accept them."""
+    """Return the reasons why a strict server would refuse `messages`; empty if it would accept them."""
     found: list[str] = []
     open_calls: list[str] = []
     used_ids: set[str] = set()

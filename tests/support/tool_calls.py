@@ -10,7 +10,7 @@ from prompt_objects.tools.base import Tool
 
 
 def context_of(folder: Path) -> Context:
-    """Make the context of a turn in an environment, which is made where there is none."""
+    """Return the context of a turn in an environment, which is created if there is none."""
     (folder / "objects").mkdir(parents=True, exist_ok=True)
     with Environment.open(folder) as environment:
         return environment.context()

@@ -1,4 +1,4 @@
-"""Nothing is written before the person, asked on the screen, has said so."""
+"""Nothing is written before the user approves it on the screen."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +142,7 @@ def test_ctrl_c_at_the_question_stops_the_reply(open_: Open, openai_server: Open
 
 
 def talk_or_write(exchange: Exchange) -> None:
-    """Answer for a guide who asks both others at once, a scout who wants to write, and a reader who talks a lot."""
+    """Respond as a guide that calls both others, a scout that wants to write, and a reader with long replies."""
     messages = exchange.received.body["messages"]
     match messages[0]["content"], messages[-1]["role"]:
         case "You guide.", "user":

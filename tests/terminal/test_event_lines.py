@@ -1,4 +1,4 @@
-"""`/bus` and `/trace` as a person sees them: the real program in a real terminal."""
+"""`/bus` and `/trace` on the screen: the real program in a real terminal."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -21,7 +21,7 @@ def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
 
 
 def frames(raw: bytes) -> Iterator[str]:
-    """Yield what stood on a screen each time that something was printed above the line."""
+    """Yield the content of the screen each time that something was printed above the input line."""
     screen = pyte.Screen(80, 24)
     stream = pyte.ByteStream(screen)
     for drawing in raw.split(END_OF_PRINTING):

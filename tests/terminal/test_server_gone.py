@@ -1,4 +1,4 @@
-"""A window whose database is gone: it says so, keeps what is typed, and can be left at once."""
+"""A window whose database is lost reports it, keeps the typed text, and can be left immediately."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def server() -> Iterator[Server]:
 
 
 def seconds_to_leave(window: Terminal, *keys: str) -> float:
-    """Leave, and say how long that took."""
+    """Leave the chat and return the seconds that took."""
     start = time.monotonic()
     window.send("".join(keys))
     assert window.wait_for_exit() == 0

@@ -24,7 +24,7 @@ def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
 
 
 def contents(server: OpenAIServer) -> list[str]:
-    """Return what the last request for an answer held."""
+    """Return the contents of the last request to the model."""
     asked = [received for received in server.received if received.path.endswith("/completions")]
     return [str(message.get("content")) for message in asked[-1].body["messages"]]
 
@@ -72,7 +72,7 @@ def test_ctrl_c_in_the_session_of_a_delegate_stops_only_its_turn(open_: Open, op
 
 
 def answer_of_each(exchange: Exchange) -> None:
-    """Answer for a guide who asks both others at once, a scout who wants to write, and a reader who never answers."""
+    """Respond as a guide that calls both others, a scout that wants to write, and a reader that never replies."""
     messages = exchange.received.body["messages"]
     match messages[0]["content"], messages[-1]["role"]:
         case "You guide.", "user":
@@ -89,7 +89,7 @@ def answer_of_each(exchange: Exchange) -> None:
 
 @pytest.fixture
 def with_two(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
-    """Offer the screen after going to the reader, while a scout with some capabilities is at work as well."""
+    """Yield the terminal in the reader's session while a scout with some capabilities has a turn as well."""
     make_environment(tmp_path)
     objects = tmp_path / "objects"
     objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [reader, scout]\n")

@@ -22,12 +22,12 @@ def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
 
 @pytest.fixture
 def gate() -> threading.Event:
-    """Set it to let the answer to ann continue."""
+    """An event that lets the response to ann continue."""
     return threading.Event()
 
 
 def when_open(gate: threading.Event, answer: Behaviour) -> Behaviour:
-    """Answer once the gate is open."""
+    """Answer when the gate is open."""
 
     def behave(exchange: Exchange) -> None:
         while not gate.is_set():
@@ -59,7 +59,7 @@ def ben(ann: Terminal, open_: Open) -> Terminal:
 
 
 def wait_for_line(window: Terminal, typed: str) -> None:
-    """Wait until something stands in the line."""
+    """Wait until the input line has this text."""
     window.wait_until(lambda: window.text().splitlines()[-2:-1] == [f"{PROMPT} {typed}"], f"{typed} in the line")
 
 

@@ -25,7 +25,7 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{process}/stat")  # where there is such a file: one that only nobody has asked about is dead
+    stat = Path(f"/proc/{process}/stat")  # if the file exists: a zombie process has ended
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 

@@ -67,7 +67,7 @@ async def test_session_files_cannot_be_read_searched_listed_or_written(
     session_id = await remembered(env_dir)
     file = f"{folder}/{session_id}.json"
     before = (env_dir / file).read_bytes()
-    for other in (None, "memory:"):  # also while another store stands in for it
+    for other in (None, "memory:"):  # also while another store replaces it
         read, listed, found, written, state = await results_of(
             env_dir,
             ("read_file", {"path": file}),

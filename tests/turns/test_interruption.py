@@ -1,7 +1,7 @@
 """A turn that is cancelled, stopped or killed at any await leaves histories that every server accepts.
 
 The event loop runs the work of its threads immediately, so that a turn takes the same steps each time; then it is
-interrupted at each of them. Two prompt objects are asked in parallel, one of which asks a third.
+interrupted at each of them. Two prompt objects are called in parallel, and one of them calls a third.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ def opened(folder: Path, store: str | None, llm: ScriptedLLM) -> Environment:
 
 
 def stored_messages(env: Environment) -> list[tuple[str, Message]]:
-    """Return every message that the store holds, without its moment, each with its session."""
+    """Return every stored message, without its time, each with its session."""
     infos = env.session_manager.list()
     kept = [(info.id, message) for info in infos for message in env.session_manager.get(info.id).history]
     return [(session, {key: message[key] for key in message if key != "at"}) for session, message in kept]
@@ -100,7 +100,7 @@ def assert_valid(env: Environment) -> None:
 
 
 async def run(env: Environment, at: int | None, act: "Callable[[asyncio.Task[Any]], object]") -> int:
-    """Run a turn, do something at one of its steps, and check what it acknowledged and left; return the steps."""
+    """Run a turn, act at one of its steps, and check its acknowledged and stored messages; return the steps."""
     asyncio.get_running_loop().set_default_executor(AtOnce())
     with env.bus.subscribe() as news:
         turn = asyncio.create_task(env["head"].receive("Go"))
@@ -118,7 +118,7 @@ async def run(env: Environment, at: int | None, act: "Callable[[asyncio.Task[Any
 
 
 async def steps_of(folder: Path) -> int:
-    """Return how many steps the turn takes when nobody interrupts it."""
+    """Return the number of steps of an uninterrupted turn."""
     async with opened(folder, "memory:", script()) as env:
         taken = await run(env, None, lambda _: None)
         assert [message["content"] for _, message in stored_messages(env)].count("All done.") == 1

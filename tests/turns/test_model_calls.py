@@ -148,7 +148,7 @@ async def test_interrupted_answers_count_with_the_text_received(tmp_path: Path) 
         context = env.context().enter(env["boss"].definition, env["boss"].session_manager.current())
         assert (await env["scout"].receive("Go", context.delegate("scout"))).text == "Summed up."
         assert context.budget is not None
-        heard_again = 15_000 // 4  # as the model counts it, of what it said first
+        heard_again = 15_000 // 4  # by the model's own count, for the first text
         assert 5000 < context.budget.spent.tokens - heard_again < 5200
 
 
@@ -189,7 +189,7 @@ async def test_inapplicable_cost_limit_is_reported_once_per_message(tmp_path: Pa
 
 
 class Invoicing:
-    """A model whose server says itself what an answer cost."""
+    """A model whose server reports the cost of a response."""
 
     model = "invoicing"
 

@@ -24,7 +24,7 @@ from prompt_objects.turns.turn import Reply
 from tests.support.environments import llm_by_name, open_env
 
 HELLO = Request([{"role": "user", "content": "Hello " * 100}])
-PROMPT = 211  # tokens, as they are reckoned
+PROMPT = 211  # estimated tokens
 
 
 def budget() -> Budget:
@@ -171,7 +171,7 @@ def test_only_the_final_request_of_the_owner_exceeds_a_limit(
     async def run() -> list[Owner]:
         boss = Owner(limits, None)
         children = [Owner(its, boss.budget) for its, _ in plan]
-        async with asyncio.timeout(5):  # nobody waits for ever
+        async with asyncio.timeout(5):  # no request may wait forever
             await boss.go(steps, children, [its for _, its in plan])
         return [boss, *children]
 

@@ -30,7 +30,7 @@ NEVER_BEGUN = "Cancelled before it began; it had no effect."
 
 
 class PanicException(BaseException):
-    """What extensions written in Rust raise."""
+    """The exception of extensions written in Rust."""
 
 
 async def panics() -> str:
@@ -103,13 +103,13 @@ def test_an_interrupt_from_the_keyboard_ends_the_program_also_in_a_tool(tmp_path
         asyncio.run(go())
 
 
-# What was cut off
+# Interrupted calls
 
 LOST = {"id": "c1", "type": "function", "function": {"name": "odd", "arguments": "{}"}}
 
 
 def interrupted(session: Session) -> Session:
-    """Leave a call in a session as a program does that dies while it is at work."""
+    """Leave a call without a result in a session, as a killed program does."""
     session.append({"role": "user", "content": "Pay"}, {"role": "assistant", "content": "", "tool_calls": [LOST]})
     return session
 

@@ -40,7 +40,7 @@ from tests.support.strict_protocol import violations
 
 
 class GivenResources:
-    """One model and some tools, whatever a definition says."""
+    """One model and some tools, independent of the definition."""
 
     def __init__(self, llm: LLM, tools: list[Tool]) -> None:
         self._llm = llm
@@ -398,7 +398,7 @@ async def test_a_cancelled_call_says_whether_it_had_started(tmp_path: Path) -> N
 
 
 async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Path) -> None:
-    """Whoever deletes a session elsewhere while it is answered gets it back, answer and all."""
+    """A session that another process deletes during a turn is restored with the reply."""
 
     def delete(_request: Request) -> str:
         env.session_manager.delete(session.id)

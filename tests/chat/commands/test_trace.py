@@ -1,4 +1,4 @@
-"""`/trace` and `/bus`, by what is typed and what comes of it."""
+"""`/trace` and `/bus`: typed commands and their outcomes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

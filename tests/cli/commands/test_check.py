@@ -1,4 +1,4 @@
-"""`prompt-objects check`, as a person, a program and a page use it."""
+"""`prompt-objects check`: text, JSON and exit codes."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`prompt-objects doctor`, as a person and as a program use it."""
+"""`prompt-objects doctor`: its output for users and programs."""
 
 import json
 from pathlib import Path

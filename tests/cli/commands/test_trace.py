@@ -1,4 +1,4 @@
-"""`prompt-objects trace`: what happened in a session, for people and for programs."""
+"""`prompt-objects trace`: the events of a session, as text and JSON."""
 
 import asyncio
 import json

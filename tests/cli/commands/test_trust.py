@@ -1,4 +1,4 @@
-"""From the shell: code of an environment, and tools that would ask, need a person's word."""
+"""From the shell, code of an environment needs trust, and tools that ask need approval."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def env_dir(tmp_path: Path) -> Path:
 def test_code_runs_once_it_is_trusted_and_not_after_it_changed(env_dir: Path) -> None:
     state = {"XDG_STATE_HOME": str(env_dir / "state"), "HOME": str(env_dir)}
     assert "there is no such tool" in run("-p", "call shout text=hi", "chat", "loud", cwd=env_dir, **state).stderr
-    assert run("trust", cwd=env_dir, **state).returncode == 2  # nobody there to be asked
+    assert run("trust", cwd=env_dir, **state).returncode == 2  # no terminal for a question
     trusted = run("trust", "--yes", cwd=env_dir, **state)
     assert "loud.py" in trusted.stdout
     assert "Trusted until one of them changes." in trusted.stdout

@@ -1,4 +1,4 @@
-"""What every store keeps; a new one joins by a line in store_urls.URLS."""
+"""The contract of every store; a new one is added by a line in store_urls.URLS."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ def user_messages(*contents: Any) -> list[Message]:
 
 
 def new_info(name: str | None = None, **changes: Any) -> SessionInfo:
-    """A session to be made, of a name that no other has if none is given."""
+    """Return the data of a new session; without `name`, its name is unique."""
     moment = now()
     info = SessionInfo(id=new_id(), name="", po_name="reader", message_count=0, created_at=moment, updated_at=moment)
     return replace(info, **{"name": name or f"Notes {info.id}", **changes})
@@ -53,7 +53,7 @@ def new_info(name: str | None = None, **changes: Any) -> SessionInfo:
 
 @pytest.fixture
 def reopened(open_again: Opener, session: Session) -> Callable[[], Session]:
-    """The same session, as somebody else finds it."""
+    """The same session, opened by another store."""
     other = open_again()
 
     def reopen() -> Session:
@@ -322,7 +322,7 @@ class TestTrash:
         ids = [manager.create(f"Notes {number}").id for number in range(3)]
         for key in (ids[1], ids[2], ids[0]):
             store.delete(key)
-            time.sleep(0.01)  # some file systems tell times apart by no less
+            time.sleep(0.01)  # the resolution of times on some file systems
         assert [entry.info.id for entry in store.trash()] == [ids[0], ids[2], ids[1]]
         assert all(entry.deleted_at.tzinfo for entry in store.trash())
 

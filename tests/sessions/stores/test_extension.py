@@ -102,7 +102,7 @@ class Kept:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed package with two stores, one of which cannot be loaded."""
+    """An installed package with two stores; one of them cannot be loaded."""
     folder = tmp_path / "site"
     (folder / "dict_store-1.0.dist-info").mkdir(parents=True)
     (folder / "dict_store.py").write_text(STORE)

@@ -1,4 +1,4 @@
-"""Promises of the memory store alone; test_contract.py has those of every store."""
+"""Guarantees of the memory store only; test_contract.py has those of every store."""
 
 import os
 

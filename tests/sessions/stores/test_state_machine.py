@@ -1,4 +1,4 @@
-"""Every store against a simple model: random deeds through two handles, closings, and kills of another process."""
+"""Every store against a simple model: random operations by two handles, closing, and kills of another process."""
 
 import time
 from itertools import count
@@ -31,7 +31,7 @@ from tests.support.store_workers import Worker
 
 pytest_plugins = ["tests.support.store_fixtures"]
 
-NUMBERS = count()  # every example has a prompt object of its own, so that all may share a store
+NUMBERS = count()  # every example has its own prompt object, so that all can share a store
 
 names = st.sampled_from(["Notes", "Ideas", "naïve “x”", "日本語"])
 contents = st.text(st.characters(exclude_categories=()), max_size=12) | st.integers(1, 5).map(
@@ -64,7 +64,7 @@ class Held(Struct):
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """What is done to a store is done to a model of it as well."""
+    """Runs every operation on a store and on a model of it, and compares them."""
 
     url: str
     open_again: Opener
@@ -95,7 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
     def taken(self) -> set[str]:
         return {held.info.name for held in self.model.values() if not held.trashed}
 
-    # Deeds
+    # Operations
 
     @rule(
         target=sessions, handle=handles, name=names, metadata=notes, batch=st.lists(questions | answers, max_size=2)
@@ -224,7 +224,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.url != "memory:" and self.kills < self.most_kills)
     @rule(key=sessions, handle=handles, first=questions, second=questions, milliseconds=st.integers(0, 4))
     def kill(self, key: str, handle: int, first: Message, second: Message, milliseconds: int) -> None:
-        """Have another process append, kill it at it, and see what it has left behind."""
+        """Kill another process while it appends, and check the remaining messages."""
         if not self.live(key):
             return
         self.kills += 1
@@ -245,10 +245,10 @@ class StoreMachine(RuleBasedStateMachine):
         held.info = replace(held.info, updated_at=store.load(key).info.updated_at)
 
     def wait_for_the_dead(self, store: FullStore, key: str) -> None:
-        """A server may still be at it, for a moment, after its client has died; a change of ours comes after that."""
+        """Wait for the server: it may still work for the killed client, and handles this update after that."""
         store.update(key, metadata=self.model[key].metadata)
 
-    # What must always be so
+    # Invariants
 
     @invariant()
     def the_list_is_true(self) -> None:

@@ -1,4 +1,4 @@
-"""What has to be in a store, by what it acknowledged: a model so simple that it cannot be wrong."""
+"""The expected content of a store after its acknowledged operations: a deliberately simple model."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -26,7 +26,7 @@ State: TypeAlias = dict[str, Held]
 
 
 def after(state: State, operation: "Operation") -> State:
-    """Return what is there once an operation is done."""
+    """Return the state after an operation."""
     if operation.kind == "create":
         return {**state, operation.id: Held(operation.name, operation.numbers, operation.mark)}
     if operation.kind == "purge":
@@ -48,10 +48,10 @@ def _changed(held: Held, operation: "Operation") -> Held:
 
 
 def outcomes(state: State, pending: Sequence["Operation"], *, torn: bool = False) -> list[State]:
-    """Return what may be there where some operations, each of another writer, had been begun and not acknowledged.
+    """Return the possible states if some operations, each by another writer, had started and were not acknowledged.
 
-    Each was done or not; of several messages in one write the first few may have come through, every one whole.
-    Where a write may be `torn` by the power, any of them may.
+    Each was done or not; of several messages in one write the first few may be saved, each complete.
+    If a power failure may have `torn` the write, any of them may be saved.
     """
     possible = [state]
     for operation in pending:
@@ -61,7 +61,7 @@ def outcomes(state: State, pending: Sequence["Operation"], *, torn: bool = False
 
 
 def _parts(operation: "Operation", *, torn: bool) -> list[tuple[int, ...]]:
-    """Return what may have come of the messages of an operation that was cut off; all and none are not among it."""
+    """Return the messages of an interrupted operation that may be saved; all and none are excluded."""
     if operation.kind != "append":
         return []
     lengths = range(1, len(operation.numbers))

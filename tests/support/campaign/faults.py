@@ -1,7 +1,7 @@
-"""Faults at the n-th thing that a program asks of the disk: it is refused, half done, or the program is killed there.
+"""Faults at the n-th disk operation of a program: it fails, is half done, or the program is killed there.
 
-They happen below Python where a C compiler is at hand (see `preloaded`), or else where its `os` asks the system; for
-that this has to be imported before whatever keeps a function of `os`.
+They are injected below Python if a C compiler is available (see `preloaded`), otherwise in the functions of `os`;
+for that, import this module before any module that keeps a reference to a function of `os`.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _ON_NAME = ("replace", "rename", "unlink", "mkdir")
 
 
 class Fault(Struct, frozen=True):
-    """What happens: an error of the system, once or from there on, or a kill; `half` is what a write still does."""
+    """A fault: an error of the system, once or from then on, or a kill; with `half` a write is done by half."""
 
     error: int
     lasting: bool = False
@@ -42,7 +42,7 @@ class Fault(Struct, frozen=True):
 
 
 def preloaded(folder: Path) -> dict[str, str]:
-    """Compile what puts faults below Python; return what the environment needs for it, if it can be had."""
+    """Compile the library that injects faults below Python; return the environment variables for it, if possible."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         return {}
@@ -53,7 +53,7 @@ def preloaded(folder: Path) -> dict[str, str]:
 
 
 class _Wrapped:
-    """Does for the functions of `os` what the library does for those of the system."""
+    """Injects faults into the functions of `os`, as the library does for those of the system."""
 
     def __init__(self) -> None:
         self._fault = Fault(_KILL)
@@ -109,5 +109,5 @@ def arm(fault: Fault, at: int) -> None:
 
 
 def disarm() -> int:
-    """Let everything go well again; return how much was asked meanwhile."""
+    """End the faults; return the number of operations since they started."""
     return int(_FAULTS.faults_disarm())

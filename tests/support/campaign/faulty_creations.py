@@ -1,15 +1,15 @@
-"""Has a fault happen at the n-th thing that is asked of the disk while threads make sessions together, for every n.
+"""Injects a fault into the n-th disk operation while threads create sessions concurrently, for every n.
 
-    faulty_newcomers.py FOLDER FAULT…
+    faulty_creations.py FOLDER FAULT…
 
-Each time a forked child has some threads make a session each, of one name. What a thread was told is made must be
-there, under the name that it was told; of what was refused, or told nobody of, all or nothing is there.
+Each time, threads of a forked child create a session each, all with one name. An acknowledged session must exist
+under the acknowledged name; any other session must be complete or absent.
 """
 
 import os
 import sys
 
-from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+from tests.support.campaign.faults import Fault, arm, disarm  # before any module that keeps a function of `os`
 from tests.support.store_urls import open_full_store
 
 import shutil  # isort: skip
@@ -31,7 +31,7 @@ _HELLO = {"role": "user", "content": "Hello"}
 
 
 def one(folder: Path, fault: Fault, at: int) -> bool:
-    """Have one fault in a child, and look at what is left; False where there was none."""
+    """Inject one fault in a child and check the remaining data; return False if no fault happened."""
     output, code = outcome_of(in_child(lambda pipe: do(folder, fault, at, pipe)))
     killed = not fault.error and code < 0
     assert code in (0, _FAULTLESS) or killed, f"{fault} at {at}: exit code {code}"

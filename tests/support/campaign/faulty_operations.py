@@ -1,15 +1,15 @@
-"""Has a fault happen at the n-th thing that an operation asks of the disk, for every n and every operation.
+"""Injects a fault into the n-th disk operation of a store operation, for every n and every store operation.
 
     faulty_operations.py FOLDER FAULT…
 
-Each time a forked child does one operation on a store that it has just opened, or that was in use. Where it was told
-that the operation is done it must be done; where it was refused, or the child was killed, it is done or not done, and
-nothing between. A fault is in words, such as "ENOSPC lasting".
+Each time, a forked child does one operation on a store that was just opened or already in use. An acknowledged
+operation must be done; one that failed, or whose child was killed, must be done completely or not at all.
+A fault is written in words, such as "ENOSPC lasting".
 """
 
 import sys
 
-from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+from tests.support.campaign.faults import Fault, arm, disarm  # before any module that keeps a function of `os`
 
 import shutil  # isort: skip
 from contextlib import closing
@@ -47,7 +47,7 @@ def begin(folder: Path) -> State:
 
 
 def operations_on(state: State) -> list[Operation]:
-    """Return an operation of each kind, and each on what may be archived on both."""
+    """Return an operation of each kind; those that an archived session allows, on both kinds of session."""
     live, archived, trashed = state
     on_both = [
         operation
@@ -69,7 +69,7 @@ def operations_on(state: State) -> list[Operation]:
 
 
 def one(folder: Path, state: State, operation: Operation, fault: Fault, at: int) -> bool:
-    """Have one fault in an operation of a child, and look at what is left; False where there was none."""
+    """Inject one fault in an operation of a child and check the remaining data; return False if no fault happened."""
     output, code = outcome_of(in_child(lambda _: do(folder, state, operation, fault, at)))
     assert output == b""
     killed = not fault.error and code < 0
@@ -83,7 +83,7 @@ def one(folder: Path, state: State, operation: Operation, fault: Fault, at: int)
 
 
 def do(folder: Path, state: State, operation: Operation, fault: Fault, at: int) -> int:
-    """Do it with a fault, on a store that was in use before where the number is even; return the exit code."""
+    """Do the operation with a fault, on a store already in use if the number is even; return the exit code."""
     store = open_store(f"files:{folder}")
     if at % 2 == 0:
         store.list()

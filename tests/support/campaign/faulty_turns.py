@@ -1,15 +1,15 @@
-"""Has a fault happen at the n-th thing that a turn asks of the disk, for every n.
+"""Injects a fault into the n-th disk operation of a turn, for every n.
 
     faulty_turns.py FOLDER FAULT…
 
-Each time a forked child does a whole turn (a message, a call, its result, an answer) and tells of every message that
-was saved; then all goes well again, and it does another. A fault is in words, such as "ENOSPC lasting".
+Each time, a forked child runs a turn (a message, a call, its result, a reply) and reports every saved message; then
+it runs another turn without faults. A fault is written in words, such as "ENOSPC lasting".
 """
 
 import sys
 
 from prompt_objects.sessions.stores.base import Checking
-from tests.support.campaign.faults import Fault, arm, disarm  # before whatever keeps a function of `os`
+from tests.support.campaign.faults import Fault, arm, disarm  # before any module that keeps a function of `os`
 
 import asyncio  # isort: skip
 import json
@@ -30,7 +30,7 @@ _FAULTLESS = 4  # the exit code of a child whose turn asked for less than that m
 
 
 async def turns(folder: Path, session_id: str, telling: int, fault: Fault, at: int) -> int:
-    """Do a turn with a fault and one without, and tell what was saved."""
+    """Run a turn with a fault and one without, and report the saved messages."""
     llm = ScriptedLLM([calls(("list_files", {})), "an answer", "another answer", "another answer"])
     async with Environment.open(folder, llm=llm, environ={}) as env:
         session = env["scout"].session_manager.get(session_id)
@@ -39,7 +39,7 @@ async def turns(folder: Path, session_id: str, telling: int, fault: Fault, at: i
             await turn(env, session, telling, "a question")
         except StoreError as error:
             if not error.hint:
-                raise  # a person has to be told what to do next
+                raise  # every error needs a hint
         asked = disarm()
         session.refresh()
         await turn(env, session, telling, "go on")
@@ -47,14 +47,14 @@ async def turns(folder: Path, session_id: str, telling: int, fault: Fault, at: i
 
 
 async def turn(env: Environment, session: Session, telling: int, question: str) -> None:
-    """Do a turn, and tell of each message when it is saved."""
+    """Run a turn and report each message when it is saved."""
     async for event in env["scout"].stream(question, env.context(), session):
         if isinstance(event, MessageSaved):
             os.write(telling, json.dumps(event.message).encode() + b"\n")
 
 
 def one(folder: Path, fault: Fault, at: int) -> bool:
-    """Have one fault in a turn of a child, and look at what is left; False where there was none."""
+    """Inject one fault in a turn of a child and check the remaining data; return False if no fault happened."""
     with Environment.open(folder, environ={}) as env:
         session = env["scout"].session_manager.create()
         session.append({"role": "user", "content": "before"}, {"role": "assistant", "content": "before"})
@@ -66,7 +66,7 @@ def one(folder: Path, fault: Fault, at: int) -> bool:
 
 
 def check(session: Session, saved: list[Message]) -> None:
-    """See that all that was acknowledged is there once and in order, and of the rest at most one message, whole."""
+    """Check that acknowledged messages are there once and in order, and at most one other message, complete."""
     history = [_without_time(message) for message in session.history]
     assert [message["content"] for message in history[:2]] == ["before", "before"]
     new = history[2:]
@@ -81,7 +81,7 @@ def _without_time(message: Message) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Have each fault everywhere in a turn, then see what the doctor finds; print the totals."""
+    """Inject each fault at every operation of a turn, then run the doctor; print the totals."""
     folder = Path(sys.argv[1])
     for words in sys.argv[2:]:
         at = 1

@@ -11,7 +11,7 @@ _IN_MEMORY = Path("/dev/shm")
 
 @pytest.fixture
 def memory_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where the system has such: no disk is waited for where what it may do is acted out."""
+    """A folder in memory, if the system has one: a simulated disk needs no waiting for a real one."""
     if not _IN_MEMORY.is_dir():
         yield tmp_path
         return
@@ -21,7 +21,7 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Print the totals of a campaign, whatever else of the output is kept back."""
+    """Print the totals of a campaign even if pytest captures the output."""
     terminal = pytestconfig.pluginmanager.getplugin("terminalreporter")
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     assert terminal

@@ -1,6 +1,6 @@
-"""Works on a small disk until it is full, makes room, and goes on: full_disk.py FOLDER SEED TIMES.
+"""Fills a small disk, makes room, and continues: full_disk.py FOLDER SEED TIMES.
 
-The folder is on a file system of a few hundred kilobytes, so that it is the system itself which has no space left.
+The folder is on a file system of a few hundred kilobytes, so that the system itself runs out of space.
 """
 
 import random
@@ -21,7 +21,7 @@ _KEPT = 8  # a file takes a page, however short it is
 
 
 def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]") -> State:
-    """Do operations until the disk refuses one; return what is there then, by the same store and by a new one."""
+    """Do operations until the disk is full; return the state as read by the same store and by a new one."""
     with closing(open_store(f"files:{folder}")) as store:
         while True:
             operation = choose_operation(choose, state, next(numbers))
@@ -39,7 +39,7 @@ def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]
 
 
 def make_room(folder: Path, state: State) -> State:
-    """Delete most sessions and cut the others, as a person would who needs the space; cutting takes a little."""
+    """Delete most sessions and truncate the others, as a user who needs space would; truncating needs some space."""
     with closing(open_store(f"files:{folder}")) as store:
         sessions = sorted(state.items(), key=lambda item: (not item[1].trashed, len(item[1].numbers)))
         for place, (key, held) in enumerate(sessions):

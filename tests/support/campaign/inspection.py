@@ -1,4 +1,4 @@
-"""Looking at a store from outside: what it holds by its own words, and what its files say to any other program."""
+"""Inspection of a store: its content by its own methods, and its files as any other program reads them."""
 
 import gzip
 import json
@@ -21,9 +21,9 @@ _DERIVED_KEYS = {"prompt_tokens", "completion_tokens", "cached_tokens", "cost", 
 
 
 def observe(store: Store, *, sums: bool = True) -> State:
-    """Return what a store says that it holds; every message is as it was given, and every way of asking agrees.
+    """Return the content of a store; check that messages are unchanged and all its methods agree.
 
-    Without `sums` the tokens may be counted wrongly, which nothing but an examination of a file store sees.
+    Without `sums` token totals may be wrong, which only a check of a file store finds.
     """
     infos = store.list()
     assert infos == sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
@@ -59,7 +59,7 @@ def _sums(messages: list[Message]) -> tuple[int, int]:
 
 
 def read_session(path: Path) -> dict[str, Any]:
-    """Read a session file as any program would: UTF-8 and JSON, nothing else; zcat before, where it is archived."""
+    """Read a session file as any program would: as UTF-8 and JSON, decompressed if it is archived."""
     data = path.read_bytes()
     document: dict[str, Any] = json.loads((gzip.decompress(data) if path.suffix == ".gz" else data).decode())
     assert _SESSION_KEYS <= document.keys() <= _SESSION_KEYS | _MORE_KEYS, path
@@ -68,7 +68,7 @@ def read_session(path: Path) -> dict[str, Any]:
 
 
 def check_files(data: Path) -> None:
-    """See that the files of a file store are plain JSON with the documented keys, and the index says what they do."""
+    """Check that the files of a file store are plain JSON with the documented keys and the index agrees with them."""
     folder = data / "sessions"
     documents = {}
     for path in [*folder.glob("*-*.json"), *folder.glob("*-*.json.gz")]:

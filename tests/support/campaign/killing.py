@@ -1,11 +1,11 @@
-"""Kills programs at work on a store, again and again, and looks each time at what is left.
+"""Repeatedly kills programs that use a store, and checks the remaining data each time.
 
     killing.py URL PROGRESS KILLS
 
-One or several children at a time do one operation after another, and tell of each before it and after. At random
-moments they are killed with SIGKILL. What is in the store then must be what they acknowledged, with or without what
-each had begun. PROGRESS is a file from which an interrupted run goes on; the totals are in it. Such a run takes for
-granted what it finds: it cannot know what its last children had told.
+One or several children do operations and report each before and after. At random moments they are killed with
+SIGKILL. The store must then contain everything they acknowledged, with or without the operation each had started.
+PROGRESS is a file with the totals, from which an interrupted run is resumed. A resumed run accepts the store as it
+finds it: it cannot know the last reports of its children.
 """
 
 import random
@@ -34,7 +34,7 @@ _MOST_SHARED = 100
 
 
 class Progress(msgspec.Struct):
-    """How far a run has come, and what is in the store; `shared` is the session to which all children append."""
+    """The progress of a run and the content of the store; `shared` is the session to which all children append."""
 
     seed: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
     kills: int = 0
@@ -50,7 +50,7 @@ class Progress(msgspec.Struct):
 
 
 def run(url: str, file: Path, kills: int) -> Progress:
-    """Go on until there were so many kills; a store that is open all the time has to see what a new one sees."""
+    """Run until there were `kills` kills; a store that stays open must read the same data as a new one."""
     progress = msgspec.json.decode(file.read_bytes(), type=Progress) if file.exists() else Progress()
     _find_or_begin(url, progress)
     with closing(open_full_store(url)) as watcher:
@@ -85,7 +85,7 @@ def _keep(file: Path, progress: Progress) -> None:
 
 
 def _one_round(url: str, choose: random.Random, progress: Progress) -> None:
-    """Let some children live for a moment, kill them one after the other, and see that nothing is lost."""
+    """Let some children run for a moment, kill them one after the other, and check that nothing is lost."""
     crew = choose.choice(_CREWS)
     lives = [Life(url, _plan(choose.random(), which, crew, progress)) for which in range(crew)]
     for life in lives:
@@ -136,9 +136,9 @@ def _look_round(
 def look(
     store: Store, possible: list[State], *, besides: AbstractSet[str] = frozenset(), examined: bool = True
 ) -> tuple[State, int]:
-    """See that a store holds one of what is possible, before anything is repaired and after; count the repairs.
+    """Check that a store has one of the possible states before and after repairs; count the repairs.
 
-    What is wrong is put right by the examination, or else by opening every session.
+    Damage is repaired by the examination, or otherwise by opening every session.
     """
     trashed = {entry.info.id for entry in store.trash()}
     there = {info.id for info in store.list()}
@@ -156,7 +156,7 @@ def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
     if examined:
         assert isinstance(store, Checking)
         repaired = sum(finding.repaired for finding in store.check(repair=True))
-        # a file that a killed write left behind may just have become old enough to be one
+        # the temporary file of a killed write may just have become old enough to be reported
         assert all(finding.place.endswith(".tmp") for finding in store.check())
         return repaired
     for session_id in there:
@@ -167,7 +167,7 @@ def _put_right(store: Store, there: set[str], *, examined: bool) -> int:
 def _check_shared(
     found: tuple[int, ...], ended: list[tuple[list[Operation], Operation | None]], progress: Progress
 ) -> None:
-    """See that in the shared session everyone's messages follow what was there: all, once, each writer's in order."""
+    """Check that the shared session has the new messages of all writers after the old ones: each once, in order."""
     before = len(progress.shared_numbers)
     assert found[:before] == progress.shared_numbers
     accounted = 0
@@ -182,7 +182,7 @@ def _check_shared(
 
 
 def main() -> None:
-    """Carry out what the command line says, and print the totals."""
+    """Run the command line and print the totals."""
     url, file, kills = sys.argv[1:]
     progress = run(url, Path(file), int(kills))
     done = ", ".join(f"{kind} {number:,}" for kind, number in sorted(progress.operations.items()))

@@ -1,4 +1,4 @@
-"""What a campaign does to a store: operations that can be told in a line, before and when they are done."""
+"""Operations of a campaign on a store; each can be reported in a line."""
 
 import random
 from contextlib import suppress
@@ -30,7 +30,7 @@ _TEXTS = (
 
 
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call of a store; messages are told by their numbers, metadata by a mark."""
+    """One call of a store; messages are identified by numbers, metadata by a mark."""
 
     kind: str
     id: str
@@ -59,7 +59,7 @@ def messages_of(numbers: tuple[int, ...]) -> list[Message]:
 
 
 def choose_operation(choose: random.Random, state: State, number: int) -> Operation:
-    """Choose what to do next; names and messages take their numbers from `number` on, so that none comes twice."""
+    """Choose the next operation; names and messages are numbered from `number` on, so that each is unique."""
     live = [key for key, held in state.items() if not held.trashed]
     trashed = [key for key, held in state.items() if held.trashed]
     if len(trashed) > _MOST_TRASHED:
@@ -74,7 +74,7 @@ def choose_operation(choose: random.Random, state: State, number: int) -> Operat
 
 
 def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Operation:
-    """Choose what to do with a session that has so many messages."""
+    """Choose an operation on a session with `length` messages."""
     if length > _MOST_MESSAGES:
         return Operation("truncate", key, count=choose.randint(0, length))
     operations = {
@@ -89,7 +89,7 @@ def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Op
 
 
 def carry_out(store: Store, operation: Operation, held: Held | None = None) -> None:
-    """Do it; `held` is what is known of its session before."""
+    """Do the operation; `held` is the expected state of its session before."""
     key = operation.id
     match operation.kind:
         case "create":

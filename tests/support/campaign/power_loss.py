@@ -1,8 +1,8 @@
-"""Acts out that the power fails, at any moment of a program's work: power_loss.py FOLDER SEED OPERATIONS STATES.
+"""Simulates power failures at every moment of a program's work: power_loss.py FOLDER SEED OPERATIONS STATES.
 
-What the store asks of the system is written down below everything of ours, with what it had acknowledged by then. For
-each moment the disk may then hold many things: what was not waited for is there, or not, or in part. All that was
-acknowledged must be in each of them. It is another start of the machine then, which the store knows by its boot id.
+The system calls of the store are recorded, with the operations acknowledged so far. For each moment the disk has
+many possible states: writes that were not synced are there completely, partly or not at all. Each state must have
+everything that was acknowledged. The store recognizes the reboot by the boot ID.
 """
 
 import os
@@ -27,11 +27,11 @@ from tests.support.campaign.simulated_disk import (
 if TYPE_CHECKING:
     from tests.support.campaign.simulated_disk import Event
 
-_EXAMINED_EVERY = 40  # an examination looks again after a while at whatever it finds
+_EXAMINED_EVERY = 40  # an examination checks its findings again after a while
 
 
 class Recorder:
-    """Writes down what is asked of the system below a folder, in order."""
+    """Records the system calls below a folder, in order."""
 
     def __init__(self) -> None:
         self.folder = ""
@@ -113,9 +113,9 @@ from tests.support.campaign.processes import STEP  # noqa: E402
 
 
 def work(folder: Path, choose: random.Random, count: int) -> list[tuple[int, list[State]]]:
-    """Do operations, and have all that they ask for written down; see that nothing was missed.
+    """Do operations while their system calls are recorded; check that none was missed.
 
-    Return what may be there from which event on: more than one thing where one is begun, one when it is done.
+    Return the possible states from each event on: several while an operation runs, one when it is done.
     """
     state, possible = State(), [(0, [State()])]
     RECORDER.begin(folder)
@@ -137,7 +137,7 @@ def work(folder: Path, choose: random.Random, count: int) -> list[tuple[int, lis
 def fail_everywhere(
     folder: Path, possible: list[tuple[int, list[State]]], choose: random.Random, samples: int
 ) -> int:
-    """Have the power fail after each event, and look at some of the states that may follow; return how many."""
+    """Simulate a power failure after each event and check some of the possible states; return their number."""
     disk, count = ActedDisk(), 0
     elsewhere = folder.with_name("after")
     for number, event in enumerate(RECORDER.events, 1):
@@ -156,7 +156,7 @@ def fail_everywhere(
 
 
 def put(files: dict[str, bytes], folder: Path, elsewhere: Path) -> None:
-    """Write what is on the disk to another folder, as it is found by the machine when it has started again."""
+    """Write the content of the disk to another folder, as it is after a reboot."""
     shutil.rmtree(elsewhere, ignore_errors=True)
     for name, content in files.items():
         path = elsewhere / Path(name).relative_to(folder)
@@ -165,7 +165,7 @@ def put(files: dict[str, bytes], folder: Path, elsewhere: Path) -> None:
 
 
 def main() -> None:
-    """Carry out what the command line says, and print the totals."""
+    """Run the command line and print the totals."""
     folder, seed, operations, states = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     choose = random.Random(seed)
     possible = work(folder / "work", choose, operations)

@@ -1,4 +1,4 @@
-"""A child that works on a store until it is killed, and tells of every operation before it and after."""
+"""A child process that uses a store until it is killed, and reports every operation before and after."""
 
 import os
 import random
@@ -19,7 +19,7 @@ STEP = 10  # an operation takes so many numbers for its messages at most
 
 
 def in_child(work: Callable[[int], int]) -> tuple[int, int]:
-    """Fork a child that does some work, which is given a pipe to tell of it; return its id and the pipe to read."""
+    """Fork a child that does some work and reports it to a pipe; return its process ID and the pipe to read."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -30,7 +30,7 @@ def in_child(work: Callable[[int], int]) -> tuple[int, int]:
 
 
 def outcome_of(child_and_pipe: tuple[int, int]) -> tuple[bytes, int]:
-    """Wait until a child has ended by itself, or was killed; return what it told and its exit code."""
+    """Wait until a child has ended or was killed; return its output and exit code."""
     child, reading = child_and_pipe
     output = b""
     while data := os.read(reading, 65536):
@@ -46,13 +46,13 @@ def _work_and_leave(work: Callable[[int], int], writing: int) -> NoReturn:
     except BaseException:  # noqa: BLE001 - told, and seen by the exit code
         traceback.print_exc()
     finally:
-        os._exit(code)  # whatever happens, it is not to go on as its parent
+        os._exit(code)  # in any case, the child must not continue as its parent
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a child is to do: the sessions that are its own, the one that is shared, and the numbers for messages.
+    """The plan of a child: its own sessions, the shared one, and the numbers for messages.
 
-    From one operation to the next the number rises by `step`, so that children side by side use different ones.
+    The number rises by `step` with each operation, so that concurrent children use different ones.
     """
 
     seed: float
@@ -62,14 +62,14 @@ class Plan(msgspec.Struct, frozen=True):
     step: int
 
     def choose(self, choose: random.Random, state: State, number: int) -> Operation:
-        """Choose what to do next; alone, a child leaves the shared session as it is."""
+        """Choose the next operation; a single child does not change the shared session."""
         if self.step > STEP and choose.random() < 0.3:
             return Operation("share", self.shared, (number,))
         return choose_operation(choose, state, number)
 
 
 class Life:
-    """One of several children at work side by side; each has sessions of its own, and one is shared by all."""
+    """One of several concurrent children; each has its own sessions, and all share one."""
 
     def __init__(self, url: str, plan: "Plan") -> None:
         self._url, self._plan = url, plan
@@ -77,15 +77,15 @@ class Life:
         self._output = b""
 
     def begin(self) -> None:
-        """Wait until it is at work."""
+        """Wait until the child is running."""
         self._output += os.read(self._reading, 65536)
 
     def end(self) -> tuple[list[Operation], Operation | None]:
-        """Kill it; return the operations that it told were done, and the one that it had begun."""
+        """Kill the child; return the operations it acknowledged and the one it had started."""
         os.kill(self._child, signal.SIGKILL)
         output, code = outcome_of((self._child, self._reading))
         assert code == -signal.SIGKILL, "it ended by itself"
-        *lines, _ = (self._output + output).split(b"\n")  # a line that was not told whole was followed by nothing
+        *lines, _ = (self._output + output).split(b"\n")  # an incomplete line is the last one
         operations = [msgspec.json.decode(line, type=Operation) for line in lines[::2]]
         return (operations, None) if len(lines) % 2 == 0 else (operations[:-1], operations[-1])
 

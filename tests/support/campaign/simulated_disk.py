@@ -1,4 +1,4 @@
-"""A disk that is acted out: what was asked of it, what it had to keep by then, and what else it may have kept."""
+"""A simulated disk: its operations, the data it must keep, and the data it may have kept."""
 
 import random
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ __all__ = ["ActedDisk", "Created", "Event", "Renamed", "Synced", "SyncedFolder",
 
 
 class Created(Struct, frozen=True):
-    """A new, empty file; files are told by numbers, as names change."""
+    """A new, empty file; files are identified by numbers, because names change."""
 
     path: str
     file: int
@@ -47,14 +47,14 @@ class SyncedFolder(Struct, frozen=True):
 
 
 class Renamed(Struct, frozen=True):
-    """A file got another name, and whatever had that has none any more."""
+    """A file was renamed; a file that had the new name has none any more."""
 
     old: str
     new: str
 
 
 class Unlinked(Struct, frozen=True):
-    """A file has its name no more."""
+    """A file lost its name."""
 
     path: str
 
@@ -64,14 +64,14 @@ Event: TypeAlias = Naming | Written | Truncated | Synced | SyncedFolder
 
 
 class _File(Struct):
-    """What of a file is on the disk for certain, and the changes to it that may be there, wholly or in part."""
+    """The durable content of a file, and the changes that may be on the disk, completely or partly."""
 
     kept: bytes = b""
     open_changes: list[Written | Truncated] = field(default_factory=list)
 
 
 class ActedDisk:
-    """Takes what is asked of it in order; `after_power_loss` is what one may find when the power failed then."""
+    """Takes operations in order; `after_power_loss` returns a state that a power failure may leave."""
 
     def __init__(self) -> None:
         self._files: dict[int, _File] = {}
@@ -94,14 +94,14 @@ class ActedDisk:
                 self._open_names.append(event)
 
     def _sync_folder(self, folder: str) -> None:
-        """Keep what concerns a folder, and all that came before it: names go through a journal in their order."""
+        """Make the names in a folder durable, and all earlier changes of names: a journal keeps their order."""
         concerned = [number for number, event in enumerate(self._open_names) if folder in _folders(event)]
         count = concerned[-1] + 1 if concerned else 0
         self._names = _named(self._names, self._open_names[:count])
         del self._open_names[:count]
 
     def now(self) -> dict[str, bytes]:
-        """Return what programs see, while the power is on."""
+        """Return the files as programs read them now."""
         names = _named(self._names, self._open_names)
         return {
             path: _changed(self._files[file].kept, self._files[file].open_changes) for path, file in names.items()
@@ -144,7 +144,7 @@ def _changed(content: bytes, changes: list[Written | Truncated]) -> bytes:
 
 
 def _torn(file: _File, kind: str, choose: random.Random) -> bytes:
-    """Return what a file may hold: any of its changes' sectors, or their length alone, or nothing of them, or all."""
+    """Return a possible content of a file: any sectors of its changes, only their length, none or all of them."""
     whole = _changed(file.kept, file.open_changes)
     if kind == "none" or not file.open_changes:
         return file.kept

@@ -1,4 +1,4 @@
-"""What a file may hold when its last write was cut off: by a kill at any byte, by the power in any of its sectors."""
+"""Possible contents of a file after an interrupted write: killed at any byte, or a power failure in any sector."""
 
 import random
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ def _first_difference(before: bytes, after: bytes) -> int:
 
 
 def prefixes(before: bytes, after: bytes) -> Iterator[bytes]:
-    """Every prefix of the write over what was there."""
+    """Yield every prefix of the write over the old content."""
     for end in range(_first_difference(before, after), len(after) + 1):
         yield after[:end] + before[end:]
 
 
 def sectors(before: bytes, after: bytes, choose: random.Random, most: int) -> Iterator[bytes]:
-    """Every choice of sectors that reached the disk, the others as they were; a sample where these are over `most`.
+    """Yield every choice of sectors that reached the disk, the others unchanged; a sample if there are over `most`.
 
-    Where the file had not reached, there are zeros; it is as long as its last sector that came, or as it was to be.
+    The gaps beyond the old end are zeros; the file ends with its last written sector or at its new length.
     """
     first = _first_difference(before, after) // SECTOR
     count = -(-len(after) // SECTOR) - first
@@ -51,9 +51,9 @@ def _with_sectors(before: bytes, after: bytes, first: int, came: tuple[bool, ...
 
 
 def out_of_order(before: bytes, after: bytes) -> Iterator[bytes]:
-    """What a power cut leaves where data and metadata reached the disk in another order than they were written."""
+    """Yield the contents after a power failure if data and metadata reached the disk in another order."""
     yield after[: len(before)]  # the bytes, and not the length
     yield before + bytes(len(after) - len(before))  # the length, and none of the bytes
-    yield bytes(len(after))  # the length, and the blocks not even as they were
+    yield bytes(len(after))  # the length, and not even the old blocks
     yield after[: len(before)] + bytes(len(after) - len(before))
     yield b""

@@ -1,8 +1,8 @@
-"""A process that appends to sessions, and says on its standard output what has been acknowledged.
+"""A process that appends to sessions and prints the number of each acknowledged message.
 
     append_worker.py FOLDER NAME WRITER COUNT [LIMIT]
 
-With LIMIT, no file may grow beyond so many bytes, as on a full disk.
+With LIMIT, no file can grow beyond this number of bytes, as on a full disk.
 """
 
 import itertools

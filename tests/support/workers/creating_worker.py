@@ -1,4 +1,4 @@
-"""A process whose threads make sessions, all of the same name, for as long as it lives, and tell of each.
+"""A process whose threads create sessions with the same name until it is killed, and print each.
 
 creating_worker.py FOLDER
 """

@@ -1,8 +1,8 @@
-"""A process that looks at a session before each message, and writes it only where nobody was faster.
+"""A process that reads a session before each message, and writes only if no other process was faster.
 
-    looking_worker.py FOLDER ID WRITER COUNT
+    listing_worker.py FOLDER ID WRITER COUNT
 
-Says how many of its messages were acknowledged.
+Prints the number of its acknowledged messages.
 """
 
 import sys

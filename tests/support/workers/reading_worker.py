@@ -1,4 +1,4 @@
-"""A program of a user who may read a folder of sessions, and not write there; says what it finds, and how it fails.
+"""A program of a user who may read a folder of sessions but not write to it; prints its results and errors.
 
 reading_worker.py FOLDER
 """

@@ -1,8 +1,8 @@
-"""A process that does to a store what it is told on its standard input, and says when it is done.
+"""A process that does store operations read from its standard input, and reports each when it is done.
 
     store_worker.py URL
 
-A line is a JSON list, ["append", ID, MESSAGES, EXPECTED] or ["lease", ID, USER]; the answer to each is a line, too.
+A line is a JSON list, ["append", ID, MESSAGES, EXPECTED] or ["lease", ID, USER]; each is answered by a line.
 """
 
 import json

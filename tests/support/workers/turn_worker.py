@@ -1,8 +1,8 @@
-"""A process that has a turn going on in a session of the scout, until it is told to end it, or killed.
+"""A process that runs a turn in a session of the scout until it gets an answer or is killed.
 
 turn_worker.py FOLDER SESSION_ID
 
-It says "at it" once its model is asked, answers when a line comes, and says "done" when the turn has ended.
+It prints "at it" when its model gets a request, replies with the line it reads, and prints "done" after the turn.
 """
 
 import asyncio

@@ -162,7 +162,7 @@ def test_a_folder_swapped_for_a_link_does_not_lead_out(folder: Path, tmp_path: P
                 (folder / "docs").symlink_to(outside)
             with suppress(OSError):
                 (folder / "docs").unlink()
-            while (folder / "docs2").exists():  # the folder is made anew where it is missing
+            while (folder / "docs2").exists():  # a missing folder is created again
                 shutil.rmtree(folder / "docs", ignore_errors=True)
                 with suppress(OSError):
                     (folder / "docs2").rename(folder / "docs")

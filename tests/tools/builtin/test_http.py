@@ -270,7 +270,7 @@ async def test_an_untrusted_certificate_is_refused(authority: trustme.CA) -> Non
         assert server.asked == []
 
 
-# What it brings
+# Content
 
 
 async def test_a_web_page_is_converted_to_markdown(server: WebServer) -> None:
@@ -333,7 +333,7 @@ async def test_an_unreachable_server_is_reported() -> None:
             await fetch(f"http://{name}/", AddressGuard())
 
 
-# What a hostile server cannot do
+# Hostile servers
 
 
 async def test_an_endless_response_is_cut(server: WebServer) -> None:

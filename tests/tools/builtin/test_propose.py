@@ -1,4 +1,4 @@
-"""A prompt object becomes what another one proposes when a person has seen it and said yes, and not otherwise."""
+"""A proposed definition is written only after the user has seen and approved it."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ Approver = Callable[[ApprovalRequest], Decision]
 async def proposed(
     folder: Path, name: str, arguments: dict[str, Any], answer: Decision | Approver | None = "once", **options: Any
 ) -> tuple[list[ApprovalRequest], str]:
-    """Let the architect propose something; return what the person was asked and what the architect was told."""
+    """Let the architect propose something; return the approval requests and the tool result."""
     asked: list[ApprovalRequest] = []
 
     async def ask(question: ApprovalRequest) -> Decision:

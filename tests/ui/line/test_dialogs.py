@@ -164,7 +164,7 @@ async def test_text_typed_before_the_pause_is_no_answer_and_stays_in_the_draft()
     await asyncio.sleep(0)
     assert "scribe (asked by boss) wants to use send:" in dialog.text
     assert not dialog.question.is_open
-    assert not dialog.question.is_early  # the draft was begun before
+    assert not dialog.question.is_early  # the draft was started before
     dialog.buffer.insert_text("y")
     dialog.type("y")
     dialog.question.dismiss()

@@ -23,7 +23,7 @@ WIDTH = 60
 
 
 class Story:
-    """Tells a transcript what happens, and keeps what it drew."""
+    """Sends events to a transcript and keeps its output."""
 
     def __init__(self) -> None:
         self.talked_to = "guide"

@@ -1,4 +1,4 @@
-"""Archived sessions: compressed, but in all else as before, whatever happens while they come and go."""
+"""Archived sessions are compressed and otherwise unchanged, even after kills and concurrent writes."""
 
 import gzip
 import json
@@ -38,7 +38,7 @@ def test_an_archive_is_the_file_compressed_and_the_same_each_time(
     assert file_store.archive(notes.id).info.archived
     packed = file.with_name(f"{file.name}.gz")
     first = packed.read_bytes()
-    assert gzip.decompress(first) == data.rstrip() + b"\n"  # without the blanks
+    assert gzip.decompress(first) == data.rstrip() + b"\n"  # without the padding
     assert not file.exists()
     assert packed.stat().st_mode & 0o777 == 0o600
     assert file_store.archive(notes.id).info.archived  # once more changes nothing

@@ -1,4 +1,4 @@
-"""What is wrong in a store is found without a byte being written, and put right without one being lost."""
+"""A check finds all damage without writing a byte, and a repair loses none."""
 
 import gzip
 import json
@@ -125,7 +125,7 @@ def test_every_damage_is_reported_at_opening_in_a_sentence(
     assert [info.id for info in store.list()] == [notes.id]
     session = Session(store, store.load(notes.id))
     assert [message["content"] for message in session.history] == kept
-    assert session.name == "Notes"  # which the index knows, if nobody else
+    assert session.name == "Notes"  # only the index has it
     session.refresh()
     session.append(*user_messages("more"))
     assert contents(folder, notes) == [*kept, "more"]
@@ -139,7 +139,7 @@ def test_without_index_and_head_a_session_is_listed_as_recovered(folder: Path, n
     (info,) = FileStore(folder).list()
     assert (info.id, info.po_name, info.message_count) == (notes.id, "unknown", 3)
     assert info.name.startswith("Recovered 20")
-    assert abs((info.created_at - notes.created_at).total_seconds()) < 2  # which the id tells
+    assert abs((info.created_at - notes.created_at).total_seconds()) < 2  # derived from the ID
     assert contents(folder, notes) == ["one", "two ü", "three"]
 
 
@@ -185,7 +185,7 @@ def test_the_original_of_a_copied_file_keeps_its_name_with_any_ids(
 
 @pytest.fixture(params=[False, True], ids=["plain", "archived"])
 def twin(request: pytest.FixtureRequest, folder: Path, file_store: FileStore, notes: Session, file: Path) -> Path:
-    """The file of a session in the trash with the id of one that is not, and with messages of its own."""
+    """The file of a session in the trash that has the ID of a live one but different messages."""
     manager = SessionManager(file_store, "reader")
     before = file.read_bytes()
     manager.get("Notes").append(*user_messages("later"))

@@ -1,4 +1,4 @@
-"""Sessions that threads make at the same moment: each hears of its own, and none that was told of is lost."""
+"""Concurrent creations by threads: each gets its own outcome, and no acknowledged session is lost."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ WORKER = worker_path("creating")
 
 
 def at_once(*operations: Callable[[], Any]) -> list[Any]:
-    """Do all of them in threads of their own; return what each returned, or raised."""
+    """Run each operation in its own thread; return the results or exceptions."""
     barrier = Barrier(len(operations))
 
     def do(operation: Callable[[], Any]) -> Any:

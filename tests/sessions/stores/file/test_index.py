@@ -1,4 +1,4 @@
-"""The index: a cache that may be lost, stale, garbled or in doubt, and is put right."""
+"""The index is a cache: if it is lost, stale or damaged, it is repaired."""
 
 import json
 import subprocess

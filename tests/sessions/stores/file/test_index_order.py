@@ -79,9 +79,9 @@ def check(folder: Path) -> list[SessionInfo]:
 
 
 class Truth:
-    """What the entries are to say, and two handles of an index that are used in turn.
+    """The expected entries, and two handles of one index that are used alternately.
 
-    With long entries, a few are as far from the end as otherwise hundreds.
+    Entries are long, so that a few of them take as much space as hundreds otherwise.
     """
 
     def __init__(self, folder: Path, count: int, length: int = 4000) -> None:
@@ -101,7 +101,7 @@ class Truth:
             index.put(info)
 
     def nth(self, number: int) -> SessionInfo:
-        """The one that stands so far from the newest."""
+        """Return the session that is `number` places after the newest."""
         found = in_order(self.infos.values())
         return found[number % len(found)]
 
@@ -182,7 +182,7 @@ class TestOrder:
     def test_an_entry_that_comes_with_an_old_time_has_its_place(self, tmp_path: Path, seconds: float) -> None:
         truth = Truth(tmp_path, 60)
         truth.look(truth.indexes[0], 1, 0)
-        for _ in range(60):  # far enough for what comes first to be out of sight
+        for _ in range(60):  # far enough that the first entries are not read
             truth.add(truth.indexes[0], 0, seconds)
         for number in (1, 5, 11):
             truth.look(truth.indexes[1], number, 0)
@@ -288,7 +288,7 @@ class TestTrust:
         assert len(names_in(tmp_path)) == 5
         index, lock = (tmp_path / "sessions" / name for name in ("index.json", "index.json.lock"))
         lines = index.read_bytes().split(b"\n")
-        lines[3] = b" " * len(lines[3])  # what the disk may not have had when the power failed
+        lines[3] = b" " * len(lines[3])  # it may not have reached the disk before the power failure
         with index.open("r+b") as file:
             file.write(b"\n".join(lines))
         assert len(names_in(tmp_path)) == 4  # who could know?

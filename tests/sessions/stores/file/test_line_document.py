@@ -1,4 +1,4 @@
-"""A session's file fills its last block with blanks, and messages are written over them."""
+"""The last block of a session's file is padded, and new messages overwrite the padding."""
 
 import json
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_a_message_of_another_is_noticed_though_the_file_is_no_longer(
         length = file.stat().st_size
         notes.append(*user_messages(str(number)))
         assert file.stat().st_size == length
-        for _ in range(2):  # what is there instead of the foot is not taken for it the second time
+        for _ in range(2):  # the bytes in place of the footer are not taken for a footer at the second read
             other.refresh()
             assert other.message_count == notes.message_count
         assert contents(other)[-1] == str(number)
@@ -89,7 +89,7 @@ def test_a_file_that_may_not_grow_is_as_it_was_with_all_its_blanks(file: Path, n
 
 
 def full_up_to(session: Session, file: Path, place: int) -> None:
-    """Have the next write begin so many bytes into a sector."""
+    """Fill the file so that the next write starts `place` bytes into a sector."""
     session.append(*user_messages("x" * ((place - file.read_bytes().rindex(b"\n]") - 1 - FRAME) % SECTOR)))
     assert (file.read_bytes().rindex(b"\n]") + 1) % SECTOR == place
 
@@ -97,7 +97,7 @@ def full_up_to(session: Session, file: Path, place: int) -> None:
 def test_the_end_of_an_old_foot_makes_no_message_of_the_beginning_of_a_new_one(
     folder: Path, file: Path, file_store: FileStore, notes: Session
 ) -> None:
-    """Even if all of the file is JSON then: the sector between has the rest of the foot, and blanks."""
+    """Even if the whole file is valid JSON: the sector between them has the rest of the footer and padding."""
     full_up_to(notes, file, 474)
     before = file.read_bytes()
     edge = before.rindex(b"\n]") + 1 + SECTOR - 474
@@ -113,7 +113,7 @@ def test_the_end_of_an_old_foot_makes_no_message_of_the_beginning_of_a_new_one(
 
 
 def holed(file: Path, notes: Session, edge: int) -> tuple[bytes, Message]:
-    """A file of which a sector did not come, which held one field of a message and nothing else."""
+    """Return a file without one sector, which held exactly one field of a message, and that message."""
     before = file.read_bytes()
     start = before.rindex(b"\n]") + 1 + len(',{"role":"user","content":"",')
     message = {

@@ -1,4 +1,4 @@
-"""Several processes and threads at once, or out of space: what was acknowledged is there."""
+"""Concurrent processes and threads, and a full disk, lose nothing that was acknowledged."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_eight_processes_lose_nothing(tmp_path: Path, names: list[str]) -> None:
 
 
 def test_a_message_that_comes_while_another_looks_is_not_written_over(tmp_path: Path) -> None:
-    """Who looks takes no lock, and must not take for the foot what has come in its place meanwhile."""
+    """A reader takes no lock; it must not take bytes of a concurrent write for the footer."""
     with closing(FileStore(tmp_path)) as store:
         session = SessionManager(store, "reader").create("Notes")
     command = [sys.executable, LISTING_WORKER, str(tmp_path), session.id]

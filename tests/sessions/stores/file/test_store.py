@@ -1,4 +1,4 @@
-"""What only the file store promises: about its files, whatever happened to them, and who may read them."""
+"""Guarantees of the file store only: the format, repair and permissions of its files."""
 
 import gc
 import json
@@ -295,7 +295,7 @@ class TestDamage:
 
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_a_folder_that_may_only_be_read_can_be_listed_and_shown(tmp_path: Path, is_listed: bool) -> None:
-    folder = Path(tempfile.mkdtemp()) / "data"  # not below `tmp_path`, which nobody else may enter
+    folder = Path(tempfile.mkdtemp()) / "data"  # not below `tmp_path`, which other users may not enter
     try:
         session = SessionManager(FileStore(folder), "reader").create("Notes")
         session.append(*user_messages("one"))

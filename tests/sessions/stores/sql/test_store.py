@@ -1,4 +1,4 @@
-"""Promises of databases alone: tables, privacy, compression, lost connections, repair."""
+"""Guarantees of the SQL store only: tables, privacy, compression, lost connections, repair."""
 
 import json
 import os
