@@ -32,7 +32,7 @@ DELEGATIONS, LATENCY = 50, 200
 MOST_OF_FIFTY = 1.3  # times one
 MOST_ABOVE = 5.0  # ms
 IN_FLIGHT = 1000
-FILES = 10_000  # that a process may have open: a connection for each turn in flight, and the server's end of it
+FILES = 10_000  # open files of a process: both ends of a connection for each concurrent turn
 TURNS = {"an answer": "text", "a call, then an answer": "call-1-tool_07"}
 
 
@@ -75,7 +75,7 @@ async def delegating(base_url: str, rounds: int, store: str | None) -> dict[int,
 
 
 def run(name: str, python: Path, base_url: str, *more: object) -> dict[str, Any]:
-    """Have a contender measured."""
+    """Measure a contender."""
     command = [str(python), "-P", str(HERE / "contenders.py"), name, base_url, *map(str, more)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(result.stdout))
@@ -124,7 +124,7 @@ class Report:
 
 
 def report_delegations(report: Report, base_url: str, pythons: dict[str, Path], rounds: int) -> None:
-    """Measure delegations side by side; the others, which do not delegate, ask as often in the same order."""
+    """Measure parallel delegations; the others do not delegate, but send as many requests in the same order."""
     report.table(f"Delegations at once, {LATENCY} ms a request", f"| | one | {DELEGATIONS} | ratio |")
     seconds = asyncio.run(delegating(base_url, rounds, None))
     report.ratio("prompt_objects", seconds)

@@ -1,4 +1,4 @@
-"""How far data travels through the code: files touched, and calls between files, for three everyday actions.
+"""Paths of data through the code: the files used and the calls between files, for three everyday actions.
 
     python benchmarks/call_paths.py [--checkout DIR] [--list] [--save]
 
@@ -188,7 +188,7 @@ def table(found: dict[str, Travel]) -> tuple[str, bool]:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the goals are met."""
+    """Measure and print; return 1 if a goal is missed."""
     if sys.argv[1:2] == ["--recorded"]:
         run_recorded(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
         return 0

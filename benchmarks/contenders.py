@@ -42,7 +42,7 @@ Begin: TypeAlias = Callable[[int], Awaitable[Callable[[], Awaitable[str]]]]
 
 @asynccontextmanager
 async def bare(base_url: str, model: str) -> AsyncIterator[Begin]:
-    """Ask with the client's own method, and answer calls with a loop of ten lines."""
+    """Send requests with the client's own method and answer tool calls in a short loop."""
     tools: Any = [
         {"type": "function", "function": {"name": name, "description": DESCRIPTION, "parameters": PARAMETERS}}
         for name in NAMES
@@ -109,7 +109,7 @@ async def prompt_objects(base_url: str, model: str) -> AsyncIterator[Begin]:
 
 @asynccontextmanager
 async def openai_agents(base_url: str, model: str) -> AsyncIterator[Begin]:
-    """Have an agent of openai-agents answer, without a session and without its tracing."""
+    """Let an agent of openai-agents reply, without a session and without tracing."""
     agents: Any = import_module("agents")  # not the script of that name in this folder
 
     agents.set_tracing_disabled(True)
@@ -137,7 +137,7 @@ async def openai_agents(base_url: str, model: str) -> AsyncIterator[Begin]:
 
 @asynccontextmanager
 async def pydantic_ai(base_url: str, model: str) -> AsyncIterator[Begin]:
-    """Have an agent of pydantic-ai answer."""
+    """Let an agent of pydantic-ai reply."""
     import pydantic_ai as library  # type: ignore[import-not-found]
     from pydantic_ai.models.openai import OpenAIChatModel  # type: ignore[import-not-found]
     from pydantic_ai.providers.openai import OpenAIProvider  # type: ignore[import-not-found]

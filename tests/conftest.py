@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("any machine")
 
 _PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")
 
-_MEMORY = "/dev/shm"  # where thousands of syncs need not wait for a disk that others use as well
+_MEMORY = "/dev/shm"  # in memory, so that thousands of syncs need not wait for a shared disk
 with suppress(OSError):
     if shutil.disk_usage(_MEMORY).free > 4 * 2**30 and os.access(_MEMORY, os.W_OK):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)

@@ -95,7 +95,7 @@ def test_forbidden_tools_and_those_beyond_the_depth_limit_are_not_reported(tmp_p
 
 
 def indirect_write(how: str) -> str:
-    """Return the beginning of the finding that a can write through others; a note if the user is asked each time."""
+    """Return the start of the finding that a can write through others: a note if each call needs approval."""
     severity = "warning" if how else "note"
     return f"{severity}: a can use write, which changes files, only through others{how}"
 

@@ -70,7 +70,7 @@ def test_the_worst_case_is_the_maximum_of_all_possible_states(tmp_path: Path, te
 
 
 def insatiable(request: Request) -> Message:
-    """Call every available tool twice, as long as there is one."""
+    """Call every available tool twice; reply if there is none."""
     wanted = [tool["function"]["name"] for tool in request.tools]
     return calls(*((name, {"message": "Go on"}) for name in wanted * 2)) if wanted else {"content": "Enough."}
 

@@ -71,7 +71,7 @@ def test_every_other_fault_loses_nothing(
     tell(totals_of("faulty_turns.py", make_scout(memory_folder / "turns"), fault, below=below_python))
 
 
-SMALL = ("unshare", "--mount", "--map-root-user", "sh", "-c")  # where the program alone sees what is mounted
+SMALL = ("unshare", "--mount", "--map-root-user", "sh", "-c")  # a mount namespace that only the program sees
 MOUNT = 'mount -t tmpfs -o size=600k tmpfs "$0" && exec "$@"'
 
 

@@ -46,7 +46,7 @@ def test_acknowledged_messages_survive_every_power_loss(
 
 
 def test_the_simulated_disk_keeps_synced_data_and_may_lose_the_rest() -> None:
-    """It is no proof that a store loses nothing on a disk that loses nothing."""
+    """A disk that never loses data would make the power loss tests meaningless."""
     disk = ActedDisk()
     for event in (Created("/a/new", 1), Written(1, 0, b"kept"), Synced(1), Renamed("/a/new", "/a/name")):
         disk.ask(event)

@@ -26,7 +26,7 @@ def message(number: int, length: int, padding: int = 0) -> Message:
 
 
 class Torn:
-    """A session of three messages and a fourth that is being written, in a folder that can be put into any state."""
+    """A session with three messages and a fourth being written, in a folder that can be set to any state."""
 
     def __init__(self, folder: Path, length: int, padding: int = 0) -> None:
         self.folder = folder

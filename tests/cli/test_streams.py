@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, gone, or in another encoding: the work is done, and the code says so."""
+"""Closed, full or missing standard streams and other encodings: the work is done, and the exit code is correct."""
 
 import json
 import os

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def asked(env: Environment, message: str) -> list[str]:
-    """Ask the coordinator, and return who ended how, the first first."""
+    """Ask the coordinator; return the objects and outcomes of the ended turns, in order."""
     events = [event async for event in env["coordinator"].stream(message)]
     for info in env.session_manager.list():
         history = list(env.session_manager.get(info.id).history)

@@ -60,7 +60,7 @@ def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
         ((_, tool),) = await servers.tools([capability], context)
         pids.append(int((await tool.run({}, context)).split()[0]))
 
-    for _ in range(3):  # more often than one that failed would be started
+    for _ in range(3):  # more often than a failed server would be started
         asyncio.run(use())
         wait_until(lambda: is_gone(pids[-1]), 2)
     assert len(set(pids)) == 3

@@ -205,7 +205,7 @@ def test_a_bomb_of_aliases_is_set_aside_at_once(tmp_path: Path) -> None:
 
 
 def test_fifty_thousand_messages_are_a_matter_of_seconds(tmp_path: Path) -> None:
-    """Far beyond the size that the reader of definitions takes; the bound is generous for slow machines."""
+    """Far more than the definition parser accepts; the time limit is generous for slow machines."""
     history = [
         {"role": ("user", "assistant")[n % 2], "content": f"message {n}: é\n" + "word " * 9} for n in range(50_000)
     ]
@@ -246,7 +246,7 @@ def is_message(entry: object) -> bool:
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes no aliases, as the list of a history repeats nothing."""
+    """Writes no aliases, because the list of a history has no repeated objects."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -279,7 +279,7 @@ def test_any_history_survives(
     folder = tmp_path_factory.mktemp("any")
     before, after = (part.replace("\n", "\r\n") if crlf else part for part in rest)
     text = written(history, style)
-    assume(style == "json" or yaml.safe_load(text)["history"] == history)  # it writes some line breaks as others
+    assume(style == "json" or yaml.safe_load(text)["history"] == history)  # YAML changes some line breaks
     found, (row,) = one(folder, before.encode() + text.encode() + after.encode())
     assert found == before.encode() + after.encode()
     whole = [entry for entry in history if is_message(entry)]

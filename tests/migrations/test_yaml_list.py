@@ -1,4 +1,4 @@
-"""Whether Python reads YAML with the library in C or without it, the same is taken out."""
+"""YAML parsed with and without the C library gives the same removed list."""
 
 from pathlib import Path
 

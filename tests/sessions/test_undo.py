@@ -219,7 +219,7 @@ def journal_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def window(store: Store, journal_path: Path) -> Callable[[], SessionManager]:
-    """Opens one more window on the same sessions."""
+    """Return a function that opens another window on the same sessions."""
     return lambda: SessionManager(store, "reader", journal=UndoJournal(journal_path))
 
 
@@ -262,7 +262,7 @@ class TestKilled:
 
     @pytest.fixture
     def entry(self, manager: SessionManager, notes: Session) -> Callable[..., UndoEntry]:
-        """Records an operation that does not happen, after one that did."""
+        """Records an operation that is not done, after one that was done."""
         manager.rename("Notes", "Renamed")
 
         def add(operation: Any, **more: Any) -> UndoEntry:

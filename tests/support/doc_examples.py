@@ -38,7 +38,7 @@ _BLOCK = re.compile(
 _MARK = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 _INPUT = re.compile(rf"^(?P<prompt>[\w-]+ {_MARK} |\[y/N\] |.*\? \[y/s/N/never/e\] )(?P<text>.+)$")
 _VARYING = [
-    (re.compile(r"^rehearsal: .*\n?", re.MULTILINE), ""),  # a notice that comes at any moment
+    (re.compile(r"^rehearsal: .*\n?", re.MULTILINE), ""),  # a notice that may appear at any moment
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b\d{8}T\d{12}Z\b"), "DATE"),  # in names of files
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d[:.]\d\d[:.]\d\d(\.\d+)?Z?"), "DATE"),

@@ -32,7 +32,7 @@ def open_env(folder: Path, llm: LLM, objects: dict[str, str] = OBJECTS, tools: I
 
 
 def llm_by_name(**scripts: Iterable[Scripted]) -> ScriptedLLM:
-    """Make a model with a script for each prompt object, by its name; it knows them by their prompts."""
+    """Return a model with a script for each prompt object by name; it recognizes them by their prompts."""
     replies = {name: deque(script) for name, script in scripts.items()}
 
     def reply(request: Request) -> str | Message | LLMError:

@@ -38,7 +38,7 @@ def length_of(file: Path) -> int:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names of all sessions, as a program that starts now finds them."""
+    """Return the names of all sessions, as a new program lists them."""
     return sorted(info.name for info in FileStore(folder).list())
 
 

@@ -61,7 +61,7 @@ def _context() -> ForkServerContext:
 class ForkedProgram:
     """A program, the path of a file or the name of a module, that runs; its output goes to files.
 
-    The environment is this process's, updated by `environ`.
+    Its environment is that of this process, updated by `environ`.
     """
 
     def __init__(

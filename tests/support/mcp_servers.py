@@ -1,4 +1,4 @@
-"""How the tests use MCP servers: as a turn of a prompt object does."""
+"""MCP servers in tests, used as by a turn of a prompt object."""
 
 import asyncio
 import os
@@ -76,7 +76,7 @@ async def using(
 
 
 def context_in(folder: Path, bus: EventBus) -> Context:
-    """Make the context of a turn whose news goes to `bus`."""
+    """Return the context of a turn that publishes to `bus`."""
     (folder / "objects").mkdir(exist_ok=True)
     context = Environment.open(folder, store="memory:").context()
     return replace(context, services=replace(context.services, bus=bus))

@@ -24,7 +24,7 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {
 
 @dataclass
 class Received:
-    """A request as it came from `client`'s port; `disconnected` is set once the client has hung up on its answer."""
+    """A received request from the port `client`; `disconnected` is set when the client has closed the connection."""
 
     path: str
     headers: dict[str, str]
@@ -38,7 +38,7 @@ class HungUp(Exception):
 
 
 class Exchange:
-    """One request that is being answered."""
+    """One request and the connection for its response."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, received: Received) -> None:
         self._handler = handler
@@ -92,7 +92,7 @@ class Exchange:
         self._write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def go_on(self) -> None:
-        """Say that the answer is still to come."""
+        """Send an informational response (100 Continue) that keeps the client waiting."""
         self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _write(self, data: bytes) -> None:
@@ -167,7 +167,7 @@ def error(number: int, message: str, **more: Any) -> Behaviour:
 
 
 def hang(seconds: float = 30) -> Behaviour:
-    """Say nothing at all until the client hangs up."""
+    """Send nothing until the client disconnects."""
 
     def behave(exchange: Exchange) -> None:
         exchange.pause(seconds)
@@ -190,7 +190,7 @@ def flood(data: bytes, *, first: bytes = b"", number: int = 200, gap: float = 0)
 
 
 def never_begin(gap: float = 0.05) -> Behaviour:
-    """Say that the answer is still to come until the client hangs up."""
+    """Send informational responses until the client disconnects."""
 
     def behave(exchange: Exchange) -> None:
         while True:
@@ -242,7 +242,7 @@ class OpenAIServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def script(self, *behaviours: Behaviour) -> None:
-        """Say how the next requests for a completion are answered."""
+        """Set the responses to the next requests for a completion."""
         self._script.extend(behaviours)
 
     def answer(self, exchange: Exchange) -> None:
@@ -267,7 +267,7 @@ class _HTTPServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, *where: Any) -> None:
-        """Say nothing of clients that hang up between two requests."""
+        """Print no error for clients that disconnect between two requests."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(*where)
 

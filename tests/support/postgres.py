@@ -60,7 +60,7 @@ def server_url() -> Iterator[str]:
 
 @contextmanager
 def schema_of_its_own(url: str) -> Iterator[str]:
-    """Give the address of a new schema on a server, which one test has for itself."""
+    """Return the URL of a new schema on a server, for a single test."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")

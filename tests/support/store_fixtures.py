@@ -34,7 +34,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def open_again(url: str) -> Iterator[Opener]:
-    """Opens the same store once more, as another process would; the one in memory is the same to all."""
+    """Opens the same store again, as another process would; a memory store is shared."""
     opened: list[FullStore] = []
 
     def opener(options: StoreOptions = StoreOptions()) -> FullStore:  # noqa: B008 - it is immutable
@@ -58,7 +58,7 @@ def manager(store: FullStore, tmp_path: Path) -> SessionManager:
 
 @pytest.fixture
 def manager_again(open_again: Opener, tmp_path: Path) -> Callable[[], SessionManager]:
-    """Makes the same manager once more, as another process would."""
+    """Creates the same manager again, as another process would."""
     state = tmp_path / "data" / "state.json"
     return lambda: SessionManager(open_again(), "reader", last_used=RecentSessions(state))
 

@@ -1,4 +1,4 @@
-"""The rules of the chat protocol, as strict servers hold them; written from the protocol, not from our code."""
+"""The rules of the chat protocol, as strict servers apply them; written from the protocol, not from our code."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the tests of tools call them: as a turn does, with arguments as a model gives them."""
+"""Tool calls in tests, as a turn makes them, with arguments as a model sends them."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real web server on the loopback, with TLS or without, that answers each path as a test says."""
+"""A real web server on the loopback, with TLS or without, with pages by path."""
 
 import ssl
 import time
@@ -98,4 +98,4 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing of clients that hang up, or refuse a certificate."""
+        """Print no error for clients that disconnect or refuse a certificate."""

@@ -49,7 +49,7 @@ async def results_of(env_dir: Path, *given: tuple[str, dict[str, Any]], store: s
 
 
 async def remembered(env_dir: Path) -> str:
-    """Have a conversation about a secret; return the id of its session."""
+    """Create a conversation with a secret; return the ID of its session."""
     async with Environment.open(env_dir, llm=ScriptedLLM(["I see."]), environ={}) as env:
         session = env["scribe"].session_manager.create("secret")
         await env["scribe"].receive("It is hunter2", None, session)

@@ -33,7 +33,7 @@ OBJECTS = {
 
 
 class AtOnce(ThreadPoolExecutor):
-    """Does the work of threads in the loop's own, so that nothing depends on how threads are scheduled."""
+    """Runs the work of threads in the thread of the loop, so that nothing depends on scheduling."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         future: Future[Any] = Future()
@@ -45,7 +45,7 @@ class AtOnce(ThreadPoolExecutor):
 
 
 class Steps:
-    """Counts the steps of a loop, and does something at one of them."""
+    """Counts the steps of a loop, and acts at one of them."""
 
     def __init__(self, at: int | None, act: Callable[[], object]) -> None:
         self.taken = 0

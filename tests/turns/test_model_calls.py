@@ -85,7 +85,7 @@ async def test_a_limit_of_tokens_bounds_the_answer_and_ends_in_a_summary(tmp_pat
 
 
 class Slow:
-    """A model whose answers take 40 seconds by the clock of the loop, which it sets forward."""
+    """A model whose responses take 40 seconds by the clock of the loop, which it advances."""
 
     model = "slow"
 

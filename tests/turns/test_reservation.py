@@ -123,11 +123,11 @@ async def test_request_that_can_never_fit_is_refused_immediately() -> None:
 LIMITS = st.builds(Limits, requests=st.integers(1, 12), tokens=st.none() | st.integers(1, 6000))
 STEP = st.tuples(
     st.integers(0, 3000), st.floats(0, 1)
-)  # letters that come into the history, and how long the answer is
+)  # characters added to the history, and the length of the response
 
 
 class Owner:
-    """A turn without a model: it takes its steps, or sums up, as `Turn` does."""
+    """A turn without a model: it makes its requests, or the final one, as `Turn` does."""
 
     def __init__(self, limits: Limits, above: Budget | None) -> None:
         self.budget = Budget("scout", limits, above)
@@ -163,7 +163,7 @@ class Owner:
             purchase.settle(Completion({"role": "assistant", "content": ""}, usage))
 
 
-@settings(deadline=None)  # threads reckon, and may have to wait for a processor
+@settings(deadline=None)  # threads estimate tokens and may have to wait for a core
 @given(LIMITS, st.lists(STEP, max_size=3), st.lists(st.tuples(LIMITS, st.lists(STEP, max_size=4)), max_size=6))
 def test_only_the_final_request_of_the_owner_exceeds_a_limit(
     limits: Limits, steps: list[tuple[int, float]], plan: list[tuple[Limits, list[tuple[int, float]]]]

@@ -24,7 +24,7 @@ async def chat(tmp_path: Path) -> AsyncIterator[Chat]:
 
 @pytest.fixture
 def others(chat: Chat) -> SessionManager:
-    """The same sessions, as another window has them."""
+    """The same sessions, opened by another window."""
     return SessionManager(open_store(chat.environment.storage.url), "scout")
 
 

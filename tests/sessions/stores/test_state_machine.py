@@ -46,7 +46,7 @@ handles = st.integers(0, 1)
 
 
 class Held(Struct):
-    """A session, as it has to be."""
+    """The expected state of a session."""
 
     info: SessionInfo
     messages: list[Message]

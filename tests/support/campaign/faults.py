@@ -104,7 +104,7 @@ if not hasattr(_FAULTS, "faults_arm"):
 
 
 def arm(fault: Fault, at: int) -> None:
-    """Have the fault happen at the `at`-th thing that is asked from now on, counted from 1."""
+    """Inject the fault into the `at`-th operation from now on, counted from 1."""
     _FAULTS.faults_arm(at, fault.error, int(fault.lasting), int(fault.half))
 
 

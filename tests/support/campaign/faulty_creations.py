@@ -51,7 +51,7 @@ def one(folder: Path, fault: Fault, at: int) -> bool:
 
 
 def do(folder: Path, fault: Fault, at: int, pipe: int) -> int:
-    """Have threads make sessions with a fault; return the exit code."""
+    """Create sessions in threads with a fault; return the exit code."""
     manager = SessionManager(open_store(f"files:{folder}"), "reader")
     manager.list()
     barrier = Barrier(_THREADS)
@@ -72,7 +72,7 @@ def do(folder: Path, fault: Fault, at: int, pipe: int) -> int:
 
 
 def main() -> None:
-    """Have each fault everywhere; print the totals."""
+    """Inject each fault at every operation; print the totals."""
     folder = Path(sys.argv[1])
     with closing(open_store(f"files:{folder / 'begun'}")) as store:
         SessionManager(store, "reader").draft("Old").append(_HELLO)

@@ -29,7 +29,7 @@ _REFUSED, _FAULTLESS = 3, 4  # exit codes
 
 
 def begin(folder: Path) -> State:
-    """Make a store with a session of each kind: live, archived, in the trash."""
+    """Create a store with a session of each kind: live, archived, in the trash."""
     state: State = {}
     kinds = ["", "archive", "delete"]
     with closing(open_store(f"files:{folder}")) as store:
@@ -96,12 +96,12 @@ def do(folder: Path, state: State, operation: Operation, fault: Fault, at: int) 
     asked = disarm()
     if not refused:
         return 0 if asked >= at else _FAULTLESS
-    look(store, outcomes(state, [operation]), examined=False)  # it goes on as if it had found things so
+    look(store, outcomes(state, [operation]), examined=False)  # it continues with the state it found
     return _REFUSED
 
 
 def main() -> None:
-    """Have each fault everywhere in each operation; print the totals."""
+    """Inject each fault at every point of each operation; print the totals."""
     folder = Path(sys.argv[1])
     state = begin(folder / "begun")
     for words in sys.argv[2:]:

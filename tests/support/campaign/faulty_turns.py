@@ -26,7 +26,7 @@ from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.campaign.processes import in_child, outcome_of
 from tests.support.strict_protocol import violations
 
-_FAULTLESS = 4  # the exit code of a child whose turn asked for less than that many things
+_FAULTLESS = 4  # the exit code of a child whose turn had fewer disk operations
 
 
 async def turns(folder: Path, session_id: str, telling: int, fault: Fault, at: int) -> int:

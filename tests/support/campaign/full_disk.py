@@ -17,7 +17,7 @@ from tests.support.campaign.killing import look
 from tests.support.campaign.operations import Operation, carry_out, choose_operation
 from tests.support.campaign.processes import STEP
 
-_KEPT = 8  # a file takes a page, however short it is
+_KEPT = 8  # even a short file takes a page
 
 
 def fill(folder: Path, state: State, choose: random.Random, numbers: "count[int]") -> State:
@@ -58,7 +58,7 @@ def make_room(folder: Path, state: State) -> State:
 
 
 def main() -> None:
-    """Fill the disk so many times; print the totals."""
+    """Fill the disk TIMES times; print the totals."""
     folder, seed, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     reserve = folder / "reserve"
     choose, numbers, state = random.Random(seed), count(0, STEP), State()

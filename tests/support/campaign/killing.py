@@ -78,7 +78,7 @@ def _find_or_begin(url: str, progress: Progress) -> None:
 
 
 def _keep(file: Path, progress: Progress) -> None:
-    """Write down how far it has come, in one step: this program may be killed, too."""
+    """Save the progress atomically: this program may be killed, too."""
     new = file.with_suffix(".new")
     new.write_bytes(msgspec.json.encode(progress))
     new.replace(file)

@@ -42,10 +42,10 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @lru_cache(4096)
 def message_of(number: int) -> Message:
-    """Make the message of that number, the same in every process: short or long, of any characters."""
+    """Return the message with a number, the same in every process: short or long, with any characters."""
     choose = random.Random(number)
     content = "".join(choose.choices(_TEXTS, k=choose.randint(0, 4)))
-    if choose.random() < 0.08:  # more than a page: a kill may fall into the midst of its write
+    if choose.random() < 0.08:  # more than a page, so that a kill may interrupt its write
         content += "0123456789abcdef" * choose.randint(250, 4000)
     message: Message = {"role": choose.choice(("user", "assistant")), "content": content, "number": number}
     if message["role"] == "assistant":
@@ -54,7 +54,7 @@ def message_of(number: int) -> Message:
 
 
 def messages_of(numbers: tuple[int, ...]) -> list[Message]:
-    """Make the messages of these numbers."""
+    """Return the messages with these numbers."""
     return [message_of(number) for number in numbers]
 
 

@@ -47,7 +47,7 @@ class Recorder:
         self.folder, self._is_on = str(folder), True
 
     def end(self) -> None:
-        """Write down nothing any more."""
+        """Stop recording."""
         self._is_on = False
 
     def _noting(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:

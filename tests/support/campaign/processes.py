@@ -15,7 +15,7 @@ from tests.support.campaign.operations import Operation, carry_out, choose_opera
 
 __all__ = ["STEP", "Life", "Plan", "in_child"]
 
-STEP = 10  # an operation takes so many numbers for its messages at most
+STEP = 10  # an operation uses at most this many numbers for its messages
 
 
 def in_child(work: Callable[[int], int]) -> tuple[int, int]:

@@ -28,7 +28,7 @@ class Written(Struct, frozen=True):
 
 
 class Truncated(Struct, frozen=True):
-    """A file was made so long."""
+    """A file was resized."""
 
     file: int
     length: int
@@ -79,7 +79,7 @@ class ActedDisk:
         self._open_names: list[Naming] = []
 
     def ask(self, event: Event) -> None:
-        """Take in the next event."""
+        """Apply the next event."""
         match event:
             case Written() | Truncated():
                 self._files[event.file].open_changes.append(event)
@@ -108,7 +108,7 @@ class ActedDisk:
         }
 
     def after_power_loss(self, choose: random.Random) -> dict[str, bytes]:
-        """Return one of the many things that may be on the disk if the power fails now, by path."""
+        """Return one of the possible states of the disk if the power fails now, by path."""
         names = _named(self._names, self._open_names[: choose.randint(0, len(self._open_names))])
         kind = choose.choice(("none", "all", "length", "any", "any"))
         return {path: _torn(self._files[file], kind, choose) for path, file in names.items()}

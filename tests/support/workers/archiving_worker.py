@@ -1,4 +1,4 @@
-"""A process that archives a session and writes to it by turns, and says each message that is safe.
+"""A process that alternately archives a session and appends to it, and prints each acknowledged message.
 
 archiving_worker.py FOLDER ID
 """

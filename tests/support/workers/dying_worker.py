@@ -13,7 +13,7 @@ from prompt_objects.sessions.stores.file.store import FileStore
 from prompt_objects.utils import filesystem
 
 real_pwrite = os.pwrite
-left: list[str] = []  # one for each write that is still to be outlived, and a last one that says when to die
+left: list[str] = []  # one entry for each write before the kill, and a last one: when to kill
 
 
 def pwrite(descriptor: int, data: bytes, start: int) -> int:

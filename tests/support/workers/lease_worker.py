@@ -1,4 +1,4 @@
-"""A process that has a session to itself until it is ended; with `fork`, a child of it lives on.
+"""A process that holds the lease of a session until it ends; with `fork`, a child of it keeps running.
 
 lease_worker.py FOLDER ID [fork]
 """

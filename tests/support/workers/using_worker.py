@@ -1,4 +1,4 @@
-"""A process that uses sessions in turn, the longest unused first, for as long as it lives: their entries move.
+"""A process that uses sessions until it is killed, the longest unused first, so that their entries move.
 
 using_worker.py FOLDER
 """

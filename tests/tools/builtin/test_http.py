@@ -50,7 +50,7 @@ async def got(server: WebServer, path: str = "/", host: str = "127.0.0.1") -> st
     return await page_as_text(await fetch(f"http://{host}:{server.port}{path}", gate))
 
 
-# Whom it asks
+# Allowed hosts
 
 
 @pytest.mark.parametrize(

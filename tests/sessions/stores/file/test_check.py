@@ -42,7 +42,7 @@ def notes(file_store: FileStore) -> Session:
 
 
 def whole(folder: Path) -> dict[str, bytes]:
-    """Everything below a folder, to see whether a byte was written."""
+    """Return the whole content of a folder, to detect any write."""
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -388,7 +388,7 @@ def test_after_any_damage_complete_lines_stay_in_order_and_no_byte_is_lost(
     folder: Path, notes: Session, file: Path, choose: st.DataObject
 ) -> None:
     good = bytes(file.read_bytes()) if not hasattr(notes, "good") else notes.good
-    notes.good = good  # type: ignore[attr-defined]  # the fixtures are made once for all examples
+    notes.good = good  # type: ignore[attr-defined]  # all examples share the fixtures
     corrupt = file.with_suffix(".corrupt")
     corrupt.unlink(missing_ok=True)
     size = len(good.rstrip())

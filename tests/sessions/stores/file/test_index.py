@@ -208,7 +208,7 @@ def test_a_new_session_exists_although_the_index_could_not_be_written(
         manager.create()
     with no_file_beyond(index.stat().st_size + 10):
         manager.create("Whole").append(*user_messages("one"))
-        with pytest.raises(StoreError):  # whether the name is free cannot be known for certain now
+        with pytest.raises(StoreError):  # now it is unknown whether the name is free
             manager.create("Whole")
         assert manager.get("Whole").message_count == 1
     with pytest.raises(NameTaken):

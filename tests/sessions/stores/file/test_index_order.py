@@ -63,7 +63,7 @@ def fill(folder: Path, count: int) -> list[SessionInfo]:
 
 
 def check(folder: Path) -> list[SessionInfo]:
-    """Every session that has a file is listed once, by everybody, in order, and once it was met as its file says."""
+    """Check that every store lists each session file once, in order, and correctly after it was loaded."""
     with closing(FileStore(folder)) as store:
         for info in store.list():
             store.load(info.id)
@@ -278,7 +278,7 @@ class TestTrust:
         fill(tmp_path / "to", 3)
         with closing(FileStore(tmp_path / "to")) as store:
             assert len(store.list()) == 3
-            time.sleep(0.02)  # the folder's time goes by ticks
+            time.sleep(0.02)  # the modification time of the folder has a coarse resolution
             shutil.copy(tmp_path / "from" / "sessions" / f"{infos[0].id}.json", tmp_path / "to" / "sessions")
             assert infos[0] in store.list()
         assert infos[0] in check(tmp_path / "to")
@@ -291,7 +291,7 @@ class TestTrust:
         lines[3] = b" " * len(lines[3])  # it may not have reached the disk before the power failure
         with index.open("r+b") as file:
             file.write(b"\n".join(lines))
-        assert len(names_in(tmp_path)) == 4  # who could know?
+        assert len(names_in(tmp_path)) == 4  # the change cannot be detected
         note = json.loads(lock.read_bytes())
         lock.write_text(json.dumps({**note, "boot": "another"}).ljust(256))
         assert len(names_in(tmp_path)) == 5

@@ -1,4 +1,4 @@
-"""Who has a session to itself, across threads, processes, kills and forks."""
+"""Leases of sessions across threads, processes, kills and forks."""
 
 import gc
 import json
@@ -34,7 +34,7 @@ def lease_file(folder: Path, session_id: str) -> Path:
 
 @contextmanager
 def another_process_has(folder: Path, session_id: str, *fork: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Runs a process that has the session; gives it, and the process that lives longest of it."""
+    """Runs a process that holds the lease; yields it and its longest-lived process ID."""
     command = [sys.executable, WORKER, str(folder), session_id, *fork]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -148,7 +148,7 @@ def test_reading_the_holder_does_not_block_acquiring(folder: Path, notes: Sessio
         looking = pool.submit(look)
         try:
             for _ in range(200):
-                lease_file(folder, notes.id).touch()  # as one that was killed leaves it
+                lease_file(folder, notes.id).touch()  # as a killed process leaves it
                 taker.lease(notes.id, ANN).release()
         finally:
             done.set()

@@ -27,7 +27,7 @@ def start(folder: Path, name: str, writer: str, count: int, *limit: int) -> "sub
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def said_in(folder: Path, name: str) -> list[str]:
+def contents_in(folder: Path, name: str) -> list[str]:
     with closing(FileStore(folder)) as store:
         session = SessionManager(store, "reader").get(name)
         return [message["content"] for message in session.history]
@@ -49,7 +49,7 @@ def test_eight_processes_lose_nothing(tmp_path: Path, names: list[str]) -> None:
     for worker in workers:
         worker.communicate()
         assert worker.returncode == 0
-    everything = [content for name in dict.fromkeys(names) for content in said_in(tmp_path, name)]
+    everything = [content for name in dict.fromkeys(names) for content in contents_in(tmp_path, name)]
     for number in range(8):
         own = [content for content in everything if content.startswith(f"w{number} ")]
         assert own == [f"w{number} {index}" for index in range(20)]
@@ -68,7 +68,7 @@ def test_a_message_that_comes_while_another_looks_is_not_written_over(tmp_path: 
         subprocess.Popen([*command, f"w{number}", "1500"], stdout=subprocess.PIPE, text=True) for number in range(4)
     ]
     acknowledged = [int(worker.communicate()[0]) for worker in workers]
-    assert len(said_in(tmp_path, "Notes")) == sum(acknowledged)
+    assert len(contents_in(tmp_path, "Notes")) == sum(acknowledged)
 
 
 def test_threads_and_processes_that_restore_the_same_session_get_it_once(tmp_path: Path) -> None:
@@ -120,11 +120,11 @@ def test_a_full_disk_refuses_and_changes_nothing(tmp_path: Path, limit: int) -> 
     *acknowledged, refusal = worker.communicate()[0].splitlines()
     assert worker.returncode == 0
     assert refusal.startswith("refused The file would exceed the maximum file size.")
-    assert said_in(tmp_path, "Notes") == [f"w {index}" for index in range(len(acknowledged))]
+    assert contents_in(tmp_path, "Notes") == [f"w {index}" for index in range(len(acknowledged))]
     assert len(acknowledged) > 3
     check_json(tmp_path)
     assert start(tmp_path, "Notes", "later", 1).communicate()[0] == "0\n"
-    assert said_in(tmp_path, "Notes")[-1] == "later 0"
+    assert contents_in(tmp_path, "Notes")[-1] == "later 0"
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -141,7 +141,7 @@ def test_a_forked_child_and_its_parent_do_not_share_a_lock(tmp_path: Path) -> No
     assert os.waitpid(child, 0)[1] == 0
     assert [message["content"] for message in session.refresh()] == ["child"]
     session.append({"role": "user", "content": "parent again"})
-    assert said_in(tmp_path, "Notes") == ["parent", "child", "parent again"]
+    assert contents_in(tmp_path, "Notes") == ["parent", "child", "parent again"]
 
 
 def test_a_reader_never_takes_another_s_write_for_damage(tmp_path: Path) -> None:

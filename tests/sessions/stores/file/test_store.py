@@ -47,7 +47,7 @@ def session(notes: Session) -> Session:
 
 
 def open_below(folder: Path) -> list[str]:
-    """Names the files of a folder that this process has open."""
+    """Return the names of the files in a folder that this process has open."""
     targets = []
     for number in range(256):
         with suppress(OSError):
