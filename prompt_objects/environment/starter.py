@@ -9,9 +9,9 @@ from pathlib import Path
 from prompt_objects.errors import StoreError, UsageError
 
 _CONFIG = """\
-# Settings of this environment; every line is optional. See docs/environment.md.
+# Settings of this environment; every line is optional. The page environment.yaml of the documentation lists all.
 # default_object: coordinator
-# model: gpt-5-mini               # or a key of `models`; or set OPENAI_API_KEY, OPENAI_BASE_URL
+# model: gpt-5.4-mini             # or a key of `models`; or set OPENAI_API_KEY, OPENAI_BASE_URL
 # models:
 #   local: {model: llama3.2, base_url: "http://127.0.0.1:11434/v1"}
 """
