@@ -51,8 +51,8 @@ Most commands take these options, too; `init` and `schema` only the last:
 _JSON = """
 ## JSON
 
-The output of `--json` is valid JSON in every encoding. These keys stay; others may be added after them. Times are
-ISO 8601, UTC. A key is null if its value is not known, unless it says otherwise.
+The output of `--json` is valid JSON in every encoding. These keys are stable; later versions may add others.
+Times are ISO 8601, UTC. A key is null if its value is not known, unless it says otherwise.
 """
 _TYPES = {
     str: "text",

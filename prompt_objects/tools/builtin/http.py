@@ -168,18 +168,10 @@ async def _get_from(address: str, url: "httpx2.URL", host: str, verify: "ssl.SSL
 
     # A client per request: a connection that was made for one host name is never reused for another.
     timeout = httpx2.Timeout(MAX_SECONDS, connect=_CONNECT_SECONDS)
-    async with httpx2.AsyncClient(verify=verify, trust_env=False, timeout=timeout) as client:
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=address, fragment=None),
-            headers={**_HEADERS, "Host": url.netloc.decode("ascii")},
-            extensions={"sni_hostname": host},
-        )
-        response = await client.send(request, stream=True)
-        try:
-            body, was_cut = (b"", False) if response.has_redirect_location else await _body(response)
-        finally:
-            await response.aclose()
+    client = httpx2.AsyncClient(verify=verify, trust_env=False, timeout=timeout)
+    target, headers = url.copy_with(host=address, fragment=None), {**_HEADERS, "Host": url.netloc.decode("ascii")}
+    async with client, client.stream("GET", target, headers=headers, extensions={"sni_hostname": host}) as response:
+        body, was_cut = (b"", False) if response.has_redirect_location else await _body(response)
     return Page(str(url), response, body, was_cut)
 
 

@@ -89,7 +89,7 @@ def backup(options: Namespace) -> int:
     output=list[BackupJson],
 )
 def backups(options: Namespace) -> None:
-    """List the backups, the last changed first."""
+    """List the backups, most recently changed first."""
     with open_environment(options) as environment:
         manager = session_manager_for(options, environment)
         names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}

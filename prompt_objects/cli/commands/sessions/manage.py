@@ -44,7 +44,7 @@ class UndoneJson(Struct):
     output=list[SessionJson],
 )
 def list_(options: Namespace) -> None:
-    """List sessions, the last changed first."""
+    """List sessions, most recently changed first."""
     if options.trash:
         trash.run(options)
         return
@@ -55,7 +55,7 @@ def list_(options: Namespace) -> None:
 
 @shell_command("sessions trash", OBJECT_FILTER, LIMIT, output=list[TrashedSessionJson])
 def trash(options: Namespace) -> None:
-    """List the sessions in the trash, the last deleted first."""
+    """List the sessions in the trash, most recently deleted first."""
     with open_environment(options) as environment:
         deleted = session_manager_for(options, environment).trash()[: options.limit]
     print_result(options, map(trashed_session_json, deleted), format_table(map(_trashed_row, deleted)))
