@@ -82,14 +82,19 @@ def print_json(value: object, *, indent: int | None = 2) -> None:
 
 
 def print_result(options: Namespace, data: Struct | Iterable[Struct], lines: Iterable[str]) -> None:
-    """Print the data if `--json` was given, otherwise the lines, without their control characters."""
-    from prompt_objects.ui.render.sanitize import clean_line
-
+    """Print the data if `--json` was given, otherwise the lines."""
     if options.json:
         print_json(data if isinstance(data, Struct) else list(data))
     else:
-        for line in lines:
-            print_out(clean_line(line))
+        print_lines(lines)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines without their control characters."""
+    from prompt_objects.ui.render.sanitize import clean_line
+
+    for line in lines:
+        print_out(clean_line(line))
 
 
 def format_table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

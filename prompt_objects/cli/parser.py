@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from prompt_objects.cli.command import ShellCommand
-from prompt_objects.cli.commands import all_commands, commands_of, find, is_group
+from prompt_objects.cli.commands import all_commands, commands_in_group, find, is_group
 from prompt_objects.errors import UsageError
 
 PROGRAM = "prompt-objects"
@@ -88,8 +88,10 @@ def _takes_value(option: str, word: str, name: str) -> bool:
 
 
 def _candidates(name: str) -> Iterator[ShellCommand]:
-    """Yield the commands that can be meant after `name`, and the others only if an option is in none of those."""
-    yield from (command for known, command in commands_of(name.partition(" ")[0]).items() if known.startswith(name))
+    """Yield the commands that start with `name`, then all, whose options count if those have no such option."""
+    yield from (
+        command for known, command in commands_in_group(name.partition(" ")[0]).items() if known.startswith(name)
+    )
     yield from all_commands().values()
 
 

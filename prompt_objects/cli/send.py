@@ -1,4 +1,4 @@
-"""One turn from the shell: the answer goes to standard output, everything else to standard error."""
+"""One turn from the shell: the reply goes to standard output, everything else to standard error."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ from prompt_objects.ui.render.sanitize import clean
 
 
 class UsageJson(Struct):
-    """The tokens of an answer."""
+    """The tokens of a reply."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -28,11 +28,11 @@ class UsageJson(Struct):
 
 
 class ReplyJson(Struct):
-    """An answer."""
+    """A reply."""
 
-    object: Annotated[str, Meta(description="the prompt object that answered")]
+    object: Annotated[str, Meta(description="the prompt object that replied")]
     session: SessionRefJson
-    model: Annotated[str, Meta(description="the model that answered")]
+    model: Annotated[str, Meta(description="the model that wrote it")]
     text: str
     usage: UsageJson
 
@@ -71,7 +71,7 @@ async def send(environment: Environment, po: PromptObject, session: Session, tex
 
 
 def print_reply(reply: Reply, options: Namespace) -> None:
-    """Print the answer, or only its end if it was shown while it arrived."""
+    """Print the reply, or only its end if it was shown while it arrived."""
     if options.json:
         session, usage = reply.session, reply.usage
         tokens = UsageJson(usage.prompt, usage.completion, usage.cached)

@@ -33,7 +33,7 @@ def test_the_page_lists_the_keys_that_scripts_rely_on() -> None:
 
 def test_an_answer_has_the_documented_keys(env_dir: Path) -> None:
     answer = printed("-p", "Hello", "--object", "scout", cwd=env_dir)
-    assert list(answer) == documented("An answer")
+    assert list(answer) == documented("A reply")
     assert (answer["object"], answer["session"]["name"], answer["model"]) == ("scout", "Default", "rehearsal")
     assert list(answer["session"]) == ["id", "name"]
     assert list(answer["usage"]) == ["prompt_tokens", "completion_tokens", "cached_tokens"]

@@ -1,4 +1,4 @@
-"""The shell commands: each module in this folder declares some, and is found by its place.
+"""The shell commands. Every module in this folder declares commands, and is found automatically.
 
 Installed packages add commands by entry points of the group `prompt_objects.cli_commands`, which name a command or a
 module with commands. The first word of a command is the name of its module, so that running it loads no other.
@@ -18,16 +18,16 @@ GROUP = "prompt_objects.cli_commands"
 
 def find(name: str) -> ShellCommand | None:
     """Return the command of this name, "" for the one without a name."""
-    return commands_of(name.partition(" ")[0]).get(name) or all_commands().get(name)
+    return commands_in_group(name.partition(" ")[0]).get(name) or all_commands().get(name)
 
 
 def is_group(name: str) -> bool:
-    """Whether a word is only the beginning of the names of commands."""
-    return any(known.startswith(f"{name} ") for known in commands_of(name.partition(" ")[0])) if name else False
+    """Return whether this is a group of commands, such as `sessions`, and not itself a command."""
+    return any(known.startswith(f"{name} ") for known in commands_in_group(name.partition(" ")[0])) if name else False
 
 
 @cache
-def commands_of(word: str) -> dict[str, ShellCommand]:
+def commands_in_group(word: str) -> dict[str, ShellCommand]:
     """Return the commands whose first word is `word`, loading only the module of that name if there is one."""
     module = word.replace("-", "_") or "chat"
     if module in {each.name for each in pkgutil.iter_modules(__path__)}:
@@ -39,7 +39,7 @@ def commands_of(word: str) -> dict[str, ShellCommand]:
 
 @cache
 def all_commands() -> dict[str, ShellCommand]:
-    """Return every command by name, in alphabetical order; one of this package goes before an installed one."""
+    """Return every command by name, in alphabetical order; built-in ones take precedence over installed ones."""
     commands = (*_installed(), *_declared(sys.modules[__name__]))
     return dict(sorted((command.name, command) for command in commands))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _OUTPUT = "prompt_objects.cli.send:ReplyJson"  # a name, since the module is slow to load
 _ARGUMENTS = (
-    argument("-p", "--prompt", metavar="TEXT", help="send one message, after standard input, and print the answer"),
+    argument("-p", "--prompt", metavar="TEXT", help="send one message, after standard input, and print the reply"),
     OBJECT,
     argument("--session", metavar="KEY", help="a session: its id, the start of its id, its name or its file"),
     argument("--model", metavar="NAME", help="the model of every prompt object; 'rehearsal' works offline"),
@@ -121,7 +121,7 @@ def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment")
 
 def _print_overview(options: Namespace) -> None:
     """Print what would be opened, and how to send a message. Nothing is created or saved."""
-    from prompt_objects.cli.json_output import format_table
+    from prompt_objects.cli.json_output import format_table, print_lines
     from prompt_objects.cli.targets import environment_folder, open_environment
     from prompt_objects.environment.locate import is_environment
 
@@ -131,8 +131,7 @@ def _print_overview(options: Namespace) -> None:
             rows = [("environment", str(folder)), *_rows(options, environment)]
     else:
         rows = [("environment", f"{folder}, new, with the starter objects")]
-    for line in format_table(rows):
-        print_out(line)
+    print_lines(format_table(rows))
     print_out("\nSend a message:   prompt-objects -p 'Hello'      or   echo Hello | prompt-objects")
     print_out("Chat:             run prompt-objects in a terminal")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from prompt_objects.cli.command import YES, shell_command
+from prompt_objects.cli.json_output import print_lines
 from prompt_objects.cli.streams import confirm, print_out
 from prompt_objects.cli.targets import environment_folder
 from prompt_objects.utils.text import pluralize
@@ -25,27 +26,27 @@ def trust(options: Namespace) -> int:
 
     folder = require_environment(environment_folder(options))
     files, notices = read_tool_files(folder)
-    _print_lines(*notices)
+    print_lines(notices)
     servers = load_config(folder, os.environ).mcp_servers
     reviewed = review(folder, servers) if servers else None  # first, so that exactly what the user reads is trusted
     answers = []
     if files:
         lines = [f"{file}  {pluralize(len(content), 'byte')}" for file, content in files.items()]
-        question = "This code runs with all your permissions. Have you read it, and may it run?"
+        question = "Read this code first: it runs with all your permissions. Allow it to run?"
         answers.append(_review(lines, question, folder, digest_of(files), yes=options.yes))
     if reviewed:
         lines = ["MCP servers:", *(f"  {line}" for line in reviewed.lines)]
-        question = "Programs run with all your permissions; each server receives what is sent to it. May they run?"
+        question = "Programs run with all your permissions; each server receives what is sent to it. Allow them?"
         answers.append(_review(lines, question, reviewed.file, reviewed.digest, yes=options.yes))
     if not answers:
-        _print_lines(f"Nothing to trust: {folder} has no tools/*.py and no MCP servers.")
+        print_lines([f"Nothing to trust: {folder} has no tools/*.py and no MCP servers."])
     return 0 if all(answers) else 1
 
 
 def _review(lines: Iterable[str], question: str, path: Path, digest: str, *, yes: bool) -> bool:
     from prompt_objects.tools.trust import Trust
 
-    _print_lines(*lines)
+    print_lines(lines)
     trusted = Trust.of_user()
     if trusted.holds(path, digest):
         print_out("Already trusted.")
@@ -56,10 +57,3 @@ def _review(lines: Iterable[str], question: str, path: Path, digest: str, *, yes
     trusted.add(path, digest)
     print_out("Trusted until one of them changes.")
     return True
-
-
-def _print_lines(*lines: str) -> None:
-    from prompt_objects.ui.render.sanitize import clean_line
-
-    for line in lines:
-        print_out(clean_line(line))

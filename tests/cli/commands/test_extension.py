@@ -57,7 +57,7 @@ def _fresh_commands() -> Iterator[None]:
 
 def clear_caches() -> None:
     commands.all_commands.cache_clear()
-    commands.commands_of.cache_clear()
+    commands.commands_in_group.cache_clear()
 
 
 def run_in_shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
