@@ -1,8 +1,8 @@
 """History kept inside prompt objects becomes sessions.
 
-Earlier definitions carried their conversation in the file: `history`, a list of messages, in the YAML or in the
+Earlier definitions contained their conversation: `history`, a list of messages, in the YAML or in the
 front matter; or it was in `history.json`, by the names of the objects, or in `NAME.history.json`, beside them. Each
-object that has such a history gets a session called "Migrated" that holds it. The key is then removed from the
+object that has such a history gets a session called "Migrated" with it. The key is then removed from the
 definition, and the JSON files are deleted; the backup has them all.
 """
 
@@ -127,8 +127,8 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
             yield _change(file, each.name, each.text, each.fragments)
         else:
             reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
-            pieces = (Fragment(piece.place, piece.text, problem=reason) for piece in each.fragments)
-            yield _change(file, each.name, each.text, pieces)
+            fragments = (Fragment(fragment.place, fragment.text, problem=reason) for fragment in each.fragments)
+            yield _change(file, each.name, each.text, fragments)
     yield ObjectChange("", where, files=(FileChange(file, None),))
 
 
@@ -140,31 +140,31 @@ def _text(file: SourceFile) -> str:
 
 
 def _change(
-    file: SourceFile, name: str, source: str, pieces: Iterable[Fragment], files: tuple[FileChange, ...] = ()
+    file: SourceFile, name: str, source: str, fragments: Iterable[Fragment], files: tuple[FileChange, ...] = ()
 ) -> ObjectChange:
-    """Make a session of the elements that are messages, and set the others aside."""
+    """Create a session of the elements that are messages, and skip the others."""
     where = _where(file.path)
     written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
     messages: list[Message] = []
     dates: list[datetime] = []
-    aside: list[Skipped] = []
-    for piece in pieces:
-        if reason := piece.problem or _objection(piece.value):
-            aside.append(Skipped(where, name, piece.place, reason, piece.text))
+    skipped: list[Skipped] = []
+    for fragment in fragments:
+        if reason := fragment.problem or _objection(fragment.value):
+            skipped.append(Skipped(where, name, fragment.place, reason, fragment.text))
             continue
-        moment, unclear = _date_of(piece.value)
+        moment, unclear = _date_of(fragment.value)
         moment = moment or written
         dates.append(moment)
-        messages.append(_dated(piece.value, moment))
-        aside += (
-            Skipped(where, name, f"{piece.place}, {key}", _INVALID_DATE, _as_json(piece.value[key]))
+        messages.append(_dated(fragment.value, moment))
+        skipped += (
+            Skipped(where, name, f"{fragment.place}, {key}", _INVALID_DATE, _as_json(fragment.value[key]))
             for key in unclear
         )
     sessions: tuple[NewSession, ...] = ()
     if messages:
         key = sha256(source.encode(errors="surrogateescape")).hexdigest()
         sessions = (NewSession(name, _NAME, messages, min(dates), max(dates), where, key),)
-    return ObjectChange(name, where, sessions, tuple(aside), files)
+    return ObjectChange(name, where, sessions, tuple(skipped), files)
 
 
 def _objection(value: Any) -> str:
@@ -183,7 +183,7 @@ def _objection(value: Any) -> str:
 
 
 def _date_of(message: Message) -> tuple[datetime | None, list[str]]:
-    """Return the date in a message, and the keys before it that hold no valid date."""
+    """Return the date in a message, and the keys before it that contain no valid date."""
     unclear: list[str] = []
     for key in _DATED:
         if message.get(key) in (None, ""):

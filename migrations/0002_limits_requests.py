@@ -1,7 +1,7 @@
 """`limits.turns` becomes `limits.requests`.
 
 The limit counts requests to models. The key is renamed in environment.yaml and in definitions: YAML files, and the
-front matter of Markdown files. Every other byte stays as it was.
+front matter of Markdown files. Every other byte stays unchanged.
 """
 
 from collections.abc import Iterator
@@ -26,26 +26,26 @@ def migrate(target: Target) -> Iterator[ObjectChange]:
         yield from _change(path, path.stem, f"objects/{path.name}")
 
 
-def _change(path: Path, name: str, place: str) -> Iterator[ObjectChange]:
+def _change(path: Path, name: str, file_name: str) -> Iterator[ObjectChange]:
     from prompt_objects.config.yaml.edit import CannotEdit
 
     try:
         if not path.is_file() or not all(word in path.read_bytes() for word in (b"limits", b"turns")):
             return
         file = read_source(path)
-        after = _renamed(file.data, is_markdown=path.suffix == ".md")
+        after = _rename(file.data, is_markdown=path.suffix == ".md")
     except OSError as error:
-        yield ObjectChange(name, place, problem=f"It cannot be read: {error.strerror or error}.")
+        yield ObjectChange(name, file_name, problem=f"It cannot be read: {error.strerror or error}.")
     except UnicodeDecodeError:
-        yield ObjectChange(name, place, problem="It is not UTF-8 text.")
+        yield ObjectChange(name, file_name, problem="It is not UTF-8 text.")
     except CannotEdit as error:
-        yield ObjectChange(name, place, problem=str(error))
+        yield ObjectChange(name, file_name, problem=str(error))
     else:
         if after != file.data:
-            yield ObjectChange(name, place, files=(FileChange(file, after),))
+            yield ObjectChange(name, file_name, files=(FileChange(file, after),))
 
 
-def _renamed(data: bytes, *, is_markdown: bool) -> bytes:
+def _rename(data: bytes, *, is_markdown: bool) -> bytes:
     from prompt_objects.config.yaml.document import front_matter
     from prompt_objects.config.yaml.edit import rename_key
 

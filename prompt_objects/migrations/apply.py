@@ -13,7 +13,14 @@ from prompt_objects.errors import Damaged, MigrationFailed, NotFound, PromptObje
 from prompt_objects.message import Message
 from prompt_objects.migrations.backup import OriginalFiles
 from prompt_objects.migrations.change import FileChange, NewSession, ObjectChange, Target
-from prompt_objects.migrations.progress import Applied, Progress, ProgressFile, Row, StartedStep, row_of
+from prompt_objects.migrations.progress import (
+    AppliedStep,
+    ChangeSummary,
+    Progress,
+    ProgressFile,
+    StartedStep,
+    summarize,
+)
 from prompt_objects.migrations.steps import Step
 from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
@@ -26,36 +33,36 @@ _TRY_AGAIN = "Try again: prompt-objects migrate"
 
 
 class StepResult(Struct, frozen=True):
-    """The result of a step or of its preview: its summary, its rows, and the folder of the backup."""
+    """The result of a step or of its preview: its summary, its changes, and the folder of the backup."""
 
     step: Step
     summary: str
-    rows: tuple[Row, ...]
+    changes: tuple[ChangeSummary, ...]
     backup: Path | None = None
 
     def notices(self) -> Iterator[str]:
         if self.backup:
-            sessions, messages, set_aside, changed = (
-                sum(getattr(row, name) for row in self.rows)
-                for name in ("sessions", "messages", "set_aside", "changed")
+            sessions, messages, skipped, changed = (
+                sum(getattr(change, name) for change in self.changes)
+                for name in ("sessions", "messages", "skipped", "changed")
             )
             moved = f"{pluralize(messages, 'message')} in {pluralize(sessions, 'session')}"
             yield (
                 f"This environment was brought up to date ({self.step.name}): "
                 f"{moved if sessions else pluralize(changed, 'file') + ' changed'}"
-                f"{f', {set_aside:,} set aside that could not be read' if set_aside else ''}. "
+                f"{f', {skipped:,} skipped as unreadable' if skipped else ''}. "
                 f"The original files: {self.backup}"
             )
-        for row in self.rows:
-            if row.problem:
-                yield f"{row.file} was not changed: {row.problem}"
+        for change in self.changes:
+            if change.problem:
+                yield f"{change.file} was not changed: {change.problem}"
 
 
 def preview(step: Step, target: Target) -> StepResult:
     """Return what applying a step would do; raises `MigrationFailed` if the step fails."""
     try:
         summary, migrate = step.load()
-        return StepResult(step, summary, tuple(map(row_of, migrate(target))))
+        return StepResult(step, summary, tuple(map(summarize, migrate(target))))
     except Exception as error:  # a step may raise anything
         raise MigrationFailed(_failure(step, error)) from error
 
@@ -76,60 +83,60 @@ class Application:
             summary, migrate = self._step.load()
             return self._apply(summary, list(migrate(self._target)))
         except Exception as error:  # a step may raise anything; the environment must still open
-            raise self._rolled_back(error) from error
+            raise self._roll_back_for(error) from error
 
     def _apply(self, summary: str, changes: list[ObjectChange]) -> StepResult:
         progress = self._progress.read() or Progress()
         files = [file for change in changes for file in change.files]
         if not files and progress.started is None:
-            rows = [row_of(change) for change in changes]
-            self._finish(progress, rows, None)
-            return StepResult(self._step, summary, tuple(rows))
+            summaries = [summarize(change) for change in changes]
+            self._finish(progress, summaries, None)
+            return StepResult(self._step, summary, tuple(summaries))
         started = self._started = self._start(progress, changes, files)
         backup = self._backup(started)
         backup.copy_files(files, started.files)
-        backup.set_aside(piece for change in changes for piece in change.skipped)
+        backup.save_skipped(piece for change in changes for piece in change.skipped)
         for change in changes:
             for session in change.sessions:
                 _ensure_session(session, started.sessions[_key(session)], self._sessions)
             for file in change.files:
                 _write(file)
         backup.clean_up(started.files)
-        self._finish(progress, started.rows, started.backup)
-        return StepResult(self._step, summary, tuple(started.rows), backup.folder)
+        self._finish(progress, started.changes, started.backup)
+        return StepResult(self._step, summary, tuple(started.changes), backup.folder)
 
     def _start(self, progress: Progress, changes: list[ObjectChange], files: list[FileChange]) -> StartedStep:
         """Record the planned changes, in addition to those of an interrupted run."""
         before = progress.started or StartedStep(step=self._step.number, backup=self._new_backup())
         ids = {_key(session): new_id() for change in changes for session in change.sessions}
-        rows = {(row.object, row.file): row for row in (*before.rows, *map(row_of, changes))}
+        summaries = {(each.object, each.file): each for each in (*before.changes, *map(summarize, changes))}
         started = replace(
             before,
             sessions={**ids, **before.sessions},
             files=self._backup(before).plan(files, before.files),
-            rows=list(rows.values()),
+            changes=list(summaries.values()),
         )
         self._progress.write(replace(progress, started=started))
         return started
 
-    def _finish(self, progress: Progress, rows: Sequence[Row], backup: str | None) -> None:
+    def _finish(self, progress: Progress, changes: Sequence[ChangeSummary], backup: str | None) -> None:
         """Record the step as applied; a step that was applied before and changes nothing now keeps its record."""
         number = self._step.number
         earlier = next((step for step in progress.applied if step.number == number), None)
         if earlier and backup is None:
             return
-        applied = Applied(
+        applied = AppliedStep(
             number=number,
             name=self._step.name,
             version=__version__,
             at=timestamp(),
             backup=backup,
-            rows=[*(earlier.rows if earlier else ()), *rows],
+            changes=[*(earlier.changes if earlier else ()), *changes],
         )
         others = [step for step in progress.applied if step.number != number]
         self._progress.write(Progress(sorted([*others, applied], key=lambda step: step.number)))
 
-    def _rolled_back(self, error: Exception) -> MigrationFailed:
+    def _roll_back_for(self, error: Exception) -> MigrationFailed:
         failed = _failure(self._step, error)
         if self._started is None:
             return MigrationFailed(f"{failed} Nothing was changed.", hint=_TRY_AGAIN)
@@ -183,7 +190,7 @@ def _write(change: FileChange) -> None:
 
 
 def _ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
-    """Create the session under a free name; complete it if it exists, also from another run, but is not whole."""
+    """Create the session under a free name; if an earlier run left it incomplete, complete it."""
     store = sessions.store
     found = _find_existing(session, session_id, store)
     if found is None:
@@ -209,7 +216,7 @@ def _find_existing(session: NewSession, session_id: str, store: Store) -> Sessio
 
 
 def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bool:
-    """Return whether a session was made from the same history and still starts with it."""
+    """Return whether a session was created from the same history and still starts with it."""
     try:
         origin = store.load(info.id).metadata.get("migrated_from")
         if not isinstance(origin, dict) or origin.get("sha256") != session.sha256:

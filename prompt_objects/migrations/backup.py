@@ -27,10 +27,10 @@ class OriginalFiles:
         plan = dict(earlier)
         for change in changes:
             relative = self._relative(change.before.path)
-            plan[relative] = self._kept(relative, change, earlier.get(relative))
+            plan[relative] = self._plan_copy(relative, change, earlier.get(relative))
         return plan
 
-    def _kept(self, relative: str, change: FileChange, earlier: OriginalFile | None) -> OriginalFile:
+    def _plan_copy(self, relative: str, change: FileChange, earlier: OriginalFile | None) -> OriginalFile:
         after = None if change.after is None else sha256(change.after).hexdigest()
         if earlier and sha256(change.before.data).hexdigest() == earlier.after:
             return OriginalFile(earlier.copy, earlier.mode, after)  # the copy has the original content
@@ -50,11 +50,11 @@ class OriginalFiles:
             if copy.read_bytes() == change.before.data:
                 os.utime(copy, ns=(change.before.mtime_ns, change.before.mtime_ns))
 
-    def set_aside(self, pieces: Iterable[Skipped]) -> None:
+    def save_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Add skipped data to `set-aside.json`, without duplicates."""
         path = self.folder / "set-aside.json"
         kept: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
-        new = [piece for piece in map(asdict, pieces) if piece not in kept]
+        new = [each for each in map(asdict, skipped) if each not in kept]
         if new:
             disk.make_folder(self.folder)
             disk.replace_file(path, [json.dumps([*kept, *new], indent=1).encode(), b"\n"])

@@ -1,4 +1,4 @@
-"""The changes that a step asks for; the runner applies them."""
+"""The changes that a step returns; the runner applies them."""
 
 import stat
 from datetime import datetime
@@ -18,7 +18,7 @@ class Target(Struct, frozen=True):
 
 
 class SourceFile(Struct, frozen=True):
-    """A file as it was found: bytes, permissions, and modification time in nanoseconds."""
+    """A file before the migration: bytes, permissions, and modification time in nanoseconds."""
 
     path: Path
     data: bytes
@@ -76,7 +76,7 @@ class ObjectChange(Struct, frozen=True):
 
 
 def read_source(path: Path) -> SourceFile:
-    """Read a file as it is; raises `OSError`, also if it is not a regular file."""
+    """Read a file with its metadata; raises `OSError`, also if it is not a regular file."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a link or not a regular file")

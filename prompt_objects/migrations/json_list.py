@@ -1,4 +1,4 @@
-"""Lists in a JSON text that may be damaged: every whole element, and the text of the others."""
+"""Reads lists from JSON text that may be damaged: valid elements as values, the others as text."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from msgspec import Struct
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 
-_BETWEEN = re.compile(r"[\s,]*")
+_SEPARATORS = re.compile(r"[\s,]*")
 _AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
 _KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
 _END = re.compile(r"\Z")
@@ -25,18 +25,21 @@ class NamedList(Struct, frozen=True):
 
 def only_list(text: str) -> NamedList | None:
     """Read a text that is one list, None if it is not; text after the list becomes an unreadable element."""
-    begin = _match_end(_BETWEEN, text, 0)
+    begin = _match_end(_SEPARATORS, text, 0)
     if text[begin : begin + 1] != "[":
         return None
-    pieces, end = _elements(text, begin, _END)
+    fragments, end = _elements(text, begin, _END)
     if rest := text[end:].strip():
-        pieces.append(Fragment("the end", rest, problem="It follows the end of the list."))
-    return NamedList("", text[begin:end], pieces)
+        fragments.append(Fragment("the end", rest, problem="It follows the end of the list."))
+    return NamedList("", text[begin:end], fragments)
 
 
 def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
-    """Read a mapping to lists, None for another text; unreadable text ends before the next of the `names`."""
-    begin = _match_end(_BETWEEN, text, 0)
+    """Read a JSON object of lists; None if the text is something else.
+
+    Unreadable text ends before the next of `names`.
+    """
+    begin = _match_end(_SEPARATORS, text, 0)
     if text[begin : begin + 1] != "{":
         return None
     expected = re.compile("|".join(rf'"{re.escape(name)}"\s*:\s*\[' for name in names) or _END.pattern)
@@ -44,37 +47,37 @@ def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
 
 
 def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[NamedList]:
-    while text[_match_end(_BETWEEN, text, position) :].strip() not in {"", "}"}:
+    while text[_match_end(_SEPARATORS, text, position) :].strip() not in {"", "}"}:
         key = _KEY.match(text, position)
         name = decode_at(text, key.start(1)) if key else None
         if key and name and text[key.end() : key.end() + 1] == "[":
-            pieces, end = _elements(text, key.end(), expected)
-            yield NamedList(str(name[0]), text[key.end() : end], pieces)
+            fragments, end = _elements(text, key.end(), expected)
+            yield NamedList(str(name[0]), text[key.end() : end], fragments)
         else:
             value = decode_at(text, key.end()) if key else None
             end = value[1] if value else _find(expected, text, position + 1)
             is_empty = value is not None and value[0] is None
-            pieces = [] if is_empty else [_unreadable("the entry", text[position:end], "a valid list")]
-            yield NamedList(str(name[0]) if name else "", "", pieces)
+            fragments = [] if is_empty else [_unreadable("the entry", text[position:end], "a valid list")]
+            yield NamedList(str(name[0]) if name else "", "", fragments)
         position = end
 
 
 def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fragment], int]:
     """Return the elements of the list at `begin`, and its end; unreadable text ends before what is `expected`."""
-    pieces: list[Fragment] = []
+    fragments: list[Fragment] = []
     position = begin + 1
-    while (position := _match_end(_BETWEEN, text, position)) < len(text) and not expected.match(text, position):
+    while (position := _match_end(_SEPARATORS, text, position)) < len(text) and not expected.match(text, position):
         if text[position] == "]":
-            return pieces, position + 1
-        place = f"entry {len(pieces) + 1}"
+            return fragments, position + 1
+        place = f"entry {len(fragments) + 1}"
         if found := _element_at(text, position):
-            pieces.append(Fragment(place, text[position : found[1]], found[0]))
+            fragments.append(Fragment(place, text[position : found[1]], found[0]))
             position = found[1]
         else:
             end = _next_message(text, position + 1, _find(expected, text, position + 1))
-            pieces.append(_unreadable(place, text[position:end], "valid JSON"))
+            fragments.append(_unreadable(place, text[position:end], "valid JSON"))
             position = end
-    return pieces, position
+    return fragments, position
 
 
 def _element_at(text: str, position: int) -> tuple[object, int] | None:

@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from prompt_objects.migrations.change import ObjectChange
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """The changes for one object in one file, in figures; a `problem` says why there are none."""
+class ChangeSummary(Struct, frozen=True, kw_only=True):
+    """Counts of the changes for one object in one file; if there are none, `problem` says why."""
 
     object: str
     file: str
     sessions: int = 0
     messages: int = 0
-    set_aside: int = 0
+    skipped: int = msgspec.field(default=0, name="set_aside")
     changed: bool = False
     problem: str = ""
 
 
-class Applied(Struct, frozen=True, kw_only=True):
-    """An applied step: when, by which version of the program, with its backup and its rows."""
+class AppliedStep(Struct, frozen=True, kw_only=True):
+    """An applied step: when, by which version of the program, with its backup and its changes."""
 
     number: int
     name: str
     version: str
     at: str
     backup: str | None = None
-    rows: list[Row] = []
+    changes: list[ChangeSummary] = msgspec.field(default_factory=list, name="rows")
 
 
 class OriginalFile(Struct, frozen=True):
@@ -47,19 +47,19 @@ class OriginalFile(Struct, frozen=True):
 
 
 class StartedStep(Struct, frozen=True, kw_only=True):
-    """A started step: the IDs of new sessions by their source, the changed files by path, and the rows so far."""
+    """A started step: the IDs of new sessions by their source, the changed files by path, and the changes so far."""
 
     step: int
     backup: str
     sessions: dict[str, str] = {}
     files: dict[str, OriginalFile] = {}
-    rows: list[Row] = []
+    changes: list[ChangeSummary] = msgspec.field(default_factory=list, name="rows")
 
 
 class Progress(Struct, frozen=True):
     """The applied steps, and the started one if there is one."""
 
-    applied: list[Applied] = []
+    applied: list[AppliedStep] = []
     started: StartedStep | None = msgspec.field(default=None, name="under_way")
 
     def numbers(self) -> set[int]:
@@ -107,14 +107,14 @@ class ProgressFile:
         return Progress()
 
 
-def row_of(change: "ObjectChange") -> Row:
-    """Return the figures of a change."""
-    return Row(
+def summarize(change: "ObjectChange") -> ChangeSummary:
+    """Count the parts of a change."""
+    return ChangeSummary(
         object=change.object,
         file=change.file,
         sessions=len(change.sessions),
         messages=sum(len(session.messages) for session in change.sessions),
-        set_aside=len(change.skipped),
+        skipped=len(change.skipped),
         changed=bool(change.files),
         problem=change.problem,
     )

@@ -53,7 +53,7 @@ class Migrations:
             try:
                 return [notice for result in self.run(sessions) for notice in result.notices()]
             except StoreError as error:
-                if not any(result.rows for result in self.preview()):
+                if not any(result.changes for result in self.preview()):
                     return []
                 return [f"This environment could not be brought up to date. {error} {error.hint}".rstrip()]
         except MigrationFailed as error:

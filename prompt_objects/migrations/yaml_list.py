@@ -18,11 +18,11 @@ from prompt_objects.utils.time import timestamp
 
 _MAX_VALUES = 100_000  # of one element; aliases count as often as they are used
 _NULL = "tag:yaml.org,2002:null"
-_NOT_BUILT = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+_YAML_ERRORS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class RemovedList(Struct, frozen=True):
-    """The text without the key, the source of the key's value, and the elements of the list that it is."""
+    """The text without the key, the source of its value, and the elements of that list."""
 
     text: str
     source: str
@@ -72,21 +72,21 @@ def _json(source: str) -> Any:
 
 def _element(place: str, source: str, node: yaml.Node, construct: Callable[[yaml.Node], Any]) -> Fragment:
     try:
-        if "*" in source and _weight(node, {}) > _MAX_VALUES:
+        if "*" in source and _count_values(node, {}) > _MAX_VALUES:
             return Fragment(place, source, problem="Its aliases expand to too many values.")
         value = _json(source)
         return Fragment(place, source, _plain(construct(node)) if value is None else value)
-    except _NOT_BUILT as error:
+    except _YAML_ERRORS as error:
         return Fragment(place, source, problem=f"It cannot be read: {summary(error)}.")
 
 
-def _weight(node: Any, known: dict[int, float]) -> float:
+def _count_values(node: Any, known: dict[int, float]) -> float:
     """Count the values in a node, with aliases expanded; infinity if it contains itself."""
     if id(node) not in known:
         known[id(node)] = float("inf")
         children = node.value if isinstance(node, yaml.CollectionNode) else []
         flat = (each for child in children for each in (child if isinstance(child, tuple) else (child,)))
-        known[id(node)] = 1 + sum(_weight(each, known) for each in flat)
+        known[id(node)] = 1 + sum(_count_values(each, known) for each in flat)
     return known[id(node)]
 
 

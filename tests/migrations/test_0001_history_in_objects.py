@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from prompt_objects.environment.environment import Environment
-from prompt_objects.migrations.progress import Row
+from prompt_objects.migrations.progress import ChangeSummary
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
@@ -22,7 +22,7 @@ FIXTURES = Path(__file__).parent / "0001"
 WRITTEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def migrated(folder: Path) -> list[Row]:
+def migrated(folder: Path) -> list[ChangeSummary]:
     """Migrate an environment whose files were all written at the same moment; return the result."""
     for file in (folder / "objects").iterdir():
         os.utime(file, (WRITTEN.timestamp(),) * 2)
@@ -31,7 +31,7 @@ def migrated(folder: Path) -> list[Row]:
         return [
             row
             for taken in Migrations(folder, folder / ".prompt_objects").run(SessionManager(store))
-            for row in taken.rows
+            for row in taken.changes
         ]
     finally:
         store.close()
@@ -58,7 +58,7 @@ def aside_of(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def one(tmp_path: Path, text: bytes, name: str = "x.yaml") -> tuple[bytes, list[Row]]:
+def one(tmp_path: Path, text: bytes, name: str = "x.yaml") -> tuple[bytes, list[ChangeSummary]]:
     """Migrate an environment with one file; return the new content of the file and the result."""
     (tmp_path / "objects").mkdir(exist_ok=True)
     (tmp_path / "objects" / name).write_bytes(text)
@@ -80,7 +80,7 @@ def test_before_becomes_after(case: str, tmp_path: Path) -> None:
     assert [file for file, _ in problems] == [file for file, _ in expected["problems"]]
     for (_, problem), (_, words) in zip(problems, expected["problems"], strict=True):
         assert problem.startswith(words)
-    assert sum(row.set_aside for row in rows) == len(expected["aside"])
+    assert sum(row.skipped for row in rows) == len(expected["aside"])
     copies = next(iter((tmp_path / ".prompt_objects" / "backups").glob("*/files/objects")), None)
     changed = {name: data for name, data in before.items() if after.get(name) != data}
     assert (files_of(copies) if copies else {}) == changed
@@ -121,7 +121,7 @@ def test_a_session_is_as_old_as_its_first_message_and_as_new_as_its_last(tmp_pat
 @pytest.mark.parametrize("key", [b"at", b"timestamp", b"time"])
 def test_unix_time_is_a_date(key: bytes, date: bytes, at: str, tmp_path: Path) -> None:
     _, (row,) = one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s}\nprompt: p\n" % (key, date))
-    assert row.set_aside == 0
+    assert row.skipped == 0
     (message,) = sessions_of(tmp_path)["x"]["Migrated"]
     assert message["at"] == at
 
@@ -201,7 +201,7 @@ def test_a_bomb_of_aliases_is_set_aside_at_once(tmp_path: Path) -> None:
     levels = "".join(f"- &a{n} {{role: user, x: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30))
     found, (row,) = one(tmp_path, f"name: x\nhistory:\n- &a0 {{role: user}}\n{levels}prompt: p\n".encode())
     assert found == b"name: x\nprompt: p\n"
-    assert (row.messages + row.set_aside, row.messages >= 4) == (30, True)
+    assert (row.messages + row.skipped, row.messages >= 4) == (30, True)
 
 
 def test_fifty_thousand_messages_are_a_matter_of_seconds(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_fifty_thousand_messages_are_a_matter_of_seconds(tmp_path: Path) -> None
     started_at = datetime.now(UTC)
     found, (row,) = one(tmp_path, b"name: x\nhistory:\n" + entries + b"prompt: p\n")
     assert (datetime.now(UTC) - started_at).total_seconds() < 60
-    assert (found, row.messages, row.set_aside) == (b"name: x\nprompt: p\n", 50_000, 0)
+    assert (found, row.messages, row.skipped) == (b"name: x\nprompt: p\n", 50_000, 0)
     assert [message["content"] for message in sessions_of(tmp_path)["x"]["Migrated"]] == [
         entry["content"] for entry in history
     ]
@@ -286,7 +286,7 @@ def test_any_history_survives(
     sessions = sessions_of(folder)
     kept = sessions["x"]["Migrated"] if sessions else []
     assert [{key: value for key, value in message.items() if key != "at"} for message in kept] == whole
-    assert row.set_aside == len(history) - len(whole) == len(aside_of(folder))
+    assert row.skipped == len(history) - len(whole) == len(aside_of(folder))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.environment.environment import Environment
-from prompt_objects.migrations.progress import Row
+from prompt_objects.migrations.progress import ChangeSummary
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.stores.registry import open_store
@@ -18,12 +18,12 @@ from tests.support.paths import worker_path
 FIXTURES = Path(__file__).parent / "0002"
 
 
-def migrate(folder: Path, *, again: bool = False) -> list[Row]:
+def migrate(folder: Path, *, again: bool = False) -> list[ChangeSummary]:
     """Apply the steps, all of them with `again`; return the rows of step 0002."""
     store = open_store(f"files:{folder}/.prompt_objects")
     try:
         results = Migrations(folder, folder / ".prompt_objects").run(SessionManager(store), repeat=again)
-        return [row for result in results if result.step.number == 2 for row in result.rows]
+        return [row for result in results if result.step.number == 2 for row in result.changes]
     finally:
         store.close()
 

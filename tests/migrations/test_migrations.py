@@ -95,7 +95,7 @@ def test_a_new_environment_is_up_to_date_without_a_notice(tmp_path: Path) -> Non
 def test_a_migration_is_reported_once_and_recorded(tmp_path: Path) -> None:
     make(tmp_path)
     (notice,) = open_(tmp_path)
-    assert "2 messages in 1 session, 1 set aside" in notice
+    assert "2 messages in 1 session, 1 skipped" in notice
     assert open_(tmp_path) == []
     step, _ = record(tmp_path)["applied"]
     assert step["rows"] == [
@@ -247,7 +247,7 @@ def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> 
 def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
     before = tree(make(tmp_path, 2))
     taken, _ = Migrations(tmp_path, tmp_path / ".prompt_objects").preview()
-    assert [(row.object, row.messages, row.set_aside, row.changed) for row in taken.rows] == [
+    assert [(row.object, row.messages, row.skipped, row.changed) for row in taken.changes] == [
         ("a", 2, 1, True),
         ("b", 2, 1, True),
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Meta, Struct, convert
+from msgspec import Meta, Struct, convert, field
 
 from prompt_objects.cli.command import DRY_RUN, shell_command
 from prompt_objects.cli.json_output import print_result
@@ -15,7 +15,7 @@ from prompt_objects.utils.text import pluralize
 
 if TYPE_CHECKING:
     from prompt_objects.migrations.apply import StepResult
-    from prompt_objects.migrations.progress import Row
+    from prompt_objects.migrations.progress import ChangeSummary
 
 
 class ChangeJson(Struct):
@@ -25,7 +25,9 @@ class ChangeJson(Struct):
     file: str
     sessions: int
     messages: int
-    set_aside: Annotated[int, Meta(description="the number of unreadable entries, saved in `set-aside.json`")]
+    skipped: Annotated[int, Meta(description="the number of unreadable entries, saved in `set-aside.json`")] = field(
+        name="set_aside"
+    )
     changed: Annotated[bool, Meta(description="whether the file was changed")]
     problem: Annotated[str, Meta(description="the reason if the file was not changed, otherwise empty")]
 
@@ -69,32 +71,32 @@ def migrate(options: Namespace) -> int:
             steps = migrations.run(environment.session_manager, repeat=True)
     data = MigrationJson(options.dry_run, [_as_json(step) for step in steps])
     print_result(options, data, _lines(steps, dry_run=options.dry_run))
-    return int(any(row.problem for step in steps for row in step.rows))
+    return int(any(change.problem for step in steps for change in step.changes))
 
 
 def _as_json(result: "StepResult") -> StepJson:
-    changes = convert(result.rows, list[ChangeJson], from_attributes=True)
+    changes = convert(result.changes, list[ChangeJson], from_attributes=True)
     return StepJson(result.step.number, result.step.name, result.summary, result.backup, changes)
 
 
 def _lines(steps: "list[StepResult]", *, dry_run: bool) -> Iterator[str]:
-    due = [step for step in steps if step.rows]
+    due = [step for step in steps if step.changes]
     if not due:
         yield "Nothing to do: the environment is up to date."
     for step in due:
         yield f"{step.step.number:04} {step.summary}"
-        for row in step.rows:
-            yield f"  {row.file}{f' ({row.object})' if row.object else ''}: {_describe(row)}"
+        for change in step.changes:
+            yield f"  {change.file}{f' ({change.object})' if change.object else ''}: {_describe(change)}"
         if step.backup:
             yield f"  The original files: {step.backup}"
     if due and dry_run:
         yield "Nothing was changed. To migrate: prompt-objects migrate"
 
 
-def _describe(row: "Row") -> str:
-    if row.problem:
-        return f"not changed. {row.problem}"
-    parts = [f"{pluralize(row.messages, 'message')} to {pluralize(row.sessions, 'session')}"] if row.sessions else []
-    parts += [f"{row.set_aside:,} set aside"] if row.set_aside else []
-    parts += ["file changed"] if row.changed else []
-    return ", ".join(parts)
+def _describe(change: "ChangeSummary") -> str:
+    if change.problem:
+        return f"not changed. {change.problem}"
+    moved = f"{pluralize(change.messages, 'message')} to {pluralize(change.sessions, 'session')}"
+    skipped = f"{change.skipped:,} skipped" if change.skipped else ""
+    parts = (moved if change.sessions else "", skipped, "file changed" if change.changed else "")
+    return ", ".join(filter(None, parts))

@@ -20,7 +20,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path: Path) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         "0001 History kept inside prompt objects becomes sessions.\n"
-        "  objects/reader.yaml (reader): 1 message to 1 session, 1 set aside, file changed\n"
+        "  objects/reader.yaml (reader): 1 message to 1 session, 1 skipped, file changed\n"
         "Nothing was changed. To migrate: prompt-objects migrate\n"
     )
     assert (tmp_path / "objects" / "reader.yaml").read_bytes() == before
