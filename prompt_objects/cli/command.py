@@ -18,12 +18,6 @@ class Argument(NamedTuple):
     names: tuple[str, ...]
     settings: Mapping[str, Any]
 
-    def takes_value(self, word: str) -> bool:
-        """Whether `word`, if it follows this option, is the option's value."""
-        if self.settings.get("action") not in {None, "append"}:
-            return False
-        return self.settings.get("nargs") != "?" or word.isdecimal()
-
 
 def argument(*names: str, **settings: Any) -> Argument:
     """Declare an argument."""

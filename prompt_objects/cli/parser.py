@@ -80,11 +80,13 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _takes_value(option: str, word: str, name: str) -> bool:
-    """Whether `word` is the value of an option that may stand before the rest of the command's name."""
+    """Return whether `word` is the value of an option that may stand before the rest of the command's name."""
     arguments = (each for command in _candidates(name) for each in (*command.arguments, *command.common))
-    declared = (each for each in arguments if option in each.names)
-    found = None if "=" in option else next(declared, None)
-    return found is not None and found.takes_value(word)
+    declared = (settings for names, settings in arguments if option in names)
+    settings = None if "=" in option else next(declared, None)
+    if settings is None or settings.get("action") not in {None, "append"}:
+        return False
+    return settings.get("nargs") != "?" or word.isdecimal()
 
 
 def _candidates(name: str) -> Iterator[ShellCommand]:

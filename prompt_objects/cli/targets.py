@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,21 +91,16 @@ def find_session(environment: "Environment", po_name: str | None, key: str) -> "
             raise UsageError(f"{key} is a session of {session.po_name}, not of {po_name}.")
         return session
     try:
-        return _find_by_key(environment, po_name, key)
+        if po_name:
+            return environment[po_name].session_manager.get(key)
+        with suppress(NotFound):
+            return environment.current_object.session_manager.get(key)
+        return environment.session_manager.get(key)
     except NotFound as error:
         if isinstance(error, Ambiguous) or not key.endswith(".json"):
             raise
         hint = f"Session files are in {environment.data_dir / 'sessions'}."
         raise NotFound(f"There is neither a file nor a session {key!r}.", hint=hint) from error
-
-
-def _find_by_key(environment: "Environment", po_name: str | None, key: str) -> "Session":
-    if po_name:
-        return environment[po_name].session_manager.get(key)
-    try:
-        return environment.current_object.session_manager.get(key)
-    except NotFound:
-        return environment.session_manager.get(key)
 
 
 def session_manager_for(options: Namespace, environment: "Environment") -> "SessionManager":

@@ -30,7 +30,10 @@ def main() -> None:
         _write({"problem": f"The pattern is not a valid regular expression: {error}."})
         return
     matches, files = 0, 0
-    for path, data in _contents(request):
+    for path, folder, name in _files(request["root"], request["start"], request["private"]):
+        data = _text(folder, name) if _is_selected(path, request["glob"]) else None
+        if data is None:
+            continue
         files += 1
         for line, text in _matches(pattern, data, whole_first=not request["regex"]):
             matches += 1
@@ -54,12 +57,6 @@ def _matches(pattern: re.Pattern[str], data: bytes, *, whole_first: bool) -> Ite
         if match := pattern.search(line.removesuffix("\r")):
             start = max(0, match.start() - _MAX_CHARS_BEFORE_MATCH) if len(line) > _EXCERPT else 0
             yield number, line[start : start + _EXCERPT].rstrip()
-
-
-def _contents(request: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    for path, folder, name in _files(request["root"], request["start"], request["private"]):
-        if _is_selected(path, request["glob"]) and (data := _text(folder, name)) is not None:
-            yield path, data
 
 
 def _files(root: str, start: list[str], private: list[list[int]]) -> Iterator[tuple[str, int, str]]:

@@ -56,17 +56,15 @@ class TextChange(Struct, frozen=True):
         )
 
 
-def preview_write(path: FilePath, content: Content, *, context: Context) -> str:
-    """Return the diff of a call of `write_file`."""
+def _preview_write(path: FilePath, content: Content, *, context: Context) -> str:
     return rewrite(PathGuard.of(context), path, content).diff()
 
 
-def preview_edit(path: FilePath, old_text: OldText, new_text: NewText, *, context: Context) -> str:
-    """Return the diff of a call of `edit_file`."""
+def _preview_edit(path: FilePath, old_text: OldText, new_text: NewText, *, context: Context) -> str:
     return replace_text(PathGuard.of(context), path, old_text, new_text).diff()
 
 
-@tool(effect="write", preview=preview_write)
+@tool(effect="write", preview=_preview_write)
 def write_file(path: FilePath, content: Content, *, context: Context) -> str:
     """Write a text file in the environment's folder: create it or replace its whole content."""
     guard = PathGuard.of(context)
@@ -74,7 +72,7 @@ def write_file(path: FilePath, content: Content, *, context: Context) -> str:
         return _apply(guard, rewrite(guard, path, content))
 
 
-@tool(effect="write", preview=preview_edit)
+@tool(effect="write", preview=_preview_edit)
 def edit_file(path: FilePath, old_text: OldText, new_text: NewText, *, context: Context) -> str:
     """Replace one exact text in a file of the environment's folder by another; the rest stays unchanged."""
     guard = PathGuard.of(context)

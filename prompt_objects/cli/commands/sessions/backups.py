@@ -101,16 +101,7 @@ def backups(options: Namespace) -> None:
         BackupJson(each.path, each.session_id, names.get(each.session_id), each.updated_at, each.message_count)
         for each in kept[: options.limit]
     ]
-    rows = (
-        (
-            each.file.name,
-            pluralize(each.message_count, "message"),
-            time_ago(each.updated_at),
-            each.name or "not in this store",
-        )
-        for each in listed
-    )
-    print_result(options, listed, format_table(rows))
+    print_result(options, listed, format_table(map(_backup_row, listed)))
 
 
 @shell_command(
@@ -135,12 +126,17 @@ def prune(options: Namespace) -> None:
         pruned = environment.storage.prune(dry_run=options.dry_run)
     empty, trashed = list(map(session_json, pruned.empty)), list(map(trashed_session_json, pruned.trashed))
     data = PrunedJson(options.dry_run, empty, trashed, pruned.logs, pruned.backups)
-    print_result(options, data, format_table(_rows(pruned)))
+    print_result(options, data, format_table(_pruned_rows(pruned)))
     if not options.json:
         print_err("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
 
 
-def _rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
+def _backup_row(each: BackupJson) -> tuple[str, ...]:
+    messages = pluralize(each.message_count, "message")
+    return each.file.name, messages, time_ago(each.updated_at), each.name or "not in this store"
+
+
+def _pruned_rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
     for moved, infos in (("to", pruned.empty), ("from", [each.info for each in pruned.trashed])):
         yield from ((f"{moved} the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in infos)
     yield from (("log", str(path)) for path in pruned.logs)
