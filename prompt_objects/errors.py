@@ -9,7 +9,7 @@ from typing import Any
 
 
 class PromptObjectsError(Exception):
-    """Base class; the message says what happened, `hint` the next step, and may be empty."""
+    """Base class. The message says what happened; `hint`, which may be empty, gives the next step."""
 
     exit_code = 1
 
@@ -78,7 +78,7 @@ class SessionError(PromptObjectsError):
 
 
 class InvalidName(SessionError):
-    """The text is no valid session name."""
+    """The text is not a valid session name."""
 
     exit_code = 2
 
@@ -101,7 +101,7 @@ class Conflict(SessionError):
 
 
 class Busy(SessionError):
-    """A turn is running in the session; `holder` says whose. Wait, continue in a branch, or watch."""
+    """A turn is running in the session; `holder` is the process that runs it. Wait, use a branch, or watch."""
 
     exit_code = 75
 
@@ -115,11 +115,11 @@ class SessionFull(SessionError):
 
 
 class Damaged(SessionError):
-    """A session file cannot be read at all; it was left as it is."""
+    """A session file cannot be read at all; it was not changed."""
 
 
 class StoreError(PromptObjectsError):
-    """The disk or the database refused; acknowledged messages are safe."""
+    """A disk or database operation failed; acknowledged messages are safe."""
 
 
 class LLMError(PromptObjectsError):
@@ -135,7 +135,7 @@ class UnknownModel(LLMError):
 
 
 class RateLimited(LLMError):
-    """The server limits the rate of requests; `retry_after` is in seconds, None if it did not say."""
+    """The server limits the rate of requests; `retry_after` is in seconds, None if the server did not give it."""
 
     exit_code = 75
 
@@ -145,7 +145,7 @@ class RateLimited(LLMError):
 
 
 class Unreachable(LLMError):
-    """No connection to the server, or no answer in time."""
+    """No connection to the server, or no response in time."""
 
     exit_code = 75
 
@@ -161,7 +161,7 @@ class ServerFailed(LLMError):
 
 
 class BrokenStream(LLMError):
-    """The response was cut off or malformed; the text received so far is kept."""
+    """The response was incomplete or malformed; the text received so far is kept."""
 
     exit_code = 75
 
@@ -179,4 +179,4 @@ class Stopped(PromptObjectsError):
 
 
 class ToolError(PromptObjectsError):
-    """A tool call failed. The model reads the message, so it says what would work."""
+    """A tool call failed. The message is for the model, and says how to correct the call."""

@@ -1,8 +1,8 @@
-"""Messages in the OpenAI chat form, and the rules for a valid conversation.
+"""Messages in the OpenAI Chat Completions format, and the rules for a valid conversation.
 
-A message is a plain JSON object, so unknown keys survive storage. Besides the keys of the chat form (`role`,
-`content`, `tool_calls`, `tool_call_id`), messages have `at` (UTC, ISO 8601); an assistant's have `model`, `usage`,
-and `interrupted` if it was cut off; a tool result has `failed`; a user's message sent during a turn has `steers`.
+A message is a plain JSON object, so unknown keys survive storage. Besides the keys of the format (`role`, `content`,
+`tool_calls`, `tool_call_id`), messages have `at` (UTC, ISO 8601); an assistant's have `model`, `usage`, and
+`interrupted` if it is incomplete; a tool result has `failed`; a user's message sent during a turn has `steers`.
 """
 
 import json
@@ -33,10 +33,10 @@ def calls_of(message: Message) -> list[dict[str, Any]]:
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not isinstance(calls, list):
         return []
-    return [call for call in calls if isinstance(call, dict) and _is_whole(call)]
+    return [call for call in calls if isinstance(call, dict) and _is_valid_call(call)]
 
 
-def _is_whole(call: dict[str, Any]) -> bool:
+def _is_valid_call(call: dict[str, Any]) -> bool:
     return isinstance(call.get("id"), str) and isinstance(call.get("function"), dict)
 
 
@@ -94,7 +94,7 @@ def request_messages(
     """Return the messages of a request: the prompt, then the history in a form that every server accepts.
 
     Every call gets exactly one result, right after it and in call order, and every result its call, whatever
-    interruptions or other writers left in the store. Only keys of the chat form are included. `without` omits a
+    interruptions or other writers left in the store. Only keys of the format are included. `without` omits a
     range of message numbers (start, stop) that a retry is about to replace.
     """
     live = live_messages(history, without=without)
@@ -123,7 +123,7 @@ def _paired(messages: list[Message]) -> Iterator[Message]:
         if message.get("role") == "tool":
             continue  # sent after its call; not sent without one
         calls = [(call, _unused(call["id"], sent)) for call in calls_of(message)]
-        yield _chat_form(message, calls)
+        yield _chat_message(message, calls)
         results = _results_after(messages, index) if calls else {}
         for call, call_id in calls:
             result = results.get(call["id"], OUTCOME_UNKNOWN)
@@ -155,7 +155,7 @@ def _results_after(messages: list[Message], index: int) -> dict[str, str]:
     return results
 
 
-def _chat_form(message: Message, calls: list[tuple[dict[str, Any], str]]) -> Message:
+def _chat_message(message: Message, calls: list[tuple[dict[str, Any], str]]) -> Message:
     chat = {key: message[key] for key in _CHAT_KEYS if message.get(key) is not None}
     if not isinstance(chat.get("content"), str | list):
         chat["content"] = ""

@@ -1,4 +1,4 @@
-"""A model that answers from a script, for tests of prompt objects.
+"""A model that responds from a script, for tests of prompt objects.
 
 llm = ScriptedLLM([calls(("read_file", {"path": "README.md"})), "It is about sessions."])
 async with Environment.open(folder, llm=llm) as env:
@@ -28,7 +28,7 @@ def calls(*tool_calls: tuple[str, dict[str, Any]], text: str = "") -> Message:
 
 
 class ScriptedLLM:
-    """Answers each request with the next of `replies`, and keeps the requests in `requests`.
+    """Responds to each request with the next of `replies`, and keeps the requests in `requests`.
 
     A reply is a text, a message (see `calls`), an `LLMError` to raise, or a function from the request to one of
     these. Text is streamed word by word, with `delay` seconds before each. Raises `AssertionError` if there is no

@@ -13,13 +13,13 @@ from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, Tu
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
 from prompt_objects.sessions.workspace import workspace_of
-from prompt_objects.utils.text import NAME, did_you_mean
+from prompt_objects.utils.text import NAME_PATTERN, did_you_mean
 
 if TYPE_CHECKING:
     from prompt_objects.turns.turn import Reply
 
 
-_MENTION = re.compile(rf"@({NAME})\s+(\S.*)", re.DOTALL)
+_MENTION = re.compile(rf"@({NAME_PATTERN})\s+(\S.*)", re.DOTALL)
 _CHECKED_MESSAGES = 40
 """The last messages, which show whether a session was interrupted before an answer."""
 

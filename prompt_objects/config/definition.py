@@ -13,7 +13,7 @@ from prompt_objects.config.yaml.convert import NonEmpty, convert, expected, labe
 from prompt_objects.config.yaml.document import TOP, Position, YamlDocument, front_matter, parse, quoted, read_text
 from prompt_objects.errors import DefinitionError
 from prompt_objects.message import Message
-from prompt_objects.utils.text import NAME
+from prompt_objects.utils.text import NAME_PATTERN
 
 CapabilityKind: TypeAlias = Literal["any", "po", "tool", "mcp"]
 
@@ -71,8 +71,9 @@ class Definition(Struct, frozen=True, kw_only=True):
 
 
 # In Python, `$` also matches before a final line feed; the lookahead makes it match as in JSON Schema.
+_NAME = rf"^{NAME_PATTERN}$(?!\n)"
 _Name: TypeAlias = Annotated[
-    str, expected("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=rf"^{NAME}$(?!\n)")
+    str, expected("a name of at most 64 letters, digits, _ and -, starting with a letter", pattern=_NAME)
 ]
 
 

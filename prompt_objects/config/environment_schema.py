@@ -16,7 +16,7 @@ from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.config.yaml.convert import NonEmpty, convert, expected, label
 from prompt_objects.config.yaml.document import YamlDocument, parse, quoted, read_text
 from prompt_objects.errors import ConfigError
-from prompt_objects.utils.text import SERVER_NAME
+from prompt_objects.utils.text import SERVER_NAME_PATTERN
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
 VARIABLE_PATTERN = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -159,7 +159,7 @@ def _check_sizes(document: YamlDocument, config: ConfigSchema) -> None:
 def _check_servers(document: YamlDocument, config: ConfigSchema) -> None:
     for name, server in (config.mcp_servers or {}).items():
         path = ("mcp_servers", name)
-        if not re.fullmatch(SERVER_NAME, name):
+        if not re.fullmatch(SERVER_NAME_PATTERN, name):
             problem = f"{quoted(name)} cannot be the name of an MCP server."
             hint = "A name has at most 32 letters, digits, _ and -, and starts with a letter."
             raise document.error_at(problem, document.position_of(*path, key=True), hint=hint)

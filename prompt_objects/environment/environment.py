@@ -266,7 +266,7 @@ class PromptObject:
         *,
         wait: float | None = 0,
     ) -> "Reply":
-        """Return the reply to a message, which is given in the chat form or as text.
+        """Return the reply to a message, in the Chat Completions format or as text.
 
         `session` is by default the one last used; without a `context` the turn is a top-level turn. Every message is
         saved before anything else happens, and the history is valid however the turn ends. Turns of one session run

@@ -15,7 +15,7 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Preview, Tool
 from prompt_objects.utils.concurrency import run_in_daemon_thread
-from prompt_objects.utils.text import NAME
+from prompt_objects.utils.text import NAME_PATTERN
 
 R = TypeVar("R")
 T = TypeVar("T", bound=Struct)
@@ -51,7 +51,7 @@ def tool(
 
 def _make_tool(function: Function, effect: Effect, preview: Function | None) -> Tool:
     name = function.__name__
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise TypeError(f"{name!r} cannot be a tool's name: a letter, then at most 63 letters, digits, _ or -.")
     description = " ".join((inspect.getdoc(function) or "").split("\n\n", 1)[0].split())
     if not description:

@@ -12,7 +12,10 @@ T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`; a cancellation takes effect only when it is done. An error of `work` is then the cause."""
+    """Await `work`; a cancellation takes effect only after it has finished.
+
+    If `work` then fails, its error is the cause of the `CancelledError`.
+    """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -46,8 +49,8 @@ def fail_fast() -> Iterator[None]:
 def run_in_daemon_thread(function: Callable[[], T]) -> "asyncio.Future[T]":
     """Start `function` in a new thread, with the caller's context variables; return the future of its result.
 
-    The end of the program, or a cancellation of the future, does not wait for the thread. So work that must be
-    completed, such as saving, belongs in `asyncio.to_thread`, whose threads these calls do not use up.
+    The end of the program, or a cancellation of the future, does not wait for the thread. Work that must be
+    completed, such as saving, belongs in `asyncio.to_thread`. These threads do not come from its pool.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

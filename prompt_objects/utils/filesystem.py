@@ -26,20 +26,20 @@ _HINTS = {
 }
 
 
-def store_error(doing: str, path: Path, error: OSError) -> StoreError:
+def store_error(participle: str, path: Path, error: OSError) -> StoreError:
     """Return an error that tells the user what failed and why."""
-    what = error.strerror or type(error).__name__
+    reason = error.strerror or type(error).__name__
     hint = _HINTS.get(error.errno or 0, "Data saved earlier is safe.")
-    return StoreError(f"{path} could not be {doing}: {what}.", hint=hint)
+    return StoreError(f"{path} could not be {participle}: {reason}.", hint=hint)
 
 
 @contextmanager
-def store_errors(doing: str, path: Path) -> Iterator[None]:
+def store_errors(participle: str, path: Path) -> Iterator[None]:
     """Raise an `OSError` of the block as the `StoreError` that `store_error` returns."""
     try:
         yield
     except OSError as error:
-        raise store_error(doing, path, error) from error
+        raise store_error(participle, path, error) from error
 
 
 @cache
@@ -110,7 +110,7 @@ else:
 
 
 if sys.platform == "win32":
-    _EXTRA_FLAGS = os.O_BINARY | os.O_NOINHERIT  # it has no O_NOFOLLOW; links take a privilege to make there
+    _EXTRA_FLAGS = os.O_BINARY | os.O_NOINHERIT  # no O_NOFOLLOW; creating links requires a privilege on Windows
 
     def sync_folder(folder: Path) -> None:
         """Do nothing: Windows cannot open folders; the file system journals their changes."""
@@ -246,7 +246,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def append_once(path: Path, data: bytes) -> None:
-    """Append data to a file, durably, unless it contains it: an interrupted repair is repeated."""
+    """Append data to a file, durably, unless the file already contains it: a repair may run again after a crash."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         if data not in file.readall():
@@ -255,11 +255,12 @@ def append_once(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, with_folder: bool = True) -> None:
-    """Replace a file atomically: a reader sees the whole old file or the whole new one.
+def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, sync_parent: bool = True) -> None:
+    """Replace a file atomically: a reader sees either the complete old file or the complete new one.
 
-    Without `durable`, the new one may be missing after a crash of the machine; without `with_folder`, until the
-    caller has called `sync_folder`, once for several files. Raises `OSError`; the old file is then unchanged.
+    Without `durable`, the new content may be lost if the machine crashes. Without `sync_parent`, it may be lost until
+    the caller has called `sync_folder`, which can be done once for several files. Raises `OSError`; the old file is
+    then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -275,7 +276,7 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, w
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if durable and with_folder:
+    if durable and sync_parent:
         sync_folder(path.parent)
 
 
@@ -289,8 +290,8 @@ if sys.platform == "darwin":
         text = ctypes.create_string_buffer(64)
         length = ctypes.c_size_t(len(text))
         with suppress(OSError, AttributeError):
-            ask = ctypes.CDLL(None).sysctlbyname
-            if ask(b"kern.bootsessionuuid", text, ctypes.byref(length), None, ctypes.c_size_t(0)) == 0:
+            sysctl = ctypes.CDLL(None).sysctlbyname
+            if sysctl(b"kern.bootsessionuuid", text, ctypes.byref(length), None, ctypes.c_size_t(0)) == 0:
                 return text.value.decode(errors="replace")
         return ""
 else:

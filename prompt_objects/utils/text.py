@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-_LETTERS = "[A-Za-z][A-Za-z0-9_-]"
-NAME = _LETTERS + "{0,63}"
+_NAME_START = "[A-Za-z][A-Za-z0-9_-]"
+NAME_PATTERN = _NAME_START + "{0,63}"
 """The regular expression of names of prompt objects and tools; model servers accept no others."""
-SERVER_NAME = _LETTERS + "{0,31}"
+SERVER_NAME_PATTERN = _NAME_START + "{0,31}"
 """The regular expression of names of MCP servers, which become prefixes of their tools' names."""
 
 

@@ -20,7 +20,7 @@ from prompt_objects.errors import DefinitionError, ToolError
 from prompt_objects.runtime.context import TakeSnapshot
 from prompt_objects.tools.builtin.edit import encode_text
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import NAME, did_you_mean
+from prompt_objects.utils.text import NAME_PATTERN, did_you_mean
 
 _BOM = "\ufeff"
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # Unicode categories
@@ -96,7 +96,8 @@ def new_object(proposal: ObjectProposal, folder: Path, take_snapshot: TakeSnapsh
     except DefinitionError as error:
         raise ToolError(_describe_error(error, nameless)) from error
     name = data.get("name") if isinstance(data, dict) else None
-    file = folder / (f"objects/{name}.yaml" if isinstance(name, str) and re.fullmatch(NAME, name) else nameless)
+    is_valid = isinstance(name, str) and re.fullmatch(NAME_PATTERN, name)
+    file = folder / (f"objects/{name}.yaml" if is_valid else nameless)
     draft = _validate(Draft(file, None, encode_text(text)), folder)
     taken = next((other for other in take_snapshot().graph.objects if other.casefold() == file.stem.casefold()), None)
     if taken is not None or file.exists():

@@ -106,7 +106,7 @@ class GroupCommit:
 
     def _write_file(self, pending: "_PendingSession") -> bool:
         try:
-            disk.replace_file(self._live.file(pending.info.id), [pending.data], with_folder=False)
+            disk.replace_file(self._live.file(pending.info.id), [pending.data], sync_parent=False)
         except OSError as error:
             self._fail(pending, error)
         return pending.error is None
