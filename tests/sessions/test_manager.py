@@ -29,6 +29,14 @@ def test_the_default_session_is_created_once_and_is_current(manager: SessionMana
     assert manager_again().current().id == first.id
 
 
+def test_finding_the_current_session_creates_none(manager: SessionManager) -> None:
+    assert manager.find_current() is None
+    assert manager.list() == []
+    made = manager.current()
+    assert (found := manager.find_current()) is not None
+    assert found.id == made.id
+
+
 def test_current_is_the_session_used_last(manager: SessionManager, manager_again: Again) -> None:
     manager.create("One")
     manager.create("Two")

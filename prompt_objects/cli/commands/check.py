@@ -74,7 +74,7 @@ class CheckJson(Struct):
     examples=("check --mermaid > objects.mmd",),
 )
 def check(options: Namespace) -> int:
-    """Show the delegates and tools of each prompt object, what is missing, and how much a message can cost.
+    """Show the delegates and tools of each prompt object, what is missing, and how many requests a message can cause.
 
     The exit code is 1 if there is an error.
     """
