@@ -8,10 +8,9 @@ from msgspec import Struct
 from prompt_objects.migrations.change import Fragment
 from prompt_objects.sessions.stores.json_lines import decode_at
 
-_SEPARATORS = re.compile(r"[\s,]*")
-_AFTER = re.compile(r"\s*(?:[,\]}]|\Z)")
-_KEY = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
-_END = re.compile(r"\Z")
+_CONTENT = re.compile(r"[^\s,]")
+_COLON = re.compile(r"\s*:\s*")
+_ELEMENT_END = re.compile(r"\s*(?:[,\]}]|\Z)")
 _UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, by `surrogateescape`
 
 
@@ -25,13 +24,13 @@ class NamedList(Struct, frozen=True):
 
 def only_list(text: str) -> NamedList | None:
     """Read a text that is one list, None if it is not; text after the list becomes an unreadable element."""
-    begin = _match_end(_SEPARATORS, text, 0)
-    if text[begin : begin + 1] != "[":
+    start = _find(_CONTENT, text, 0)
+    if not text.startswith("[", start):
         return None
-    fragments, end = _elements(text, begin, _END)
+    fragments, end = _elements(text, start, re.compile(r"\Z"))
     if rest := text[end:].strip():
         fragments.append(Fragment("the end", rest, problem="It follows the end of the list."))
-    return NamedList("", text[begin:end], fragments)
+    return NamedList("", text[start:end], fragments)
 
 
 def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
@@ -39,72 +38,62 @@ def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
 
     Unreadable text ends before the next of `names`.
     """
-    begin = _match_end(_SEPARATORS, text, 0)
-    if text[begin : begin + 1] != "{":
+    start = _find(_CONTENT, text, 0)
+    if not text.startswith("{", start):
         return None
-    expected = re.compile("|".join(rf'"{re.escape(name)}"\s*:\s*\[' for name in names) or _END.pattern)
-    return list(_entries(text, begin + 1, expected))
+    known = re.compile("|".join([r"\Z", *(rf'"{re.escape(name)}"\s*:\s*\[' for name in names)]))
+    return list(_entries(text, start + 1, known))
 
 
-def _entries(text: str, position: int, expected: re.Pattern[str]) -> Iterator[NamedList]:
-    while text[_match_end(_SEPARATORS, text, position) :].strip() not in {"", "}"}:
-        key = _KEY.match(text, position)
-        name = decode_at(text, key.start(1)) if key else None
-        if key and name and text[key.end() : key.end() + 1] == "[":
-            fragments, end = _elements(text, key.end(), expected)
-            yield NamedList(str(name[0]), text[key.end() : end], fragments)
+def _entries(text: str, position: int, known: re.Pattern[str]) -> Iterator[NamedList]:
+    while text[(position := _find(_CONTENT, text, position)) :].strip() not in {"", "}"}:
+        key, end = decode_at(text, position) or ("", position)
+        colon = _COLON.match(text, end)
+        start = colon.end() if colon else end
+        if colon and text.startswith("[", start):
+            fragments, end = _elements(text, start, known)
         else:
-            value = decode_at(text, key.end()) if key else None
-            end = value[1] if value else _find(expected, text, position + 1)
-            is_empty = value is not None and value[0] is None
-            fragments = [] if is_empty else [_unreadable("the entry", text[position:end], "a valid list")]
-            yield NamedList(str(name[0]) if name else "", "", fragments)
+            value, end = (decode_at(text, start) if colon else None) or (..., _find(known, text, position + 1))
+            unreadable = Fragment("the entry", text[position:end].strip(), problem="It is not a valid list.")
+            fragments = [] if value is None else [unreadable]
+        yield NamedList(key if isinstance(key, str) else "", text[start:end], fragments)
         position = end
 
 
-def _elements(text: str, begin: int, expected: re.Pattern[str]) -> tuple[list[Fragment], int]:
-    """Return the elements of the list at `begin`, and its end; unreadable text ends before what is `expected`."""
+def _elements(text: str, start: int, known: re.Pattern[str]) -> tuple[list[Fragment], int]:
+    """Return the elements of the list at `start`, and its end; unreadable text ends before a `known` list."""
     fragments: list[Fragment] = []
-    position = begin + 1
-    while (position := _match_end(_SEPARATORS, text, position)) < len(text) and not expected.match(text, position):
+    position = start + 1
+    while not known.match(text, position := _find(_CONTENT, text, position)):
         if text[position] == "]":
             return fragments, position + 1
         place = f"entry {len(fragments) + 1}"
         if found := _element_at(text, position):
-            fragments.append(Fragment(place, text[position : found[1]], found[0]))
-            position = found[1]
+            value, end = found
+            fragments.append(Fragment(place, text[position:end], value))
         else:
-            end = _next_message(text, position + 1, _find(expected, text, position + 1))
-            fragments.append(_unreadable(place, text[position:end], "valid JSON"))
-            position = end
+            end = _next_message(text, position + 1, _find(known, text, position + 1))
+            fragments.append(Fragment(place, text[position:end].strip(), problem="It is not valid JSON."))
+        position = end
     return fragments, position
 
 
 def _element_at(text: str, position: int) -> tuple[object, int] | None:
     found = decode_at(text, position)
-    if found is None or not _AFTER.match(text, found[1]) or _UNDECODED.search(text, position, found[1]):
+    if found is None or not _ELEMENT_END.match(text, found[1]) or _UNDECODED.search(text, position, found[1]):
         return None
     return found
 
 
-def _next_message(text: str, position: int, boundary: int) -> int:
-    while (position := text.find("{", position, boundary)) >= 0:
+def _next_message(text: str, position: int, end: int) -> int:
+    while (position := text.find("{", position, end)) >= 0:
         found = _element_at(text, position)
         if found and isinstance(found[0], dict) and isinstance(found[0].get("role"), str):
             return position
         position += 1
-    return boundary
-
-
-def _unreadable(place: str, text: str, kind: str) -> Fragment:
-    return Fragment(place, text.strip(), problem=f"It is not {kind}.")
+    return end
 
 
 def _find(pattern: re.Pattern[str], text: str, position: int) -> int:
     found = pattern.search(text, position)
     return found.start() if found else len(text)
-
-
-def _match_end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    return match.end() if match else position
