@@ -152,7 +152,9 @@ class Application:
         backup.restore(started.files)
         backup.clean_up(started.files)
         for session_id in started.sessions.values():
-            _remove_session(session_id, self._sessions.store)
+            for remove in (self._sessions.store.delete, self._sessions.store.purge):
+                with suppress(NotFound):
+                    remove(session_id)
         with suppress(StoreError):  # a step that stays recorded as started is applied again
             progress = self._progress.read() or Progress()
             self._progress.write(replace(progress, started=StartedStep(step=started.step, backup=started.backup)))
@@ -186,9 +188,6 @@ def _write(change: FileChange) -> None:
         disk.replace_file(before.path, [change.after])
 
 
-# Creation and removal of a session
-
-
 def _ensure_session(session: NewSession, session_id: str, sessions: SessionManager) -> None:
     """Create the session under a free name; if an earlier run left it incomplete, complete it."""
     store = sessions.store
@@ -197,14 +196,6 @@ def _ensure_session(session: NewSession, session_id: str, sessions: SessionManag
         _create(session, session_id, sessions)
     elif found.message_count < len(session.messages):
         store.append(found.id, session.messages[found.message_count :], expected=found.message_count)
-
-
-def _remove_session(session_id: str, store: Store) -> None:
-    """Undo `_ensure_session`, permanently; does nothing if the session does not exist."""
-    with suppress(NotFound):
-        store.delete(session_id)
-    with suppress(NotFound):
-        store.purge(session_id)
 
 
 def _find_existing(session: NewSession, session_id: str, store: Store) -> SessionInfo | None:

@@ -2,17 +2,14 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from prompt_objects.errors import NewerEnvironment
+from prompt_objects.migrations.change import ObjectChange
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import now
-
-if TYPE_CHECKING:
-    from prompt_objects.migrations.change import ObjectChange
 
 
 class ChangeSummary(Struct, frozen=True, kw_only=True):
@@ -107,7 +104,7 @@ class ProgressFile:
         return Progress()
 
 
-def summarize(change: "ObjectChange") -> ChangeSummary:
+def summarize(change: ObjectChange) -> ChangeSummary:
     """Count the parts of a change."""
     return ChangeSummary(
         object=change.object,

@@ -33,35 +33,34 @@ def remove_list(text: str, key: str) -> RemovedList | None:
     """Remove a key whose value is a list or null; None if there is no such key. Raises `CannotEdit`."""
     try:
         removed = remove_key(text, key)
-        return removed and RemovedList(removed.text, removed.source, _elements(text, key, removed.items))
+        elements = _elements(text, key, removed.items) if removed else []
     except InvalidYaml:
         if salvaged := _salvage(text, key):
             return salvaged
         raise
+    if elements is None:
+        raise CannotEdit(f"`{key}` is not a list.")
+    return removed and RemovedList(removed.text, removed.source, elements)
 
 
-def _elements(text: str, key: str, sources: Sequence[str] = ()) -> list[Fragment]:
+def _elements(text: str, key: str, sources: Sequence[str] = ()) -> list[Fragment] | None:
+    """Return the elements of the list under a key, whose `sources` may be known; None for another value."""
     values = [_json(source) for source in sources]
     if values and None not in values:  # much faster than YAML
         return [
             Fragment(f"entry {number}", *each) for number, each in enumerate(zip(sources, values, strict=True), 1)
         ]
-    value = _find(text, key)
-    if value is None or value.tag == _NULL:
+    top: Any = with_loader(lambda loader: yaml.compose(text, Loader=loader))
+    value = next(value for name, value in top.value if name.value == key)
+    if value.tag == _NULL:
         return []
     if not isinstance(value, yaml.SequenceNode):
-        raise CannotEdit(f"`{key}` is not a list.")
+        return None
     construct = yaml.SafeLoader("").construct_document
     return [
         _element(f"entry {number}", text[node.start_mark.index : node.end_mark.index].rstrip(), node, construct)
         for number, node in enumerate(value.value, 1)
     ]
-
-
-def _find(text: str, key: str) -> yaml.Node | None:
-    top = with_loader(lambda loader: yaml.compose(text, Loader=loader))
-    entries = top.value if isinstance(top, yaml.MappingNode) else []
-    return next((value for name, value in entries if name.value == key), None)
 
 
 def _json(source: str) -> Any:
@@ -109,18 +108,16 @@ def _plain(value: Any) -> Any:
 def _salvage(text: str, key: str) -> RemovedList | None:
     """Remove the lines of the key, and read each element by itself; None if the rest is not valid YAML either."""
     lines = rf"^{re.escape(key)}[ \t]*:[ \t]*(?:#.*|\r?)$\n?((?:^(?:[ \t]|-(?:[ \t]|\r?$)|#|\r?$).*\n?)*)"
-    found = list(re.finditer(lines, text, re.MULTILINE))
-    if len(found) != 1:
+    found = re.search(lines, text, re.MULTILINE)
+    if found is None:
         return None
-    source = re.sub(r"(?:^(?:[ \t\r]*|#.*)(?:\n|\Z))+\Z", "", found[0][1], flags=re.MULTILINE)
-    shorter = text[: found[0].start()] + text[found[0].start(1) + len(source) :]
+    source = re.sub(r"(?:^(?:[ \t\r]*|#.*)(?:\n|\Z))+\Z", "", found[1], flags=re.MULTILINE)
     try:
-        if _find(shorter, key):
-            return None
+        removed = remove_key(text[: found.start(1)] + text[found.start(1) + len(source) :], key)
     except CannotEdit:
         return None
     elements = [_read_alone(f"entry {number}", each) for number, each in enumerate(_split(source), 1)]
-    return RemovedList(shorter, source, elements)
+    return removed and RemovedList(removed.text, source, elements)
 
 
 def _split(source: str) -> list[str]:
@@ -132,13 +129,10 @@ def _split(source: str) -> list[str]:
 
 
 def _read_alone(place: str, source: str) -> Fragment:
-    problem = "It is not an element of a list."
     try:
-        elements = _elements(f"alone:\n{source}", "alone")
-        if len(elements) == 1:
-            return Fragment(place, source.rstrip(), elements[0].value, elements[0].problem)
+        elements = _elements(f"alone:\n{source}", "alone") or []
     except InvalidYaml as error:
-        problem = str(error)
-    except CannotEdit:
-        pass
-    return Fragment(place, source.rstrip(), problem=problem)
+        return Fragment(place, source.rstrip(), problem=str(error))
+    if len(elements) != 1:
+        return Fragment(place, source.rstrip(), problem="It is not an element of a list.")
+    return Fragment(place, source.rstrip(), elements[0].value, elements[0].problem)

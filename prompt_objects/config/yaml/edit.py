@@ -15,6 +15,7 @@ import yaml
 
 T = TypeVar("T")
 _MAX_DEPTH = 200
+_TOO_DEEP = f"It is nested more than {_MAX_DEPTH} levels deep."
 _MAX_LINE_LENGTH = 100
 _PLAIN = re.compile(r"[A-Za-z][\w ./()'-]*[\w.)]|[A-Za-z]")
 _KEYWORDS = re.compile(r"(?i)null|true|false|yes|no|on|off|y|n")
@@ -52,6 +53,10 @@ class _Node:
         self.children: list[_Node] = []
 
     @property
+    def meaning(self) -> tuple[object, ...]:
+        return self.kind, self.value, self.form
+
+    @property
     def entries(self) -> "list[_Entry]":
         is_mapping = self.kind is yaml.MappingStartEvent
         return list(map(_Entry, self.children[::2], self.children[1::2])) if is_mapping else []
@@ -80,7 +85,7 @@ class _Tree:
                 if isinstance(event, yaml.CollectionStartEvent):
                     parents.append(node)
                     if len(parents) > _MAX_DEPTH:  # the pure Python parser takes quadratic time for deep texts
-                        raise _too_deep()
+                        raise CannotEdit(_TOO_DEEP)
             elif isinstance(event, yaml.CollectionEndEvent):
                 node = parents.pop()
                 node.after = len(self.nodes)
@@ -92,16 +97,14 @@ class _Tree:
         """The entries of the top mapping."""
         return self._roots[0].entries if self._roots else []
 
-    def find_entry(self, key: str, entries: Iterable[_Entry] | None = None) -> _Entry | None:
-        """Return the entry of a key, None if it does not exist.
-
-        Raises `CannotEdit` if the key exists but the text cannot be edited safely.
-        """
-        entry = next((entry for entry in (self.top if entries is None else entries) if entry.key.value == key), None)
+    def find_entry(self, key: str) -> _Entry | None:
+        """Return the entry of a key; raises `CannotEdit` if the text cannot be edited safely."""
+        entry = next((entry for entry in self.top if entry.key.value == key), None)
         if entry:
-            names = Counter(entry.key.value for entry in self.top)
-            if twice := next((name for name, count in names.items() if name is not None and count > 1), None):
-                raise CannotEdit(f"The key `{twice}` is given twice.")
+            names = (other.key.value for other in self.top if other.key.value is not None)
+            name, count = Counter(names).most_common(1)[0]
+            if count > 1:
+                raise CannotEdit(f"The key `{name}` is given twice.")
             if len(self._roots) > 1:
                 raise CannotEdit("It contains more than one YAML document.")
         return entry
@@ -110,25 +113,24 @@ class _Tree:
         """Return the end of a node without the line breaks after a block of text."""
         return len(self.text[: node.end].rstrip(" \t\r\n"))
 
-    def meaning(self) -> list[tuple[object, ...]]:
-        """Return the nodes without their positions."""
-        return [(node.kind, node.value, node.form) for node in self.nodes]
-
     def is_meaning_of(self, text: str) -> bool:
+        """Return whether a text has the same nodes, except for their positions."""
         try:
-            return _parse(text).meaning() == self.meaning()
+            return [node.meaning for node in _parse(text).nodes] == [node.meaning for node in self.nodes]
         except InvalidYaml:
             return False
 
     def check_aliases(self, key: str, entry: _Entry) -> None:
-        """Raise `CannotEdit` if an alias elsewhere refers to part of the entry."""
+        """Raise `CannotEdit` if an alias elsewhere refers to part of the entry, or to nothing."""
         anchors: dict[str, bool] = {}  # whether the value is inside the entry
         for node in self.nodes if "*" in self.text else ():
             is_inside = entry.key.index <= node.index < entry.value.after
             anchor = node.form[1]
             if node.kind is not yaml.AliasEvent:
                 anchors[anchor] = is_inside
-            elif anchors.get(anchor) and not is_inside:
+            elif not is_inside and anchor not in anchors:
+                raise InvalidYaml(f"It is not valid YAML: *{anchor} has no anchor before it.")
+            elif not is_inside and anchors[anchor]:
                 raise CannotEdit(f"The alias *{anchor} refers to a value inside `{key}`.")
 
 
@@ -141,7 +143,7 @@ def with_loader(read: Callable[[Any], T]) -> T:
         return read(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         if "maximum nesting depth" in str(error):  # of libyaml, which reads ahead
-            raise _too_deep() from error
+            raise CannotEdit(_TOO_DEEP) from error
         try:
             return read(yaml.SafeLoader)
         except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
@@ -153,10 +155,6 @@ def summary(error: Exception) -> str:
     problem = getattr(error, "problem", None) or str(error)
     mark = getattr(error, "problem_mark", None)
     return f"{problem} in line {mark.line + 1}" if mark else problem.rstrip(".")
-
-
-def _too_deep() -> CannotEdit:
-    return CannotEdit(f"It is nested more than {_MAX_DEPTH} levels deep.")
 
 
 def _parse(text: str) -> _Tree:
@@ -226,15 +224,14 @@ def rename_key(text: str, parent: str, old: str, new: str) -> str:
     outer = tree.find_entry(parent)
     if outer and outer.value.kind is yaml.AliasEvent:
         raise CannotEdit(f"`{parent}` is an alias.")
-    inner = outer.value.entries if outer else []
-    entry = tree.find_entry(old, inner)
-    if entry is None:
+    keys = {entry.key.value: entry.key for entry in outer.value.entries} if outer else {}
+    if old not in keys:
         return text
-    if tree.find_entry(new, inner):
+    if new in keys:
         raise CannotEdit(f"`{parent}` has both `{new}` and `{old}`.")
-    end = entry.key.end - (text[entry.key.end - 1] in "\"'")
+    end = keys[old].end - (text[keys[old].end - 1] in "\"'")
     after = text[: end - len(old)] + new + text[end:]
-    entry.key.value = new
+    keys[old].value = new
     if not tree.is_meaning_of(after):
         raise CannotEdit(f"`{old}` cannot be renamed without changing the meaning of the rest.")
     return after
