@@ -29,7 +29,7 @@ def text_of(message: Message) -> str:
 
 
 def calls_of(message: Message) -> list[dict[str, Any]]:
-    """Return the tool calls of a message that have an ID and a function, so that they can be answered."""
+    """Return the tool calls of a message that have an ID and a function, so that they can have a result."""
     calls = message.get("tool_calls")
     if message.get("role") != "assistant" or not isinstance(calls, list):
         return []
@@ -74,11 +74,11 @@ def has_failed(result: Message) -> bool | None:
 
 def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
     """Return the calls of the last assistant message that have no result yet, in call order."""
-    answered: set[object] = set()
+    with_result: set[object] = set()
     for message in reversed(history):
         if message.get("role") == "assistant":
-            return [call for call in calls_of(message) if call["id"] not in answered]
-        answered.add(message.get("tool_call_id"))
+            return [call for call in calls_of(message) if call["id"] not in with_result]
+        with_result.add(message.get("tool_call_id"))
     return []
 
 

@@ -75,4 +75,4 @@ def accept_old_key(document: "YamlDocument") -> tuple[str, ...]:
 
 
 PRICES_HINT = "Set `prices` under `models` in environment.yaml; the extra `prices` has those of public models."
-"""The hint for a cost limit that does not hold because a model's prices are unknown."""
+"""The hint for a cost limit that has no effect because a model's prices are unknown."""

@@ -77,7 +77,7 @@ class FallbackChain:
             except PromptObjectsError as unusable:
                 notices.append(f"A fallback cannot be used: {unusable}")
             else:
-                return [*notices, f"{self.connection.llm.model} answers instead: {error}"]
+                return [*notices, f"{self.connection.llm.model} responds instead: {error}"]
         raise error
 
 
@@ -126,7 +126,7 @@ def connect(
     if name in config.models:
         return _connect_configured(config.models[name], environ)
     if name == "rehearsal":
-        return ModelConnection(Rehearsal(), "no model answers")
+        return ModelConnection(Rehearsal(), "offline, without a model")
     if name:
         return _connect_by_model_id(name, environ, find_local)
     return _connect_first_available(environ, find_local)

@@ -168,7 +168,7 @@ def _server_message(error: "openai.APIError") -> str:
     text = body.get("message") or body.get("detail") if isinstance(body, dict) else body
     if not isinstance(text, str) or not text.strip():
         return error.message
-    return "it answered with a web page." if text.lstrip()[:1] == "<" else text
+    return "it responded with a web page." if text.lstrip()[:1] == "<" else text
 
 
 def _status_from_code(code: object) -> int:

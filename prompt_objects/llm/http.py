@@ -57,14 +57,14 @@ def open_client(endpoint: Endpoint, timeout: float) -> HardenedClient:
             headers={"Accept-Encoding": "identity"},  # a few compressed bytes can be gigabytes
         )
     except OSError as error:
-        hint = f"Check {_variables_set(_CERTIFICATES)}."
+        hint = f"Check {_set_variables(_CERTIFICATES)}."
         raise endpoint.configuration_error("the CA certificates cannot be read", hint) from error
     except ImportError as error:
-        hint = f"Check {_variables_set(_PROXIES)}: use an HTTP proxy, such as http://host:port."
+        hint = f"Check {_set_variables(_PROXIES)}: use an HTTP proxy, such as http://host:port."
         reason = "SOCKS proxies need the package socksio, which is not installed"
         raise endpoint.configuration_error(reason, hint) from error
     except (ValueError, httpx2.InvalidURL) as error:
-        hint = f"Check {_variables_set(_PROXIES)}: a proxy has the form http://host:port."
+        hint = f"Check {_set_variables(_PROXIES)}: a proxy has the form http://host:port."
         raise endpoint.configuration_error("the proxy setting is invalid", hint) from error
 
 
@@ -92,6 +92,6 @@ def _is_loopback(base_url: str) -> bool:
     return urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
-def _variables_set(names: tuple[str, ...]) -> str:
-    found = [spelt for name in names for spelt in (name, name.lower()) if os.environ.get(spelt)]
+def _set_variables(names: tuple[str, ...]) -> str:
+    found = [each for name in names for each in (name, name.lower()) if os.environ.get(each)]
     return " and ".join(found or names)

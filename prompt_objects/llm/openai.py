@@ -163,7 +163,7 @@ class OpenAILLM:
 
         if "html" in response.headers.get("content-type", ""):
             hint = "Check base_url: it usually ends in /v1."
-            raise self._endpoint.broken_stream_error("answered with a web page", hint)
+            raise self._endpoint.broken_stream_error("responded with a web page", hint)
         if is_compressed(response):
             hint = "Check for a proxy that compresses responses."
             problem = "sent a compressed response, although the request did not allow it"

@@ -20,7 +20,7 @@ def main() -> None:
     """Start the program, wait for it, and kill the process group."""
     parent = int(sys.argv[1])
     if os.getpgid(0) != os.getpid():
-        os.setpgid(0, 0)  # the group that is killed below must hold no other process
+        os.setpgid(0, 0)  # the group that is killed below must contain no other process
     try:
         program = subprocess.Popen(sys.argv[2:])  # noqa: S603 - the user trusts it
     except (OSError, ValueError) as error:

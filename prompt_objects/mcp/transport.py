@@ -88,7 +88,7 @@ def open_client(headers: Mapping[str, str], seconds: float, stderr: StderrTail) 
 
     async def check_response(response: Response) -> None:
         if response.is_error:
-            stderr.add(f"\nit answered {response.status_code} {response.reason_phrase}".encode())
+            stderr.add(f"\nit responded with {response.status_code} {response.reason_phrase}".encode())
         response.stream = _LimitedStream(response)
 
     given = Headers(dict(headers))

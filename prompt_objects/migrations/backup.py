@@ -53,32 +53,32 @@ class OriginalFiles:
     def save_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Add skipped data to `set-aside.json`, without duplicates."""
         path = self.folder / "set-aside.json"
-        kept: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
-        new = [each for each in map(asdict, skipped) if each not in kept]
+        saved: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
+        new = [each for each in map(asdict, skipped) if each not in saved]
         if new:
             disk.make_folder(self.folder)
-            disk.replace_file(path, [json.dumps([*kept, *new], indent=1).encode(), b"\n"])
+            disk.replace_file(path, [json.dumps([*saved, *new], indent=1).encode(), b"\n"])
 
     def restore(self, files: Mapping[str, OriginalFile]) -> None:
         """Restore files, except those that changed since the migration wrote them."""
-        for relative, kept in files.items():
+        for relative, original in files.items():
             path = self._root / relative
-            copy = self.folder / kept.copy
-            if copy.exists() and _hash_of(path) == kept.after:
+            copy = self.folder / original.copy
+            if copy.exists() and _hash_of(path) == original.after:
                 disk.replace_file(path, [copy.read_bytes()])
-                path.chmod(kept.mode)
+                path.chmod(original.mode)
                 moment = copy.stat().st_mtime_ns
                 os.utime(path, ns=(moment, moment))
 
     def clean_up(self, files: Mapping[str, OriginalFile]) -> None:
         """Set the permissions of changed files, and remove temporary files of a killed migration."""
-        for relative, kept in files.items():
+        for relative, original in files.items():
             path = self._root / relative
-            for half_written in (path, self.folder / kept.copy):
+            for half_written in (path, self.folder / original.copy):
                 for leftover in half_written.parent.glob(f".{escape(half_written.name)}.*.tmp"):
                     leftover.unlink(missing_ok=True)
-            if kept.after and _hash_of(path) == kept.after:
-                path.chmod(kept.mode)
+            if original.after and _hash_of(path) == original.after:
+                path.chmod(original.mode)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

@@ -201,13 +201,13 @@ def test_the_policy_of_a_server_is_that_of_the_effect_of_its_tools(tmp_path: Pat
     [
         (
             "limits: {requests: 3}",
-            "3:20: note: limits.requests has no effect: a has no capabilities, so one request answers a message.",
+            "3:20: note: limits.requests has no effect: a has no capabilities, so it sends one request per message.",
         ),
         ("limits: {depth: 3}", "3:17: note: limits.depth has no effect: a has no delegates."),
         ("limits: {tokens: 9}", None),
         (
             "limits: {turns: 3}",
-            "3:17: note: limits.requests has no effect: a has no capabilities, so one request answers a message.",
+            "3:17: note: limits.requests has no effect: a has no capabilities, so it sends one request per message.",
         ),
         (
             "capabilities: [look]\nlimits: {depth: 0, requests: 3}",
@@ -277,7 +277,7 @@ def test_unused_and_unknown_models_are_reported(tmp_path: Path) -> None:
     assert findings(tmp_path, objects, settings=models) == [
         f"a:4:38: warning: 'carefull' {unknown} Did you mean 'careful'?",
         f"b:3:8: note: 'gpt-9' {unknown}",
-        f"environment:4:3: note: No prompt object asks for the model 'careful'; {unused}",
+        f"environment:4:3: note: No prompt object selects the model 'careful'; {unused}",
     ]
     assert (
         findings(tmp_path, objects) == []

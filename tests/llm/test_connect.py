@@ -38,7 +38,7 @@ async def send(llm: LLM) -> Completion:
 def test_the_rehearsal_is_selected_by_name() -> None:
     found = connect("rehearsal", NO_CONFIG, {"OPENAI_API_KEY": KEY}, find_local=no_search)
     assert isinstance(found.llm, Rehearsal)
-    assert found.origin == "no model answers"
+    assert found.origin == "offline, without a model"
 
 
 def test_without_a_key_or_server_the_model_is_the_rehearsal_and_says_so() -> None:

@@ -69,7 +69,7 @@ async def test_a_fallback_responds_and_is_named_in_the_notice_and_the_message(
         events, error_of_turn = await send(env["scout"], "Hello", session)
         assert error_of_turn is None
         (notice,) = notices(events)
-        assert notice.startswith("second answers instead: ")
+        assert notice.startswith("second responds instead: ")
         assert "first at http://127.0.0.1:" in notice
         assert [(m["role"], m["content"], m.get("model")) for m in session.history] == [
             ("user", "Hello", None),
@@ -89,7 +89,7 @@ async def test_a_fallback_responds_if_the_server_cannot_be_reached(
         assert error_of_turn is None
         *retries, fallback = notices(events)
         assert all(notice.startswith("Retrying in ") for notice in retries)
-        assert fallback.startswith("second answers instead: ")
+        assert fallback.startswith("second responds instead: ")
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 413, 422])
@@ -160,8 +160,8 @@ async def test_if_no_model_responds_the_last_error_is_raised_and_each_is_reporte
         events, error_of_turn = await send(env["scout"], "Hello", session)
         assert isinstance(error_of_turn, RateLimited)
         assert [notice.partition(":")[0] for notice in notices(events)] == [
-            "second answers instead",
-            "third answers instead",
+            "second responds instead",
+            "third responds instead",
         ]
         assert [message["role"] for message in session.history] == ["user"]
 
@@ -181,7 +181,7 @@ async def test_an_invalid_fallback_is_skipped_with_a_notice(
         assert error_of_turn is None
         unusable, fallback = notices(events)
         assert unusable.startswith("A fallback cannot be used: The address of the model x")
-        assert fallback.startswith("second answers instead")
+        assert fallback.startswith("second responds instead")
 
 
 async def test_a_model_that_the_user_selected_has_no_fallback(

@@ -24,7 +24,7 @@ def test_prices_are_per_million_tokens(prices: Prices, cost: float) -> None:
     [
         (ModelConnection(ScriptedLLM(), "somewhere"), False),
         (ModelConnection(ScriptedLLM(), "somewhere", given_pricing(Prices(0, 0))), True),
-        (ModelConnection(Rehearsal(), "no model answers"), True),
+        (ModelConnection(Rehearsal(), "offline, without a model"), True),
     ],
     ids=["unknown", "free by its prices", "rehearsal"],
 )

@@ -86,19 +86,19 @@ class _Privileges:
         return self._reached[excluded, owner]
 
     def _access(self, edge: Edge) -> Access:
-        positions, settings = self._snapshot.positions, self._snapshot.config_file
+        positions, config_file = self._snapshot.positions, self._snapshot.config_file
         if edge.kind == "tool":
             effect = self.graph.tools[edge.target].effect
         else:
-            effect = effect_of_server(positions.value(settings, "mcp_servers", edge.target, "url"))
-        holds = effective_policy(
-            edge.capability.approval, positions.value(settings, "approval", effect) or DEFAULT_POLICIES[effect]
+            effect = effect_of_server(positions.value(config_file, "mcp_servers", edge.target, "url"))
+        policy = effective_policy(
+            edge.capability.approval, positions.value(config_file, "approval", effect) or DEFAULT_POLICIES[effect]
         )
-        if holds == "never":
+        if policy == "never":
             return Access.FORBIDDEN
         if edge.kind == "tool" and self.graph.tools[edge.target].always_ask:
             return Access.NEEDS_APPROVAL
-        if holds == "always":
+        if policy == "always":
             return Access.ALLOWED
         return Access.ALLOWED_FOR_PATTERNS if edge.capability.allow else Access.NEEDS_APPROVAL
 

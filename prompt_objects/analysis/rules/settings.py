@@ -38,7 +38,7 @@ def _about_limit(
     name, delegates = definition.name, snapshot.graph.delegations(definition.name)
     bounds = {**asdict(snapshot.bounds), "depth": snapshot.graph.depth}  # the default
     if key in {"requests", "parallel"} and not definition.capabilities:
-        return "note", f"has no effect: {name} has no capabilities, so one request answers a message."
+        return "note", f"has no effect: {name} has no capabilities, so it sends one request per message."
     if key == "depth" and not delegates:
         return "note", f"has no effect: {name} has no delegates."
     if key == "depth" and value == 0:
@@ -50,7 +50,7 @@ def _about_limit(
 
 
 def unknown_prices(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
-    """Find cost limits that do not hold for some models, because their prices are unknown."""
+    """Find cost limits that do not count some models, because their prices are unknown."""
     for name, definition in snapshot.graph.definitions.items():
         if snapshot.positions.value(definition.file, "limits", "cost") is not None:
             yield from _unpriced_findings(
@@ -104,7 +104,7 @@ def unknown_and_unused_models(snapshot: EnvironmentSnapshot) -> Iterator[Finding
                 )
     for model in known:
         if model not in used:
-            text = f"No prompt object asks for the model {quoted(model)}; it is used only if the user selects it."
+            text = f"No prompt object selects the model {quoted(model)}; it is used only if the user selects it."
             yield _unused(snapshot, ("models", model), text)
 
 
