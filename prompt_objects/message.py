@@ -82,9 +82,16 @@ def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
     return []
 
 
-def is_unfinished(history: Sequence[Message]) -> bool:
-    """Return whether a history ends before a response: with a message, calls, or their results."""
-    live = [message for message in live_messages(history) if message.get("role") in {"user", "assistant", "tool"}]
+def is_unfinished(history: Sequence[Message], *, first: int = 0) -> bool:
+    """Return whether a history ends before a response: with a message, calls, or their results.
+
+    `first` is the number of the first message given.
+    """
+    live = [
+        message
+        for message in live_messages(history, first=first)
+        if message.get("role") in {"user", "assistant", "tool"}
+    ]
     return bool(live) and (live[-1]["role"] != "assistant" or bool(calls_of(live[-1])))
 
 

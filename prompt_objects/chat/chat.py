@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
-from prompt_objects.message import is_unfinished, live_messages
+from prompt_objects.message import is_unfinished
 from prompt_objects.runtime.active_turns import ActiveTurn
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, TurnStarted
@@ -170,7 +170,7 @@ class Chat:
             messages = self.session.tail(_CHECKED_MESSAGES)
         except PromptObjectsError:
             return False  # the next message shows the error
-        return is_unfinished(live_messages(messages, first=self.session.message_count - len(messages)))
+        return is_unfinished(messages, first=self.session.message_count - len(messages))
 
     def handle(self, event: Event) -> None:
         """Update `pending`, `holder` and `spent` from an event."""

@@ -108,7 +108,7 @@ def _unknown_command(name: str) -> UsageError:
 
 
 def _list_words(prefix: str) -> str:
-    return f"There are: {', '.join(_words(prefix))}."
+    return f"Available: {', '.join(_words(prefix))}."
 
 
 def _words(prefix: str) -> dict[str, None]:

@@ -136,6 +136,19 @@ async def test_a_session_that_stops_before_an_answer_is_interrupted(chat: Chat) 
     assert not chat.is_interrupted()
 
 
+def test_a_session_that_ends_with_a_retried_answer_is_not_interrupted(chat: Chat) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "list_files", "arguments": "{}"}}
+    for message in (
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "none"},
+        {"role": "assistant", "content": "No files."},
+        {"role": "assistant", "content": "There are no files.", "replaces": [1, 4]},
+    ):
+        chat.session.append(message)
+    assert not chat.is_interrupted()
+
+
 async def test_a_message_being_sent_stays_pending_after_a_switch(chat: Chat) -> None:
     with elsewhere(chat):
         waiting = asyncio.create_task(send(chat, "Hello", None))

@@ -82,8 +82,8 @@ def test_arguments_that_a_command_does_not_take_are_refused(line: str, words: st
     [
         ("session list", "Did you mean 'sessions'?"),
         ("sessions lst", "Did you mean 'list'?"),
-        ("objects frobnicate", "There are: list, show."),
-        ("frobnicate", "There are: chat, check, doctor, init, migrate, objects, schema, sessions, trace, trust."),
+        ("objects frobnicate", "Available: list, show."),
+        ("frobnicate", "Available: chat, check, doctor, init, migrate, objects, schema, sessions, trace, trust."),
     ],
 )
 def test_the_error_for_an_unknown_command_names_the_nearest_command_or_all(line: str, hint: str) -> None:

@@ -172,9 +172,9 @@ def escape(message: str) -> str:
 
 
 def find(line: str) -> tuple[SlashCommand, str]:
-    """Return the command that a line names by one or two words, and its arguments. Raises `NotFound`."""
+    """Return the command that a line names by one or two words, by none `/help`, and its arguments; or `NotFound`."""
     commands = all_commands()
-    first, _, rest = line.strip().removeprefix("/").partition(" ")
+    first, _, rest = (line.strip().removeprefix("/") or "help").partition(" ")
     second, _, rest_of_two = rest.strip().partition(" ")
     if f"{first} {second}" in commands:
         return commands[f"{first} {second}"], rest_of_two
@@ -183,7 +183,7 @@ def find(line: str) -> tuple[SlashCommand, str]:
         return commands[first], rest
     if subcommands:
         names = ", ".join(f"/{first} {name}" for name in subcommands)
-        hint = did_you_mean(second, subcommands) or f"There are: {names}."
+        hint = did_you_mean(second, subcommands) or f"Available: {names}."
         problem = f"There is no command /{first} {second}." if second else f"/{first}: missing subcommand."
         raise NotFound(problem, hint=hint)
     hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands])

@@ -118,7 +118,7 @@ def trash(chat: Chat) -> CommandResult:
 def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     """Permanently delete a session in the trash, or without a name all sessions of this prompt object there.
 
-    The sessions that its calls started, the logs and the copies of attached files go with it. Backups stay.
+    The sessions of its delegations and its files in the workspace are deleted, too. Backups stay.
     """
     deleted = chat.po.session_manager.trash() if session is None else [chat.po.session_manager.find_trashed(session)]
     if not deleted:
@@ -202,7 +202,7 @@ def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
 
 @slash_command("session export")
 def export(chat: Chat, kind: ExportFormat = "markdown", path: FilePath | None = None) -> CommandResult:
-    """Write the current session to a file, by default in the folder `exports` of the environment.
+    """Write the current session to a file, by default in `.prompt_objects/exports`.
 
     An existing file is not overwritten.
     """

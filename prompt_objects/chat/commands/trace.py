@@ -43,7 +43,7 @@ def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
         rows = [(note.name, note.writer, time_ago(note.at), note.text) for note in known.values()]
         return Table("Notes", ("name", "by", "when", "text"), rows)
     if name not in known:
-        hint = did_you_mean(name, known) or f"There are: {', '.join(known) or 'none'}."
+        hint = did_you_mean(name, known) or f"Available: {', '.join(known) or 'none'}."
         raise NotFound(f"There is no note {name!r}.", hint=hint)
     return Text(f"{known[name].writer}, {time_ago(known[name].at)}:\n{known[name].text}")
 

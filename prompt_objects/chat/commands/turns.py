@@ -13,7 +13,7 @@ def running(chat: Chat) -> CommandResult:
     """List the running turns of this program: the path of prompt objects, the session, the start.
 
     A message typed now goes to the turn in the current session, which reads it before its next step; `@name message`
-    goes to another one. /session switch switches to the session of a turn, /stop stops it.
+    goes to another one. /po switches to a prompt object and the session of its turn, /stop stops a turn.
     """
     turns = list(chat.environment.active_turns)
     rows = [(arrow_path(turn.path), turn.session.name, time_ago(turn.since)) for turn in turns]

@@ -1,4 +1,4 @@
-"""`prompt-objects doctor`: check the sessions and the definitions of an environment, and repair the sessions."""
+"""`prompt-objects doctor`: check the sessions and definitions of an environment, and repair sessions on request."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class DoctorJson(Struct):
     output=DoctorJson,
 )
 def doctor(options: Namespace) -> int:
-    """Check the sessions and the definitions, and repair the sessions.
+    """Check the sessions and the definitions; with --repair, repair the sessions.
 
     The exit code is 1 if a problem remains.
     """

@@ -154,6 +154,7 @@ def test_the_model_can_be_changed_for_all(chat: Chat) -> None:
 
 def test_help_retry_and_quit(chat: Chat) -> None:
     assert "/session new" in run(chat, "/help", Document).markdown
+    assert run(chat, "/", Document) == run(chat, "/help", Document)
     assert isinstance(commands.run(chat, "/help session delete"), Document)
     assert isinstance(commands.run(chat, "/retry"), Retry)
     assert isinstance(commands.run(chat, "/quit"), Quit)
@@ -168,7 +169,6 @@ def test_help_retry_and_quit(chat: Chat) -> None:
         ("/po boos", "boss"),
         ("/session switch defualt", "Default"),
         ("/help sesion", "/session"),
-        ("/", "/help"),
     ],
 )
 def test_a_misspelled_name_suggests_the_nearest(chat: Chat, line: str, hint: str) -> None:
