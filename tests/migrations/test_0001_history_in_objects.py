@@ -22,7 +22,7 @@ FIXTURES = Path(__file__).parent / "0001"
 WRITTEN = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def migrated(folder: Path) -> list[ChangeSummary]:
+def migrate(folder: Path) -> list[ChangeSummary]:
     """Migrate an environment whose files were all written at the same moment; return the result."""
     for file in (folder / "objects").iterdir():
         os.utime(file, (WRITTEN.timestamp(),) * 2)
@@ -50,7 +50,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def aside_of(folder: Path) -> list[dict[str, str]]:
+def skipped_in(folder: Path) -> list[dict[str, str]]:
     return [
         piece
         for file in (folder / ".prompt_objects" / "backups").glob("*/set-aside.json")
@@ -58,24 +58,24 @@ def aside_of(folder: Path) -> list[dict[str, str]]:
     ]
 
 
-def one(tmp_path: Path, text: bytes, name: str = "x.yaml") -> tuple[bytes, list[ChangeSummary]]:
+def migrate_file(tmp_path: Path, text: bytes, name: str = "x.yaml") -> tuple[bytes, list[ChangeSummary]]:
     """Migrate an environment with one file; return the new content of the file and the result."""
     (tmp_path / "objects").mkdir(exist_ok=True)
     (tmp_path / "objects" / name).write_bytes(text)
-    rows = migrated(tmp_path)
+    rows = migrate(tmp_path)
     return (tmp_path / "objects" / name).read_bytes(), rows
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in FIXTURES.iterdir()))
-def test_before_becomes_after(case: str, tmp_path: Path) -> None:
+def test_a_fixture_is_migrated_as_expected(case: str, tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / case / "before", tmp_path, dirs_exist_ok=True)
     before = files_of(tmp_path / "objects")
     expected = json.loads((FIXTURES / case / "expected.json").read_text(encoding="utf-8"))
-    rows = migrated(tmp_path)
+    rows = migrate(tmp_path)
     after = files_of(tmp_path / "objects")
     assert after == files_of(FIXTURES / case / "after" / "objects")
     assert sessions_of(tmp_path) == expected["sessions"]
-    assert [[piece["file"], piece["object"], piece["text"]] for piece in aside_of(tmp_path)] == expected["aside"]
+    assert [[piece["file"], piece["object"], piece["text"]] for piece in skipped_in(tmp_path)] == expected["aside"]
     problems = [(row.file, row.problem) for row in rows if row.problem]
     assert [file for file, _ in problems] == [file for file, _ in expected["problems"]]
     for (_, problem), (_, words) in zip(problems, expected["problems"], strict=True):
@@ -95,8 +95,8 @@ def test_a_migrated_environment_opens_with_the_conversation_in_its_session(tmp_p
         assert environment["reader"].session_manager.current().name == "Migrated"
 
 
-def test_a_session_is_as_old_as_its_first_message_and_as_new_as_its_last(tmp_path: Path) -> None:
-    one(
+def test_a_session_has_the_times_of_its_first_and_last_message(tmp_path: Path) -> None:
+    migrate_file(
         tmp_path,
         b"name: x\nhistory:\n- {role: user, content: b, date: 2020-02-03}\n"
         b"- {role: user, content: a, timestamp: '2019-05-06T01:00:00+01:00'}\nprompt: p\n",
@@ -120,7 +120,7 @@ def test_a_session_is_as_old_as_its_first_message_and_as_new_as_its_last(tmp_pat
 )
 @pytest.mark.parametrize("key", [b"at", b"timestamp", b"time"])
 def test_unix_time_is_a_date(key: bytes, date: bytes, at: str, tmp_path: Path) -> None:
-    _, (row,) = one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s}\nprompt: p\n" % (key, date))
+    _, (row,) = migrate_file(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s}\nprompt: p\n" % (key, date))
     assert row.skipped == 0
     (message,) = sessions_of(tmp_path)["x"]["Migrated"]
     assert message["at"] == at
@@ -128,11 +128,11 @@ def test_unix_time_is_a_date(key: bytes, date: bytes, at: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("value", [b"yesterday", b"0.53", b"true", b"[2020]", b"12", b"1.0e+300", b"9" * 400])
 @pytest.mark.parametrize("key", [b"at", b"date"])
-def test_an_invalid_date_is_set_aside(key: bytes, value: bytes, tmp_path: Path) -> None:
-    one(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s, time: 1577934245}\nprompt: p\n" % (key, value))
+def test_an_invalid_date_is_skipped(key: bytes, value: bytes, tmp_path: Path) -> None:
+    migrate_file(tmp_path, b"name: x\nhistory:\n- {role: user, %s: %s, time: 1577934245}\nprompt: p\n" % (key, value))
     (message,) = sessions_of(tmp_path)["x"]["Migrated"]
     assert message["at"] == "2020-01-02T03:04:05.000000Z"
-    (piece,) = aside_of(tmp_path)
+    (piece,) = skipped_in(tmp_path)
     assert (piece["place"], piece["reason"]) == (f"entry 1, {key.decode()}", "It is not a valid date.")
     assert json.loads(piece["text"]) == yaml.safe_load(value)
     assert "date" not in message or message["date"] == yaml.safe_load(value)
@@ -159,34 +159,34 @@ def test_an_invalid_date_is_set_aside(key: bytes, value: bytes, tmp_path: Path) 
         (b"{name: x # a, b\n, history: []}", b"{name: x # a, b\n}"),
     ],
 )
-def test_every_other_byte_stays(before: bytes, after: bytes | None, tmp_path: Path) -> None:
-    found, rows = one(tmp_path, before)
+def test_every_other_byte_is_unchanged(before: bytes, after: bytes | None, tmp_path: Path) -> None:
+    found, rows = migrate_file(tmp_path, before)
     assert found == (before if after is None else after)
     assert bool(rows[0].problem) == (after is None)
 
 
-def test_files_that_do_not_hold_a_history_are_not_even_parsed(tmp_path: Path) -> None:
+def test_files_without_a_history_are_not_parsed(tmp_path: Path) -> None:
     text = b"prompt: 'a history of: things'\nname: [unclosed"
-    assert one(tmp_path, text) == (text, [])
+    assert migrate_file(tmp_path, text) == (text, [])
 
 
-def test_permissions_stay(tmp_path: Path) -> None:
+def test_permissions_are_kept(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     file = tmp_path / "objects" / "x.yaml"
     file.write_bytes(b"name: x\nhistory: []\nprompt: p\n")
     file.chmod(0o640)
-    migrated(tmp_path)
+    migrate(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o640
     for path in (tmp_path / ".prompt_objects" / "backups").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_link_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     (tmp_path / "there.yaml").write_bytes(b"name: x\nhistory: []\nprompt: p\n")
     (tmp_path / "objects" / "x.yaml").symlink_to(tmp_path / "there.yaml")
     (tmp_path / "objects" / "y.yaml").symlink_to(FIXTURES / "json" / "after" / "objects" / "ann.yaml")
-    (row,) = migrated(tmp_path)
+    (row,) = migrate(tmp_path)
     assert (row.file, row.problem) == ("objects/x.yaml", "It cannot be read: it is a link or not a regular file.")
     assert (tmp_path / "objects" / "x.yaml").is_symlink()
 
@@ -194,24 +194,24 @@ def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
 def test_anything_but_a_regular_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "objects" / "folder.yaml").mkdir(parents=True)
     os.mkfifo(tmp_path / "objects" / "pipe.yaml")  # reading it would block
-    assert migrated(tmp_path) == []
+    assert migrate(tmp_path) == []
 
 
-def test_a_bomb_of_aliases_is_set_aside_at_once(tmp_path: Path) -> None:
+def test_an_alias_bomb_is_skipped_quickly(tmp_path: Path) -> None:
     levels = "".join(f"- &a{n} {{role: user, x: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30))
-    found, (row,) = one(tmp_path, f"name: x\nhistory:\n- &a0 {{role: user}}\n{levels}prompt: p\n".encode())
+    found, (row,) = migrate_file(tmp_path, f"name: x\nhistory:\n- &a0 {{role: user}}\n{levels}prompt: p\n".encode())
     assert found == b"name: x\nprompt: p\n"
     assert (row.messages + row.skipped, row.messages >= 4) == (30, True)
 
 
-def test_fifty_thousand_messages_are_a_matter_of_seconds(tmp_path: Path) -> None:
+def test_fifty_thousand_messages_take_seconds(tmp_path: Path) -> None:
     """Far more than the definition parser accepts; the time limit is generous for slow machines."""
     history = [
         {"role": ("user", "assistant")[n % 2], "content": f"message {n}: é\n" + "word " * 9} for n in range(50_000)
     ]
     entries = b"".join(b"- " + json.dumps(entry).encode() + b"\n" for entry in history)
     started_at = datetime.now(UTC)
-    found, (row,) = one(tmp_path, b"name: x\nhistory:\n" + entries + b"prompt: p\n")
+    found, (row,) = migrate_file(tmp_path, b"name: x\nhistory:\n" + entries + b"prompt: p\n")
     assert (datetime.now(UTC) - started_at).total_seconds() < 60
     assert (found, row.messages, row.skipped) == (b"name: x\nprompt: p\n", 50_000, 0)
     assert [message["content"] for message in sessions_of(tmp_path)["x"]["Migrated"]] == [
@@ -252,7 +252,7 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
-def written(history: list[Any], style: str) -> str:
+def as_yaml(history: list[Any], style: str) -> str:
     if style == "json":
         return f"history: {json.dumps(history)}\n"
     if style == "flow":
@@ -278,20 +278,20 @@ def test_any_history_survives(
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     before, after = (part.replace("\n", "\r\n") if crlf else part for part in rest)
-    text = written(history, style)
+    text = as_yaml(history, style)
     assume(style == "json" or yaml.safe_load(text)["history"] == history)  # YAML changes some line breaks
-    found, (row,) = one(folder, before.encode() + text.encode() + after.encode())
+    found, (row,) = migrate_file(folder, before.encode() + text.encode() + after.encode())
     assert found == before.encode() + after.encode()
-    whole = [entry for entry in history if is_message(entry)]
+    valid = [entry for entry in history if is_message(entry)]
     sessions = sessions_of(folder)
     kept = sessions["x"]["Migrated"] if sessions else []
-    assert [{key: value for key, value in message.items() if key != "at"} for message in kept] == whole
-    assert row.skipped == len(history) - len(whole) == len(aside_of(folder))
+    assert [{key: value for key, value in message.items() if key != "at"} for message in kept] == valid
+    assert row.skipped == len(history) - len(valid) == len(skipped_in(folder))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["a", "b", "history"]), st.lists(entries, max_size=5), min_size=1), st.data())
-def test_a_shared_file_that_is_cut_off_loses_at_most_the_entry_where_it_ends(
+def test_a_truncated_shared_file_loses_at_most_its_last_entry(
     tmp_path_factory: pytest.TempPathFactory, histories: dict[str, list[Any]], data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("cut")
@@ -301,7 +301,7 @@ def test_a_shared_file_that_is_cut_off_loses_at_most_the_entry_where_it_ends(
     text = json.dumps(histories)
     cut = data.draw(st.integers(1, len(text)))
     (folder / "objects" / "history.json").write_text(text[:cut])
-    migrated(folder)
+    migrate(folder)
     found = sessions_of(folder)
     for name, history in histories.items():
         end = text.index(json.dumps(name) + ": [") + len(json.dumps(name)) + 3

@@ -36,7 +36,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in FIXTURES.iterdir()))
-def test_the_key_is_renamed_and_the_old_bytes_are_in_the_backup(case: str, tmp_path: Path) -> None:
+def test_the_key_is_renamed_and_the_backup_has_the_original_files(case: str, tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / case / "before", tmp_path, dirs_exist_ok=True)
     before = files_in(tmp_path)
     expected = json.loads((FIXTURES / case / "expected.json").read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def test_the_key_is_renamed_and_the_old_bytes_are_in_the_backup(case: str, tmp_p
     assert files_in(tmp_path) == after
 
 
-def test_a_migrated_environment_has_the_limits_and_no_notice_of_the_old_name(tmp_path: Path) -> None:
+def test_a_migrated_environment_has_the_limits_and_no_notice_about_the_old_key(tmp_path: Path) -> None:
     for case in ("definitions", "environment"):
         shutil.copytree(FIXTURES / case / "before", tmp_path, dirs_exist_ok=True)
     with Environment.open(tmp_path, environ={"HOME": "x"}) as environment:
@@ -62,7 +62,7 @@ def test_a_migrated_environment_has_the_limits_and_no_notice_of_the_old_name(tmp
         assert not [problem for problem in environment.errors_and_notices() if "turns" in problem]
 
 
-def test_a_file_that_comes_later_is_read_and_its_notice_shown_until_it_is_migrated(tmp_path: Path) -> None:
+def test_a_file_added_later_is_read_with_a_notice_until_it_is_migrated(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     migrate(tmp_path)
     shutil.copytree(FIXTURES / "definitions" / "before", tmp_path, dirs_exist_ok=True)
@@ -75,7 +75,7 @@ def test_a_file_that_comes_later_is_read_and_its_notice_shown_until_it_is_migrat
         assert not [problem for problem in environment.errors_and_notices() if "turns" in problem]
 
 
-def test_killed_before_any_change_on_the_disk_it_is_finished_at_the_next_opening(tmp_path: Path) -> None:
+def test_a_migration_killed_at_any_disk_operation_is_finished_at_the_next_opening(tmp_path: Path) -> None:
     expected = files_in(FIXTURES / "definitions" / "after")
     for number in range(1, 200, 4):
         folder = tmp_path / str(number)
@@ -94,7 +94,7 @@ def test_killed_before_any_change_on_the_disk_it_is_finished_at_the_next_opening
     assert 20 < number < 199
 
 
-def test_a_link_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_link_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     (tmp_path / "objects" / "plain.yaml").symlink_to(FIXTURES / "definitions" / "before" / "objects" / "plain.yaml")
     (row,) = migrate(tmp_path)

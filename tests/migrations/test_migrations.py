@@ -25,14 +25,14 @@ from tests.support.paths import worker_path
 MIGRATING = worker_path("migrating")
 
 # A step that changes a.yaml and creates a session, then fails because b.yaml differs from the expected content.
-FAILING = '''"""Fails on its way."""
+FAILING = '''"""Fails after some changes."""
 from datetime import UTC, datetime
 from prompt_objects.migrations.change import *
 
-def migrate(place):
+def migrate(target):
     moment = datetime(2020, 1, 1, tzinfo=UTC)
     session = NewSession("a", "Half", [{"role": "user", "content": "x"}], moment, moment, "objects/a.yaml", "1")
-    a, b = (read_source(place.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
+    a, b = (read_source(target.folder / "objects" / name) for name in ("a.yaml", "b.yaml"))
     yield ObjectChange("a", "objects/a.yaml", (session,), files=(FileChange(a, b"changed"),))
     stale = SourceFile(b.path, b"other", b.mode, b.mtime_ns)
     yield ObjectChange("b", "objects/b.yaml", files=(FileChange(stale, None),))
@@ -62,7 +62,7 @@ def open_(folder: Path) -> list[str]:
 
 
 def histories(folder: Path) -> dict[tuple[str, str], list[str]]:
-    """All sessions by object and name, as the contents of their messages."""
+    """Return the contents of messages by object and session name."""
     with Environment.open(folder, environ={}) as environment:
         manager = environment.session_manager
         return {
@@ -114,7 +114,7 @@ def test_a_migration_is_reported_once_and_recorded(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / ".prompt_objects" / name).stat().st_mode) == 0o600
 
 
-def test_the_backup_is_a_copy_and_no_link(tmp_path: Path) -> None:
+def test_the_backup_is_a_copy_not_a_link(tmp_path: Path) -> None:
     file = make(tmp_path) / "objects" / "a.yaml"
     before, status = file.read_bytes(), file.stat()
     open_(tmp_path)
@@ -131,9 +131,9 @@ def test_opening_a_migrated_environment_is_fast(tmp_path: Path) -> None:
         "from prompt_objects.migrations.runner import Migrations\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "def took():\n"
-        "    begun = time.perf_counter()\n"
+        "    started = time.perf_counter()\n"
         "    assert not Migrations(folder, folder / '.prompt_objects').is_due()\n"
-        "    return time.perf_counter() - begun\n"
+        "    return time.perf_counter() - started\n"
         "print(min(took() for _ in range(20)), *sys.modules)"
     )
     seconds, *loaded = subprocess.run(
@@ -168,7 +168,7 @@ def test_an_invalid_record_is_quarantined_and_nothing_is_duplicated(tmp_path: Pa
     assert [file.read_bytes() for file in path.parent.glob("migrations.json.corrupt-*")] == [b'{"applied": [{"numb']
 
 
-def test_a_failed_step_leaves_everything_as_it_was_and_says_why(tmp_path: Path) -> None:
+def test_a_failed_step_is_rolled_back_and_gives_the_reason(tmp_path: Path) -> None:
     make(tmp_path, 2)
     objects, times = tree(tmp_path / "objects"), (tmp_path / "objects" / "a.yaml").stat().st_mtime_ns
     for _ in range(2):  # again, into the same backup
@@ -186,7 +186,7 @@ def test_a_failed_step_leaves_everything_as_it_was_and_says_why(tmp_path: Path) 
     assert sorted(histories(tmp_path)) == [("a", "Migrated"), ("b", "Migrated")]
 
 
-def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(tmp_path: Path) -> None:
+def test_a_failure_after_an_interruption_rolls_back_the_interrupted_run_too(tmp_path: Path) -> None:
     objects = tree(make(tmp_path, 2) / "objects")
     number = 1
     while (
@@ -204,7 +204,7 @@ def test_a_failure_after_an_interruption_undoes_what_was_done_before_it_as_well(
 
 def test_a_step_that_raises_is_rolled_back(tmp_path: Path) -> None:
     before = tree(make(tmp_path))
-    steps = failing(tmp_path, '"""Wrong."""\ndef migrate(place):\n    return [1][place.nothing]\n')
+    steps = failing(tmp_path, '"""Wrong."""\ndef migrate(target):\n    return [1][target.nothing]\n')
     with pytest.raises(MigrationFailed, match=r"AttributeError.*Nothing was changed"):
         run(tmp_path, steps)
     assert {name: data for name, data in tree(tmp_path).items() if name in before} == before
@@ -220,9 +220,9 @@ def test_a_failure_is_reported_and_the_environment_still_opens(tmp_path: Path) -
     store.close()
 
 
-def test_an_environment_whose_data_folder_cannot_be_written_opens_as_it_is(tmp_path: Path) -> None:
+def test_an_environment_with_an_unwritable_data_folder_opens_unchanged(tmp_path: Path) -> None:
     plain, old = make(tmp_path / "plain", 0), make(tmp_path / "old")
-    for folder in (plain, old):  # writing to a folder in place of a file fails for every user, even root
+    for folder in (plain, old):  # writing to a folder in target of a file fails for every user, even root
         (folder / ".prompt_objects" / "migrations.lock").mkdir(parents=True)
     assert open_(plain) == []
     before = tree(old / "objects")
@@ -233,7 +233,7 @@ def test_an_environment_whose_data_folder_cannot_be_written_opens_as_it_is(tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
-def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> None:
+def test_a_read_only_environment_opens_unchanged(tmp_path: Path) -> None:
     plain, old = make(tmp_path / "plain", 0), make(tmp_path / "old")
     for folder in (plain, old):
         folder.chmod(0o555)
@@ -244,7 +244,7 @@ def test_an_environment_that_may_only_be_read_opens_as_it_is(tmp_path: Path) -> 
         folder.chmod(0o755)
 
 
-def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_preview_returns_the_changes_and_writes_nothing(tmp_path: Path) -> None:
     before = tree(make(tmp_path, 2))
     taken, _ = Migrations(tmp_path, tmp_path / ".prompt_objects").preview()
     assert [(row.object, row.messages, row.skipped, row.changed) for row in taken.changes] == [
@@ -255,7 +255,7 @@ def test_a_preview_says_what_would_be_done_and_writes_nothing(tmp_path: Path) ->
     assert taken.summary == "History kept inside prompt objects becomes sessions."
 
 
-def test_an_old_file_that_comes_later_is_faulty_and_says_what_to_do(tmp_path: Path) -> None:
+def test_an_old_file_added_later_is_invalid_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "objects").mkdir()
     open_(tmp_path)
     text = "name: a\nhistory: [{role: user, content: late}]\nprompt: p\n"
@@ -269,7 +269,7 @@ def test_an_old_file_that_comes_later_is_faulty_and_says_what_to_do(tmp_path: Pa
     assert [row["object"] for step in record(tmp_path)["applied"] for row in step["rows"]] == ["a"]
 
 
-def test_the_same_history_once_more_is_the_same_session_even_if_it_went_on(tmp_path: Path) -> None:
+def test_the_same_history_again_creates_no_second_session(tmp_path: Path) -> None:
     make(tmp_path)
     old = (tmp_path / "objects" / "a.yaml").read_bytes()
     open_(tmp_path)
@@ -293,7 +293,7 @@ def test_an_incomplete_session_is_completed(tmp_path: Path) -> None:
     assert histories(tmp_path) == whole
 
 
-def test_a_history_that_the_session_no_longer_begins_with_gets_one_of_its_own(tmp_path: Path) -> None:
+def test_a_history_that_differs_from_the_session_gets_a_new_session(tmp_path: Path) -> None:
     make(tmp_path)
     old = (tmp_path / "objects" / "a.yaml").read_bytes()
     open_(tmp_path)
@@ -306,7 +306,7 @@ def test_a_history_that_the_session_no_longer_begins_with_gets_one_of_its_own(tm
     assert sorted(len(contents) for contents in histories(tmp_path).values()) == [1, 2]
 
 
-def test_the_sessions_are_those_of_the_environments_user(tmp_path: Path) -> None:
+def test_new_sessions_belong_to_the_user_of_the_environment(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "environment.yaml").write_text("user: ann\n")
     assert list(histories(tmp_path)) == [("a", "Migrated")]
@@ -321,41 +321,41 @@ def test_only_one_of_several_processes_migrates_and_the_others_wait(tmp_path: Pa
     assert len(histories(tmp_path)) == 4
 
 
-def test_killed_before_any_change_on_the_disk_and_run_again_it_ends_in_the_same_state(tmp_path: Path) -> None:
-    def made(folder: Path) -> Path:
+def test_after_a_kill_at_any_disk_operation_a_second_run_has_the_same_result(tmp_path: Path) -> None:
+    def make_with_json(folder: Path) -> Path:
         (make(folder, 2) / "objects" / "history.json").write_text('{"a": [{"role": "user", "content": "j"}, 1]}')
         return folder
 
-    calm = Ended.of(made(tmp_path / "calm"))
+    expected = FinalState.of(make_with_json(tmp_path / "undisturbed"))
     for number in range(1, 200, 2):
-        folder = made(tmp_path / str(number))
+        folder = make_with_json(tmp_path / str(number))
         worker = run_forked(MIGRATING, folder, str(number))
-        assert Ended.of(folder) == calm
+        assert FinalState.of(folder) == expected
         if worker.returncode == 0:
             break
         assert worker.returncode == -signal.SIGKILL
     assert 20 < number < 199
 
 
-def test_killed_again_and_again_at_random_moments_it_ends_in_the_same_state(tmp_path: Path) -> None:
-    lasts = 0.0
-    for name in ("first", "calm"):  # the first one may have to wait for the server of `run_forked`
+def test_after_kills_at_random_moments_a_last_run_has_the_same_result(tmp_path: Path) -> None:
+    duration = 0.0
+    for name in ("first", "undisturbed"):  # the first one may have to wait for the server of `run_forked`
         make(tmp_path / name, 8, messages=200)
         started_at = time.monotonic()
         assert run_forked(MIGRATING, tmp_path / name).returncode == 0
-        lasts = time.monotonic() - started_at
-    calm = Ended.of(tmp_path / "calm")
+        duration = time.monotonic() - started_at
+    expected = FinalState.of(tmp_path / "undisturbed")
     for number in range(4):
         folder = make(tmp_path / str(number), 8, messages=200)
         for _ in range(3):
             worker = ForkedProgram(MIGRATING, folder)
-            time.sleep(random.uniform(0, lasts))
+            time.sleep(random.uniform(0, duration))
             worker.kill()
             worker.wait()
-        assert Ended.of(folder) == calm
+        assert FinalState.of(folder) == expected
 
 
-class Ended(NamedTuple):
+class FinalState(NamedTuple):
     """The relevant state of a migrated environment: sessions, objects, the record and the backup."""
 
     histories: dict[tuple[str, str], list[str]]
@@ -363,14 +363,14 @@ class Ended(NamedTuple):
     rows: Any
     under_way: Any
     copies: dict[str, bytes]
-    aside: Any
+    skipped: Any
 
     @classmethod
-    def of(cls, folder: Path) -> "Ended":
+    def of(cls, folder: Path) -> "FinalState":
         """Finish the migration and return the state."""
         found = histories(folder)
         noted = record(folder)
         (backup,) = (folder / ".prompt_objects" / "backups").iterdir()
-        aside = json.loads((backup / "set-aside.json").read_bytes())
+        skipped = json.loads((backup / "set-aside.json").read_bytes())
         objects, copies = tree(folder / "objects"), tree(backup / "files")
-        return cls(found, objects, noted["applied"][0]["rows"], noted["under_way"], copies, aside)
+        return cls(found, objects, noted["applied"][0]["rows"], noted["under_way"], copies, skipped)
