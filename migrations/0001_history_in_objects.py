@@ -22,6 +22,7 @@ from prompt_objects.migrations.change import (
     Fragment,
     NewSession,
     ObjectChange,
+    OldList,
     Skipped,
     SourceFile,
     Target,
@@ -77,16 +78,16 @@ def _definition(file: SourceFile) -> Iterator[ObjectChange]:
     try:
         text = file.data.removeprefix(_BOM).decode()
         start, yaml, *rest = ("", text) if file.path.suffix != ".md" else front_matter(text) or (text, "")
-        removed = remove_list(yaml, "history")
+        yaml, found = remove_list(yaml, "history") or (yaml, None)
     except UnicodeDecodeError:
         yield ObjectChange(name, where, problem="It is not UTF-8 text.")
         return
     except CannotEdit as reason:
         yield ObjectChange(name, where, problem=str(reason))
         return
-    if removed is not None:
-        data = mark + "".join((start, removed.text, *rest)).encode()
-        yield _change(file, name, removed.source, removed.fragments, (FileChange(file, data),))
+    if found is not None:
+        data = mark + "".join((start, yaml, *rest)).encode()
+        yield _change(file, name, found, (FileChange(file, data),))
 
 
 # Histories in JSON
@@ -101,7 +102,7 @@ def _file_beside(file: SourceFile, names: Iterable[str]) -> ObjectChange:
     found = only_list(_text(file))
     if found is None:
         return ObjectChange(name, where, problem="It is not a list of messages.")
-    return _change(file, name, found.text, found.fragments, (FileChange(file, None),))
+    return _change(file, name, found, (FileChange(file, None),))
 
 
 def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
@@ -111,7 +112,7 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
     text, where = _text(file), _where(file.path)
     single = only_list(text)
     if single and len(names) == 1:
-        yield _change(file, names[0], single.text, single.fragments, (FileChange(file, None),))
+        yield _change(file, names[0], single, (FileChange(file, None),))
         return
     lists = lists_by_name(text, names)
     if lists is None:
@@ -124,11 +125,11 @@ def _shared_file(file: SourceFile, names: list[str]) -> Iterator[ObjectChange]:
         return
     for each in lists:
         if each.name in names:
-            yield _change(file, each.name, each.text, each.fragments)
+            yield _change(file, each.name, each)
         else:
             reason = f"There is no prompt object {each.name!r}." if each.name else "It belongs to no prompt object."
-            fragments = (Fragment(fragment.place, fragment.text, problem=reason) for fragment in each.fragments)
-            yield _change(file, each.name, each.text, fragments)
+            fragments = [Fragment(fragment.place, fragment.text, problem=reason) for fragment in each.fragments]
+            yield _change(file, each.name, OldList(each.name, each.text, fragments))
     yield ObjectChange("", where, files=(FileChange(file, None),))
 
 
@@ -139,16 +140,14 @@ def _text(file: SourceFile) -> str:
 # From elements to messages
 
 
-def _change(
-    file: SourceFile, name: str, source: str, fragments: Iterable[Fragment], files: tuple[FileChange, ...] = ()
-) -> ObjectChange:
+def _change(file: SourceFile, name: str, found: OldList, files: tuple[FileChange, ...] = ()) -> ObjectChange:
     """Create a session of the elements that are messages, and skip the others."""
     where = _where(file.path)
     written = datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
     messages: list[Message] = []
     dates: list[datetime] = []
     skipped: list[Skipped] = []
-    for fragment in fragments:
+    for fragment in found.fragments:
         if reason := fragment.problem or _objection(fragment.value):
             skipped.append(Skipped(where, name, fragment.place, reason, fragment.text))
             continue
@@ -162,7 +161,7 @@ def _change(
         )
     sessions: tuple[NewSession, ...] = ()
     if messages:
-        key = sha256(source.encode(errors="surrogateescape")).hexdigest()
+        key = sha256(found.text.encode(errors="surrogateescape")).hexdigest()
         sessions = (NewSession(name, _NAME, messages, min(dates), max(dates), where, key),)
     return ObjectChange(name, where, sessions, tuple(skipped), files)
 

@@ -52,6 +52,4 @@ def _rename(data: bytes, *, is_markdown: bool) -> bytes:
     mark = _BOM if data.startswith(_BOM) else b""
     text = data.removeprefix(mark).decode()
     start, yaml, *rest = front_matter(text) or (text, "") if is_markdown else ("", text)
-    if not yaml.strip():
-        return data
     return mark + "".join((start, rename_key(yaml, "limits", "turns", "requests"), *rest)).encode()

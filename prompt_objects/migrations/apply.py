@@ -193,7 +193,17 @@ def _ensure_session(session: NewSession, session_id: str, sessions: SessionManag
     store = sessions.store
     found = _find_existing(session, session_id, store)
     if found is None:
-        _create(session, session_id, sessions)
+        info = SessionInfo(
+            id=session_id,
+            name=session.name,
+            po_name=session.po_name,
+            message_count=len(session.messages),
+            created_at=session.created_at,
+            updated_at=session.updated_at,
+            user_id=sessions.user_id,
+        )
+        metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
+        store.create(info, metadata, session.messages, unique_name=True)
     elif found.message_count < len(session.messages):
         store.append(found.id, session.messages[found.message_count :], expected=found.message_count)
 
@@ -221,17 +231,3 @@ def _is_same_history(info: SessionInfo, session: NewSession, store: Store) -> bo
 def _undated(messages: Iterable[Message]) -> list[Message]:
     """Remove `at`, which may be only the modification time of the file."""
     return [{key: value for key, value in message.items() if key != "at"} for message in messages]
-
-
-def _create(session: NewSession, session_id: str, sessions: SessionManager) -> None:
-    info = SessionInfo(
-        id=session_id,
-        name=session.name,
-        po_name=session.po_name,
-        message_count=len(session.messages),
-        created_at=session.created_at,
-        updated_at=session.updated_at,
-        user_id=sessions.user_id,
-    )
-    metadata = {"migrated_from": {"file": session.source, "sha256": session.sha256}}
-    sessions.store.create(info, metadata, session.messages, unique_name=True)

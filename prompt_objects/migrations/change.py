@@ -54,6 +54,14 @@ class Fragment(Struct, frozen=True):
     problem: str = ""
 
 
+class OldList(Struct, frozen=True):
+    """A list in an old file: its key, its source text, and its elements."""
+
+    name: str
+    text: str
+    fragments: list[Fragment]
+
+
 class Skipped(Struct, frozen=True):
     """Data that could not be migrated and is kept in the backup: its text, place and reason."""
 

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
-from prompt_objects.migrations.change import Fragment
+from prompt_objects.migrations.change import Fragment, OldList
 from prompt_objects.sessions.stores.json_lines import decode_at
 
 _CONTENT = re.compile(r"[^\s,]")
@@ -14,15 +12,7 @@ _ELEMENT_END = re.compile(r"\s*(?:[,\]}]|\Z)")
 _UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are not UTF-8, by `surrogateescape`
 
 
-class NamedList(Struct, frozen=True):
-    """A list with its key, its source text, and its elements."""
-
-    name: str
-    text: str
-    fragments: list[Fragment]
-
-
-def only_list(text: str) -> NamedList | None:
+def only_list(text: str) -> OldList | None:
     """Read a text that is one list, None if it is not; text after the list becomes an unreadable element."""
     start = _find(_CONTENT, text, 0)
     if not text.startswith("[", start):
@@ -30,10 +20,10 @@ def only_list(text: str) -> NamedList | None:
     fragments, end = _elements(text, start, re.compile(r"\Z"))
     if rest := text[end:].strip():
         fragments.append(Fragment("the end", rest, problem="It follows the end of the list."))
-    return NamedList("", text[start:end], fragments)
+    return OldList("", text[start:end], fragments)
 
 
-def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
+def lists_by_name(text: str, names: Iterable[str]) -> list[OldList] | None:
     """Read a JSON object of lists; None if the text is something else.
 
     Unreadable text ends before the next of `names`.
@@ -45,7 +35,7 @@ def lists_by_name(text: str, names: Iterable[str]) -> list[NamedList] | None:
     return list(_entries(text, start + 1, known))
 
 
-def _entries(text: str, position: int, known: re.Pattern[str]) -> Iterator[NamedList]:
+def _entries(text: str, position: int, known: re.Pattern[str]) -> Iterator[OldList]:
     while text[(position := _find(_CONTENT, text, position)) :].strip() not in {"", "}"}:
         key, end = decode_at(text, position) or ("", position)
         colon = _COLON.match(text, end)
@@ -56,7 +46,7 @@ def _entries(text: str, position: int, known: re.Pattern[str]) -> Iterator[Named
             value, end = (decode_at(text, start) if colon else None) or (..., _find(known, text, position + 1))
             unreadable = Fragment("the entry", text[position:end].strip(), problem="It is not a valid list.")
             fragments = [] if value is None else [unreadable]
-        yield NamedList(key if isinstance(key, str) else "", text[start:end], fragments)
+        yield OldList(key if isinstance(key, str) else "", text[start:end], fragments)
         position = end
 
 

@@ -9,10 +9,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import yaml
-from msgspec import Struct
 
 from prompt_objects.config.yaml.edit import CannotEdit, InvalidYaml, remove_key, summary, with_loader
-from prompt_objects.migrations.change import Fragment
+from prompt_objects.migrations.change import Fragment, OldList
 from prompt_objects.sessions.stores.json_lines import decode_at
 from prompt_objects.utils.time import timestamp
 
@@ -21,16 +20,8 @@ _NULL = "tag:yaml.org,2002:null"
 _YAML_ERRORS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
-class RemovedList(Struct, frozen=True):
-    """The text without the key, the source of its value, and the elements of that list."""
-
-    text: str
-    source: str
-    fragments: list[Fragment]
-
-
-def remove_list(text: str, key: str) -> RemovedList | None:
-    """Remove a key whose value is a list or null; None if there is no such key. Raises `CannotEdit`."""
+def remove_list(text: str, key: str) -> tuple[str, OldList] | None:
+    """Return the text without a key, and the list under it; None if there is no such key. Raises `CannotEdit`."""
     try:
         removed = remove_key(text, key)
         elements = _elements(text, key, removed.items) if removed else []
@@ -40,7 +31,7 @@ def remove_list(text: str, key: str) -> RemovedList | None:
         raise
     if elements is None:
         raise CannotEdit(f"`{key}` is not a list.")
-    return removed and RemovedList(removed.text, removed.source, elements)
+    return removed and (removed.text, OldList(key, removed.source, elements))
 
 
 def _elements(text: str, key: str, sources: Sequence[str] = ()) -> list[Fragment] | None:
@@ -105,7 +96,7 @@ def _plain(value: Any) -> Any:
 # If the list is not valid YAML
 
 
-def _salvage(text: str, key: str) -> RemovedList | None:
+def _salvage(text: str, key: str) -> tuple[str, OldList] | None:
     """Remove the lines of the key, and read each element by itself; None if the rest is not valid YAML either."""
     lines = rf"^{re.escape(key)}[ \t]*:[ \t]*(?:#.*|\r?)$\n?((?:^(?:[ \t]|-(?:[ \t]|\r?$)|#|\r?$).*\n?)*)"
     found = re.search(lines, text, re.MULTILINE)
@@ -117,7 +108,7 @@ def _salvage(text: str, key: str) -> RemovedList | None:
     except CannotEdit:
         return None
     elements = [_read_alone(f"entry {number}", each) for number, each in enumerate(_split(source), 1)]
-    return removed and RemovedList(removed.text, source, elements)
+    return removed and (removed.text, OldList(key, source, elements))
 
 
 def _split(source: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from prompt_objects.config.yaml.edit import CannotEdit, InvalidYaml
-from prompt_objects.migrations.change import Fragment
+from prompt_objects.migrations.change import OldList
 from prompt_objects.migrations.yaml_list import remove_list
 
 FIXTURES = Path(__file__).parent / "0001"
@@ -26,20 +26,20 @@ def test_both_readers_agree(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fast == outcome(text)
 
 
-def outcome(text: str) -> tuple[str, list[Fragment]] | str | None:
+def outcome(text: str) -> tuple[str, OldList] | str | None:
     try:
-        taken = remove_list(text, "history")
+        return remove_list(text, "history")
     except InvalidYaml:
         return "no YAML"
     except CannotEdit as error:
         return str(error)
-    return (taken.text, taken.fragments) if taken else None
 
 
 def test_text_that_only_the_slower_parser_accepts_is_read_by_it() -> None:
     taken = remove_list('a: 1\nhistory: ["\\ud83d\\ude00"]\n', "history")
     assert taken
-    assert (taken.text, taken.fragments[0].value) == ("a: 1\n", "\ud83d\ude00")
+    text, found = taken
+    assert (text, found.fragments[0].value) == ("a: 1\n", "\ud83d\ude00")
 
 
 def test_a_text_without_the_key_is_not_touched() -> None:
