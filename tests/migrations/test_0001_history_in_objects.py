@@ -238,7 +238,7 @@ messages = st.builds(
     st.sampled_from(["user", "assistant", "tool"]) | texts,
     values | surrogates,
 )
-entries = messages | values  # invalid messages are set aside
+entries = messages | values  # invalid messages are skipped
 
 
 def is_message(entry: object) -> bool:
