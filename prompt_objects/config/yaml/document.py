@@ -19,6 +19,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML defines it
 _NEVER_CLOSED = re.compile(r"unexpected end of stream|expected ',' or")
+_FRONT_MATTER = re.compile(r"(---[^\S\n]*\n)(.*?)^(---[^\S\n]*(?:\n|\Z))(.*)", re.DOTALL | re.MULTILINE)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?")
 _KEYWORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
@@ -130,11 +131,8 @@ def _decoded(raw: bytes, file: Path, error: type[FileError]) -> str:
 
 def front_matter(text: str) -> tuple[str, str, str, str] | None:
     """Split a Markdown text into its first line `---`, the YAML, the second line `---`, and the rest."""
-    lines = re.split(r"(?<=\n)", text)
-    fences = [number for number, line in enumerate(lines) if line.rstrip() == "---"]
-    if len(fences) < 2 or fences[0] != 0:  # noqa: PLR2004
-        return None
-    return lines[0], "".join(lines[1 : fences[1]]), lines[fences[1]], "".join(lines[fences[1] + 1 :])
+    parts = _FRONT_MATTER.fullmatch(text)
+    return (parts[1], parts[2], parts[3], parts[4]) if parts else None
 
 
 def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
