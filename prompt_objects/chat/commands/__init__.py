@@ -1,8 +1,9 @@
 """The slash commands: how one is declared, how all are found, and how a typed line runs one.
 
 A command is a function with typed parameters and a docstring, in a module here or in an entry point of the group
-`GROUP`. A parameter's type is one of the kinds below, or `Annotated[str, choices]`: the allowed words, or a function
-that returns them. Usage, help, completion and the generated reference come from the declaration; see `sessions.py`.
+`GROUP`. A parameter's type is `str`, `int`, one of the kinds below, or `Annotated[str, choices]`: the allowed words,
+or a function that returns them. Usage, help, completion and the generated reference come from the declaration; see
+`sessions.py`.
 """
 
 import inspect
@@ -32,6 +33,7 @@ ObjectName: TypeAlias = Annotated[str, "object"]
 ModelName: TypeAlias = Annotated[str, "model"]
 CommandName: TypeAlias = Annotated[str, "command"]
 FilePath: TypeAlias = Annotated[str, "path"]
+_PLAIN_TYPES = {str: FreeText, int: Number}
 _MAX_DIGITS = 9
 
 
@@ -111,7 +113,7 @@ def slash_command(name: str, *, anytime: bool = False) -> Callable[[Callable[...
         summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints = get_type_hints(function, include_extras=True)
         signature = list(inspect.signature(function).parameters.values())[1:]
-        parameters = tuple(_parameter(each, hints[each.name]) for each in signature)
+        parameters = tuple(_parameter(each, hints.get(each.name, str)) for each in signature)
         return SlashCommand(name, parameters, summary, more.strip(), function, anytime)
 
     return declare
@@ -119,10 +121,12 @@ def slash_command(name: str, *, anytime: bool = False) -> Callable[[Callable[...
 
 def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
     required = declared.default is inspect.Parameter.empty
-    options = [option for option in get_args(hint) if option is not NoneType]
     if get_origin(hint) is not Annotated and NoneType in get_args(hint):
-        (hint,) = options  # X | None
-    _, kind = get_args(hint)
+        (hint,) = (option for option in get_args(hint) if option is not NoneType)  # X | None
+    hint = _PLAIN_TYPES.get(hint, hint)
+    if get_origin(hint) is not Annotated:
+        raise TypeError(f"The parameter {declared.name} is neither str nor int nor one of the kinds in {__name__}.")
+    kind = get_args(hint)[1]
     if isinstance(kind, tuple) or callable(kind):
         return Parameter(declared.name, "choice", required, kind)
     return Parameter(declared.name, kind, required)

@@ -46,6 +46,27 @@ def chat(tmp_path: Path) -> Iterator[Chat]:
         yield Chat(environment, environment["scout"], environment["scout"].session_manager.current())
 
 
+def test_parameters_are_declared_by_plain_types(chat: Chat) -> None:
+    @commands.slash_command("repeat")
+    def repeat(chat: Chat, times: int, words: str | None = None) -> Text:
+        """Print words several times."""
+        return Text(f"{chat.po.name}: {words or 'nothing'}" * times)
+
+    assert repeat.usage == "/repeat <times> [words]"
+    assert repeat.parse("2 a b") == {"times": 2, "words": "a b"}
+    with pytest.raises(UsageError, match="is not a whole number"):
+        repeat.parse("two")
+
+
+def test_a_parameter_of_another_type_is_an_error_that_names_it() -> None:
+    with pytest.raises(TypeError, match="parameter when"):
+
+        @commands.slash_command("remind")
+        def remind(chat: Chat, when: float) -> Text:
+            """Remind."""
+            return Text(f"{chat.po.name} {when}")
+
+
 def add_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Add a file to the commands, as if it were in `chat/commands/`."""
     folder.joinpath("shout.py").write_text(COMMAND)
