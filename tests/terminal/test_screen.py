@@ -72,7 +72,7 @@ def test_a_message_stopped_before_it_is_saved_is_not_lost(open_: Open, openai_se
     terminal = open_()
     terminal.send("Hello\r\x03")
     terminal.wait_until(
-        lambda: f"{PROMPT} Hello" in terminal.text().splitlines()[-2] or "stopped" in terminal.text(),
+        lambda: f"{PROMPT} Hello" in terminal.text().splitlines()[-2:-1] or "stopped" in terminal.text(),
         "the message back in the line, or saved",
     )
     terminal.send("?\r")
