@@ -31,7 +31,7 @@ if (
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run the whole suite in one process more than there are cores, because tests often wait."""
+    """Run the whole suite in two processes more than there are cores, because tests often wait."""
     is_whole = config.args == config.getini("testpaths") and config.option.markexpr == "not campaign"
     return (os.cpu_count() or 1) + 2 if is_whole else 0
 
