@@ -1,4 +1,4 @@
-"""All errors that the package raises on purpose.
+"""All errors that callers see.
 
 The message says what happened and where; `hint`, if there is one, gives the next step.
 """
@@ -167,7 +167,7 @@ class BrokenStream(LLMError):
 
 
 class LimitReached(PromptObjectsError):
-    """One message used up a limit; `budget` is the `budget.Budget` that is used up."""
+    """One message used up a limit; `budget` is the `runtime.budget.Budget` that is used up."""
 
     def __init__(self, message: str, budget: object) -> None:
         super().__init__(message, hint="Limits are set in the definition, or in environment.yaml.")

@@ -100,8 +100,8 @@ def request_messages(
 ) -> list[Message]:
     """Return the messages of a request: the prompt, then the history in a form that every server accepts.
 
-    Every call gets exactly one result, right after it and in call order, and every result its call, whatever
-    interruptions or other writers left in the store. Only keys of the format are included. `without` omits a
+    Every call gets exactly one result, right after it and in call order, and every result its call, even if
+    interruptions or other writers left an invalid history. Only keys of the format are included. `without` omits a
     range of message numbers (start, stop) that a retry is about to replace.
     """
     live = live_messages(history, without=without)

@@ -148,7 +148,7 @@ class Graph:
                 if back:
                     first = back.index(min(back))
                     found[(*back[first:], *back[:first])] = None
-        return sorted(found, key=lambda circle: (len(circle), circle))
+        return sorted(found, key=lambda cycle: (len(cycle), cycle))
 
     def _walk(self, start: str) -> Iterator[EdgePath]:
         seen: set[str] = set()

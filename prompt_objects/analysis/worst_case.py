@@ -12,7 +12,7 @@ MAX_SEARCH_STATES = 20_000
 class WorstCase(Struct, frozen=True):
     """The most that one message causes: `requests` to models, and `parallel_turns` running at the same time.
 
-    `requests` is the limit of the object, for it and its delegates together, plus the last request when the limit
+    `requests` is the limit of the object, for it and its delegates together, plus the final request when the limit
     is used up. If `exact` is false, there were too many paths to search: `parallel_turns` includes calls that close
     a cycle, which are refused at runtime, so it may be too high.
     """
@@ -47,8 +47,8 @@ class _TooManyStates(Exception):
 class _Search:
     """Searches for the most turns at the same time among all paths that a message can take.
 
-    Without `bounds`, cycles count as if they were allowed. `bounds` is such a search: with it, cycles are excluded,
-    and paths that cannot be worse are skipped.
+    A search without `bounds` includes cycles. Given such a search as `bounds`, another one excludes cycles, and skips
+    paths that cannot be worse.
     """
 
     def __init__(

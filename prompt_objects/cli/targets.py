@@ -50,7 +50,7 @@ def open_environment(options: Namespace) -> "Environment":
 
 
 def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":
-    """Return what `find_conversation` returns, from now on the last used ones; create a session if there is none."""
+    """Find or create the conversation, and record it as the last used one."""
     po, found = find_conversation(options, environment)
     session = found or po.session_manager.current()
     environment.storage.last_used.use_session(po.name, session.id)
@@ -59,7 +59,10 @@ def open_conversation(options: Namespace, environment: "Environment") -> "tuple[
 
 
 def find_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session | None]":
-    """Return the prompt object and the session to chat in, by default the last used ones, None if it has none."""
+    """Return the prompt object and the session to chat in, by default the last used ones.
+
+    The session is None if the prompt object has none.
+    """
     po: str | None = getattr(options, "po", None)
     name: str | None = options.object or po
     if po and name != po:

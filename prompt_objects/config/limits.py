@@ -40,7 +40,7 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True):
-    """Limits in force; None means no limit. Cost is in US dollars."""
+    """The limits that apply; None means no limit. Cost is in US dollars."""
 
     requests: int = 25
     tokens: int | None = None

@@ -42,7 +42,7 @@ def named_folder(name: str, here: Path | None = None) -> Path:
 
 
 def locate(explicit: str | None, environ: Mapping[str, str], here: Path | None = None) -> Path | None:
-    """Return the folder of the environment to use; None if only the personal one is left.
+    """Return the folder of the environment to use; None if none was found.
 
     The order is `--env`, `PROMPT_OBJECTS_ENV`, then `here` (by default the current folder) and its parents. Raises
     `NoEnvironment` if the named folder is not an environment, or the current folder is needed and was deleted.

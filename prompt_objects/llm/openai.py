@@ -34,7 +34,7 @@ _MAX_LISTED_MODELS = 8
 
 
 class OpenAILLM:
-    """A model behind an OpenAI-compatible server.
+    """A model of an OpenAI-compatible server.
 
     `base_url` is OpenAI's by default. `key_name` is the environment variable of the key, for hints; if it is given,
     a key is required. `timeout` is the maximum time without an event in seconds, also before the first one;

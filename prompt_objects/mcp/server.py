@@ -154,7 +154,7 @@ class Server:
                 self._notify(context, self._variables.redact(text))
 
     def _is_interrupted(self, error: "MCPError") -> bool:
-        """Return whether no response arrived. `MessageFilter` gave errors that did arrive another code."""
+        """Return whether no response arrived. `MessageFilter` changes the code of errors that arrived."""
         from mcp.types import CONNECTION_CLOSED
 
         has_service_ended = self._config.url is not None and error.message.startswith(_INTERRUPTED)

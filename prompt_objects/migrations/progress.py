@@ -57,7 +57,7 @@ class Progress(Struct, frozen=True):
     """The applied steps, and the started one if there is one."""
 
     applied: list[AppliedStep] = []
-    started: StartedStep | None = msgspec.field(default=None, name="under_way")
+    started: StartedStep | None = msgspec.field(default=None, name="under_way")  # its name in the file
 
     def numbers(self) -> set[int]:
         return {step.number for step in self.applied}

@@ -68,7 +68,7 @@ class CapabilityInfo(Protocol):
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What one turn may reach; a delegate's context is derived from its caller's and never reaches further.
+    """The context of one turn; a delegate's context is derived from its caller's and never reaches further.
 
     - `services`: shared by all turns of the environment.
     - `run`, `parent`, `root`: the ids of this turn, of the turn that delegated to it (None for a top-level turn), and
@@ -80,8 +80,8 @@ class Context(Struct, frozen=True, kw_only=True):
     - `root_session_id`: the session of the top-level turn.
     - `approvals`: the approval settings of every prompt object on the path, by capability key.
     - `tools`: the tools that the turn may call; set when a call runs.
-    - `allows_unattended`: tells whether a call that an `allow` pattern permitted would also be permitted with other
-      arguments; None if the call is permitted whatever its arguments are.
+    - `allows_unattended`: checks other arguments against the `allow` patterns; set only if a pattern permitted this
+      call.
     """
 
     services: Services

@@ -68,7 +68,7 @@ class MessageSaved(Event, frozen=True, kw_only=True):
 
 
 class ExternalMessages(Event, frozen=True, kw_only=True):
-    """Another window or process added messages to the session."""
+    """Another process added messages to the session."""
 
     messages: list[Message]
 

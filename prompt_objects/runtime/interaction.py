@@ -71,7 +71,7 @@ class InteractionHandler(Protocol):
 
 
 class UserInteraction:
-    """The user of an environment. `handler` is None if no user can be asked."""
+    """Asks the user, one request at a time. `handler` is None if no user can be asked."""
 
     def __init__(self) -> None:
         self.handler: InteractionHandler | None = None

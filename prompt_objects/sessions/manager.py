@@ -13,9 +13,10 @@ from prompt_objects.sessions.names import resolve_key, unique_name, valid_name, 
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Archiving, Locating, SessionFilter, Store, exists
+from prompt_objects.sessions.stores.errors import check_count
 from prompt_objects.sessions.stores.lease import lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
-from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, check_count, truncate_undoably, undo_last
+from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, truncate_undoably, undo_last
 from prompt_objects.sessions.workspace import copied_workspace, remove_session_files, workspace_of
 from prompt_objects.utils.text import did_you_mean
 from prompt_objects.utils.time import now, timestamp
@@ -111,12 +112,17 @@ class SessionManager:
             )
         return self.get(session_id)
 
-    def list(self, *, limit: int | None = None, include_children: bool = True) -> Infos:
+    def list(self, *, limit: int | None = None, include_children: bool = True, parent: str | None = None) -> Infos:
         """Return the sessions, last changed first, without reading histories.
 
-        Children are the sessions that calls of prompt objects started.
+        Children are the sessions that calls of prompt objects started; `parent` selects those of one session, by id.
         """
-        where = SessionFilter(po_name=self.po_name, user_id=self.user_id, top_level=not include_children)
+        where = SessionFilter(
+            po_name=self.po_name,
+            user_id=self.user_id,
+            parents=None if parent is None else [parent],
+            top_level=not include_children,
+        )
         return self.store.list(where, limit=limit)
 
     def export(self, key: str, format: str = "markdown") -> str:  # noqa: A002 - the word that users know
@@ -175,7 +181,7 @@ class SessionManager:
         """
         source = self.get(key)
         at = source.message_count if at is None else at
-        check_count(at, source.info)
+        check_count(source.name, source.message_count, at)
         origin = {"session": source.id, "at": at}
         return self._copy(source, at, new_name, "branch", {**source.metadata, "branched_from": origin})
 
@@ -189,11 +195,11 @@ class SessionManager:
         return self.branch(session.id, at)
 
     def clear(self, key: str) -> Session:
-        """Remove all messages of a session; `undo` brings them back. Raises `Busy` if a turn is running in it."""
+        """Remove all messages of a session; `undo` restores them. Raises `Busy` if a turn is running in it."""
         return self._truncate("clear", key, 0)
 
     def truncate(self, key: str, count: int) -> Session:
-        """Keep the first `count` messages of a session; `undo` brings the others back.
+        """Keep the first `count` messages of a session; `undo` restores the others.
 
         Raises `UsageError` if it has fewer messages, and `Busy` if a turn is running in it.
         """
@@ -215,7 +221,7 @@ class SessionManager:
     # Trash and undo
 
     def delete(self, key: str) -> SessionInfo:
-        """Move a session and its descendants to the trash; `restore` and `undo` bring all of them back."""
+        """Move a session and its descendants to the trash; `restore` and `undo` restore all of them."""
         info = self._find(key)
         others = tuple(child.id for child in stored_descendants(info.id, self.store))
         with self.journal.recording(UndoEntry.of("delete", info, others=others)):

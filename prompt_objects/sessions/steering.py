@@ -28,7 +28,7 @@ class SteeringQueue:
             disk.append_once(self._file, json.dumps(message).encode() + b"\n")
 
     def undelivered(self, session: Session) -> list[Message]:
-        """Return the messages that a crash kept from the session."""
+        """Return the queued messages that are not in the session."""
         queued = self._read()
         return [message for message in queued if message not in session.history]
 

@@ -150,7 +150,7 @@ def _write(target: Store, ours: _Session, theirs: _Session | None, outcome: Outc
     is_live = not (theirs and theirs.in_trash)
     if is_live and outcome != "different":
         is_archived = outcome == "same" and theirs is not None and theirs.record.info.archived
-        _settle(target, ours, is_archived=is_archived)
+        _set_state(target, ours, is_archived=is_archived)
     return name
 
 
@@ -164,7 +164,7 @@ def _verify(target: Store, ours: _Session) -> None:
         )
 
 
-def _settle(target: Store, ours: _Session, *, is_archived: bool) -> None:
+def _set_state(target: Store, ours: _Session, *, is_archived: bool) -> None:
     if ours.record.info.archived and not is_archived and isinstance(target, Archiving):
         target.archive(ours.record.info.id)
     if ours.in_trash:

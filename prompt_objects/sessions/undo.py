@@ -15,6 +15,7 @@ from prompt_objects.errors import Conflict, Damaged, NameTaken, NotFound, Sessio
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.errors import check_count
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
@@ -47,14 +48,14 @@ class UndoEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Journal(Struct, frozen=True):
-    entries: list[UndoEntry] = msgspec.field(name="deeds")
+    entries: list[UndoEntry] = msgspec.field(name="deeds")  # its name in the file
 
 
 _DECODE = msgspec.json.Decoder(_Journal).decode
 
 
 class UndoJournal:
-    """The last ten operations, in a file shared by all windows, or in memory if there is no `path`.
+    """The last ten operations, in a file shared by all processes, or in memory if there is no `path`.
 
     A file that cannot be read counts as empty, and is renamed to `.corrupt`. Raises `StoreError` if writing fails.
     """
@@ -110,15 +111,6 @@ def _write(path: Path, entries: list[UndoEntry]) -> None:
         disk.replace_file(path, [msgspec.json.format(msgspec.json.encode(_Journal(entries)), indent=1)])
 
 
-def check_count(count: int, info: SessionInfo) -> None:
-    """Raise `UsageError` if a session has fewer than `count` messages."""
-    if not 0 <= count <= info.message_count:
-        raise UsageError(
-            f"{info.name!r} cannot be cut at {count:,}: it has {pluralize(info.message_count, 'message')}.",
-            hint=f"Give a number from 0 to {info.message_count}.",
-        )
-
-
 def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
     store: Store, journal: UndoJournal, session_id: str, count: int, *, operation: Operation, user_id: str | None
 ) -> SessionRecord:
@@ -126,12 +118,12 @@ def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
     with leased(store, session_id, user_id):
         record = store.load(session_id)
         info = record.info
-        check_count(count, info)
+        check_count(info.name, info.message_count, count)
         if count == info.message_count:
             return record
         entry = UndoEntry.of(operation, info, kept=count, copy=new_id())
         with journal.recording(entry):
-            name = with_suffix(info.name, f"(before it was cut to {pluralize(count, 'message')})")
+            name = with_suffix(info.name, f"(before it was truncated to {pluralize(count, 'message')})")
             copied = replace(info, id=entry.copy, name=name, parent=None)
             messages = store.read(session_id, 0, info.message_count)
             store.create(copied, {**record.metadata, "copy_of": session_id}, messages, unique_name=True)
@@ -143,7 +135,7 @@ def truncate_undoably(  # noqa: PLR0913 - the last two are keyword arguments
                 raise
 
 
-_NOT_RETRIED = "It is not tried again: the next undo is of the operation before it."
+_NOT_RETRIED = "Its undo entry was removed; the next undo applies to the operation before it."
 
 
 class UndoResult(Struct, frozen=True):
@@ -158,10 +150,8 @@ class UndoResult(Struct, frozen=True):
         match self.operation:
             case "rename":
                 return f"Session {info.name} has its old name again."
-            case "delete":
-                return f"Session {info.name} is back, {pluralize(info.message_count, 'message')}."
             case _:
-                return f"Session {info.name} is as it was before, {pluralize(info.message_count, 'message')}."
+                return f"Session {info.name} restored, {pluralize(info.message_count, 'message')}."
 
 
 def undo_last(store: Store, journal: UndoJournal, *, po_name: str | None, user_id: str | None) -> UndoResult:
@@ -213,18 +203,18 @@ def _append_again(store: Store, entry: UndoEntry) -> SessionRecord | None:
         return None
     with suppress(NotFound), leased(store, entry.session, entry.user_id):
         found = store.read(entry.session, 0, len(messages) + 1)
-        is_cut = found != messages
-        if is_cut and found != messages[: entry.kept]:
+        is_truncated = found != messages
+        if is_truncated and found != messages[: entry.kept]:
             raise _changed_since(entry, copy)
-        if is_cut:
+        if is_truncated:
             store.append(entry.session, messages[entry.kept :], expected=entry.kept, enforce_limit=False)
         store.purge(entry.copy)
-        return store.load(entry.session) if is_cut else None
+        return store.load(entry.session) if is_truncated else None
     return None
 
 
 def _delete_unused_copy(store: Store, entry: UndoEntry) -> None:
-    """Move the copy to the trash if a crash came before that, and before anything was cut off."""
+    """Move the copy to the trash if a crash interrupted the operation before the truncation."""
     with suppress(NotFound):
         length = store.load(entry.copy).info.message_count
         if store.read(entry.session, entry.kept, length) == store.read(entry.copy, entry.kept, length):
@@ -232,8 +222,9 @@ def _delete_unused_copy(store: Store, entry: UndoEntry) -> None:
 
 
 def _changed_since(entry: UndoEntry, copy: SessionRecord) -> UsageError:
+    kept = pluralize(entry.kept, "message")
     return UsageError(
-        f"{entry.name!r} was changed after it was cut to {pluralize(entry.kept, 'message')}; nothing was undone.",
+        f"{entry.name!r} was changed after it was truncated to {kept}; nothing was undone.",
         hint=f"To have both, restore the copy from before, {copy.info.name!r}.",
     )
 

@@ -149,7 +149,7 @@ class _Builder:
                 self._add_message(turn, record.at, record.message)
             case "MessagesArrived":
                 turn.steps.append(
-                    NoticeEvent(record.at, f"New messages from another window: {len(record.messages)}.")
+                    NoticeEvent(record.at, f"New messages from another process: {len(record.messages)}.")
                 )
             case "CallStarted":
                 self._call(turn, record).started_at = record.at
@@ -225,8 +225,10 @@ class _Builder:
 
 
 def _totals(reference: MessageRef) -> Totals:
-    sums = totals_of([{"usage": reference.usage}])
-    return Totals(1, Usage(sums["prompt_tokens"], sums["completion_tokens"], sums["cached_tokens"], sums["cost"]))
+    totals = totals_of([{"usage": reference.usage}])
+    return Totals(
+        1, Usage(totals["prompt_tokens"], totals["completion_tokens"], totals["cached_tokens"], totals["cost"])
+    )
 
 
 def _outcome(word: str | None) -> Literal["answered", "cancelled", "failed"] | None:

@@ -74,7 +74,7 @@ class ModelCalls:
             received: list[str] = []
             try:
                 completion = await self._send(
-                    models.connection, request, history, received, is_last=limit is not None
+                    models.connection, request, history, received, is_final=limit is not None
                 )
             except (LLMError, LimitReached, asyncio.CancelledError) as error:
                 await self._save_interrupted(received, models.connection.llm.model, error)
@@ -102,10 +102,10 @@ class ModelCalls:
         history: Sequence[Message],
         received: list[str],
         *,
-        is_last: bool,
+        is_final: bool,
     ) -> Completion:
         """Send a request and return the response, with its text also in `received`. Raises `LimitReached`."""
-        async with Reservation(self._budget, connection.pricing, request, received, is_last=is_last) as reservation:
+        async with Reservation(self._budget, connection.pricing, request, received, is_final=is_final) as reservation:
             replaces = self.replaces is not None
             take_fingerprint = partial(
                 RequestFingerprint.of, str(connection), request.messages, request.tools, history, replaces=replaces
@@ -188,8 +188,8 @@ class Reservation:
 
     Entering waits while other requests may still free enough of the budget, and raises `LimitReached` if they cannot.
     `request` is the request to send; if tokens or cost are limited, it limits the response to the reserved tokens.
-    The final request of a turn (`is_last`) ignores the turn's own limits, but not those of turns above it. `received`
-    is the text received so far, which counts if the response is interrupted.
+    The final request of a turn (`is_final`) ignores the turn's own limits, but not those of turns above it.
+    `received` is the text received so far, which counts if the response is interrupted.
     """
 
     def __init__(
@@ -199,19 +199,19 @@ class Reservation:
         request: Request,
         received: Sequence[str] = (),
         *,
-        is_last: bool = False,
+        is_final: bool = False,
     ) -> None:
         self.request = request
         self._received = received
         self._budget = budget
         self._pricing = pricing
-        self._is_last = is_last
+        self._is_final = is_final
         self._prompt_tokens = 0  # counted only if tokens or cost are limited
         self._reserved = Spending(requests=1)
         self._spent: Spending | None = None  # None until known
 
     async def __aenter__(self) -> Self:
-        if self._is_last:
+        if self._is_final:
             self._budget.allow_final_request()
         is_limited = self._budget.limits_tokens_or_cost
         if is_limited:  # in a thread: for a long history it takes some milliseconds
@@ -232,7 +232,7 @@ class Reservation:
     def _max_completion_tokens(self) -> int:
         """Return how many tokens of a response the budget allows, up to a maximum, ignoring other reservations."""
         lengths = range(
-            _MIN_RESPONSE_TOKENS, (_MAX_FINAL_RESPONSE_TOKENS if self._is_last else _MAX_RESPONSE_TOKENS) + 1
+            _MIN_RESPONSE_TOKENS, (_MAX_FINAL_RESPONSE_TOKENS if self._is_final else _MAX_RESPONSE_TOKENS) + 1
         )
         fitting = bisect_left(lengths, x=True, key=self._is_too_long)
         return lengths[max(0, fitting - 1)]

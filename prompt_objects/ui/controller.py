@@ -241,11 +241,11 @@ class Controller:
             if not self._view.draft():
                 self._view.set_draft(commands.escape(self.chat.pending))
             else:
-                self._view.note("Your last message was not sent; Up brings it back.")
+                self._view.note("Your last message was not sent; Up restores it.")
         self._view.catch_up()
 
     def show_notices(self) -> None:
-        """Show, once, what has happened to the sessions and the user should know."""
+        """Show new notices about sessions."""
         for notice in self.chat.environment.take_notices():
             self._view.note(notice)
 
@@ -316,7 +316,10 @@ class LastStop:
         return True
 
     def is_repeat(self, session_id: str, *, is_ending: bool) -> bool:
-        """Return, once, whether a Ctrl-C in a session repeats the last stop: its turn is ending or has just ended."""
+        """Return whether a Ctrl-C in a session repeats the last stop, whose turn is ending or has just ended.
+
+        After the turn has ended, at most one does.
+        """
         if self._turn is None or self._turn.session.id != session_id or self._was_repeated:
             return False
         self._was_repeated = is_ending or monotonic() - self._at < REPEAT_SECONDS

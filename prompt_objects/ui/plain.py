@@ -79,7 +79,7 @@ class _Lines:
             self._loop.remove_reader(sys.stdin.fileno())
         self._arrived.set()
 
-    async def next_typed_from_now(self, prompt: str) -> str:
+    async def next_new(self, prompt: str) -> str:
         """Return the next line typed from now on; lines typed before stay for later."""
         _write(prompt)
         earlier, self._typed = self._typed, b""
@@ -194,7 +194,7 @@ class _PlainInterface:
         self.show(hint)
         question.is_open = True
         while not question.answer.done():
-            problem = question.take(await self._lines.next_typed_from_now(question.prompt(WIDTH)))
+            problem = question.take(await self._lines.next_new(question.prompt(WIDTH)))
             self.hint(problem)
 
     def close(self) -> None:

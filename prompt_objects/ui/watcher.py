@@ -60,7 +60,7 @@ class SessionWatcher:
             return
         self.problem = DELETED
         if not is_known:
-            text = f"{session.name} was deleted by another process; /session restore {session.name} brings it back."
+            text = f"{session.name} was deleted by another process; /session restore {session.name} restores it."
             self._show([[], *render_text.paragraph(text, self._width(), "class:notice", "! ")])
 
     def _unreachable(self) -> str:

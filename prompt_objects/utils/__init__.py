@@ -1,1 +1,1 @@
-"""Helpers for text, time, concurrency, files and processes."""
+"""Helpers for text, time, concurrency and files."""

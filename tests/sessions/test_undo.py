@@ -74,7 +74,7 @@ def test_an_undo_that_fails_is_reported_once_and_does_not_block_older_ones(
     manager.create("Notes")
     with pytest.raises(NameTaken, match="'Notes'") as caught:
         manager.undo()
-    assert caught.value.hint.endswith("the next undo is of the operation before it.")
+    assert caught.value.hint.endswith("the next undo applies to the operation before it.")
     assert names(manager) == ["Notes", "Other"]
     assert manager.undo().name == "Older"
     assert_nothing_to_undo(manager)
@@ -107,7 +107,7 @@ def test_undoing_a_truncation_restores_the_messages_and_removes_the_copy(
     before = list(notes.history)
     cut = manager.truncate("Notes", kept) if kept else manager.clear("Notes")
     assert list(cut.history) == before[:kept]
-    assert trashed(manager) == [f"Notes (before it was cut to {kept} message{'' if kept == 1 else 's'})"]
+    assert trashed(manager) == [f"Notes (before it was truncated to {kept} message{'' if kept == 1 else 's'})"]
     undone = manager.undo()
     assert (undone.operation, undone.record.info.message_count) == ("truncate" if kept else "clear", 3)
     assert list(manager.get("Notes").history) == before
@@ -141,7 +141,7 @@ def test_messages_after_a_truncation_are_not_mixed_with_the_old_ones(manager: Se
     manager.truncate("Notes", 1).append(*user_messages("new"))
     with pytest.raises(UsageError) as caught:
         manager.undo()
-    assert "'Notes (before it was cut to 1 message)'" in caught.value.hint
+    assert "'Notes (before it was truncated to 1 message)'" in caught.value.hint
     assert [message["content"] for message in manager.get("Notes").history] == ["one", "new"]
     assert len(trashed(manager)) == 1
 

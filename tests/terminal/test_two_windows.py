@@ -87,7 +87,7 @@ def test_wait_sends_the_message_once_the_session_is_free(ben: Terminal, ann: Ter
     ben.wait_for("The second answer.")
     screen = ben.text()
     assert screen.index("first answer.") < screen.rindex(f"{PROMPT} Me too") < screen.index("second answer.")
-    ann.wait_for("from another window")
+    ann.wait_for("from another process")
     ann.wait_for("The second answer.")
     assert f"{PROMPT} Me too" in ann.text()
 

@@ -145,7 +145,7 @@ class Owner:
             if limit.budget is not self.budget:
                 raise
             before = self.budget.spent
-            await self._step(1.0, is_last=True)
+            await self._step(1.0, is_final=True)
             self.last = Spending(
                 self.budget.spent.requests - before.requests, self.budget.spent.tokens - before.tokens
             )
@@ -154,9 +154,9 @@ class Owner:
         with suppress(LimitReached):
             await child.go(steps, [], [])
 
-    async def _step(self, part: float, *, is_last: bool = False) -> None:
+    async def _step(self, part: float, *, is_final: bool = False) -> None:
         request = Request([{"role": "user", "content": self._text}])
-        async with Reservation(self.budget, no_pricing, request, is_last=is_last) as purchase:
+        async with Reservation(self.budget, no_pricing, request, is_final=is_final) as purchase:
             await asyncio.sleep(0)
             longest = purchase.request.options.get("max_completion_tokens", 5000)
             usage = Usage(len(self._text) // 4, int(longest * part))

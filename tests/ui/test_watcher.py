@@ -83,7 +83,7 @@ async def test_a_deleted_session_is_reported_once_per_deletion(
         await watcher.poll()
         assert watcher.problem == ""
     output = " ".join(plain(shown).split())
-    assert output.count("! Default was deleted by another process; /session restore Default brings it back.") == 2
+    assert output.count("! Default was deleted by another process; /session restore Default restores it.") == 2
     others.delete("Default")
     await watcher.poll()
     chat.switch_session(chat.po.session_manager.create("Another"))

@@ -32,9 +32,9 @@ CapabilityKey: TypeAlias = tuple[str, str]
 
 
 class _Privileges:
-    """The capabilities that do more than read, which each object may use directly and through others.
+    """The capabilities that do more than read, and the objects that may use them, directly or through others.
 
-    Every MCP server is one of them.
+    Every MCP server counts as such a capability.
     """
 
     def __init__(self, snapshot: EnvironmentSnapshot) -> None:

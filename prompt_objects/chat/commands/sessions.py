@@ -78,13 +78,13 @@ def switch(chat: Chat, session: SessionKey) -> CommandResult:
 def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Move a session, by default the current one, to the trash.
 
-    The sessions that its calls started go with it. /undo, or /session restore, brings all of them back.
+    The sessions that its calls started go with it. /undo, or /session restore, restores all of them.
     """
     found = chat.po.session_manager.get(session or chat.session.id)
 
     def on_yes() -> CommandResult:
         chat.po.session_manager.delete(found.id)
-        text = f"Session {found.name} is in the trash; /undo brings it back."
+        text = f"Session {found.name} is in the trash; /undo restores it."
         if found.id != chat.session.id:
             return Text(text)
         chat.switch_session(chat.po.session_manager.current())
@@ -101,7 +101,7 @@ def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     The sessions that were deleted with it are restored, too.
     """
     chat.switch_session(chat.po.session_manager.restore(session))
-    return Switched(f"Session {chat.session.name} is back, {pluralize(chat.session.message_count, 'message')}.")
+    return Switched(f"Session {chat.session.name} restored, {pluralize(chat.session.message_count, 'message')}.")
 
 
 @slash_command("session trash")
@@ -134,24 +134,24 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
 
 @slash_command("session clear")
 def clear(chat: Chat) -> CommandResult:
-    """Remove all messages of the current session; /undo brings them back.
+    """Remove all messages of the current session; /undo restores them.
 
     A copy of the unchanged session goes into the trash.
     """
     before = chat.session.message_count
     chat.switch_session(chat.po.session_manager.clear(chat.session.id))
-    return Switched(f"Session {chat.session.name} is empty now. /undo brings back {pluralize(before, 'message')}.")
+    return Switched(f"Session {chat.session.name} is empty now. /undo restores {pluralize(before, 'message')}.")
 
 
 @slash_command("session truncate")
 def truncate(chat: Chat, messages: Number) -> CommandResult:
-    """Keep only the first messages of the current session; /undo brings the others back.
+    """Keep only the first messages of the current session; /undo restores the others.
 
     A copy of the unchanged session goes into the trash.
     """
     chat.switch_session(chat.po.session_manager.truncate(chat.session.id, messages))
     kept = pluralize(chat.session.message_count, "message")
-    return Switched(f"Session {chat.session.name} has {kept} now. /undo brings the others back.")
+    return Switched(f"Session {chat.session.name} has {kept} now. /undo restores the others.")
 
 
 @slash_command("session branch")

@@ -78,11 +78,11 @@ def _run(options: Namespace) -> None:
         from prompt_objects.chat.chat import Chat
         from prompt_objects.ui.line.repl import run as run_repl
 
-        _run_uninterrupted(run_repl(Chat(environment, po, session)), environment)
+        _run_until_signal(run_repl(Chat(environment, po, session)), environment)
     else:
         from prompt_objects.cli.send import print_reply, send
 
-        reply = _run_uninterrupted(send(environment, po, session, message, options), environment)
+        reply = _run_until_signal(send(environment, po, session, message, options), environment)
         print_err(*environment.take_notices())
         print_reply(reply, options)
 
@@ -100,7 +100,7 @@ def _message(prompt: str | None) -> str | None:
     return "\n\n".join(parts) if parts else None
 
 
-def _run_uninterrupted(work: Coroutine[Any, Any, T], environment: "Environment") -> T:
+def _run_until_signal(work: Coroutine[Any, Any, T], environment: "Environment") -> T:
     """Run `work`, and close the environment. SIGTERM and SIGHUP cancel it as Ctrl-C does, without losing text."""
     import asyncio
     import signal

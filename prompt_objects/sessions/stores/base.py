@@ -69,7 +69,7 @@ class Store(Protocol):
         unique_name: bool = False,
         enforce_limit: bool = False,
     ) -> SessionRecord:
-        """Create a session; message count, sums and times are computed from `messages`, whatever `info` says.
+        """Create a session; message count, totals and times are computed from `messages`, whatever `info` says.
 
         If the prompt object has a session with that name, it gets a number if `unique_name`; otherwise `NameTaken`
         is raised. This holds for any number of concurrent callers. With `enforce_limit`, `SessionFull` is raised as

@@ -6,6 +6,7 @@ from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFu
 from prompt_objects.message import Message
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.lease import ProcessInfo
+from prompt_objects.utils.text import pluralize
 
 
 def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
@@ -45,9 +46,9 @@ def busy(session_id: str, name: str | None, holder: ProcessInfo | None) -> Busy:
 def conflict(name: object, count: int, expected: int) -> Conflict:
     """Return the error for a session of `count` messages, if the writer expected another number."""
     added = count - expected
-    what = f"{added} messages were added" if added > 0 else f"{-added} messages were taken out"
+    what = f"{added} messages were added" if added > 0 else f"{-added} messages were removed"
     return Conflict(
-        f"In the session {name!r} {what} by another window or program; nothing was written.",
+        f"In the session {name!r} {what} by another process; nothing was written.",
         hint="Read the session again, then repeat what you did.",
     )
 
@@ -56,7 +57,7 @@ def full(name: object, size: int, limit: int) -> SessionFull:
     """Return the error for a session of `size` bytes that one more message would make larger than `limit`."""
     return SessionFull(
         f'"{name}" has {size:,} bytes; with this message it would have more than max_session_size, {limit:,} bytes.',
-        hint="Start a new session, branch this one (/session branch), shorten it (/session truncate), "
+        hint="Start a new session, branch this one (/session branch), truncate it (/session truncate), "
         "or raise max_session_size in environment.yaml.",
     )
 
@@ -80,5 +81,11 @@ def check_truncation(name: object, count: int, wanted: int, expected: int | None
     """Raise `Conflict` if a session of `count` messages is not as expected, `UsageError` if it has too few."""
     if expected is not None and expected != count:
         raise conflict(name, count, expected)
+    check_count(name, count, wanted)
+
+
+def check_count(name: object, count: int, wanted: int) -> None:
+    """Raise `UsageError` if a session of `count` messages has fewer than are wanted."""
     if not 0 <= wanted <= count:
-        raise UsageError(f'"{name}" has {count} messages; it cannot be cut to {wanted}.')
+        problem = f"{pluralize(wanted, 'message')} cannot be kept: {name!r} has {pluralize(count, 'message')}."
+        raise UsageError(problem, hint=f"Give a number from 0 to {count}.")

@@ -9,8 +9,8 @@ A line document is a JSON document with its list last and one element a line:
 
 An append overwrites only the footer, in one write: commas come first, so that no byte of an existing element is
 touched, the document is valid JSON again afterwards, and the cost does not depend on its length. Session files and
-the index have this form, with different headers and footers. A session file is padded with blanks to a full disk
-block; the next append overwrites them. See docs/decisions/0002 and 0007.
+the index have this form, with different headers and footers. A session file is padded to a full disk
+block; the next append overwrites the padding. See docs/decisions/0002 and 0007.
 """
 
 import json
@@ -141,7 +141,7 @@ def pad_to_block(chunks: Iterable[bytes]) -> Iterator[bytes]:
 class LineDocument(disk.Descriptor):
     """An open line document and the known state of its file; `count` is its number of elements.
 
-    It ends after `size` bytes, followed by `padding` blanks; when the file grows, it grows to a multiple of `block`.
+    It ends after `size` bytes; `padding` more bytes follow. When the file grows, it grows to a multiple of `block`.
     It takes no locks: its users do.
     """
 
@@ -167,7 +167,7 @@ class LineDocument(disk.Descriptor):
         return there.st_size if os.path.samestat(there, self._status) else None
 
     def set_state(self, count: int, size: int, length: int, footer: bytes) -> None:
-        """Set the known state: `count` elements in `size` bytes, which end with `footer`; blanks up to `length`.
+        """Set the known state: `count` elements in `size` bytes, which end with `footer`; padding up to `length`.
 
         The footer is not read again: without the lock, another process may have overwritten it.
         """
@@ -227,7 +227,7 @@ class LineDocument(disk.Descriptor):
             written += disk.pwrite(self.descriptor, data[written:], start + written)
 
     def _roll_back(self, end: int) -> None:
-        """Restore footer and blanks; their disk block is still allocated, so this works on a full disk too."""
+        """Restore footer and padding; their disk block is still allocated, so this works on a full disk too."""
         disk.pwrite(self.descriptor, self._footer[1:] + make_padding(self.padding), end)
         os.ftruncate(self.descriptor, self.size + self.padding)
 

@@ -108,7 +108,7 @@ class MemoryStore:
         with self._mutex:
             if info.id in self._sessions:
                 raise already_exists(info.id)
-            self._register(stored, info.name, numbered=unique_name)
+            self._register(stored, info.name, make_unique=unique_name)
             self._sessions[info.id] = stored
             return stored.record()
 
@@ -171,7 +171,7 @@ class MemoryStore:
     def restore(self, session_id: str) -> SessionRecord:
         with self._mutex:
             stored = self._find(session_id, trashed=True)
-            self._register(stored, stored.info.name, numbered=True)
+            self._register(stored, stored.info.name, make_unique=True)
             stored.deleted_at = None
             return stored.record()
 
@@ -221,12 +221,12 @@ class MemoryStore:
             raise not_found(session_id, trashed=trashed)
         return stored
 
-    def _register(self, stored: _StoredSession, name: str, *, numbered: bool = False) -> None:
-        """Name a session; with `numbered`, add a number if the name is taken. Raises `NameTaken`."""
+    def _register(self, stored: _StoredSession, name: str, *, make_unique: bool = False) -> None:
+        """Name a session; with `make_unique`, add a number if the name is taken. Raises `NameTaken`."""
         po_name = stored.info.po_name
         if (po_name, name) in self._names:
             taken = {other for owner, other in self._names if owner == po_name}
-            if not numbered:
+            if not make_unique:
                 raise name_taken(name, po_name, taken)
             name = unique_name(name, taken)
         self._names.add((po_name, name))

@@ -38,7 +38,10 @@ def screen_size() -> tuple[int, int]:
 
 
 def live_height(text: str, prompt: str, *, is_asking: bool) -> int:
-    """Return the rows for the live text above an input with that text; rows pushed out of the screen would stay."""
+    """Return the rows for the live text above an input with that text.
+
+    There must not be more: rows that leave the screen at the top can no longer be erased.
+    """
     _, rows = screen_size()
     share = LIVE_SHARE_WHILE_ASKING if is_asking else LIVE_SHARE
     return min(rows - _input_height(text, prompt) - _OTHER_ROWS, rows // share)

@@ -21,7 +21,7 @@ def headline(event: Event, width: int) -> list[Line]:
 
 def external_heading(count: int) -> str:
     """Return the heading of messages that another process added to the session."""
-    return f"{pluralize(count, 'new message')} from another window"
+    return f"{pluralize(count, 'new message')} from another process"
 
 
 def _describe(event: Event) -> str:

@@ -7,7 +7,7 @@ Line: TypeAlias = list[tuple[str, str]]
 """One line on the screen: pairs of a style and a text without line breaks."""
 STYLES: Mapping[str, str] = {
     "prompt": "bold",
-    "said": "bold",  # the user's messages
+    "user-message": "bold",
     "speaker": "bold ansicyan",  # the heading of messages between prompt objects
     "bar": "ansicyan",
     "call": "ansibrightblack",

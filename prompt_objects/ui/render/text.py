@@ -101,7 +101,7 @@ def user_message(prompt: str, text: str, width: int) -> list[Line]:
     rows = word_wrap(text, width - cell_width(lead))
     half = MAX_ROWS // 2
     shown = rows if len(rows) <= MAX_ROWS else rows[:half] + rows[-half:]
-    lines: list[Line] = [[indent, ("class:said", row)] for row in shown]
+    lines: list[Line] = [[indent, ("class:user-message", row)] for row in shown]
     lines[0][0] = ("class:prompt", lead)
     if len(rows) > MAX_ROWS:
         lines.insert(half, [indent, ("class:hint", f"… {len(rows) - MAX_ROWS} lines …")])

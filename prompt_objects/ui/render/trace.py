@@ -95,7 +95,7 @@ def _message(message: MessageEvent, width: int) -> list[Line]:
     if message.interrupted:
         lead = f"{lead} [{message.interrupted}]"
     facts = [format_time(message.at), message.model or "", _tokens(message.totals) if message.totals else ""]
-    style = "class:said" if message.role == "user" else ""
+    style = "class:user-message" if message.role == "user" else ""
     return [_beside([(style, f"{lead} {text.strip()}")], facts if width >= WIDE else [], width)]
 
 

@@ -215,9 +215,9 @@ def test_removed_messages_are_restored_by_undo(chat: Chat) -> None:
     add_messages(chat, "one", "two", "three")
     assert "2 messages now" in run(chat, "/session truncate 2", Switched).text
     assert chat.session.message_count == 2
-    assert "/undo brings back 2 messages" in run(chat, "/session clear", Switched).text
-    assert "as it was before, 2 messages" in run(chat, "/undo", Switched).text
-    assert "as it was before, 3 messages" in run(chat, "/undo", Switched).text
+    assert "/undo restores 2 messages" in run(chat, "/session clear", Switched).text
+    assert "restored, 2 messages" in run(chat, "/undo", Switched).text
+    assert "restored, 3 messages" in run(chat, "/undo", Switched).text
     assert [message["content"] for message in chat.session.history] == ["one", "two", "three"]
     with pytest.raises(NotFound, match="nothing to undo"):
         commands.run(chat, "/undo")

@@ -32,16 +32,16 @@ def test_truncate_rename_and_delete_can_be_undone(env_dir: Path) -> None:
     cut = run("sessions", "truncate", "Notes", "1", cwd=env_dir)
     assert cut.stdout.startswith("Truncated: Notes (")
     assert cut.stderr == "Undo it with: prompt-objects sessions undo\n"
-    assert run("sessions", "undo", cwd=env_dir).stdout == "Session Notes is as it was before, 2 messages.\n"
+    assert run("sessions", "undo", cwd=env_dir).stdout == "Session Notes restored, 2 messages.\n"
     run("sessions", "clear", "Notes", cwd=env_dir)
     assert run("sessions", "undo", "--object", "helper", cwd=env_dir).returncode == 2
     run("sessions", "rename", "Notes", "Other", cwd=env_dir)
     run("sessions", "delete", "Other", cwd=env_dir)
     output = [run("sessions", "undo", cwd=env_dir).stdout for _ in range(3)]
     assert output == [
-        "Session Other is back, 0 messages.\n",
+        "Session Other restored, 0 messages.\n",
         "Session Notes has its old name again.\n",
-        "Session Notes is as it was before, 2 messages.\n",
+        "Session Notes restored, 2 messages.\n",
     ]
     nothing = run("sessions", "undo", cwd=env_dir)
     assert (nothing.returncode, nothing.stderr) == (2, "error: There is nothing to undo.\n")

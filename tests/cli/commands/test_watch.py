@@ -58,7 +58,7 @@ def test_waiting_sends_the_message_when_the_session_is_free(env_dir: Path, key: 
         assert waiting.stdout
         assert waiting.stderr.readline().endswith("Waiting.\n")
         other.answer("An answer")
-        assert waiting.stderr.readline() == "! 1 new message from another window\n"
+        assert waiting.stderr.readline() == "! 1 new message from another process\n"
         assert "rehearsal" in waiting.stdout.read()
     assert contents_of(env_dir, key)[:3] == ["From elsewhere", "An answer", "Me too"]
 

@@ -38,7 +38,7 @@ class Unknown(Event, frozen=True, kw_only=True):
     [
         (TurnStarted(**ABOUT), "started in 0197"),
         (MessageSaved(**ABOUT, message={"role": "user", "content": "Hello\nthere"}), "saved: user: Hello there"),
-        (ExternalMessages(**ABOUT, messages=[{}, {}]), "2 new messages from another window"),
+        (ExternalMessages(**ABOUT, messages=[{}, {}]), "2 new messages from another process"),
         (ToolCallStarted(**ABOUT, call_id="1", name="look", arguments='{"at": 1}'), 'calls look {"at": 1}'),
         (
             ToolCallEnded(**ABOUT, call_id="1", name="look", result="seen", failed=False, seconds=2),

@@ -38,10 +38,10 @@ def test_messages_are_drawn_as_in_a_conversation() -> None:
 def test_external_messages_have_a_heading_and_are_limited() -> None:
     messages: list[Message] = [{"role": "user", "content": f"number {n}."} for n in range(1000)]
     lines = plain(draw_external("guide", messages, 78)).splitlines()
-    assert lines[0] == f"! 1,000 new messages from another window, the last {MAX_EXTERNAL} of them:"
+    assert lines[0] == f"! 1,000 new messages from another process, the last {MAX_EXTERNAL} of them:"
     assert sum("number" in line for line in lines) == MAX_EXTERNAL
     assert lines[-1].endswith("number 999.")
-    assert plain(draw_external("guide", messages[:1], 78)).startswith("! 1 new message from another window:\n")
+    assert plain(draw_external("guide", messages[:1], 78)).startswith("! 1 new message from another process:\n")
 
 
 def test_external_messages_cannot_control_the_terminal() -> None:

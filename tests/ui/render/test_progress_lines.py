@@ -30,7 +30,7 @@ def test_calls_and_notices_have_one_line_each_and_other_events_none() -> None:
         Notice(**ABOUT, text="Take care."),
     ]
     assert [line for event in events if (line := progress_line(event))] == [
-        "! 1 new message from another window",
+        "! 1 new message from another process",
         'guide → reader message="What\\nis it?"',
         "  ✓ reader: 1.2 kB, 2.0 s",
         "guide → read_file",

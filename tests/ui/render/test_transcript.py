@@ -230,7 +230,7 @@ def test_external_messages_come_before_the_answer() -> None:
     story.happens(ExternalMessages, "guide", messages=messages)
     story.says("guide", text="Your answer.")
     drawn = plain(story.drawn)
-    assert drawn.index("2 new messages from another window") < drawn.index("Me first") < drawn.index("As you like.")
+    assert drawn.index("2 new messages from another process") < drawn.index("Me first") < drawn.index("As you like.")
     assert drawn.index("As you like.") < drawn.index("Your answer.")
 
 

@@ -133,9 +133,7 @@ class Archives:
             return
         if not _starts_with(parse_file(file.path, file.data()), read_archive(packed)):
             beside = keep_copy(packed)
-            self._live.report(
-                f"{packed} held something else than the session's file, which counts; it is in {beside}."
-            )
+            self._live.report(f"{packed} differed from the session file, which is used. It was saved as {beside}.")
         self._live.drop(packed)
 
 

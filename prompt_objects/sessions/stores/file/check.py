@@ -106,7 +106,7 @@ class StoreCheck:
                     yield self._issue(
                         path,
                         "Left behind by a write that was interrupted.",
-                        "It was never in use; what it holds is put into a .corrupt file, unless it is there already.",
+                        "The file is removed. Content that is nowhere else is saved in a .corrupt file.",
                         partial(_remove_temporary, path, folder.path / of[1]),
                     )
                 elif name.endswith((".json", ".json.gz")) and name != _INDEX and not is_id(name.partition(".")[0]):
@@ -122,7 +122,7 @@ class StoreCheck:
             if not os.path.lexists(path):
                 if not read_archive(packed).whole:
                     self._note_copied_file(folder, session_id, unpack(packed)[0])
-                    remedy = "What can be read of it is kept, and the archive itself beside it as .corrupt.gz."
+                    remedy = "Readable messages are kept; the damaged archive is saved as .corrupt.gz."
                     yield self._file_issue(packed, "The archive is damaged.", remedy, session_id, trashed=is_trashed)
                 return
             if not stat.S_ISREG(path.lstat().st_mode):
@@ -135,7 +135,7 @@ class StoreCheck:
                 remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
                 yield self._file_issue(path, problem, remedy, session_id, trashed=is_trashed)
             if os.path.lexists(packed):
-                remedy = "The file counts; an archive that holds something else is kept as .corrupt.gz."
+                remedy = "The .json file is used; an archive with other messages is saved as .corrupt.gz."
                 yield self._file_issue(packed, "An archive beside the file.", remedy, session_id, trashed=is_trashed)
         except (FileNotFoundError, NotFound):  # deleted just now
             return
@@ -261,7 +261,7 @@ def _is_abandoned(path: Path) -> bool:
 def _file_problem(path: Path, data: bytes) -> str:
     """Return the problem of a session file; empty if there is none."""
     if not data.strip(b"\0 \t\r\n"):
-        return "The file is empty." if not data else "The file holds nothing but NUL bytes or blanks."
+        return "The file is empty." if not data else "The file holds nothing but NUL bytes or padding."
     found = parse_file(path, data)
     messages = pluralize(found.info.message_count, "whole message")
     if parse_canonical(path, data):

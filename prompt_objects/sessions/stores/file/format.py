@@ -33,7 +33,7 @@ def id_of(path: Path) -> str:
 
 
 def info_of(path: Path, header: dict[str, Any], count: int, updated_at: str) -> SessionInfo | None:
-    """Return the info in a header, without sums; None if it is not a header of this file."""
+    """Return the info in a header, without totals; None if it is not a header of this file."""
     try:
         return parse_header(path, header, count, updated_at)
     except ValueError:
@@ -41,7 +41,7 @@ def info_of(path: Path, header: dict[str, Any], count: int, updated_at: str) -> 
 
 
 def parse_header(path: Path, header: dict[str, Any], count: int, updated_at: str) -> SessionInfo:
-    """Return the info in a header, without sums. Raises `ValueError` if it is not a header of this file."""
+    """Return the info in a header, without totals. Raises `ValueError` if it is not a header of this file."""
     given = {key: value for key, value in header.items() if key not in DERIVED_FIELDS and value is not None}
     known = {"created_at": updated_at, **given, "message_count": count, "updated_at": updated_at}
     try:
@@ -88,7 +88,7 @@ FOOTER_LENGTH = len(FOOTER % timestamp().encode())
 
 
 def find_footer(data: bytes) -> re.Match[bytes] | None:
-    """Find the footer at the end of these bytes, before the blanks."""
+    """Find the footer at the end of these bytes, before the padding."""
     return _FOOTER_PATTERN.match(data, data.rfind(b"\n]") + 1)
 
 
@@ -105,7 +105,7 @@ def missing_file_error(path: Path) -> NotFound:
 
 
 def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInfo, re.Match[bytes]] | None:
-    """Return the header, the info without sums, and the footer; None if the file is not canonical."""
+    """Return the header, the info without totals, and the footer; None if the file is not canonical."""
     start, end = data.find(b"\n") + 1, find_footer(data)
     if not data[:start].endswith(HISTORY_START) or not end or data.find(b"\t", 0, end.start()) >= 0:
         return None
@@ -125,7 +125,7 @@ def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInf
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The content of a session file: its info with sums, its header and its history.
+    """The content of a session file: its info with totals, its header and its history.
 
     It is `whole` if nothing in the file is damaged, except perhaps messages between others.
     """
@@ -169,8 +169,8 @@ def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> t
     whole = complete_header(path, header, updated_at, known)
     if whole == header:
         return Recovered(header, found.messages, found.unreadable, found.whole), updated_at
-    aside = encode(found.header) + b"\n" if found.header else b""
-    return Recovered(whole, found.messages, aside + found.unreadable, whole=False), updated_at
+    quarantined = encode(found.header) + b"\n" if found.header else b""
+    return Recovered(whole, found.messages, quarantined + found.unreadable, whole=False), updated_at
 
 
 def _updated_at(found: Recovered) -> str:
@@ -185,7 +185,7 @@ def _updated_at(found: Recovered) -> str:
 
 
 def summary(path: Path) -> SessionInfo:
-    """Return the info of a session file, with sums, without a lock."""
+    """Return the info of a session file, with totals, without a lock."""
     return parse_file(path, path.read_bytes()).info
 
 

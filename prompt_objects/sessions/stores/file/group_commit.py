@@ -111,11 +111,11 @@ class GroupCommit:
             self._fail(pending, error)
         return pending.error is None
 
-    def _sync(self, placed: Sequence["_PendingSession"]) -> None:
+    def _sync(self, written: Sequence["_PendingSession"]) -> None:
         try:
             disk.sync_folder(self._live.path)
         except OSError as error:
-            for each in placed:
+            for each in written:
                 self._fail(each, error)
 
     def _fail(self, pending: "_PendingSession", error: OSError) -> None:

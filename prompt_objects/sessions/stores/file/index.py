@@ -347,7 +347,7 @@ def _remember(slots: dict[str, Slot], session_id: str, slot: Slot) -> None:
 
 
 class _IndexLock:
-    """The lock file, with its stamp. If it is missing and must not be created, nobody writes, and no lock is needed.
+    """The lock file, with its stamp. A read-only folder without a lock file needs no lock.
 
     `write_stamp` writes another stamp without a sync, and raises `OSError`.
     """

@@ -26,7 +26,7 @@ _HEADER = b'{"sessions":[\n'
 _FOOTER = b"]}\n"
 _STEP, _SLACK = 64, 32  # an entry has room for longer figures and a longer name
 NEAR_BYTES = 32 * 1024  # within this distance from the end, an entry is overwritten in place
-_FAR = 56 * 1024  # of two entries further apart than this, the second was changed last
+_FAR = 56 * 1024  # if two entries are further apart, the second one was changed later
 _BLOCK = 64 * 1024  # larger blocks are slower: each needs new memory
 _NOT_NEWLINE = re.compile(rb"[^\n]")
 _DECODE = msgspec.json.Decoder(SessionInfo).decode
@@ -85,7 +85,7 @@ def _id_part(session_id: str) -> bytes:
 
 
 class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Says that the index matched the session files, with the facts that show whether it still does.
+    """The state of the index and of the folder when they last matched.
 
     `folder` is the time of the folder's last change, in nanoseconds; `inode` and `size` are those of the index, and
     `blank` is its number of blank bytes; `ordered` says whether its entries are in order of use. It is valid for the
@@ -243,7 +243,7 @@ class IndexFile(LineDocument):
     # Order
 
     def keeps_order(self, info: SessionInfo) -> bool:
-        """Return whether the order is kept if an entry is added: no entry far from the end was changed after it."""
+        """Return whether an entry can be added at the end: no entry far from the end was changed after it."""
         bound, last = self._order_bound
         if self.size - bound > _FAR:  # entries near the end change, those before do not
             bound = self._line_end(self.size - NEAR_BYTES)

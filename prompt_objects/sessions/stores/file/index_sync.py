@@ -114,7 +114,7 @@ class SessionIndex:
     # As a whole
 
     def refresh(self, file: SessionFile) -> None:
-        """Rewrite an entry from its file, with sums."""
+        """Rewrite an entry from its file, with totals."""
         with file.locked(), self.index:
             info = file.info()
             if self.index.find(file.id) != info:

@@ -16,7 +16,7 @@ _HISTORY_START = re.compile(r'"history"\s*:\s*\[')
 _MESSAGE_START = re.compile(r'(?:^|(?<=\0)),?\{"role"\s*:', re.MULTILINE)
 _MAX_HEADER = 64 * 1024
 _SECTOR = 512  # of a disk: each is written completely or not at all
-# In a sector of a message that was not written: blanks, after at most a part of a footer.
+# In a sector of a message that was not written: padding, after at most a part of a footer.
 _UNWRITTEN = "\t" * (_SECTOR - 64)
 _SEPARATORS = re.compile(r"[\s,\0]*")
 _FOOTER = re.compile(r"\][^{\n]*")
@@ -52,13 +52,13 @@ def _torn_line(data: bytes, footer_length: int) -> tuple[int, int]:
 
     It may look like a message: `,{"role":"user","content":"` and `02:41:25.341106Z"}` make one. But it is as long
     as a footer, and a real message is longer: its time alone takes more than half of that. The footer was the end of
-    the file, or is followed by blanks, zeros, or the next sector, which was written.
+    the file, or is followed by padding, zeros, or the next sector, which was written.
     """
     for line in re.finditer(rb"^(?=,?\{)[^\n]{%d}\n" % (footer_length - 1), data, re.MULTILINE):
         end = line.end()
-        behind = data[end : end + 1]
-        is_at_edge = (end + (behind == b"\n")) % _SECTOR == 0  # the last blank of a block ends a line
-        if is_at_edge or behind in (b"", b"\0", b"\t"):
+        following = data[end : end + 1]
+        is_at_edge = (end + (following == b"\n")) % _SECTOR == 0  # the last byte of the padding ends a line
+        if is_at_edge or following in (b"", b"\0", b"\t"):
             return line.span()
     return 0, 0
 
@@ -99,8 +99,8 @@ def _recover_without_header(text: str, torn: str) -> Recovered:
     messages, unreadable = _scan(text, start)
     header |= _updated(text)
     before = before.strip(_BLANKS)
-    aside = (f"{before}\n" if before else "") + unreadable + torn
-    return Recovered(header, messages, aside.encode(errors="surrogateescape"), whole=False)
+    quarantined = (f"{before}\n" if before else "") + unreadable + torn
+    return Recovered(header, messages, quarantined.encode(errors="surrogateescape"), whole=False)
 
 
 def _updated(text: str) -> dict[str, str]:

@@ -228,7 +228,7 @@ class SessionFile:
     # With the lock held
 
     def info(self) -> SessionInfo:
-        """Compute the info from the file, with sums. Raises `NotFound` if it was moved."""
+        """Compute the info from the file, with totals. Raises `NotFound` if it was moved."""
         try:
             return summary(self.path)
         except FileNotFoundError as error:

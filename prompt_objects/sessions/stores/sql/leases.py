@@ -60,16 +60,16 @@ class Leases:
     def acquire(self, session_id: str, holder: ProcessInfo) -> SqlLease:
         """Lock a session. Raises `Busy`, `NotFound` for an invalid id, and `StoreError`."""
         require_id(session_id)
-        token, dead = secrets.token_hex(16), ""
+        token, dead_token = secrets.token_hex(16), ""
         for attempt in range(_ATTEMPTS):
-            if self._insert(session_id, holder, token, dead):
+            if self._insert(session_id, holder, token, dead_token):
                 self._start_renewal(token)
                 return SqlLease(self, token)
             row = self._find(session_id)
             if row is None:
                 time.sleep(_PAUSE * attempt)
             elif _is_dead(row):
-                dead = row.token
+                dead_token = row.token
             else:
                 raise busy(session_id, row.name, _holder_of(row))
         raise busy(session_id, None, None)
@@ -92,7 +92,7 @@ class Leases:
         self.release(list(self._tokens))
         self._stop.set()
 
-    def _insert(self, session_id: str, holder: ProcessInfo, token: str, dead: str) -> bool:
+    def _insert(self, session_id: str, holder: ProcessInfo, token: str, dead_token: str) -> bool:
         values: dict[str, Any] = {
             "token": token,
             "holder": encode(msgspec.to_builtins(holder)).decode(),
@@ -100,7 +100,7 @@ class Leases:
             "place": _place(),
             "expires_at": self._database.clock + _LIFETIME,
         }
-        is_free = or_(LEASES.c.expires_at < self._database.clock, LEASES.c.token.in_([token, dead]))
+        is_free = or_(LEASES.c.expires_at < self._database.clock, LEASES.c.token.in_([token, dead_token]))
         statement = (
             self._database.insert(LEASES)
             .values(session_id=session_id, **values)

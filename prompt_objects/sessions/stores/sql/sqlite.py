@@ -19,7 +19,7 @@ from prompt_objects.utils import filesystem as disk
 _HINTS = {  # by SQLite result code
     5: "Another program has locked it; try again when that is done.",
     8: "Check the owner and the permissions of the file and its folder.",
-    11: "Make a copy of the file, then bring back a backup, or try `sqlite3 FILE .recover`.",
+    11: "Make a copy of the file, then restore a backup, or try `sqlite3 FILE .recover`.",
     13: "The disk is full. Free some space, then try again.",
     14: "Check the owner and the permissions of the file and its folder.",
     26: "Give the store a file of its own.",

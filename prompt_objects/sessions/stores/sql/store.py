@@ -216,7 +216,7 @@ class SqlStore:
                 return self._database.write_once(work)
             except IntegrityError:
                 continue
-        raise StoreError("Other writers take every free name.", hint="Try again in a moment.")
+        raise StoreError("Other processes take every free name.", hint="Try again in a moment.")
 
     def _not_unique(self, session_id: str | None, name: str, po_name: str) -> PromptObjectsError:
 

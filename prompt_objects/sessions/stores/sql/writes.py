@@ -133,20 +133,20 @@ def insert_lines(
 class CreateSession(NamedTuple):
     """Creates a session from its row and encoded messages, compressing those of at least `compress` bytes.
 
-    With `numbered`, a name that is taken gets a number.
+    With `unique_name`, a name that is taken gets a number.
     """
 
     row: dict[str, Any]
     lines: Sequence[bytes]
     compress: int | None
-    numbered: bool
+    unique_name: bool
 
     def __call__(self, connection: Connection, *, is_retry: bool) -> str:
         """Return the name. Raises `StoreError` or `IntegrityError` if the id is taken."""
         if name := self._committed_name(connection, is_retry=is_retry):
             return name
         name = str(self.row["name"])
-        if self.numbered:
+        if self.unique_name:
             name = unique_name(name, live_names(connection, self.row["po_name"]))
         connection.execute(insert(SESSIONS), {**self.row, "name": name, "live_name": name})
         insert_lines(connection, self.row["id"], 0, self.lines, self.compress)
@@ -154,7 +154,7 @@ class CreateSession(NamedTuple):
 
     def _committed_name(self, connection: Connection, *, is_retry: bool) -> str | None:
         """Return the name if an earlier attempt committed. Raises `StoreError` if another session has the id."""
-        if not (is_retry or self.numbered):
+        if not (is_retry or self.unique_name):
             return None
         found = connection.execute(select(SESSIONS).where(SESSIONS.c.id == self.row["id"])).one_or_none()
         if found is None:

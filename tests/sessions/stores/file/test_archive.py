@@ -90,7 +90,7 @@ def test_it_can_be_renamed_noted_on_and_cut_without_being_brought_back(
     record = file_store.update(notes.id, name="Ideas", metadata={"a": [1]})
     assert record == FileStore(folder).load(notes.id)
     assert (record.info.name, record.metadata, record.info.archived) == ("Ideas", {"a": [1]}, True)
-    with pytest.raises(UsageError, match="cannot be cut to 3"):
+    with pytest.raises(UsageError, match="3 messages cannot be kept"):
         file_store.truncate(notes.id, 3)
     cut = file_store.truncate(notes.id, 1).info
     assert (cut.message_count, cut.archived, cut.updated_at > notes.updated_at) == (1, True, True)

@@ -415,7 +415,7 @@ class TestCutting:
         other = fresh(folder, session)
         other.append(*user_messages("three"))
         store.truncate(session.id, count)
-        with pytest.raises(Conflict, match=f"{3 - count} messages were taken out"):
+        with pytest.raises(Conflict, match=f"{3 - count} messages were removed"):
             other.append(*user_messages("four"))
         other.refresh()
         other.append(*user_messages("four"))
@@ -429,7 +429,7 @@ class TestCutting:
         self, store: FileStore, session: Session, file: Path, count: int
     ) -> None:
         before = file.read_bytes()
-        with pytest.raises(UsageError, match=f'"Notes" has 2 messages; it cannot be cut to {count}'):
+        with pytest.raises(UsageError, match=f"{count} messages cannot be kept: 'Notes' has 2"):
             store.truncate(session.id, count)
         assert store.truncate(session.id, 2).info == session.info
         assert file.read_bytes() == before
