@@ -132,7 +132,7 @@ class StoreCheck:
             data = disk.read_file(path)
             if problem := _file_problem(path, data):
                 self._note_copied_file(folder, session_id, data)
-                remedy = "All whole messages are kept; what cannot be read is put into a .corrupt file beside it."
+                remedy = "All complete messages are kept; unreadable content is saved in a .corrupt file."
                 yield self._file_issue(path, problem, remedy, session_id, trashed=is_trashed)
             if os.path.lexists(packed):
                 remedy = "The .json file is used; an archive with other messages is saved as .corrupt.gz."
