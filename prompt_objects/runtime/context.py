@@ -73,10 +73,10 @@ class Context(Struct, frozen=True, kw_only=True):
     - `services`: shared by all turns of the environment.
     - `run`, `parent`, `root`: the ids of this turn, of the turn that delegated to it (None for a top-level turn), and
       of the top-level turn of the whole tree.
-    - `path`: the names of the prompt objects from the top-level turn to this one; empty until the turn has begun.
+    - `path`: the names of the prompt objects from the top-level turn to this one; empty until the turn has started.
     - `call_id`: the tool call that this turn answers, if any.
     - `depth`: how many levels further the message may be delegated.
-    - `budget`: the limits of this turn and its delegates; None until the turn has begun.
+    - `budget`: the limits of this turn and its delegates; None until the turn has started.
     - `root_session_id`: the session of the top-level turn.
     - `approvals`: the approval settings of every prompt object on the path, by capability key.
     - `tools`: the tools that the turn may call; set when a call runs.

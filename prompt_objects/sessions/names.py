@@ -79,7 +79,7 @@ def _stem(name: str) -> str:
 
 
 def recovered_name(created_at: datetime) -> str:
-    """Return a name for a session of which only the creation time is known."""
+    """Return a name for a session if only its creation time is known."""
     return f"Recovered {created_at:%Y-%m-%d %H:%M}"
 
 

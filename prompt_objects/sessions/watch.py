@@ -15,7 +15,7 @@ _SHOWN_FIRST = 10
 
 
 class SessionChange(Struct, frozen=True):
-    """New messages, the first of which is number `number` (from 1), and the holder, if it changed."""
+    """New messages, and the holder if it changed. `number` is the number of the first message, from 1."""
 
     number: int
     messages: Sequence[Message]

@@ -58,7 +58,7 @@ class View(Protocol):
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         """Replace the text in the input; `remember` keeps the old text in the history."""
 
-    async def pose(self, question: Question) -> None:
+    async def ask(self, question: Question) -> None:
         """Show a question, open it once the user can have seen it, and wait until it is answered."""
 
     def close(self) -> None:
@@ -221,7 +221,7 @@ class Controller:
         except PromptObjectsError as error:
             self._view.catch_up()
             hint = error.hint
-            if isinstance(error, Busy) and self.task.kind.gives_back and self._view.can_edit:
+            if isinstance(error, Busy) and self.task.kind.restores_input and self._view.can_edit:
                 hint += "\nYour message is back in the input; Ctrl-C clears it."
             self._view.show([[], *render_text.error_lines(str(error), hint, self._view.width)])
 
@@ -237,7 +237,7 @@ class Controller:
         self._view.catch_up()
         self._view.echo("", once_saved=True)
         self.show_notices()
-        if self.chat.pending and self.task.kind.gives_back and self._view.can_edit:
+        if self.chat.pending and self.task.kind.restores_input and self._view.can_edit:
             if not self._view.draft():
                 self._view.set_draft(commands.escape(self.chat.pending))
             else:
@@ -266,23 +266,23 @@ class Controller:
     # The interaction handler
 
     async def approve(self, request: ApprovalRequest) -> Decision:
-        return cast("Decision", await self._pose(request))
+        return cast("Decision", await self._ask(request))
 
     async def ask(self, request: InputRequest) -> str:
-        return str(await self._pose(request))
+        return str(await self._ask(request))
 
-    async def _pose(self, request: ApprovalRequest | InputRequest) -> Any:
+    async def _ask(self, request: ApprovalRequest | InputRequest) -> Any:
         self.question = Question(request, editable=self._view.can_edit)
         self._view.catch_up()
         try:
-            await self._view.pose(self.question)
+            await self._view.ask(self.question)
             return self.question.answer.result()
         finally:
             self.question = None
 
     def _answer(self, question: Question, text: str) -> None:
         was_editing = question.is_editing
-        self._view.hint(question.take(commands.parse_input(text)[1]))
+        self._view.hint(question.answer_with(commands.parse_input(text)[1]))
         if question.answer.done() or question.is_editing is not was_editing:
             self._view.set_draft(question.draft if not question.answer.done() else "")
 

@@ -187,14 +187,14 @@ class _PlainInterface:
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         """Do nothing: the terminal has the input."""
 
-    async def pose(self, question: Question) -> None:
+    async def ask(self, question: Question) -> None:
         shown, hint = question.lines(WIDTH, HEIGHT)
         self.show(shown)
         await asyncio.sleep(REST_SECONDS)  # a line that is being sent now is a message
         self.show(hint)
         question.is_open = True
         while not question.answer.done():
-            problem = question.take(await self._lines.next_new(question.prompt(WIDTH)))
+            problem = question.answer_with(await self._lines.next_new(question.prompt(WIDTH)))
             self.hint(problem)
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class _PlainInterface:
         if is_end:
             self._end_streaming()
         if not (is_end and isinstance(event, MessageSaved)):
-            self.show(self._transcript.take(event, WIDTH))
+            self.show(self._transcript.draw(event, WIDTH))
 
     def _end_streaming(self) -> None:
         if self._is_streaming:

@@ -78,7 +78,7 @@ class Question:
         if self.is_open and not self.answer.done():
             self.answer.set_result("" if isinstance(self.request, InputRequest) else "no")
 
-    def take(self, text: str) -> str:
+    def answer_with(self, text: str) -> str:
         """Take the typed text as the answer; return an error message if it is none."""
         if not self.is_open or self.answer.done():
             return ""

@@ -42,7 +42,7 @@ class TaskKind(Enum):
     """The answer of another process is watched, while the user's message has to wait."""
 
     @property
-    def gives_back(self) -> bool:
+    def restores_input(self) -> bool:
         """Whether a message that was not sent goes back into the input when the task ends."""
         return self in {TaskKind.MESSAGE, TaskKind.WATCH}
 

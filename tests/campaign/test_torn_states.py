@@ -171,14 +171,18 @@ def test_a_footer_at_the_end_of_a_block_with_little_padding(memory_folder: Path,
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("length", [0, 1, 30, 500, 2500, 4500])
-@pytest.mark.parametrize("left", [3400, 700, 5], ids=["3400 blanks", "700 blanks", "5 blanks"])
+@pytest.mark.parametrize(
+    "left", [3400, 700, 5], ids=["3400 bytes of padding", "700 bytes of padding", "5 bytes of padding"]
+)
 def test_every_prefix_and_every_choice_of_sectors(
     memory_folder: Path, index: str, length: int, left: int, tell: Callable[[str], None]
 ) -> None:
     size = Torn(memory_folder / "first", length).end + FOOT
     torn = Torn(memory_folder / "torn", length, (-size - left) % BLOCK)
     count = go_through(torn, states_of(torn, random.Random(length), 1024), index, examine_every=20)
-    tell(f"{count:,} torn states of a message of {length} characters, {left} blanks, {index}; nothing lost.")
+    tell(
+        f"{count:,} torn states of a message of {length} characters, {left} bytes of padding, {index}; nothing lost."
+    )
 
 
 def test_an_index_newer_than_its_files_lists_their_content(memory_folder: Path) -> None:

@@ -219,7 +219,7 @@ async def test_the_environment_bounds_the_limits_of_all(tmp_path: Path) -> None:
 def test_sessions_use_the_templates_of_the_current_definition(tmp_path: Path) -> None:
     template = "templates: {review: [{role: user, content: Review this}]}\n"
     with open_env(tmp_path, ScriptedLLM(), {"a": f"name: a\nprompt: A.\n{template}"}) as env:
-        created = env["a"].session_manager.create("Begun", template="review")
+        created = env["a"].session_manager.create("From a template", template="review")
         assert [message["content"] for message in created.history] == ["Review this"]
         (tmp_path / "objects" / "a.yaml").write_text("name: a\nprompt: A.\n")
         with pytest.raises(UsageError, match="no template"):

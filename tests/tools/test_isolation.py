@@ -78,10 +78,10 @@ async def test_child_processes_are_killed_too(tmp_path: Path) -> None:
 
 
 async def test_cancellation_kills_the_process(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "told")
-    source = f"import os, time; open({str(tmp_path / 'told')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    os.mkfifo(tmp_path / "pid")
+    source = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     work = asyncio.create_task(run_isolated(script(tmp_path, source), b"", seconds=30, max_bytes=99))
-    process = int(await asyncio.to_thread((tmp_path / "told").read_text))
+    process = int(await asyncio.to_thread((tmp_path / "pid").read_text))
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work

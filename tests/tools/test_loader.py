@@ -87,7 +87,7 @@ def test_a_name_is_given_once(folder: Path) -> None:
 
 
 def test_reading_runs_no_code_and_exactly_the_read_bytes_run_later(folder: Path) -> None:
-    marker = folder / "told"
+    marker = folder / "loaded"
     (folder / "tools" / "dice.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n{DICE}")
     files, _ = read_tool_files(folder)
     assert not marker.exists()

@@ -405,14 +405,14 @@ async def test_answer_restores_a_session_that_was_deleted_meanwhile(tmp_path: Pa
         return "I was still talking"
 
     async with open_env(tmp_path, ScriptedLLM([delete])) as env:
-        session = env["scout"].session_manager.create("Doomed")
+        session = env["scout"].session_manager.create("Notes")
         with env.bus.subscribe() as news:
             await env["scout"].receive("Go", session=session)
             (notice,) = (event.text for event in news.drain() if isinstance(event, Notice))
-        back = env["scout"].session_manager.get("Doomed")
+        back = env["scout"].session_manager.get("Notes")
         assert [m["content"] for m in back.history] == ["Go", "I was still talking"]
-        assert notice.startswith("Doomed was deleted by another process")
-        assert notice.endswith("was restored from the trash, as Doomed.")
+        assert notice.startswith("Notes was deleted by another process")
+        assert notice.endswith("was restored from the trash, as Notes.")
 
 
 async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(tmp_path: Path) -> None:
@@ -422,8 +422,8 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
         return "I was still talking"
 
     async with open_env(tmp_path, ScriptedLLM([purge])) as env:
-        session = env["scout"].session_manager.create("Doomed")
-        with pytest.raises(NotFound, match=r"Doomed was deleted by .*, permanently: .* not be saved"):
+        session = env["scout"].session_manager.create("Notes")
+        with pytest.raises(NotFound, match=r"Notes was deleted by .*, permanently: .* not be saved"):
             await env["scout"].receive("Go", session=session)
 
 

@@ -62,7 +62,7 @@ class ListView:
             self.remembered.append(self.input)
         self.input = text
 
-    async def pose(self, question: Question) -> None:
+    async def ask(self, question: Question) -> None:
         self.show(question.lines(self.width, 20)[0])
         question.is_open = True
         await question.answer

@@ -139,7 +139,7 @@ async def test_an_unexpected_exception_is_reported_and_ends_the_task(recorded: R
 
 
 def test_only_an_unsent_message_is_given_back() -> None:
-    assert [kind for kind in TaskKind if kind.gives_back] == [TaskKind.MESSAGE, TaskKind.WATCH]
+    assert [kind for kind in TaskKind if kind.restores_input] == [TaskKind.MESSAGE, TaskKind.WATCH]
 
 
 @pytest.mark.parametrize("kind", ANSWERS)

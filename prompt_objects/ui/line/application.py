@@ -40,7 +40,7 @@ class TypingPause:
     def touch(self) -> None:
         self._since = monotonic()
 
-    async def taken(self) -> None:
+    async def wait(self) -> None:
         """Wait, from now on, until no key was pressed for `REST_SECONDS`."""
         self.touch()
         remaining = REST_SECONDS

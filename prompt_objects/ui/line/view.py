@@ -88,11 +88,11 @@ class LineView:
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         self._buffer.reset(Document(text), append_to_history=remember)
 
-    async def pose(self, question: Question) -> None:
+    async def ask(self, question: Question) -> None:
         size = self.width, question_height(self._app.output.get_size().rows)
         try:
             with self._hold():
-                await pose(question, self._buffer, self.show, size, self._app.pause.taken)
+                await ask_in_input(question, self._buffer, self.show, size, self._app.pause.wait)
         finally:
             self._app.invalidate()
 
@@ -128,9 +128,9 @@ class LineView:
     def live(self, width: int, height: int) -> list[Line]:
         """Draw the unfinished text and the running calls in at most `height` lines."""
         if not self._held or height == 1:
-            return self._transcript.live(width, height, apart=self._is_held)
+            return self._transcript.live(width, height, after_gap=self._is_held)
         waiting = fit(f"{pluralize(len(self._held), 'line')} shown after your answer", width)
-        return [*self._transcript.live(width, height - 1, apart=True), [("class:status", waiting)]]
+        return [*self._transcript.live(width, height - 1, after_gap=True), [("class:status", waiting)]]
 
     async def follow(self) -> None:
         """Print events as they come, at most once per `REDRAW_SECONDS`."""
@@ -150,22 +150,22 @@ class LineView:
         if isinstance(event, MessageSaved) and self._unsaved[1] and not self._chat.pending:
             self._add(self._echo(*self._unsaved))
             self._unsaved = ("", "")
-        self._add(self._transcript.take(event, self.width))
+        self._add(self._transcript.draw(event, self.width))
         if self._chat.shows_events and (lines := headline(event, self.width)):
             self._add(lines)
             self._transcript.separate()
 
 
-async def pose(
+async def ask_in_input(
     question: Question,
     buffer: Buffer,
     show: Callable[[Sequence[Line]], None],
     size: tuple[int, int],
-    rested: Callable[[], Awaitable[None]],
+    wait_for_pause: Callable[[], Awaitable[None]],
 ) -> None:
-    """Show a question, take its answer from the input after `rested`, and then restore the draft.
+    """Show a question, take its answer from the input after `wait_for_pause`, and then restore the draft.
 
-    Text typed before `rested` belongs to the draft. A typed text that was not given as an answer goes into the
+    Text typed before that belongs to the draft. A typed text that was not given as an answer goes into the
     history.
     """
     width, height = size
@@ -173,7 +173,7 @@ async def pose(
     question.shown += shown
     question.is_early = not buffer.text
     show(shown)
-    await rested()
+    await wait_for_pause()
     draft, buffer.document = buffer.document, Document()
     question.shown += hint
     question.is_early, question.is_open = False, True

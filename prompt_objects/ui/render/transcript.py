@@ -51,7 +51,7 @@ class Transcript:
         self._last: tuple[str, str, str] = ("", "", "")
         self._lines: list[Line] = []
 
-    def take(self, event: Event, width: int) -> list[Line]:
+    def draw(self, event: Event, width: int) -> list[Line]:
         """Take an event and return the lines that it finishes."""
         run = self._run_of(event)
         match event:
@@ -75,14 +75,14 @@ class Transcript:
         lines, self._lines = self._lines, []
         return lines
 
-    def live(self, width: int, height: int, *, apart: bool = False) -> list[Line]:
+    def live(self, width: int, height: int, *, after_gap: bool = False) -> list[Line]:
         """Draw unfinished text and the status of each turn; `apart` if the finished text is not directly above."""
         status = self._status(width)[: max(height - 1, 1)]
         streaming = [(key, run) for key, run in self._runs.items() if run.stream.rest.strip()]
         room = max(height - len(status), 0) // max(len(streaming), 1)
         lines: list[Line] = []
         for key, run in streaming:
-            is_continued = not apart and not lines and self._last == (key, "text", self._heading(run))
+            is_continued = not after_gap and not lines and self._last == (key, "text", self._heading(run))
             lines += self._live_text(run, width, room, is_continued=is_continued)
         return [*lines, *status]
 

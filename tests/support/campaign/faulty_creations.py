@@ -74,12 +74,12 @@ def do(folder: Path, fault: Fault, at: int, pipe: int) -> int:
 def main() -> None:
     """Inject each fault at every operation; print the totals."""
     folder = Path(sys.argv[1])
-    with closing(open_store(f"files:{folder / 'begun'}")) as store:
+    with closing(open_store(f"files:{folder / 'initial'}")) as store:
         SessionManager(store, "reader").draft("Old").append(_HELLO)
     for words in sys.argv[2:]:
         for at in count(1):
             shutil.rmtree(folder / "data", ignore_errors=True)
-            shutil.copytree(folder / "begun", folder / "data")
+            shutil.copytree(folder / "initial", folder / "data")
             if not one(folder / "data", Fault.named(words), at):
                 break
         print(f"{words}: at each of {at - 1} places; nothing lost.", flush=True)  # noqa: T201

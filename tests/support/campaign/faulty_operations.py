@@ -103,13 +103,13 @@ def do(folder: Path, state: State, operation: Operation, fault: Fault, at: int) 
 def main() -> None:
     """Inject each fault at every point of each operation; print the totals."""
     folder = Path(sys.argv[1])
-    state = begin(folder / "begun")
+    state = begin(folder / "initial")
     for words in sys.argv[2:]:
         places = 0
         for operation in operations_on(state):
             for at in count(1):
                 shutil.rmtree(folder / "data", ignore_errors=True)
-                shutil.copytree(folder / "begun", folder / "data")
+                shutil.copytree(folder / "initial", folder / "data")
                 if not one(folder / "data", state, operation, Fault.named(words), at):
                     break
                 places += 1

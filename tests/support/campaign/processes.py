@@ -43,7 +43,7 @@ def _work_and_leave(work: Callable[[int], int], writing: int) -> NoReturn:
     code = 1
     try:
         code = work(writing)
-    except BaseException:  # noqa: BLE001 - told, and seen by the exit code
+    except BaseException:  # noqa: BLE001 - reported, and shown by the exit code
         traceback.print_exc()
     finally:
         os._exit(code)  # in any case, the child must not continue as its parent

@@ -15,7 +15,7 @@ from prompt_objects.sessions.stores.file.store import FileStore
 def main(folder: str) -> None:
     manager = SessionManager(FileStore(Path(folder)), "reader")
     infos = manager.list()
-    sys.stdout.write("begun\n")
+    sys.stdout.write("started\n")
     sys.stdout.flush()
     while True:
         for info in reversed(infos):

@@ -52,7 +52,7 @@ class Dialog:
         async def rested() -> None:
             await self.rested.wait()
 
-        await view.pose(self.question, self.buffer, self.shown.extend, (60, 50), rested)
+        await view.ask_in_input(self.question, self.buffer, self.shown.extend, (60, 50), rested)
         return self.question.answer.result()
 
     @property
@@ -61,7 +61,7 @@ class Dialog:
 
     def type(self, text: str) -> str:
         """Send a text as the answer; return the error message."""
-        problem = self.question.take(text)
+        problem = self.question.answer_with(text)
         if self.question.answer.done():
             self.buffer.document = Document()
         return problem

@@ -32,7 +32,7 @@ class Story:
 
     def happens(self, kind: type[Event], *path: str, run: str | None = None, **details: Any) -> None:
         about: Any = {"run": run or "/".join(path), "root": path[0], "path": path, "session_id": "s"}
-        self.drawn += self.transcript.take(kind(**about, **details), WIDTH)
+        self.drawn += self.transcript.draw(kind(**about, **details), WIDTH)
 
     def starts(self, *path: str, **details: Any) -> None:
         self.happens(TurnStarted, *path, **details)
@@ -217,9 +217,9 @@ def test_everything_can_be_drawn_on_a_very_narrow_screen() -> None:
     transcript = Transcript(lambda: "a")
     path = ("a", "b", "c", "d", "e", "f")
     about: Any = {"run": "r", "root": "r", "path": path, "session_id": "s"}
-    transcript.take(ToolCallStarted(**about, call_id="c", name="n", arguments="{}"), 5)
-    transcript.take(ToolCallEnded(**about, call_id="c", name="n", result="r", failed=False, seconds=0), 5)
-    transcript.take(TextDelta(**about, text="some words"), 5)
+    transcript.draw(ToolCallStarted(**about, call_id="c", name="n", arguments="{}"), 5)
+    transcript.draw(ToolCallEnded(**about, call_id="c", name="n", result="r", failed=False, seconds=0), 5)
+    transcript.draw(TextDelta(**about, text="some words"), 5)
     assert transcript.live(5, 1)
 
 
@@ -275,5 +275,5 @@ def test_live_text_has_a_heading_if_it_is_apart(story: Story) -> None:
     story.starts("guide", "reader")
     story.streams("guide", "reader", text="First.\n\nSecond.\n")
     assert plain(story.transcript.live(WIDTH, 20)).splitlines()[:2] == ["│", "│ Second."]
-    apart = plain(story.transcript.live(WIDTH, 20, apart=True))
+    apart = plain(story.transcript.live(WIDTH, 20, after_gap=True))
     assert apart.splitlines()[:3] == ["", "reader → guide", "│ Second."]

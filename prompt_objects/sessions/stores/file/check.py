@@ -261,7 +261,7 @@ def _is_abandoned(path: Path) -> bool:
 def _file_problem(path: Path, data: bytes) -> str:
     """Return the problem of a session file; empty if there is none."""
     if not data.strip(b"\0 \t\r\n"):
-        return "The file is empty." if not data else "The file holds nothing but NUL bytes or padding."
+        return "The file is empty." if not data else "The file contains only NUL bytes or whitespace."
     found = parse_file(path, data)
     messages = pluralize(found.info.message_count, "whole message")
     if parse_canonical(path, data):

@@ -78,7 +78,7 @@ class Leases:
             lease.close()
         self._held.clear()
 
-    def take(self, session_id: str, holder: ProcessInfo) -> FileLease:
+    def acquire(self, session_id: str, holder: ProcessInfo) -> FileLease:
         """Take the lease of a session. Raises `Busy`, `NotFound` for an invalid id, and `StoreError`."""
         path = self._path(session_id)
         with disk.store_errors("written", path):

@@ -20,7 +20,7 @@ _SECTOR = 512  # of a disk: each is written completely or not at all
 _UNWRITTEN = "\t" * (_SECTOR - 64)
 _SEPARATORS = re.compile(r"[\s,\0]*")
 _FOOTER = re.compile(r"\][^{\n]*")
-_BLANKS = "\0 \t\r\n"
+_BLANK_CHARACTERS = "\0 \t\r\n"
 _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
 
 
@@ -36,7 +36,7 @@ class Recovered:
 
 def recover(data: bytes, footer_length: int) -> Recovered:
     """Read all readable parts; of a damaged header, its whole values."""
-    if whole := _whole(_text(data).strip(_BLANKS)):
+    if whole := _whole(_text(data).strip(_BLANK_CHARACTERS)):
         return whole
     start, end = _torn_line(data, footer_length)
     torn, text = _text(data[start:end]), _text(data[:start] + data[end:])
@@ -98,13 +98,13 @@ def _recover_without_header(text: str, torn: str) -> Recovered:
     header = dict(_header_texts(before[:_MAX_HEADER]))
     messages, unreadable = _scan(text, start)
     header |= _updated(text)
-    before = before.strip(_BLANKS)
+    before = before.strip(_BLANK_CHARACTERS)
     quarantined = (f"{before}\n" if before else "") + unreadable + torn
     return Recovered(header, messages, quarantined.encode(errors="surrogateescape"), whole=False)
 
 
 def _updated(text: str) -> dict[str, str]:
-    found = _UPDATED.search(text.rstrip(_BLANKS)[-200:])
+    found = _UPDATED.search(text.rstrip(_BLANK_CHARACTERS)[-200:])
     return {"updated_at": found[1]} if found else {}
 
 

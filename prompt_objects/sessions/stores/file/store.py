@@ -229,7 +229,7 @@ class FileStore:
         return list(StoreCheck(*parts, self.update, repair).issues())
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
-        return self._leases.take(session_id, holder)
+        return self._leases.acquire(session_id, holder)
 
     def holder(self, session_id: str) -> ProcessInfo | None:
         return self._leases.holder(session_id)

@@ -34,7 +34,7 @@ def test_a_file_is_whole_blocks_of_plain_json_after_every_message(file: Path, no
 
 
 @pytest.mark.parametrize("left", range(4))
-def test_however_few_blanks_are_left_the_next_message_finds_its_place(
+def test_the_next_message_is_found_with_any_length_of_padding(
     folder: Path, file: Path, notes: Session, left: int
 ) -> None:
     filling = "x" * (-(length_of(file) + FRAME + left) % BLOCK)
@@ -50,7 +50,7 @@ def test_however_few_blanks_are_left_the_next_message_finds_its_place(
     [lambda data: data.rstrip(b"\t\n") + b"\n", lambda data: data[:-1], lambda data: data[:-700]],
     ids=["none, as of an older program", "without the last one", "fewer"],
 )
-def test_blanks_may_be_missing(
+def test_padding_may_be_missing(
     folder: Path, file: Path, file_store: FileStore, notes: Session, other: Callable[[bytes], bytes]
 ) -> None:
     file_store.close()
@@ -59,7 +59,7 @@ def test_blanks_may_be_missing(
     found = fresh(folder, notes)
     assert contents(found) == ["one", "two ü"]
     found.append(*user_messages("three"))
-    assert file.stat().st_ino == inode, "it was in form, and had not to be written anew"
+    assert file.stat().st_ino == inode, "a canonical file is not rewritten"
     assert contents(fresh(folder, notes)) == ["one", "two ü", "three"]
     assert file_store.check() == []
 
@@ -78,7 +78,7 @@ def test_a_message_of_another_is_noticed_though_the_file_is_no_longer(
         assert contents(other)[-1] == str(number)
 
 
-def test_a_file_that_may_not_grow_is_as_it_was_with_all_its_blanks(file: Path, notes: Session) -> None:
+def test_a_refused_append_leaves_the_file_and_its_padding_unchanged(file: Path, notes: Session) -> None:
     before = file.read_bytes()
     with no_file_beyond(len(before) + 100):
         with pytest.raises(StoreError):
