@@ -72,7 +72,7 @@ class Backups:
         self._last_run = folder / "last-run"  # its modification time is the time of the last run
 
     def kept(self, session_id: str | None = None) -> list[Backup]:
-        """Return the backups of one session or of all, last changed first."""
+        """Return the backups of one session or of all, most recently changed first."""
         try:
             names = [entry.name for entry in os.scandir(self.folder) if session_id in (None, entry.name[:36])]
         except FileNotFoundError:

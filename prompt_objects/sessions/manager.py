@@ -113,7 +113,7 @@ class SessionManager:
         return self.get(session_id)
 
     def list(self, *, limit: int | None = None, include_children: bool = True, parent: str | None = None) -> Infos:
-        """Return the sessions, last changed first, without reading histories.
+        """Return the sessions, most recently changed first, without reading histories.
 
         Children are the sessions that calls of prompt objects started; `parent` selects those of one session, by id.
         """
@@ -232,7 +232,7 @@ class SessionManager:
         return info
 
     def trash(self) -> TrashList:
-        """Return the deleted sessions, last deleted first."""
+        """Return the deleted sessions, most recently deleted first."""
         return [entry for entry in self.store.trash() if self._is_ours(entry.info)]
 
     def find_trashed(self, key: str | None = None) -> TrashedSession:

@@ -23,7 +23,7 @@ ExportFormat: TypeAlias = Annotated[str, _format_names]
 
 @slash_command("sessions", anytime=True)
 def sessions(chat: Chat) -> CommandResult:
-    """List the sessions of this prompt object, the latest first.
+    """List the sessions of this prompt object, most recently changed first.
 
     This includes the sessions of delegations from other prompt objects; their names begin with that of the caller.
     """
@@ -106,7 +106,7 @@ def restore(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
 
 @slash_command("session trash")
 def trash(chat: Chat) -> CommandResult:
-    """List the deleted sessions of this prompt object, the last deleted first."""
+    """List the deleted sessions of this prompt object, most recently deleted first."""
     deleted = chat.po.session_manager.trash()
     rows = [
         (each.info.name, str(each.info.message_count), time_ago(each.deleted_at), each.info.id) for each in deleted

@@ -25,7 +25,7 @@ def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 
 @slash_command("bus", anytime=True)
 def bus(chat: Chat, switch: Switch | None = None) -> CommandResult:
-    """Show or hide the events of all sessions of this program, one a line."""
+    """Show or hide the events of all sessions of this program, one per line."""
     chat.shows_events = not chat.shows_events if switch is None else switch == "on"
     return Text("Events are shown now; /bus off hides them." if chat.shows_events else "Events are hidden now.")
 

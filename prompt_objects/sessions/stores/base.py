@@ -115,7 +115,7 @@ class Store(Protocol):
         """Move a session back from the trash; it gets a number if its name is taken now."""
 
     def trash(self) -> list[TrashedSession]:
-        """Return the sessions in the trash, the last deleted first."""
+        """Return the sessions in the trash, most recently deleted first."""
 
     def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
         """Return a session in the trash with its history."""
@@ -128,7 +128,7 @@ class Store(Protocol):
 
     # The last method: below it, `list[...]` in an annotation would mean this one.
     def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
-        """Return the sessions that `where` selects, or the first `limit` of them, the last changed first.
+        """Return the sessions that `where` selects, or the first `limit` of them, most recently changed first.
 
         Reads no history. If `limit` is small, the cost does not depend on the number of sessions.
         """

@@ -1,4 +1,4 @@
-"""JSON lines: messages, encoded so that they are read back unchanged, and the document that holds one a line.
+"""JSON lines: messages, encoded so that they are read back unchanged, and the document that holds one per line.
 
 A line document is a JSON document with its list last and one element a line:
 

@@ -97,7 +97,7 @@ class Index:
             raise disk.store_error("used", self.path, error) from error
 
     def entries(self, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
-        """Return the entries that a filter selects, the last changed first."""
+        """Return the entries that a filter selects, most recently changed first."""
         read = self._read(lambda file: list(file.entries(where)))
         infos = in_order(read)
         if where == ALL_SESSIONS and (not self._stamp.ordered or self._is_mostly_blank()):

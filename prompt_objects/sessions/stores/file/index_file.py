@@ -38,7 +38,7 @@ key_of = attrgetter("updated_at", "id")
 
 
 def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
-    """Sort entries, the last changed first; entries of the same time by their ids."""
+    """Sort entries, most recently changed first; entries of the same time by their ids."""
     found = sorted(infos, key=attrgetter("id"), reverse=True)  # two sorts are twice as fast as one by pairs
     found.sort(key=attrgetter("updated_at"), reverse=True)
     return found

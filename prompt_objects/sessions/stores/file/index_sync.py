@@ -31,7 +31,7 @@ class SessionIndex:
         return (info for info, _ in self._folder.infos(ids))
 
     def list(self, where: SessionFilter, limit: int | None) -> list[SessionInfo]:
-        """Return the selected entries, the last changed first; if the index cannot be used, read the files."""
+        """Return the selected entries, most recently changed first; if the index cannot be used, read the files."""
         try:
             with self.index:
                 return self.index.entries(where) if limit is None else self.index.newest(limit, where)

@@ -32,7 +32,7 @@ class Trash(SessionDirectory):
         self._index = entries.index
 
     def entries(self) -> list[TrashedSession]:
-        """Return the sessions in the trash, the last deleted first."""
+        """Return the sessions in the trash, most recently deleted first."""
         found = [TrashedSession(info, datetime.fromtimestamp(at, UTC)) for info, at in self.infos(self.ids())]
         return sorted(found, key=lambda trashed: trashed.deleted_at, reverse=True)
 
