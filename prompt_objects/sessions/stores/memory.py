@@ -159,7 +159,8 @@ class MemoryStore:
     def archive(self, session_id: str) -> SessionRecord:
         with self._mutex:
             stored = self._find(session_id)
-            stored.store_lines(stored.lines, archived=True)
+            if not stored.info.archived:
+                stored.store_lines(stored.lines, archived=True)
             return stored.record()
 
     def delete(self, session_id: str) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,16 @@ class Archives:
                 raise missing_file_error(packed)
             yield found
 
-    def _rewrite(self, packed: Path, found: ParsedFile, header: dict[str, Any], *truncation: Any) -> SessionRecord:
+    def _rewrite(
+        self,
+        packed: Path,
+        found: ParsedFile,
+        header: dict[str, Any],
+        count: int = sys.maxsize,
+        moment: datetime | None = None,
+    ) -> SessionRecord:
         self._index.mark_dirty(found.info.id)
-        found = rewrite_archive(packed, found, header, *truncation)
+        found = rewrite_archive(packed, found, header, count, moment)
         self._index.commit(found.info, durable=True)
         return found.record
 

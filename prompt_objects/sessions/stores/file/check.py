@@ -168,12 +168,10 @@ class StoreCheck:
     def _index_issues(self) -> Iterator[StoreIssue]:
         path = self.live.path / "index.json"
         try:
-            data = path.read_bytes()
+            entries = _entries_in(path.read_bytes())
         except FileNotFoundError:
             return  # it is created on the first use
-        try:
-            entries = _entries_in(data)
-        except _INDEX_ERRORS:
+        except (OSError, *_INDEX_ERRORS):  # a folder may have its name
             remedy = "It is rebuilt from the session files."
             yield self._issue(path, "The index cannot be read.", remedy, self.entries.rebuild)
             return
@@ -182,33 +180,24 @@ class StoreCheck:
             twice = sorted(session_id for session_id, times in entry_counts.items() if times > 1)
             problem = f"The index has more than one entry for {', '.join(twice)}."
             yield self._issue(path, problem, "It is rebuilt from the session files.", self.entries.rebuild)
-        known = {entry.id: entry for entry in entries}
-        for session_id in sorted(known.keys() | self.live.ids()):
-            problem = self._difference(path, session_id, known.get(session_id))
-            if problem:
-                yield self._issue(
-                    path,
-                    problem,
-                    "The entry is updated from the file.",
-                    partial(self._reindex, session_id),
-                    session_id,
-                )
+        for session_id, problem in self._differences(path, entries).items():
+            remedy = "The entry is updated from the file."
+            yield self._issue(path, problem, remedy, partial(self._reindex, session_id), session_id)
 
-    def _difference(self, index: Path, session_id: str, entry: SessionInfo | None) -> str:
-        """Return how an entry differs from its file; empty if the difference lasts only a moment."""
+    def _differences(self, index: Path, entries: list[SessionInfo]) -> dict[str, str]:
+        """Return how entries differ from their files, by session; without those that differ only for a moment."""
+        found = dict.fromkeys(sorted({entry.id for entry in entries} | self.live.ids()), "")
         for attempt in range(_COMPARISONS):
             if attempt:
                 time.sleep(_PAUSE)
                 with suppress(OSError, *_INDEX_ERRORS):  # it may be changing now
-                    entry = next((each for each in _entries_in(index.read_bytes()) if each.id == session_id), None)
-            info = self._info(session_id)
-            if info == entry:
-                return ""
-        if entry is None:
-            return "A session file has no index entry."
-        if info is None:
-            return f"The index knows a session {entry.name!r} that has no file."
-        return f"The index entry of {info.name!r} differs from its file."
+                    entries = _entries_in(index.read_bytes())
+            known = {entry.id: entry for entry in entries}
+            compared = ((each, _difference(known.get(each), self._info(each))) for each in found)
+            found = {session_id: difference for session_id, difference in compared if difference}
+            if not found:
+                break
+        return found
 
     def _info(self, session_id: str) -> SessionInfo | None:
         return next((info for info, _ in self.live.infos([session_id])), None)
@@ -273,6 +262,17 @@ def _file_problem(path: Path, data: bytes) -> str:
     if found.whole:
         return f"The file is valid, but not in canonical form; it holds {messages}."
     return f"The file is cut off or damaged; it holds {messages}."
+
+
+def _difference(entry: SessionInfo | None, info: SessionInfo | None) -> str:
+    """Return how an index entry differs from the info in the file; empty if it does not."""
+    if info == entry:
+        return ""
+    if entry is None:
+        return "A session file has no index entry."
+    if info is None:
+        return f"The index knows a session {entry.name!r} that has no file."
+    return f"The index entry of {info.name!r} differs from its file."
 
 
 def _entries_in(data: bytes) -> list[SessionInfo]:

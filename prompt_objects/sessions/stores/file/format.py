@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,12 @@ def parse_canonical(path: Path, data: bytes) -> tuple[dict[str, Any], SessionInf
     return (header, info, end) if info else None
 
 
+def record_of(info: SessionInfo, header: Mapping[str, Any]) -> SessionRecord:
+    """Return the record of a session; its metadata is empty if the header has another value there."""
+    metadata = header.get("metadata")
+    return SessionRecord(info, metadata if isinstance(metadata, dict) else {})
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ParsedFile:
     """The content of a session file: its info with totals, its header and its history.
@@ -137,9 +143,7 @@ class ParsedFile:
 
     @property
     def record(self) -> SessionRecord:
-        """The record of the session; its metadata is empty if the header has another value there."""
-        metadata = self.header.get("metadata")
-        return SessionRecord(self.info, metadata if isinstance(metadata, dict) else {})
+        return record_of(self.info, self.header)
 
     def read(self, start: int, stop: int) -> list[Message]:
         """Return messages from number `start` up to `stop`. Raises `ValueError` if one is unreadable."""

@@ -79,7 +79,8 @@ class Index:
         try:
             if self._lock is None or not self._lock.exists:
                 self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
-            self._lock.take()
+            if self._lock.take():  # another process may have blanked a line, which keeps the size of the file
+                self._slots = {key: slot._replace(size=-1) for key, slot in self._slots.items()}
             self._ensure_file()
             if self._lock.stamp.dirty_id:
                 self._reconcile()
@@ -361,14 +362,17 @@ class _IndexLock:
         self.exists = self._file is not None
         self.is_writable = self._file is not None and self._file.write_error is None
 
-    def take(self) -> None:
+    def take(self) -> bool:
+        """Take the lock; return whether another process has changed the stamp."""
         if self._file is None:
-            return
+            return False
         disk.lock(self._file.descriptor)
         written = disk.pread(self._file.descriptor, IndexStamp.LENGTH, 0)
-        if written != self._written:
-            self._written = written
-            self.stamp = IndexStamp.decode(written)
+        if written == self._written:
+            return False
+        self._written = written
+        self.stamp = IndexStamp.decode(written)
+        return True
 
     def release(self) -> None:
         if self._file is not None:

@@ -60,7 +60,7 @@ class FileLease:
             os.close(self._descriptor)
 
     def close(self) -> None:
-        """Close the file without releasing the lease, which another process has."""
+        """Close the file of a lease that another process holds."""
         self._closing()
 
 

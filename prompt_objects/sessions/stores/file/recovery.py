@@ -80,8 +80,8 @@ def _recover_messages(text: str, torn: str) -> Recovered | None:
     # metadata may have a list called history, too; the header is a valid object if it is closed there
     for begin in islice(_HISTORY_START.finditer(text), 20):
         closed = decode_at(text[: begin.end()] + "]}", 0)
-        if closed is not None and isinstance(closed[0], dict):
-            header = closed[0]
+        header = closed[0] if closed else None
+        if isinstance(header, dict) and isinstance(header.get("history"), list):  # not a key like `x"history`
             del header["history"]
             messages, unreadable = _scan(text, begin.end())
             header |= _updated(text)

@@ -22,6 +22,7 @@ from prompt_objects.sessions.stores.file.format import (
     id_of,
     missing_file_error,
     parse_canonical,
+    record_of,
     recover_file,
     summary,
 )
@@ -70,9 +71,7 @@ class SessionFile:
         self._mutex.release()
 
     def record(self, info: SessionInfo) -> SessionRecord:
-        """Return the record of the session; its metadata is empty if the header has another value there."""
-        metadata = self.header.get("metadata")
-        return SessionRecord(info, metadata if isinstance(metadata, dict) else {})
+        return record_of(info, self.header)
 
     def is_described_by(self, entry: SessionInfo | None, count: int | None = None) -> TypeGuard[SessionInfo]:
         """Return whether an index entry is that of the session, now or when it had `count` messages."""

@@ -85,6 +85,7 @@ FAULTS: dict[str, tuple[Callable[[bytes], bytes], list[str]]] = {
     "no session": (lambda _: b"[1, 2]", []),
     "not json": (lambda _: b"something else", []),
     "indented": (lambda data: json.dumps(json.loads(data), indent=2).encode(), ["one", "two ü", "three"]),
+    "key that ends like history": (lambda _: b'{"x\\"history":[\n{"role":"user","content":"o', []),
     "CRLF": (lambda data: data.replace(b"\n", b"\r\n"), ["one", "two ü", "three"]),
     "BOM": (lambda data: b"\xef\xbb\xbf" + data, ["one", "two ü", "three"]),
 }
@@ -264,6 +265,17 @@ def test_an_index_that_differs_from_the_files_is_found_and_repaired(
     assert examine(folder) == []
     (entry,) = index_of(folder)
     assert (entry["id"], entry["name"], entry["message_count"]) == (notes.id, "Notes", 3)
+
+
+def test_a_folder_in_place_of_the_index_is_found_and_moved_away(folder: Path, notes: Session) -> None:
+    index = folder / "sessions" / "index.json"
+    index.unlink()
+    (index / "inside").mkdir(parents=True)
+    assert [finding.problem for finding in examine(folder)] == ["The index cannot be read."]
+    assert [finding.repaired for finding in examine(folder, repair=True)] == [True]
+    assert examine(folder) == []
+    assert [entry["id"] for entry in index_of(folder)] == [notes.id]
+    assert len(list(index.parent.glob("index.json.corrupt-*/inside"))) == 1
 
 
 def test_an_index_that_cannot_be_read_is_kept(folder: Path, file_store: FileStore, notes: Session) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,17 @@ def test_a_flipped_byte_in_a_name_is_repaired_when_names_are_listed(folder: Path
     manager = SessionManager(FileStore(folder), "reader")
     assert manager.create("Rotten", unique_name=True).name == "Rotten"
     assert {"Rotten", "Rotten two"} <= {info.name for info in manager.list()}
+
+
+def test_a_session_deleted_by_another_process_is_not_found_and_can_be_restored(folder: Path) -> None:
+    """The deletion blanks a line, so the index keeps its size."""
+    with closing(FileStore(folder)) as here, closing(FileStore(folder)) as there:
+        first, second = (SessionManager(here, "writer").create(name) for name in ("First", "Second"))
+        here.append(first.id, user_messages("one"), expected=0)
+        there.delete(first.id)
+        with pytest.raises(NotFound):
+            here.load(first.id)
+        assert [info.name for info in here.list()] == ["Second"]
+        assert here.restore(first.id).info.message_count == 1
+        here.append(first.id, user_messages("two"), expected=1)
+        assert {entry["id"]: entry["message_count"] for entry in index_of(folder)} == {first.id: 2, second.id: 0}
