@@ -36,7 +36,7 @@ def install_uv(folder: Path) -> Path:
 
 
 def resolve(uv: Path) -> str:
-    """Return the newest version of every requirement, one a line, with markers for systems and Pythons."""
+    """Return the newest version of every requirement, one per line, with markers for systems and Pythons."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     build = "\n".join([*project["build-system"]["requires"], EDITABLE])
     options = ("--universal", "--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--upgrade")

@@ -70,7 +70,7 @@ class Chat:
     def switch_object(self, name: str) -> None:
         """Switch to an object: to the session of its latest running turn, else its last one. Raises `NotFound`."""
         po = self.environment[name]
-        turns = self.environment.active_turns.of(name)
+        turns = [turn for turn in self.environment.active_turns.of(name) if not turn.session.is_draft]
         session = turns[-1].session if turns else po.session_manager.current()
         self.po = po
         self.switch_session(session)

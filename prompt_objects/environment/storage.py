@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from os.path import realpath  # unlike `Path.resolve`, it accepts a loop of links
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,10 +94,10 @@ class Storage:
 
 
 def _data_paths(url: StoreUrl, folder: Path) -> Sequence[Path]:
-    """Return the paths with data of a store, without those that contain the environment's folder."""
-    inside = folder.resolve()
-    paths = [path for path in url.data_paths if not inside.is_relative_to(path.resolve())]
-    return paths or url.data_paths[:1]
+    """Return the paths with data of a store. The environment's folder is in none of them but its `location`."""
+    inside = Path(realpath(folder))
+    paths = [path for path in url.data_paths if not inside.is_relative_to(realpath(path))]
+    return paths or ([url.location] if url.location else [])
 
 
 def _side_data_dir(data_dir: Path, url: str) -> Path:

@@ -36,7 +36,7 @@ class Migrations:
         return [preview(step, self._target) for step in self._steps]
 
     def run(self, sessions: SessionManager, *, repeat: bool = False) -> "list[StepResult]":
-        """Apply the steps not applied yet, or all with `repeat`, in one process. Finish a started one first."""
+        """Apply the steps not applied yet, or all with `repeat`; a started one first. Other processes wait."""
         from prompt_objects.migrations.apply import Application
 
         with disk.locked_file(self._target.data_dir / "migrations.lock"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
@@ -42,7 +42,8 @@ class Approvals:
 
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
         """Return the tool with approval checks, for the definition that has `capability`."""
-        fields = asdict(tool) | {"run": self._run_with_allow_check(tool, capability)}
+        fields = {name: getattr(tool, name) for name in Tool.__struct_fields__}  # not those of a subclass
+        fields["run"] = self._run_with_allow_check(tool, capability)
         return _GuardedTool(**fields, approvals=self, capability=capability)
 
     async def approve(

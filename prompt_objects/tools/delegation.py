@@ -83,6 +83,6 @@ def make_delegation_tool(receiver: Receiver, mode: Literal["fresh", "continue"] 
 
 
 def _session_to_continue(manager: SessionManager, name: str, parent: ParentCall) -> Session:
-    for info in manager.list(limit=1, parent=parent.session):
-        return manager.get(info.id)
+    if children := manager.list(limit=1, parent=parent.session):
+        return manager.get(children[0].id)
     return manager.create(name, unique_name=True, parent=parent)  # saved now, so that the next call finds it

@@ -9,6 +9,8 @@ import pytest
 from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import Busy, NotFound, UsageError
+from prompt_objects.runtime.active_turns import ActiveTurn
+from prompt_objects.sessions.steering import SteeringQueue
 from prompt_objects.testing import ScriptedLLM
 from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
@@ -170,3 +172,15 @@ async def test_the_use_of_limits_belongs_to_its_session(chat: Chat) -> None:
     assert chat.spent.amount.requests == 1
     chat.switch_session(chat.po.session_manager.create("Other"))
     assert chat.spent is None
+
+
+async def test_a_turn_whose_session_is_not_saved_yet_is_not_switched_to(chat: Chat) -> None:
+    helper = chat.environment["helper"]
+    draft = helper.session_manager.draft("Notes")
+    turn = ActiveTurn(("scout", "helper"), draft, SteeringQueue(chat.environment.storage.workspace, draft.id))
+    with chat.environment.active_turns.registered(turn):
+        chat.switch_object("helper")
+        assert chat.session.name == "Default"
+        draft.append({"role": "user", "content": "Look"})
+        chat.switch_object("helper")
+        assert chat.session is draft

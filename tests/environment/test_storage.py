@@ -1,11 +1,15 @@
 """The files of an environment have their places, and ephemeral ones are removed."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from prompt_objects.config.environment import Config
 from prompt_objects.config.maintenance import PruneSettings
 from prompt_objects.environment.storage import Storage
+from prompt_objects.errors import StoreError
 
 
 def kept(folder: Path, url: str | None = None, **settings: Any) -> Storage:
@@ -52,3 +56,10 @@ def test_old_data_is_pruned_once_at_start_if_configured(tmp_path: Path) -> None:
         assert storage.run_maintenance() == []
     assert [trashed.info.name for trashed in sessions.trash()] == ["second"]
     storage.close()
+
+
+@pytest.mark.parametrize("url", ["files:loop", "sqlite:///loop/sessions.db"])
+def test_a_loop_of_links_as_the_store_is_an_error_of_the_store(tmp_path: Path, url: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StoreError), closing(kept(tmp_path, url)) as storage:
+        storage.session_manager.for_object("scout").create("Plans")

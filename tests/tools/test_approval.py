@@ -66,6 +66,24 @@ async def test_a_write_needs_approval_and_the_request_has_its_diff(tmp_path: Pat
     assert text == "Hello\n"
 
 
+async def test_a_tool_of_a_class_with_fields_of_its_own_needs_approval_too(tmp_path: Path) -> None:
+    class SignedTool(Tool, frozen=True, kw_only=True):
+        key: str
+
+    async def write(arguments: dict[str, Any], _: Context) -> str:
+        (tmp_path / "signed.txt").write_text(arguments["text"])
+        return "done"
+
+    sign = SignedTool(name="sign", description="", parameters={}, run=write, effect="write", key="k")
+    make_env(tmp_path, {"scribe": "name: scribe\ncapabilities: [sign]\nprompt: Write.\n"})
+    llm = ScriptedLLM([calls(("sign", {"text": "Hello"})), "Done"])
+    async with Environment.open(tmp_path, llm=llm, environ={}, tools=[sign]) as env:
+        reply = await env["scribe"].receive("Go")
+    (result,) = [m["content"] for m in reply.session.history if m["role"] == "tool"]
+    assert "needs the user's approval" in result
+    assert not (tmp_path / "signed.txt").exists()
+
+
 async def test_without_a_user_a_write_is_refused_with_a_message_for_the_model(tmp_path: Path) -> None:
     _, text, (result,) = await written(tmp_path, env_dir(), None)
     assert text is None

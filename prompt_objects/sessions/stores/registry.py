@@ -30,6 +30,10 @@ class _Files(StoreUrl):
         return FileStore(self.path, options)
 
     @property
+    def location(self) -> Path | None:
+        return self.path / "sessions" if self.path else None
+
+    @property
     def data_paths(self) -> Sequence[Path]:
         return (self.path / "sessions", self.path) if self.path else ()
 
@@ -138,7 +142,8 @@ def _installed(scheme: str) -> Callable[[str, Path], StoreUrl] | None:
             )
             failure.__cause__ = error
             return partial(_FunctionUrl, partial(_fail, failure))
-        return found if isinstance(found, type) else partial(_FunctionUrl, found)
+        is_declared = isinstance(found, type) and issubclass(found, StoreUrl)
+        return found if is_declared else partial(_FunctionUrl, found)
     return None
 
 

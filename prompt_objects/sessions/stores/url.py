@@ -39,12 +39,14 @@ class StoreUrl(ABC):
         """Open the store. Raises `UsageError` if the URL does not name one."""
 
     @property
-    def data_paths(self) -> Sequence[Path]:
-        """The files and folders with data of the store, which the file tools must not touch.
+    def location(self) -> Path | None:
+        """The file or folder that exists if the store does; None if it is not on this disk."""
+        return self.path
 
-        The first exists if the store does; only that one may contain the folder of the environment.
-        """
-        return (self.path,) if self.path else ()
+    @property
+    def data_paths(self) -> Sequence[Path]:
+        """All files and folders with data of the store, which the file tools must not touch."""
+        return (self.location,) if self.location else ()
 
 
 def _expand_home(text: str) -> Path:

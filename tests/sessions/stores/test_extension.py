@@ -94,6 +94,10 @@ class DictStore:
         infos = [kept.record.info for kept in self.live.values()]
         return where.select(sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True))[:limit]
 
+class ClassStore(DictStore):
+    def __init__(self, url, options):
+        super().__init__()
+
 class Kept:
     def __init__(self, record, messages):
         self.record, self.messages = record, messages
@@ -108,7 +112,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "dict_store.py").write_text(STORE)
     (folder / "dict_store-1.0.dist-info" / "METADATA").write_text("Name: dict-store\nVersion: 1.0\n")
     (folder / "dict_store-1.0.dist-info" / "entry_points.txt").write_text(
-        "[prompt_objects.stores]\ndict = dict_store:open_dict_store\n"
+        "[prompt_objects.stores]\ndict = dict_store:open_dict_store\nclass = dict_store:ClassStore\n"
         "broken = dict_store:missing\nfiles = dict_store:missing\n"
     )
     monkeypatch.syspath_prepend(str(folder))
@@ -137,6 +141,11 @@ async def test_an_environment_runs_on_the_store_of_a_package(tmp_path: Path) -> 
         assert env.take_notices() == []
     for ability in (Leasing, Checking, Archiving):
         assert not isinstance(store, ability)
+
+
+@pytest.mark.usefixtures("package")
+def test_the_class_of_a_store_is_called_as_a_function_is() -> None:
+    assert open_store("class:anywhere").list() == []
 
 
 @pytest.mark.usefixtures("package")

@@ -83,29 +83,32 @@ def _stores(options: Namespace, environment: "Environment", notices: list[str]) 
     """Open the source and the target. Raises `UsageError` if the source does not exist or one is `memory:`."""
     from prompt_objects.sessions.stores.base import StoreOptions
     from prompt_objects.sessions.stores.registry import parse_store_url
+    from prompt_objects.sessions.stores.url import mask_passwords
 
     settings = StoreOptions(**environment.config.store_options, notify=notices.append)
     target_url = parse_store_url(options.target, environment.folder)
     source_url = parse_store_url(options.source, environment.folder) if options.source else None
     for url in filter(None, (source_url, target_url)):
         if url.is_ephemeral:
-            problem = f"The store {url.text} starts empty, and its sessions are lost when this command ends."
+            name = mask_passwords(url.text)
+            problem = f"The store {name} starts empty, and its sessions are lost when this command ends."
             raise UsageError(problem, hint="Give one that persists.")
     if source_url:
         _require_source(source_url)
     with closing(target_url.open(settings)) as target, ExitStack() as stack:
         other = stack.enter_context(closing(source_url.open(settings))) if source_url else None
-        yield other or environment.storage.store, target
+        yield environment.storage.store if other is None else other, target
 
 
 def _require_source(url: "StoreUrl") -> None:
     """Raise `UsageError` if the folder or file does not exist, since opening the store would create it."""
-    for path in url.data_paths[:1]:
-        if not os.path.exists(path):  # noqa: PTH110 - also False if access is denied
-            raise UsageError(
-                f"{url.text!r} has no sessions: there is no {path}.",
-                hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",
-            )
+    from prompt_objects.sessions.stores.url import mask_passwords
+
+    if url.location and not os.path.exists(url.location):  # noqa: PTH110 - also False if access is denied
+        raise UsageError(
+            f"{mask_passwords(url.text)!r} has no sessions: there is no {url.location}.",
+            hint="Nothing was copied. Give the store to copy from, for example files:PATH/.prompt_objects",
+        )
 
 
 def _show_progress(done: int, number: int) -> None:
