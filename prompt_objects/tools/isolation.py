@@ -60,7 +60,8 @@ class _Worker(asyncio.SubprocessProtocol):
         self._max_bytes = max_bytes
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
-        self.output += data
+        if not self.done.is_set():  # what comes before the process is killed is discarded
+            self.output += data
         if len(self.output) > self._max_bytes:
             self.done.set()
 

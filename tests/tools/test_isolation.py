@@ -56,7 +56,7 @@ async def test_a_process_with_endless_output_is_killed(tmp_path: Path) -> None:
         script(tmp_path, "while True: print('x' * 1000)"), b"", seconds=10, max_bytes=100_000
     )
     assert not ended
-    assert 100_000 < len(written) < 200_000
+    assert 100_000 < len(written) <= 100_000 + 256 * 1024  # at most one read too many
 
 
 async def test_many_processes_with_endless_output_are_all_killed(tmp_path: Path) -> None:
