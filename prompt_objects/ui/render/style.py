@@ -17,6 +17,7 @@ STYLES: Mapping[str, str] = {
     "removed": "ansired",
     "hint": "ansibrightblack",
     "notice": "ansiyellow",
+    "mark": "reverse",  # characters that would be invisible or mistaken
     "status": "italic ansibrightblack",
     "title": "bold",
     "current": "bold",

@@ -31,9 +31,9 @@ def cell_width(text: str) -> int:
 def fit(text: str, width: int) -> str:
     """Return the text on one line of at most `width` cells, with … where something is missing."""
     text = clean_line(text)
-    if _end_of_row(text, 0, width) == len(text):
+    if end_of_row(text, 0, width) == len(text):
         return text
-    return text[: _end_of_row(text, 0, width - 1)] + "…" if width > 0 else ""
+    return text[: end_of_row(text, 0, width - 1)] + "…" if width > 0 else ""
 
 
 def word_wrap(text: str, width: int) -> list[str]:
@@ -49,7 +49,7 @@ def hard_wrap(text: str, width: int) -> list[str]:
 def _rows(line: str, width: int, *, at_spaces: bool) -> Iterator[str]:
     start = 0
     while True:
-        end = _end_of_row(line, start, width)
+        end = end_of_row(line, start, width)
         if at_spaces and end < len(line):
             end = _end_of_words(line, start, end, width)
         yield line[start:end].rstrip() if at_spaces else line[start:end]
@@ -65,12 +65,12 @@ def _end_of_words(line: str, start: int, full: int, width: int) -> int:
     space = line.rfind(" ", start, full + 1)
     if space == full or space < 0 or not line[start:space].strip():
         return full
-    next_full = _end_of_row(line, space + 1, width)
+    next_full = end_of_row(line, space + 1, width)
     is_longer = next_full < len(line) and " " not in line[space + 1 : next_full + 1]
     return full if is_longer else space
 
 
-def _end_of_row(line: str, start: int, width: int) -> int:
+def end_of_row(line: str, start: int, width: int) -> int:
     """Return the index at which a row from `start` is full."""
     if line.isascii():  # one cell each: much faster
         return min(start + max(width, 0), len(line))
