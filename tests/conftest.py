@@ -9,6 +9,7 @@ from contextlib import suppress
 import hypothesis
 import pytest
 
+from prompt_objects.llm.providers import PROVIDERS
 from tests.support.openai_server import OpenAIServer
 
 # A machine may be busy: a slow example is no failure.
@@ -17,7 +18,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-_PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR")
+_KEYS = tuple(name for provider in PROVIDERS.values() for name in provider.key_names)
+_PERSONAL = ("OPENAI_", "PROMPT_OBJECTS_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", *_KEYS)
 
 _MEMORY = "/dev/shm"  # in memory, so that thousands of syncs need not wait for a shared disk
 with suppress(OSError):

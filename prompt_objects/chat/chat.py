@@ -201,21 +201,28 @@ class Chat:
             return [f"Backing up or pruning failed: {error!r}"]
 
     def describe_model(self) -> str:
-        """Return the name and the server of the model that answers here; may connect to the server."""
-        return str(self.environment.models.connection_for(self.po.definition))
+        """Return the name and the server of the model that answers here, or why there is none; may connect to it."""
+        try:
+            return str(self.environment.models.connection_for(self.po.definition))
+        except PromptObjectsError as error:
+            return str(error)
 
     def warm_up(self) -> list[str]:
         """Load what the first message needs, and return facts for the user; takes about half a second."""
         import prompt_objects.turns.turn  # noqa: F401 - so that the first message need not
 
+        facts = [self.describe_model(), *self._describe_keys()]
         try:
-            model = self.describe_model()
-        except PromptObjectsError as error:
-            model = str(error)
-        try:
-            return [model, *self.environment.errors_and_notices()]
+            return [*facts, *self.environment.errors_and_notices()]
         except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
-            return [model, str(error)]
+            return [*facts, str(error)]
+
+    def _describe_keys(self) -> list[str]:
+        """Name the providers whose keys were found, at the first start in an environment, if there are several."""
+        keys = self.environment.models.keys_found()
+        if len(keys) < 2 or any(each.message_count for each in self.environment.session_manager.list()):  # noqa: PLR2004
+            return []
+        return [f"Keys were found for {', '.join(keys)}. /model lists the models."]
 
 
 def other_process(holder: ProcessInfo | None) -> ProcessInfo | None:

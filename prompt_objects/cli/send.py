@@ -38,7 +38,10 @@ class ReplyJson(Struct):
 
 
 async def send(environment: Environment, po: PromptObject, session: Session, text: str, options: Namespace) -> Reply:
-    """Send a message; wait or branch if the session is in use. Raises `Busy` and the errors of a turn."""
+    """Send a message; wait or branch if the session is in use. Raises `Busy` and the errors of a turn.
+
+    Without a model, raises `UsageError`: in a script, the rehearsal could be mistaken for one.
+    """
 
     async def run_turn(session: Session, wait: float | None = 0) -> Reply:
         context = environment.context()
@@ -52,6 +55,7 @@ async def send(environment: Environment, po: PromptObject, session: Session, tex
                     flush()
         return await turn
 
+    await asyncio.to_thread(environment.models.require_model, po.definition)
     try:
         return await run_turn(session)
     except Busy as busy:

@@ -19,6 +19,19 @@ from prompt_objects.errors import ConfigError
 from prompt_objects.utils.text import SERVER_NAME_PATTERN
 
 EditingMode: TypeAlias = Literal["emacs", "vi"]
+ProviderName: TypeAlias = Literal[  # the keys of `PROVIDERS` in prompt_objects/llm/providers.py
+    "openai",
+    "anthropic",
+    "gemini",
+    "groq",
+    "mistral",
+    "openrouter",
+    "deepseek",
+    "xai",
+    "together",
+    "fireworks",
+    "cerebras",
+]
 VARIABLE_PATTERN = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _Url: TypeAlias = Annotated[str, expected("a URL that starts with http:// or https://", pattern=r"^https?://\S+$")]
 _Variable: TypeAlias = Annotated[
@@ -47,12 +60,14 @@ class Prices(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A model ID, and the server of the model.
+    """A model ID, and the server of the model: a `provider`, or a `base_url`; without both, OpenAI.
 
-    `api_key_env` names the variable with the key. `context_window` is in tokens, `timeout` in seconds.
+    A provider has a default model. `api_key_env` names the variable with the key. `context_window` is in tokens,
+    `timeout` in seconds.
     """
 
-    model: NonEmpty
+    model: NonEmpty | None = None
+    provider: ProviderName | None = None
     base_url: _Url | None = None
     api_key_env: _Variable | None = None
     context_window: Annotated[int, Meta(ge=1)] | None = None
@@ -113,6 +128,7 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigSche
     config = convert(document, ConfigSchema)
     _check_data_dir(document, config)
     _check_sizes(document, config)
+    _check_models(document, config)
     _check_servers(document, config)
     return config, (*notices, *_notices(document, config))
 
@@ -154,6 +170,20 @@ def _check_sizes(document: YamlDocument, config: ConfigSchema) -> None:
         if not 1 <= size <= _MAX_SIZE:
             bound = "at least 1 byte" if size < 1 else "at most 1,000,000 GB"
             raise document.error_at(f"{label((key,))} must be {bound}.", document.position_of(key))
+
+
+def _check_models(document: YamlDocument, config: ConfigSchema) -> None:
+    for name, model in (config.models or {}).items():
+        path = ("models", name)
+        if model.model is None and model.provider is None:
+            problem = f"{label(path)} has no `model`."
+            raise document.error_at(
+                problem, document.position_of(*path), hint="Only a `provider` has a default model."
+            )
+        if model.provider is not None and model.base_url is not None:
+            problem = f"{label(path)} must not have both `provider` and `base_url`."
+            hint = "For another server, leave out `provider`, and name the variable of its key in `api_key_env`."
+            raise document.error_at(problem, document.position_of(*path, "base_url", key=True), hint=hint)
 
 
 def _check_servers(document: YamlDocument, config: ConfigSchema) -> None:

@@ -364,7 +364,7 @@ class _Resources:
         self._local_tools = local_tools
 
     async def load(self, context: Context) -> "tuple[FallbackChain, Mapping[str, Tool]]":
-        models = await self._environment.models.fallback_chain_for(self._definition)
+        models = await self._environment.models.fallback_chain_for(self._definition, context.notify)
         return models, await self._environment.capabilities.tools(self._definition, context, self._local_tools)
 
 

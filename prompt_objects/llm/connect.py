@@ -2,9 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from prompt_objects.errors import (
     BrokenStream,
@@ -13,10 +13,11 @@ from prompt_objects.errors import (
     ServerFailed,
     UnknownModel,
     Unreachable,
-    UsageError,
 )
 from prompt_objects.llm.base import LLM, Usage
-from prompt_objects.llm.local_servers import LocalServer, find_local_server, list_models
+from prompt_objects.llm.local_servers import LOADING, SLOW, LocalServer, find_local_server
+from prompt_objects.llm.model_server import ModelServer
+from prompt_objects.llm.providers import OPENAI, PROVIDERS, providers_with_key
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from prompt_objects.config.environment_schema import ModelConfig, Prices
 
 
-DEFAULT_MODEL = "gpt-5.4-mini"  # if there is an OpenAI key but no model is configured
+NO_MODEL = "no model is set up; set a key such as OPENAI_API_KEY, or start a local model server"
 _MILLION = 1_000_000
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
 _FALLBACK_ERRORS = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
 _FindLocal: TypeAlias = Callable[[], LocalServer | None]
+_ServerModel: TypeAlias = tuple[ModelServer, str]
 Pricing: TypeAlias = Callable[[Usage], float | None]
 """Returns the cost of requests in US dollars, None if prices are unknown."""
 
@@ -40,11 +42,16 @@ def no_pricing(_: Usage) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ModelConnection:
-    """A model, where it runs ("Ollama at http://127.0.0.1:11434/v1"), and what it costs."""
+    """A model, where it runs ("Ollama at http://127.0.0.1:11434"), what it costs, and its server, if it has one.
+
+    The rehearsal `is_stand_in` if no model is set up and nobody asked for the rehearsal.
+    """
 
     llm: LLM
     origin: str
     pricing: Pricing = no_pricing
+    server: ModelServer | None = None
+    is_stand_in: bool = False
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
@@ -81,37 +88,13 @@ class FallbackChain:
         raise error
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A model server given by environment variables; OpenAI's without a `base_url`."""
+class NotReady(Unreachable):
+    """A server on this machine is there, but cannot respond yet; a slow one `may_be_another` program's."""
 
-    base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    key_name: str | None = None
-    timeout: float | None = None
-
-    def connection(self, model: str, name: str = "", pricing: Pricing | None = None) -> ModelConnection:
-        import openai  # noqa: F401 - half a second, spent here rather than in the first request
-
-        from prompt_objects.llm.failures import display_url
-        from prompt_objects.llm.openai import DEFAULT_TIMEOUT, OPENAI_URL, OpenAILLM
-
-        if self.base_url and not _is_url(self.base_url):
-            raise UsageError(
-                f"The address of the model {model} is not a URL.",
-                hint="Check OPENAI_BASE_URL, or base_url in environment.yaml; an example is http://127.0.0.1:11434/v1.",
-            )
-        llm = OpenAILLM(
-            model,
-            base_url=self.base_url,
-            api_key=self.api_key,
-            key_name=self.key_name,
-            timeout=self.timeout or DEFAULT_TIMEOUT,
-        )
-        url = display_url(self.base_url or OPENAI_URL)
-        name = name or ("" if self.base_url else "OpenAI")
-        origin = f"{name} at {url}" if name else url
-        return ModelConnection(llm, origin, pricing or (known_pricing(model) if self.api_key else no_pricing))
+    def __init__(self, place: str, base_url: str, problem: str) -> None:
+        super().__init__(f"{place} {problem}.", hint="Try again in a moment.")
+        self.base_url = base_url
+        self.may_be_another = problem == SLOW
 
 
 def connect(
@@ -119,17 +102,30 @@ def connect(
 ) -> ModelConnection:
     """Return the model called `name`, or the configured model if `name` is None.
 
-    A name is `rehearsal`, a key of the config's models, or a model ID; `default` counts as None unless it is such a
-    key. May contact servers, so it may block. A problem with a server or a key is raised only when a turn begins.
+    A name is `rehearsal`, a key of the config's models, a provider, a provider with a model ID (`groq/ID`), or a
+    model ID; `default` counts as None unless it is such a key. May contact servers, so it may block. Raises
+    `UsageError` for an address that is not a URL, and `NotReady`. Any other problem with a server or a key is raised
+    only when a turn begins.
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
-        return _connect_configured(config.models[name], environ)
+        model = config.models[name]
+        pricing = given_pricing(model.prices) if model.prices else None
+        return connect_to(*_configured_model(model, environ), pricing)
     if name == "rehearsal":
         return ModelConnection(Rehearsal(), "offline, without a model")
-    if name:
-        return _connect_by_model_id(name, environ, find_local)
-    return _connect_first_available(environ, find_local)
+    if not name:
+        return _connect_first_available(environ, find_local)
+    found = _keyed_model(name, environ) or _local_model(name, find_local) or _keyless_model(name, environ)
+    return connect_to(*found)
+
+
+def connect_to(server: ModelServer, model: str, pricing: Pricing | None = None) -> ModelConnection:
+    """Return a model of a server; without `pricing`, public prices apply if there is a key."""
+    llm = server.llm(model)
+    if pricing is None:
+        pricing = known_pricing(model, server.base_url) if server.api_key else no_pricing
+    return ModelConnection(llm, str(server), pricing, server)
 
 
 def has_known_price(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
@@ -140,13 +136,15 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
     """
     name = _chosen_name(name, config, environ)
     if name in config.models:
-        model = config.models[name]
-        is_public = bool(model.api_key_env or not model.base_url) and known_pricing(model.model) is not no_pricing
-        return model.prices is not None or is_public
-    default = _default_server(environ)
-    if not name and default.api_key and not default.base_url:
-        name = DEFAULT_MODEL
-    return name in {"", "rehearsal"} or known_pricing(name) is not no_pricing
+        server, model = _configured_model(config.models[name], environ)
+        is_public = bool(server.key_name) and known_pricing(model, server.base_url) is not no_pricing
+        return config.models[name].prices is not None or is_public
+    if not name and not _has_base_url(environ):
+        name = next(iter(providers_with_key(environ)), "")
+    if name in {"", "rehearsal"}:
+        return True
+    server, model = _keyed_model(name, environ) or _keyless_model(name, environ)
+    return known_pricing(model, server.base_url) is not no_pricing
 
 
 def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
@@ -155,53 +153,78 @@ def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str])
     return "" if name == "default" and name not in config.models else name
 
 
-def _connect_configured(model: "ModelConfig", environ: Mapping[str, str]) -> ModelConnection:
-    """Connect to a model of the config; OpenAI's key is sent only to OpenAI, or to the server at OPENAI_BASE_URL."""
-    default = _default_server(environ)
-    if model.api_key_env:
-        base_url = model.base_url or default.base_url
-        server = _Server(base_url, environ.get(model.api_key_env, "").strip(), model.api_key_env, model.timeout)
-    elif model.base_url:
-        server = _Server(model.base_url, timeout=model.timeout)
-    else:
-        server = _Server(default.base_url, default.api_key, default.key_name, model.timeout)
-    return server.connection(model.model, pricing=given_pricing(model.prices) if model.prices else None)
-
-
-def _connect_by_model_id(model: str, environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:
-    server = _default_server(environ)
-    if not server.base_url and not server.api_key:
-        local = find_local()
-        if local and model in local.models:
-            return _Server(local.base_url).connection(model, local.name)
-    return server.connection(model)
-
-
 def _connect_first_available(environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:
-    server = _default_server(environ)
-    if server.base_url:
-        models = list_models(server.base_url, api_key=server.api_key)
-        return server.connection(models[0] if models else DEFAULT_MODEL)
-    if server.api_key:
-        return server.connection(DEFAULT_MODEL)
-    if local := find_local():
-        return _Server(local.base_url).connection(local.models[0], local.name)
-    return ModelConnection(Rehearsal(), "no model is set up; set OPENAI_API_KEY, or start a local model server")
+    if _has_base_url(environ):
+        server = _server_of("openai", environ)
+        listing = server.list_models()
+        if listing.problem == LOADING:
+            raise NotReady(str(server), server.base_url, LOADING)
+        return connect_to(server, listing.chat[0] if listing.chat else OPENAI.model)
+    if keyed := next(iter(providers_with_key(environ)), None):
+        return connect_to(_server_of(keyed, environ), PROVIDERS[keyed].model)
+    if local := _ready_server(find_local):
+        return connect_to(ModelServer(local.base_url, label=local.name), local.listing.chat[0])
+    return ModelConnection(Rehearsal(), NO_MODEL, is_stand_in=True)
 
 
-def _default_server(environ: Mapping[str, str]) -> _Server:
-    base_url = environ.get("OPENAI_BASE_URL", "").strip() or None
-    api_key = environ.get("OPENAI_API_KEY", "").strip() or None
-    return _Server(base_url, api_key, None if base_url and not api_key else "OPENAI_API_KEY")
+def _configured_model(model: "ModelConfig", environ: Mapping[str, str]) -> _ServerModel:
+    """Return a model of the config; the key of a provider is sent elsewhere only if the config says so."""
+    name = model.provider or "openai"
+    if not model.base_url:
+        server = _server_of(name, environ, key_name=model.api_key_env, timeout=model.timeout)
+        return server, model.model or PROVIDERS[name].model
+    api_key = environ.get(model.api_key_env, "").strip() if model.api_key_env else None
+    return ModelServer(model.base_url, api_key, model.api_key_env, timeout=model.timeout), model.model or ""
 
 
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        is_http = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return is_http and text.isprintable() and " " not in text
+def _keyed_model(name: str, environ: Mapping[str, str]) -> _ServerModel | None:
+    """Return the default model of a provider, or a model by its ID, at a server whose key or address is set."""
+    keyed = providers_with_key(environ)
+    provider, _, model = name.partition("/")
+    if name in keyed:
+        return _server_of(name, environ), PROVIDERS[name].model
+    if _has_base_url(environ):
+        return _server_of("openai", environ), name
+    if provider in keyed and model:
+        return _server_of(provider, environ), model
+    return (_server_of(next(iter(keyed)), environ), name) if keyed else None
+
+
+def _local_model(name: str, find_local: _FindLocal) -> _ServerModel | None:
+    local = _ready_server(find_local)
+    return (ModelServer(local.base_url, label=local.name), name) if local and local.listing.find(name) else None
+
+
+def _keyless_model(name: str, environ: Mapping[str, str]) -> _ServerModel:
+    """Return a model whose key is missing, so that the error names the variable to set."""
+    provider, _, model = name.partition("/")
+    if provider in PROVIDERS:
+        return _server_of(provider, environ), model or PROVIDERS[provider].model
+    return _server_of("openai", environ), name
+
+
+def _ready_server(find_local: _FindLocal) -> LocalServer | None:
+    local = find_local()
+    if local and local.listing.problem:
+        place = str(ModelServer(local.base_url, label=local.name))
+        raise NotReady(place, local.base_url, local.listing.problem)
+    return local
+
+
+def _server_of(
+    name: str, environ: Mapping[str, str], *, key_name: str | None = None, timeout: float | None = None
+) -> ModelServer:
+    """Return the server of a provider, by default with the provider's key; OPENAI_BASE_URL moves OpenAI's."""
+    provider = PROVIDERS[name]
+    found, api_key = (key_name, environ.get(key_name, "").strip()) if key_name else provider.find_key(environ)
+    if provider is OPENAI and _has_base_url(environ):
+        base_url = environ["OPENAI_BASE_URL"].strip()
+        return ModelServer(base_url, api_key, found if api_key else key_name, timeout=timeout)
+    return ModelServer(provider.base_url, api_key, found, provider.label, timeout)
+
+
+def _has_base_url(environ: Mapping[str, str]) -> bool:
+    return bool(environ.get("OPENAI_BASE_URL", "").strip())
 
 
 # Prices
@@ -218,10 +241,11 @@ def given_pricing(prices: "Prices") -> Pricing:
     return cost
 
 
-def known_pricing(model: str) -> Pricing:
+def known_pricing(model: str, base_url: str) -> Pricing:
     """Return a function that calculates costs by public prices, if the extra `prices` has them.
 
-    Loading the prices takes a quarter of a second, so do not call this on the event loop.
+    The prices of the server at `base_url` are preferred, else the model's own provider's are used. Loading the prices
+    takes a quarter of a second, so do not call this on the event loop.
     """
     try:
         import genai_prices
@@ -232,9 +256,9 @@ def known_pricing(model: str) -> Pricing:
         counted = genai_prices.Usage(
             input_tokens=usage.prompt, output_tokens=usage.completion, cache_read_tokens=usage.cached
         )
-        try:
-            return float(genai_prices.calc_price(counted, model).total_price)
-        except (LookupError, ValueError):  # also for invalid token counts
-            return None
+        for server in (base_url, None):
+            with suppress(LookupError, ValueError):  # also for invalid token counts
+                return float(genai_prices.calc_price(counted, model, provider_api_url=server).total_price)
+        return None
 
     return cost if cost(Usage(1, 1)) is not None else no_pricing

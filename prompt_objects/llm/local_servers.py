@@ -1,62 +1,114 @@
-"""Model servers on this machine, found at their default ports."""
+"""Model servers on this machine, found at their default ports, and the models that a server lists."""
 
 import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
 
-DEFAULT_PORTS: Mapping[int, str] = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
+if TYPE_CHECKING:
+    from http.client import HTTPConnection
+
+DEFAULT_PORTS: Mapping[int, str] = {
+    11434: "Ollama",
+    1234: "LM Studio",
+    8080: "llama.cpp",
+    9931: "llama.cpp",
+    8000: "vLLM",
+}
 _MAX_BYTES = 4_000_000
 _CHUNK_SIZE = 65536
 _MAX_NAME = 200
-_NO_CHAT = re.compile(r"(?i)embed|rerank|whisper|\btts\b|moderation|dall-e")
+_OK = 200
+_UNAVAILABLE = 503
+LOADING = "is still loading its model"
+SLOW = "has not responded yet"
+# Models that cannot chat, by their names; many servers say nothing else about a model.
+_NO_CHAT = re.compile(
+    r"(?i)embed|rerank|whisper|transcri|\btts\b|moderation|dall-e|gpt-image|stable-diffusion|\bsora\b"
+    r"|\b(bge|gte|e5|clip|colbert|minilm|paraphrase|mxbai|uae)\b|\ball-minilm"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """The models that a server lists: all `names`, and the `chat` models among them.
+
+    `problem` is `LOADING` or `SLOW` if the server is there but cannot list its models yet. A server may list more
+    models on further pages; then `is_complete` is false.
+    """
+
+    names: tuple[str, ...] = ()
+    chat: tuple[str, ...] = ()
+    is_complete: bool = True
+    problem: str = ""
+
+    def find(self, model: str) -> str | None:
+        """Return the listed name of a model; servers also accept it without `:latest`, or with another suffix."""
+        forms = (model, f"{model}:latest", model.partition(":")[0])
+        return next((model for form in forms if form in self.names), None)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A model server on this machine with at least one chat model."""
+    """A model server on this machine with at least one chat model, or with a problem that may pass."""
 
     name: str
     base_url: str
-    models: tuple[str, ...]
+    listing: ModelListing
 
 
-def find_local_server(ports: Mapping[int, str] | None = None, *, seconds: float = 0.3) -> LocalServer | None:
-    """Return the first server on `ports` (number -> name; the default ports if None) that responds within `seconds`.
+def find_local_server(
+    ports: Mapping[int, str] | None = None, *, seconds: float = 0.3, ignored: Collection[str] = ()
+) -> LocalServer | None:
+    """Return the first server on `ports` (number -> name; the default ports if None) that has a chat model.
 
-    All ports are queried at the same time.
+    Otherwise return the first one that is loading, or that has accepted the connection but not responded within
+    `seconds`. All ports are queried at the same time. The addresses in `ignored` are left out.
     """
     ports = DEFAULT_PORTS if ports is None else ports
     names = {f"http://127.0.0.1:{port}/v1": name for port, name in ports.items()}
-    found = _models_of(names, None, seconds)
-    return next((LocalServer(names[url], url, found[url]) for url in names if found.get(url)), None)
+    for url in ignored:
+        names.pop(url, None)
+    found = _query(names, None, seconds)
+    for is_wanted in (lambda one: bool(one.chat), lambda one: one.problem == LOADING, lambda one: bool(one.problem)):
+        for url, name in names.items():
+            if is_wanted(found[url]):
+                return LocalServer(name, url, found[url])
+    return None
 
 
-def list_models(base_url: str, *, api_key: str | None = None, seconds: float = 3.0) -> tuple[str, ...]:
-    """Return the chat models of a server; empty if there is no valid response in time."""
-    return _models_of([base_url], api_key, seconds).get(base_url, ())
+def list_models(base_url: str, *, api_key: str | None = None, seconds: float = 3.0) -> ModelListing:
+    """Return the models of a server; none if there is no valid response in time."""
+    return _query([base_url], api_key, seconds)[base_url]
 
 
-def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Mapping[str, tuple[str, ...]]:
-    """Query servers at the same time, and return the models of those that respond within `seconds`.
+def _query(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Mapping[str, ModelListing]:
+    """Query servers at the same time, for at most `seconds`.
 
     Name resolution and TLS handshakes cannot be interrupted, so each server is queried in a daemon thread.
     """
     from http.client import HTTPException
 
-    found: dict[str, tuple[str, ...]] = {}
+    found = {base_url: ModelListing() for base_url in base_urls}
     deadline = time.monotonic() + seconds
 
     def query(base_url: str) -> None:
-        with suppress(OSError, HTTPException, ValueError, RecursionError):
-            found[base_url] = _chat_models(json.loads(_get(f"{base_url.rstrip('/')}/models", api_key, deadline)))
+        try:
+            with closing(_connect(base_url, deadline)) as connection:
+                connection.connect()
+                found[base_url] = ModelListing(problem=SLOW)
+                found[base_url] = _listing(*_get(connection, _target(base_url), api_key, deadline))
+        except TimeoutError:
+            pass  # it is slow, or not there
+        except (OSError, HTTPException, ValueError, RecursionError):
+            found[base_url] = ModelListing()
 
-    threads = [threading.Thread(target=query, args=[base_url], daemon=True) for base_url in base_urls]
+    threads = [threading.Thread(target=query, args=[base_url], daemon=True) for base_url in found]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -64,33 +116,54 @@ def _models_of(base_urls: Iterable[str], api_key: str | None, seconds: float) ->
     return dict(found)
 
 
-def _get(url: str, api_key: str | None, deadline: float) -> bytes:
-    """Fetch a small document; follows no redirects, so that the key is sent to no other server."""
+def _connect(base_url: str, deadline: float) -> "HTTPConnection":
     from http.client import HTTPConnection, HTTPSConnection
 
-    parts = urlsplit(url)
+    parts = urlsplit(base_url)
     connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = connect(parts.hostname or "", parts.port, timeout=max(0.01, deadline - time.monotonic()))
+    return connect(parts.hostname or "", parts.port, timeout=max(0.01, deadline - time.monotonic()))
+
+
+def _target(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return f"{parts.path.rstrip('/')}/models" + (f"?{parts.query}" if parts.query else "")
+
+
+def _get(connection: "HTTPConnection", target: str, api_key: str | None, deadline: float) -> tuple[int, bytes]:
+    """Fetch a small document; follows no redirects, so that the key is sent to no other server."""
     body = bytearray()
-    try:
-        connection.request("GET", parts.path, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
-        response = connection.getresponse()
-        while chunk := response.read1(_CHUNK_SIZE):
-            body += chunk
-            if len(body) > _MAX_BYTES or time.monotonic() > deadline:
-                raise ValueError("too much, or too slow")
-    finally:
-        connection.close()
-    if response.status != 200:  # noqa: PLR2004 - OK
-        raise ValueError(f"status {response.status}")
-    return bytes(body)
+    connection.request("GET", target, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
+    response = connection.getresponse()
+    while chunk := response.read1(_CHUNK_SIZE):
+        body += chunk
+        if len(body) > _MAX_BYTES:
+            raise ValueError("too much")
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return response.status, bytes(body)
 
 
-def _chat_models(listing: object) -> tuple[str, ...]:
-    data = listing.get("data") if isinstance(listing, dict) else None
-    rows = data if isinstance(data, list) else []
-    names = [row.get("id") for row in rows if isinstance(row, dict)]
-    return tuple(name for name in names if _is_valid_name(name) and not _NO_CHAT.search(name))
+def _listing(status: int, body: bytes) -> ModelListing:
+    data = json.loads(body)
+    if not isinstance(data, dict):
+        return ModelListing()
+    if status == _UNAVAILABLE and "error" in data:  # as llama.cpp responds while it loads a model
+        return ModelListing(problem=LOADING)
+    rows = data.get("data") if status == _OK else None
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    named = [row for row in rows if _is_valid_name(row.get("id"))]
+    names = {str(row["id"]).removeprefix("models/"): row for row in named}  # as Gemini's names begin
+    chat = tuple(name for name, row in names.items() if _can_chat(name, row))
+    return ModelListing(tuple(names), chat, is_complete=not data.get("has_more"))
+
+
+def _can_chat(name: str, row: Mapping[str, Any]) -> bool:
+    """Return whether a model can chat, by what the server says about it and by its name."""
+    kind, abilities = str(row.get("type", "")), row.get("capabilities")
+    if isinstance(abilities, dict):  # as Mistral lists them
+        return abilities.get("completion_chat") is not False and not _NO_CHAT.search(name)
+    is_other = isinstance(abilities, list) and bool(abilities) and not {"completion", "chat"} & {*map(str, abilities)}
+    return not (is_other or _NO_CHAT.search(kind) or _NO_CHAT.search(name))
 
 
 def _is_valid_name(name: object) -> TypeGuard[str]:

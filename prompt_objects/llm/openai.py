@@ -17,6 +17,7 @@ import msgspec
 from prompt_objects.errors import LLMError, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay
+from prompt_objects.llm.providers import OPENAI
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
 from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
 from prompt_objects.utils.concurrency import uninterrupted
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI
 
 
-OPENAI_URL = "https://api.openai.com/v1"
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
 _LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
 _MAX_LISTED_MODELS = 8
@@ -54,7 +54,7 @@ class OpenAILLM:
     ) -> None:
         self.model = model
         key_name = key_name or ("" if base_url else "OPENAI_API_KEY")
-        self._endpoint = Endpoint(model, base_url or OPENAI_URL, key_name, api_key)
+        self._endpoint = Endpoint(model, base_url or OPENAI.base_url, key_name, api_key)
         self._timeout = timeout
         self._max_retries = max_retries
         self._asks_for_usage = True

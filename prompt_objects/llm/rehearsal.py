@@ -22,8 +22,8 @@ from prompt_objects.message import Message, calls_of, text_of
 from prompt_objects.utils.text import pluralize
 
 _INTRODUCTION = (
-    "This is a rehearsal without a model: set `OPENAI_API_KEY`, or start a local server such as Ollama, "
-    "and a model will respond instead."
+    "This is a rehearsal without a model: set a key such as `OPENAI_API_KEY`, or start a local server such as "
+    "Ollama, and a model will respond instead."
 )
 _COMMAND = re.compile(r"\s*(?:(?i:call)\s+(?P<tool>[\w-]+)(?P<rest>.*)|(?i:ask)\s+(?P<po>[\w-]+)\s*:(?P<text>.*))")
 _MAX_QUOTED_CHARS = 400

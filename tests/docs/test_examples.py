@@ -14,6 +14,7 @@ from prompt_objects.config.definition import load_definition
 from prompt_objects.config.environment import load_config
 from prompt_objects.config.environment_schema import VARIABLE_PATTERN
 from prompt_objects.llm.connect import connect
+from prompt_objects.llm.providers import PROVIDERS
 from tests.support.doc_examples import Example, Scenario, examples, normalized, pages, pattern_of, steps
 from tests.support.paths import DOCS
 
@@ -107,10 +108,10 @@ def test_a_recipe_leads_to_its_server(example: Example, tmp_path: Path) -> None:
     config = load_example(example, tmp_path)
     assert config.models
     for name, model in config.models.items():
-        environ = {model.api_key_env: "key"} if model.api_key_env else {"OPENAI_API_KEY": "key"}
-        connection = connect(name, config, environ)
-        assert connection.llm.model == model.model
-        host = (model.base_url or "https://api.openai.com/v1").split("/")[2]
+        provider = PROVIDERS[model.provider or "openai"]
+        connection = connect(name, config, {model.api_key_env or provider.key_names[0]: "key"})
+        assert connection.llm.model == (model.model or provider.model)
+        host = (model.base_url or provider.base_url).split("/")[2]
         assert connection.origin.endswith(f"://{host}")
         asyncio.run(connection.llm.close())
 

@@ -14,7 +14,7 @@ from tests.support.paths import DOCS, ROOT
 PAGE = DOCS / "troubleshooting.md"
 REFUSALS = [example for example in examples(PAGE) if "error" in example.marks]
 QUOTES = [
-    "no model is set up; set OPENAI_API_KEY, or start a local model server",
+    "no model is set up; set a key such as OPENAI_API_KEY, or start a local model server",
     "The disk is full. Free some space, then try again.",
     "Is the server running, and is its address right?",
     "the connection was refused",

@@ -9,10 +9,11 @@ from prompt_objects.config.environment import Config
 from prompt_objects.config.environment_schema import ModelConfig, Prices
 from prompt_objects.errors import Unauthorized, UsageError
 from prompt_objects.llm.base import LLM, Completion, Request
-from prompt_objects.llm.connect import DEFAULT_MODEL, connect, has_known_price
+from prompt_objects.llm.connect import NO_MODEL, NotReady, connect, has_known_price
 from prompt_objects.llm.local_servers import find_local_server
+from prompt_objects.llm.providers import OPENAI, PROVIDERS
 from prompt_objects.llm.rehearsal import Rehearsal
-from tests.support.openai_server import OpenAIServer, text
+from tests.support.openai_server import OpenAIServer, status, text
 
 KEY = "sk-secret-0123456789"
 NO_CONFIG = Config(data_dir=Path("unused"))
@@ -39,12 +40,14 @@ def test_the_rehearsal_is_selected_by_name() -> None:
     found = connect("rehearsal", NO_CONFIG, {"OPENAI_API_KEY": KEY}, find_local=no_search)
     assert isinstance(found.llm, Rehearsal)
     assert found.origin == "offline, without a model"
+    assert not found.is_stand_in
 
 
 def test_without_a_key_or_server_the_model_is_the_rehearsal_and_says_so() -> None:
     found = connect(None, NO_CONFIG, {}, find_local=lambda: None)
     assert isinstance(found.llm, Rehearsal)
-    assert found.origin == "no model is set up; set OPENAI_API_KEY, or start a local model server"
+    assert found.is_stand_in
+    assert found.origin == NO_MODEL
 
 
 def test_a_local_server_that_responds_is_used_and_named(openai_server: OpenAIServer) -> None:
@@ -59,12 +62,87 @@ def test_a_model_of_a_local_server_is_selected_by_its_id(openai_server: OpenAISe
     assert (
         connect("large", NO_CONFIG, {}, find_local=find).origin == f"Ollama at http://127.0.0.1:{openai_server.port}"
     )
-    assert connect("gpt-5", NO_CONFIG, {}, find_local=find).origin == "OpenAI at https://api.openai.com"
+    keyless = connect("gpt-5", NO_CONFIG, {}, find_local=find)
+    assert keyless.origin == "OpenAI at https://api.openai.com (OPENAI_API_KEY is not set)"
 
 
 def test_an_openai_key_selects_openai() -> None:
     found = connect(None, NO_CONFIG, {"OPENAI_API_KEY": KEY}, find_local=no_search)
-    assert (found.llm.model, found.origin) == (DEFAULT_MODEL, "OpenAI at https://api.openai.com")
+    assert (found.llm.model, found.origin) == (OPENAI.model, "OpenAI at https://api.openai.com")
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_the_key_of_a_provider_selects_its_default_model_at_its_endpoint(name: str) -> None:
+    provider = PROVIDERS[name]
+    for key_name in provider.key_names:
+        found = connect(None, NO_CONFIG, {key_name: KEY}, find_local=no_search)
+        assert found.server
+        assert (found.llm.model, found.server.base_url) == (provider.model, provider.base_url)
+        assert (found.server.api_key, found.server.key_name) == (KEY, key_name)
+        assert found.origin.startswith(f"{provider.label} at https://")
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "label"),
+    [
+        (None, OPENAI.model, "OpenAI"),
+        ("groq", PROVIDERS["groq"].model, "Groq"),
+        ("anthropic/claude-opus-5-5", "claude-opus-5-5", "Anthropic"),
+        ("groq/openai/gpt-oss-20b", "openai/gpt-oss-20b", "Groq"),
+        ("mistral/other", "mistral/other", "OpenAI"),  # there is no key for Mistral
+        ("claude-opus-5-5", "claude-opus-5-5", "OpenAI"),
+    ],
+)
+def test_of_several_keys_openais_is_the_first_and_a_provider_is_selected_by_name(
+    name: str | None, model: str, label: str
+) -> None:
+    environ = {"GROQ_API_KEY": "groq", "ANTHROPIC_API_KEY": "anthropic", "OPENAI_API_KEY": "openai"}
+    found = connect(name, NO_CONFIG, environ, find_local=no_search)
+    assert found.server
+    assert (found.llm.model, found.server.label) == (model, label)
+    assert found.server.api_key == label.lower()
+
+
+@pytest.mark.parametrize("name", ["anthropic", "anthropic/claude-opus-5-5"])
+def test_a_provider_without_a_key_says_which_variable_is_missing(name: str) -> None:
+    found = connect(name, NO_CONFIG, {}, find_local=lambda: None)
+    assert found.origin == "Anthropic at https://api.anthropic.com (ANTHROPIC_API_KEY is not set)"
+
+
+def test_a_configured_provider_has_its_endpoint_key_and_default_model() -> None:
+    environ = {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+        "ANTHROPIC_API_KEY": "a",
+        "WORK": "w",
+    }
+    given = config(
+        claude=ModelConfig(provider="anthropic"),
+        work=ModelConfig("claude-opus-5-5", provider="anthropic", api_key_env="WORK"),
+    )
+    for name, model, key in (("claude", PROVIDERS["anthropic"].model, "a"), ("work", "claude-opus-5-5", "w")):
+        found = connect(name, given, environ, find_local=no_search)
+        assert found.server
+        assert (found.llm.model, found.server.api_key) == (model, key)
+        assert found.origin == "Anthropic at https://api.anthropic.com"
+
+
+def test_the_key_of_a_provider_is_not_used_for_another_server() -> None:
+    environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "GROQ_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
+    elsewhere = config(mine=ModelConfig("m", base_url="http://127.0.0.1:1/v1"))
+    for name, given in ((None, NO_CONFIG), ("some-model", NO_CONFIG), ("groq/m", NO_CONFIG), ("mine", elsewhere)):
+        found = connect(name, given, environ, find_local=no_search)
+        assert found.server
+        assert (found.server.base_url, found.server.api_key) == ("http://127.0.0.1:1/v1", None)
+
+
+def test_a_local_server_that_is_loading_is_there(openai_server: OpenAIServer) -> None:
+    openai_server.listing = status(503, {"error": {"message": "Loading model", "type": "unavailable_error"}})
+    find = partial(find_local_server, {openai_server.port: "llama.cpp"})
+    for name, environ in ((None, {}), ("small", {}), (None, {"OPENAI_BASE_URL": openai_server.base_url})):
+        with pytest.raises(NotReady, match="is still loading its model") as caught:
+            connect(name, NO_CONFIG, environ, find_local=find)
+        assert not caught.value.may_be_another
 
 
 def test_a_base_url_selects_the_first_chat_model_of_its_server(openai_server: OpenAIServer) -> None:
@@ -76,7 +154,7 @@ def test_a_base_url_selects_the_first_chat_model_of_its_server(openai_server: Op
 
 def test_connecting_to_a_server_that_does_not_respond_raises_nothing() -> None:
     environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
-    assert connect(None, NO_CONFIG, environ, find_local=no_search).llm.model == DEFAULT_MODEL
+    assert connect(None, NO_CONFIG, environ, find_local=no_search).llm.model == OPENAI.model
 
 
 @pytest.mark.parametrize(
@@ -86,10 +164,10 @@ def test_connecting_to_a_server_that_does_not_respond_raises_nothing() -> None:
         (None, config("configured"), {"OPENAI_MODEL": "variable"}, "configured"),
         (None, config(), {"OPENAI_MODEL": "variable"}, "variable"),
         ("default", config("configured"), {}, "configured"),
-        ("default", config(), {}, DEFAULT_MODEL),
+        ("default", config(), {}, OPENAI.model),
         ("default", config("other", default=ModelConfig("written")), {}, "written"),
         (None, config("default", default=ModelConfig("written")), {"OPENAI_MODEL": "variable"}, "written"),
-        (None, config("default"), {}, DEFAULT_MODEL),
+        (None, config("default"), {}, OPENAI.model),
         (None, config("other", default=ModelConfig("written")), {}, "other"),
         ("fast", config(fast=ModelConfig("written")), {}, "written"),
         (None, config("fast", fast=ModelConfig("written")), {}, "written"),
@@ -204,4 +282,6 @@ def test_a_model_that_depends_on_a_server_counts_as_having_a_price() -> None:
     assert has_known_price(None, NO_CONFIG, {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
     assert has_known_price(None, NO_CONFIG, {})
     assert has_known_price(None, NO_CONFIG, {"OPENAI_API_KEY": KEY})
+    assert has_known_price(None, NO_CONFIG, {"ANTHROPIC_API_KEY": KEY})
+    assert not has_known_price(None, NO_CONFIG, {"OPENROUTER_API_KEY": KEY})
     assert not has_known_price(None, NO_CONFIG, {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "llama-of-mine"})

@@ -189,7 +189,7 @@ async def test_a_model_that_the_user_selected_has_no_fallback(
 ) -> None:
     servers[0].script(REFUSED)
     async with open_team(tmp_path, servers) as env:
-        env.models.select("first")
+        env.models.select("first", env["scout"].definition)
         events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
         assert isinstance(error_of_turn, ServerFailed)
         assert notices(events) == []

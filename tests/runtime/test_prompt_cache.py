@@ -127,7 +127,7 @@ async def test_changed_model_is_named(env_dir: Path, openai_server: OpenAIServer
     openai_server.script(text("One."), text("Two."))
     async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
-        env.models.select("large")
+        env.models.select("large", env["scout"].definition)
         await env["scout"].receive("Again")
         assert (changes(env)[1] or "").startswith("the model changed from ")
 

@@ -249,7 +249,7 @@ class OpenAIServer:
         """Answer one request."""
         self.received.append(exchange.received)
         self.asked.set()
-        if exchange.received.path.endswith("/models"):
+        if exchange.received.path.partition("?")[0].endswith("/models"):
             listing = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
             (self.listing or status(200, listing))(exchange)
         elif exchange.received.path == "/v1/chat/completions":

@@ -5,6 +5,9 @@ from prompt_objects.chat.commands import ModelName, ObjectName, slash_command
 from prompt_objects.chat.results import CommandResult, Switched, Table, Text
 from prompt_objects.utils.text import pluralize
 
+MAX_LISTED = 40
+"""Models that /model lists; some servers have hundreds."""
+
 
 @slash_command("objects", anytime=True)
 def objects(chat: Chat) -> CommandResult:
@@ -31,11 +34,19 @@ def po(chat: Chat, name: ObjectName) -> CommandResult:
 
 @slash_command("model")
 def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
-    """Show the model in use, or use another one for every prompt object.
+    """List the models, or use another one for every prompt object.
 
-    The name is one of the models in environment.yaml, any model of the server in use, or `rehearsal`, the built-in
-    offline model.
+    The name is one of the models in environment.yaml, a model of the server in use, a provider whose key is set, such
+    as `anthropic`, or `rehearsal`, the built-in offline model. `groq/ID` is a model of a provider by its ID.
     """
-    if name is None:
-        return Text(chat.describe_model())
-    return Text(str(chat.environment.models.select(name)))
+    models, definition = chat.environment.models, chat.po.definition
+    if name is not None:
+        return Text(str(models.select(name, definition)))
+    rows = models.choices(definition)
+    names = [name for name, _ in rows[:MAX_LISTED]]
+    current = models.connected_model(definition)
+    if len(rows) > MAX_LISTED:
+        rows = [*rows[:MAX_LISTED], ("…", f"{len(rows) - MAX_LISTED} more: type /model and press Tab")]
+    return Table(
+        chat.describe_model(), ("name", "model or server"), rows, names.index(current) if current in names else None
+    )

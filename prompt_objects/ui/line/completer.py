@@ -9,7 +9,7 @@ from prompt_toolkit.document import Document
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.commands import Parameter, SlashCommand, all_commands
-from prompt_objects.errors import StoreError
+from prompt_objects.errors import PromptObjectsError, StoreError
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.text import fit
@@ -81,8 +81,8 @@ class CommandCompleter(Completer):
             case "command":
                 yield from ((name, command.summary) for name, command in all_commands().items())
             case "model":
-                yield from ((name, model.model) for name, model in environment.config.models.items())
-                yield "rehearsal", "no model: answers from the definition, offline"
+                with suppress(PromptObjectsError):  # an invalid definition
+                    yield from environment.models.choices(self._chat.po.definition)
             case _:
                 return
 

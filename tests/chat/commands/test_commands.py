@@ -13,6 +13,7 @@ from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Switched
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
 from tests.support.environments import make_env
+from tests.support.openai_server import OpenAIServer
 
 T = TypeVar("T")
 
@@ -146,10 +147,25 @@ def test_an_invalid_object_is_shown_as_invalid_and_the_others_work(chat: Chat) -
     assert "invalid" not in table.rows[0][1]
 
 
-def test_the_model_can_be_changed_for_all(chat: Chat) -> None:
-    assert "rehearsal" in run(chat, "/model", Text).text
-    commands.run(chat, "/model some-model")
-    assert chat.environment.models.connected_model(chat.po.definition) == "some-model"
+def test_models_are_listed_and_the_model_can_be_changed_for_all(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    environ = {"OPENAI_BASE_URL": openai_server.base_url}
+    with Environment.open(make_env(tmp_path), environ=environ) as environment:
+        po = environment["scout"]
+        chat = Chat(environment, po, po.session_manager.current())
+        listed = run(chat, "/model", Table)
+        assert [row[0] for row in listed.rows] == ["small", "large", "rehearsal"]
+        assert listed.mark == 0
+        assert run(chat, "/model large", Text).text == f"large: http://127.0.0.1:{openai_server.port}"
+        assert run(chat, "/model", Table).mark == 1
+        assert environment.models.connected_model(environment["boss"].definition) == "large"
+
+
+def test_a_long_list_of_models_is_shortened(tmp_path: Path, openai_server: OpenAIServer) -> None:
+    openai_server.models = [f"model-{number}" for number in range(100)]
+    with Environment.open(make_env(tmp_path), environ={"OPENAI_BASE_URL": openai_server.base_url}) as environment:
+        po = environment["scout"]
+        rows = run(Chat(environment, po, po.session_manager.current()), "/model", Table).rows
+        assert rows[-1] == ("…", "61 more: type /model and press Tab")
 
 
 def test_help_retry_and_quit(chat: Chat) -> None:
@@ -204,7 +220,7 @@ def test_an_unusable_model_changes_nothing(tmp_path: Path) -> None:
         chat = Chat(environment, environment["scout"], environment["scout"].session_manager.current())
         with pytest.raises(PromptObjectsError):
             commands.run(chat, "/model other")
-        assert "rehearsal" in run(chat, "/model", Text).text
+        assert "rehearsal" in run(chat, "/model", Table).title
 
 
 def add_messages(chat: Chat, *texts: str) -> None:
