@@ -54,6 +54,7 @@ class CapabilityResolver:
         self._lock = threading.Lock()
         self._loaded_tools: LoadedTools | None = None
         self._approvals: Approvals | None = None
+        self._notices: set[str] = set()
 
     def local_tools(self, definition: "Definition") -> "dict[str, Tool]":
         """Return the tools and delegates that a definition names, by name and in its order.
@@ -66,13 +67,24 @@ class CapabilityResolver:
     async def tools(
         self, definition: "Definition", context: Context, local_tools: "Mapping[str, Tool] | None" = None
     ) -> "Mapping[str, Tool]":
-        """Return the local tools, given if they were loaded before, then those of the definition's MCP servers."""
+        """Return the local tools, given if they were loaded before, then those of the definition's MCP servers.
+
+        Notifies the user, once, of what is left out because model servers do not accept it.
+        """
+        from prompt_objects.tools.limits import within_limits
+
         if local_tools is None:
             local_tools = await asyncio.to_thread(self.local_tools, definition)
-        if not any(capability.kind == "mcp" for capability in definition.capabilities):
-            return local_tools
-        offers = await self._servers.tools(definition.capabilities, context, local_tools)
-        return {**local_tools, **{tool.name: self.approvals.wrap(tool, capability) for capability, tool in offers}}
+        tools = dict(local_tools)
+        if any(capability.kind == "mcp" for capability in definition.capabilities):
+            offers = await self._servers.tools(definition.capabilities, context, local_tools)
+            tools |= {tool.name: self.approvals.wrap(tool, capability) for capability, tool in offers}
+        accepted, notices = within_limits(definition.name, tools)
+        for notice in notices:
+            if notice not in self._notices:
+                self._notices.add(notice)
+                context.notify(notice)
+        return accepted
 
     def _edges(self, definition: "Definition") -> "Iterator[Edge]":
         from prompt_objects.analysis.graph import resolve_or_raise

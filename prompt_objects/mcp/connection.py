@@ -2,23 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.incoming import MalformedMessage, MessageFilter
-from prompt_objects.mcp.transport import StderrTail
+from prompt_objects.mcp.transport import TransportReport
 
 if TYPE_CHECKING:
     from mcp import Client, ClientSession
+    from mcp.client.client import ConnectMode
+    from mcp.client.session import ClientRequestContext
+    from mcp.types import ElicitRequestParams, ElicitResult
 
 
-Connect = Callable[[StderrTail, Callable[[], None]], AbstractAsyncContextManager[Any]]
-"""Opens the streams to a server.
-
-Its arguments are the buffer for the end of standard error, and a callback for the end of the program.
-"""
+Connect = Callable[[TransportReport, Callable[[], None]], AbstractAsyncContextManager[Any]]
+"""Opens the streams to a server; its arguments are the report to write to, and a callback for the program's end."""
+Elicit = Callable[["ElicitRequestParams"], Awaitable["ElicitResult"]]
+"""Answers a question of the server to the user."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 8.0
 _END_NOTICE_SECONDS = 1.0
@@ -27,11 +30,17 @@ T = TypeVar("T")
 
 
 class Connection:
-    """The connection to a server, which starts with it. It is opened and closed in one task, as `mcp` requires."""
+    """The connection to a server, which starts with it. It is opened and closed in one task, as `mcp` requires.
 
-    def __init__(self, connect: Connect) -> None:
-        self.stderr = StderrTail()
+    With `may_restart`, a server that ends during the handshake is started again with the handshake of protocol
+    versions before 2026: older servers end when they get the first request of the newer one.
+    """
+
+    def __init__(self, connect: Connect, elicit: Elicit, *, may_restart: bool) -> None:
+        self._report = TransportReport()
         self._connect = connect
+        self._elicit = elicit
+        self._may_restart = may_restart
         self._notices: dict[str, None] = {}  # sentences about invalid messages, each once
         self._invalid_tools: dict[str, None] = {}
         self._reported_notices = 0
@@ -40,13 +49,15 @@ class Connection:
         self._malformed: asyncio.Future[None] = self._loop.create_future()
         self._ready: asyncio.Future[ClientSession] = self._loop.create_future()
         self._stop_requested = asyncio.Event()
+        self._is_stopping = False
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(_retrieve_exception)
 
     @property
     def is_closing(self) -> bool:
-        """Whether it is closed or closing."""
-        return self._stop_requested.is_set() or self._task.done() or self.belongs_to_other_loop
+        """Whether it is closed or closing. A program that ends during the handshake may be started again."""
+        has_ended = self.was_ready and self._stop_requested.is_set()
+        return has_ended or self._is_stopping or self._task.done() or self.belongs_to_other_loop
 
     @property
     def belongs_to_other_loop(self) -> bool:
@@ -76,7 +87,12 @@ class Connection:
     def reason(self) -> str:
         error = None if not self._task.done() or self._task.cancelled() else self._task.exception()
         text = _describe_error(error).rstrip(".") if error else ""
-        return ": ".join(filter(None, (text, str(self.stderr)))) or "unknown reason"
+        return ": ".join(filter(None, (text, str(self._report)))) or "unknown reason"
+
+    @property
+    def is_session_lost(self) -> bool:
+        """Whether a service has answered that it does not know the session any more."""
+        return self._report.is_session_lost
 
     async def closes_soon(self) -> bool:
         """Return whether it is closing; wait briefly, as the end of a server may be noticed late."""
@@ -107,6 +123,7 @@ class Connection:
         return list(self._notices)[reported:]
 
     def stop(self) -> None:
+        self._is_stopping = True
         self._stop_requested.set()
 
     async def close(self) -> None:
@@ -122,16 +139,30 @@ class Connection:
 
     async def _run(self) -> None:
         client_type = await asyncio.to_thread(_client_type)
+        try:
+            await self._serve(client_type, "auto")
+        except Exception as error:
+            if self.was_ready or self._is_stopping or not self._may_restart or isinstance(error, TimeoutError):
+                raise
+            self._report, self._stop_requested = TransportReport(), asyncio.Event()
+            await self._serve(client_type, "legacy")
+
+    async def _serve(self, client_type: "type[Client]", mode: "ConnectMode") -> None:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(_START_SECONDS):
-                client = client_type(self._streams(lambda: client.session.protocol_version), cache=None)
+                streams = self._streams(lambda: client.session.protocol_version)
+                client = client_type(streams, mode=mode, cache=None, elicitation_callback=self._answer)
                 await stack.enter_async_context(client)
             self._ready.set_result(client.session)
             await self._stop_requested.wait()
 
+    async def _answer(self, context: "ClientRequestContext", params: "ElicitRequestParams") -> "ElicitResult":  # noqa: ARG002
+        return await self._elicit(params)
+
     @asynccontextmanager
     async def _streams(self, version: Callable[[], str | None]) -> AsyncIterator[Any]:
-        async with self._connect(self.stderr, self._program_ended) as (reading, writing):
+        ended = partial(self._program_ended, self._stop_requested)
+        async with self._connect(self._report, ended) as (reading, writing):
             yield MessageFilter(reading, version, self._add_invalid_tool, self._add_malformed), writing
 
     def _add_invalid_tool(self, tool: str) -> None:
@@ -144,9 +175,9 @@ class Connection:
             self._malformed.set_result(None)
             self._malformed = self._loop.create_future()
 
-    def _program_ended(self) -> None:
+    def _program_ended(self, stop_requested: asyncio.Event) -> None:
         with suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(self._stop_requested.set)
+            self._loop.call_soon_threadsafe(stop_requested.set)
 
 
 def _client_type() -> "type[Client]":

@@ -73,6 +73,8 @@ class MessageFilter:
         result = getattr(item.message, "result", None)
         if isinstance(result, dict) and isinstance(result.get("tools"), list):
             result["tools"] = self._valid_tools(result)
+        if isinstance(result, dict) and ("content" in result or "structuredContent" in result):
+            result["content"] = readable_blocks(result.get("content"))
         return item
 
     def _parse_again(self, error: Exception) -> Any:
@@ -120,6 +122,32 @@ class MessageFilter:
         except ValueError:
             return False
         return True
+
+
+def readable_blocks(content: Any) -> list[Any]:
+    """Return the content of a result, with each block that the `mcp` package does not know as text."""
+    from mcp.types import ContentBlock
+    from pydantic import TypeAdapter, ValidationError
+
+    known: TypeAdapter[Any] = TypeAdapter(ContentBlock)
+    blocks = []
+    for block in content if isinstance(content, list) else [] if content is None else [content]:
+        try:
+            known.validate_python(block, by_name=False)
+            blocks.append(block)
+        except ValidationError:
+            blocks.append({"type": "text", "text": _block_text(block)})
+    return blocks
+
+
+def _block_text(block: Any) -> str:
+    if isinstance(block, str):
+        return block
+    text = block.get("text") if isinstance(block, dict) else None
+    if isinstance(text, str):
+        return text
+    data = encoded(block)
+    return f"[content of an unknown kind: {data.decode()}]" if data else "[content that cannot be read]"
 
 
 def _is_usable(tool: Any) -> bool:

@@ -1,26 +1,23 @@
 """The MCP servers of an environment: each starts when first needed, once for all prompt objects."""
 
 import asyncio
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import quote
-
-import msgspec
-from msgspec.structs import replace
 
 from prompt_objects.config.definition import Capability
-from prompt_objects.config.environment_schema import VARIABLE_PATTERN, ServerConfig
+from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError
+from prompt_objects.mcp.call import Call, list_tools
 from prompt_objects.mcp.connection import Connection
 from prompt_objects.mcp.incoming import MAX_TOOLS, MalformedMessage, encoded
 from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import connect
 from prompt_objects.mcp.trust import is_trusted
+from prompt_objects.mcp.variables import Variables
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.loader import without_duplicates
@@ -31,22 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from mcp import ClientSession, MCPError
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult
     from mcp.types import Tool as ServerTool
 
 
 _MAX_FAILURES = 2
-_MAX_PAGES = 100
 _SLOW_START_SECONDS = 2.0
 _LIST_SECONDS = 10.0
 _SLOW_CALL_SECONDS = 10.0
-_MAX_DESCRIPTION_LENGTH = 4_000
 _MAX_ERROR_LENGTH = 500
-# Messages of the `mcp` package for a service that does not know the session any more, or broke the connection:
-_SESSION_UNKNOWN = "Session terminated"
-_INTERRUPTED = "SSE stream ended"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MIN_SECRET_LENGTH = 4
+_INTERRUPTED = "SSE stream ended"  # the message of the `mcp` package for a service that broke the connection
 T = TypeVar("T")
 
 
@@ -65,15 +56,16 @@ class Server:
         self._is_trusted = is_trusted
         self._config = config
         self._folder = folder
-        self._variables = _Variables(config, environ)
+        self._variables = Variables(config, environ)
         self._connection: Connection | None = None
         self._closing: set[Connection] = set()
+        self._calls: list[Call] = []
         self._failures = 0
 
     async def tools(self, context: Context) -> dict[str, Tool]:
         """Return the server's tools by their own names, sorted by name. Raises `ToolError`."""
         tools = await self._request(
-            context, partial(_list_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
+            context, partial(list_tools, seconds=min(_LIST_SECONDS, self._config.timeout)), may_repeat=True
         )
         if len(tools) > MAX_TOOLS:
             self._notify(context, f"offers more than {MAX_TOOLS} tools; the others are left out.")
@@ -94,7 +86,9 @@ class Server:
             limit = self._config.timeout
             notice = f"Still waiting for {tool.name!r} of the MCP server {self.name}; a call may take {limit:g} s."
             with _notify_after(min(_SLOW_CALL_SECONDS, limit / 2), context, notice):
-                result = await self._request(context, lambda session: self._call(session, tool.name, arguments))
+                result = await self._request(
+                    context, lambda session: self._call(session, context, tool.name, arguments)
+                )
             text = text_from(result)
             if result.is_error:
                 raise ToolError(text)
@@ -102,7 +96,7 @@ class Server:
 
         return Tool(
             name=name_for(self.name, tool.name),
-            description=(tool.description or tool.title or tool.name)[:_MAX_DESCRIPTION_LENGTH],
+            description=tool.description or tool.title or tool.name,
             parameters={"type": "object", "properties": {}, **tool.input_schema},  # some models require both keys
             run=run,
             effect=effect_of(tool, self._config),
@@ -133,7 +127,7 @@ class Server:
         try:
             return await connection.result_of(request(session))
         except MCPError as error:
-            if self._config.url is not None and error.message == _SESSION_UNKNOWN:
+            if connection.is_session_lost:
                 self._discard(connection)
                 raise _NotSent(f"{self.name} does not know the session. Try again.") from error
             if not self._is_interrupted(error):
@@ -160,14 +154,21 @@ class Server:
         has_service_ended = self._config.url is not None and error.message.startswith(_INTERRUPTED)
         return error.code == CONNECTION_CLOSED or has_service_ended
 
-    async def _call(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
+    async def _call(
+        self, session: "ClientSession", context: Context, tool: str, arguments: dict[str, Any]
+    ) -> "CallToolResult":
+        call = Call(self.name, context, self._config.timeout)
+        self._calls.append(call)
         try:
-            async with asyncio.timeout(self._config.timeout):
-                return await _send_call(session, tool, arguments)
-        except TimeoutError as error:
-            seconds = f"{self._config.timeout:g} seconds"
-            problem = f"{self.name} did not respond within {seconds}; whether the call took effect is unknown."
-            raise ToolError(problem) from error
+            return await call.run(session, tool, arguments)
+        finally:
+            self._calls.remove(call)
+
+    async def _elicit(self, request: "ElicitRequestParams") -> "ElicitResult":
+        """Answer a question that the server asks outside a response: it belongs to the latest call."""
+        from mcp.types import ElicitResult
+
+        return await self._calls[-1].ask_user(request) if self._calls else ElicitResult(action="cancel")
 
     def _notify(self, context: Context, text: str) -> None:
         context.notify(f"The MCP server {self.name} {text}")
@@ -199,7 +200,11 @@ class Server:
             config = self._variables.config()
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
-        return Connection(lambda stderr, on_end: connect(config, self._folder, stderr, on_end))
+        return Connection(
+            lambda report, on_end: connect(config, self._folder, report, on_end),
+            self._elicit,
+            may_restart=config.url is None,
+        )
 
     @property
     def _may_start(self) -> bool:
@@ -230,47 +235,6 @@ class Server:
         await asyncio.gather(*(connection.close() for connection in self._closing))
 
 
-class _Variables:
-    """Substitutes `${NAME}` in the configuration of a server."""
-
-    def __init__(self, server: ServerConfig, environ: Mapping[str, str]) -> None:
-        self._server = server
-        self._environ = environ
-
-    def config(self) -> ServerConfig:
-        """Return the configuration with all variables substituted; raises `ToolError` for an unusable one."""
-        server = self._server
-        return replace(
-            server,
-            command=server.command and self._substitute(server.command),
-            args=tuple(self._substitute(argument) for argument in server.args),
-            env={name: self._substitute(value) for name, value in server.env.items()},
-            url=server.url and self._substitute(server.url),
-            headers={name: self._substitute(value, ascii_only=True) for name, value in server.headers.items()},
-        )
-
-    def redact(self, text: str) -> str:
-        """Replace the variables' values in a text by `***`, also in URL-encoded and quoted form."""
-        names = VARIABLE_PATTERN.findall(msgspec.json.encode(self._server).decode())
-        values = {value for name in names if len(value := self._environ.get(name, "")) >= _MIN_SECRET_LENGTH}
-        forms = {form for value in values for form in (value, quote(value), quote(value, safe=""), repr(value)[1:-1])}
-        for value in sorted(forms, key=len, reverse=True):
-            text = text.replace(value, "***")
-        return text
-
-    def _substitute(self, text: str, *, ascii_only: bool = False) -> str:
-        for name in VARIABLE_PATTERN.findall(text):
-            if name not in self._environ:
-                raise ToolError(f"the environment variable {name} is not set.")
-            if _CONTROL.search(self._environ[name]):
-                raise ToolError(
-                    f"the environment variable {name} contains a line break or another control character."
-                )
-            if ascii_only and not self._environ[name].isascii():
-                raise ToolError(f"the environment variable {name} contains characters that a header cannot have.")
-        return VARIABLE_PATTERN.sub(lambda match: self._environ[match[1]], text)
-
-
 class _ConnectionLost(ToolError):
     """The connection was lost before the response; whether the request had an effect is unknown."""
 
@@ -287,30 +251,6 @@ def _notify_after(seconds: float, context: Context, text: str) -> Iterator[None]
         yield
     finally:
         timer.cancel()
-
-
-async def _list_tools(session: "ClientSession", *, seconds: float) -> "list[ServerTool]":
-    from mcp.types import PaginatedRequestParams
-
-    tools: list[ServerTool] = []
-    cursor = None
-    async with asyncio.timeout(seconds):
-        for _ in range(_MAX_PAGES):
-            page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
-            tools += page.tools
-            cursor = page.next_cursor
-            if cursor is None or len(tools) > MAX_TOOLS:
-                break
-    return tools
-
-
-async def _send_call(session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
-    # Not `session.call_tool`: it checks results against the server's schema, which runs regular expressions of the
-    # server in the event loop, and may send the server more requests after the call took effect.
-    from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
-
-    request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
-    return await session.send_request(request, CallToolResult)
 
 
 CapabilityTool: TypeAlias = tuple[Capability, Tool]

@@ -37,7 +37,7 @@ def effect_of(tool: "ServerTool", server: ServerConfig) -> Effect:
 def text_from(result: "CallToolResult") -> str:
     """Return a result as text; other content is described by its kind, and a result that is too long is truncated."""
     parts = [_part(block) for block in result.content]
-    if not parts and result.structured_content is not None:
+    if not any(parts) and result.structured_content is not None:
         parts = [json.dumps(result.structured_content, ensure_ascii=False)]
     text = "\n".join(parts)
     if len(text) > _MAX_RESULT_LENGTH:

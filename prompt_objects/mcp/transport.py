@@ -1,6 +1,7 @@
 """Transports to MCP servers: a supervised subprocess, or HTTP."""
 
 import os
+import re
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,33 +15,49 @@ from prompt_objects.config.environment_schema import ServerConfig
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MAX_STDERR_BYTES = 4_000
+_MAX_REASON = 500
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_EXCEPTION = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b.{0,40}: \S")
+# Lines that follow the reason: stack frames, versions, and advice of Python, Node.js, npm, uv and Rust.
+_NOISE = re.compile(
+    r"(?i)at \S.*[:)]|File \"|Node\.js v\d|npm (?:err!|error|notice|warn)(?:\s*$| a complete log| \S*\.log)|"
+    r"note: run with|for more information|hint: |usage: |During handling of|The above exception|Traceback \(|"
+    r"(?:code|errno|syscall|path|requireStack|spawnargs): |task completed"
+)
 _MAX_SILENCE_SECONDS = 300.0
 
 
-class StderrTail:
-    """The end of a server's error output, to show to the user; it is untrusted text."""
+class TransportReport:
+    """What the transport to a server reports: why the server ended, and whether a service forgot the session.
+
+    As text, it is the last meaningful line of the server's error output, or the status of an error response. This is
+    untrusted text.
+    """
 
     def __init__(self) -> None:
+        self.is_session_lost = False
         self._data = b""
 
     def add(self, data: bytes) -> None:
         self._data = (self._data + data)[-_MAX_STDERR_BYTES:]
 
     def __str__(self) -> str:
-        lines = self._data.decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")[:500]
+        text = _ANSI.sub("", self._data.decode(errors="replace"))
+        lines = [line.strip(" \t\r|+-") for line in reversed(text.split("\n"))]
+        meaningful = [line for line in lines if re.search(r"\w", line) and not _NOISE.match(line)]
+        return next(filter(_EXCEPTION.match, meaningful), meaningful[0] if meaningful else "")[:_MAX_REASON]
 
 
 def connect(
-    server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
+    server: ServerConfig, folder: Path, report: TransportReport, on_end: Callable[[], None]
 ) -> AbstractAsyncContextManager[Any]:
     """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended."""
-    return _program(server, folder, stderr, on_end) if server.url is None else _service(server, stderr)
+    return _program(server, folder, report, on_end) if server.url is None else _service(server, report)
 
 
 @asynccontextmanager
 async def _program(
-    server: ServerConfig, folder: Path, stderr: StderrTail, on_end: Callable[[], None]
+    server: ServerConfig, folder: Path, report: TransportReport, on_end: Callable[[], None]
 ) -> AsyncIterator[Any]:
     from mcp import StdioServerParameters, stdio_client
 
@@ -51,27 +68,27 @@ async def _program(
         command=command[0], args=command[1:], env=server.env, cwd=folder, encoding_error_handler="replace"
     )
     reading, writing = os.pipe()
-    threading.Thread(target=_read_stderr, args=(reading, stderr, on_end), name="MCP errors", daemon=True).start()
+    threading.Thread(target=_read_stderr, args=(reading, report, on_end), name="MCP errors", daemon=True).start()
     async with AsyncExitStack() as stack:
         with os.fdopen(writing, "w") as errors:
             streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
         yield streams
 
 
-def _read_stderr(reading: int, stderr: StderrTail, on_end: Callable[[], None]) -> None:
+def _read_stderr(reading: int, report: TransportReport, on_end: Callable[[], None]) -> None:
     """Read until the pipe closes, which is when the program and all its child processes have ended."""
     with os.fdopen(reading, "rb", buffering=0) as stream:
         while data := stream.read(4096):
-            stderr.add(data)
+            report.add(data)
     on_end()
 
 
 @asynccontextmanager
-async def _service(server: ServerConfig, stderr: StderrTail) -> AsyncIterator[Any]:
+async def _service(server: ServerConfig, report: TransportReport) -> AsyncIterator[Any]:
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
-        open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), stderr) as client,
+        open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), report) as client,
         streamable_http_client(
             server.url or "", http_client=client, max_sse_event_size=MAX_RESPONSE_BYTES
         ) as streams,
@@ -81,20 +98,39 @@ async def _service(server: ServerConfig, stderr: StderrTail) -> AsyncIterator[An
 
 MAX_RESPONSE_BYTES = 20_000_000
 _CONNECT_SECONDS = 30.0
+_BAD_REQUEST, _NOT_FOUND, _METHOD_NOT_FOUND = 400, 404, -32601
+_SESSION_HEADER = "mcp-session-id"
+_SESSION_WORDS = re.compile(r"(?i)\bsession\b|not (?:been )?initialized|initialize first")
 
 
-def open_client(headers: Mapping[str, str], seconds: float, stderr: StderrTail) -> AsyncClient:
-    """Return a client with a read timeout of `seconds`; error statuses are added to `stderr`."""
+def open_client(headers: Mapping[str, str], seconds: float, report: TransportReport) -> AsyncClient:
+    """Return a client with a read timeout of `seconds`; error statuses are added to `report`."""
 
     async def check_response(response: Response) -> None:
-        if response.is_error:
-            stderr.add(f"\nit responded with {response.status_code} {response.reason_phrase}".encode())
         response.stream = _LimitedStream(response)
+        if response.is_error:
+            report.add(f"\nit responded with {response.status_code} {response.reason_phrase}".encode())
+            report.is_session_lost = report.is_session_lost or await _has_lost_session(response)
 
     given = Headers(dict(headers))
     given["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
     timeout = Timeout(_CONNECT_SECONDS, read=seconds)
     return AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [check_response]})
+
+
+async def _has_lost_session(response: Response) -> bool:
+    """Return whether a response says that the session of its request is unknown, as after a restart.
+
+    The protocol requires status 404; older servers on the official packages send 400, with the cause in the body.
+    """
+    if response.request.method != "POST" or _SESSION_HEADER not in response.request.headers:
+        return False
+    if response.status_code not in {_BAD_REQUEST, _NOT_FOUND}:
+        return False
+    body = (await response.aread()).decode(errors="replace")
+    if response.status_code == _NOT_FOUND:
+        return f'"code":{_METHOD_NOT_FOUND}' not in body.replace(" ", "")
+    return bool(_SESSION_WORDS.search(body))
 
 
 class _LimitedStream(AsyncByteStream):

@@ -17,9 +17,11 @@ from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.events import EventBus
 from prompt_objects.tools.trust import Trust
 from tests.support.mcp_servers import EXAMPLE, SERVER, accept, context_in, is_gone, until, using, wait_until
+from tests.support.paths import SUPPORT
 
 pytest.importorskip("mcp")
 
+RAW = str(SUPPORT / "mcp_raw_server.py")
 SILENT = """
 import json, sys
 for line in sys.stdin:
@@ -88,6 +90,15 @@ async def test_a_server_that_does_not_start_is_reported_and_others_work(
         notices = turn.notices()
         assert any(each.startswith("The MCP server broken does not start: ") and problem in each for each in notices)
         assert "There is no MCP server 'nobody' in environment.yaml." in "".join(notices)
+
+
+async def test_an_older_server_that_ends_at_the_newer_handshake_is_started_with_the_older_one(tmp_path: Path) -> None:
+    strict = ServerConfig(command=sys.executable, args=(RAW, "strict"))
+    async with using(tmp_path, {"example": strict}) as turn:
+        first, second = await asyncio.gather(turn.tools(), turn.tools())
+        assert list(first) == list(second) == ["example_get"]
+        assert await turn.call("example_get") == "ok"
+        assert turn.notices() == []
 
 
 async def test_a_slow_start_gives_a_notice(tmp_path: Path) -> None:

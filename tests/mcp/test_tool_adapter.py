@@ -1,7 +1,9 @@
 """Tools of MCP servers: names, patterns, results, errors and cancellation."""
 
 import asyncio
+import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import ToolError
 from tests.support.mcp_servers import EXAMPLE, Turn, until, using
+from tests.support.paths import SUPPORT
 
 pytest.importorskip("mcp")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,6 +71,33 @@ async def test_results_are_text_and_other_content_is_named(turn: Turn, tmp_path:
         "first\n[image: image/png, 3,000 bytes, which cannot be shown]\n[resource: file:///a.txt, a]\n"
         "[resource: note://1, with the content:\nremember]\nlast"
     )
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (
+            {"content": [{"type": "text", "text": "one"}, {"type": "video", "data": "x"}]},
+            'one\n[content of an unknown kind: {"type": "video", "data": "x"}]',
+        ),
+        (
+            {"content": [{"type": "note", "text": "two"}, "three", {"type": "image"}]},
+            'two\nthree\n[content of an unknown kind: {"type": "image"}]',
+        ),
+        ({"content": "four"}, "four"),
+        ({"structuredContent": {"five": 5}}, '{"five": 5}'),
+        ({"content": [], "structuredContent": {"six": 6}}, '{"six": 6}'),
+        ({"content": [{"type": "text", "text": ""}], "structuredContent": {"seven": 7}}, '{"seven": 7}'),
+        ({"content": None}, "(empty result)"),
+    ],
+    ids=["unknown", "malformed", "text", "structured", "structured and empty", "structured and blank", "nothing"],
+)
+async def test_no_content_is_dropped(tmp_path: Path, result: object, text: str) -> None:
+    raw = ServerConfig(
+        command=sys.executable, args=(str(SUPPORT / "mcp_raw_server.py"), "result", json.dumps(result))
+    )
+    async with using(tmp_path, {"example": raw}) as turn:
+        assert await turn.call("example_get") == text
 
 
 async def test_a_failure_of_a_tool_is_an_error_for_the_model_only(turn: Turn, tmp_path: Path) -> None:

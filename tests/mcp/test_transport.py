@@ -17,6 +17,7 @@ import pytest
 
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.errors import ToolError
+from prompt_objects.mcp.transport import TransportReport
 from tests.support.mcp_servers import SERVER, until, using, wait_until
 
 pytest.importorskip("mcp")
@@ -94,6 +95,66 @@ async def test_a_service_that_was_lost_is_reported_and_used_again_later(port: in
             assert await tools["example_add"].run({"a": 2, "b": 2}, turn.context) == "4"
 
 
+STDERR = {
+    "": "",
+    "starting\nout of luck\n\n": "out of luck",
+    """\
+Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+    import nope
+ModuleNotFoundError: No module named 'nope'
+""": "ModuleNotFoundError: No module named 'nope'",
+    """\
+  + Exception Group Traceback (most recent call last):
+  |   File "s.py", line 3
+  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "s.py", line 9, in run
+    | ValueError: TOKEN is not set
+    +------------------------------------
+""": "ValueError: TOKEN is not set",
+    """\
+node:internal/modules/cjs/loader:1228
+  throw err;
+  ^
+
+Error: Cannot find module '/srv/x.js'
+    at Function._load (node:internal/modules/cjs/loader:1211:15)
+    at node:internal/main/run_main_module:36:49 {
+  code: 'MODULE_NOT_FOUND',
+  requireStack: []
+}
+
+Node.js v22.11.0
+""": "Error: Cannot find module '/srv/x.js'",
+    """\
+npm error code E404
+npm error 404 Not Found - GET https://registry.npmjs.org/nope - Not found
+npm error
+npm error A complete log of this run can be found in: /home/ann/.npm/_logs/1-debug-0.log
+""": "npm error 404 Not Found - GET https://registry.npmjs.org/nope - Not found",
+    """\
+thread 'main' panicked at src/main.rs:4:5:
+TOKEN is not set
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+""": "TOKEN is not set",
+    """\
+\x1b[31merror\x1b[39m: unexpected argument '--x' found
+
+For more information, try '--help'.
+""": "error: unexpected argument '--x' found",
+}
+
+
+@pytest.mark.parametrize("output", STDERR, ids=lambda output: STDERR[output] or "nothing")
+def test_the_reason_of_a_program_is_its_last_meaningful_line(output: str) -> None:
+    report = TransportReport()
+    for line in output.splitlines(keepends=True):
+        report.add(line.encode())
+    assert str(report) == STDERR[output]
+
+
 class OldProtocolHandler(BaseHTTPRequestHandler):
     """A server of an older protocol, with sessions; it forgets each after two requests."""
 
@@ -114,7 +175,7 @@ class OldProtocolHandler(BaseHTTPRequestHandler):
         if "id" not in request:
             return self.answer(202)
         if not self.server.sessions.get(session):
-            return self.answer(404)
+            return self.refuse(*self.server.refusal)
         self.server.sessions[session] -= 1
         self.server.encodings.add(self.headers["Accept-Encoding"])
         if method == "tools/call" and (self.server.breaks_off or self.server.floods):
@@ -122,6 +183,14 @@ class OldProtocolHandler(BaseHTTPRequestHandler):
         tools = {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]}
         answer = {"content": [{"type": "text", "text": session}]}
         return self.answer(200, request["id"], tools if method == "tools/list" else answer)
+
+    def refuse(self, status: int, error: dict[str, Any] | None) -> None:
+        body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode() if error else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_GET(self) -> None:
         self.answer(405)
@@ -163,6 +232,7 @@ class OldServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), OldProtocolHandler)
         self.sessions: dict[str, int] = {}
         self.breaks_off = False
+        self.refusal: tuple[int, dict[str, Any] | None] = (404, None)
         self.floods: tuple[Any, ...] = ()
         self.encodings: set[str] = set()
 
@@ -175,12 +245,41 @@ def old() -> Iterator[OldServer]:
         server.shutdown()
 
 
-async def test_an_expired_session_of_an_older_server_is_replaced(old: OldServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, None),
+        (404, {"code": -32001, "message": "Session not found"}),  # the TypeScript package
+        (404, {"code": -32600, "message": "Session not found"}),  # the Python package
+        (400, {"code": -32000, "message": "Bad Request: No valid session ID provided"}),
+        (400, {"code": -32000, "message": "Bad Request: Server not initialized"}),
+    ],
+)
+async def test_a_session_that_an_older_server_does_not_know_is_replaced(
+    old: OldServer, tmp_path: Path, status: int, error: dict[str, Any] | None
+) -> None:
+    old.refusal = (status, error)
     config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
     async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
         add = (await turn.tools())["example_add"]
         assert [await add.run({}, turn.context) for _ in range(4)] == ["s0", "s1", "s1", "s2"]
         assert turn.notices() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"), [(400, -32602, "Unknown tool: add"), (404, -32601, "Method not found")]
+)
+async def test_another_refusal_of_a_service_is_an_error_of_the_call(
+    old: OldServer, tmp_path: Path, status: int, code: int, message: str
+) -> None:
+    old.refusal = (status, {"code": code, "message": message})
+    config = ServerConfig(url=f"http://127.0.0.1:{old.server_port}/mcp", headers={"Authorization": "Bearer ${TOKEN}"})
+    async with using(tmp_path, {"example": config}, TOKEN="secret") as turn:
+        add = (await turn.tools())["example_add"]
+        assert await add.run({}, turn.context) == "s0"
+        with pytest.raises(ToolError, match=message):
+            await add.run({}, turn.context)
+        assert len(old.sessions) == 1
 
 
 async def test_an_incomplete_response_fails_the_call_and_the_service_is_used_again(

@@ -9,9 +9,19 @@ import time
 from pathlib import Path
 
 from mcp import MCPError
-from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents, ToolAnnotations
+from mcp.types import (
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    EmbeddedResource,
+    InputRequiredResult,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+    ToolAnnotations,
+)
 
 server = MCPServer("example")
 
@@ -83,6 +93,17 @@ def fail() -> None:
 def refuse(code: int, message: str) -> None:
     """Answer with an error of the protocol."""
     raise MCPError(code, message)
+
+
+@server.tool()
+def order(context: Context) -> CallToolResult | InputRequiredResult:
+    """Ask the user what to order."""
+    if not context.input_responses:
+        sizes = {"type": "string", "enum": ["small", "large"]}
+        schema = {"type": "object", "properties": {"size": sizes}, "required": ["size"]}
+        question = ElicitRequest(params=ElicitRequestFormParams(message="Which size?", requested_schema=schema))
+        return InputRequiredResult(input_requests={"size": question})
+    return CallToolResult(content=[TextContent(text=str(context.input_responses["size"]))])
 
 
 @server.tool(name="odd/name.1")

@@ -34,6 +34,8 @@ def list_tools(request: dict[str, Any]) -> None:
     match MODE:
         case "faulty":
             tools += [{"name": "other", "inputSchema": {**SCHEMA, "properties": 7}}, {"inputSchema": SCHEMA}]
+        case "long":
+            tools[0]["description"] = "x" * 3000
         case "many":
             tools += [{"name": f"get{number}", "inputSchema": SCHEMA} for number in range(20_000)]
         case "half a list":
@@ -47,14 +49,23 @@ def list_tools(request: dict[str, Any]) -> None:
 
 
 def call(request: dict[str, Any]) -> None:
+    text = "ok"
     match MODE:
         case "silent":
             return
         case "closing":
             close()
+        case "result":
+            send(request, result=json.loads(sys.argv[2]))
+            return
         case "nobody":
             write('{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "Parse error"}}')
             return
+        case "asks":
+            params = {"message": "Who are you?", "requestedSchema": json.loads(sys.argv[2]), "mode": "form"}
+            write(json.dumps({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params}))
+            answer = json.loads(sys.stdin.readline())
+            text = json.dumps(answer["result"])
         case "chatty":
             write("INFO a line for a person")
         case "half":
@@ -66,12 +77,14 @@ def call(request: dict[str, Any]) -> None:
         case "error":
             send(request, error={"code": -32010, "message": f"no entry with {sys.argv[2]}"})
             return
-    send(request, result={"content": [{"type": "text", "text": "ok"}]})
+    send(request, result={"content": [{"type": "text", "text": text}]})
 
 
-for line in sys.stdin:
+for line in iter(sys.stdin.readline, ""):
     message = json.loads(line)
-    match message["method"]:
+    if MODE == "strict" and message["method"] == "server/discover":
+        sys.exit(f"ConnectionError: expect initialized request, but received: {message['method']}")
+    match message.get("method"):
         case "initialize":
             info = {"name": "raw", "version": "1"}
             version = message["params"]["protocolVersion"]
