@@ -176,17 +176,49 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
 
 
 def definition_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a definition, for editors."""
+    """Return the JSON Schema of a definition, for editors.
+
+    It accepts what `parse_definition` accepts, except that only the latter compares capabilities with each other, and
+    the name with the file's.
+    """
     (reference,), definitions = msgspec.json.schema_components([_DefinitionSchema], ref_template="#/$defs/{name}")
     named = {
-        name: {key: value for key, value in schema.items() if key != "title"} for name, schema in definitions.items()
+        name: {key: _with_valid_keys(value) for key, value in schema.items() if key != "title"}
+        for name, schema in definitions.items()
     }
+    named["_DefinitionSchema"]["properties"]["capabilities"]["anyOf"][0]["uniqueItems"] = True
+    named["_CapabilitySchema"]["oneOf"] = [_capability_schema(kind) for kind in ("po", "tool", "mcp")]
+    limits = named["LimitsConfig"]
+    limits["properties"]["turns"] = {**limits["properties"]["requests"], "deprecated": True}
+    limits["not"] = {"required": ["requests", "turns"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Prompt object",
         **reference,
         "$defs": named,
     }
+
+
+def _capability_schema(kind: str) -> dict[str, Any]:
+    """Return the rules for the long form of a capability of one kind."""
+    excluded = [key for key in ("po", "tool", "mcp") if key != kind]
+    excluded += [key for key, kinds in _KINDS_OF_KEY.items() if kind not in kinds]
+    return {
+        "required": [kind],
+        "properties": {kind: {"type": "string"}, **{key: {"type": "null"} for key in excluded}},
+    }
+
+
+def _with_valid_keys(schema: Any) -> Any:
+    """Return a schema that accepts, in mappings with free keys, the keys that documents may have."""
+    if isinstance(schema, list):
+        return [_with_valid_keys(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: _with_valid_keys(value) for key, value in schema.items()}
+    if isinstance(schema.get("additionalProperties"), dict):
+        schema["propertyNames"] = {"pattern": "^[^`]*$"}
+    return schema
 
 
 def _parse(text: str, file: Path) -> YamlDocument:

@@ -15,6 +15,7 @@ from prompt_objects.errors import FileError
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used
 MAX_DEPTH = 32
+_MAX_EXACT = 2**53  # below it, floats represent each whole number
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML defines it
@@ -221,7 +222,7 @@ class _Composer:
             return _KEYWORDS[text]
         if _INTEGER.fullmatch(text):
             return int(text)
-        return float(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
+        return _number(text) if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() else text
 
     def _collection(self, data: Any, depth: int) -> Any:
         """Fill a list or a mapping with the values up to its end."""
@@ -280,6 +281,12 @@ class _Composer:
         else:
             problem, hint = _explain(complaint, text, column)
         return self._document.error_at(problem, Position(line + 1, column + 1), hint=hint)
+
+
+def _number(text: str) -> float:
+    """Return a number with a fraction or exponent; `2.0` is a whole number, as in JSON Schema."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < _MAX_EXACT else number
 
 
 def _start(event: Any) -> Position:
