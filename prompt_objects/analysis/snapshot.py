@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from prompt_objects.analysis.graph import Graph
+from prompt_objects.analysis.ruby import with_universal
 from prompt_objects.config.definition import load_definition, parse_definition
 from prompt_objects.config.limits import LimitsConfig, accept_old_key
 from prompt_objects.config.permissions import HasEffect
@@ -66,14 +67,15 @@ def _yaml(file: Path, draft: str | None) -> str:
 class EnvironmentSnapshot(Struct, frozen=True, kw_only=True):
     """The state of an environment that the rules check; `config_file` is environment.yaml, which need not exist.
 
-    `root` is the object that is opened by default. `errors` are those of invalid files. `has_known_price` takes the
-    name of a model in a definition, None for the default model.
+    `root` is the object that is opened by default. With `is_ruby`, unknown capabilities are left out. `errors` are
+    those of invalid files. `has_known_price` takes the name of a model in a definition, None for the default model.
     """
 
     graph: Graph
     config_file: Path
     default_object: str | None
     root: str | None
+    is_ruby: bool
     bounds: LimitsConfig
     errors: tuple[DefinitionError, ...]
     positions: SourcePositions
@@ -91,6 +93,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
     bounds: LimitsConfig,
     has_known_price: Callable[[str | None], bool],
     default_object: str | None = None,
+    is_ruby: bool = False,
     errors: Iterable[DefinitionError] = (),
     drafts: Mapping[Path, str] = MappingProxyType({}),
 ) -> EnvironmentSnapshot:
@@ -103,7 +106,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
             read = (
                 load_definition(file, bounds=bounds) if text is None else parse_definition(text, file, bounds=bounds)
             )
-            definitions[name] = read
+            definitions[name] = with_universal(read, tools) if is_ruby else read
         except DefinitionError as error:
             all_errors.append(error)
     positions = SourcePositions(drafts)
@@ -112,6 +115,7 @@ def take_snapshot(  # noqa: PLR0913 - all but the first two are given by their o
         graph=Graph(definitions, objects=files, tools=tools, servers=servers, bounds=bounds),
         config_file=config_file,
         default_object=default_object,
+        is_ruby=is_ruby,
         root=default_object if default_object in files else min(files, default=None),
         bounds=bounds,
         errors=tuple(all_errors),

@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
+from prompt_objects.config.manifest import Manifest, read_manifest
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import did_you_mean
@@ -27,6 +28,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     `model` is a key of `models` or a model ID. `store` is a URL that may contain a password, None for
     `data_dir`; `store_options` are the `StoreOptions` that are set. `mcp_servers` have `${NAME}` as written.
+    `manifest` is that of an environment of the Ruby implementation.
     """
 
     data_dir: Path
@@ -43,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     approval: Mapping[Effect, ApprovalPolicy] = {}
     http_allow: tuple[str, ...] = ()
     mcp_servers: "Mapping[str, ServerConfig]" = {}
+    manifest: Manifest | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -51,6 +54,9 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
     given = _read_file(folder / CONFIG_FILE, environ)
     if "default" in given.get("models", {}):
         given.setdefault("model", "default")
+    if manifest := read_manifest(folder):
+        given["manifest"] = manifest
+        given.setdefault("default_object", manifest.default_object)
     if model := environ.get("PROMPT_OBJECTS_MODEL"):
         given["model"] = model
     if mode := _editing_mode(environ):

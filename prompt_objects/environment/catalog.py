@@ -20,16 +20,24 @@ class Catalog:
     """The definitions of one folder, each read when it is first needed and again when its file changes.
 
     `tools` returns the names of all tools; `servers` are the names of MCP servers; `bounds` limit every prompt
-    object. Thread-safe: at worst two threads read the same file.
+    object. With `is_ruby`, unknown capabilities are notices instead of errors. Thread-safe: at worst two threads read
+    the same file.
     """
 
     def __init__(
-        self, folder: Path, tools: Callable[[], Collection[str]], servers: Collection[str], bounds: LimitsConfig
+        self,
+        folder: Path,
+        tools: Callable[[], Collection[str]],
+        servers: Collection[str],
+        bounds: LimitsConfig,
+        *,
+        is_ruby: bool = False,
     ) -> None:
         self.folder = folder
         self._tools = tools
         self._servers = servers
         self._bounds = bounds
+        self._is_ruby = is_ruby
         self._cache: dict[Path, tuple[object, Definition | DefinitionError]] = {}
 
     def files(self) -> tuple[dict[str, Path], list[DefinitionError]]:
@@ -52,6 +60,10 @@ class Catalog:
             hint = did_you_mean(name, files) or f"Available: {', '.join(sorted(files)) or 'none'}."
             raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
         definition = self._load(files[name])
+        if self._is_ruby:
+            from prompt_objects.analysis.ruby import adapted
+
+            return adapted(definition, objects=files, tools=self._tools(), servers=self._servers)
         for capability in definition.capabilities:
             resolve_or_raise(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
         return definition

@@ -73,7 +73,11 @@ class Environment:
         self.models = ModelRegistry(config, environ, selected=model, llm=llm)
         self.interaction = UserInteraction()
         self.catalog = Catalog(
-            folder / "objects", lambda: self.capabilities.loaded_tools.tools, config.mcp_servers, config.limits
+            folder / "objects",
+            lambda: self.capabilities.loaded_tools.tools,
+            config.mcp_servers,
+            config.limits,
+            is_ruby=config.manifest is not None,
         )
         self.capabilities = CapabilityResolver(
             folder,
@@ -198,6 +202,7 @@ class Environment:
             bounds=self.config.limits,
             has_known_price=self.models.has_known_price,
             default_object=self.config.default_object,
+            is_ruby=self.config.manifest is not None,
             errors=duplicates,
             drafts=drafts,
         )

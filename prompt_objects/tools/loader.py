@@ -13,6 +13,7 @@ from types import ModuleType
 
 from msgspec import Struct
 
+from prompt_objects.config.manifest import read_manifest
 from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.trust import Trust, digest_of
@@ -33,6 +34,15 @@ def builtin_tools() -> dict[str, Tool]:
     modules = sorted(module.name for module in pkgutil.iter_modules(builtin.__path__))
     loaded = (import_module(f"{builtin.__name__}.{name}") for name in modules if not name.startswith("_"))
     return {tool.name: tool for module in loaded for tool in _tools_in(module)}
+
+
+def _ruby_tools(folder: Path) -> dict[str, Tool]:
+    """Return the tools that an environment of the Ruby implementation expects; any other tool replaces them."""
+    if read_manifest(folder) is None:
+        return {}
+    from prompt_objects.tools.ruby import RUBY_TOOLS
+
+    return {tool.name: tool for tool in RUBY_TOOLS}
 
 
 def without_duplicates(tools: Iterable[Tool], taken: Collection[str], description: str) -> LoadedTools:
@@ -142,6 +152,6 @@ def load_tools(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None 
     local = load_tool_files(files, {**builtin, **own.tools})
     installed = entry_point_tools({**builtin, **own.tools, **local.tools})
     return LoadedTools(
-        {**builtin, **own.tools, **local.tools, **installed.tools},
+        {**_ruby_tools(folder), **builtin, **own.tools, **local.tools, **installed.tools},
         (*own.notices, *notices, *local.notices, *installed.notices),
     )

@@ -41,7 +41,7 @@ def variants() -> Iterator[dict[str, Any]]:
     yield {"name": "scout"}
     for path in PATHS:
         for value in VALUES:
-            yield {**BASE, path[0]: value if len(path) == 1 else inner(*path, value)}
+            yield {**BASE, path[0]: value if len(path) == 1 else inner(path[0], path[1], value)}
     for kinds in [["po"], ["tool"], ["mcp"], ["po", "tool"], ["po", "mcp"], ["tool", "mcp"], []]:
         for key in OTHERS:
             for value in MODES[key]:

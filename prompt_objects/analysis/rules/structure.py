@@ -25,11 +25,11 @@ def missing_capabilities(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
     """Find capabilities that do not exist or are ambiguous, and a default object that does not exist."""
     for missing in snapshot.graph.unresolved:
         yield Finding(
-            severity="error",
+            severity="warning" if snapshot.is_ruby else "error",
             kind="missing",
             file=snapshot.file(missing.owner),
             at=missing.capability.at,
-            text=f"{missing.problem} {missing.hint}".rstrip(),
+            text=f"{missing.problem} {'It is left out.' if snapshot.is_ruby else missing.hint}".rstrip(),
             path=(missing.owner, missing.capability.name),
         )
     named = snapshot.default_object

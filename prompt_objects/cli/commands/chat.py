@@ -128,7 +128,10 @@ def _print_overview(options: Namespace) -> None:
     folder = environment_folder(options)
     if is_environment(folder):
         with open_environment(options) as environment:
-            rows = [("environment", str(folder)), *_rows(options, environment)]
+            manifest = environment.config.manifest
+            title = f"{manifest.name}, {folder}" if manifest else str(folder)
+            about = [("description", manifest.description)] if manifest and manifest.description else []
+            rows = [("environment", title), *about, *_rows(options, environment)]
     else:
         rows = [("environment", f"{folder}, new, with the starter objects")]
     print_lines(format_table(rows))

@@ -115,6 +115,7 @@ def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
         bounds=config.limits,
         has_known_price=lambda model: has_known_price(model, config, os.environ),
         default_object=config.default_object,
+        is_ruby=config.manifest is not None,
         errors=errors,
     )
 

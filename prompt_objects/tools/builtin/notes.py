@@ -45,7 +45,7 @@ def notes(
     context: Context,
 ) -> str:
     """Read, write or remove notes, which are shared by all prompt objects of this conversation and kept with it."""
-    folder = _folder(context)
+    folder = notes_folder(context)
     name = " ".join(name.split())
     if not text and not remove:
         return _read(name, read_notes(folder))
@@ -118,7 +118,8 @@ def _locked_notes(folder: Path) -> Iterator[dict[str, Note]]:
             disk.replace_file(folder / _FILE, [msgspec.json.encode(list(by_name.values()))])
 
 
-def _folder(context: Context) -> Path:
+def notes_folder(context: Context) -> Path:
+    """Return the workspace that has the notes of a turn. Raises `ToolError` outside of turns."""
     if context.session is None:
         raise ToolError("Notes exist only during a turn.")
     return workspace_of(context.session.info, context.services.store, context.services.workspace)
