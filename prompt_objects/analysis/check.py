@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias, get_args
 
 from prompt_objects.analysis.finding import Finding, Severity
+from prompt_objects.analysis.rules.allow import allowed_calls
 from prompt_objects.analysis.rules.privileges import privilege_escalation
 from prompt_objects.analysis.rules.settings import (
     ineffective_limits,
@@ -24,6 +25,7 @@ _RULES: tuple[Rule, ...] = (
     invalid_definitions,
     missing_capabilities,
     privilege_escalation,
+    allowed_calls,
     delegation_cycles,
     unreachable_objects,
     ineffective_limits,

@@ -8,7 +8,9 @@ from msgspec import Struct
 from prompt_objects.config.yaml.document import Position
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-FindingKind: TypeAlias = Literal["broken", "missing", "cycle", "unreachable", "authority", "limit", "unused", "model"]
+FindingKind: TypeAlias = Literal[
+    "broken", "missing", "cycle", "unreachable", "authority", "allow", "limit", "unused", "model"
+]
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Effects of tools, and approval policies."""
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 Effect: TypeAlias = Literal["read", "write", "execute", "network"]
 """The effect of a tool: it reads, changes files, starts programs, or sends data over the network."""
@@ -22,6 +22,10 @@ class HasEffect(Protocol):
 
     @property
     def effect(self) -> Effect: ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The JSON Schema of its arguments."""
 
     @property
     def always_ask(self) -> bool:

@@ -82,6 +82,7 @@ class Context(Struct, frozen=True, kw_only=True):
     - `tools`: the tools that the turn may call; set when a call runs.
     - `allows_unattended`: checks other arguments against the `allow` patterns; set only if a pattern permitted this
       call.
+    - `approved_diff`: the change that the user has seen and approved, if this call has a preview; it makes no other.
     """
 
     services: Services
@@ -97,6 +98,7 @@ class Context(Struct, frozen=True, kw_only=True):
     approvals: Mapping[str, tuple["Capability", ...]] = {}
     tools: Mapping[str, CapabilityInfo] = {}
     allows_unattended: Callable[[Mapping[str, Any]], bool] | None = None
+    approved_diff: str | None = None
 
     @property
     def folder(self) -> Path:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
+from prompt_objects.config.allow import ArgumentKind
 from prompt_objects.config.permissions import Effect
 from prompt_objects.runtime.budget import Budget
 
@@ -15,9 +16,10 @@ from prompt_objects.runtime.budget import Budget
 class ApprovalRequest(Struct, frozen=True, kw_only=True):
     """A tool call that needs the user's approval.
 
-    `path` names the prompt objects from the top-level turn to the one that made the call. `diff` is a unified diff of
-    the file that the call would change; `remarks` are sentences about further consequences. If `for_session` is
-    False, the call can only be approved once, not for the rest of the session.
+    `path` names the prompt objects from the top-level turn to the one that made the call. `kinds` says which
+    arguments are paths, URLs and commands. `diff` is a unified diff of the file that the call would change, and
+    `in_diff` names the arguments whose whole effect it shows; `remarks` are sentences about further consequences. If
+    `for_session` is False, the call can only be approved once, not for the rest of the session.
     """
 
     path: tuple[str, ...]
@@ -25,7 +27,9 @@ class ApprovalRequest(Struct, frozen=True, kw_only=True):
     tool: str
     effect: Effect
     arguments: Mapping[str, Any]
+    kinds: Mapping[str, ArgumentKind] = {}
     diff: str = ""
+    in_diff: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     for_session: bool = True
 

@@ -4,20 +4,20 @@ Calls that only read run immediately. Calls that write, start programs or use th
 no user can be asked, calls that need approval are refused, so a turn never waits for an answer that nobody can give.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from prompt_objects.config.allow import kinds_of
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
-from prompt_objects.tools.base import Preview, Run, Tool
-from prompt_objects.tools.path_guard import PathGuard
-from prompt_objects.tools.truncation import is_saved_result
+from prompt_objects.tools.allow import is_allowed
+from prompt_objects.tools.base import ApprovedCall, Preview, Tool
 
 
 class Approvals:
@@ -43,18 +43,23 @@ class Approvals:
     def wrap(self, tool: Tool, capability: Capability) -> Tool:
         """Return the tool with approval checks, for the definition that has `capability`."""
         fields = {name: getattr(tool, name) for name in Tool.__struct_fields__}  # not those of a subclass
-        fields["run"] = self._run_with_allow_check(tool, capability)
         return _GuardedTool(**fields, approvals=self, capability=capability)
 
     async def approve(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
-    ) -> dict[str, Any]:
-        """Return the arguments with which a call may run. Raises `ToolError`, for the model, if it may not run."""
+    ) -> ApprovedCall:
+        """Return the call as it may run. Raises `ToolError`, for the model, if it may not run."""
+
+        def allows(others: Mapping[str, Any]) -> bool:
+            return self._needs_no_approval(tool, capability, others, context)
+
         policy = self.policy(tool, capability, context)
         if policy == "never":
             raise ToolError(f"{tool.name} is not allowed here.")
-        if policy == "always" or self._needs_no_approval(tool, capability, arguments, context):
-            return arguments
+        if policy == "always":
+            return ApprovedCall(arguments, context)
+        if allows(arguments):
+            return ApprovedCall(arguments, replace(context, allows_unattended=allows))
         return await self._approve_by_user(tool, capability, arguments, context)
 
     def policy(self, tool: Tool, capability: Capability, context: Context) -> ApprovalPolicy:
@@ -73,48 +78,38 @@ class Approvals:
         self, tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context
     ) -> bool:
         return not tool.always_ask and all(
-            self._policy_of(tool, each) == "always" or _match_allow(each, arguments, context)
+            self._policy_of(tool, each) == "always" or is_allowed(tool, each, arguments, context)
             for each in _on_path(capability, context)
         )
 
-    def _run_with_allow_check(self, tool: Tool, capability: Capability) -> Run:
-        """Return a `run` that sets `Context.allows_unattended` if the call was permitted by an `allow` pattern."""
-
-        async def run(arguments: dict[str, Any], context: Context) -> str:
-            def allows(others: Mapping[str, Any]) -> bool:
-                return self._needs_no_approval(tool, capability, others, context)
-
-            by_pattern = self.policy(tool, capability, context) == "ask" and allows(arguments)
-            return await tool.run(arguments, replace(context, allows_unattended=allows if by_pattern else None))
-
-        return run
-
     async def _approve_by_user(
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
-    ) -> dict[str, Any]:
+    ) -> ApprovedCall:
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
+        shown = json.dumps(arguments)  # each copy is read from these bytes, so what runs is what was shown
         while key not in self._remembered:
             async with self._interaction.exclusive(context.budget):
                 if key in self._remembered:  # decided while this call waited for its turn to ask
                     break
-                preview = await _preview(tool, arguments, context)
-                decision = await self._ask(tool, arguments, context, preview)
+                preview = await _preview(tool, json.loads(shown), context)
+                decision = await self._ask(tool, json.loads(shown), context, preview)
                 if decision == "session" or decision == "never":  # noqa: PLR1714 - edited arguments have no hash
                     self._remembered[key] = decision
             match decision:
                 case EditedArguments() if tool.always_ask:
-                    arguments = decision.arguments  # the user must see the new preview too
+                    shown = json.dumps(decision.arguments)  # the user must see the new preview too
                 case EditedArguments():
-                    return decision.arguments
-                case "once" if (await _preview(tool, arguments, context)).diff == preview.diff:
-                    return preview.arguments or arguments
+                    return ApprovedCall(decision.arguments, context)
+                case "once" if _is_same(await _preview(tool, json.loads(shown), context), preview):
+                    approved = replace(context, approved_diff=preview.diff if tool.preview else None)
+                    return ApprovedCall(preview.arguments or json.loads(shown), approved)
                 case "once" | "session" | "never":
                     pass  # remembered, or the file has changed since: ask again with the new diff
                 case _:
                     raise _refused(tool)
         if self._remembered[key] == "never":
             raise _refused(tool)
-        return arguments
+        return ApprovedCall(arguments, context)
 
     async def _ask(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Decision:
         if self._interaction.handler is None:
@@ -125,7 +120,9 @@ class Approvals:
             tool=tool.name,
             effect=tool.effect,
             arguments=arguments,
+            kinds={name: kind for name, kind in kinds_of(tool.parameters).items() if kind != "text"},
             diff=preview.diff,
+            in_diff=preview.shows,
             remarks=preview.remarks,
             for_session=not tool.always_ask,
         )
@@ -137,7 +134,7 @@ class _GuardedTool(Tool, frozen=True, kw_only=True):
     approvals: Approvals
     capability: Capability
 
-    async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    async def approve(self, arguments: dict[str, Any], context: Context) -> ApprovedCall:
         return await self.approvals.approve(self, self.capability, arguments, context)
 
     def policy(self, context: Context) -> ApprovalPolicy:
@@ -148,6 +145,10 @@ async def _preview(tool: Tool, arguments: dict[str, Any], context: Context) -> P
     return await tool.preview(arguments, context) if tool.preview else Preview()
 
 
+def _is_same(first: Preview, second: Preview) -> bool:
+    return (first.diff, first.remarks) == (second.diff, second.remarks)
+
+
 def _refused(tool: Tool) -> ToolError:
     return ToolError(f"The user did not allow {tool.name}. Do not try it again; answer with what you have.")
 
@@ -156,21 +157,3 @@ def _on_path(capability: Capability, context: Context) -> Iterator[Capability]:
     """Yield the capability as each prompt object on the path defines it, including the caller."""
     yield capability
     yield from context.approvals.get(capability.key, ())
-
-
-def _match_allow(capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
-    """Return whether the arguments match the `allow` patterns; a path is matched after links are resolved."""
-    if not capability.allow:
-        return False
-    for name, patterns in capability.allow.items():
-        value = arguments.get(name)
-        if not isinstance(value, str) or is_saved_result(value):
-            return False
-        if name == "path":
-            try:
-                value = PathGuard.of(context).relative(value)
-            except ToolError:  # a path that leads out of the folder: ask the user
-                return False
-        if not any(fnmatchcase(value, pattern) for pattern in patterns):
-            return False
-    return True

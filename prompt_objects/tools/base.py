@@ -14,13 +14,22 @@ Run = Callable[[dict[str, Any], Context], Awaitable[str]]
 class Preview(Struct, frozen=True):
     """The preview of a call, shown to the user before the call runs.
 
-    `diff` is the change to a file, as a unified diff; `remarks` are sentences about consequences. If `arguments` is
-    not empty, an approved call runs with these in place of its own, so that exactly what was shown is done.
+    `diff` is the change to a file, as a unified diff; `remarks` are sentences about consequences. `shows` names the
+    arguments whose whole effect is in them; all others are shown, too. If `arguments` is not empty, an approved call
+    runs with these in place of its own, so that exactly what was shown is done.
     """
 
     diff: str = ""
     remarks: tuple[str, ...] = ()
     arguments: dict[str, Any] = {}
+    shows: tuple[str, ...] = ()
+
+
+class ApprovedCall(Struct, frozen=True):
+    """A call that may run, with exactly these arguments and in this context."""
+
+    arguments: dict[str, Any]
+    context: Context
 
 
 MakePreview = Callable[[dict[str, Any], Context], Awaitable[Preview]]
@@ -43,9 +52,9 @@ class Tool(Struct, frozen=True):
     always_ask: bool = False
     preview: MakePreview | None = None
 
-    async def approve(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Return the arguments with which the call may run. Raises `ToolError` if it may not run."""
-        return arguments
+    async def approve(self, arguments: dict[str, Any], context: Context) -> ApprovedCall:
+        """Return the call as it may run. Raises `ToolError` if it may not run."""
+        return ApprovedCall(arguments, context)
 
     def policy(self, context: Context) -> ApprovalPolicy:  # noqa: ARG002
         """Return whether a call runs, needs approval, or is refused."""

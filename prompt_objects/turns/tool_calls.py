@@ -11,7 +11,7 @@ from prompt_objects.message import Message, call_arguments, result_of
 from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ToolCallEnded, ToolCallStarted
-from prompt_objects.tools.base import Tool
+from prompt_objects.tools.base import ApprovedCall, Tool
 from prompt_objects.tools.truncation import truncate
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
@@ -105,10 +105,10 @@ class ToolCalls:
             raise ToolError(str(error)) from error
         self._budget.check_time()
         context = self._context.for_call(call["id"], self._tools)
-        arguments = await tool.approve(arguments, context)  # outside the timeout: the user may take any time
+        approved = await tool.approve(arguments, context)  # outside the timeout: the user may take any time
         try:
             async with self._budget.timeout():
-                result = await asyncio.create_task(self._start(tool, arguments, context))
+                result = await asyncio.create_task(self._start(tool, approved))
         except TimeoutError:
             self._budget.check_time()
             raise
@@ -118,15 +118,15 @@ class ToolCalls:
             raise ToolError(f"{name} returned {type(result).__name__} instead of text.")
         return result
 
-    async def _start(self, tool: Tool, arguments: dict[str, Any], context: Context) -> object:
+    async def _start(self, tool: Tool, call: ApprovedCall) -> object:
         """Run a tool in the current task, which is the only one that the tool can cancel; return its result.
 
         An error that would end the event loop is returned as a `ToolError` instead. A `KeyboardInterrupt` comes from
         the user and ends the program.
         """
-        self._started.add(str(context.call_id))
+        self._started.add(str(call.context.call_id))
         try:
-            return await tool.run(arguments, context)
+            return await tool.run(call.arguments, call.context)
         except (Exception, asyncio.CancelledError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - extensions written in Rust raise it by accident

@@ -282,9 +282,14 @@ class Controller:
 
     def _answer(self, question: Question, text: str) -> None:
         was_editing = question.is_editing
-        self._view.hint(question.answer_with(commands.parse_input(text)[1]))
-        if question.answer.done() or question.is_editing is not was_editing:
-            self._view.set_draft(question.draft if not question.answer.done() else "")
+        problem = question.answer_with(commands.parse_input(text)[1])
+        if lines := question.take_opened():
+            self._view.show(lines)
+        if question.is_editing and not was_editing:
+            self._view.set_draft(question.draft)
+        elif not (question.is_editing and problem):  # wrong JSON stays, to be corrected
+            self._view.set_draft("", remember=bool(problem))
+        self._view.hint(problem)
 
 
 def _is_command(text: str) -> bool:

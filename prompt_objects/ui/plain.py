@@ -195,6 +195,7 @@ class _PlainInterface:
         question.is_open = True
         while not question.answer.done():
             problem = question.answer_with(await self._lines.next_new(question.prompt(WIDTH)))
+            self.show(question.take_opened())
             self.hint(problem)
 
     def close(self) -> None:

@@ -1,28 +1,17 @@
-"""A question to the user while it is open: its text, drawn, and the meaning of the answer that is typed.
-
-A model's text may try to mislead. It never begins a line, so it cannot look like another question. If it is long, a
-short form of the question follows that is on the screen as a whole.
-"""
+"""A question to the user while it is open, and the meaning of the answer that is typed."""
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
-from prompt_objects.ui.render.sanitize import clean
+from prompt_objects.ui.render.questions import FREE_PROMPT, Drawing, approval_prompt, draw_approval, draw_input
+from prompt_objects.ui.render.reveal import escape_hidden
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import cell_width, fit, hard_wrap, paragraph
-from prompt_objects.utils.text import arrow_path, pluralize
+from prompt_objects.ui.render.text import paragraph
 
-MAX_ROWS = 10
-"""Rows of one argument, or of one remark, in the short form of a question."""
 REST_SECONDS = 0.7
 """Longer than the pauses of a user who is typing, and about the time it takes to notice a question."""
-FREE_PROMPT = "answer: "
-_BREAK = "\N{SYMBOL FOR LINE FEED}"
-_ANSWER_WIDTH = 8
-"""Cells that the prompt leaves for the answer."""
 _ANSWERS: dict[str, Decision] = {
     "y": "once",
     "yes": "once",
@@ -52,21 +41,37 @@ class Question:
         """Whether the input was empty when the question appeared, and the question is not open yet."""
         self.is_editing = False
         self._editable = editable
+        self._drawing = Drawing([], [])
+        self._is_read = False
+        self._opened: list[Line] = []
 
     @property
     def hint(self) -> str:
+        return self._hint(is_long=bool(self._drawing.short))
+
+    def _hint(self, *, is_long: bool) -> str:
         if isinstance(self.request, InputRequest):
             answer = "a number or your own answer" if self.request.choices else "your answer"
             return f"Type {answer}; an empty line or Esc skips the question."
-        session = "s: for this session · " if self.request.for_session else ""
-        return f"y: once · {session}n: no · never: not in this session{' · e: edit arguments' * self._editable}"
+        session = "s: this session · " if self.request.for_session else ""
+        others = f"{' · e: edit' * self._editable}{' · v: view all' * is_long}"
+        return f"y: once · {session}n: no · never: not this session{others}"
 
     def lines(self, width: int, height: int) -> tuple[list[Line], list[Line]]:
         """Draw the question, and below it the hint, so that both fit in `height` lines."""
-        hint = paragraph(self.hint, width, "class:hint")
-        if isinstance(self.request, InputRequest):
-            return input_lines(self.request, width, height - len(hint)), hint
-        return approval_lines(self.request, width, height - len(hint)), hint
+        room = height - len(paragraph(self._hint(is_long=True), width))
+        self._drawing = (
+            draw_input(self.request, width, room)
+            if isinstance(self.request, InputRequest)
+            else draw_approval(self.request, width, room)
+        )
+        self._is_read = not self._drawing.is_closed
+        return self._drawing.lines, paragraph(self.hint, width, "class:hint")
+
+    def take_opened(self) -> list[Line]:
+        """Return the lines to show since the last answer: the whole question, if the answer has opened it."""
+        lines, self._opened = self._opened, []
+        return lines
 
     def prompt(self, width: int) -> str:
         if isinstance(self.request, InputRequest):
@@ -88,12 +93,21 @@ class Question:
             return self._take_arguments(text)
         elif self._editable and text.strip().casefold() in {"e", "edit"}:
             self.is_editing = True
-            self.draft = json.dumps(dict(self.request.arguments), ensure_ascii=False, indent=1)
+            self.draft = escape_hidden(json.dumps(dict(self.request.arguments), ensure_ascii=False, indent=1))
+        elif self._drawing.short and text.strip().casefold() in {"v", "view"}:
+            self._open_whole()
         elif (decision := answer_for(self.request, text)) is None:
             return self.hint
+        elif decision in {"once", "session"} and not self._is_read:
+            self._open_whole()
+            return "Read it to its end, then answer again."
         else:
             self.answer.set_result(decision)
         return ""
+
+    def _open_whole(self) -> None:
+        self._opened = [*self._drawing.whole, *self._drawing.short]
+        self._is_read = True
 
     def _take_arguments(self, text: str) -> str:
         try:
@@ -106,73 +120,7 @@ class Question:
         return ""
 
 
-def approval_lines(request: ApprovalRequest, width: int, height: int) -> list[Line]:
-    """Draw a call that needs approval, and its change to a file; a long one is followed by a short form that fits."""
-    if request.diff:
-        blocks = [[line for row in request.diff.removesuffix("\n").split("\n") for line in _diff_row(row, width)]]
-    else:
-        blocks = [_argument(key, value, width) for key, value in request.arguments.items()]
-    blocks += [paragraph(_on_one_line(remark), width, "class:notice", lead="  ") for remark in request.remarks]
-    return _fitted(request.path, f"wants to use {_on_one_line(request.tool)}", blocks, width, height)
-
-
-def input_lines(request: InputRequest, width: int, height: int) -> list[Line]:
-    """Draw a question of a prompt object; if it takes more rows than `height`, a short form follows."""
-    question = [line for row in request.question.splitlines() for line in paragraph(row, width, lead="  ")]
-    choices = [paragraph(choice, width, lead=f"  {number}: ") for number, choice in enumerate(request.choices, 1)]
-    return _fitted(request.path, "asks you", [question, *choices], width, height)
-
-
-def approval_prompt(request: ApprovalRequest, width: int, *, editable: bool = True) -> str:
-    """Return the prompt before the answer: the prompt object, the tool, the answers; long names are cut."""
-    keys = f"[y/{'s/' if request.for_session else ''}N/never{'/e' if editable else ''}] "
-    room = width - cell_width(keys) - _ANSWER_WIDTH
-    name = fit(request.path[-1], max(room // 2, 4))
-    return f"{name}: {fit(request.tool, max(room - cell_width(name) - 4, 4))}? {keys}"
-
-
 def answer_for(request: ApprovalRequest, typed: str) -> Decision | None:
     """Return the decision that a typed answer stands for; None if it is no answer."""
     decision = _ANSWERS.get(typed.strip().casefold())
     return None if decision == "session" and not request.for_session else decision
-
-
-def _fitted(path: Sequence[str], verb: str, blocks: Sequence[list[Line]], width: int, height: int) -> list[Line]:
-    whole = [[], *_heading(path, f"{verb}:", width), *(line for block in blocks for line in block)]
-    if len(whole) <= height:
-        return whole
-    head: list[Line] = [[], *_heading(path, f"{verb}; in short:", width)]
-    room = max(height - len(head), 3)
-    each = max(min(MAX_ROWS, room // len(blocks)), 3) if len(blocks) > 1 else room
-    return [*whole, *head, *_ends([line for block in blocks for line in _ends(block, each)], room)]
-
-
-def _heading(path: Sequence[str], verb: str, width: int) -> list[Line]:
-    *askers, name = path
-    by = f" (asked by {arrow_path(askers)})" if askers else ""
-    return paragraph(f"{name}{by} {verb}", width, "class:notice")
-
-
-def _ends(lines: list[Line], most: int) -> list[Line]:
-    """Return the first and the last lines, and between them the number of the missing ones."""
-    if len(lines) <= most:
-        return lines
-    first, last = most // 2, (most - 1) // 2
-    omitted: Line = [("class:hint", f"  … {pluralize(len(lines) - first - last, 'more row')} above …")]
-    return [*lines[:first], omitted, *lines[len(lines) - last :]]
-
-
-def _argument(key: str, value: Any, width: int) -> list[Line]:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return paragraph(_on_one_line(f"{key}: {text}"), width, lead="  ")
-
-
-def _diff_row(row: str, width: int) -> list[Line]:
-    """Draw a row of a diff; the rest of a long one follows with a mark, so that it is not taken for another row."""
-    style = {"+": "class:added", "-": "class:removed"}.get(row[:1], "class:call")
-    first, *more = hard_wrap(_on_one_line(row.removesuffix("\r")), width - 1)
-    return [[(style, first)], *([(style, f"…{rest}")] for rest in more)]
-
-
-def _on_one_line(text: str) -> str:
-    return clean(text).replace("\n", _BREAK)

@@ -47,6 +47,25 @@ def test_an_invalid_definition_is_an_error_and_the_others_are_still_checked(tmp_
     ]
 
 
+def test_each_pattern_of_allow_is_explained_in_words(tmp_path: Path) -> None:
+    capabilities = """capabilities:
+  - {tool: write, allow: {path: [notes/*, notes/, "x/**"]}}
+  - tool: send
+    allow: {url: "https://h.example/**", text: hello}
+  - {tool: start, approval: always, allow: {command: ls}}
+  - {mcp: hub, allow: {url: "*"}}"""
+    lines = findings(tmp_path, {"a": capabilities}, settings="mcp_servers: {hub: {command: hub}}\n")
+    no_folder = "a path has no empty names; for everything below a folder, write notes/**"
+    either = "anything directly in notes/, or anything in x/ and its subfolders"
+    url = "a URL with the scheme https, the host h.example, the port 443, a path below / and no query"
+    assert lines == [
+        f"a:4:26: warning: The pattern 'notes/' for path matches nothing: {no_folder}.",
+        "a:8:23: warning: The pattern '*' for url matches nothing: a pattern for URLs looks like https://HOST/**.",
+        f"a:4:26: note: a may use write without approval if path is {either}.",
+        f"a:6:12: note: a may use send without approval if url is {url} and text is exactly hello.",
+    ]
+
+
 def test_a_cycle_is_a_note_at_the_capability_that_closes_it(tmp_path: Path) -> None:
     lines = findings(tmp_path, {"a": "capabilities: [b]", "b": "capabilities: [look, c]", "c": "capabilities: [a]"})
     refused = "the call that closes it is refused, and the caller continues."
@@ -121,7 +140,8 @@ def test_reported_access_takes_every_policy_on_the_path_into_account(
     mine = "" if own is None else f", {{tool: write, {own}}}"
     objects = {"a": f"capabilities: [b{mine}]", "b": f"capabilities: [{{tool: write, {theirs}}}]"}
     expected = [] if how is None else [f"a:3:16: {indirect_write(how)}: a → b → write."]
-    assert findings(tmp_path, objects, settings=settings) == expected
+    found = findings(tmp_path, objects, settings=settings)
+    assert [line for line in found if "without approval if" not in line] == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Calls that write, execute or use the network need approval."""
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from prompt_objects.runtime.events import Event, ToolCallEnded
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.approval import Approvals
-from prompt_objects.tools.base import Tool
+from prompt_objects.tools.base import Preview, Tool
 from tests.support.environments import make_env, open_env
 from tests.support.interaction import Answers
 
@@ -107,6 +108,38 @@ async def test_a_decision_for_the_session_is_remembered(tmp_path: Path, answer: 
     assert (text is None) == (answer == "never")
 
 
+async def test_what_runs_is_what_was_shown_whatever_happens_to_the_arguments_meanwhile(tmp_path: Path) -> None:
+    ran: list[dict[str, Any]] = []
+
+    async def send(arguments: dict[str, Any], _: Context) -> str:
+        ran.append(arguments)
+        return "sent"
+
+    async def preview(arguments: dict[str, Any], _: Context) -> Preview:
+        arguments["to"]["name"] = "eve"
+        return Preview()
+
+    async def approve(request: ApprovalRequest) -> Decision:
+        shown = json.dumps(dict(request.arguments))
+        request.arguments["to"]["name"] = "mallory"
+        assert json.loads(shown) == {"to": {"name": "ann"}}
+        return "once"
+
+    tool = Tool("send", "Sends", {"type": "object", "properties": {}}, send, "network", preview=preview)
+    make_env(tmp_path, {"scribe": "name: scribe\ncapabilities: [send]\nprompt: Send.\n"})
+    llm = ScriptedLLM([calls(("send", {"to": {"name": "ann"}})), "Done"])
+    async with Environment.open(tmp_path, llm=llm, environ={}, tools=[tool]) as env:
+        env.interaction.handler = Answers(approve=approve)
+        await env["scribe"].receive("Go")
+    assert ran == [{"to": {"name": "ann"}}]
+
+
+async def test_the_request_says_what_is_a_path_and_what_the_diff_shows(tmp_path: Path) -> None:
+    (question,), _, _ = await written(tmp_path, env_dir(), "no")
+    assert question.kinds == {"path": "path"}
+    assert question.in_diff == ("path", "content")
+
+
 async def test_arguments_can_be_edited(tmp_path: Path) -> None:
     answer = EditedArguments({"path": "notes/a.txt", "content": "Better\n"})
     assert (await written(tmp_path, env_dir(), answer))[1] == "Better\n"
@@ -167,7 +200,8 @@ ALWAYS, ASKS, NOTES = "approval: always", "approval: ask", "allow: {path: 'notes
         (NOTES, "", "", (), 1, False),
         ("", ALWAYS, "approval: {write: always}\n", (), 0, True),
         (NOTES, ALWAYS, "", (), 0, True),
-        (NOTES, "allow: {path: '*.txt'}", "", (), 0, True),
+        (NOTES, "allow: {path: '**/*.txt'}", "", (), 0, True),
+        (NOTES, "allow: {path: '*.txt'}", "", (), 1, False),
         (ALWAYS, ALWAYS, "", (), 0, True),
         (None, ALWAYS, "", (), 0, True),
         (None, ASKS, "", (), 1, False),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
@@ -165,14 +166,31 @@ async def test_an_approval_is_answered_in_the_input(controller: Controller, view
     request = asyncio.create_task(controller.approve(APPROVAL))
     await asyncio.sleep(0)
     assert "scout wants to use send:" in view.text
-    controller.submit("perhaps")
+    view.input = "perhaps"
+    controller.submit(view.input)
     assert "y: once" in view.hints[-1]
+    assert len(view.hints[-1]) < 80
+    assert (view.input, view.remembered) == ("", ["perhaps"])
     controller.submit("e")
     assert "ann" in view.input
+    view.input = '{"to": '
+    controller.submit(view.input)
+    assert (view.input, "not JSON" in view.hints[-1]) == ('{"to": ', True)
     controller.submit('{"to": "bob"}')
     decision = await request
     assert getattr(decision, "arguments", None) == {"to": "bob"}
     assert (view.input, controller.question) == ("", None)
+
+
+async def test_a_long_question_is_shown_whole_on_request(controller: Controller, view: ListView) -> None:
+    arguments = {"to": "".join(f"line {number}\n" for number in range(300))}
+    request = asyncio.create_task(controller.approve(replace(APPROVAL, arguments=arguments)))
+    await asyncio.sleep(0)
+    assert "line 150" not in view.text
+    controller.submit("v")
+    assert "line 150" in view.text
+    controller.submit("n")
+    assert await request == "no"
 
 
 async def test_a_path_answers_a_question_and_a_command_does_not(controller: Controller, view: ListView) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
+from prompt_objects.tools.base import Preview
 from prompt_objects.tools.builtin.files import MAX_BYTES, FilePath
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
@@ -56,12 +57,13 @@ class TextChange(Struct, frozen=True):
         )
 
 
-def _preview_write(path: FilePath, content: Content, *, context: Context) -> str:
-    return rewrite(PathGuard.of(context), path, content).diff()
+def _preview_write(path: FilePath, content: Content, *, context: Context) -> Preview:
+    return Preview(rewrite(PathGuard.of(context), path, content).diff(), shows=("path", "content"))
 
 
-def _preview_edit(path: FilePath, old_text: OldText, new_text: NewText, *, context: Context) -> str:
-    return replace_text(PathGuard.of(context), path, old_text, new_text).diff()
+def _preview_edit(path: FilePath, old_text: OldText, new_text: NewText, *, context: Context) -> Preview:
+    change = replace_text(PathGuard.of(context), path, old_text, new_text)
+    return Preview(change.diff(), shows=("path", "old_text", "new_text"))
 
 
 @tool(effect="write", preview=_preview_write)
@@ -69,7 +71,7 @@ def write_file(path: FilePath, content: Content, *, context: Context) -> str:
     """Write a text file in the environment's folder: create it or replace its whole content."""
     guard = PathGuard.of(context)
     with _LOCK:
-        return _apply(guard, rewrite(guard, path, content))
+        return _apply(guard, rewrite(guard, path, content), context)
 
 
 @tool(effect="write", preview=_preview_edit)
@@ -77,7 +79,7 @@ def edit_file(path: FilePath, old_text: OldText, new_text: NewText, *, context: 
     """Replace one exact text in a file of the environment's folder by another; the rest stays unchanged."""
     guard = PathGuard.of(context)
     with _LOCK:
-        return _apply(guard, replace_text(guard, path, old_text, new_text))
+        return _apply(guard, replace_text(guard, path, old_text, new_text), context)
 
 
 def rewrite(guard: PathGuard, path: str, content: str) -> TextChange:
@@ -111,8 +113,10 @@ def replace_text(guard: PathGuard, path: str, old_text: str, new_text: str) -> T
     return TextChange(name, before, before[:start] + new_text + before[start + len(old_text) :])
 
 
-def _apply(guard: PathGuard, change: TextChange) -> str:
+def _apply(guard: PathGuard, change: TextChange, context: Context) -> str:
     data = encode_text(change.after)
+    if context.approved_diff not in {None, change.diff()}:
+        raise ToolError(f"{change.path} changed after the user approved the change. Nothing was written; try again.")
     if change.after != change.before:
         guard.write(change.path, data)
     return change.summary()

@@ -42,7 +42,8 @@ def _preview(kind: type[P], make_draft: Callable[[P, Path, TakeSnapshot], Draft]
         remarks = (f"It says: {' '.join(proposal.reason.split())}", *consequences(draft, take_snapshot))
         before = None if draft.before is None else draft.before.decode()
         path = draft.file.relative_to(folder).as_posix()
-        return Preview(edit.TextChange(path, before, draft.after.decode()).diff(), remarks, {_DRAFT: draft})
+        diff = edit.TextChange(path, before, draft.after.decode()).diff()
+        return Preview(diff, remarks, {_DRAFT: draft}, shows=kind.__struct_fields__)
 
     async def preview_in_thread(arguments: dict[str, Any], context: Context) -> Preview:
         return await asyncio.to_thread(preview, arguments, context.folder, context.services.take_snapshot)

@@ -14,8 +14,9 @@ from prompt_objects.ui.controller import REDRAW_SECONDS
 from prompt_objects.ui.line.application import LineApplication, Printer
 from prompt_objects.ui.line.layout import question_height
 from prompt_objects.ui.line.status_bar import StatusBar
-from prompt_objects.ui.question import FREE_PROMPT, Question
+from prompt_objects.ui.question import Question
 from prompt_objects.ui.render.events import headline
+from prompt_objects.ui.render.questions import FREE_PROMPT
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit, object_prompt, paragraph, user_message
 from prompt_objects.ui.render.transcript import Transcript

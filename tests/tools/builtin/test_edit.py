@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from prompt_objects.errors import ToolError
 from prompt_objects.tools.base import Tool
@@ -139,6 +140,19 @@ def test_files_outside_hidden_files_and_configuration_are_not_written(
     with pytest.raises(ToolError):
         call(write_file, folder, path=path, content="x")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+async def test_only_the_change_that_was_approved_is_written(folder: Path) -> None:
+    arguments = {"path": "docs/a.md", "content": "new\n"}
+    seen = await preview("write_file", folder, **arguments)
+    (folder / "docs" / "a.md").write_text("changed by another program\n")
+    approved = replace(context_of(folder), approved_diff=seen)
+    with pytest.raises(ToolError, match="changed after the user approved"):
+        await write_file.run(arguments, approved)
+    assert (folder / "docs" / "a.md").read_text() == "changed by another program\n"
+    (folder / "docs" / "a.md").write_text("one\ntwo\nthree\n")
+    await write_file.run(arguments, approved)
+    assert (folder / "docs" / "a.md").read_text() == "new\n"
 
 
 def test_a_link_within_the_folder_is_followed_and_kept(folder: Path) -> None:

@@ -27,7 +27,7 @@ PROPOSAL = ApprovalRequest(
     tool="propose_change",
     effect="write",
     arguments={},
-    diff="-old\n+new\x1b[2J\n",
+    diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\x1b[2J\n",
     remarks=("It says: \x1b[31mtrust me", "scribe could use write_file, which changes files."),
     for_session=False,
 )
@@ -103,13 +103,14 @@ async def test_other_words_are_no_answer() -> None:
 
 
 async def test_text_is_wrapped_at_spaces_and_the_rows_of_a_diff_are_not() -> None:
-    long = "word " * 30
+    long = ("word " * 30).strip()
     arguments = {"to": long, "number": 7}
     _, _, shown, _ = await answer("n", request=replace(QUESTION, arguments=arguments))
-    assert f"  to: {'word ' * 10}word\n  word" in shown
-    _, _, shown, _ = await answer("n", request=replace(PROPOSAL, diff=f"+{long}", remarks=(long,)))
-    assert f"+{'word ' * 11}wor\n…d word" in shown
-    assert f"\n  {'word ' * 10}word\n  word" in shown
+    assert f"  to: {'word ' * 9}word\n   word" in shown
+    diff = f"--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+{long}"
+    _, _, shown, _ = await answer("n", request=replace(PROPOSAL, diff=diff, remarks=(long,)))
+    assert f"+{'word ' * 11}word\n… word" in shown
+    assert f"\n  {'word ' * 10}word\n   word" in shown
 
 
 async def test_an_empty_line_is_a_no() -> None:
@@ -127,9 +128,9 @@ async def test_arguments_are_edited_as_json() -> None:
 async def test_remarks_are_shown_and_a_call_may_be_approved_only_once() -> None:
     decision, problems, shown, _ = await answer("s", "y", request=PROPOSAL)
     assert decision == "once"
-    assert "for this session" not in problems[0]
-    assert "for this session" not in shown
-    assert "It says: trust me" in shown
+    assert "this session" not in problems[0].replace("never: not this session", "")
+    assert "s: this session" not in shown
+    assert "It says: ␛[31mtrust me" in shown
     assert "scribe could use write_file, which changes files." in shown
     assert "\x1b" not in shown
 
@@ -220,3 +221,34 @@ async def test_the_shown_lines_of_a_question_are_known() -> None:
     assert dialog.question.shown == dialog.shown != []
     dialog.type("n")
     await dialog.task
+
+
+async def test_a_long_question_is_opened_whole_by_v() -> None:
+    dialog = await open_dialog(replace(QUESTION, arguments={"to": "line\n" * 60}))
+    assert dialog.text.count("line␊") < 120
+    assert "v: view all" in dialog.text
+    assert dialog.type("v") == ""
+    opened = plain(dialog.question.take_opened())
+    assert opened.count("line␊") >= 60
+    assert dialog.question.take_opened() == []
+    dialog.type("y")
+    assert await dialog.task == "once"
+
+
+async def test_what_was_not_shown_cannot_be_approved() -> None:
+    dialog = await open_dialog(replace(QUESTION, arguments={"to": "a\n" * 150 + "evil\n" + "a\n" * 150}))
+    assert "evil" not in dialog.text
+    for word in ("y", "s"):
+        problem = dialog.type(word)
+        if not dialog.question.answer.done():
+            assert "Read it to its end" in problem
+            assert "evil␊" in plain(dialog.question.take_opened())
+    assert await dialog.task == "session"
+
+
+async def test_hidden_characters_are_escapes_while_arguments_are_edited() -> None:
+    dialog = await open_dialog(replace(QUESTION, arguments={"to": "a\u202eb\x1b"}))
+    dialog.type("e")
+    assert '"a\\u202eb\\u001b"' in dialog.question.draft
+    dialog.type(dialog.question.draft)
+    assert await dialog.task == EditedArguments({"to": "a\u202eb\x1b"})
