@@ -1,5 +1,6 @@
 """The definitions of an environment by name, read when they are needed."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -108,12 +109,13 @@ def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionErro
     """Return the definition files of a folder by name, and the errors found on the way.
 
     If several files define one name, the first in the order .yaml, .yml, .md counts, and each other one is an error.
-    Hidden files and backups of editors are ignored; a missing folder is empty.
+    Hidden files, backups of editors, and Markdown files without front matter, such as a README.md, are ignored; a
+    missing folder is empty.
     """
     found: dict[str, Path] = {}
     errors: list[DefinitionError] = []
     try:
-        files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and not file.name.startswith(".")]
+        files = [file for file in folder.iterdir() if file.suffix in SUFFIXES and _may_define(file)]
     except FileNotFoundError:
         return found, errors
     except OSError as error:
@@ -124,3 +126,13 @@ def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionErro
             problem = f"{first.name} already defines {file.stem!r}."
             errors.append(DefinitionError(problem, file=file, hint="Rename or remove one of the two."))
     return found, errors
+
+
+def _may_define(file: Path) -> bool:
+    """Return whether a file may be a definition; True if it cannot be read, so that loading it says why."""
+    if file.name.startswith("."):
+        return False
+    if file.suffix == ".md" and file.is_file():
+        with suppress(OSError), file.open("rb") as opened:
+            return opened.read(6).removeprefix(BOM_UTF8).startswith(b"---")
+    return True

@@ -233,7 +233,8 @@ def test_an_invalid_entry_among_thousands_is_found_quickly(write: Write) -> None
 
 def test_definitions_are_found_by_name_and_a_second_file_for_a_name_is_an_error(tmp_path: Path) -> None:
     for name in ("reader.yaml", "reader.md", "writer.yml", "greeter.md", ".hidden.yaml", "critic.yaml~", "notes.txt"):
-        (tmp_path / name).write_text("")
+        (tmp_path / name).write_text("---\n")
+    (tmp_path / "README.md").write_text("# Our objects\n")
     found, errors = find_definitions(tmp_path)
     assert {name: file.name for name, file in found.items()} == {
         "greeter": "greeter.md",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prompt_objects.config.yaml.surrogates import SurrogateMask, join_surrogates
 from prompt_objects.errors import FileError
 
 MAX_BYTES = 1_000_000
@@ -144,11 +145,14 @@ def parse(text: str, file: Path, error: type[FileError]) -> YamlDocument:
 class _Composer:
     """Builds a document from the parser's events, and checks every limit before building a value."""
 
-    def __init__(self, text: str, file: Path, error: type[FileError]) -> None:
+    def __init__(
+        self, text: str, file: Path, error: type[FileError], surrogates: SurrogateMask | None = None
+    ) -> None:
         import yaml
 
         self._yaml = yaml
         self._text = text
+        self._surrogates = surrogates
         self._document = YamlDocument(file, error)
         self._loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast
         self._events: Any = iter(())
@@ -172,10 +176,20 @@ class _Composer:
             mark = getattr(error, "problem_mark", None)
             if mark and "maximum nesting depth" in str(error):  # of libyaml, which reads ahead: check the text before
                 return parse(self._text[: mark.index], self._document.file, self._document.error)
+            if (masked := self._masked()) and "Unicode character escape" in str(error):
+                return masked.compose()
             raise self._syntax_error(error) from error
         except (ValueError, OverflowError) as error:  # from the pure Python parser, for "\UFFFFFFFF"
             raise self._document.error_at(f"This is not valid YAML: {error}.", TOP) from error
         return self._document
+
+    def _masked(self) -> "_Composer | None":
+        """Return a composer of the text with masked pairs of surrogates, if it has any."""
+        if self._surrogates:
+            return None
+        mask = SurrogateMask(self._text)
+        is_masked = mask.text != self._text
+        return _Composer(mask.text, self._document.file, self._document.error, mask) if is_masked else None
 
     def _value(self, event: Any, depth: int) -> tuple[Any, str]:
         """Return the value that starts with `event`, and its source if it is a scalar."""
@@ -185,7 +199,8 @@ class _Composer:
         self._check_event(event, depth)
         before, source = self._values, ""
         if isinstance(event, self._yaml.ScalarEvent):
-            value, source = self._scalar(event), event.value
+            source = self._text_of(event)
+            value = self._scalar(event, source)
         else:
             value = self._collection([] if isinstance(event, self._yaml.SequenceStartEvent) else {}, depth)
         if event.anchor is not None:
@@ -212,8 +227,13 @@ class _Composer:
         if self._values > MAX_VALUES:
             raise self._error(event, f"The file has more than {MAX_VALUES} values.")
 
-    def _scalar(self, event: Any) -> Any:
-        text: str = event.value
+    def _text_of(self, scalar: Any) -> str:
+        text: str = scalar.value
+        if self._surrogates:
+            return self._surrogates.unmask(text, escaped=scalar.style == '"')
+        return join_surrogates(text) if _SURROGATE.search(text) else text  # the pure Python parser keeps the halves
+
+    def _scalar(self, event: Any, text: str) -> Any:
         if _SURROGATE.search(text):
             raise self._error(event, "A \\u escape that is not a character.")
         if not event.implicit[0]:  # quoted or block text

@@ -100,17 +100,21 @@ def replace_text(guard: PathGuard, path: str, old_text: str, new_text: str) -> T
     """Return the change that replaces `old_text`, which must occur exactly once, by `new_text`."""
     name = _writable_name(guard, path)
     before = _decode(path, guard.read(path, MAX_BYTES))
-    if _has_crlf(before):
-        old_text, new_text = _crlf(old_text), _crlf(new_text)
-    start = before.find(old_text)
-    if start < 0:
+    pattern = re.compile(re.escape(old_text))
+    if not pattern.search(before):  # models read and write line feeds, whatever line ends the file has
+        pattern = re.compile(r"\r?\n".join(map(re.escape, _lf(old_text).split("\n"))))
+    found = pattern.search(before)
+    if not found:
         raise ToolError(f"{path} does not contain the old text. Read the file, and give the text exactly as it is.")
-    if (second := before.find(old_text, start + 1)) >= 0:
-        lines = " and ".join(str(before.count("\n", 0, at) + 1) for at in (start, second))
+    start = found.start()
+    if second := pattern.search(before, start + 1):
+        lines = " and ".join(str(before.count("\n", 0, at) + 1) for at in (start, second.start()))
         raise ToolError(
             f"The old text is in {path} more than once (lines {lines}). Include more of the text around it."
         )
-    return TextChange(name, before, before[:start] + new_text + before[start + len(old_text) :])
+    if _ends_with_cr(before, start):
+        new_text = _crlf(new_text)
+    return TextChange(name, before, before[:start] + new_text + before[found.end() :])
 
 
 def _apply(guard: PathGuard, change: TextChange, context: Context) -> str:
@@ -152,8 +156,20 @@ def _has_crlf(text: str) -> bool:
     return 0 < text.count("\r\n") == text.count("\n")
 
 
+def _ends_with_cr(text: str, start: int) -> bool:
+    """Return whether the line at `start`, or the one before it if it is the last one, ends with CR LF."""
+    end = text.find("\n", start)
+    if end < 0:
+        end = text.rfind("\n")
+    return end > 0 and text[end - 1] == "\r"
+
+
+def _lf(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
 def _crlf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+    return _lf(text).replace("\n", "\r\n")
 
 
 def _lines(text: str) -> list[str]:

@@ -97,6 +97,18 @@ def test_line_ends_and_byte_order_mark_are_kept(folder: Path) -> None:
     assert (folder / "mixed.txt").read_bytes() == b"a\r\nB\nc\r\n"
 
 
+def test_a_text_is_found_across_mixed_line_ends_and_keeps_those_around_it(folder: Path) -> None:
+    file = folder / "mixed.txt"
+    file.write_bytes(b"a\r\nb\nc\r\nd\n")
+    call(edit_file, folder, path="mixed.txt", old_text="a\nb\n", new_text="A\nB\n")
+    assert file.read_bytes() == b"A\r\nB\r\nc\r\nd\n"
+    call(edit_file, folder, path="mixed.txt", old_text="d\r\n", new_text="D\n")
+    assert file.read_bytes() == b"A\r\nB\r\nc\r\nD\n"
+    file.write_bytes(b"x\r\ny\nz\nx\ny\nz")
+    with pytest.raises(ToolError, match=r"more than once \(lines 1 and 4\)"):
+        call(edit_file, folder, path="mixed.txt", old_text="x\r\ny\r\n", new_text="")
+
+
 def test_a_file_that_is_not_text_is_not_changed(folder: Path) -> None:
     (folder / "b.bin").write_bytes(b"\x89PNG\0")
     os.mkfifo(folder / "pipe")
