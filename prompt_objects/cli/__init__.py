@@ -16,12 +16,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with `arguments`, by default those of the process, and return its exit code."""
     from prompt_objects.cli import streams
     from prompt_objects.cli.parser import parse
+    from prompt_objects.utils import waiting
 
     streams.prepare()
     options = Namespace(debug=False)
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments, options)
-        code = command.run(options) or 0
+        with waiting.work(_report_wait):
+            try:
+                code = command.run(options) or 0
+            finally:
+                _print_notices(options)
         streams.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -34,6 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         streams.flush_all()
     return code
+
+
+def _print_notices(options: Namespace) -> None:
+    """Print what was repaired or set aside in the environment that the command opened, if it did."""
+    from prompt_objects.cli.streams import print_err
+
+    if environment := getattr(options, "environment", None):
+        print_err(*environment.take_notices())
+
+
+def _report_wait(text: str) -> None:
+    from prompt_objects.cli.streams import print_err
+
+    if text:
+        print_err(f"{text} Ctrl-C gives up.")
 
 
 def _report(error: Exception) -> int:

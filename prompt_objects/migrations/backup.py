@@ -53,7 +53,7 @@ class OriginalFiles:
     def save_skipped(self, skipped: Iterable[Skipped]) -> None:
         """Add skipped data to `set-aside.json`, without duplicates."""
         path = self.folder / "set-aside.json"
-        saved: list[Any] = json.loads(path.read_bytes()) if path.exists() else []
+        saved: list[Any] = json.loads(disk.read_file(path)) if path.exists() else []
         new = [each for each in map(asdict, skipped) if each not in saved]
         if new:
             disk.make_folder(self.folder)
@@ -65,7 +65,7 @@ class OriginalFiles:
             path = self._root / relative
             copy = self.folder / original.copy
             if copy.exists() and _hash_of(path) == original.after:
-                disk.replace_file(path, [copy.read_bytes()])
+                disk.replace_file(path, [disk.read_file(copy)])
                 path.chmod(original.mode)
                 moment = copy.stat().st_mtime_ns
                 os.utime(path, ns=(moment, moment))

@@ -76,7 +76,7 @@ class ProgressFile:
     def read(self) -> Progress | None:
         """Return the record, None if it is invalid; raises `StoreError`, and `NewerEnvironment` for unknown steps."""
         try:
-            progress = _DECODER.decode(self._path.read_bytes())
+            progress = _DECODER.decode(disk.read_file(self._path))
         except FileNotFoundError:
             return Progress()
         except OSError as error:

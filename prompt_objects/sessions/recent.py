@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from prompt_objects.utils.filesystem import make_folder, replace_file
+from prompt_objects.utils.filesystem import make_folder, read_file, replace_file
 
 
 class RecentSessions:
@@ -51,7 +51,7 @@ class RecentSessions:
         state: Any = None
         if self._path:
             with suppress(OSError, ValueError, RecursionError):
-                state = json.loads(self._path.read_bytes())
+                state = json.loads(read_file(self._path))
         if not isinstance(state, dict):
             return None, {}
         name, sessions = state.get("object"), state.get("sessions")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from threading import RLock
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -15,6 +14,7 @@ from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
 from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.waiting import Mutex
 
 
 class History(Sequence[Message]):
@@ -62,7 +62,7 @@ class Session:
         self._record = record
         self._is_draft = is_draft
         self._messages: list[Message] | None = None
-        self._lock = RLock()
+        self._lock = Mutex(f"the session {record.info.name}", recursive=True)
 
     @property
     def info(self) -> SessionInfo:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -20,6 +19,7 @@ from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import now
+from prompt_objects.utils.waiting import Mutex
 
 Operation: TypeAlias = Literal["rename", "clear", "truncate", "delete"]
 _MAX_ENTRIES = 10
@@ -62,7 +62,7 @@ class UndoJournal:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._mutex = Lock()
+        self._mutex = Mutex("the undo journal")
         self._entries: list[UndoEntry] = []
 
     @contextmanager

@@ -1,8 +1,8 @@
 """One conversation, as every user interface drives it: input, the foreground task, command results, questions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -20,6 +20,7 @@ from prompt_objects.ui.render.results import draw_result
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
+from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
@@ -90,6 +91,23 @@ class Controller:
         if question := self.open_question:
             return question.prompt(width)
         return CONFIRM_PROMPT if self.confirmation else render_text.object_prompt(self.chat.po.name, width)
+
+    @contextmanager
+    def reporting_waits(self) -> Iterator[None]:
+        """Tell the user what other processes the work in a block waits for."""
+        loop = asyncio.get_running_loop()
+
+        def report(text: str) -> None:  # in any thread, perhaps after the end
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._show_wait, text)
+
+        with waiting.work(report):
+            yield
+
+    def _show_wait(self, text: str) -> None:
+        if text:
+            self._view.note(text)
+        self._view.hint("Ctrl-C gives up, Ctrl-D leaves" if text else "")
 
     # Input
 

@@ -118,6 +118,10 @@ class _PlainInterface:
         self._controller = Controller(chat, self, self._tasks)
 
     async def run(self) -> None:
+        with self._controller.reporting_waits():
+            await self._run()
+
+    async def _run(self) -> None:
         await self._controller.show_recap()
         self._controller.show_notices()
         for work in (self._follow(), run_maintenance(self._chat, self.note)):

@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any
 
+from prompt_objects.utils import waiting
+
 
 class BackgroundTasks:
     """The running tasks of a user interface; `fail` gets each unexpected exception, which would be lost otherwise."""
@@ -59,6 +61,7 @@ class ForegroundTask:
         self._ended = ended
         self._leave = leave
         self._task: asyncio.Task[None] | None = None
+        self._work: waiting.Work | None = None
         self._is_stopped = False
         self._stops_after_command = False
         self._is_leaving = False
@@ -79,7 +82,8 @@ class ForegroundTask:
 
     def start(self, work: Coroutine[Any, Any, None], kind: TaskKind) -> None:
         self.kind = kind
-        self._task = self._tasks.spawn(work)
+        with waiting.work() as self._work:
+            self._task = self._tasks.spawn(work)
         self._task.add_done_callback(lambda _: self._end())
 
     def become(self, kind: TaskKind) -> None:
@@ -89,7 +93,12 @@ class ForegroundTask:
             self.stop()
 
     def stop(self) -> None:
-        """Cancel an answer, once. A command runs to its end; only the answer that may follow it is cancelled."""
+        """Cancel an answer, once. A command runs to its end; only the answer that may follow it is cancelled.
+
+        Both give up waiting for other processes.
+        """
+        if self._work:
+            self._work.give_up()
         if self._task and self.is_answering:
             self._is_stopped = True
             self._task.cancel()

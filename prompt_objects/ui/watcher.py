@@ -13,7 +13,8 @@ from prompt_objects.sessions.watch import follow
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import draw_external, draw_messages, recap
 from prompt_objects.ui.render.style import Line
-from prompt_objects.utils.concurrency import fail_fast, run_in_daemon_thread
+from prompt_objects.utils.concurrency import run_in_daemon_thread
+from prompt_objects.utils.waiting import fail_fast
 
 _Poll: TypeAlias = tuple[Session, asyncio.Future[SessionUpdate]]
 POLL_TIMEOUT = 2.0

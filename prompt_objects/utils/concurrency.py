@@ -1,49 +1,34 @@
-"""Helpers for asyncio and threads: uninterrupted awaits, daemon threads, and failing instead of waiting."""
+"""Helpers for asyncio and threads: uninterrupted awaits, and daemon threads."""
 
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar, cast
+
+from prompt_objects.utils import waiting
 
 T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`; a cancellation takes effect only after it has finished.
+    """Await `work`; a cancellation takes effect only after it has finished, or given up waiting for a lock.
 
     If `work` then fails, its error is the cause of the `CancelledError`.
     """
-    task = asyncio.ensure_future(work)
+    with waiting.work() as own:
+        task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError as cancelled:
+        own.give_up()
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled() and (failure := task.exception()):
             raise cancelled from failure
         raise
-
-
-_MAY_WAIT = ContextVar("may_wait", default=True)
-
-
-def may_wait() -> bool:
-    """Return whether the current work may wait for a lock or a server."""
-    return _MAY_WAIT.get()
-
-
-@contextmanager
-def fail_fast() -> Iterator[None]:
-    """Make the work in a `with` block fail instead of waiting."""
-    token = _MAY_WAIT.set(False)
-    try:
-        yield
-    finally:
-        _MAY_WAIT.reset(token)
 
 
 def run_in_daemon_thread(function: Callable[[], T]) -> "asyncio.Future[T]":

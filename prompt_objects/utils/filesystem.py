@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from prompt_objects.errors import StoreError
+from prompt_objects.utils import waiting
+from prompt_objects.utils.lock_holder import lock_holder
 
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
 _HINTS = {
@@ -22,6 +24,7 @@ _HINTS = {
     errno.EROFS: "The disk is mounted read-only.",
     errno.EACCES: "Check the owner and the permissions of the file and its folder.",
     errno.EPERM: "Check the owner and the permissions of the file and its folder.",
+    errno.ESTALE: "Open it again at its new place.",
     errno.ELOOP: "It is a symbolic link. Replace it with the real file.",
 }
 
@@ -49,22 +52,15 @@ def _filelock() -> ModuleType:
     return filelock
 
 
-if sys.platform == "win32":
+def lock(descriptor: int, path: Path) -> None:
+    """Lock an open file against every other descriptor of it; threads need a lock of their own.
 
-    def _wait_for_lock(descriptor: int) -> None:
-        _filelock().lock_descriptor(descriptor, poll_interval=0.0002)
-else:
-    import fcntl
-
-    def _wait_for_lock(descriptor: int) -> None:
-        # The same lock as filelock's, but the system wakes us when it is free, while filelock polls.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-def lock(descriptor: int) -> None:
-    """Lock an open file against every other descriptor of it; threads need a lock of their own."""
+    Raises `StoreError` if the user gives up while another process holds it.
+    """
     if not try_lock(descriptor):
-        _wait_for_lock(descriptor)
+        waiting.wait_until(
+            lambda: try_lock(descriptor), lambda: f"the lock of {path}, held by {lock_holder(descriptor)}"
+        )
 
 
 def try_lock(descriptor: int) -> bool:
@@ -78,6 +74,7 @@ def unlock(descriptor: int) -> None:
 
 
 if sys.platform == "darwin":
+    import fcntl
 
     def sync(descriptor: int) -> None:
         """Wait until the written data is on the disk itself, not in its cache."""
@@ -149,14 +146,61 @@ def after_fork_in_child(method: Callable[[], None]) -> None:
         os.register_at_fork(after_in_child=in_child)
 
 
+_watched: dict[int, tuple[Path, tuple[int, int]]] = {}
+
+
+class WatchedFolder:
+    """A folder that is in use until it is closed or garbage-collected.
+
+    If it is moved or replaced meanwhile, nothing is created at its old place: `make_folder` and `open_in_folder`
+    raise `OSError` for paths in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with suppress(OSError):  # it does not exist yet
+            _watched[id(self)] = folder, _identity(folder)
+        self.close = weakref.finalize(self, _watched.pop, id(self), None)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def check_not_moved(path: Path) -> None:
+    """Raise `OSError` if a watched folder around a path was moved or replaced."""
+    for folder, identity in tuple(_watched.values()):
+        if path.is_relative_to(folder):
+            try:
+                is_same = _identity(folder) == identity
+            except OSError:
+                is_same = False
+            if not is_same:
+                raise OSError(errno.ESTALE, f"{folder} was moved or replaced while it was in use")
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents, readable only for the owner; existing ones are not changed."""
+    check_not_moved(folder)
+    _make_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
-    make_folder(folder.parent)
+    _make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
+
+
+def refuse_links(folder: Path, *inner: Path) -> None:
+    """Raise `StoreError` if a folder of ours, something in it, or an `inner` path is a link to foreign content."""
+    links = [path for path in (folder, *inner) if path.is_symlink()]
+    with suppress(OSError), os.scandir(folder) as entries:
+        links += (Path(entry.path) for entry in entries if entry.is_symlink())
+    for link in links[:1]:
+        raise StoreError(f"{link} is a symbolic link, which is not allowed there.", hint=_HINTS[errno.ELOOP])
 
 
 def remove_folder(folder: Path) -> None:
@@ -175,6 +219,22 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def is_private(status: os.stat_result) -> bool:
+    """Return whether only the owner of a file or folder has access; on Windows its folder decides that."""
+    return sys.platform == "win32" or not status.st_mode & _OTHERS
+
+
+def make_private(path: Path | int) -> None:
+    """Take all rights from other users, if the file or folder is the user's own; an `int` is a descriptor."""
+    with suppress(OSError):
+        status = os.fstat(path) if isinstance(path, int) else path.lstat()
+        if not is_private(status) and not stat.S_ISLNK(status.st_mode):
+            os.chmod(path, stat.S_IMODE(status.st_mode) & ~_OTHERS)  # noqa: PTH101 - also of a descriptor
+
+
 def open_private(path: Path, flags: int) -> int:
     """Open a file that only its owner can read, whatever the umask. Refuses symbolic links."""
     descriptor = os.open(path, flags | _EXTRA_FLAGS, 0o600)
@@ -185,10 +245,11 @@ def open_private(path: Path, flags: int) -> int:
 
 def open_in_folder(path: Path, flags: int) -> int:
     """Open a file like `open_private`; create its folder if necessary."""
+    check_not_moved(path)
     try:
         return open_private(path, flags)
     except FileNotFoundError:
-        make_folder(path.parent)
+        _make_folder(path.parent)
         return open_private(path, flags)
 
 
@@ -200,7 +261,7 @@ def locked_file(path: Path) -> Iterator[None]:
     except OSError as error:
         raise store_error("opened", path, error) from error
     try:
-        lock(descriptor)
+        lock(descriptor, path)
         yield
     finally:
         os.close(descriptor)

@@ -1,6 +1,8 @@
 """The controller, driven through a view of lists: the smallest possible user interface."""
 
 import asyncio
+import fcntl
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from prompt_objects.ui.controller import Controller
 from prompt_objects.ui.question import Question
 from prompt_objects.ui.render.style import Line, plain
 from prompt_objects.ui.tasks import BackgroundTasks
+from prompt_objects.utils import waiting
 from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 
@@ -211,3 +214,23 @@ async def test_ctrl_c_clears_the_input_and_then_says_how_to_leave(controller: Co
     assert view.hints[-1] == "Ctrl-D leaves"
     controller.leave()
     assert view.is_closed
+
+
+async def test_a_wait_for_another_process_is_shown_and_ctrl_c_gives_up_the_command(
+    controller: Controller, view: ListView, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "REPORT_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "GRACE_SECONDS", 0.02)
+    lock = os.open(chat.environment.data_dir / "sessions" / "index.json.lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with controller.reporting_waits():
+        controller.submit("/session new Plans")
+    while "Waiting for the lock of" not in view.text:  # noqa: ASYNC110 - the view has no event
+        await asyncio.sleep(0.01)
+    assert view.hints[-1] == "Ctrl-C gives up, Ctrl-D leaves"
+    controller.interrupt()
+    await controller.task.wait()
+    assert "Gave up waiting for the lock of" in view.text
+    os.close(lock)
+    await type_(controller, view, "/session new Plans")
+    assert chat.session.name == "Plans"

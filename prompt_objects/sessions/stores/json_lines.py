@@ -155,6 +155,7 @@ class LineDocument(disk.Descriptor):
         self._block = block
         self._path_text = str(path)  # a Path is slower
         self._status = os.fstat(self.descriptor)
+        self._is_private = disk.is_private(self._status)  # not after `git clone` or `cp`, until the first write
         self.inode = self._status.st_ino
         self._footer = b""
 
@@ -222,6 +223,9 @@ class LineDocument(disk.Descriptor):
         """Overwrite the bytes at `start` with all of `data`. Raises `OSError`."""
         if self.write_error:
             raise self.write_error
+        if not self._is_private:
+            disk.make_private(self.descriptor)
+            self._is_private = True
         written = disk.pwrite(self.descriptor, data, start)
         while written < len(data):  # the next call raises the cause of a short write
             written += disk.pwrite(self.descriptor, data[written:], start + written)

@@ -13,9 +13,9 @@ from prompt_objects.errors import PromptObjectsError, StoreError
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.text import fit
-from prompt_objects.utils.concurrency import fail_fast
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
+from prompt_objects.utils.waiting import fail_fast
 
 MAX_OFFERED = 200
 """Values that are offered together; one more letter narrows them down."""

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.ui.line.application import Printer
 from prompt_objects.ui.line.completer import CommandCompleter
+from prompt_objects.utils import filesystem as disk
 
 
 def make_buffer(chat: Chat, *, changed: Callable[[], None]) -> Buffer:
@@ -53,12 +55,14 @@ class InputHistory(FileHistory):
     def store_string(self, string: str) -> None:
         with suppress(OSError):
             if self._is_usable():
-                self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(self._file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+                os.close(disk.open_in_folder(self._file, os.O_CREAT | os.O_APPEND | os.O_WRONLY))
                 super().store_string(string)
 
     def _is_usable(self) -> bool:
-        return self._file.is_file() or not self._file.exists()  # opening a pipe would wait for its other end
+        try:
+            return stat.S_ISREG(self._file.lstat().st_mode)  # a link may lead anywhere, a pipe would block
+        except FileNotFoundError:
+            return True
 
 
 async def edit_in_editor(buffer: Buffer, printer: Printer, report: Callable[[str], None]) -> None:

@@ -61,7 +61,8 @@ class LineInterface:
     async def run(self) -> None:
         """Show the interface until the user leaves; running tasks are stopped in good order."""
         try:
-            await self._app.run_async(pre_run=self._begin)
+            with self._controller.reporting_waits():
+                await self._app.run_async(pre_run=self._begin)
         finally:
             await self._tasks.cancel()
             if self._buffer.text.strip():

@@ -61,6 +61,6 @@ def progress_line(event: Event) -> str:
         case events.ExternalMessages():
             return f"! {external_heading(len(event.messages))}"
         case events.Notice():
-            return fit(f"! {event.text}", WIDTH)
+            return f"! {event.text}"  # the user has no other way to read the rest
         case _:
             return ""

@@ -24,6 +24,7 @@ from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import FOOTER_LENGTH, parse_canonical, parse_file
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import Leases
+from prompt_objects.sessions.stores.file.permissions import open_to_others
 from prompt_objects.sessions.stores.file.recovery import recover
 from prompt_objects.sessions.stores.file.session_file import FileCache
 from prompt_objects.sessions.stores.file.trash import Trash
@@ -64,6 +65,7 @@ class StoreCheck:
         yield from self._index_issues()
         yield from self._duplicate_names()
         yield from self._lease_issues()
+        yield from self._permission_issues()
 
     def _issue(
         self, place: Path, problem: str, remedy: str, repair: Callable[[], object], session_id: str | None = None
@@ -168,7 +170,7 @@ class StoreCheck:
     def _index_issues(self) -> Iterator[StoreIssue]:
         path = self.live.path / "index.json"
         try:
-            entries = _entries_in(path.read_bytes())
+            entries = _entries_in(disk.read_file(path))
         except FileNotFoundError:
             return  # it is created on the first use
         except (OSError, *_INDEX_ERRORS):  # a folder may have its name
@@ -191,7 +193,7 @@ class StoreCheck:
             if attempt:
                 time.sleep(_PAUSE)
                 with suppress(OSError, *_INDEX_ERRORS):  # it may be changing now
-                    entries = _entries_in(index.read_bytes())
+                    entries = _entries_in(disk.read_file(index))
             known = {entry.id: entry for entry in entries}
             compared = ((each, _difference(known.get(each), self._info(each))) for each in found)
             found = {session_id: difference for session_id, difference in compared if difference}
@@ -226,6 +228,18 @@ class StoreCheck:
         for lease in self.leases.abandoned():
             problem = "A lease of a process that has ended."
             yield self._issue(lease.path, problem, "It is removed.", lease.release)
+
+    def _permission_issues(self) -> Iterator[StoreIssue]:
+        """Report what `git clone` or `cp` opened to other users; the first write takes their rights as well."""
+        if paths := list(open_to_others(self.live.path)):
+            files = pluralize(sum(path.is_file() for path in paths), "file")
+            problem = f"Other users may read this folder and {files} in it."
+            yield self._issue(self.live.path, problem, "Their rights are removed.", partial(_make_private, paths))
+
+
+def _make_private(paths: list[Path]) -> None:
+    for path in paths:
+        disk.make_private(path)
 
 
 def _remove_temporary(path: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
 from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
 from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode, join_elements
+from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
 
@@ -190,7 +191,7 @@ def _updated_at(found: Recovered) -> str:
 
 def summary(path: Path) -> SessionInfo:
     """Return the info of a session file, with totals, without a lock."""
-    return parse_file(path, path.read_bytes()).info
+    return parse_file(path, disk.read_file(path)).info
 
 
 def _readable(lines: Iterable[bytes]) -> Iterator[Message]:

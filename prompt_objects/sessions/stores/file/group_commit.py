@@ -1,6 +1,5 @@
 """Creating sessions: threads that create sessions at the same time share the slow steps."""
 
-import threading
 from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.json_lines import pad_to_block
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.waiting import GaveUp, Mutex
 
 
 class GroupCommit:
@@ -33,7 +33,7 @@ class GroupCommit:
         self._trash = trash
         self._entries = entries
         self._waiting: deque[_PendingSession] = deque()
-        self._mutex = threading.Lock()
+        self._mutex = Mutex(f"the index of {live.path}")
 
     def create(
         self, info: SessionInfo, metadata: dict[str, Any], lines: Sequence[bytes], *, unique_name: bool
@@ -41,9 +41,13 @@ class GroupCommit:
         """Create a session of encoded messages, durably; its returned name may have a number added."""
         mine = _PendingSession(info, metadata, lines, unique_name)
         self._waiting.append(mine)
-        with self._mutex:
+        try:
+            with self._mutex:
+                if not mine.is_done:
+                    self._commit_all(mine)
+        except GaveUp as error:
             if not mine.is_done:
-                self._commit_all(mine)
+                mine.refuse(error)  # so that no other thread creates it
         if mine.error:
             raise mine.error
         if not mine.is_done:
@@ -56,6 +60,8 @@ class GroupCommit:
             while self._waiting:
                 batch.append(self._waiting.popleft())
             self._commit(batch)
+        except GaveUp:  # only this thread
+            raise
         except StoreError as error:  # the index cannot be used, by any of them
             for each in batch:
                 each.refuse(_copy_of(error))

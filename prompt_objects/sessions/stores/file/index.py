@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import RLock
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +28,7 @@ from prompt_objects.sessions.stores.file.index_file import (
     quarantine,
 )
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.waiting import Mutex
 
 T = TypeVar("T")
 _MAX_SLOTS = 4096
@@ -53,7 +53,7 @@ class Index:
         self._folder = str(path.parent)
         self._ids = ids
         self._read_infos = read_infos
-        self._mutex = RLock()
+        self._mutex = Mutex(str(path), recursive=True)
         self._lock: _IndexLock | None = None  # of a separate file: the index itself is replaced now and then
         self._file: IndexFile | None = None
         self._slots: dict[str, Slot] = {}  # the last known slots of entries
@@ -354,6 +354,7 @@ class _IndexLock:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: disk.Descriptor | None = None
         self._written = b""
         self.stamp = IndexStamp()
@@ -366,7 +367,7 @@ class _IndexLock:
         """Take the lock; return whether another process has changed the stamp."""
         if self._file is None:
             return False
-        disk.lock(self._file.descriptor)
+        disk.lock(self._file.descriptor, self._path)
         written = disk.pread(self._file.descriptor, IndexStamp.LENGTH, 0)
         if written == self._written:
             return False

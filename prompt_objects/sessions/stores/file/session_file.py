@@ -37,6 +37,7 @@ from prompt_objects.sessions.stores.json_lines import (
 )
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
+from prompt_objects.utils.waiting import Mutex
 
 T = TypeVar("T")
 _MAX_OPEN = 32
@@ -56,7 +57,7 @@ class SessionFile:
         self.id = path.stem
         self.header: dict[str, Any] = {}
         self.entry: SessionInfo | None = None  # the last written index entry, while the file is the same
-        self._mutex = Lock()
+        self._mutex = Mutex(str(path))
         self._notify = notify
         self._indexed_info = indexed_info
         self._doc: LineDocument | None = None
@@ -99,7 +100,7 @@ class SessionFile:
 
     def close_if_idle(self) -> bool:
         """Close the file unless a thread uses it; return whether it was closed."""
-        if not self._mutex.acquire(blocking=False):
+        if not self._mutex.try_acquire():
             return False
         self.close()
         self._mutex.release()
@@ -135,7 +136,7 @@ class SessionFile:
     def _lock_current(self, *, writing: bool) -> bool:
         """Take the lock; return False, without the lock, if another file is at the path now."""
         doc = self.doc
-        disk.lock(doc.descriptor)
+        disk.lock(doc.descriptor, self.path)
         is_current = False
         try:
             length = doc.current_length()

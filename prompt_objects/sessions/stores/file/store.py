@@ -28,6 +28,7 @@ from prompt_objects.sessions.stores.file.format import missing_file_error
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import FileLease, Leases
+from prompt_objects.sessions.stores.file.permissions import make_folders_private
 from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
@@ -45,6 +46,7 @@ class FileStore:
         self._limit = options.max_session_size
         self._notify = options.notify
         self._live = SessionDirectory(folder / "sessions", self._notify)
+        self._has_private_folders = False  # checked before the first write
         self._leases = Leases(self._live.path / "leases", self._name_of)
         self._open_parts()
         disk.after_fork_in_child(self.after_fork)
@@ -108,6 +110,8 @@ class FileStore:
             check_size(info.name, 0, sum(map(len, lines)), self._limit, history)
         with disk.store_errors("made", self._live.path):
             disk.make_folder(self._live.path)
+        if not self._has_private_folders:
+            self._make_folders_private()
         return SessionRecord(
             self._group_commit.create(with_totals(info, history), metadata, lines, unique_name=unique_name), metadata
         )
@@ -123,6 +127,8 @@ class FileStore:
                     return self._append(file, messages, lines, expected, limit)
             except NotFound:
                 if not self._archives.unarchive(session_id):
+                    with disk.store_errors("written", self._live.file(session_id)):
+                        disk.check_not_moved(self._live.path)
                     raise
 
     def _append(
@@ -130,6 +136,8 @@ class FileStore:
     ) -> SessionInfo:
         doc = file.lock(writing=True)
         try:
+            if not self._has_private_folders:
+                self._make_folders_private()
             if doc.count != expected:
                 raise conflict(file.header.get("name"), doc.count, expected)
             added = sum(map(len, lines))
@@ -142,6 +150,10 @@ class FileStore:
             file.unlock()
         file.sync()
         return info
+
+    def _make_folders_private(self) -> None:
+        self._has_private_folders = True
+        make_folders_private(self._live.path)
 
     def _update_entry(
         self, file: SessionFile, messages: Sequence[Message], before: int, moment: datetime

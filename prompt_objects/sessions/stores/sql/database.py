@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from prompt_objects.errors import NewerEnvironment, StoreError
 from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
-from prompt_objects.utils.concurrency import may_wait
+from prompt_objects.utils.waiting import Wait, may_wait
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,8 +47,8 @@ class Database(ABC):
     """A database of sessions, called `label` in messages; its tables are created on first use.
 
     Transactions raise `StoreError` if the database fails, `NewerEnvironment` if a newer version of the program
-    created the tables, and `IntegrityError`. If a server that answered before is lost, they wait up to 30 seconds for
-    it, unless `utils.concurrency.fail_fast` is active.
+    created the tables, and `IntegrityError`. If the database is locked, or a server that answered before is lost,
+    they wait up to 30 seconds for it, unless `utils.waiting.fail_fast` is active.
     """
 
     clock: ColumnElement[int]  # milliseconds since 1970, by the clock of the database
@@ -73,6 +73,10 @@ class Database(ABC):
     @abstractmethod
     def is_lost(self, error: SQLAlchemyError) -> bool:
         """Return whether an error means that the server is gone and may come back."""
+
+    def is_locked(self, error: SQLAlchemyError) -> bool:  # noqa: ARG002 - a server queues its clients itself
+        """Return whether another program has locked the database, so that nothing was done yet."""
+        return False
 
     @abstractmethod
     def hint(self, error: SQLAlchemyError) -> str:
@@ -100,22 +104,27 @@ class Database(ABC):
     def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
         """Run `attempt` until it succeeds or cannot; once a connection was lost, run `retry` instead, if given."""
         pause, deadline = _FIRST_PAUSE, time.monotonic() + RECONNECT_TIMEOUT
-        while True:
-            try:
-                self._prepare()
-                return attempt()
-            except IntegrityError:
-                raise
-            except SQLAlchemyError as error:
-                is_lost = self.is_lost(error)
-                is_transient = is_lost or state_of(error) in RETRYABLE
-                may_retry = self._is_ready and patient and may_wait() and is_transient
-                if not may_retry or time.monotonic() + pause > deadline:
-                    raise self._store_error(error) from error
-                if is_lost and retry:
-                    attempt = retry
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - not for cryptography
-            pause = min(2 * pause, _MAX_PAUSE)
+        with Wait(lambda: self.label) as wait:
+            while True:
+                try:
+                    self._prepare()
+                    return attempt()
+                except IntegrityError:
+                    raise
+                except SQLAlchemyError as error:
+                    if not self._may_retry(error, patient=patient) or time.monotonic() + pause > deadline:
+                        raise self._store_error(error) from error
+                    if retry and self.is_lost(error):
+                        attempt = retry
+                wait.check()
+                time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - not for cryptography
+                pause = min(2 * pause, _MAX_PAUSE)
+
+    def _may_retry(self, error: SQLAlchemyError, *, patient: bool) -> bool:
+        if self.is_locked(error):
+            return may_wait()
+        is_transient = self.is_lost(error) or state_of(error) in RETRYABLE
+        return self._is_ready and patient and may_wait() and is_transient
 
     def _prepare(self) -> None:
         with self._mutex:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.waiting import may_wait
 
 _HINTS = {  # by SQLite result code
     5: "Another program has locked it; try again when that is done.",
@@ -27,6 +28,8 @@ _HINTS = {  # by SQLite result code
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1", "foreign_keys=1")
 _CREATING = Lock()
 _BUSY_PAUSE = 0.02  # seconds
+_BUSY_TIMEOUT = 0.5
+"""How long SQLite itself waits for a lock, which cannot be given up; the transaction is tried again after that."""
 
 
 class SQLite(Database):
@@ -38,7 +41,7 @@ class SQLite(Database):
         self._path = path
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
-            connect_args={"timeout": RECONNECT_TIMEOUT, "isolation_level": None},  # `_begin` starts transactions
+            connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None},  # `_begin` starts transactions
             max_overflow=-1,
             hide_parameters=True,
         )
@@ -56,10 +59,11 @@ class SQLite(Database):
     def is_lost(self, error: SQLAlchemyError) -> bool:  # noqa: ARG002 - there is no connection to lose
         return False
 
+    def is_locked(self, error: SQLAlchemyError) -> bool:
+        return _code_of(error) == sqlite3.SQLITE_BUSY
+
     def hint(self, error: SQLAlchemyError) -> str:
-        cause = error.orig if isinstance(error, DBAPIError) else None
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without the extended bits
-        return _HINTS.get(code, "Data saved earlier is safe.")
+        return _HINTS.get(_code_of(error), "Data saved earlier is safe.")
 
     def _prepare(self) -> None:
         if not self._is_ready:
@@ -67,6 +71,12 @@ class SQLite(Database):
                 disk.make_folder(self._path.parent)
                 _make_private(self._path)
         super()._prepare()
+
+
+def _code_of(error: SQLAlchemyError) -> int:
+    """Return the result code of SQLite, without the extended bits; 0 if there is none."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF
 
 
 def _make_private(path: Path) -> None:
@@ -85,7 +95,7 @@ def _make_private(path: Path) -> None:
 def _set_up(connection: Any, _record: object) -> None:
     deadline = time.monotonic() + RECONNECT_TIMEOUT
     for pragma in _PRAGMAS:
-        while not _is_set(connection, pragma) and time.monotonic() < deadline:
+        while not _is_set(connection, pragma) and may_wait() and time.monotonic() < deadline:
             time.sleep(_BUSY_PAUSE)  # changing the journal mode ignores the timeout
 
 

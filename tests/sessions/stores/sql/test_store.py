@@ -26,8 +26,8 @@ from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
-from prompt_objects.utils.concurrency import fail_fast
 from prompt_objects.utils.time import now
+from prompt_objects.utils.waiting import fail_fast
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres import Server
 from tests.support.store_urls import FullStore, Opener, open_full_store
