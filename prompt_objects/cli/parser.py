@@ -2,8 +2,8 @@
 
 import argparse
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 from prompt_objects.cli.command import ShellCommand
 from prompt_objects.cli.commands import all_commands, commands_in_group, find, is_group
@@ -69,7 +69,11 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         elif word.startswith("-"):
             options.append(word)
             if words and _takes_value(word, words[0], name):
-                options.append(words.popleft())
+                value = words.popleft()
+                if value.startswith("-") and not _is_option(value, name):
+                    options[-1] += f"={value}"  # otherwise argparse takes it for an option
+                else:
+                    options.append(value)
         elif name and not is_group(name):
             values.append(word)
         elif is_group(longer := f"{name} {word}".lstrip()) or find(longer):
@@ -79,11 +83,18 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
     return name, [*options, *(["--", *values] if values else [])]
 
 
+def _is_option(word: str, name: str) -> bool:
+    return word in {"--", "-h", "--help"} or _declaration(word.partition("=")[0], name) is not None
+
+
+def _declaration(option: str, name: str) -> Mapping[str, Any] | None:
+    arguments = (each for command in _candidates(name) for each in (*command.arguments, *command.common))
+    return next((settings for names, settings in arguments if option in names), None)
+
+
 def _takes_value(option: str, word: str, name: str) -> bool:
     """Return whether `word` is the value of an option that may stand before the rest of the command's name."""
-    arguments = (each for command in _candidates(name) for each in (*command.arguments, *command.common))
-    declared = (settings for names, settings in arguments if option in names)
-    settings = None if "=" in option else next(declared, None)
+    settings = None if "=" in option else _declaration(option, name)
     if settings is None or settings.get("action") not in {None, "append"}:
         return False
     return settings.get("nargs") != "?" or word.isdecimal()

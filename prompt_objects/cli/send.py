@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from prompt_objects.cli.json_output import SessionRefJson, print_json
-from prompt_objects.cli.streams import flush, print_err, print_out
+from prompt_objects.cli.streams import ReaderGone, flush, print_err, print_out, stop_without_reader
 from prompt_objects.environment.environment import Environment, PromptObject
 from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import TextDelta
@@ -35,6 +35,8 @@ class ReplyJson(Struct):
     model: Annotated[str, Meta(description="the model that wrote it")]
     text: str
     usage: UsageJson
+    interrupted: Annotated[str | None, Meta(description="why the reply was cut off; null if it is complete")]
+    saved: Annotated[bool, Meta(description="whether it is in the session; if not, the command fails")]
 
 
 async def send(environment: Environment, po: PromptObject, session: Session, text: str, options: Namespace) -> Reply:
@@ -74,13 +76,27 @@ async def send(environment: Environment, po: PromptObject, session: Session, tex
         return await run_turn(copy)
 
 
-def print_reply(reply: Reply, options: Namespace) -> None:
+async def send_while_read(
+    environment: Environment, po: PromptObject, session: Session, text: str, options: Namespace
+) -> Reply:
+    """Call `send`; stop it, and raise `ReaderGone`, if the program that reads standard output goes away."""
+    with stop_without_reader(asyncio.current_task()) as reader:
+        try:
+            return await send(environment, po, session, text, options)
+        except asyncio.CancelledError:
+            if reader.is_gone:
+                print_err("Stopped: nobody reads the output any more. What had arrived is in the session.")
+                raise ReaderGone from None
+            raise
+
+
+def print_reply(reply: Reply, options: Namespace, *, saved: bool = True) -> None:
     """Print the reply, or only its end if it was shown while it arrived."""
     if options.json:
         session, usage = reply.session, reply.usage
         tokens = UsageJson(usage.prompt, usage.completion, usage.cached)
         reference = SessionRefJson(session.id, session.name)
-        print_json(ReplyJson(session.po_name, reference, reply.model, reply.text, tokens))
+        print_json(ReplyJson(session.po_name, reference, reply.model, reply.text, tokens, reply.interrupted, saved))
     else:
         print_out("" if _is_streamed(options) else reply.text)
 

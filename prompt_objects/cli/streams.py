@@ -8,10 +8,18 @@ import io
 import json
 import os
 import re
+import select
+import stat
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from threading import Timer
+from typing import TYPE_CHECKING, Any
 
 from prompt_objects.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
@@ -73,10 +81,28 @@ def confirm(question: str) -> bool:
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
-def read_input() -> str:
-    """Read all of standard input. Raises `UsageError` if it is not UTF-8, or cannot be read."""
+@contextmanager
+def _told_after_a_second(text: str) -> "Iterator[None]":
+    """Print a line to standard error if the block takes longer than a second."""
+    timer = Timer(1.0, print_err, (text,))
+    timer.daemon = True
+    timer.start()
     try:
-        with open(sys.stdin.fileno(), encoding="utf-8", closefd=False) as whole:
+        yield
+    finally:
+        timer.cancel()
+
+
+def read_input() -> str:
+    """Read all of standard input. Raises `UsageError` if it is not UTF-8, or cannot be read.
+
+    If its end does not come within a second, the user is told.
+    """
+    try:
+        with (
+            open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False) as whole,
+            _told_after_a_second("Waiting for the end of standard input. To send no input: </dev/null"),
+        ):
             return whole.read()
     except UnicodeDecodeError as error:
         raise UsageError(
@@ -85,6 +111,50 @@ def read_input() -> str:
         ) from error
     except OSError as error:
         raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from error
+
+
+class _Reader:
+    """The program that reads standard output."""
+
+    is_gone = False
+
+
+@contextmanager
+def stop_without_reader(task: "asyncio.Task[Any] | None") -> "Iterator[_Reader]":
+    """Cancel a task as soon as the program that reads standard output, if it is a pipe, closes it."""
+    import asyncio
+
+    loop, reader, pipe = asyncio.get_running_loop(), _Reader(), _output_pipe()
+    if pipe is None:
+        yield reader
+        return
+
+    def check() -> None:  # the system reports an error of the pipe as if it were readable
+        loop.remove_reader(pipe)
+        reader.is_gone = _is_broken(pipe)
+        if reader.is_gone and task:
+            task.cancel()
+
+    loop.add_reader(pipe, check)
+    try:
+        yield reader
+    finally:
+        loop.remove_reader(pipe)
+
+
+def _output_pipe() -> int | None:
+    """Return the descriptor of standard output if it is a pipe that can be watched."""
+    with suppress(OSError, ValueError):
+        descriptor = sys.stdout.fileno()
+        if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return descriptor
+    return None
+
+
+def _is_broken(pipe: int) -> bool:
+    poll = select.poll()
+    poll.register(pipe, 0)  # errors are always reported
+    return bool(poll.poll(0))
 
 
 def flush_all() -> None:

@@ -25,7 +25,10 @@ def environment_folder(options: Namespace) -> Path:
 
 
 def open_environment(options: Namespace) -> "Environment":
-    """Open the environment and print its notices; create the user's own at first use."""
+    """Open the environment and print its notices; create the user's own at first use.
+
+    It is also `options.environment`, whose later notices `cli.main` prints.
+    """
     from prompt_objects.environment.environment import Environment
     from prompt_objects.environment.locate import is_environment
     from prompt_objects.environment.starter import make_environment
@@ -36,7 +39,7 @@ def open_environment(options: Namespace) -> "Environment":
         print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
-    environment = Environment.open(folder, model=model, store=options.store, allow=allow)
+    options.environment = environment = Environment.open(folder, model=model, store=options.store, allow=allow)
     for name in allow:  # only then, since loading the tools takes longer than everything else before the first prompt
         from prompt_objects.utils.text import did_you_mean
 

@@ -30,6 +30,7 @@ from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
+from prompt_objects.utils import filesystem as disk
 
 if TYPE_CHECKING:
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
@@ -63,6 +64,9 @@ class Environment:
         allow: Collection[str] = (),
     ) -> None:
         self.folder = folder
+        self._watched = [disk.WatchedFolder(folder)]
+        if not config.data_dir.is_relative_to(folder):
+            self._watched.append(disk.WatchedFolder(config.data_dir))
         self.config = config
         self.data_dir = config.data_dir
         self.notices: list[str] = []
@@ -145,6 +149,8 @@ class Environment:
     def close(self) -> None:
         """Close all files. Every acknowledged message is already on disk."""
         self.storage.close()
+        for folder in self._watched:
+            folder.close()
 
     async def disconnect(self) -> None:
         """Close the connections to models and MCP servers; they are opened again when needed."""
@@ -167,14 +173,19 @@ class Environment:
 
     @property
     def current_object(self) -> "PromptObject":
-        """The prompt object last used, else the default of environment.yaml, else the first. Raises `NotFound`."""
+        """The prompt object last used, else the default of environment.yaml, else the first valid one.
+
+        If none is valid, it is the first one. Raises `NotFound` if there is none.
+        """
         names = self.catalog.names()
-        for name in (self.storage.last_used.last_object(), self.config.default_object, *names):
+        for name in (self.storage.last_used.last_object(), self.config.default_object):
             if name in names:
                 return self[name]
-        raise NotFound(
-            f"There are no prompt objects in {self.catalog.folder}.", hint="Create one: see docs/objects.md."
-        )
+        if not names:
+            raise NotFound(
+                f"There are no prompt objects in {self.catalog.folder}.", hint="Create one: see docs/objects.md."
+            )
+        return next((self[name] for name in names if not self[name].definition_error), self[names[0]])
 
     def take_notices(self) -> list[str]:
         """Return the notices about sessions and traces since the last call, such as repairs."""
@@ -188,6 +199,7 @@ class Environment:
     def errors_and_notices(self) -> list[str]:
         """Read every definition; return the errors, and notices about settings and tools."""
         errors = [f"invalid: {error}" for error in self.catalog.errors()]
+        errors += self.storage.unsaved_notices()
         return [*errors, *self.config.notices, *self.catalog.notices(), *self.capabilities.loaded_tools.notices]
 
     def snapshot(self, drafts: Mapping[Path, str] = MappingProxyType({})) -> "EnvironmentSnapshot":
@@ -222,6 +234,7 @@ class Environment:
             folder=self.folder,
             data_dir=self.data_dir,
             store=self.storage.store,
+            unsaved=self.storage.unsaved,
             workspace=self.storage.workspace,
             take_snapshot=self.snapshot,
             private=self.storage.local_paths,

@@ -15,11 +15,12 @@ from prompt_objects.sessions.stores.registry import parse_store_url
 from prompt_objects.sessions.stores.url import StoreUrl, mask_passwords
 from prompt_objects.sessions.undo import UndoJournal
 from prompt_objects.trace.log import Recorder
-from prompt_objects.utils.filesystem import remove_folder
+from prompt_objects.utils.filesystem import refuse_links, remove_folder
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
+    from prompt_objects.sessions.unsaved import UnsavedFolder
     from prompt_objects.trace.model import Trace
 
 
@@ -33,6 +34,8 @@ class Storage:
     """
 
     def __init__(self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None]) -> None:
+        refuse_links(config.data_dir, *(config.data_dir / "sessions" / name for name in ("trash", "leases")))
+        self._folder = folder
         self._config = config
         configured = parse_store_url(config.store or f"files:{config.data_dir}", folder)
         chosen = parse_store_url(url, folder) if url else configured
@@ -55,6 +58,21 @@ class Storage:
         )
         self.recorder = Recorder(config.data_dir, notify)
         self._prune_at_start = config.prune.at_start
+
+    @cached_property
+    def unsaved(self) -> "UnsavedFolder":
+        from prompt_objects.sessions.unsaved import UnsavedFolder
+
+        return UnsavedFolder(self._folder)
+
+    def unsaved_notices(self) -> list[str]:
+        """Say which messages could not be saved earlier, and how to save them now."""
+        found = [unsaved for _, unsaved in self.unsaved.entries(self.store)]
+        return [
+            f"An answer could not be saved earlier ({each.description}): {each.reason} "
+            "Save it now with: prompt-objects sessions recover (in a chat: /session recover)"
+            for each in found
+        ]
 
     @cached_property
     def backups(self) -> "Backups":

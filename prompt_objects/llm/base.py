@@ -43,6 +43,12 @@ class Usage(Struct, frozen=True):
         }
         return tokens if self.cost is None else {**tokens, "cost": self.cost}
 
+    @classmethod
+    def from_json(cls, usage: Mapping[str, Any]) -> "Usage":
+        """Return what `as_json` has stored in a message."""
+        prompt, completion, cached = (usage.get(f"{name}_tokens", 0) for name in ("prompt", "completion", "cached"))
+        return cls(prompt, completion, cached, usage.get("cost"))
+
 
 class Request(Struct, frozen=True):
     """One request: messages in the Chat Completions format, tools as functions, and settings such as temperature."""

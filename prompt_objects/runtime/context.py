@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prompt_objects.config.definition import Capability, Definition
     from prompt_objects.sessions.session import Session
     from prompt_objects.sessions.stores.base import Store
+    from prompt_objects.sessions.unsaved import UnsavedFolder
 
 
 class TakeSnapshot(Protocol):
@@ -46,6 +47,7 @@ class Services(Struct, frozen=True, kw_only=True):
     folder: Path
     data_dir: Path
     store: "Store"
+    unsaved: "UnsavedFolder"
     workspace: Path
     take_snapshot: TakeSnapshot
     private: tuple[Path, ...]

@@ -1,10 +1,11 @@
 """The tree of sessions: each delegation starts a child session."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import SessionFilter, Store
+from prompt_objects.utils.text import pluralize
 
 _MAX_PARENTS = 500  # in one query: databases have a limit
 
@@ -34,3 +35,13 @@ def descendants(session_id: str, among: Iterable[SessionInfo]) -> list[SessionIn
         found += children.pop(parent, [])  # removed, so that a cycle ends
         reached += [info.id for info in found[len(reached) - 1 :]]
     return found
+
+
+def describe(infos: Collection[SessionInfo]) -> str:
+    """Name the session at the top of a tree, and count the others; count the sessions if there are several trees."""
+    ids = {info.id for info in infos}
+    tops = [info for info in infos if not info.parent or info.parent.session not in ids]
+    if len(tops) != 1:
+        return pluralize(len(infos), "session")
+    others = f" and {pluralize(len(infos) - 1, 'session')} that its calls started" if len(infos) > 1 else ""
+    return f"session {tops[0].name}{others}"

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from prompt_objects.config.definition import Definition
-from prompt_objects.errors import Conflict, LimitReached, NotFound, PromptObjectsError, UsageError
+from prompt_objects.errors import Conflict, LimitReached, NotFound, NotSaved, PromptObjectsError, UsageError
 from prompt_objects.llm.base import Usage
 from prompt_objects.llm.connect import FallbackChain
 from prompt_objects.message import (
@@ -33,6 +33,7 @@ from prompt_objects.sessions.steering import SteeringQueue
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.model_calls import ModelCalls
 from prompt_objects.turns.tool_calls import NOT_RUN, ToolCalls
+from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import pluralize
 
@@ -48,12 +49,16 @@ class TurnResources(Protocol):
 
 
 class Reply(Struct, frozen=True):
-    """The reply of a turn: its text, its session, and the model and tokens of this turn without its delegations."""
+    """The reply of a turn: its text, its session, and the model and tokens of this turn without its delegations.
+
+    `interrupted` says why the server or a limit cut it off, None if it is complete.
+    """
 
     text: str
     session: Session
     model: str
     usage: Usage
+    interrupted: str | None = None
 
 
 class Turn:
@@ -87,12 +92,14 @@ class Turn:
         `asyncio.CancelledError`, each after the history was completed.
         """
         self._context.publish(TurnStarted, call_id=self._context.call_id)
-        with self._context.services.active_turns.registered(self._active):
+        with self._context.services.active_turns.registered(self._active), waiting.work() as work:
             try:
                 await self._save_opening_messages(start)
                 models, tools = await self._resources.load(self._context)
                 reply = await self._run_loop(models, tools)
             except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    work.give_up()
                 await self._clean_up(error)
                 raise
         self._context.publish(TurnEnded, outcome="answered")
@@ -168,7 +175,7 @@ class Turn:
             return self._reply(message)
 
     def _reply(self, message: Message) -> Reply:
-        return Reply(text_of(message), self._session, str(message["model"]), self._model_calls.usage)
+        return _reply(message, self._session, self._model_calls.usage)
 
     async def _save_late_messages(self) -> None:
         if messages := self._active.end():
@@ -206,6 +213,10 @@ class Turn:
         return self._tool_calls.result_so_far(call) if self._tool_calls else result_of(call, NOT_RUN, failed=True)
 
 
+def _reply(message: Message, session: Session, usage: Usage) -> Reply:
+    return Reply(text_of(message), session, str(message["model"]), usage, message.get("interrupted"))
+
+
 class MessageWriter:
     """Appends the messages of a turn to its session, and publishes each once it is saved.
 
@@ -221,13 +232,14 @@ class MessageWriter:
     async def save(self, *messages: Message) -> None:
         """Save messages and publish them; a cancellation takes effect only afterwards.
 
-        Raises `StoreError`, and `NotFound` if the session was deleted permanently.
+        Raises `NotSaved` if there is a response among them; otherwise `StoreError`, and `NotFound` if the session was
+        deleted permanently.
         """
         if messages:
             await uninterrupted(self._save_and_publish(messages))
 
     async def _save_and_publish(self, messages: Sequence[Message]) -> None:
-        external, note = await asyncio.to_thread(self._append, messages)
+        external, note = await asyncio.to_thread(self._append_or_keep, messages)
         if note:
             self._context.notify(note)
         if external:
@@ -236,6 +248,18 @@ class MessageWriter:
             if message.get("role") == "assistant":
                 self.last_calls = calls_of(message)
             self._context.publish(MessageSaved, message=message)
+
+    def _append_or_keep(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+        """Append messages; if that fails, keep a response elsewhere."""
+        try:
+            return self._append(messages)
+        except PromptObjectsError as error:
+            response = next((message for message in messages if message.get("role") == "assistant"), None)
+            if response is None:
+                raise
+            reply = _reply(response, self._session, Usage.from_json(response.get("usage") or {}))
+            kept = self._context.services.unsaved.keep(self._session, messages, str(error))
+            raise NotSaved(str(error), reply=reply, kept=kept) from error
 
     def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
         """Append messages; return the messages that others appended just before, and a notice to the user."""
@@ -261,7 +285,6 @@ class MessageWriter:
             external = self._session.refresh()
         except NotFound as error:
             raise NotFound(
-                f"{deleted}, permanently: new messages could not be saved.",
-                hint="Copy the text from the screen; it is not saved anywhere else.",
+                f"{deleted}, permanently: new messages could not be saved.", hint="Continue in another session."
             ) from error
         return external, f"{deleted}; it was restored from the trash, as {self._session.name}."

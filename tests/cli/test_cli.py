@@ -339,3 +339,41 @@ def test_opening_a_conversation_loads_no_tools(env_dir: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=env_dir, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("command", [["sessions", "show", "Default"], ["sessions", "show", "Default", "--json"], []])
+def test_every_command_says_what_it_repaired(env_dir: Path, command: list[str]) -> None:
+    run("-p", "Hello", "--object", "scout", cwd=env_dir)
+    (file,) = (env_dir / ".prompt_objects" / "sessions").glob("0*.json")
+    file.write_bytes(file.read_bytes()[:400])
+    result = run(*(command or ["-p", "again"]), cwd=env_dir)
+    assert result.returncode == 0
+    assert "was cut off or damaged" in result.stderr
+
+
+def test_an_answer_that_cannot_be_saved_is_printed_and_can_be_recovered(
+    env_dir: Path, openai_server: OpenAIServer
+) -> None:
+    moved = env_dir.with_name("moved")
+
+    def move_and_answer(exchange: fake.Exchange) -> None:
+        env_dir.rename(moved)
+        fake.text("A paid answer")(exchange)
+
+    openai_server.script(move_and_answer)
+    to_scout = ("--env", str(env_dir), "--object", "scout")
+    result = run("-p", "Hello", *to_scout, "--json", cwd=env_dir.parent, **with_server(openai_server))
+    assert result.returncode == 1
+    answer = json.loads(result.stdout)
+    assert (answer["text"], answer["saved"], answer["interrupted"]) == ("A paid answer", False, None)
+    assert "was moved or replaced while it was in use" in result.stderr
+    assert not env_dir.exists()
+    offered = run("-p", "And?", "--object", "scout", cwd=moved)
+    assert "An answer could not be saved earlier (Default of scout" in offered.stderr
+    (recovered,) = json.loads(run("sessions", "recover", "--json", cwd=moved).stdout)
+    assert "A paid answer" in run("sessions", "show", recovered["id"], cwd=moved).stdout
+    assert run("sessions", "recover", cwd=moved).stderr == "There is nothing to recover.\n"
+
+
+def test_an_empty_store_is_said_to_be_empty(env_dir: Path) -> None:
+    assert run("sessions", "list", "--json", cwd=env_dir).stderr == "There are no sessions.\n"

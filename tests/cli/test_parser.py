@@ -46,6 +46,14 @@ def test_options_may_stand_between_positional_arguments() -> None:
         assert (parsed(line)["key"], parsed(line)["name"]) == ("A", "-B")
 
 
+@pytest.mark.parametrize("message", ["-x", "-5", "- one\n- two", "--all of it", "-"])
+def test_a_message_may_begin_with_a_dash(message: str) -> None:
+    for words in (["-p", message], ["--prompt", message, "chat"], ["chat", "-p", message, "--json"]):
+        options = Namespace()
+        parse(words, options)
+        assert options.prompt == message
+
+
 def test_the_value_of_an_option_is_not_taken_for_a_command() -> None:
     assert parsed("--session sessions -p init") == {"command": "", "session": "sessions", "prompt": "init"}
 

@@ -56,7 +56,7 @@ def test_a_full_standard_output_is_an_error_in_words(env_dir: Path, what: str, u
     )
 
 
-@pytest.mark.parametrize("what", ["-p hi", "sessions list", "--version", ""])
+@pytest.mark.parametrize("what", ["-p hi", "objects list", "--version", ""])
 def test_without_a_standard_output_the_work_is_done(env_dir: Path, what: str) -> None:
     result = shell(f"po {what} >&-", env_dir)
     assert (result.returncode, result.stderr) == (0, b"")
@@ -135,3 +135,25 @@ def test_a_deleted_current_folder_matters_only_without_a_named_environment(env_d
         assert result.returncode == 2
         assert b"current folder was deleted" in result.stderr
     assert os.listdir(env_dir / "objects")  # noqa: PTH208 - only that something is there
+
+
+# Standard input and output of -p
+
+
+def test_a_byte_order_mark_of_the_input_is_dropped(env_dir: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(fake.text("ok"))
+    run("-p", "and", "--object", "scout", cwd=env_dir, stdin="\ufeffHello", **at(openai_server))
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello\n\nand"
+
+
+def test_an_open_silent_input_is_reported_after_a_second(env_dir: Path) -> None:
+    result = shell("(sleep 1.3) | po -p hi --object scout", env_dir)
+    assert result.returncode == 0
+    assert result.stderr == b"Waiting for the end of standard input. To send no input: </dev/null\n"
+
+
+def test_a_message_into_a_closed_pipe_stops_the_turn(env_dir: Path, openai_server: OpenAIServer) -> None:
+    openai_server.script(fake.text("too late", delay=30))
+    result = shell("po -p hi --object scout | true", env_dir, **at(openai_server))
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert b"nobody reads the output any more" in result.stderr

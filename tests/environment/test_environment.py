@@ -240,3 +240,33 @@ def test_problems_and_settings_without_effect_are_reported(tmp_path: Path) -> No
         invalid, heedless = env.errors_and_notices()
         assert "b.yaml" in invalid
         assert "environment.yaml:1:1: `logs` has no effect" in heedless
+
+
+def test_the_first_valid_object_is_the_default_whatever_else_is_in_the_folder(tmp_path: Path) -> None:
+    env_dir = make_env(tmp_path, {"reader": "name: reader\nprompt: p\n", "broken": "name: broken\nprompt: [\n"})
+    (env_dir / "objects" / "README.md").write_text("# Our objects\n")
+    with Environment.open(env_dir, environ={}) as env:
+        assert env.catalog.names() == ["broken", "reader"]
+        assert env.current_object.name == "reader"
+        (env_dir / "objects" / "reader.yaml").write_text("name: [")
+        assert env.current_object.name == "broken"  # its error is shown
+
+
+def test_links_in_the_data_folder_are_refused(tmp_path: Path) -> None:
+    foreign, env_dir = make_env(tmp_path / "foreign"), make_env(tmp_path / "env")
+    with Environment.open(foreign, environ={}) as env:
+        env["scout"].session_manager.create("Private")
+    private, data_dir = foreign / ".prompt_objects", env_dir / ".prompt_objects"
+    data_dir.symlink_to(private)
+    with pytest.raises(StoreError, match=r"\.prompt_objects is a symbolic link"):
+        Environment.open(env_dir, environ={})
+    data_dir.unlink()
+    data_dir.mkdir()
+    for name in ("sessions", "state.json", "history", "migrations.json", "traces"):
+        (data_dir / name).symlink_to(private / name)
+        with pytest.raises(StoreError, match=rf"{name} .*symbolic link"):
+            Environment.open(env_dir, environ={})
+        (data_dir / name).unlink()
+    os.mkfifo(data_dir / "state.json")  # reading it would wait for a writer
+    with Environment.open(env_dir, environ={}) as env:
+        assert env.current_object.name

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.environment.environment import Environment
-from prompt_objects.errors import NotFound, PromptObjectsError, RateLimited, StoreError
+from prompt_objects.errors import NotSaved, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm.base import LLM, Completion, Request, TextChunk, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection
 from prompt_objects.message import Message, request_messages
@@ -34,7 +34,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.testing import Scripted, ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.turn import Reply, Turn
-from tests.support.environments import llm_by_name, open_env
+from tests.support.environments import llm_by_name, make_env, open_env
 from tests.support.interaction import Answers
 from tests.support.strict_protocol import violations
 
@@ -423,8 +423,43 @@ async def test_an_answer_that_cannot_be_saved_as_its_session_is_purged_says_so(t
 
     async with open_env(tmp_path, ScriptedLLM([purge])) as env:
         session = env["scout"].session_manager.create("Notes")
-        with pytest.raises(NotFound, match=r"Notes was deleted by .*, permanently: .* not be saved"):
+        with pytest.raises(NotSaved, match=r"Notes was deleted by .*, permanently: .* not be saved") as caught:
             await env["scout"].receive("Go", session=session)
+        assert (caught.value.reply.text, caught.value.reply.usage) == ("I was still talking", Usage(2, 4))
+        assert caught.value.kept
+        (record,) = env.storage.unsaved.recover(env.storage.store)
+        assert [message["content"] for message in Session(env.storage.store, record).history] == [
+            "Go",
+            "I was still talking",
+        ]
+
+
+async def test_an_answer_for_an_environment_that_was_moved_meanwhile_is_offered_at_its_new_place(
+    tmp_path: Path,
+) -> None:
+    def move(_request: Request) -> str:
+        (tmp_path / "old").rename(tmp_path / "new")
+        return "a paid answer"
+
+    async with open_env(tmp_path / "old", ScriptedLLM([move])) as env:
+        with pytest.raises(NotSaved, match="was moved or replaced while it was in use"):
+            await env["scout"].receive("Go")
+    assert not (tmp_path / "old").exists()
+    with Environment.open(tmp_path / "new", environ={}) as env:
+        (notice,) = env.storage.unsaved_notices()
+        assert "prompt-objects sessions recover" in notice
+        env.storage.unsaved.recover(env.storage.store)
+        assert env["scout"].session_manager.current().tail(1)[0]["content"] == "a paid answer"
+        assert env.storage.unsaved_notices() == []
+
+
+async def test_nothing_is_created_in_an_environment_that_took_the_place_of_an_open_one(tmp_path: Path) -> None:
+    async with open_env(tmp_path / "old", ScriptedLLM(["never"])) as env:
+        (tmp_path / "old").rename(tmp_path / "new")
+        make_env(tmp_path / "old")
+        with pytest.raises(StoreError, match="was moved or replaced"):
+            await env["scout"].receive("Go")
+    assert not (tmp_path / "old" / ".prompt_objects").exists()
 
 
 async def test_turns_of_one_session_run_one_after_the_other(tmp_path: Path) -> None:

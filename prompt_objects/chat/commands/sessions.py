@@ -8,6 +8,7 @@ from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey,
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.tree import describe
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
 
@@ -123,13 +124,12 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     deleted = chat.po.session_manager.trash() if session is None else [chat.po.session_manager.find_trashed(session)]
     if not deleted:
         return Text("The trash is empty.")
-    label = pluralize(len(deleted), "session") if session is None else f"session {deleted[0].info.name}"
 
     def on_yes() -> CommandResult:
         removed = chat.po.session_manager.purge(deleted[0].info.id if session else None)
-        return Text(f"{pluralize(len(removed), 'session')} deleted permanently.")
+        return Text(f"Deleted permanently: {describe(removed)}.")
 
-    return Confirm(f"Permanently delete {label}?", on_yes)
+    return Confirm(f"Permanently delete {describe([each.info for each in deleted])}?", on_yes)
 
 
 @slash_command("session clear")
@@ -177,6 +177,20 @@ def archive(chat: Chat, session: SessionKey | None = None) -> CommandResult:
 def backup(chat: Chat) -> CommandResult:
     """Back up the current session."""
     return Text(f"Wrote {chat.environment.storage.backups.save(chat.session.id)}")
+
+
+@slash_command("session recover")
+def recover(chat: Chat) -> CommandResult:
+    """Save the answers that could not be saved when they arrived, and switch to the last one's session."""
+    storage = chat.environment.storage
+    saved = storage.unsaved.recover(storage.store)
+    if not saved:
+        return Text("There is nothing to recover.")
+    info = saved[-1].info
+    if info.po_name in chat.environment.catalog:
+        chat.switch_object(info.po_name)
+        chat.switch_session(chat.po.session_manager.get(info.id))
+    return Switched(f"Saved in: {', '.join(record.info.name for record in saved)}.")
 
 
 @slash_command("undo")

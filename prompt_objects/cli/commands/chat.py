@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prompt_objects._version import __version__
 from prompt_objects.cli.command import OBJECT, argument, shell_command, whole_number
 from prompt_objects.cli.streams import print_err, print_out, read_input
-from prompt_objects.errors import PromptObjectsError, UsageError
+from prompt_objects.errors import NotSaved, PromptObjectsError, UsageError
 
 if TYPE_CHECKING:
     from prompt_objects.environment.environment import Environment
@@ -80,10 +80,14 @@ def _run(options: Namespace) -> None:
 
         _run_until_signal(run_repl(Chat(environment, po, session)), environment)
     else:
-        from prompt_objects.cli.send import print_reply, send
+        from prompt_objects.cli.send import print_reply, send_while_read
 
-        reply = _run_until_signal(send(environment, po, session, message, options), environment)
-        print_err(*environment.take_notices())
+        print_err(*environment.storage.unsaved_notices())
+        try:
+            reply = _run_until_signal(send_while_read(environment, po, session, message, options), environment)
+        except NotSaved as error:
+            print_reply(error.reply, options, saved=False)
+            raise
         print_reply(reply, options)
 
 
@@ -101,17 +105,31 @@ def _message(prompt: str | None) -> str | None:
 
 
 def _run_until_signal(work: Coroutine[Any, Any, T], environment: "Environment") -> T:
-    """Run `work`, and close the environment. SIGTERM and SIGHUP cancel it as Ctrl-C does, without losing text."""
+    """Run `work`, and close the environment. SIGTERM and SIGHUP cancel it as Ctrl-C does, without losing text.
+
+    Nothing waits for other processes after that.
+    """
     import asyncio
     import signal
 
+    from prompt_objects.utils import waiting
+
     async def run() -> T:
         async with environment:
-            task = asyncio.ensure_future(work)
-            for name in ("SIGTERM", "SIGHUP"):
+            with waiting.work() as whole:
+                task = asyncio.ensure_future(work)
+
+            def stop() -> None:
+                whole.give_up()
+                task.cancel()
+
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 if hasattr(signal, name):
-                    asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
-            return await task
+                    asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stop)
+            try:
+                return await task
+            finally:
+                whole.give_up()
 
     try:
         return asyncio.run(run())

@@ -8,7 +8,6 @@ from msgspec import Meta, Struct, convert
 
 from prompt_objects.cli.command import argument, shell_command
 from prompt_objects.cli.json_output import print_result
-from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import open_environment
 from prompt_objects.utils.text import pluralize
 
@@ -50,7 +49,6 @@ def doctor(options: Namespace) -> int:
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None
         definition_errors = tuple(map(str, environment.catalog.errors()))
-        print_err(*environment.take_notices())
     data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors)
     done = {True: "Done:", False: "To do:"}
     lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]

@@ -262,8 +262,8 @@ def test_the_trash_is_listed_and_purged_after_asking(chat: Chat) -> None:
     question.on_yes()
     assert [trashed.info.name for trashed in chat.po.session_manager.trash()] == ["Two"]
     question = run(chat, "/session purge", Confirm)
-    assert question.text == "Permanently delete 1 session?"
-    assert question.on_yes() == Text("1 session deleted permanently.")
+    assert question.text == "Permanently delete session Two?"
+    assert question.on_yes() == Text("Deleted permanently: session Two.")
     assert run(chat, "/session purge", Text).text == "The trash is empty."
 
 

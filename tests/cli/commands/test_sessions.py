@@ -54,8 +54,8 @@ def test_purge_needs_confirmation(env_dir: Path) -> None:
     assert "--yes" in refused.stderr
     assert "Notes" in run("sessions", "trash", cwd=env_dir).stdout
     done = run("sessions", "purge", "Notes", "--yes", cwd=env_dir)
-    assert (done.returncode, done.stderr) == (0, "1 session deleted permanently.\n")
-    assert run("sessions", "purge", cwd=env_dir).stderr == "0 sessions deleted permanently.\n"
+    assert (done.returncode, done.stderr) == (0, "Deleted permanently: session Notes.\n")
+    assert run("sessions", "purge", cwd=env_dir).stderr == "Deleted permanently: 0 sessions.\n"
 
 
 @pytest.mark.terminal
@@ -72,7 +72,7 @@ def test_purge_asks_in_a_terminal(env_dir: Path, typed: str, left: int) -> None:
         _, output = process.communicate(timeout=30)
     os.close(ours)
     os.close(theirs)
-    assert output.startswith(b"Permanently delete 1 session? [y/N]\n")
+    assert output.startswith(b"Permanently delete session Notes? [y/N]\n")
     assert len(json.loads(run("sessions", "trash", "--json", cwd=env_dir).stdout)) == left
 
 
@@ -91,7 +91,7 @@ def test_backups_are_made_listed_and_restored(env_dir: Path) -> None:
     assert run("sessions", "backup", "Notes", cwd=env_dir).stdout == made.stdout
     name = Path(made.stdout.strip()).name
     listed = run("sessions", "backups", cwd=env_dir).stdout
-    assert listed.split() == [name, "2", "messages", "just", "now", "Notes"]
+    assert listed.split() == [name, "scout", "2", "messages", "just", "now", "Notes"]
     run("sessions", "delete", "Notes", cwd=env_dir)
     run("sessions", "purge", "--yes", cwd=env_dir)
     assert "not in this store" in run("sessions", "backups", cwd=env_dir).stdout

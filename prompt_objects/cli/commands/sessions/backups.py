@@ -1,4 +1,4 @@
-"""`prompt-objects sessions backup, backups, restore-backup, prune`: backups, and the removal of old data."""
+"""`prompt-objects sessions backup, backups, restore-backup, recover, prune`: backups, and the removal of old data."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -23,6 +23,8 @@ from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
+    from prompt_objects.sessions.backups import Backup
+    from prompt_objects.sessions.info import SessionInfo
     from prompt_objects.sessions.prune import Pruned
 
 
@@ -40,6 +42,7 @@ class BackupJson(Struct):
     file: Path
     session: Annotated[str, Meta(description="the id of the session")]
     name: Annotated[str | None, Meta(description="its name; null if it is neither in the store nor in its trash")]
+    po_name: Annotated[str | None, Meta(description="its prompt object; null as for the name")]
     updated_at: Annotated[datetime, Meta(description="the time of the last message in it")]
     message_count: int
 
@@ -92,15 +95,12 @@ def backups(options: Namespace) -> None:
     """List the backups, most recently changed first."""
     with open_environment(options) as environment:
         manager = session_manager_for(options, environment)
-        names = {info.id: info.name for info in (*manager.list(), *(each.info for each in manager.trash()))}
+        known = {info.id: info for info in (*manager.list(), *(each.info for each in manager.trash()))}
         session_id = find_session(environment, options.object, options.key).id if options.key else None
         kept = environment.storage.backups.kept(session_id)
     if options.object:
-        kept = [each for each in kept if each.session_id in names]
-    listed = [
-        BackupJson(each.path, each.session_id, names.get(each.session_id), each.updated_at, each.message_count)
-        for each in kept[: options.limit]
-    ]
+        kept = [each for each in kept if each.session_id in known]
+    listed = [_backup_json(each, known.get(each.session_id)) for each in kept[: options.limit]]
     print_result(options, listed, format_table(map(_backup_row, listed)))
 
 
@@ -119,6 +119,20 @@ def restore_backup(options: Namespace) -> None:
         print_err(f"Its name in the backup was {restored.invalid_name!r:.200}, which is not a valid session name.")
 
 
+@shell_command("sessions recover", output=list[SessionJson])
+def recover(options: Namespace) -> None:
+    """Save the answers that could not be saved when they arrived.
+
+    An answer goes to the end of its session, or into a copy if the session has changed since then.
+    """
+    with open_environment(options) as environment:
+        saved = [record.info for record in environment.storage.unsaved.recover(environment.storage.store)]
+    lines = [f"Saved: {info.name} ({info.id}) of {info.po_name}" for info in saved]
+    print_result(options, map(session_json, saved), lines)
+    if not saved:
+        print_err("There is nothing to recover.")
+
+
 @shell_command("sessions prune", DRY_RUN, output=PrunedJson)
 def prune(options: Namespace) -> None:
     """Remove old data: empty sessions, trash, logs and backups."""
@@ -131,9 +145,14 @@ def prune(options: Namespace) -> None:
         print_err("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
 
 
+def _backup_json(backup: "Backup", info: "SessionInfo | None") -> BackupJson:
+    name, po_name = (info.name, info.po_name) if info else (None, None)
+    return BackupJson(backup.path, backup.session_id, name, po_name, backup.updated_at, backup.message_count)
+
+
 def _backup_row(each: BackupJson) -> tuple[str, ...]:
     messages = pluralize(each.message_count, "message")
-    return each.file.name, messages, time_ago(each.updated_at), each.name or "not in this store"
+    return each.file.name, each.po_name or "", messages, time_ago(each.updated_at), each.name or "not in this store"
 
 
 def _pruned_rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:

@@ -67,7 +67,6 @@ def copy(options: Namespace) -> int:
     notices: list[str] = []
     with open_environment(options) as environment, _stores(options, environment, notices) as (source, target):
         results = copy_store(source, target, _show_progress)
-        notices += environment.take_notices()
         source_url = options.source or environment.storage.url
     counts = count_outcomes(results)
     sessions = convert(results, list[CopiedSessionJson], from_attributes=True)

@@ -51,6 +51,8 @@ def list_(options: Namespace) -> None:
     with open_environment(options) as environment:
         infos = session_manager_for(options, environment).list(limit=options.limit)
     print_result(options, map(session_json, infos), format_table(map(_row, infos)))
+    if not infos:
+        print_err("There are no sessions." if not options.object else f"{options.object} has no sessions.")
 
 
 @shell_command("sessions trash", OBJECT_FILTER, LIMIT, output=list[TrashedSessionJson])
@@ -211,18 +213,18 @@ def restore(options: Namespace) -> None:
 )
 def purge(options: Namespace) -> None:
     """Permanently delete a session in the trash, or all of them."""
+    from prompt_objects.sessions.tree import describe
+
     with open_environment(options) as environment:
         manager = session_manager_for(options, environment)
         chosen = manager.find_trashed(options.key).info if options.key else None
-        number = len(manager.trash())
-        target = f"session {chosen.name}" if chosen else pluralize(number, "session")
-        question = f"Permanently delete {target}?"
-        if (chosen or number) and not options.yes and not confirm(question):
+        targets = [chosen] if chosen else [each.info for each in manager.trash()]
+        if targets and not options.yes and not confirm(f"Permanently delete {describe(targets)}?"):
             print_err("Nothing was deleted.")
             return
         purged = manager.purge(chosen.id if chosen else None)
     print_result(options, map(session_json, purged), format_table(map(_row, purged)))
-    print_err(f"{pluralize(len(purged), 'session')} deleted permanently.")
+    print_err(f"Deleted permanently: {describe(purged)}.")
 
 
 def _print_exported(options: Namespace, format_name: str, output: str | None = None) -> None:
