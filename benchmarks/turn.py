@@ -25,7 +25,8 @@ from openai import AsyncOpenAI, AsyncStream
 
 from machine import describe
 from prompt_objects.environment.environment import Environment
-from prompt_objects.message import Message, request_messages
+from prompt_objects.llm.request_messages import request_messages
+from prompt_objects.message import Message
 
 HERE = Path(__file__).parent
 SERVER = HERE.parent / "tests" / "support" / "openai_server.py"

@@ -144,6 +144,10 @@ class UnknownModel(LLMError):
     """The server does not have that model."""
 
 
+class RegionNotSupported(LLMError):
+    """The server does not offer the model in the user's region."""
+
+
 class RateLimited(LLMError):
     """The server limits the rate of requests; `retry_after` is in seconds, None if the server did not give it."""
 

@@ -8,6 +8,11 @@ from msgspec import Struct, field
 from prompt_objects.errors import LLMError
 from prompt_objects.message import Message
 
+FINISHED = frozenset(
+    {"stop", "tool_calls", "function_call", "tool_use", "end_turn", "stop_sequence", "eos", "eos_token", "complete"}
+)
+"""The finish reasons, in lower case, of a complete response. Any other one, known or not, means an interruption."""
+
 
 class Usage(Struct, frozen=True):
     """Tokens of one or more requests, as the server counted them.
@@ -77,16 +82,21 @@ class RetryScheduled(Struct, frozen=True):
 class Completion(Struct, frozen=True):
     """The end of a response: the complete message in the Chat Completions format, with its usage.
 
-    `finish_reason` is the server's value: `stop`, `tool_calls`, `length`, `content_filter`.
+    `finish_reason` is the server's value, such as `stop`, `tool_calls` or `length`; if it is not in `FINISHED`, the
+    response counts as interrupted. `notices` are sentences for the user.
     """
 
     message: Message
     usage: Usage
     finish_reason: str = "stop"
+    notices: tuple[str, ...] = ()
 
 
 class LLM(Protocol):
     """A language model, safe to use by any number of turns at the same time.
+
+    It may have an attribute `server`, the address of its server. Then requests contain the fields that this server
+    added to its earlier messages (see `prompt_objects.llm.extra_fields`).
 
     `stream` yields any number of `TextChunk`s, then exactly one `Completion` whose content is all that text; before
     the first `TextChunk` it may yield `RetryScheduled`. It raises `LLMError` if there will be no completion; the

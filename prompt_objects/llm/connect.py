@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from prompt_objects.errors import (
     BrokenStream,
+    ContextTooLong,
     PromptObjectsError,
     RateLimited,
+    RegionNotSupported,
     ServerFailed,
     UnknownModel,
     Unreachable,
@@ -28,7 +30,15 @@ if TYPE_CHECKING:
 NO_MODEL = "no model is set up; set a key such as OPENAI_API_KEY, or start a local model server"
 _MILLION = 1_000_000
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
-_FALLBACK_ERRORS = (BrokenStream, RateLimited, ServerFailed, UnknownModel, Unreachable)
+_FALLBACK_ERRORS = (
+    BrokenStream,
+    ContextTooLong,
+    RateLimited,
+    RegionNotSupported,
+    ServerFailed,
+    UnknownModel,
+    Unreachable,
+)
 _FindLocal: TypeAlias = Callable[[], LocalServer | None]
 _ServerModel: TypeAlias = tuple[ModelServer, str]
 Pricing: TypeAlias = Callable[[Usage], float | None]

@@ -1,5 +1,6 @@
 """Failed requests: mapping to errors of this package, and retries."""
 
+import json
 import math
 import random
 import re
@@ -11,31 +12,31 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from prompt_objects.errors import (
     BrokenStream,
     ContextTooLong,
     LLMError,
     RateLimited,
+    RegionNotSupported,
     ServerFailed,
     Unauthorized,
     UnknownModel,
     Unreachable,
 )
+from prompt_objects.llm.server_errors import codes_in, kind_of_error, sentence_in
 
 if TYPE_CHECKING:
     import openai
 
 
 _TEXT_LIMIT = 300  # characters of a server's message
-_TOO_LONG = re.compile(
-    r"(?i)context.?(length|size|window)|exceed_context|maximum model length|"
-    r"(prompt|input|conversation) (is|are) too long|too many (input )?tokens|context the overflows"
-)
-_NO_SUCH_MODEL = re.compile(r"(?is)model\b.{0,120}\b(not found|not exist|no such|unknown)|model_not_found")
 _NO_QUOTA = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded your current quota")
-_NO_TOOLS = re.compile(r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja")
+_NO_TOOLS = re.compile(
+    r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja|no endpoints.{0,20}support tool"
+)
+_KEY_START = 8  # characters by which a part of the key is recognised in a text
 _UNREACHABLE_REASONS = {
     ConnectionRefusedError: "the connection was refused",
     socket.gaierror: "the host name cannot be resolved",
@@ -53,7 +54,17 @@ class Endpoint:
     api_key: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.model} at {display_url(self.base_url)}"
+        return f"{self.model} at {self.server}"
+
+    @property
+    def server(self) -> str:
+        """The address without its path, which may be secret."""
+        return display_url(self.base_url)
+
+    def url(self, path: str) -> str:
+        """Return the URL of a resource of the API; a query in the base URL stays at the end."""
+        parts = urlsplit(self.base_url)
+        return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}", fragment=""))
 
     def missing_key_error(self) -> Unauthorized:
         hint = f"Set {self.key_name} in the environment, or choose another model."
@@ -83,34 +94,37 @@ class Endpoint:
 
     def server_error(self, error: "openai.APIError") -> LLMError:
         """Convert an error that the server sent, as a status or inside the stream."""
-        response = getattr(error, "response", None)
-        status = response.status_code if response is not None else _status_from_code(error.code)
+        response, body = getattr(error, "response", None), error_body(error)
+        codes = codes_in(body)
+        status = response.status_code if response is not None else _status_from_codes(codes)
         if response is not None and "location" in response.headers:
             return self._redirect_error(response.headers["location"])
         wait = retry_after(response.headers) if response is not None else None
-        text = self.clean(_server_message(error))
-        kind = f"{error.code or ''} {error.type or ''} {text}"
-        return self._classify(status, kind, text, wait)
+        text = self.clean(sentence_in(body) or error.message)
+        return self._classify(status, f"{codes} {text}", text, wait)
 
     def _classify(  # noqa: PLR0911 - one return for each kind of failure
-        self, status: int, kind: str, text: str, wait: float | None
+        self, status: int, words: str, text: str, wait: float | None
     ) -> LLMError:
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return self._unauthorized_error(status)
-        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(kind):
+        kind = kind_of_error(words)
+        if kind is RegionNotSupported:
+            return RegionNotSupported(f"{self} is not offered in your region: {text}")
+        if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and kind is None):
+            return self._unauthorized_error(status, text)
+        if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(words):
             hint = "Waiting will not help: check the plan and billing of this account."
             return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
-        if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in kind:
+        if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in words:
             hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
             return RateLimited(f"{self} refused the request (rate limit): {text}", retry_after=wait, hint=hint)
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or _TOO_LONG.search(kind):
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or kind is ContextTooLong:
             hint = "Start a new session, or use a model with a larger context window."
             return ContextTooLong(f"The conversation is too long for {self}: {text}", hint=hint)
-        if status == HTTPStatus.NOT_FOUND or _NO_SUCH_MODEL.search(kind):
-            return UnknownModel(f"{self}: there is no such model: {text}")
         if _NO_TOOLS.search(text):
             hint = "Choose another model, or remove the capabilities from the prompt object's file."
             return LLMError(f"{self} cannot use capabilities: {text}", hint=hint)
+        if status == HTTPStatus.NOT_FOUND or kind is UnknownModel:
+            return UnknownModel(f"{self}: there is no such model: {text}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
             return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
         return LLMError(f"{self} refused the request ({status}): {text}")
@@ -124,19 +138,26 @@ class Endpoint:
         hint = "If that server is right, set its address in OPENAI_BASE_URL, or base_url."
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
-    def _unauthorized_error(self, status: int) -> Unauthorized:
-        """Return the error without the server's message, as such messages tend to quote the key."""
+    def _unauthorized_error(self, status: int, text: str) -> Unauthorized:
         hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
         reason = "is missing, or wrong" if status == HTTPStatus.UNAUTHORIZED else "is not allowed to do this"
-        return Unauthorized(f"{self}: the key {reason} ({status}).", hint=hint)
+        key = f"the key from {self.key_name}" if self.key_name and self.api_key else "the key"
+        return Unauthorized(f"{self}: {key} {reason} ({status}): {text}", hint=hint)
 
     def clean(self, text: str) -> str:
         """Return a server's text as one short printable line without the key."""
         text = text[: 20 * _TEXT_LIMIT]
-        if self.api_key:
-            text = text.replace(self.api_key, "…")
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+        text = self._without_key(text)
         return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+
+    def _without_key(self, text: str) -> str:
+        """Replace the key, and words with a part of it: servers quote keys with some characters hidden."""
+        if not self.api_key:
+            return text
+        text = re.sub(re.escape(self.api_key), "…", text, flags=re.IGNORECASE)
+        start = self.api_key[:_KEY_START].lower() if len(self.api_key) > _KEY_START else "***"
+        return " ".join("…" if "***" in word or start in word.lower() else word for word in text.split(" "))
 
 
 def display_url(url: str) -> str:
@@ -160,20 +181,25 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _server_message(error: "openai.APIError") -> str:
-    """Return the server's own message in an error; an HTML page is not quoted."""
-    body: Any = error.body
-    if isinstance(body, dict):
-        body = body.get("error", body)
-    text = body.get("message") or body.get("detail") if isinstance(body, dict) else body
-    if not isinstance(text, str) or not text.strip():
-        return error.message
-    return "it responded with a web page." if text.lstrip()[:1] == "<" else text
+def error_body(error: "openai.APIError") -> object:
+    """Return the whole body of an error; the client's own attribute leaves out what stands beside `error`."""
+    response = getattr(error, "response", None)
+    try:
+        return error.body if response is None else json.loads(response.text)
+    except (ValueError, RecursionError):
+        return error.body
 
 
-def _status_from_code(code: object) -> int:
-    """Return the status in the code of an error inside a stream, where some servers put it; 0 if there is none."""
-    return int(code) if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code) else 0
+def words_of(error: LLMError) -> str:
+    """Return the codes and the complete text of the server's error that caused an error."""
+    body = next((error_body(cause) for cause in cause_chain(error) if hasattr(cause, "body")), None)  # type: ignore[arg-type]
+    return f"{codes_in(body)} {sentence_in(body)}"
+
+
+def _status_from_codes(codes: str) -> int:
+    """Return the status among the codes of an error inside a stream, 0 if there is none."""
+    match = re.search(r"\b[45]\d\d\b", codes)
+    return int(match[0]) if match else 0
 
 
 def cause_chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -5,18 +5,19 @@ promise. Nothing here reads environment variables; `connect` does.
 """
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec.structs import replace
 
-from prompt_objects.errors import LLMError, UnknownModel
+from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay
+from prompt_objects.llm.dialect import dialect_of
+from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay, words_of
 from prompt_objects.llm.providers import OPENAI
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
 from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
 _LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
 _MAX_LISTED_MODELS = 8
+_LAST_CHUNKS_SECONDS = 1.0  # for the usage after the end of a response, from servers that send no [DONE]
+
+
+_REPAIRABLE = (LLMError, ServerFailed)  # a server that cannot build a prompt from the messages sends 400 or 500
 
 
 class OpenAILLM:
@@ -57,99 +62,141 @@ class OpenAILLM:
         self._endpoint = Endpoint(model, base_url or OPENAI.base_url, key_name, api_key)
         self._timeout = timeout
         self._max_retries = max_retries
-        self._asks_for_usage = True
+        self._dialect = dialect_of(self._endpoint.base_url)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
         self._client_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
 
+    @property
+    def server(self) -> str:
+        """The address of the server, to which the extra fields of its messages are returned."""
+        return self._endpoint.server
+
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
-        has_text = False
-        for retry in itertools.count():
+        has_text, retry = False, 0
+        notices: list[str] = []
+        body = self._dialect.encode(self.model, request)
+        while True:
             try:
-                async with aclosing(self._attempt(request)) as parts:
+                async with aclosing(self._attempt(body)) as parts:
                     async for part in parts:
                         has_text = True
-                        yield part
+                        yield _with_notices(part, notices)
                     return
             except LLMError as error:
+                refused, body = body, body if has_text else self._adapted_body(body, request, error, notices)
+                if body != refused:
+                    continue
                 pause = None if has_text or retry >= self._max_retries else retry_delay(error, retry)
                 if pause is None:
                     raise
                 yield RetryScheduled(error, pause)
             await asyncio.sleep(pause)
+            retry += 1
 
-    async def _attempt(self, request: Request) -> AsyncGenerator[TextChunk | Completion, None]:
-        builder = ResponseBuilder()
+    def _adapted_body(self, body: bytes, request: Request, error: LLMError, notices: list[str]) -> bytes:
+        """Return the body of a request in a form that the server may accept, the same if none is known."""
+        if type(error) not in _REPAIRABLE:
+            return body
+        notices += self._dialect.learn(words_of(error), self.model, request)
+        return self._dialect.encode(self.model, request)
+
+    async def _attempt(self, body: bytes) -> AsyncGenerator[TextChunk | Completion, None]:
+        builder = ResponseBuilder(self.server)
+        has_text = False
         try:
-            async with aclosing(self._chunks(request)) as parts:
+            async with aclosing(self._chunks(body, builder)) as parts:
                 async for chunks in parts:
                     text, error = _add_chunks(builder, chunks)
                     if text:
+                        has_text = True
                         yield TextChunk(text)
-                    if error:
+                    if error and not builder.is_complete:
                         raise error
-            yield builder.completion()
+            completion = builder.completion()
         except MalformedResponse as error:
             raise self._endpoint.broken_stream_error(str(error)) from error
+        if not has_text and completion.message["content"]:  # only reasoning came
+            yield TextChunk(completion.message["content"])
+        yield completion
 
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await uninterrupted(client.close())
 
-    async def _chunks(self, request: Request) -> AsyncGenerator[Iterator[object], None]:
-        """Yield the chunks of a response, grouped as they arrived.
+    async def _chunks(self, body: bytes, builder: ResponseBuilder) -> AsyncGenerator[Iterator[object], None]:
+        """Send a request and yield the chunks of its response, grouped as they arrived.
 
-        Raises `LLMError`; iterating over a group also raises `MalformedResponse` for invalid JSON.
+        Raises `LLMError`; iterating over a group also raises `MalformedResponse` for invalid JSON. Once the response
+        in `builder` is complete, nothing is waited for, and a broken connection is no error.
         """
         client = await self._client()
         from httpx2 import RequestError
 
-        response = await self._open(client, request)
+        response = await self._open(client, body)
         timeout, events = IdleTimeout(self._timeout), SSEDecoder()
+        broken: Exception | None = None
         try:
             async with aclosing(timeout.iterate(response.aiter_raw())) as parts:
                 async for data in parts:
                     found = list(events.feed(data))
                     yield (self._chunk(event, response) for event in found)
                     if events.is_done:
+                        builder.end()
                         await read_to_end(parts)
                         return
-                    if found:  # after the consumer handled them, so that its time does not count
+                    if builder.is_complete:
+                        timeout.limit(_LAST_CHUNKS_SECONDS)
+                    elif found:  # after the consumer handled them, so that its time does not count
                         timeout.restart()
-                yield (self._chunk(event, response) for event in events.end())
         except (RequestError, TimeoutError) as error:
-            raise self._endpoint.interrupted_error(error) from error
+            broken = error
         finally:
             await response.aclose()
+        for event in events.end():
+            chunk = self._last_chunk(event, response, broken)
+            yield iter(() if chunk is None else (chunk,))
+            if events.is_document:
+                builder.end()
+        if broken and not builder.is_complete:
+            raise self._endpoint.interrupted_error(broken) from broken
+
+    def _last_chunk(self, event: ServerSentEvent, response: "httpx2.Response", broken: Exception | None) -> object:
+        """Return the chunk at the end of the body, None if the connection broke within it."""
+        try:
+            return self._chunk(event, response)
+        except MalformedResponse:
+            if broken is None:
+                raise
+            return None
 
     def _chunk(self, event: ServerSentEvent, response: "httpx2.Response") -> object:
         from openai import APIError
 
         chunk = _decode(event.data)
-        details = _error_in(event.name, chunk)
-        if details:
-            raise self._endpoint.server_error(APIError("unknown reason", response.request, body=details))
+        if details := _error_in(event.name, chunk):
+            error = APIError("unknown reason", response.request, body=details)
+            raise self._endpoint.server_error(error) from error
         return chunk
 
-    async def _open(self, client: "AsyncOpenAI", request: Request) -> "httpx2.Response":
+    async def _open(self, client: "AsyncOpenAI", body: bytes) -> "httpx2.Response":
         """Send the request; raises `LLMError` if no response begins."""
         from openai import APIConnectionError, APIError, AsyncStream
 
-        asks_for_usage = self._asks_for_usage
-        body = _encode_request(self.model, request, asks_for_usage=asks_for_usage)
         try:
             stream = await client.post(
-                "/chat/completions", content=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
+                self._endpoint.url("chat/completions"),
+                content=body,
+                cast_to=object,
+                stream=True,
+                stream_cls=AsyncStream[object],
             )
         except APIConnectionError as error:
             raise self._endpoint.connection_error(error) from error
         except APIError as error:
-            if asks_for_usage and _rejects_usage_option(error):
-                self._asks_for_usage = False
-                return await self._open(client, request)
             raise await self._server_error(client, error) from error
         try:
             self._check(stream.response)
@@ -171,7 +218,7 @@ class OpenAILLM:
 
     async def _server_error(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
         failure = self._endpoint.server_error(error)
-        if isinstance(failure, UnknownModel):
+        if isinstance(failure, UnknownModel | RegionNotSupported):
             failure.hint = await self._known_models_hint(client)
         return failure
 
@@ -180,7 +227,7 @@ class OpenAILLM:
 
         try:
             async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
-                listing = await client.get("/models", cast_to=object)
+                listing = await client.get(self._endpoint.url("models"), cast_to=object)
         except (OpenAIError, TimeoutError, ValueError, RecursionError):
             return "Check the model's name, and base_url: it usually ends in /v1."
         data = listing.get("data") if isinstance(listing, dict) else None
@@ -223,6 +270,10 @@ class OpenAILLM:
             raise self._endpoint.configuration_error("its address is not a URL", "Check base_url.") from error
 
 
+def _with_notices(part: TextChunk | Completion, notices: list[str]) -> TextChunk | Completion:
+    return replace(part, notices=(*notices, *part.notices)) if isinstance(part, Completion) else part
+
+
 def _add_chunks(
     builder: ResponseBuilder, chunks: Iterator[object]
 ) -> tuple[str, LLMError | MalformedResponse | None]:
@@ -250,19 +301,7 @@ def _error_in(name: str, chunk: object) -> object:
     if not isinstance(chunk, dict):
         return None
     is_bare = "choices" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
-    return chunk.get("error") or (chunk if is_bare or name == "error" else None)
-
-
-def _encode_request(model: str, request: Request, *, asks_for_usage: bool) -> bytes:
-    body: dict[str, Any] = {**request.options, "model": model, "messages": list(request.messages), "stream": True}
-    if request.tools:
-        body["tools"] = list(request.tools)
-    if asks_for_usage:
-        body["stream_options"] = {"include_usage": True}
-    # A lone surrogate, as in some file names, cannot be encoded; "?" replaces it.
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-
-
-def _rejects_usage_option(error: "APIError") -> bool:
-    words = f"{error.message} {error.body}"
-    return "stream_options" in words or "include_usage" in words
+    choices = chunk.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    of_choice = choice.get("error") if isinstance(choice, dict) else None
+    return chunk.get("error") or of_choice or (chunk if is_bare or name == "error" else None)

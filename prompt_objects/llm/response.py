@@ -1,54 +1,58 @@
 """A model's response, built from the chunks that a server sends.
 
-Servers deviate from the protocol: they send calls complete or in pieces, without index, without ID, with arguments
-as an object. So chunks are read as plain JSON, without assumptions.
+Servers deviate from the protocol, so chunks are read as plain JSON, without assumptions. Everything is limited and
+takes a time in proportion to its length.
 """
 
-import json
-import secrets
-import string
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any
 
-from prompt_objects.llm.base import Completion, Usage
+from prompt_objects.llm.base import FINISHED, Completion, Usage
+from prompt_objects.llm.extra_fields import ExtraFields
+from prompt_objects.llm.streamed_calls import MAX_CALLS, InvalidCalls, StreamedCalls
+from prompt_objects.message import text_of_part
 
 if TYPE_CHECKING:
     from prompt_objects.message import Message
 
 
-_MAX_CHARS = 10_000_000  # of text and arguments together
+_MAX_CHARS = 10_000_000  # of text, arguments and extra fields together
+_MAX_PIECES = 10 * MAX_CALLS  # of calls, in one chunk
 _MAX_TOKENS = 2**53  # the largest exact integer in JSON
+_REASON = re.compile(r"[\w .-]{1,60}", re.ASCII)
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text")  # names of a text field for reasoning
+_THOUGHTS = {"thinking", "reasoning", "redacted_thinking"}  # kinds of parts that are no part of the answer
+_NO_ANSWER = "The model sent only its reasoning, and no answer; the reasoning is shown instead."
 
 
 class MalformedResponse(ValueError):
     """The response of the server is invalid; the message completes the sentence "SERVER …"."""
 
 
-@dataclass(slots=True)
-class _Call:
-    index: object
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-    def is_complete(self) -> bool:
-        try:
-            json.loads(self.arguments)
-        except ValueError:
-            return False
-        return True
-
-
 class ResponseBuilder:
-    """Collects the chunks of one response."""
+    """Collects the chunks of one response of the server at an address."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str = "") -> None:
+        self._server = server
         self._text: list[str] = []
+        self._length = 0  # of the text
         self._refusal: list[str] = []
-        self._calls: list[_Call] = []
+        self._thoughts: list[str] = []  # from parts of the content
+        self._calls = StreamedCalls()
+        self._extra = ExtraFields()
         self._chars = 0
         self._usage = Usage()
-        self._finish_reason = ""
+        self._has_ended = False
+        self.finish_reason = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the server said that the response has ended well; what follows does not matter."""
+        return self._has_ended or self.finish_reason.lower() in FINISHED
+
+    def end(self) -> None:
+        """Record that the server ended the response, with or without a finish reason."""
+        self._has_ended = True
 
     def add(self, chunk: object) -> str:
         """Add the next chunk and return its text; raises `MalformedResponse`."""
@@ -57,86 +61,74 @@ class ResponseBuilder:
         if isinstance(chunk.get("usage"), dict):
             self._usage = _parse_usage(chunk["usage"])
         choice = _first(chunk.get("choices"))
-        if isinstance(choice.get("finish_reason"), str):
-            self._finish_reason = choice["finish_reason"]
-        delta = choice["delta"] if "delta" in choice else _as_delta(choice.get("message"))
-        return self._add_delta(delta) if isinstance(delta, dict) else ""
+        delta = choice.get("delta") or self._as_delta(choice.get("message"))
+        text = self._add_delta(delta) if isinstance(delta, dict) else ""
+        if isinstance(reason := choice.get("finish_reason"), str):
+            self.finish_reason = reason if _REASON.fullmatch(reason) else "unknown"
+        return text
+
+    def _as_delta(self, message: object) -> dict[str, Any]:
+        """Convert a complete message into the form of a delta; after other pieces, it repeats them."""
+        if not isinstance(message, dict):
+            return {}
+        calls = message.get("tool_calls")
+        numbered = enumerate(calls if isinstance(calls, list) else ())
+        pieces = [{**call, "index": number} for number, call in numbered if isinstance(call, dict)]
+        if not self._length and not len(self._calls):
+            return {**message, "tool_calls": pieces}
+        content = _text(message.get("content"))
+        if len(content) >= self._length:
+            content = content.removeprefix("".join(self._text))
+        return {"content": content, "tool_calls": pieces}
 
     def _add_delta(self, delta: dict[str, Any]) -> str:
-        text, refused = _string(delta.get("content")), _string(delta.get("refusal"))
-        self._count(text + refused)
+        text, refused = _text(delta.get("content")), _string(delta.get("refusal"))
         self._text.append(text + refused)
+        self._length += len(text + refused)
         self._refusal.append(refused)
-        calls = delta.get("tool_calls")
-        for piece in calls if isinstance(calls, list) else ():
-            if isinstance(piece, dict):
-                self._add_call(piece)
+        self._thoughts += _thoughts(delta.get("content"))
+        try:
+            self._count(len(text + refused) + self._extra.add(delta) + sum(map(self._calls.add, _pieces(delta))))
+        except InvalidCalls as error:
+            raise MalformedResponse(str(error)) from error
+        except ValueError as error:
+            raise MalformedResponse(f"sent an invalid message: {error}") from error
         return text + refused
 
-    def _add_call(self, piece: dict[str, Any]) -> None:
-        function = piece.get("function")
-        function = function if isinstance(function, dict) else {}
-        call = self._call_of(piece.get("index"), _string(piece.get("id")), _string(function.get("name")))
-        call.id = call.id or _string(piece.get("id"))
-        call.name = call.name or _string(function.get("name"))
-        arguments = _arguments(function.get("arguments"))
-        self._count(arguments)
-        call.arguments += arguments
-
-    def _count(self, text: str) -> None:
-        self._chars += len(text)
+    def _count(self, size: int) -> None:
+        self._chars += size
         if self._chars > _MAX_CHARS:
             raise MalformedResponse("sent a response that is too long")
 
-    def _call_of(self, index: object, call_id: str, name: str) -> _Call:
-        """Return the call that a piece belongs to, a new one if there is none."""
-        same_index = (call for call in reversed(self._calls) if index is None or call.index == index)
-        call = next(same_index, None)
-        if call is None or _starts_new_call(call, index, call_id, name):
-            call = _Call(index)
-            self._calls.append(call)
-        return call
-
     def completion(self) -> Completion:
         """Return the complete response; raises `MalformedResponse` if it is incomplete or empty."""
-        if not self._finish_reason:
+        if not self.finish_reason and not self._has_ended:
             raise MalformedResponse("ended in the middle of the response")
-        content, calls = "".join(self._text), self._finished_calls()
-        if not content.strip() and not calls:
-            raise MalformedResponse(_empty_reason(self._finish_reason))
+        reason = self.finish_reason or "stop"
+        content = "".join(self._text)
+        try:
+            calls, of_calls = self._calls.finished()
+        except InvalidCalls as error:
+            raise MalformedResponse(str(error)) from error
+        extra = {"message": self._extra.joined(), "calls": of_calls}
+        is_answer = bool(calls or content.strip())
+        if not is_answer and self.is_complete:
+            content = self._reasoning(extra["message"])
+        if not calls and not content.strip():
+            raise MalformedResponse(_empty_reason(reason))
         message: Message = {"role": "assistant", "content": content}
         if any(self._refusal):
             message["refusal"] = "".join(self._refusal)
         if calls:
             message["tool_calls"] = calls
-        return Completion(message, self._usage, self._finish_reason)
+        if kept := {of: fields for of, fields in extra.items() if fields}:
+            message["extra"] = {"server": self._server, **kept}
+        return Completion(message, self._usage, reason, () if is_answer else (_NO_ANSWER,))
 
-    def _finished_calls(self) -> list[dict[str, Any]]:
-        calls = []
-        for call in self._calls:
-            if not call.name:
-                raise MalformedResponse("sent a call without a name")
-            function = {"name": call.name, "arguments": call.arguments or "{}"}
-            calls.append({"id": _new_id(), "type": "function", "function": function})
-        return calls
-
-
-def _new_id() -> str:
-    """Return a new ID for a call, because some servers repeat or omit theirs.
-
-    A result finds its call by ID in the whole conversation. Mistral's servers only accept nine letters and digits;
-    the others accept those too.
-    """
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
-
-
-def _starts_new_call(call: _Call, index: object, call_id: str, name: str) -> bool:
-    """Return whether a piece with a name starts a new call although its index, if any, is that of `call`."""
-    if not name or not call.name:
-        return False
-    if call_id and call.id:
-        return call_id != call.id
-    return index is None or call.is_complete()
+    def _reasoning(self, extra: dict[str, Any]) -> str:
+        """Return the text of the model's reasoning, for a response without anything else."""
+        named = (extra.get(name) for name in _REASONING)
+        return next((text for text in named if isinstance(text, str)), "") or "".join(self._thoughts)
 
 
 def _first(choices: object) -> dict[str, Any]:
@@ -144,21 +136,34 @@ def _first(choices: object) -> dict[str, Any]:
     return choice if isinstance(choice, dict) else {}
 
 
-def _as_delta(message: object) -> object:
-    """Convert a message that was not streamed into the form of a delta, with numbered calls."""
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(calls, list):
-        return message
-    numbered = [{**call, "index": number} for number, call in enumerate(calls) if isinstance(call, dict)]
-    return {**message, "tool_calls": numbered}
+def _text(content: object) -> str:
+    """Return the text of content, which may be a list of parts, some of them thoughts."""
+    if not isinstance(content, list):
+        return text_of_part(content) or ""
+    parts = [part for part in content if not (isinstance(part, dict) and part.get("type") in _THOUGHTS)]
+    return "".join(text for text in map(text_of_part, parts) if text)
+
+
+def _thoughts(content: object) -> list[str]:
+    """Return the texts of thoughts among the parts of content."""
+    found = content if isinstance(content, list) else []
+    thoughts = [part for part in found if isinstance(part, dict) and part.get("type") in _THOUGHTS]
+    texts = (part.get("thinking", part.get("text")) for part in thoughts)
+    return [text if isinstance(text, str) else _text(text) for text in texts]
+
+
+def _pieces(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the pieces of calls; a `function_call` is the older form of a single call."""
+    calls = delta.get("tool_calls")
+    pieces = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    if len(pieces) > _MAX_PIECES:
+        raise InvalidCalls("sent an event with too many calls")
+    function = delta.get("function_call")
+    return [*pieces, {"index": "function_call", "function": function}] if isinstance(function, dict) else pieces
 
 
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _arguments(value: object) -> str:
-    return json.dumps(value) if isinstance(value, dict) else _string(value)
 
 
 def _parse_usage(usage: dict[str, Any]) -> Usage:
@@ -178,4 +183,6 @@ def _empty_reason(finish_reason: str) -> str:
         return "reached its token limit before sending any text"
     if finish_reason == "content_filter":
         return "withheld the response (content_filter)"
-    return "sent an empty response"
+    if finish_reason.lower() in FINISHED:
+        return "sent an empty response"
+    return f"ended the response before any text ({finish_reason})"

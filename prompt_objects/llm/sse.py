@@ -30,6 +30,10 @@ class IdleTimeout:
     def restart(self) -> None:
         self._until = asyncio.get_running_loop().time() + self._seconds
 
+    def limit(self, seconds: float) -> None:
+        """End the time after `seconds` at the latest, however many events come."""
+        self._until = min(self._until, asyncio.get_running_loop().time() + seconds)
+
     async def iterate(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a body; raises `TimeoutError`."""
         while True:
@@ -43,7 +47,8 @@ class IdleTimeout:
 class SSEDecoder:
     """Decodes the events of a body incrementally; a body that is a JSON document is one event.
 
-    `is_done` becomes true at `[DONE]`. Raises `MalformedResponse` if there is too much data.
+    `is_done` becomes true at `[DONE]`; `is_document` is true for a JSON document. Raises `MalformedResponse` if there
+    is too much data.
     """
 
     def __init__(self) -> None:
@@ -52,7 +57,7 @@ class SSEDecoder:
         self._line = bytearray()  # an unfinished line
         self._name = ""
         self._data = bytearray()
-        self._is_document = False
+        self.is_document = False
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """Yield the events that end in a chunk."""
@@ -79,9 +84,9 @@ class SSEDecoder:
     def _take_line(self) -> ServerSentEvent | None:
         line = bytes(self._line)
         self._line.clear()
-        self._is_document = self._is_document or line.lstrip().startswith((b"{", b"["))
+        self.is_document = self.is_document or line.lstrip().startswith((b"{", b"["))
         field, _, value = line.rstrip(b"\r\n").partition(b":")
-        if self._is_document:
+        if self.is_document:
             self._data += line
         elif field == b"data":
             self._data += value.removeprefix(b" ") + b"\n"

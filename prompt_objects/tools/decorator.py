@@ -20,6 +20,8 @@ from prompt_objects.utils.text import NAME_PATTERN
 R = TypeVar("R")
 T = TypeVar("T", bound=Struct)
 Function: TypeAlias = Callable[..., Any]
+_JSON_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "object": "object"}
+_PYTHON_TYPE = re.compile("`(" + "|".join(_JSON_TYPES) + ")`")
 _FIELD = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 
 
@@ -130,6 +132,7 @@ def _make_call(
 
 
 def _describe_error(problem: str) -> str:
+    problem = _PYTHON_TYPE.sub(lambda match: f"`{_JSON_TYPES[match[1]]}`", problem)
     text, field = match.groups() if (match := _FIELD.fullmatch(problem)) else (problem, "")
     if missing := re.fullmatch(r"Object missing required field (`\w+`)", text):
         return f"{missing[1]} is missing{f' in `{field}`' if field else ''}."

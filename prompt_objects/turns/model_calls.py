@@ -14,15 +14,17 @@ from msgspec.structs import replace
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError
-from prompt_objects.llm.base import Completion, Request, RetryScheduled, Usage
+from prompt_objects.llm.base import FINISHED, Completion, Request, RetryScheduled, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing
-from prompt_objects.message import Message, request_messages, text_of
+from prompt_objects.llm.request_messages import request_messages
+from prompt_objects.message import Message, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, TextDelta
 from prompt_objects.runtime.prompt_cache import RequestFingerprint
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
+from prompt_objects.turns.ways_out import add_way_out
 
 _FEW_MESSAGES = 100  # up to this number, they are processed faster than a thread starts
 _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
@@ -66,11 +68,11 @@ class ModelCalls:
         `LimitReached` and `StoreError`.
         """
         while True:
-            history = self._session.history
+            history, server = self._session.history, getattr(models.connection.llm, "server", "")
             if len(history) <= _FEW_MESSAGES:
-                request = self._request(history, tools, limit)
+                request = self._request(history, tools, limit, server)
             else:
-                request = await asyncio.to_thread(self._request, history, tools, limit)
+                request = await asyncio.to_thread(self._request, history, tools, limit, server)
             received: list[str] = []
             try:
                 completion = await self._send(
@@ -80,6 +82,8 @@ class ModelCalls:
                 await self._save_interrupted(received, models.connection.llm.model, error)
                 if not isinstance(error, LLMError):
                     raise
+                messages_of = partial(request_messages, self._definition.prompt, server=server)
+                await asyncio.to_thread(add_way_out, error, history, messages_of)
                 for note in await asyncio.to_thread(models.advance, error):
                     self._context.notify(note)
                 if received:  # the next model starts over
@@ -87,10 +91,12 @@ class ModelCalls:
             else:
                 return await self._save_response(completion, models.connection.llm.model, may_call=bool(tools))
 
-    def _request(self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None) -> Request:
-        messages = request_messages(self._definition.prompt, history, without=self.replaces)
-        if limit is not None:
-            messages.append({"role": "user", "content": _FINAL_REQUEST.format(limit=limit)})
+    def _request(
+        self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None, server: str
+    ) -> Request:
+        final = [] if limit is None else [{"role": "user", "content": _FINAL_REQUEST.format(limit=limit)}]
+        prompt = self._definition.prompt
+        messages = request_messages(prompt, [*history, *final], without=self.replaces, server=server)
         model = self._definition.model
         options = {} if model is None or model.temperature is None else {"temperature": model.temperature}
         return Request(messages, [tool.as_function() for tool in tools], options)
@@ -163,7 +169,9 @@ class ModelCalls:
         message = {**completion.message, "model": model, "usage": completion.usage.as_json()}
         if not may_call and message.pop("tool_calls", None) and not text_of(message):
             message["content"] = "(No answer: the model wanted to call a tool, and no more calls were possible.)"
-        if completion.finish_reason in {"length", "content_filter"}:
+        for notice in completion.notices:
+            self._context.notify(notice)
+        if completion.finish_reason.lower() not in FINISHED:
             message["interrupted"] = completion.finish_reason
             self._context.notify(f"The server ended the response early ({completion.finish_reason}).")
         return await self._save_with_replaces(message)

@@ -11,6 +11,7 @@ from prompt_objects.message import Message, call_arguments, result_of
 from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ToolCallEnded, ToolCallStarted
+from prompt_objects.tools.arguments import plain_arguments
 from prompt_objects.tools.base import ApprovedCall, Tool
 from prompt_objects.tools.truncation import truncate
 
@@ -100,7 +101,7 @@ class ToolCalls:
         if tool is None:
             raise ToolError(f"There is no capability {name!r}. Available: {', '.join(self._tools) or 'none'}.")
         try:
-            arguments = call_arguments(call)
+            arguments = plain_arguments(call_arguments(call), tool.parameters)
         except ValueError as error:
             raise ToolError(str(error)) from error
         self._budget.check_time()

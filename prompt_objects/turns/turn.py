@@ -21,6 +21,7 @@ from prompt_objects.message import (
     calls_of,
     is_unfinished,
     result_of,
+    role_of,
     text_of,
     unanswered_calls,
 )
@@ -142,7 +143,7 @@ class Turn:
 
     def _rewind_for_retry(self, history: list[Message]) -> None:
         """Exclude the reply to the last message of the user from requests; it stays in the history."""
-        asked = [index for index, message in enumerate(history) if message.get("role") == "user"]
+        asked = [index for index, message in enumerate(history) if role_of(message) == "user"]
         if not asked:
             raise UsageError("There is nothing to reply to yet.", hint="Send a message first.")
         if asked[-1] + 1 < len(history):

@@ -29,7 +29,7 @@ async def test_a_refusal_of_a_server_reads_as_the_page_says(example: Example, op
     first, *hints = shown.splitlines()
     body = {"error": {"message": first.rpartition(": ")[2]}}
     openai_server.script(status(int(example.marks["error"]), body, x_should_retry="false"))
-    llm = OpenAILLM("MODEL", base_url=openai_server.base_url, api_key="key", key_name="EXAMPLE_KEY")
+    llm = OpenAILLM("MODEL", base_url=openai_server.base_url, api_key="sk-example", key_name="EXAMPLE_KEY")
     with pytest.raises(LLMError) as caught:
         async for _ in llm.stream(Request([{"role": "user", "content": "Hello"}])):
             pass

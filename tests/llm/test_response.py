@@ -35,79 +35,6 @@ def completed(*chunks: object) -> Completion:
     return builder.completion()
 
 
-def calls(*chunks: object) -> list[tuple[str, str]]:
-    """Return the name and the arguments of each call; the ids must be unique."""
-    tool_calls = completed(*chunks).message["tool_calls"]
-    assert len({call["id"] for call in tool_calls}) == len(tool_calls)
-    assert all(call["id"] for call in tool_calls)
-    return [(call["function"]["name"], call["function"]["arguments"]) for call in tool_calls]
-
-
-def test_pieces_of_several_calls_may_alternate() -> None:
-    assert calls(
-        piece(0, "a", name="read", arguments=""),
-        piece(1, "b", name="write", arguments=""),
-        piece(0, arguments='{"n"'),
-        piece(1, arguments='{"m"'),
-        piece(0, arguments=": 1}"),
-        piece(1, arguments=": 2}"),
-    ) == [("read", '{"n": 1}'), ("write", '{"m": 2}')]
-
-
-def test_a_complete_call_may_lack_index_and_id() -> None:
-    assert calls(piece(name="read", arguments='{"n": 1}')) == [("read", '{"n": 1}')]
-
-
-def test_complete_calls_without_index_and_id_stay_separate() -> None:
-    complete = piece(name="read", arguments='{"n": 1}')
-    assert calls(complete, complete) == [("read", '{"n": 1}')] * 2
-
-
-def test_calls_with_the_same_index_are_distinguished_by_id() -> None:
-    assert calls(piece(0, "a", name="read", arguments="{}"), piece(0, "b", name="write", arguments="{}")) == [
-        ("read", "{}"),
-        ("write", "{}"),
-    ]
-
-
-def test_calls_with_the_same_index_and_no_id_are_distinguished_by_being_complete() -> None:
-    assert calls(piece(0, name="read", arguments='{"n": 1}'), piece(0, name="write", arguments="{}")) == [
-        ("read", '{"n": 1}'),
-        ("write", "{}"),
-    ]
-
-
-def test_a_name_that_is_repeated_with_each_piece_is_one_call() -> None:
-    assert calls(piece(0, "a", name="read", arguments='{"n"'), piece(0, "a", name="read", arguments=": 1}")) == [
-        ("read", '{"n": 1}')
-    ]
-
-
-def test_pieces_without_index_go_to_the_last_call() -> None:
-    assert calls(piece(call_id="a", name="read"), piece(arguments='{"n": '), piece(arguments="1}")) == [
-        ("read", '{"n": 1}')
-    ]
-
-
-def test_arguments_may_be_an_object() -> None:
-    assert calls(piece(0, "a", name="read", arguments={"n": 1})) == [("read", '{"n": 1}')]
-
-
-def test_missing_arguments_are_an_empty_object() -> None:
-    assert calls(piece(0, "a", name="read")) == [("read", "{}")]
-
-
-def test_two_calls_with_the_same_id_get_unique_ids() -> None:
-    assert calls(piece(0, "a", name="read"), piece(1, "a", name="read")) == [("read", "{}")] * 2
-
-
-def test_ids_that_servers_repeat_are_replaced_by_unique_ones() -> None:
-    completions = [completed(piece(0, "call_0", name="read")) for _ in range(50)]
-    ids = {completion.message["tool_calls"][0]["id"] for completion in completions}
-    assert len(ids) == 50
-    assert all(len(call_id) == 9 and call_id.isascii() and call_id.isalnum() for call_id in ids)
-
-
 def test_a_response_that_was_not_streamed_is_accepted() -> None:
     message = {"content": "Look:", "tool_calls": [complete_call("read"), complete_call("write")]}
     builder = ResponseBuilder()
@@ -124,11 +51,6 @@ def test_a_response_over_the_maximum_length_is_malformed(endless: dict[str, Any]
         completed(*[endless] * 11)
 
 
-def test_a_call_without_a_name_is_malformed() -> None:
-    with pytest.raises(MalformedResponse, match="call without a name"):
-        completed(piece(0, "a", arguments="{}"))
-
-
 def test_a_refusal_is_text_with_a_mark() -> None:
     builder = ResponseBuilder()
     assert builder.add(delta(refusal="I will not.")) == "I will not."
@@ -136,10 +58,96 @@ def test_a_refusal_is_text_with_a_mark() -> None:
     assert builder.completion().message == {"role": "assistant", "content": "I will not.", "refusal": "I will not."}
 
 
-def test_the_servers_finish_reason_is_kept() -> None:
+@pytest.mark.parametrize(
+    ("reason", "kept", "is_complete"),
+    [
+        ("stop", "stop", True),
+        ("STOP", "STOP", True),
+        ("eos_token", "eos_token", True),
+        ("length", "length", False),
+        ("insufficient_system_resource", "insufficient_system_resource", False),
+        ("model_length", "model_length", False),
+        ("\x1b[31mred", "unknown", False),
+    ],
+)
+def test_the_servers_finish_reason_is_kept(reason: str, kept: str, is_complete: bool) -> None:
     builder = ResponseBuilder()
-    builder.add(delta("length", content="Half"))
-    assert builder.completion().finish_reason == "length"
+    builder.add(delta(reason, content="Half"))
+    assert builder.completion().finish_reason == kept
+    assert builder.is_complete is is_complete
+
+
+def test_the_end_of_the_stream_completes_a_response_without_a_finish_reason() -> None:
+    builder = ResponseBuilder()
+    builder.add(delta(content="All"))
+    with pytest.raises(MalformedResponse, match="ended in the middle"):
+        builder.completion()
+    builder.end()
+    assert builder.completion().finish_reason == "stop"
+
+
+def test_content_in_parts_is_text_without_the_thoughts() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}
+    chunks = [
+        delta(content=[thought]),
+        delta(content="The "),
+        delta(content=[{"type": "text", "text": "answer"}, {"text": " is"}, " 4", None]),
+        delta(content={"type": "text", "text": "."}),
+    ]
+    assert completed(*chunks).message == {"role": "assistant", "content": "The answer is 4."}
+
+
+@pytest.mark.parametrize(
+    "thoughts",
+    [
+        [delta(reasoning_content="It is "), delta(reasoning_content="4.")],
+        [delta(reasoning="It is "), delta(reasoning="4.")],
+        [delta(content=[{"type": "thinking", "thinking": "It is 4."}])],
+    ],
+    ids=["reasoning_content", "reasoning", "parts"],
+)
+def test_reasoning_without_an_answer_is_shown_with_a_notice(thoughts: list[object]) -> None:
+    completion = completed(*thoughts)
+    assert completion.message["content"] == "It is 4."
+    assert "only its reasoning" in completion.notices[0]
+    answer = completed(*thoughts, delta(content="Four."))
+    assert (answer.message["content"], answer.notices) == ("Four.", ())
+
+
+def test_a_complete_message_after_its_pieces_is_a_repetition() -> None:
+    call = {"id": "a", "function": {"name": "read", "arguments": '{"n": 1}'}}
+    pieces = delta(content="Look:", tool_calls=[{**call, "index": 0}], reasoning_content="hmm")
+    repeated = {"content": "Look: here", "tool_calls": [call], "reasoning_content": "hmm"}
+    message = completed(pieces, {"choices": [{"message": repeated}]}).message
+    assert message["content"] == "Look: here"
+    assert len(message["tool_calls"]) == 1
+    assert message["extra"]["message"] == {"reasoning_content": "hmm"}
+
+
+def test_unknown_fields_are_kept_with_the_address_of_their_server() -> None:
+    builder = ResponseBuilder("https://one.example")
+    call = {"index": 0, "id": "a", "type": "function", "function": {"name": "read"}, "extra_content": {"key": "S"}}
+    builder.add(delta(reasoning_content="I ", role="assistant"))
+    builder.add(delta("tool_calls", reasoning_content="see", tool_calls=[call]))
+    message = builder.completion().message
+    (call_id,) = (call["id"] for call in message["tool_calls"])
+    assert message["extra"] == {
+        "server": "https://one.example",
+        "message": {"reasoning_content": "I see"},
+        "calls": {call_id: {"extra_content": {"key": "S"}}},
+    }
+    assert message["content"] == ""
+
+
+@pytest.mark.parametrize("fields", [{"tool_calls": [{"index": 0, "x": None}]}, {"x": None}], ids=["call", "message"])
+def test_a_field_that_is_nested_too_deeply_is_malformed(fields: dict[str, Any]) -> None:
+    deep: Any = {}
+    for _ in range(200):
+        deep = [deep]
+    target = fields["tool_calls"][0] if "tool_calls" in fields else fields
+    target["x"] = deep
+    with pytest.raises(MalformedResponse, match="nested too deeply"):
+        ResponseBuilder().add(delta(**fields))
 
 
 @pytest.mark.parametrize(
@@ -162,8 +170,14 @@ def parts(**plausible: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 FUNCTIONS = parts(name=st.sampled_from(["read", "write"]), arguments=st.sampled_from(['{"n"', ": 1}", "{}"]))
-CALLS = st.lists(parts(index=st.integers(0, 2), id=st.sampled_from("ab"), function=FUNCTIONS), max_size=3)
-DELTAS = parts(content=st.just("Hello"), refusal=st.just("No"), tool_calls=CALLS)
+PIECES = st.lists(parts(index=st.integers(0, 2), id=st.sampled_from("ab"), function=FUNCTIONS), max_size=3)
+DELTAS = parts(
+    content=st.just("Hello"),
+    refusal=st.just("No"),
+    reasoning=st.just("hm"),
+    function_call=FUNCTIONS,
+    tool_calls=PIECES | st.just([{}] * 2000),
+)
 CHOICES = st.lists(parts(delta=DELTAS, message=DELTAS, finish_reason=st.just("stop")), max_size=2)
 
 

@@ -45,6 +45,13 @@ def test_a_body_may_end_without_done(body: bytes, found: list[ServerSentEvent]) 
     assert decode(*(bytes([byte]) for byte in body))[0] == found
 
 
+def test_a_json_document_is_recognised() -> None:
+    for body, is_document in ((b"data: 1\n\n", False), (b'{"choices": []}\n', True)):
+        events = SSEDecoder()
+        list(events.feed(body))
+        assert events.is_document is is_document
+
+
 @pytest.mark.parametrize("start", [b"data: ", b'{"choices": "'])
 def test_an_event_over_the_maximum_size_is_malformed(start: bytes) -> None:
     events = SSEDecoder()

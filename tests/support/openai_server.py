@@ -252,7 +252,7 @@ class OpenAIServer:
         if exchange.received.path.partition("?")[0].endswith("/models"):
             listing = {"object": "list", "data": [{"id": name, "object": "model"} for name in self.models]}
             (self.listing or status(200, listing))(exchange)
-        elif exchange.received.path == "/v1/chat/completions":
+        elif exchange.received.path.partition("?")[0] == "/v1/chat/completions":
             (self._script.popleft() if self._script else self._always)(exchange)
         else:
             status(404, "<html>Not Found</html>", content_type="text/html")(exchange)

@@ -82,9 +82,9 @@ def test_arguments_are_converted_to_the_types_and_the_result_to_json(tmp_path: P
     [
         ({}, "`place` is missing. Required: `place`; optional: `days`, `unit`, `tags`."),
         ({"place": {}}, "`city` is missing in `place`."),
-        ({"place": {"city": 1}}, "`place.city` is invalid: expected `str`, got `int`."),
-        ({"place": {"city": "Ulm"}, "days": 0}, "`days` is invalid: expected `int` >= 1."),
-        ({"place": {"city": "Ulm"}, "days": "3"}, "`days` is invalid: expected `int`, got `str`."),
+        ({"place": {"city": 1}}, "`place.city` is invalid: expected `string`, got `integer`."),
+        ({"place": {"city": "Ulm"}, "days": 0}, "`days` is invalid: expected `integer` >= 1."),
+        ({"place": {"city": "Ulm"}, "days": "3"}, "`days` is invalid: expected `integer`, got `string`."),
         ({"place": {"city": "Ulm"}, "unit": "K"}, "`unit` is invalid: invalid enum value 'K'."),
         ({"place": {"city": "Ulm"}, "tags": ["a", 2]}, "`tags[1]` is invalid"),
         ({"place": {"city": "Ulm"}, "when": 1}, "There is no argument 'when'."),

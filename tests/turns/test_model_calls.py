@@ -152,7 +152,7 @@ async def test_interrupted_answers_count_with_the_text_received(tmp_path: Path) 
         assert 5000 < context.budget.spent.tokens - heard_again < 5200
 
 
-@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@pytest.mark.parametrize("reason", ["length", "content_filter", "insufficient_system_resource", "model_length"])
 async def test_a_response_ended_early_is_kept_with_its_reason_and_reported(tmp_path: Path, reason: str) -> None:
     class Short:
         model = "short"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from prompt_objects.errors import PromptObjectsError
-from prompt_objects.message import Message, calls_of, has_failed, live_messages, text_of
+from prompt_objects.message import Message, calls_of, has_failed, live_messages, role_of, text_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui.render.events import external_heading
 from prompt_objects.ui.render.markdown import render
@@ -23,15 +23,15 @@ def draw_messages(
     """Draw messages as in a conversation; of a longer message, only the last `max_lines`."""
     lines: list[Line] = []
     for message in messages:
-        if message.get("role") == "user":
+        if role_of(message) == "user":
             lines += [[], *_shorten(user_message(object_prompt(po_name, width), text_of(message), width), max_lines)]
-        elif message.get("role") == "assistant":
+        elif role_of(message) == "assistant":
             if text_of(message).strip():
                 lines += [[], *_shorten(render(text_of(message), width), max_lines)]
             for call in calls_of(message):
                 function = call["function"]
                 lines.append(call_line(str(function.get("name")), str(function.get("arguments") or ""), width))
-        elif message.get("role") == "tool":
+        elif role_of(message) == "tool":
             lines.append(result_line(text_of(message), None, width, failed=has_failed(message) is True))
     return lines
 
@@ -50,7 +50,7 @@ def recap(po_name: str, session: Session, width: int) -> list[Line]:
     try:
         messages = session.tail(RECAP_MESSAGES)
         live = live_messages(messages, first=session.message_count - len(messages))
-        starts = [index for index, message in enumerate(live) if message.get("role") == "user"]
+        starts = [index for index, message in enumerate(live) if role_of(message) == "user"]
         lines = draw_messages(po_name, live[starts[-1] if starts else 0 :], width, max_lines=RECAP_LINES)
         return lines[1:] if lines[:1] == [[]] else lines
     except PromptObjectsError as error:

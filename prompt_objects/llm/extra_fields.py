@@ -1,0 +1,112 @@
+"""Fields beyond the protocol that a server adds to a message or a call, and wants back with the history.
+
+Examples are Gemini's `extra_content` (thought signatures), DeepSeek's `reasoning_content`, and OpenRouter's
+`reasoning_details`. They are kept in the key `extra` of the message, with the server's address, and are returned to
+this server only: other servers refuse unknown fields, and are not meant to read them.
+"""
+
+from typing import Any
+
+import msgspec
+
+from prompt_objects.message import Message, role_of
+
+_PROTOCOL_KEYS = {"role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id"}
+_CALL_KEYS = {"index", "id", "type", "function"}
+_MAX_DEPTH = 32  # deeper values could not be saved
+_TEXTS = {"text", "summary", "thinking"}  # keys of items whose text comes in pieces
+
+
+class ExtraFields:
+    """Collects the extra fields of a message or a call from its streamed pieces."""
+
+    def __init__(self, *, of_call: bool = False) -> None:
+        self._known = _CALL_KEYS if of_call else _PROTOCOL_KEYS
+        self._pieces: dict[str, list[Any]] = {}
+
+    def add(self, delta: dict[str, Any]) -> int:
+        """Add the fields of a piece and return their size; raises `ValueError` if one is nested too deeply."""
+        size = 0
+        for key, value in delta.items():
+            if key in self._known or value is None or value in ("", [], {}):
+                continue
+            if _is_deep(value):
+                raise ValueError(f"the field {key!r:.40} is nested too deeply")
+            self._pieces.setdefault(key, []).append(value)
+            size += len(value) if isinstance(value, str) else len(msgspec.json.encode(value))
+        return size
+
+    def joined(self) -> dict[str, Any]:
+        """Return the complete fields: texts and lists are joined, of other values the last one counts."""
+        return {key: _joined(pieces) for key, pieces in self._pieces.items()}
+
+
+def message_fields(message: Message, server: str) -> dict[str, Any]:
+    """Return the fields to send to `server` with a message; empty if they come from another server."""
+    return _fields(_own(message, server).get("message"), _PROTOCOL_KEYS)
+
+
+def call_fields(message: Message, call_id: str, server: str) -> dict[str, Any]:
+    """Return the fields to send to `server` with a call of a message."""
+    calls = _own(message, server).get("calls")
+    return _fields(calls.get(call_id), _CALL_KEYS) if isinstance(calls, dict) else {}
+
+
+def fields_sent(message: Message) -> set[str]:
+    """Return the names of the extra fields of a message of a request and of its calls."""
+    calls = message.get("tool_calls", ()) if role_of(message) == "assistant" else ()
+    return {*message} - _PROTOCOL_KEYS | {key for call in calls for key in call if key not in _CALL_KEYS}
+
+
+def _own(message: Message, server: str) -> dict[str, Any]:
+    extra = message.get("extra")
+    return extra if server and isinstance(extra, dict) and extra.get("server") == server else {}
+
+
+def _fields(value: object, known: set[str]) -> dict[str, Any]:
+    return {key: field for key, field in value.items() if key not in known} if isinstance(value, dict) else {}
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [child for each in level if isinstance(each, dict | list) for child in _children(each)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+def _joined(pieces: list[Any]) -> Any:
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    if all(isinstance(piece, list) for piece in pieces):
+        return _joined_items([item for piece in pieces for item in piece])
+    return pieces[-1]
+
+
+def _joined_items(items: list[Any]) -> list[Any]:
+    """Join the pieces of list items, which have the same `index` and `type`, as in `reasoning_details`."""
+    groups: dict[object, list[Any]] = {}
+    for number, item in enumerate(items):
+        index = item.get("index") if isinstance(item, dict) else None
+        key = (index, str(item.get("type"))) if isinstance(index, int) else (None, number)
+        groups.setdefault(key, []).append(item)
+    return [_joined_item(group) for group in groups.values()]
+
+
+def _joined_item(pieces: list[Any]) -> Any:
+    if len(pieces) == 1:
+        return pieces[0]
+    values: dict[str, list[Any]] = {}
+    for piece in pieces:
+        for key, value in piece.items():
+            if value is not None:
+                values.setdefault(key, []).append(value)
+    return {
+        key: "".join(found) if key in _TEXTS and all(isinstance(each, str) for each in found) else found[-1]
+        for key, found in values.items()
+    }

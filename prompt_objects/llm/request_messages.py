@@ -1,0 +1,192 @@
+"""The messages of a request: a history in the form that strict servers accept.
+
+Histories can be interrupted, imported, migrated or edited. A strict server refuses a whole request because of one
+message in it, so everything here is made valid: roles, order, parts, names, calls and arguments. Nothing is left out
+that has a text: what has no place in the format is sent as text of the user.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from prompt_objects.llm.extra_fields import call_fields, message_fields
+from prompt_objects.message import (
+    OUTCOME_UNKNOWN,
+    Message,
+    answered_call,
+    call_arguments,
+    calls_of,
+    live_messages,
+    role_of,
+    text_of,
+    text_of_part,
+)
+
+_START = "(This is the beginning of the conversation that was kept.)"  # servers expect the user to speak first
+_INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_MAX_NAME = 64
+_MEDIA = {"image_url": "url", "input_audio": "data", "file": "file_data"}  # kinds of parts, with a required key
+
+
+def request_messages(
+    prompt: str, history: Iterable[Message], *, without: tuple[int, int] | None = None, server: str = ""
+) -> list[Message]:
+    """Return the messages of a request to `server`: the prompt, then the history in a form that every server accepts.
+
+    Every call gets exactly one result, right after it and in call order. After the prompt comes a user's message, and
+    neighbouring messages of one role are merged. Only keys of the format are included, and the extra fields that
+    `server` added to its messages. `without` omits a range of message numbers (start, stop) that a retry replaces.
+    """
+    messages = _merged(_paired(live_messages(history, without=without), server))
+    if messages and messages[0]["role"] != "user":
+        messages.insert(0, {"role": "user", "content": _START})
+    return [{"role": "system", "content": prompt}, *messages]
+
+
+def _paired(messages: list[Message], server: str) -> Iterator[Message]:
+    """Yield messages in the format, each call followed by its result."""
+    known = {call["id"] for message in messages for call in calls_of(message)}
+    sent: set[str] = set()
+    for index, message in enumerate(messages):
+        role = role_of(message)
+        if role == "tool":
+            if answered_call(message) not in known:
+                name = message.get("name") or "a call"
+                yield {"role": "user", "content": f"[Result of {name}] {text_of(message)}"}
+            continue  # otherwise it is sent after its call
+        if role != "assistant":
+            if content := _user_content(message, role):
+                yield {"role": "user", "content": content, **_valid_name(message)}
+            continue
+        calls = [(call, _unused(call["id"], sent)) for call in calls_of(message)]
+        if calls or text_of(message).strip():
+            yield _assistant_message(message, calls, server)
+        results = _results_after(messages, index) if calls else {}
+        for call, call_id in calls:
+            result = results.get(call["id"], OUTCOME_UNKNOWN)
+            yield {"role": "tool", "tool_call_id": call_id, "content": result}
+
+
+def _merged(messages: Iterable[Message]) -> list[Message]:
+    """Join neighbouring messages of one role: the templates of some models refuse them."""
+    merged: list[Message] = []
+    for message in messages:
+        last = merged[-1] if merged else {}
+        if message["role"] != last.get("role") or message["role"] == "tool" or "tool_calls" in last:
+            merged.append(message)
+            continue
+        both = {**last, **message, "content": _joined(last["content"], message["content"])}
+        if last.get("name") != message.get("name"):
+            both.pop("name", None)
+        merged[-1] = both
+    return merged
+
+
+def _joined(first: str | list[Any], second: str | list[Any]) -> str | list[Any]:
+    if isinstance(first, str) and isinstance(second, str):
+        return "\n\n".join(text for text in (first, second) if text)
+    return [*_as_parts(first), *_as_parts(second)]
+
+
+def _as_parts(content: str | list[Any]) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+# The user's messages
+
+
+def _user_content(message: Message, role: str) -> str | list[Any]:
+    """Return the content of a message as the user's; empty if there is nothing to send."""
+    content = message.get("content")
+    parts = [_media_part(part) for part in content] if isinstance(content, list) else []
+    if isinstance(content, list) and any(parts):
+        found = zip(parts, map(text_of_part, content), strict=True)
+        return [part or {"type": "text", "text": text} for part, text in found if part or text]
+    text = text_of(message)
+    if not text.strip():
+        return ""
+    return text if role == "user" else f"[{role or 'unknown role'}] {text}"
+
+
+def _media_part(part: object) -> dict[str, Any] | None:
+    """Return a part that is not text, without unknown keys; None if it is not valid."""
+    kind = next((kind for kind in _MEDIA if kind in part), None) if isinstance(part, dict) else None
+    if kind is None or not isinstance(part, dict):
+        return None
+    value = part[kind]
+    if kind == "image_url" and isinstance(value, str):
+        value = {"url": value}
+    if not isinstance(value, dict) or not isinstance(value.get(_MEDIA[kind]), str):
+        return None
+    return {"type": kind, kind: value}
+
+
+def _valid_name(message: Message) -> dict[str, str]:
+    name = message.get("name")
+    if isinstance(name, str) and 0 < len(name) <= _MAX_NAME and not _INVALID_IN_NAMES.search(name):
+        return {"name": name}
+    return {}
+
+
+# Responses and their calls
+
+
+def _assistant_message(message: Message, calls: list[tuple[dict[str, Any], str]], server: str) -> Message:
+    chat = {**message_fields(message, server), "role": "assistant", "content": text_of(message)}
+    if calls:
+        chat["tool_calls"] = [
+            {**call_fields(message, call["id"], server), **_sendable_call(call, call_id)} for call, call_id in calls
+        ]
+    return chat
+
+
+def _sendable_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
+    function = {"name": _function_name(call), "arguments": _strict_arguments(call)}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+def _function_name(call: dict[str, Any]) -> str:
+    name = call["function"].get("name")
+    return _INVALID_IN_NAMES.sub("_", name)[:_MAX_NAME] if isinstance(name, str) and name else "unknown"
+
+
+def _strict_arguments(call: dict[str, Any]) -> str:
+    """Return the arguments of a call as an object in strict JSON; servers refuse a history with other arguments."""
+    text = call["function"].get("arguments")
+    try:
+        if isinstance(text, str) and isinstance(msgspec.json.decode(text), dict):
+            return text
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        return json.dumps(call_arguments(call), ensure_ascii=False)
+    except ValueError:
+        return "{}"
+
+
+def _unused(call_id: str, sent: set[str]) -> str:
+    """Return an ID that is unique in this request: some servers start at `call_0` in each response."""
+    if not call_id or call_id in sent:
+        call_id = f"{call_id or 'call'}_{len(sent)}"
+    sent.add(call_id)
+    return call_id
+
+
+def _results_after(messages: Sequence[Message], index: int) -> dict[str, str]:
+    """Return the first result for each call ID up to the next message with calls.
+
+    A later result takes the place of one that says that the outcome is unknown.
+    """
+    results: dict[str, str] = {}
+    for number in range(index + 1, len(messages)):  # a slice would copy the rest each time
+        message = messages[number]
+        if calls_of(message):
+            break
+        if role_of(message) == "tool":
+            call_id = answered_call(message)
+            if results.get(call_id, OUTCOME_UNKNOWN) == OUTCOME_UNKNOWN:
+                results[call_id] = text_of(message)
+    return results

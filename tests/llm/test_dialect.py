@@ -1,0 +1,134 @@
+"""What a server refuses is learned, once for each server, and the request is sent again in another form."""
+
+import json
+from typing import Any
+
+import pytest
+
+from prompt_objects.llm.base import Request
+from prompt_objects.llm.dialect import Dialect, dialect_of
+from prompt_objects.llm.request_messages import request_messages
+from prompt_objects.message import Message
+from tests.support.messages import call
+from tests.support.strict_protocol import request_violations
+
+SERVER = "https://one.example"
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+HISTORY: list[Message] = [
+    {"role": "user", "content": [IMAGE, {"type": "text", "text": "Look"}]},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [call("call_abc")],
+        "extra": {"server": SERVER, "message": {"vendor_state": "V"}, "calls": {"call_abc": {"vendor_id": 1}}},
+    },
+    {"role": "tool", "tool_call_id": "call_abc", "content": "seen"},
+    {"role": "user", "content": "And?"},
+]
+REQUEST = Request(
+    request_messages("Be kind.", HISTORY, server=SERVER), (), {"max_completion_tokens": 100, "temperature": 0.5}
+)
+
+
+def learned(refusal: str, request: Request = REQUEST) -> tuple[dict[str, Any], list[str]]:
+    """Return the body of a request after a refusal, and the notices."""
+    dialect = Dialect()
+    notices = dialect.learn(refusal, "m", request)
+    return json.loads(dialect.encode("m", request)), notices
+
+
+def test_the_usual_form_has_everything() -> None:
+    body, _ = learned("")
+    assert body["stream_options"] == {"include_usage": True}
+    assert (body["max_completion_tokens"], body["temperature"]) == (100, 0.5)
+    assert body["messages"] == REQUEST.messages
+
+
+@pytest.mark.parametrize(
+    ("refusal", "changes"),
+    [
+        ("Unrecognized request argument: stream_options", {"stream_options": None}),
+        (
+            "body.max_completion_tokens: Extra inputs are not permitted",
+            {"max_completion_tokens": None, "max_tokens": 100},
+        ),
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", {"temperature": None}),
+        ("temperature must be below 2", {"temperature": 0.5}),
+        ("max_completion_tokens is too large", {"max_completion_tokens": 100}),
+    ],
+)
+def test_a_parameter_that_a_server_does_not_know_is_left_out(refusal: str, changes: dict[str, Any]) -> None:
+    body, _ = learned(refusal)
+    assert {name: body.get(name) for name in changes} == changes
+
+
+def test_a_setting_that_is_left_out_is_reported_once() -> None:
+    dialect = Dialect()
+    refusal = "Unsupported parameter: 'temperature' is not supported with this model."
+    assert dialect.learn(refusal, "m", REQUEST) == [
+        "The model does not support the setting temperature; it was left out."
+    ]
+    assert dialect.learn(refusal, "m", REQUEST) == []
+
+
+def test_a_reply_is_put_between_a_result_and_the_user() -> None:
+    body, _ = learned("Unexpected role 'user' after role 'tool'")
+    assert [m["role"] for m in body["messages"]] == ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert request_violations(body["messages"], frozenset({"vendor_state"})) == []
+
+
+def test_the_prompt_becomes_part_of_the_first_message() -> None:
+    request = Request([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}])
+    assert learned("System role not supported", request)[0]["messages"] == [
+        {"role": "user", "content": "Be kind.\n\nHi"}
+    ]
+
+
+def test_what_is_not_text_becomes_text() -> None:
+    body, notices = learned("this model does not support image input")
+    assert body["messages"][1]["content"] == "Look\n[image_url]"
+    assert "not text" in notices[0]
+
+
+def test_calls_get_short_ids() -> None:
+    body, _ = learned("Tool call id was call_abc but must be a-z, A-Z, 0-9, with a length of 9.")
+    call_id = body["messages"][2]["tool_calls"][0]["id"]
+    assert len(call_id) == 9
+    assert call_id.isalnum()
+    assert body["messages"][3]["tool_call_id"] == call_id
+
+
+def test_calls_of_another_model_get_what_a_server_requires() -> None:
+    body, _ = learned("Missing `reasoning_content` field in the assistant message at message index 2.")
+    assert body["messages"][2]["reasoning_content"] == ""
+    body, _ = learned("Function call is missing a thought_signature in functionCall parts.")
+    assert "thought_signature" in body["messages"][2]["tool_calls"][0]["extra_content"]["google"]
+
+
+@pytest.mark.parametrize("field", ["vendor_state", "vendor_id"])
+def test_a_returned_field_that_is_refused_is_left_out(field: str) -> None:
+    body, _ = learned(f"body.messages.2.assistant.{field}: Extra inputs are not permitted")
+    assert field not in json.dumps(body)
+    assert "vendor" in json.dumps(body)
+
+
+def test_words_without_an_effect_on_the_request_teach_nothing() -> None:
+    dialect = Dialect()
+    plain = Request([{"role": "system", "content": "p"}, {"role": "user", "content": "Hi"}])
+    dialect.learn("an image is not supported; roles must alternate", "m", plain)
+    assert json.loads(dialect.encode("m", REQUEST))["messages"] == REQUEST.messages
+
+
+def test_connections_to_one_server_share_what_was_learned() -> None:
+    assert dialect_of("http://a/v1") is (first := dialect_of("http://a/v1"))
+    assert dialect_of("http://b/v1") is not first
+
+
+def test_the_body_is_strict_json() -> None:
+    schema = {"type": "function", "function": {"name": "f", "parameters": {"default": float("nan")}}}
+    for content in ("plain é", "half \ud800"):
+        request = Request([{"role": "user", "content": content}], [schema], {"temperature": float("inf")})
+        text = Dialect().encode("m", request).decode()
+        assert "NaN" not in text
+        assert "Infinity" not in text
+        assert json.loads(text)["messages"][0]["content"] in {"plain é", "half ?"}
