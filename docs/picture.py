@@ -57,7 +57,7 @@ def converse(terminal: Terminal) -> None:
     """Type the conversation that the picture shows."""
     terminal.wait_for("no model is set up", PATIENCE)
     _type(terminal, "/session new A tour of this folder", "New session")
-    _type(terminal, "ask reader: call list_files path=objects", "4 messages")
+    _type(terminal, "Ask critic what is in objects/greeter.yaml", "4 messages")
     terminal.send("/ses")
     terminal.wait_for("/session delete", PATIENCE)
     time.sleep(0.3)
@@ -70,7 +70,7 @@ def _type(terminal: Terminal, text: str, until: str) -> None:
     terminal.wait_for(until, PATIENCE)
 
 
-def take_picture(columns: int = 92, rows: int = 46) -> str:
+def take_picture(columns: int = 100, rows: int = 50) -> str:
     """Return the picture as SVG."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "notes"

@@ -89,7 +89,7 @@ class NameTaken(SessionError):
     exit_code = 2
 
     def __init__(self, message: str, *, suggestion: str) -> None:
-        super().__init__(message, hint=f"Try {suggestion!r}.")
+        super().__init__(message, hint=f"Try '{suggestion}'.")
         self.suggestion = suggestion
 
 

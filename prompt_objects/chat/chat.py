@@ -13,7 +13,7 @@ from prompt_objects.runtime.events import BudgetUpdated, Event, MessageSaved, Tu
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
 from prompt_objects.sessions.workspace import workspace_of
-from prompt_objects.utils.text import NAME_PATTERN, did_you_mean
+from prompt_objects.utils.text import NAME_PATTERN, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from prompt_objects.turns.turn import Reply
@@ -138,7 +138,7 @@ class Chat:
         if name in names:
             return name, message
         if hint := did_you_mean(name, names):
-            raise NotFound(f"There is no prompt object {name!r}.", hint=hint)
+            raise NotFound(f"There is no prompt object {quoted(name)}.", hint=hint)
         return "", text
 
     # Running turns

@@ -1,6 +1,6 @@
 """The results of slash commands: plain data that user interfaces draw and act on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -18,12 +18,16 @@ class Text(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """Rows of text under a title; `mark` is the index of the current row, if any."""
+    """Rows of text under a title; `mark` is the index of the current row, if any.
+
+    `sections` are titles between the rows, each by the index of the row that it precedes.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     mark: int | None = None
+    sections: Mapping[int, str] = {}
 
 
 class Document(Struct, frozen=True):
@@ -33,10 +37,11 @@ class Document(Struct, frozen=True):
 
 
 class Confirm(Struct, frozen=True):
-    """A question before an action; `on_yes` is called if the answer is y or yes."""
+    """A question before an action; `on_yes` is called if the answer is y or yes, `on_no` if it is n or no."""
 
     text: str
     on_yes: Callable[[], "CommandResult"]
+    on_no: Callable[[], "CommandResult"] | None = None
 
 
 class Switched(Struct, frozen=True):

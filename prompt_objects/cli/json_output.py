@@ -98,10 +98,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def format_table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Align the columns of a table."""
+    """Align the columns of a table; on a terminal, wrap cells at words so that the table fits."""
+    from prompt_objects.cli.streams import screen_width
     from prompt_objects.ui.render.sanitize import clean_line
+    from prompt_objects.ui.render.table import layout
 
     table = [tuple(clean_line(cell) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for lines in layout(table, screen_width()):
+        yield from lines

@@ -79,7 +79,7 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         elif is_group(longer := f"{name} {word}".lstrip()) or find(longer):
             name = longer
         else:
-            raise _unknown_command(longer)
+            raise _unknown_command(name, word)
     return name, [*options, *(["--", *values] if values else [])]
 
 
@@ -108,14 +108,16 @@ def _candidates(name: str) -> Iterator[ShellCommand]:
     yield from all_commands().values()
 
 
-def _unknown_command(name: str) -> UsageError:
-    from prompt_objects.utils.text import did_you_mean
+def _unknown_command(group: str, word: str) -> UsageError:
+    import shlex
 
-    before, _, word = name.rpartition(" ")
-    prefix = f"{before} " if before else ""
-    return UsageError(
-        f"There is no command {name!r}.", hint=did_you_mean(word, _words(prefix)) or _list_words(prefix)
-    )
+    from prompt_objects.utils.text import did_you_mean, quoted
+
+    prefix = f"{group} " if group else ""
+    hint = did_you_mean(word, _words(prefix)) or _list_words(prefix)
+    if not group:
+        hint += f"\nTo send a message: {PROGRAM} -p {shlex.quote(word)}"
+    return UsageError(f"There is no command {quoted(prefix + word)}.", hint=hint)
 
 
 def _list_words(prefix: str) -> str:

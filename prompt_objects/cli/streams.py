@@ -54,6 +54,13 @@ def flush() -> None:
         raise _write_error(error) from error
 
 
+def screen_width() -> int:
+    """Return the columns of the terminal to which standard output goes; very many if it goes elsewhere."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else sys.maxsize
+
+
 def print_json_text(text: str) -> None:
     """Print JSON; a character that the terminal or the encoding cannot show becomes a JSON escape."""
     from prompt_objects.ui.render.sanitize import clean

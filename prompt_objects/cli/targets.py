@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.cli.streams import print_err
 from prompt_objects.errors import Ambiguous, NotFound, UsageError
+from prompt_objects.utils.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ def find_session(environment: "Environment", po_name: str | None, key: str) -> "
         if isinstance(error, Ambiguous) or not key.endswith(".json"):
             raise
         hint = f"Session files are in {environment.data_dir / 'sessions'}."
-        raise NotFound(f"There is neither a file nor a session {key!r}.", hint=hint) from error
+        raise NotFound(f"There is neither a file nor a session {quoted(key)}.", hint=hint) from error
 
 
 def session_manager_for(options: Namespace, environment: "Environment") -> "SessionManager":

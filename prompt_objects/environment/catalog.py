@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.errors import DefinitionError, NotFound
-from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.text import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
@@ -59,7 +59,7 @@ class Catalog:
         files, _ = self.files()
         if name not in files:
             hint = did_you_mean(name, files) or f"Available: {', '.join(sorted(files)) or 'none'}."
-            raise NotFound(f"There is no prompt object {name!r} in {self.folder}.", hint=hint)
+            raise NotFound(f"There is no prompt object {quoted(name)} in {self.folder}.", hint=hint)
         definition = self._load(files[name])
         if self._is_ruby:
             from prompt_objects.analysis.ruby import adapted
@@ -123,7 +123,7 @@ def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionErro
     for file in sorted(files, key=lambda file: (file.stem, SUFFIXES.index(file.suffix))):
         first = found.setdefault(file.stem, file)
         if first is not file:
-            problem = f"{first.name} already defines {file.stem!r}."
+            problem = f"{first.name} already defines {quoted(file.stem)}."
             errors.append(DefinitionError(problem, file=file, hint="Rename or remove one of the two."))
     return found, errors
 

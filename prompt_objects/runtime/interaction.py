@@ -1,8 +1,10 @@
 """Requests to the user: approvals of tool calls and questions, one at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -74,6 +76,37 @@ class InteractionHandler(Protocol):
         """Return the text that the user typed; None or an empty text if the user did not answer."""
 
 
+class Stopwatch:
+    """Measures the time of a tool call, without the time in which the call waits for the user."""
+
+    _current: ContextVar["Stopwatch | None"] = ContextVar("stopwatch", default=None)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Add the time of the block; waits in its task, and in tasks that it starts, do not count."""
+        token = self._current.set(self)
+        self.seconds -= time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter()
+            self._current.reset(token)
+
+    @classmethod
+    @contextmanager
+    def stopped(cls) -> Iterator[None]:
+        """Subtract the time of the block from the stopwatch that is running, if any."""
+        current, start = cls._current.get(), time.perf_counter()
+        try:
+            yield
+        finally:
+            if current:
+                current.seconds -= time.perf_counter() - start
+
+
 class UserInteraction:
     """Asks the user, one request at a time. `handler` is None if no user can be asked."""
 
@@ -86,6 +119,6 @@ class UserInteraction:
         """Wait until no other request is open; while waiting and in the block, the time limits are paused."""
         # One lock per event loop: an asyncio.Lock cannot be shared between loops, but this object can.
         lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        with budget.paused() if budget else nullcontext():
+        with budget.paused() if budget else nullcontext(), Stopwatch.stopped():
             async with lock:
                 yield

@@ -30,6 +30,7 @@ from prompt_objects.sessions.names import sanitized_name, valid_name, with_suffi
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store, exists
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.text import quoted
 from prompt_objects.utils.time import timestamp
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-(\d{8}T\d{12}Z)-(\d+)\.json\.gz")
@@ -167,7 +168,7 @@ class Backups:
             for path in (Path(name), self.folder / Path(name).name):
                 if path.exists():
                     return path
-        raise NotFound(f"There is no backup {name!r}.", hint="List them with: prompt-objects sessions backups")
+        raise NotFound(f"There is no backup {quoted(name)}.", hint="List them with: prompt-objects sessions backups")
 
     def _is_known(self, session_id: str) -> bool:
         """Return whether a session is in the store or in the trash, even if it is damaged."""

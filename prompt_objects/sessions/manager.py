@@ -18,7 +18,7 @@ from prompt_objects.sessions.stores.lease import lease_holder
 from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal, UndoResult, truncate_undoably, undo_last
 from prompt_objects.sessions.workspace import copied_workspace, remove_session_files, workspace_of
-from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.time import now, timestamp
 
 Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
@@ -328,7 +328,7 @@ class SessionManager:
         if name not in templates:
             known = ", ".join(templates) or "none"
             raise UsageError(
-                f"There is no template {name!r}.", hint=did_you_mean(name, templates) or f"Templates: {known}."
+                f"There is no template {quoted(name)}.", hint=did_you_mean(name, templates) or f"Templates: {known}."
             )
         moment = timestamp()
         return [{**message, "at": moment} for message in templates[name]]

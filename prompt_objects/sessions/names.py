@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -9,15 +10,20 @@ from itertools import count
 
 from prompt_objects.errors import Ambiguous, InvalidName, NotFound
 from prompt_objects.sessions.info import SessionInfo, is_id
-from prompt_objects.utils.text import did_you_mean, pluralize
+from prompt_objects.utils.text import did_you_mean, pluralize, quoted
 from prompt_objects.utils.time import time_ago
 
 MAX_NAME_LENGTH = 100
 _MAX_DIGITS = 9
 _NUMBERED = re.compile(rf"(.*\S) (\d{{1,{_MAX_DIGITS}}})")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # Unicode categories; some also reorder the text around them
+_JOINER = "\N{ZERO WIDTH JOINER}"
+_EMOJI = {"So", "Sk"}  # pictures, and the colours of skin
+_AS_EMOJI = "\N{VARIATION SELECTOR-16}"
 _MIN_PREFIX = 4
 _SHORT_ID = 8
+_MOMENT = 13
+"""Characters of an id that contain its time, to the millisecond."""
 
 
 def valid_name(name: str) -> str:
@@ -25,7 +31,7 @@ def valid_name(name: str) -> str:
     stored = unicodedata.normalize("NFC", name.strip())
     if not stored:
         raise InvalidName("A session's name cannot be empty.")
-    invisible = next(filter(_is_invisible, stored), None)
+    invisible = next((each for index, each in enumerate(stored) if _is_invisible(stored, index)), None)
     if invisible is not None:
         raise InvalidName(
             f"A session's name cannot contain the character U+{ord(invisible):04X}.",
@@ -41,19 +47,33 @@ def valid_name(name: str) -> str:
 def sanitized_name(name: str, created_at: datetime) -> str:
     """Return the valid name nearest to this one, or `recovered_name` if there is none."""
     composed = unicodedata.normalize("NFC", name)
-    visible = " ".join("".join(" " if _is_invisible(c) else c for c in composed).split())
+    shown = (" " if _is_invisible(composed, index) else each for index, each in enumerate(composed))
+    visible = " ".join("".join(shown).split())
     with suppress(InvalidName):
-        return valid_name(visible[:MAX_NAME_LENGTH])
+        return valid_name(_cut(visible, MAX_NAME_LENGTH))
     return recovered_name(created_at)
 
 
-def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in _INVISIBLE or not character.isprintable()
+def _is_invisible(text: str, index: int) -> bool:
+    """Return whether a character cannot be seen; a joiner between two emoji makes one of them."""
+    if text[index] == _JOINER and index:
+        before, after = text[index - 1], text[index + 1 : index + 2]
+        return not (_is_emoji(before) and _is_emoji(after))
+    return unicodedata.category(text[index]) in _INVISIBLE or not text[index].isprintable()
+
+
+def _is_emoji(character: str) -> bool:
+    return character == _AS_EMOJI or (bool(character) and unicodedata.category(character) in _EMOJI)
+
+
+def _cut(name: str, length: int) -> str:
+    """Return the beginning of a name, without a joiner that would join nothing."""
+    return name[:length].rstrip(f" {_JOINER}")
 
 
 def with_suffix(name: str, suffix: str, *, reserve: int = 0) -> str:
     """Return a name followed by more words, shortened so that `reserve` more characters fit."""
-    return f"{name[: MAX_NAME_LENGTH - len(suffix) - 1 - reserve].rstrip()} {suffix}"
+    return f"{_cut(name, MAX_NAME_LENGTH - len(suffix) - 1 - reserve)} {suffix}"
 
 
 def unique_name(name: str, taken: Container[str]) -> str:
@@ -62,7 +82,7 @@ def unique_name(name: str, taken: Container[str]) -> str:
         return name
     stem = _stem(name)
     for number in count(2):
-        candidate = f"{stem[: MAX_NAME_LENGTH - len(f' {number}')].rstrip()} {number}"
+        candidate = f"{_cut(stem, MAX_NAME_LENGTH - len(f' {number}'))} {number}"
         if candidate not in taken:
             return candidate
     raise AssertionError("there are more numbers than names")
@@ -70,7 +90,7 @@ def unique_name(name: str, taken: Container[str]) -> str:
 
 def numbering_stem(name: str) -> str:
     """Return the common prefix of a name and of every name that `unique_name` may return for it."""
-    return _stem(name)[: MAX_NAME_LENGTH - _MAX_DIGITS - 1].rstrip()
+    return _cut(_stem(name), MAX_NAME_LENGTH - _MAX_DIGITS - 1)
 
 
 def _stem(name: str) -> str:
@@ -100,12 +120,18 @@ def resolve_key(key: str, infos: Sequence[SessionInfo], where: str) -> SessionIn
         if found:
             candidates = [_described(info, _short_id(info, infos)) for info in found]
             raise Ambiguous(
-                f"{key!r} matches {len(found)} sessions.",
+                f"{quoted(key)} matches {len(found)} sessions.",
                 candidates=candidates,
                 hint="Use the beginning of an id:\n" + "\n".join(candidates[:10]),
             )
     nearest = did_you_mean(key, (info.name for info in infos))
-    raise NotFound(f"There is no session {key!r} {where}.", hint=nearest)
+    raise NotFound(f"There is no session {quoted(key)} {where}.", hint=nearest)
+
+
+def short_ids(infos: Sequence[SessionInfo]) -> list[str]:
+    """Return the beginning of each id with its time; longer if two would be the same."""
+    moments = Counter(info.id[:_MOMENT] for info in infos)
+    return [info.id[:_MOMENT] if moments[info.id[:_MOMENT]] == 1 else _short_id(info, infos) for info in infos]
 
 
 def _short_id(info: SessionInfo, infos: Sequence[SessionInfo]) -> str:

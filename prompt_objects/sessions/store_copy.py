@@ -16,6 +16,7 @@ from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionRecord
 from prompt_objects.sessions.stores.base import Archiving, Store
 from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.utils.text import quoted
 
 Outcome: TypeAlias = Literal["copied", "completed", "same", "different", "damaged"]
 
@@ -109,7 +110,7 @@ def _copy(target: Store, ours: _Session) -> CopyResult:
         renamed = name if name != info.name else None
         return CopyResult(info.id, info.name, info.po_name, outcome, ours.in_trash, renamed)
     raise StoreError(
-        f"Other processes keep changing {info.name!r} ({info.id}) in the target.", hint="Try again in a moment."
+        f"Other processes keep changing {quoted(info.name)} ({info.id}) in the target.", hint="Try again in a moment."
     )
 
 
@@ -159,7 +160,7 @@ def _verify(target: Store, ours: _Session) -> None:
     found = target.read(info.id, 0, sys.maxsize)
     if len(found) != len(ours.messages) or digest(found) != digest(ours.messages):
         raise StoreError(
-            f"{info.name!r} ({info.id}) differs when it is read back from the target.",
+            f"{quoted(info.name)} ({info.id}) differs when it is read back from the target.",
             hint="The source was not changed. Check the target with: prompt-objects doctor",
         )
 

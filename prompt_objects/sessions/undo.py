@@ -17,7 +17,7 @@ from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.errors import check_count
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.text import pluralize, quoted
 from prompt_objects.utils.time import now
 from prompt_objects.utils.waiting import Mutex
 
@@ -224,8 +224,8 @@ def _delete_unused_copy(store: Store, entry: UndoEntry) -> None:
 def _changed_since(entry: UndoEntry, copy: SessionRecord) -> UsageError:
     kept = pluralize(entry.kept, "message")
     return UsageError(
-        f"{entry.name!r} was changed after it was truncated to {kept}; nothing was undone.",
-        hint=f"To have both, restore the copy from before, {copy.info.name!r}.",
+        f"{quoted(entry.name)} was changed after it was truncated to {kept}; nothing was undone.",
+        hint=f"To have both, restore the copy from before, {quoted(copy.info.name)}.",
     )
 
 

@@ -1,7 +1,6 @@
 """The tool calls of a response: run in parallel, their results returned in call order."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
@@ -11,6 +10,7 @@ from prompt_objects.message import Message, call_arguments, result_of
 from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import ToolCallEnded, ToolCallStarted
+from prompt_objects.runtime.interaction import Stopwatch
 from prompt_objects.tools.arguments import plain_arguments
 from prompt_objects.tools.base import ApprovedCall, Tool
 from prompt_objects.tools.truncation import truncate
@@ -71,11 +71,12 @@ class ToolCalls:
         about = {"call_id": call["id"], "name": str(function.get("name", ""))}
         async with self._semaphore:
             self._context.publish(ToolCallStarted, **about, arguments=str(function.get("arguments") or "{}"))
-            start, outcome = time.perf_counter(), None
+            stopwatch, outcome = Stopwatch(), None
             try:
-                outcome = await self._attempt(call, about["name"])
+                with stopwatch.running():
+                    outcome = await self._attempt(call, about["name"])
             finally:
-                seconds = time.perf_counter() - start
+                seconds = stopwatch.seconds
                 result, failed = outcome or (self._cancelled(call), True)
                 self._context.publish(ToolCallEnded, **about, result=result, failed=failed, seconds=seconds)
         return result_of(call, result, failed=failed)

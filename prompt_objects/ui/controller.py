@@ -22,6 +22,7 @@ from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
+from prompt_objects.utils.filesystem import abbreviated
 
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "
@@ -81,6 +82,9 @@ class Controller:
         self._view = view
         self._tasks = tasks
         self._last_stop = LastStop()
+        self._is_refused = False
+        self._has_asked_to_leave = False
+        self._shown_counts: dict[str, int] = {}
 
     @property
     def open_question(self) -> Question | None:
@@ -113,6 +117,7 @@ class Controller:
 
     def submit(self, text: str) -> None:
         text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+        self._has_asked_to_leave = False
         question = None if _is_command(text) else self.question
         if question and question.is_early:
             self._view.hint("A question has just appeared: read it first.")
@@ -131,6 +136,7 @@ class Controller:
 
     def interrupt(self) -> None:
         """Stop the answer; else clear the input; else say how to leave."""
+        self._has_asked_to_leave = False
         if self.task.is_running:
             if not self._interrupt_one():
                 self.task.stop()
@@ -142,17 +148,25 @@ class Controller:
             self._view.hint("Ctrl-D leaves")
 
     def leave(self) -> None:
-        """Answer an open confirmation with no; without one, stop the foreground task and leave."""
+        """Answer an open confirmation with no; else leave, but during a task only if the user repeats it."""
         if self.confirmation:
             self._confirm("")
+        elif self._view.draft():
+            self._view.hint("Ctrl-C clears the input; then Ctrl-D leaves")
+        elif self.task.is_running and not self.task.is_watching and not self._has_asked_to_leave:
+            self._has_asked_to_leave = True
+            self._view.hint("Leave? Ctrl-D again stops what is running, and leaves")
         else:
             self.task.leave()
 
     def _start(self, text: str) -> None:
+        self._is_refused = False
         self._view.echo(text)
         is_command, text = commands.parse_input(text)
         if is_command:
             self.task.start(self._run_command(partial(commands.run, self.chat, text)), TaskKind.COMMAND)
+        elif question := commands.question_about(self.chat, text):
+            self.task.start(self._run_command(lambda: question), TaskKind.COMMAND)
         else:
             self.chat.pending = text  # now, since Ctrl-C may come before the task begins
             self.task.start(self._run_turn(partial(self.chat.send, text)), TaskKind.MESSAGE)
@@ -240,7 +254,8 @@ class Controller:
             self._view.catch_up()
             hint = error.hint
             if isinstance(error, Busy) and self.task.kind.restores_input and self._view.can_edit:
-                hint += "\nYour message is back in the input; Ctrl-C clears it."
+                self._is_refused = True  # the input stays free for one of the commands that the hint names
+                hint += "\nUp puts your message back into the input."
             self._view.show([[], *render_text.error_lines(str(error), hint, self._view.width)])
 
     def _confirm(self, text: str) -> None:
@@ -251,11 +266,15 @@ class Controller:
 
     def _task_ended(self) -> None:
         """Show the remaining events and notices, and give back a message that was not sent."""
+        self._has_asked_to_leave = False
         self._view.hint("")
         self._view.catch_up()
         self._view.echo("", once_saved=True)
         self.show_notices()
-        if self.chat.pending and self.task.kind.restores_input and self._view.can_edit:
+        if self.task.kind in {TaskKind.MESSAGE, TaskKind.ANSWER}:
+            self._shown_counts[self.chat.session.id] = self.chat.session.message_count
+        is_unsent = self.chat.pending and not self._is_refused
+        if is_unsent and self.task.kind.restores_input and self._view.can_edit:
             if not self._view.draft():
                 self._view.set_draft(commands.escape(self.chat.pending))
             else:
@@ -267,14 +286,25 @@ class Controller:
         for notice in self.chat.environment.take_notices():
             self._view.note(notice)
 
+    def show_environment(self) -> None:
+        """Show the folder of the environment, and how to get help."""
+        text = f"{abbreviated(self.chat.environment.folder)} · /help lists the commands"
+        self._view.show(render_text.paragraph(text, self._view.width, "class:hint"))
+
     async def show_recap(self, *, at_start: bool = False) -> None:
-        """Show the last exchange of the session, unless it has changed meanwhile, or the user was faster at start."""
+        """Show the last exchange of the session, unless it is on the screen already.
+
+        It is not shown either if it has changed meanwhile, or the user was faster at start.
+        """
         session = self.chat.session
         count = session.message_count
+        if self._shown_counts.get(session.id) == count:
+            return
         lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
         is_interrupted = await run_in_daemon_thread(self.chat.is_interrupted)
         is_busy = self.chat.is_pending_here or self.chat.turns() or (at_start and self.task.is_running)
         if lines and self.chat.session is session and session.message_count == count and not is_busy:
+            self._shown_counts[session.id] = count
             self._view.show([[], *lines])
             if is_interrupted:
                 self._view.note(

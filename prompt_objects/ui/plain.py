@@ -122,6 +122,7 @@ class _PlainInterface:
             await self._run()
 
     async def _run(self) -> None:
+        self._controller.show_environment()
         await self._controller.show_recap()
         self._controller.show_notices()
         for work in (self._follow(), run_maintenance(self._chat, self.note)):

@@ -363,3 +363,10 @@ else:
         with suppress(OSError):
             return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode(errors="replace").strip()
         return ""
+
+
+def abbreviated(path: Path) -> str:
+    """Return a path for the screen: the user's home folder is `~`."""
+    with suppress(RuntimeError, ValueError):  # the home folder is unknown, or another folder
+        return str(Path("~") / path.relative_to(Path.home()))
+    return str(path)

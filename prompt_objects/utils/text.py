@@ -9,13 +9,18 @@ SERVER_NAME_PATTERN = _NAME_START + "{0,31}"
 """The regular expression of names of MCP servers, which become prefixes of their tools' names."""
 
 
+def quoted(text: str) -> str:
+    """Return a text in quotation marks, as it was typed: unlike `repr`, without escapes."""
+    return f'"{text}"' if "'" in text and '"' not in text else f"'{text}'"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a sentence such as "Did you mean 'reader'?", or "" if no known word is similar."""
     from difflib import get_close_matches
 
     by_folded = {candidate.casefold(): candidate for candidate in known}
     near = get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return f"Did you mean {by_folded[near[0]]!r}?" if near else ""
+    return f"Did you mean {quoted(by_folded[near[0]])}?" if near else ""
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -12,6 +12,8 @@ from prompt_objects.errors import UsageError
 from tests.support.environments import make_env
 from tests.support.program import run
 
+FIRST_WORDS = dict.fromkeys(name.split()[0] for name in all_commands() if name)
+
 
 def parsed(line: str) -> dict[str, object]:
     """Return the name of the command on a line, and the options that were given."""
@@ -88,10 +90,10 @@ def test_arguments_that_a_command_does_not_take_are_refused(line: str, words: st
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("session list", "Did you mean 'sessions'?"),
+        ("session list", "Did you mean 'sessions'?\nTo send a message: prompt-objects -p session"),
         ("sessions lst", "Did you mean 'list'?"),
         ("objects frobnicate", "Available: list, show."),
-        ("frobnicate", "Available: chat, check, doctor, init, migrate, objects, schema, sessions, trace, trust."),
+        ("'hello you'", f"Available: {', '.join(FIRST_WORDS)}.\nTo send a message: prompt-objects -p 'hello you'"),
     ],
 )
 def test_the_error_for_an_unknown_command_names_the_nearest_command_or_all(line: str, hint: str) -> None:
@@ -120,5 +122,5 @@ def test_the_trash_is_listed_by_either_command(tmp_path: Path) -> None:
     run("sessions", "delete", "Gone", cwd=env_dir)
     assert run("sessions", "list", cwd=env_dir).stdout == ""
     for words in (["list", "--trash"], ["trash"]):
-        assert "deleted just now  Gone" in run("sessions", *words, cwd=env_dir).stdout
+        assert "Gone  scout  0 messages  deleted just now  " in run("sessions", *words, cwd=env_dir).stdout
     assert run("sessions", "list", "--trash", "--object", "helper", cwd=env_dir).stdout == ""

@@ -8,7 +8,7 @@ import pytest
 from prompt_objects.config.limits import Limits
 from prompt_objects.environment.environment import Environment
 from prompt_objects.runtime.budget import Budget
-from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest, UserInteraction
+from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest, Stopwatch, UserInteraction
 from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
@@ -38,6 +38,22 @@ async def test_simultaneous_requests_to_the_user_are_serialized_and_cost_no_time
     await asyncio.gather(take("one"), take("two"))
     assert order == ["one begins", "one ends", "two begins", "two ends"]
     budget.check_time()
+
+
+async def test_the_duration_of_a_call_does_not_contain_the_time_of_the_user() -> None:
+    user, stopwatches = UserInteraction(), (Stopwatch(), Stopwatch())
+
+    async def call(stopwatch: Stopwatch) -> None:
+        with stopwatch.running():
+            await asyncio.create_task(decide())  # a tool runs in a task of its own
+            await asyncio.sleep(0.01)
+
+    async def decide() -> None:
+        async with user.exclusive(None):
+            await asyncio.sleep(0.2)
+
+    await asyncio.gather(*map(call, stopwatches))
+    assert all(0.01 <= stopwatch.seconds < 0.15 for stopwatch in stopwatches)
 
 
 async def test_time_limit_applies_to_other_turns_during_a_pause() -> None:

@@ -201,6 +201,7 @@ class TestNaming:
         "name",
         [
             *("", "   ", "a\nb", "a\tb", "\x1b[31mred", "a\u202eb", "a\u200bb", "a\u2028b", "\ud800", "\ue000"),
+            *("a\u200db", "\u200d\U0001f469", "\U0001f469\u200d", "x\u200d\U0001f469"),
             *("x" * 101, "0193a1b2-0000-7000-8000-000000000000", "0193A1B2-0000-7000-8000-000000000000"),
         ],
     )
@@ -215,9 +216,17 @@ class TestNaming:
             manager.create("Caf\u00e9 a\u0300 Paris")
 
     def test_any_language_and_100_characters_are_valid(self, manager: SessionManager) -> None:
-        for name in ("日本語のメモ", "заметки", "🦉 owls", "x" * 100):
+        for name in ("日本語のメモ", "заметки", "🦉 owls", "👩‍💻 work", "❤️‍🔥", "👍🏽‍💻", "x" * 100):
             assert manager.create(name).name == name
         assert manager.duplicate("x" * 100).name == "x" * 95 + " copy"
+
+    def test_a_shortened_name_does_not_end_with_a_joiner(self, manager: SessionManager) -> None:
+        name = manager.create("x" * 93 + "👩‍💻👩‍💻").name
+        assert manager.duplicate(name).name == "x" * 93 + "👩 copy"
+
+    def test_an_error_shows_a_name_as_it_was_typed(self, manager: SessionManager) -> None:
+        with pytest.raises(NotFound, match="There is no session '👩‍💻 \\\\ \u202eNotes' of reader"):
+            manager.get("👩‍💻 \\ \u202eNotes")
 
     def test_a_suggestion_is_free(self, manager: SessionManager) -> None:
         for name in ("Notes", "Notes 2"):

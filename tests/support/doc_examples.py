@@ -40,6 +40,7 @@ _INPUT = re.compile(rf"^(?P<prompt>[\w-]+ {_MARK} |\[y/N\] |.*\? \[y/s/N/never/e
 _VARYING = [
     (re.compile(r"^rehearsal: .*\n?", re.MULTILINE), ""),  # a notice that may appear at any moment
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]+)*\b"), "ID"),  # the beginning of one
     (re.compile(r"\b\d{8}T\d{12}Z\b"), "DATE"),  # in names of files
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d[:.]\d\d[:.]\d\d(\.\d+)?Z?"), "DATE"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),

@@ -72,7 +72,7 @@ def test_a_message_stopped_before_it_is_saved_is_not_lost(open_: Open, openai_se
     terminal = open_()
     terminal.send("Hello\r\x03")
     terminal.wait_until(
-        lambda: f"{PROMPT} Hello" in terminal.text().splitlines()[-2:-1] or "stopped" in terminal.text(),
+        lambda: f"{PROMPT} Hello" in terminal.text().splitlines()[-2:-1] or "■ stopped" in terminal.text(),
         "the message back in the line, or saved",
     )
     terminal.send("?\r")
@@ -227,11 +227,15 @@ def test_vi_keys_work_if_configured(open_: Open) -> None:
     terminal.wait_for(f"{PROMPT} two")
 
 
-def test_ctrl_d_during_a_reply_stops_it_and_leaves(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:
+def test_ctrl_d_during_a_reply_asks_then_stops_it_and_leaves(
+    open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
     openai_server.script(text(SLOW, delay=0.02))
     terminal = open_()
     terminal.send("Hello\r")
     terminal.wait_for("word5")
+    terminal.press("ctrl-d")
+    terminal.wait_for("Leave? Ctrl-D again")
     terminal.press("ctrl-d")
     assert terminal.wait_for_exit() == 0
     assert "word5" in stored(folder)[-1]["content"]

@@ -49,31 +49,28 @@ def ann(open_: Open, openai_server: OpenAIServer, gate: threading.Event) -> Term
 
 @pytest.fixture
 def ben(ann: Terminal, open_: Open) -> Terminal:
-    """A second window on the same session, whose message was refused and is back in the input."""
+    """A second window on the same session, whose message was refused."""
     del ann
     window = open_(env={"LOGNAME": "ben"})
     window.send("Me too\r")
-    window.wait_for("is in use by ann (process")
-    wait_for_line(window, "Me too")
+    window.wait_for("Up puts your message back into the input.")
+    wait_for_line(window, "")
     return window
 
 
 def wait_for_line(window: Terminal, typed: str) -> None:
     """Wait until the input line has this text."""
-    window.wait_until(lambda: window.text().splitlines()[-2:-1] == [f"{PROMPT} {typed}"], f"{typed} in the line")
+    window.wait_until(
+        lambda: window.text().splitlines()[-2:-1] == [f"{PROMPT} {typed}".rstrip()], f"{typed} in the line"
+    )
 
 
-def clear_and_type(window: Terminal, typed: str) -> None:
-    """Clear the line and send another one."""
-    window.press("ctrl-c")
-    window.send(f"{typed}\r")
-
-
-def test_enter_sends_a_refused_message_again(ben: Terminal, ann: Terminal, gate: threading.Event) -> None:
+def test_up_and_enter_send_a_refused_message_again(ben: Terminal, ann: Terminal, gate: threading.Event) -> None:
     ben.wait_for("guide · Default · in use by ann ·")
     gate.set()
     ben.wait_for("The first answer.")
     ben.wait_gone("in use by ann ·")
+    ben.press("up")
     wait_for_line(ben, "Me too")
     ben.press("enter")
     ben.wait_for("The second answer.")
@@ -81,7 +78,7 @@ def test_enter_sends_a_refused_message_again(ben: Terminal, ann: Terminal, gate:
 
 
 def test_wait_sends_the_message_once_the_session_is_free(ben: Terminal, ann: Terminal, gate: threading.Event) -> None:
-    clear_and_type(ben, "/wait")
+    ben.send("/wait\r")
     ben.wait_for("Ctrl-C stops waiting")
     gate.set()
     ben.wait_for("The second answer.")
@@ -93,11 +90,12 @@ def test_wait_sends_the_message_once_the_session_is_free(ben: Terminal, ann: Ter
 
 
 def test_ctrl_c_stops_waiting_and_gives_the_message_back(ben: Terminal, gate: threading.Event) -> None:
-    clear_and_type(ben, "/wait")
+    ben.send("/wait\r")
     ben.wait_for("Ctrl-C stops waiting")
     ben.press("ctrl-c")
     wait_for_line(ben, "Me too")
-    clear_and_type(ben, "/wait And this")
+    ben.press("ctrl-c")
+    ben.send("/wait And this\r")
     gate.set()
     ben.wait_for("The second answer.")
     assert f"{PROMPT} And this" in ben.text()
@@ -106,7 +104,7 @@ def test_ctrl_c_stops_waiting_and_gives_the_message_back(ben: Terminal, gate: th
 def test_branch_sends_the_message_in_a_copy(
     ben: Terminal, ann: Terminal, gate: threading.Event, openai_server: OpenAIServer
 ) -> None:
-    clear_and_type(ben, "/branch")
+    ben.send("/branch\r")
     ben.wait_for("Session Default branch, a branch with 0 messages.")
     ben.wait_for("The second answer.")
     assert openai_server.received[-1].body["messages"][1:] == [{"role": "user", "content": "Me too"}]
@@ -117,7 +115,7 @@ def test_branch_sends_the_message_in_a_copy(
 
 
 def test_watch_shows_new_messages_until_the_session_is_free(ben: Terminal, gate: threading.Event) -> None:
-    clear_and_type(ben, "/watch")
+    ben.send("/watch\r")
     ben.wait_for("Watching Default, in use by ann")
     gate.set()
     ben.wait_for("Default is free.")
@@ -126,7 +124,7 @@ def test_watch_shows_new_messages_until_the_session_is_free(ben: Terminal, gate:
 
 
 def test_enter_ends_watching(ben: Terminal) -> None:
-    clear_and_type(ben, "/watch")
+    ben.send("/watch\r")
     ben.wait_for("Watching Default")
     ben.press("enter")
     wait_for_line(ben, "Me too")
@@ -135,14 +133,14 @@ def test_enter_ends_watching(ben: Terminal) -> None:
 def test_a_window_that_is_killed_frees_the_session(ben: Terminal, ann: Terminal) -> None:
     ann.process.kill(signal.SIGKILL)
     ann.process.wait()
-    ben.press("enter")
+    ben.press("up", "enter")
     ben.wait_for("The second answer.")
 
 
 def test_a_session_deleted_during_an_answer_is_restored_and_reported(
     ben: Terminal, ann: Terminal, gate: threading.Event
 ) -> None:
-    clear_and_type(ben, "/session delete")
+    ben.send("/session delete\r")
     ben.wait_for("Default is in use by ann (process")
     ben.send("y\r")
     ben.wait_for("Session Default is in the trash")
@@ -197,12 +195,12 @@ def test_a_dumb_terminal_can_watch_and_wait(ann: Terminal, open_: Open, gate: th
 
 
 def test_leaving_directly_after_wait_works(ben: Terminal) -> None:
-    clear_and_type(ben, "/wait Me too\r\x04")
+    ben.send("/wait Me too\r\x04\x04")
     assert ben.wait_for_exit() == 0
 
 
 def test_a_waiting_message_goes_to_its_object_after_a_switch(ben: Terminal, gate: threading.Event) -> None:
-    clear_and_type(ben, "/wait Me too")
+    ben.send("/wait Me too\r")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
     ben.wait_for("Switched to reader")
@@ -215,7 +213,7 @@ def test_a_waiting_message_goes_to_its_object_after_a_switch(ben: Terminal, gate
 
 
 def test_a_cancelled_waiting_message_comes_back_after_a_switch(ben: Terminal) -> None:
-    clear_and_type(ben, "/wait Me too")
+    ben.send("/wait Me too\r")
     ben.wait_for("Waiting until")
     ben.send("/po reader\r")
     ben.wait_for("Switched to reader")

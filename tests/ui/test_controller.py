@@ -156,13 +156,67 @@ async def test_quit_closes_the_view(controller: Controller, view: ListView) -> N
     assert view.is_closed
 
 
-async def test_a_refused_message_is_given_back(controller: Controller, view: ListView, chat: Chat) -> None:
+async def test_a_refused_message_leaves_the_input_free_for_a_command(
+    controller: Controller, view: ListView, chat: Chat
+) -> None:
     with Elsewhere(chat.environment.folder, chat.session.id):
         await type_(controller, view, "/" + "/slash")
-        assert view.input == "//slash"
+        assert (view.input, view.remembered) == ("", ["//slash"])
         assert "/wait" in view.text
-    await type_(controller, view, view.input)
-    assert chat.session.history[-1]["content"] == "Yes."
+        assert "Up puts your message back into the input." in view.text
+    await type_(controller, view, "/wait")
+    assert [message["content"] for message in chat.session.history][-2:] == ["/slash", "Yes."]
+
+
+async def test_leaving_during_an_answer_asks_first(controller: Controller, view: ListView) -> None:
+    controller.submit("Hello")
+    controller.leave()
+    assert "Ctrl-D again" in view.hints[-1]
+    assert not view.is_closed
+    controller.leave()
+    await controller.task.wait()
+    assert view.is_closed
+
+
+async def test_another_key_takes_the_wish_to_leave_back(controller: Controller, view: ListView) -> None:
+    controller.submit("Hello")
+    controller.leave()
+    controller.submit("and more")
+    view.input = ""
+    controller.leave()
+    await controller.task.wait()
+    assert not view.is_closed
+
+
+async def test_leaving_with_a_text_in_the_input_says_how(controller: Controller, view: ListView) -> None:
+    view.input = "half a thought"
+    controller.leave()
+    assert view.hints[-1] == "Ctrl-C clears the input; then Ctrl-D leaves"
+    assert not view.is_closed
+
+
+async def test_exit_alone_asks(controller: Controller, view: ListView, chat: Chat) -> None:
+    await type_(controller, view, "exit")
+    assert "Do you mean /quit?" in view.text
+    await type_(controller, view, "n")
+    assert [message["content"] for message in chat.session.history] == ["exit", "Yes."]
+    await type_(controller, view, "exit")
+    await type_(controller, view, "y")
+    assert view.is_closed
+
+
+async def test_the_last_exchange_is_not_repeated_while_it_is_on_the_screen(
+    controller: Controller, view: ListView
+) -> None:
+    await type_(controller, view, "Hello")
+    shown = len(view.lines)
+    await type_(controller, view, "/session rename First")
+    await type_(controller, view, "/new Second")
+    await type_(controller, view, "/session switch First")
+    await type_(controller, view, "/session delete")
+    await type_(controller, view, "y")
+    await type_(controller, view, "/undo")
+    assert "The end of" not in plain(view.lines[shown:])
 
 
 async def test_an_approval_is_answered_in_the_input(controller: Controller, view: ListView) -> None:

@@ -3,13 +3,13 @@
 A command is a function with typed parameters and a docstring, in a module here or in an entry point of the group
 `GROUP`. A parameter's type is `str`, `int`, one of the kinds below, or `Annotated[str, choices]`: the allowed words,
 or a function that returns them. Usage, help, completion and the generated reference come from the declaration; see
-`sessions.py`.
+`sessions.py`. The help lists the commands of a module under its `TITLE`.
 """
 
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from types import ModuleType, NoneType
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get
 from msgspec import Struct
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.results import CommandResult, Confirm, Text
+from prompt_objects.chat.results import CommandResult, Confirm, Send, Text
 from prompt_objects.errors import NotFound, UsageError
-from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.text import did_you_mean, quoted
 
 GROUP = "prompt_objects.commands"
 """Entry points of installed packages: each names a command, or a module that declares commands."""
@@ -64,7 +64,15 @@ class Parameter(Struct, frozen=True):
 
 
 class SlashCommand(Struct, frozen=True):
-    """A declared command; one with `anytime` can also be used during an answer."""
+    """A declared command.
+
+    - `anytime`: it can also be used during an answer.
+    - `is_common`: the help lists it first.
+    - `aliases`: other words for it, which users of other programs type.
+    - `suggested_for`: words that may mean it; as commands they are errors that name it.
+    - `bare_words`: messages that may mean it; the user is asked.
+    - `title`: the part of the help that lists it.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -72,6 +80,11 @@ class SlashCommand(Struct, frozen=True):
     help: str
     run: Callable[..., CommandResult]
     anytime: bool = False
+    is_common: bool = False
+    aliases: tuple[str, ...] = ()
+    suggested_for: tuple[str, ...] = ()
+    bare_words: tuple[str, ...] = ()
+    title: str = "Other commands"
 
     @property
     def usage(self) -> str:
@@ -95,7 +108,7 @@ class SlashCommand(Struct, frozen=True):
                     continue  # the word belongs to the next parameter
                 choices = ", ".join(parameter.choices)
                 problem = f"is not one of {choices}" if choices else "is not a whole number"
-                raise UsageError(f"{word!r} {problem}.", hint=hint or f"Usage: {self.usage}")
+                raise UsageError(f"{quoted(word)} {problem}.", hint=hint or f"Usage: {self.usage}")
             values[parameter.name] = int(word) if parameter.kind == "number" else word
             rest = rest[len(word) :].strip()
         if rest:
@@ -103,10 +116,18 @@ class SlashCommand(Struct, frozen=True):
         return values
 
 
-def slash_command(name: str, *, anytime: bool = False) -> Callable[[Callable[..., CommandResult]], SlashCommand]:
+def slash_command(  # noqa: PLR0913 - all but the name are keyword arguments
+    name: str,
+    *,
+    anytime: bool = False,
+    is_common: bool = False,
+    aliases: tuple[str, ...] = (),
+    suggested_for: tuple[str, ...] = (),
+    bare_words: tuple[str, ...] = (),
+) -> Callable[[Callable[..., CommandResult]], SlashCommand]:
     """Declare a function as the command `name`. Its first parameter is the chat; the others have the kinds above.
 
-    `anytime` is for commands that change nothing in the session of a running turn.
+    `anytime` is for commands that change nothing in the session of a running turn; see `SlashCommand` for the rest.
     """
 
     def declare(function: Callable[..., CommandResult]) -> SlashCommand:
@@ -114,7 +135,19 @@ def slash_command(name: str, *, anytime: bool = False) -> Callable[[Callable[...
         hints = get_type_hints(function, include_extras=True)
         signature = list(inspect.signature(function).parameters.values())[1:]
         parameters = tuple(_parameter(each, hints.get(each.name, str)) for each in signature)
-        return SlashCommand(name, parameters, summary, more.strip(), function, anytime)
+        return SlashCommand(
+            name,
+            parameters,
+            summary,
+            more.strip(),
+            function,
+            anytime,
+            is_common,
+            aliases,
+            suggested_for,
+            bare_words,
+            function.__globals__.get("TITLE", "Other commands"),
+        )
 
     return declare
 
@@ -139,6 +172,12 @@ def all_commands() -> dict[str, SlashCommand]:
     built_in = {command.name: command for module in modules for command in _declared(module)}
     commands = {command.name: command for command in _installed()} | built_in
     return dict(sorted(commands.items()))
+
+
+@cache
+def _by_alias() -> dict[str, SlashCommand]:
+    aliases = {alias: command for command in all_commands().values() for alias in command.aliases}
+    return {alias: command for alias, command in aliases.items() if alias not in all_commands()}
 
 
 def _declared(source: object) -> list[SlashCommand]:
@@ -182,6 +221,8 @@ def find(line: str) -> tuple[SlashCommand, str]:
     second, _, rest_of_two = rest.strip().partition(" ")
     if f"{first} {second}" in commands:
         return commands[f"{first} {second}"], rest_of_two
+    if first in _by_alias():
+        return _by_alias()[first], rest
     subcommands = [name.partition(" ")[2] for name in commands if name.startswith(f"{first} ")]
     if first in commands and not (second and subcommands):
         return commands[first], rest
@@ -190,13 +231,38 @@ def find(line: str) -> tuple[SlashCommand, str]:
         hint = did_you_mean(second, subcommands) or f"Available: {names}."
         problem = f"There is no command /{first} {second}." if second else f"/{first}: missing subcommand."
         raise NotFound(problem, hint=hint)
-    hint = did_you_mean(f"/{first}", [f"/{name}" for name in commands])
+    meant = [f"{command.usage}: {command.summary}" for command in commands.values() if first in command.suggested_for]
+    hint = "\n".join(meant) or did_you_mean(f"/{first}", [f"/{name}" for name in (*commands, *_by_alias())])
     raise NotFound(f"There is no command /{first}.", hint=hint or "See /help; // sends a message that begins with /.")
 
 
+def subcommands_of(name: str) -> list[SlashCommand]:
+    """Return the commands whose first word is `name`; none if there is only one."""
+    found = [command for known, command in all_commands().items() if known.partition(" ")[0] == name]
+    return found if len(found) > 1 else []
+
+
+def question_about(chat: Chat, message: str) -> Confirm | None:
+    """Return the question whether a message is meant as a command, if it may be: `exit`, or `.help` as in aichat."""
+    word = message.strip().casefold()
+    command = next((each for each in all_commands().values() if word in each.bare_words), None)
+    if command is None and word.startswith("."):
+        command = all_commands().get(word[1:]) or _by_alias().get(word[1:])
+    if command is None:
+        return None
+    text = f"Do you mean {command.usage}? y runs it, n sends your message."
+    return Confirm(text, partial(run, chat, f"/{command.name}"), partial(Send, "", message))
+
+
 def confirm(question: Confirm, answer: str) -> CommandResult:
-    """Carry out the confirmed action if the answer is a plain yes."""
-    return question.on_yes() if answer.strip().casefold() in {"y", "yes"} else Text("Nothing was changed.")
+    """Carry out the confirmed action if the answer is a plain yes, or the alternative if it is a plain no."""
+    match answer.strip().casefold():
+        case "y" | "yes":
+            return question.on_yes()
+        case "n" | "no" if question.on_no:
+            return question.on_no()
+        case _:
+            return Text("Nothing was changed.")
 
 
 def run(chat: Chat, line: str) -> CommandResult:

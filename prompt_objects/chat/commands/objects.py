@@ -7,9 +7,10 @@ from prompt_objects.utils.text import pluralize
 
 MAX_LISTED = 40
 """Models that /model lists; some servers have hundreds."""
+TITLE = "Prompt objects and models"
 
 
-@slash_command("objects", anytime=True)
+@slash_command("objects", anytime=True, is_common=True, aliases=("agents",), suggested_for=("tools",))
 def objects(chat: Chat) -> CommandResult:
     """List the prompt objects of this environment, and the errors of invalid definitions."""
     known = chat.environment.objects
@@ -22,17 +23,18 @@ def objects(chat: Chat) -> CommandResult:
     return Table("Prompt objects", ("name", "description"), rows, mark)
 
 
-@slash_command("po", anytime=True)
+@slash_command("po", anytime=True, is_common=True, aliases=("agent", "use"))
 def po(chat: Chat, name: ObjectName) -> CommandResult:
     """Switch to another prompt object: to the session of its running turn, else to its last used session."""
     chat.switch_object(name)
     session = chat.session
-    return Switched(
-        f"Switched to {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
-    )
+    text = f"Switched to {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
+    if error := chat.po.definition_error:
+        text += f"\nIts definition is invalid, so it cannot answer yet: {error}\n{error.hint}".rstrip()
+    return Switched(text)
 
 
-@slash_command("model")
+@slash_command("model", is_common=True, aliases=("models",))
 def model(chat: Chat, name: ModelName | None = None) -> CommandResult:
     """List the models, or use another one for every prompt object.
 

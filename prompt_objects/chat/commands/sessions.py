@@ -7,10 +7,14 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.commands import FilePath, FreeText, Number, SessionKey, TrashedKey, slash_command
 from prompt_objects.chat.results import CommandResult, Confirm, Switched, Table, Text
 from prompt_objects.errors import UsageError
+from prompt_objects.sessions.names import short_ids
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.tree import describe
-from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.filesystem import abbreviated
+from prompt_objects.utils.text import pluralize, quoted
 from prompt_objects.utils.time import time_ago
+
+TITLE = "Sessions"
 
 
 def _format_names() -> tuple[str, ...]:
@@ -22,19 +26,22 @@ def _format_names() -> tuple[str, ...]:
 ExportFormat: TypeAlias = Annotated[str, _format_names]
 
 
-@slash_command("sessions", anytime=True)
+@slash_command("sessions", anytime=True, is_common=True, aliases=("ls",), suggested_for=("history", "resume", "load"))
 def sessions(chat: Chat) -> CommandResult:
     """List the sessions of this prompt object, most recently changed first.
 
     This includes the sessions of delegations from other prompt objects; their names begin with that of the caller.
     """
     infos = chat.po.session_manager.list()
-    rows = [(info.name, str(info.message_count), time_ago(info.updated_at), info.id) for info in infos]
+    rows = [
+        (info.name, str(info.message_count), time_ago(info.updated_at), short_id)
+        for info, short_id in zip(infos, short_ids(infos), strict=True)
+    ]
     mark = next((row for row, info in enumerate(infos) if info.id == chat.session.id), None)
     return Table(f"Sessions of {chat.po.name}", ("name", "messages", "last used", "id"), rows, mark)
 
 
-@slash_command("session", anytime=True)
+@slash_command("session", anytime=True, aliases=("status", "info"))
 def session(chat: Chat) -> CommandResult:
     """Show the current session."""
     info = chat.session.info
@@ -44,6 +51,7 @@ def session(chat: Chat) -> CommandResult:
         ("id", info.id),
         ("messages", str(info.message_count)),
         ("tokens", f"{info.prompt_tokens:,} in, {info.completion_tokens:,} out"),
+        ("environment", abbreviated(chat.environment.folder)),
         ("created", time_ago(info.created_at)),
         ("last used", time_ago(info.updated_at)),
     ]
@@ -52,14 +60,14 @@ def session(chat: Chat) -> CommandResult:
     return Table("Current session", ("", ""), rows)
 
 
-@slash_command("session new")
+@slash_command("session new", is_common=True, aliases=("new",), suggested_for=("clear", "reset"))
 def new(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Create a session of this prompt object and switch to it."""
     chat.switch_session(chat.po.session_manager.create(name))
     return Switched(f"New session {chat.session.name}.")
 
 
-@slash_command("session rename")
+@slash_command("session rename", aliases=("rename",))
 def rename(chat: Chat, name: FreeText) -> CommandResult:
     """Rename the current session."""
     old = chat.session.name
@@ -68,14 +76,14 @@ def rename(chat: Chat, name: FreeText) -> CommandResult:
     return Text(f"Session {old} is now called {chat.session.name}.")
 
 
-@slash_command("session switch", anytime=True)
+@slash_command("session switch", anytime=True, is_common=True, suggested_for=("resume", "load"))
 def switch(chat: Chat, session: SessionKey) -> CommandResult:
     """Switch to another session of this prompt object, by its name or the beginning of its id."""
     chat.switch_session(chat.po.session_manager.get(session))
     return Switched(f"Session {chat.session.name}, {pluralize(chat.session.message_count, 'message')}.")
 
 
-@slash_command("session delete")
+@slash_command("session delete", suggested_for=("delete", "rm"))
 def delete(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Move a session, by default the current one, to the trash.
 
@@ -110,7 +118,8 @@ def trash(chat: Chat) -> CommandResult:
     """List the deleted sessions of this prompt object, most recently deleted first."""
     deleted = chat.po.session_manager.trash()
     rows = [
-        (each.info.name, str(each.info.message_count), time_ago(each.deleted_at), each.info.id) for each in deleted
+        (each.info.name, str(each.info.message_count), time_ago(each.deleted_at), short_id)
+        for each, short_id in zip(deleted, short_ids([each.info for each in deleted]), strict=True)
     ]
     return Table(f"Deleted sessions of {chat.po.name}", ("name", "messages", "deleted", "id"), rows)
 
@@ -132,7 +141,7 @@ def purge(chat: Chat, session: TrashedKey | None = None) -> CommandResult:
     return Confirm(f"Permanently delete {describe([each.info for each in deleted])}?", on_yes)
 
 
-@slash_command("session clear")
+@slash_command("session clear", suggested_for=("clear", "reset"))
 def clear(chat: Chat) -> CommandResult:
     """Remove all messages of the current session; /undo restores them.
 
@@ -143,7 +152,7 @@ def clear(chat: Chat) -> CommandResult:
     return Switched(f"Session {chat.session.name} is empty now. /undo restores {pluralize(before, 'message')}.")
 
 
-@slash_command("session truncate")
+@slash_command("session truncate", suggested_for=("compact", "rewind"))
 def truncate(chat: Chat, messages: Number) -> CommandResult:
     """Keep only the first messages of the current session; /undo restores the others.
 
@@ -154,7 +163,7 @@ def truncate(chat: Chat, messages: Number) -> CommandResult:
     return Switched(f"Session {chat.session.name} has {kept} now. /undo restores the others.")
 
 
-@slash_command("session branch")
+@slash_command("session branch", aliases=("fork",), suggested_for=("compact", "rewind"))
 def branch(chat: Chat, messages: Number | None = None, name: FreeText | None = None) -> CommandResult:
     """Create a session with the first messages of the current one, by default all, and switch to it.
 
@@ -193,7 +202,7 @@ def recover(chat: Chat) -> CommandResult:
     return Switched(f"Saved in: {', '.join(record.info.name for record in saved)}.")
 
 
-@slash_command("undo")
+@slash_command("undo", is_common=True)
 def undo(chat: Chat) -> CommandResult:
     """Undo the last rename, clear, truncate or delete of this prompt object's sessions; at most ten times.
 
@@ -214,7 +223,7 @@ def duplicate(chat: Chat, name: FreeText | None = None) -> CommandResult:
     return Switched(f"Session {chat.session.name}, a copy.")
 
 
-@slash_command("session export")
+@slash_command("session export", aliases=("export",), suggested_for=("save", "copy", "share"))
 def export(chat: Chat, kind: ExportFormat = "markdown", path: FilePath | None = None) -> CommandResult:
     """Write the current session to a file, by default in `.prompt_objects/exports`.
 
@@ -235,8 +244,8 @@ def _in_use(chat: Chat, session: Session) -> str:
 
 def _as_path(text: str) -> Path:
     if "\0" in text:
-        raise UsageError(f"{text!r} is not a path.", hint="Give another path.")
+        raise UsageError(f"{quoted(text)} is not a path.", hint="Give another path.")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # ~name of an unknown user
-        raise UsageError(f"{text!r} is not a path: {error}", hint="Give another path.") from error
+        raise UsageError(f"{quoted(text)} is not a path: {error}", hint="Give another path.") from error

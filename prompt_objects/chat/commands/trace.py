@@ -7,13 +7,20 @@ from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, ShowTrace, Table, Text
 from prompt_objects.errors import NotFound
 from prompt_objects.runtime.prompt_cache import CacheReport
-from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.time import time_ago
 
+TITLE = "What happened"
 Switch: TypeAlias = Annotated[str, ("on", "off")]
 
 
-@slash_command("trace", anytime=True)
+@slash_command(
+    "trace",
+    anytime=True,
+    is_common=True,
+    aliases=("cost", "usage", "tokens", "context"),
+    suggested_for=("history", "log"),
+)
 def trace(chat: Chat, session: SessionKey | None = None) -> CommandResult:
     """Show the trace of a session, by default the current one: messages, calls, times, tokens and cost.
 
@@ -44,7 +51,7 @@ def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
         return Table("Notes", ("name", "by", "when", "text"), rows)
     if name not in known:
         hint = did_you_mean(name, known) or f"Available: {', '.join(known) or 'none'}."
-        raise NotFound(f"There is no note {name!r}.", hint=hint)
+        raise NotFound(f"There is no note {quoted(name)}.", hint=hint)
     return Text(f"{known[name].writer}, {time_ago(known[name].at)}:\n{known[name].text}")
 
 

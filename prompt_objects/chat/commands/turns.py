@@ -7,8 +7,10 @@ from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import arrow_path, pluralize
 from prompt_objects.utils.time import time_ago
 
+TITLE = "Turns"
 
-@slash_command("running", anytime=True)
+
+@slash_command("running", anytime=True, aliases=("ps", "tasks"))
 def running(chat: Chat) -> CommandResult:
     """List the running turns of this program: the path of prompt objects, the session, the start.
 
@@ -22,7 +24,7 @@ def running(chat: Chat) -> CommandResult:
     return Table("Running turns", ("path", "session", "started"), rows, mark)
 
 
-@slash_command("stop", anytime=True)
+@slash_command("stop", anytime=True, is_common=True, aliases=("cancel", "abort"))
 def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
     """Stop the running turns of a prompt object or a session, by default of the current session.
 
@@ -38,7 +40,7 @@ def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
     return Text(f"Stopped: {names}" + (f", {pluralize(len(turns), 'turn')}." if len(turns) > 1 else "."))
 
 
-@slash_command("continue")
+@slash_command("continue", suggested_for=("resume",))
 def continue_(_chat: Chat) -> CommandResult:
     """Resume the last turn if it was interrupted before its answer; its results so far are kept.
 
@@ -47,7 +49,7 @@ def continue_(_chat: Chat) -> CommandResult:
     return Retry(resume=True)
 
 
-@slash_command("retry")
+@slash_command("retry", is_common=True, aliases=("regenerate", "redo"))
 def retry(_chat: Chat) -> CommandResult:
     """Answer the last message again.
 

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.session import Session
 from prompt_objects.utils.filesystem import make_folder, store_error, store_errors
-from prompt_objects.utils.text import did_you_mean
+from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.time import timestamp
 
 GROUP = "prompt_objects.formats"
@@ -51,9 +51,9 @@ def find_format(name: str) -> Format:
         try:
             return cast("Format", entry.load())
         except (ImportError, AttributeError) as error:
-            raise UsageError(f"The format {name!r} ({entry.value}) cannot be loaded: {error}.") from error
+            raise UsageError(f"The format {quoted(name)} ({entry.value}) cannot be loaded: {error}.") from error
     hint = did_you_mean(name, format_names()) or f"Formats: {', '.join(format_names())}."
-    raise UsageError(f"There is no format {name!r}.", hint=hint)
+    raise UsageError(f"There is no format {quoted(name)}.", hint=hint)
 
 
 def export_to(session: Session, format_name: str, path: Path | None, folder: Path) -> Path:
@@ -89,7 +89,7 @@ def write_new(path: Path, text: str) -> Path:
     except OSError as error:
         raise store_error("written", path, error) from error
     except ValueError as error:  # a NUL
-        raise UsageError(f"{str(path)!r} cannot be a file name.", hint="Give another name.") from error
+        raise UsageError(f"{quoted(str(path))} cannot be a file name.", hint="Give another name.") from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)

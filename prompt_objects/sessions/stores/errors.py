@@ -6,7 +6,7 @@ from prompt_objects.errors import Busy, Conflict, NameTaken, NotFound, SessionFu
 from prompt_objects.message import Message
 from prompt_objects.sessions.names import unique_name
 from prompt_objects.sessions.stores.lease import ProcessInfo
-from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.text import pluralize, quoted
 
 
 def not_found(session_id: str, *, trashed: bool = False) -> NotFound:
@@ -48,7 +48,7 @@ def conflict(name: object, count: int, expected: int) -> Conflict:
     added = count - expected
     what = f"{added} messages were added" if added > 0 else f"{-added} messages were removed"
     return Conflict(
-        f"In the session {name!r} {what} by another process; nothing was written.",
+        f"In the session {quoted(str(name))} {what} by another process; nothing was written.",
         hint="Read the session again, then repeat what you did.",
     )
 
@@ -64,7 +64,7 @@ def full(name: object, size: int, limit: int) -> SessionFull:
 
 def name_taken(name: str, po_name: str, taken: Container[str]) -> NameTaken:
     """Return the error for a name that another session of the prompt object has."""
-    return NameTaken(f"{po_name} already has a session {name!r}.", suggestion=unique_name(name, taken))
+    return NameTaken(f"{po_name} already has a session {quoted(name)}.", suggestion=unique_name(name, taken))
 
 
 def check_size(name: object, size: int, added: int, limit: int | None, messages: Sequence[Message]) -> None:
@@ -87,5 +87,7 @@ def check_truncation(name: object, count: int, wanted: int, expected: int | None
 def check_count(name: object, count: int, wanted: int) -> None:
     """Raise `UsageError` if a session of `count` messages has fewer than are wanted."""
     if not 0 <= wanted <= count:
-        problem = f"{pluralize(wanted, 'message')} cannot be kept: {name!r} has {pluralize(count, 'message')}."
+        problem = (
+            f"{pluralize(wanted, 'message')} cannot be kept: {quoted(str(name))} has {pluralize(count, 'message')}."
+        )
         raise UsageError(problem, hint=f"Give a number from 0 to {count}.")

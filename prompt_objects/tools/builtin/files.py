@@ -13,6 +13,7 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.tools.decorator import tool
 from prompt_objects.tools.path_guard import PathGuard
 from prompt_objects.tools.truncation import RESULTS_FOLDER, is_saved_result, saved_results
+from prompt_objects.utils.text import pluralize
 
 MAX_CHARACTERS = 50_000
 MAX_BYTES = 10_000_000
@@ -124,4 +125,4 @@ def _describe(entry: Path, base: Path) -> str:
         return name
     if stat.S_ISLNK(status.st_mode):
         return f"{name} (link)"
-    return f"{name}/" if stat.S_ISDIR(status.st_mode) else f"{name} ({status.st_size:,} bytes)"
+    return f"{name}/" if stat.S_ISDIR(status.st_mode) else f"{name} ({pluralize(status.st_size, 'byte')})"

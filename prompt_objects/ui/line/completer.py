@@ -38,10 +38,12 @@ class CommandCompleter(Completer):
         if not typed.startswith("/") or "\n" in typed:
             return
         typed = typed[1:]
-        for name, command in all_commands().items():
+        listed = all_commands().items()
+        for name, command in listed if typed else sorted(listed, key=lambda each: not each[1].is_common):
             if name.startswith(typed):
                 text = f"{name} " if command.parameters else name
                 yield _completion(text, typed, f"/{name}", command.summary)
+        yield from _aliases(typed)
         named = [name for name in all_commands() if typed.startswith(f"{name} ")]
         if named:
             name = max(named, key=len)  # `session new`, not `session`
@@ -92,6 +94,14 @@ class CommandCompleter(Completer):
             manager = self._chat.po.session_manager
             return [each.info for each in manager.trash()] if trashed else manager.list()
         return []
+
+
+def _aliases(typed: str) -> Iterator[Completion]:
+    """Yield the other words for commands, once a letter is typed."""
+    for name, command in all_commands().items():
+        for alias in command.aliases if typed else ():
+            if alias.startswith(typed):
+                yield _completion(alias, typed, f"/{alias}", f"the same as /{name}")
 
 
 def _completion(text: str, typed: str, display: str, meta: str) -> Completion:

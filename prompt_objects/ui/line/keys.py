@@ -11,7 +11,7 @@ from prompt_toolkit.utils import suspend_to_background_supported
 from prompt_objects.ui.controller import Controller
 
 _TYPING = has_focus(DEFAULT_BUFFER)
-_EMPTY = Condition(lambda: not get_app().current_buffer.text)
+_AT_END = Condition(lambda: get_app().current_buffer.document.is_cursor_at_the_end)
 
 
 def make_bindings(controller: Controller, edit: Callable[[], object]) -> KeyBindings:
@@ -63,7 +63,7 @@ def _add_controller_keys(bindings: KeyBindings, controller: Controller) -> None:
     def _interrupt(_event: KeyPressEvent) -> None:
         controller.interrupt()
 
-    @bindings.add("c-d", filter=_TYPING & _EMPTY)
+    @bindings.add("c-d", filter=_TYPING & _AT_END)
     def _leave(_event: KeyPressEvent) -> None:
         controller.leave()
 

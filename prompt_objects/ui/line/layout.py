@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.filters import has_completions, is_searching
+from prompt_toolkit.filters import Condition, has_completions, is_searching
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.layout import BufferControl, ConditionalContainer, HSplit, Layout, VerticalAlign, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
@@ -88,6 +88,10 @@ def make_layout(
                 search,
                 CompletionsMenu(max_height=MENU_LINES, scroll_offset=1),
                 ConditionalContainer(
+                    _text_window(lambda: FormattedText([("class:hint", _menu_position(buffer))])),
+                    has_completions & Condition(lambda: _count_completions(buffer) > MENU_LINES),
+                ),
+                ConditionalContainer(
                     _text_window(lambda: _joined([status_bar()]), "class:toolbar"), ~has_completions & ~is_searching
                 ),
             ],
@@ -95,6 +99,17 @@ def make_layout(
         ),
         focused_element=input_window,
     )
+
+
+def _count_completions(buffer: Buffer) -> int:
+    return len(buffer.complete_state.completions) if buffer.complete_state else 0
+
+
+def _menu_position(buffer: Buffer) -> str:
+    """Return which of the completions is selected, and how to see the others."""
+    index = buffer.complete_state.complete_index if buffer.complete_state else None
+    position = "" if index is None else f"{index + 1} of "
+    return f"  {position}{_count_completions(buffer)}; Tab or Down shows more, typing narrows them down"
 
 
 class _Visible(Processor):

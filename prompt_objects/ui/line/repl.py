@@ -75,7 +75,7 @@ class LineInterface:
     async def _warm_up(self) -> None:
         """Load what the first message needs, and begin the background work, once the user can type."""
         await self._painted.wait()
-        self._view.printer.flush()
+        self._controller.show_environment()
         await self._controller.show_recap(at_start=True)
         from prompt_objects.ui.render import markdown
 

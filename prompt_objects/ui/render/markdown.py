@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 MIN_WIDTH = 8
+MAX_PROSE_WIDTH = 100
+"""Columns of prose; longer lines are hard to read."""
 MAX_BLOCK = 20_000
 """Characters of a block; a longer one is shown as plain text, since Markdown would take too long."""
 MAX_HIGHLIGHTED = 10_000
@@ -44,12 +46,14 @@ _LOOKS = {
 
 
 def render(text: str, width: int) -> list[Line]:
-    """Draw Markdown in lines of at most `width` cells.
+    """Draw Markdown in lines of at most `width` cells; prose is narrower, and lines of code stay whole.
 
     The address of a link follows its text. HTML is shown as text, and so is a text longer than `MAX_BLOCK`.
     """
     if len(text) > MAX_BLOCK:
-        return [[("", line)] if line else [] for line in hard_wrap(text.strip("\n"), max(width, MIN_WIDTH))]
+        text = text.strip("\n")
+        rows = clean(text).split("\n") if _FENCE.match(text) else hard_wrap(text, max(width, MIN_WIDTH))
+        return [[("", row)] if row else [] for row in rows]
     tokens = _simplify(_parser().parse(clean(text)), highlight=len(text) <= MAX_HIGHLIGHTED)
     lines: list[Line] = []
     for block in _blocks(tokens):
@@ -109,6 +113,10 @@ def _draw_block(block: "list[Token]", width: int) -> list[Line]:
     from rich.markdown import Markdown
     from rich.segment import Segment
 
+    if block[0].type in {"fence", "code_block"}:
+        return _draw_code(block[0])
+    if block[0].type != "table_open":
+        width = min(width, MAX_PROSE_WIDTH)
     document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
     document.parsed = block
     options = _console().options.update(width=width)
@@ -116,6 +124,22 @@ def _draw_block(block: "list[Token]", width: int) -> list[Line]:
         [(_style_string(piece.style), clean_line(piece.text)) for piece in row if not piece.control]
         for row in Segment.split_lines(_console().render(document, options))
     )
+
+
+def _draw_code(token: "Token") -> list[Line]:
+    """Draw code as it is, neither indented nor wrapped, so that copying copies the code."""
+    from rich.syntax import Syntax
+
+    language = token.info.split()[0] if token.info.strip() else "text"
+    code = Syntax(token.content.rstrip("\n"), language, theme="ansi_dark")
+    highlighted = code.highlight(code.code)
+    highlighted.rstrip()
+    return [
+        _without_trailing_spaces(
+            [(_style_string(piece.style), clean_line(piece.text)) for piece in line.render(_console()) if piece.text]
+        )
+        for line in highlighted.split("\n", allow_blank=False)
+    ]
 
 
 def _simplify(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":

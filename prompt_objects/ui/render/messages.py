@@ -9,6 +9,7 @@ from prompt_objects.ui.render.events import external_heading
 from prompt_objects.ui.render.markdown import render
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import call_line, error_lines, object_prompt, paragraph, result_line, user_message
+from prompt_objects.utils.time import time_ago
 
 MAX_EXTERNAL = 50
 """Messages of other processes that are shown together; all of them are in the session."""
@@ -46,13 +47,15 @@ def draw_external(po_name: str, messages: Sequence[Message], width: int) -> list
 
 
 def recap(po_name: str, session: Session, width: int) -> list[Line]:
-    """Draw the last exchange of a session, of a long answer the end, or the reason why it cannot be drawn."""
+    """Draw the last exchange of a session below a heading, of a long answer the end, or why it cannot be drawn."""
     try:
         messages = session.tail(RECAP_MESSAGES)
         live = live_messages(messages, first=session.message_count - len(messages))
         starts = [index for index, message in enumerate(live) if role_of(message) == "user"]
         lines = draw_messages(po_name, live[starts[-1] if starts else 0 :], width, max_lines=RECAP_LINES)
-        return lines[1:] if lines[:1] == [[]] else lines
+        lines = lines[1:] if lines[:1] == [[]] else lines
+        heading = f"The end of {session.name}, {time_ago(session.info.updated_at)}:"
+        return [*paragraph(heading, width, "class:hint"), *lines] if lines else []
     except PromptObjectsError as error:
         return error_lines(str(error), error.hint, width)
     except Exception as error:  # noqa: BLE001 - runs at each start, so a defect would make the session unusable

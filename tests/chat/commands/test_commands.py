@@ -9,7 +9,7 @@ import pytest
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Switched, Table, Text
+from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Send, Switched, Table, Text
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import InvalidName, NameTaken, NotFound, PromptObjectsError, UsageError
 from tests.support.environments import make_env
@@ -168,12 +168,98 @@ def test_a_long_list_of_models_is_shortened(tmp_path: Path, openai_server: OpenA
         assert rows[-1] == ("…", "61 more: type /model and press Tab")
 
 
-def test_help_retry_and_quit(chat: Chat) -> None:
-    assert "/session new" in run(chat, "/help", Document).markdown
-    assert run(chat, "/", Document) == run(chat, "/help", Document)
-    assert isinstance(commands.run(chat, "/help session delete"), Document)
+def test_retry_and_quit(chat: Chat) -> None:
     assert isinstance(commands.run(chat, "/retry"), Retry)
     assert isinstance(commands.run(chat, "/quit"), Quit)
+
+
+def test_the_help_describes_the_common_commands_and_names_all_others(chat: Chat) -> None:
+    overview = run(chat, "/help", Table)
+    assert run(chat, "/", Table) == overview
+    assert list(overview.sections.values()) == ["Most used", "Others"]
+    described = {usage for usage, _ in overview.rows[: max(overview.sections)]}
+    assert {"/help [command]", "/quit", "/session new [name]", "/po <name>"} <= described
+    named = " ".join(text for _, text in overview.rows[max(overview.sections) :])
+    for name, command in commands.all_commands().items():
+        assert command.usage in described or name.split()[-1] in named
+
+
+def test_the_help_of_a_group_lists_its_commands(chat: Chat) -> None:
+    listed = [usage for usage, _ in run(chat, "/help session", Table).rows]
+    assert {"/session", "/session new [name]", "/session truncate <messages>"} <= set(listed)
+    assert "/session delete [session]" in run(chat, "/help session delete", Document).markdown
+    assert "Also: `/exit`" in run(chat, "/help quit", Document).markdown
+
+
+@pytest.mark.parametrize(
+    ("typed", "command", "arguments"),
+    [
+        ("/exit", "quit", ""),
+        ("/q", "quit", ""),
+        ("/new API notes", "session new", "API notes"),
+        ("/cost", "trace", ""),
+        ("/export json", "session export", "json"),
+        ("/rename Plan", "session rename", "Plan"),
+        ("/agents", "objects", ""),
+        ("/?", "help", ""),
+    ],
+)
+def test_words_of_other_programs_run_a_command(typed: str, command: str, arguments: str) -> None:
+    found, rest = commands.find(typed)
+    assert (found.name, rest) == (command, arguments)
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("/clear", ["/session clear: ", "/session new [name]: "]),
+        ("/history", ["/sessions: ", "/trace [session]: "]),
+        ("/copy", ["/session export "]),
+        ("/resume", ["/continue: ", "/session switch <session>: ", "/sessions: "]),
+        ("/compact", ["/session branch ", "/session truncate "]),
+    ],
+)
+def test_a_word_that_may_mean_several_commands_names_them(typed: str, named: list[str]) -> None:
+    with pytest.raises(NotFound) as caught:
+        commands.find(typed)
+    lines = caught.value.hint.splitlines()
+    assert len(lines) == len(named)
+    assert all(line.startswith(start) for line, start in zip(lines, named, strict=True))
+
+
+def test_no_word_is_declared_for_two_commands_or_is_a_command_itself() -> None:
+    known = commands.all_commands().values()
+    aliases = [alias for command in known for alias in command.aliases]
+    assert len(set(aliases)) == len(aliases)
+    assert not set(aliases) & (
+        commands.all_commands().keys() | {word for each in known for word in each.suggested_for}
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "command"), [("exit", "/quit"), ("Quit", "/quit"), ("help", "/help"), (".new", "/session new")]
+)
+def test_a_message_that_may_be_a_command_is_questioned(chat: Chat, word: str, command: str) -> None:
+    question = commands.question_about(chat, word)
+    assert question
+    assert f"Do you mean {command}" in question.text
+    assert commands.confirm(question, "n") == Send("", word)
+    assert commands.confirm(question, "") == Text("Nothing was changed.")
+
+
+def test_exit_leaves_after_a_yes_and_other_messages_are_not_questioned(chat: Chat) -> None:
+    question = commands.question_about(chat, "exit")
+    assert question
+    assert commands.confirm(question, "y") == Quit()
+    for message in ("exit the room", "...", ".gitignore", "new", "clear"):
+        assert commands.question_about(chat, message) is None
+
+
+def test_switching_to_an_invalid_prompt_object_says_what_is_wrong(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "helper.yaml").write_text("name: helper\nprompt: Hi\ncolour: red\n")
+    text = run(chat, "/po helper", Switched).text
+    assert "Switched to helper" in text
+    assert "helper.yaml:3:1" in text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from prompt_toolkit.document import Document
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import Document as MarkdownDocument
-from prompt_objects.chat.results import Quit, Text
+from prompt_objects.chat.results import Quit, Table, Text
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import UsageError
 from prompt_objects.ui.line.completer import CommandCompleter
@@ -91,9 +91,12 @@ def test_a_new_command_is_found_run_completed_and_documented(
 ) -> None:
     add(tmp_path, monkeypatch)
     assert commands.run(chat, "/shout good morning") == Text("GOOD MORNING")
-    help_text = commands.run(chat, "/help")
+    overview = commands.run(chat, "/help")
+    assert isinstance(overview, Table)
+    assert ("Other commands", "/shout") in overview.rows
+    help_text = commands.run(chat, "/help shout")
     assert isinstance(help_text, MarkdownDocument)
-    assert "| `/shout <words>` | Print words in capitals. |" in help_text.markdown
+    assert help_text.markdown == "`/shout <words>`\n\nPrint words in capitals."
     offered = CommandCompleter(chat).get_completions(Document("/sh"), CompleteEvent())
     assert [completion.text for completion in offered] == ["shout "]
     assert "/shout <words>" in script("commands").reference()

@@ -160,8 +160,8 @@ def test_a_listing_has_folders_sizes_and_links_but_nothing_hidden(folder: Path) 
         "state/",
         "up (link)",
     ]
-    assert list_folder(within(folder), "docs") == "a.md (1 bytes)"
-    assert "docs/a.md (1 bytes)" in list_folder(within(folder), recursive=True).splitlines()
+    assert list_folder(within(folder), "docs") == "a.md (1 byte)"
+    assert "docs/a.md (1 byte)" in list_folder(within(folder), recursive=True).splitlines()
 
 
 def test_a_long_listing_is_cut(folder: Path) -> None:

@@ -46,6 +46,13 @@ def test_commands_are_offered_with_their_summary(complete: Offer) -> None:
     assert all(offered.values())
 
 
+def test_common_commands_come_first_and_other_words_for_them_only_when_typed(complete: Offer) -> None:
+    offered = list(complete("/"))
+    assert offered.index("/undo") < offered.index("/bus ")
+    assert "/exit" not in offered
+    assert complete("/exi") == {"/exit": "the same as /quit"}
+
+
 def test_ordinary_messages_are_not_completed(complete: Offer) -> None:
     assert complete("hello /ses") == {}
     assert complete("") == {}

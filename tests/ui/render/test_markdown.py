@@ -110,9 +110,21 @@ def test_no_text_is_hidden() -> None:
     assert "http://b" in shown("[a]: http://b")
 
 
+def test_prose_is_at_most_100_columns_wide() -> None:
+    for text in ("word " * 100, "- " + "word " * 100, "> " + "word " * 100):
+        assert 90 < max(len(row) for row in plain(render(text, 200)).splitlines()) <= 100
+
+
+@pytest.mark.parametrize("size", [1, 2000], ids=["short", "too long for Markdown"])
+def test_code_is_neither_indented_nor_wrapped(size: int) -> None:
+    code = "def f(x):\n\n    return x  # " + "long " * 40 + "end\n" + "x = 12345\n" * size
+    drawn = plain(render(f"```python\n{code}```\n", 40))
+    assert code.rstrip() in drawn
+
+
 def test_lines_have_no_trailing_spaces() -> None:
     drawn = render("# Title\n\ntext\n\n```python\nx = 1\n```", 60)
-    assert plain(drawn) == "Title\n\ntext\n\n x = 1"
+    assert plain(drawn) == "Title\n\ntext\n\nx = 1"
     assert all(line[-1][1] == line[-1][1].rstrip() for line in drawn if line)
 
 

@@ -39,8 +39,9 @@ def test_the_recap_is_the_end_of_the_last_exchange(session: "Session") -> None:
     ]
     session.append(*messages)
     drawn = plain(recap("guide", session, 60)).splitlines()
-    assert drawn[0].endswith("second")
-    assert drawn[1] == '→ read_file path="a"'
+    assert drawn[0] == "The end of API notes, just now:"
+    assert drawn[1].endswith("second")
+    assert drawn[2] == '→ read_file path="a"'
     assert drawn[-1] == "line 99"
     assert len(drawn) < 20
 

@@ -19,6 +19,11 @@ def test_a_table_may_have_no_headings_or_no_rows() -> None:
     assert plain(draw_result(Table("None", ("a",), []), 60)).splitlines() == ["None", "  none"]
 
 
+def test_sections_have_titles_between_the_rows() -> None:
+    table = Table("All", ("", ""), [("a", "1"), ("b", "2")], sections={0: "First", 1: "Second"})
+    assert plain(draw_result(table, 60)).splitlines() == ["All", "", "First", "  a  1", "", "Second", "  b  2"]
+
+
 def test_a_table_fits_a_narrow_screen() -> None:
     rows = [("name " * 9, "description " * 9, "0193" * 9)]
     for width in range(8, 60):

@@ -22,6 +22,8 @@ from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from prompt_objects.sessions.info import SessionInfo, TrashedSession
     from prompt_objects.sessions.session import Session
 
@@ -50,7 +52,7 @@ def list_(options: Namespace) -> None:
         return
     with open_environment(options) as environment:
         infos = session_manager_for(options, environment).list(limit=options.limit)
-    print_result(options, map(session_json, infos), format_table(map(_row, infos)))
+    print_result(options, map(session_json, infos), format_table(_rows(infos)))
     if not infos:
         print_err("There are no sessions." if not options.object else f"{options.object} has no sessions.")
 
@@ -60,7 +62,7 @@ def trash(options: Namespace) -> None:
     """List the sessions in the trash, most recently deleted first."""
     with open_environment(options) as environment:
         deleted = session_manager_for(options, environment).trash()[: options.limit]
-    print_result(options, map(trashed_session_json, deleted), format_table(map(_trashed_row, deleted)))
+    print_result(options, map(trashed_session_json, deleted), format_table(_trashed_rows(deleted)))
 
 
 @shell_command("sessions show", KEY, OBJECT_FILTER, output=dict)
@@ -223,7 +225,7 @@ def purge(options: Namespace) -> None:
             print_err("Nothing was deleted.")
             return
         purged = manager.purge(chosen.id if chosen else None)
-    print_result(options, map(session_json, purged), format_table(map(_row, purged)))
+    print_result(options, map(session_json, purged), format_table(_rows(purged)))
     print_err(f"Deleted permanently: {describe(purged)}.")
 
 
@@ -246,10 +248,14 @@ def _print_session(verb: str, session: "Session", options: Namespace) -> None:
     print_result(options, session_json(session.info), [line])
 
 
-def _row(info: "SessionInfo") -> tuple[str, ...]:
-    return info.id, info.po_name, pluralize(info.message_count, "message"), time_ago(info.updated_at), info.name
+def _rows(infos: "Sequence[SessionInfo]") -> "Iterator[tuple[str, ...]]":
+    from prompt_objects.sessions.names import short_ids
+
+    for info, short_id in zip(infos, short_ids(infos), strict=True):
+        count = pluralize(info.message_count, "message")
+        yield info.name, info.po_name, count, time_ago(info.updated_at), short_id
 
 
-def _trashed_row(trashed: "TrashedSession") -> tuple[str, ...]:
-    *row, _, name = _row(trashed.info)
-    return *row, f"deleted {time_ago(trashed.deleted_at)}", name
+def _trashed_rows(deleted: "Sequence[TrashedSession]") -> "Iterator[tuple[str, ...]]":
+    for trashed, (*row, _, short_id) in zip(deleted, _rows([each.info for each in deleted]), strict=True):
+        yield *row, f"deleted {time_ago(trashed.deleted_at)}", short_id

@@ -29,7 +29,7 @@ from prompt_objects.sessions.stores.file.recovery import recover
 from prompt_objects.sessions.stores.file.session_file import FileCache
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.text import pluralize, quoted
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 _INDEX = "index.json"
@@ -216,8 +216,8 @@ class StoreCheck:
                 free = unique_name(info.name, names[info.po_name])
                 yield self._issue(
                     self.live.file(info.id),
-                    f"Another session of {info.po_name} is called {info.name!r} as well.",
-                    f"This one is called {free!r}.",
+                    f"Another session of {info.po_name} is called {quoted(info.name)} as well.",
+                    f"This one is called {quoted(free)}.",
                     partial(self.update, info.id, name=free),
                     info.id,
                 )
@@ -285,8 +285,8 @@ def _difference(entry: SessionInfo | None, info: SessionInfo | None) -> str:
     if entry is None:
         return "A session file has no index entry."
     if info is None:
-        return f"The index knows a session {entry.name!r} that has no file."
-    return f"The index entry of {info.name!r} differs from its file."
+        return f"The index knows a session {quoted(entry.name)} that has no file."
+    return f"The index entry of {quoted(info.name)} differs from its file."
 
 
 def _entries_in(data: bytes) -> list[SessionInfo]:
