@@ -6,7 +6,7 @@ Exit codes: 0 success, 1 error, 2 wrong usage, 75 temporary failure (no network,
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 INTERRUPTED = 130
 MAX_CANDIDATES = 10
@@ -32,10 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except streams.ReaderGone:
         return 0
-    except Exception as error:  # the user gets a message and an exit code, never a traceback
-        if options.debug:
-            raise
-        return _report(error)
+    except Exception as error:  # noqa: BLE001 - the user gets a message and an exit code, not Python's traceback
+        return _report(error, debug=options.debug)
     finally:
         streams.flush_all()
     return code
@@ -56,19 +54,31 @@ def _report_wait(text: str) -> None:
         print_err(f"{text} Ctrl-C gives up.")
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, *, debug: bool) -> int:
+    """Print an error, with its traceback if wanted, but without keys and passwords; return the exit code."""
     from prompt_objects.cli.streams import print_err
+    from prompt_objects.errors import PromptObjectsError
+    from prompt_objects.utils.secrets import hide_secrets
+
+    if debug:
+        from traceback import format_exception
+
+        print_err(*hide_secrets("".join(format_exception(error))).rstrip("\n").split("\n"))
+    print_err(*hide_secrets("\n".join(_describe(error))).split("\n"))
+    return error.exit_code if isinstance(error, PromptObjectsError) else 1
+
+
+def _describe(error: Exception) -> Iterator[str]:
     from prompt_objects.errors import Ambiguous, PromptObjectsError
 
     if not isinstance(error, PromptObjectsError):
-        print_err(f"error: unexpected {type(error).__name__}: {error}")
-        print_err("This is a bug in prompt-objects. Run it with --debug to see where.")
-        return 1
-    print_err(f"error: {error}")
+        yield f"error: unexpected {type(error).__name__}: {error}"
+        yield "This is a bug in prompt-objects. Run it with --debug to see where."
+        return
+    yield f"error: {error}"
     if isinstance(error, Ambiguous):
-        print_err(*(f"  {candidate}" for candidate in error.candidates[:MAX_CANDIDATES]))
+        yield from (f"  {candidate}" for candidate in error.candidates[:MAX_CANDIDATES])
         if len(error.candidates) > MAX_CANDIDATES:
-            print_err(f"  and {len(error.candidates) - MAX_CANDIDATES} more")
+            yield f"  and {len(error.candidates) - MAX_CANDIDATES} more"
     elif error.hint:
-        print_err(error.hint)
-    return error.exit_code
+        yield error.hint

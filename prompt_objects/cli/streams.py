@@ -84,7 +84,9 @@ def confirm(question: str) -> bool:
     """Ask the user; only "y" or "yes" confirms. Raises `UsageError` if standard input is not a terminal."""
     if not sys.stdin.isatty():
         raise UsageError("Nothing was done: this needs confirmation.", hint="Confirm in advance with --yes.")
-    print_err(f"{question} [y/N]")
+    from prompt_objects.ui.render.reveal import reveal
+
+    print_err(f"{reveal(question)} [y/N]")
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 

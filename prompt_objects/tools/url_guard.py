@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -13,6 +13,8 @@ from prompt_objects.errors import ToolError
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Looks up the addresses of a host and a port; raises `OSError`."""
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
+_REFUSED = (IPv4Network("192.88.99.0/24"), IPv6Network("3fff::/20"))
+"""Networks that Python counts as public: relays from IPv6 to IPv4, and addresses for documentation."""
 _NAT64 = IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
 
 
@@ -25,6 +27,8 @@ async def look_up(host: str, port: int) -> list[str]:
 def is_public(address: str) -> bool:
     """Return whether an address is on the public internet and does not embed another address."""
     ip = ip_address(address)
+    if any(ip in network for network in _REFUSED):
+        return False
     if isinstance(ip, IPv6Address):
         if ip in _NAT64:
             return is_public(str(IPv4Address(int(ip) & 0xFFFF_FFFF)))

@@ -14,6 +14,7 @@ from prompt_objects.runtime.interaction import Stopwatch
 from prompt_objects.tools.arguments import plain_arguments
 from prompt_objects.tools.base import ApprovedCall, Tool
 from prompt_objects.tools.truncation import truncate
+from prompt_objects.utils.secrets import hide_secrets
 
 _CANCELLED = "Cancelled before it ended; whether it took effect is unknown."
 NOT_RUN = "Cancelled before it began; it had no effect."
@@ -142,6 +143,6 @@ def _is_cancelled() -> bool:
 
 def _description(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
+        return hide_secrets(f"{type(error).__name__}: {error}")
     except Exception:  # noqa: BLE001 - its __str__ may fail
         return type(error).__name__

@@ -202,6 +202,22 @@ def test_tracebacks_are_shown_only_with_debug(env_dir: Path) -> None:
     assert "Traceback" in run("-p", "x", "--object", "nope", "--debug", cwd=env_dir).stderr
 
 
+def test_a_traceback_shows_no_secrets_and_cannot_control_the_terminal(env_dir: Path) -> None:
+    url = "postgresql:u:SECRET@h\x1b[2J"
+    for debug in ([], ["--debug"]):
+        result = run("sessions", "list", "--store", url, *debug, cwd=env_dir)
+        assert result.returncode == 2
+        assert "SECRET" not in result.stderr
+        assert "postgresql:u:***@h" in result.stderr
+        assert "\x1b" not in result.stderr
+
+
+def test_init_cannot_control_the_terminal(tmp_path: Path) -> None:
+    result = run("init", "team\x1b]0;owned\x07", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout
+
+
 def test_the_error_of_a_faulty_definition_has_its_position(env_dir: Path) -> None:
     (env_dir / "objects" / "scout.yaml").write_text("name: scout\nprompt: Hi\ncapabilties: []\n")
     result = run("-p", "Hello", "--object", "scout", cwd=env_dir)

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from prompt_objects.cli.command import DEBUG, argument, shell_command
-from prompt_objects.cli.streams import print_out
+from prompt_objects.cli.json_output import print_lines
 
 
 @shell_command(
@@ -18,6 +18,5 @@ def init(options: Namespace) -> None:
     from prompt_objects.environment.starter import make_environment
 
     folder = named_folder(options.folder)
-    for file in make_environment(folder):
-        print_out(f"wrote {file.relative_to(folder)}")
-    print_out(f"\nChat with them: prompt-objects --env {folder}")
+    print_lines(f"wrote {file.relative_to(folder)}" for file in make_environment(folder))
+    print_lines(["", f"Chat with them: prompt-objects --env {folder}"])

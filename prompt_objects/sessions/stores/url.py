@@ -9,9 +9,12 @@ from typing import ClassVar
 
 from prompt_objects.errors import UsageError
 from prompt_objects.sessions.stores.base import Store, StoreOptions
+from prompt_objects.utils.secrets import HIDDEN
 
-_PASSWORD = re.compile(r"((?:^|:)//[^/?#:]*:).*(?=@)", re.DOTALL)  # to the last @: a password may contain @ and /
-_NAMED_PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
+_PORT = re.compile(r":\d*(?=[/?#]|$)")
+_NAMED_PASSWORD = re.compile(r"((?:^|[?&;\s])(?:ssl)?password\s*=\s*)[^&;\s]*", re.IGNORECASE)
+_WITHOUT_PASSWORDS = ("files:", "sqlite:", "memory:")
 _PATH = "PATH"
 
 
@@ -60,5 +63,17 @@ def _expand_home(text: str) -> Path:
 
 
 def mask_passwords(url: str) -> str:
-    """Return the URL without its passwords."""
-    return _PASSWORD.sub(r"\1***", _NAMED_PASSWORD.sub(r"\1***", url))
+    """Return the URL without its passwords; one with a typing error shows too little rather than too much."""
+    if url.startswith(_WITHOUT_PASSWORDS):
+        return url
+    url = _NAMED_PASSWORD.sub(rf"\1{HIDDEN}", url)
+    start = _START.match(url)
+    head = start[0] if start else ""
+    before, at, after = url[len(head) :].rpartition("@")  # the last one: a password may contain @ and /
+    if at:
+        user, colon, _ = before.partition(":")
+        is_user = colon or head.endswith("//")
+        return f"{head}{user}{colon}{HIDDEN if colon else ''}@{after}" if is_user else f"{head}{HIDDEN}@{after}"
+    name, colon, rest = after.partition(":")
+    is_secret = colon and "/" not in name and not after.startswith("[") and not _PORT.match(f":{rest}")
+    return f"{head}{name}:{HIDDEN}" if is_secret else url

@@ -2,6 +2,7 @@
 
 from prompt_objects.chat import results
 from prompt_objects.ui.render.markdown import render
+from prompt_objects.ui.render.reveal import exact_paragraph, reveal
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.table import GAP, layout
@@ -11,8 +12,10 @@ from prompt_objects.ui.render.text import paragraph
 def draw_result(result: results.CommandResult, width: int) -> list[Line]:
     """Draw the result of a command; one that is only an action has no lines."""
     match result:
-        case results.Text() | results.Switched() | results.Confirm() | results.Send() | results.Watch():
+        case results.Text() | results.Switched() | results.Send() | results.Watch():
             return paragraph(result.text, width)
+        case results.Confirm():
+            return [line for row in result.text.split("\n") for line in exact_paragraph(reveal(row), width)]
         case results.Table():
             return _table(result, width)
         case results.Document():

@@ -64,6 +64,18 @@ def test_a_url_with_a_character_that_no_path_can_have_names_no_store(url: str) -
         ("postgresql://ann@host/notes", "postgresql://ann@host/notes"),
         ("postgresql://host:5432/notes", "postgresql://host:5432/notes"),
         ("files:/a:b@c", "files:/a:b@c"),
+        ("postgresql:ann:s3cret@host", "postgresql:ann:***@host"),
+        ("postgresql:/ann:s3cret@host/x", "postgresql:/ann:***@host/x"),
+        ("postgresql:///ann:s3cret@host/x", "postgresql:///ann:***@host/x"),
+        ("postgresql//ann:s3cret@host/x", "postgresql//ann:***@host/x"),
+        ("postgresql:s3cret@host", "postgresql:***@host"),
+        ("ann:s3cret@host", "ann:***@host"),
+        ("ann:s3/cr@et@host", "ann:***@host"),
+        ("postgresql://ann:s3cret/x", "postgresql://ann:***"),
+        ("postgresql:ann:s3cret", "postgresql:ann:***"),
+        ("postgresql:host=h password=s3cret user=ann", "postgresql:host=h password=*** user=ann"),
+        ("postgresql://[::1]:5432/x", "postgresql://[::1]:5432/x"),
+        ("nosuch:thing", "nosuch:thing"),
     ],
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:

@@ -1,4 +1,4 @@
-from prompt_objects.chat.results import Document, Quit, Retry, Send, Table, Text
+from prompt_objects.chat.results import Confirm, Document, Quit, Retry, Send, Table, Text
 from prompt_objects.ui.render.results import draw_result
 from prompt_objects.ui.render.style import plain
 
@@ -42,3 +42,9 @@ def test_texts_and_documents_are_drawn_and_actions_are_not() -> None:
     assert plain(draw_result(Document("**Help**"), 60)) == "Help"
     assert plain(draw_result(Send("To be sent.", "Hello"), 60)) == "To be sent."
     assert draw_result(Retry(resume=False), 60) == draw_result(Quit(), 60) == []
+
+
+def test_a_command_that_asks_for_confirmation_shows_every_character() -> None:
+    text = "Delete Plan\u200b\u202eB for good?"
+    (line,) = draw_result(Confirm(text, lambda: Text("")), 60)
+    assert plain([line]) == "Delete Plan<U+200B><U+202E>B for good?"
