@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 Message: TypeAlias = dict[str, Any]
 _FAILURES = ("Error: ", "Cancelled before ")  # prefixes of failed results
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
+_FORMAT_ROLES = ("user", "assistant", "tool", "system")
 _ROLES = {"human": "user", "ai": "assistant", "bot": "assistant", "model": "assistant", "function": "tool"}
 _JSON_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -20,6 +21,8 @@ _JSON_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a num
 def role_of(message: Message) -> str:
     """Return the role of a message; the roles of other programs, such as `human` and `ai`, count as the format's."""
     role = message.get("role")
+    if role in _FORMAT_ROLES:
+        return str(role)
     role = role.strip().lower() if isinstance(role, str) else ""
     return _ROLES.get(role, role)
 

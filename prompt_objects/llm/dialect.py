@@ -16,6 +16,7 @@ import msgspec
 
 from prompt_objects.llm.base import Request
 from prompt_objects.llm.extra_fields import fields_sent
+from prompt_objects.llm.request_messages import merged
 from prompt_objects.message import Message, text_of
 
 Body = dict[str, Any]
@@ -78,8 +79,22 @@ def _reply_after_results(body: Body) -> None:
 
 def _prompt_as_user(body: Body) -> None:
     first, *others = body["messages"]
-    if first["role"] == "system" and others and isinstance(others[0]["content"], str):
-        body["messages"] = [{**others[0], "content": f"{first['content']}\n\n{others[0]['content']}"}, *others[1:]]
+    if first["role"] == "system":
+        body["messages"] = merged([{**first, "role": "user"}, *others])
+
+
+def _calls_as_text(body: Body) -> None:
+    messages: list[Body] = []
+    for message in body["messages"]:
+        calls = message.get("tool_calls", ())
+        if message["role"] == "tool":
+            messages.append({"role": "user", "content": f"[Result of a call] {message['content']}"})
+        elif calls:
+            called = [f"[Call of {call['function']['name']}] {call['function']['arguments']}" for call in calls]
+            messages.append({"role": "assistant", "content": "\n".join(filter(None, [message["content"], *called]))})
+        else:
+            messages.append(message)
+    body["messages"] = merged(messages)
 
 
 def _text_only(body: Body) -> None:
@@ -128,7 +143,7 @@ REPAIRS = (
         "https://ai.google.dev/gemini-api/docs/thought-signatures",
     ),
     Repair(
-        r"after role|unexpected role|roles? must alternate|expected last role",
+        r"after role|unexpected role|roles? must alternate",
         _reply_after_results,
         "https://github.com/avante-corp/avante.nvim/issues/2562",
     ),
@@ -136,6 +151,12 @@ REPAIRS = (
         r"system role( is)? not supported|role.{0,20}(does not support 'system'|'system' is not supported)",
         _prompt_as_user,
         "https://github.com/vllm-project/vllm/pull/2964",
+    ),
+    Repair(r"must alternate user/assistant", _prompt_as_user, "https://github.com/predibase/lorax/issues/215"),
+    Repair(
+        r"must alternate user/assistant|only user.{0,40}roles|role.{0,10}'?tool'? .{0,20}not supported",
+        _calls_as_text,
+        "https://github.com/predibase/lorax/issues/215",
     ),
     Repair(
         r"image|audio|file|multi-?modal|vision|content.{0,60}(string|text)|expected a string",
@@ -163,18 +184,24 @@ class Dialect:
         return _strict_json(self._body(model, request))
 
     def learn(self, refusal: str, model: str, request: Request) -> list[str]:
-        """Adapt to the words of a refusal; return notices for the user. A change without effect is not learned."""
-        notices = []
+        """Adapt to the words of a refusal; return notices for the user.
+
+        A change without an effect on the request is not learned. Of several changes of messages that fit the words,
+        one at a time is tried.
+        """
+        notices: list[str] = []
         is_unknown = bool(_UNKNOWN.search(refusal))
         for repair in REPAIRS:
             is_about = re.search(repair.pattern, refusal, re.IGNORECASE | re.DOTALL)
             if not is_about or (repair.is_parameter and not is_unknown) or repair in self._repairs:
                 continue
-            body = self._body(model, request, is_changed=True)
+            before, body = self._body(model, request), self._body(model, request, is_changed=True)
             repair.apply(body)
-            if body != self._body(model, request):
+            if body != before:
                 self._repairs.append(repair)
                 notices += [repair.notice] if repair.notice else []
+                if body["messages"] != before["messages"]:
+                    break
         if is_unknown and len(self._refused_fields) < _MAX_LEARNED_FIELDS:
             sent = {field for message in request.messages for field in fields_sent(message)}
             self._refused_fields |= {field for field in sent if field in refusal}

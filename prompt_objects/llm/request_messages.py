@@ -8,7 +8,7 @@ that has a text: what has no place in the format is sent as text of the user.
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,12 @@ _MAX_NAME = 64
 _MEDIA = {"image_url": "url", "input_audio": "data", "file": "file_data"}  # kinds of parts, with a required key
 
 
+class _Read(NamedTuple):
+    message: Message
+    role: str
+    calls: list[dict[str, Any]]
+
+
 def request_messages(
     prompt: str, history: Iterable[Message], *, without: tuple[int, int] | None = None, server: str = ""
 ) -> list[Message]:
@@ -40,7 +46,7 @@ def request_messages(
     neighbouring messages of one role are merged. Only keys of the format are included, and the extra fields that
     `server` added to its messages. `without` omits a range of message numbers (start, stop) that a retry replaces.
     """
-    messages = _merged(_paired(live_messages(history, without=without), server))
+    messages = merged(_paired(live_messages(history, without=without), server))
     if messages and messages[0]["role"] != "user":
         messages.insert(0, {"role": "user", "content": _START})
     return [{"role": "system", "content": prompt}, *messages]
@@ -48,10 +54,10 @@ def request_messages(
 
 def _paired(messages: list[Message], server: str) -> Iterator[Message]:
     """Yield messages in the format, each call followed by its result."""
-    known = {call["id"] for message in messages for call in calls_of(message)}
+    read = [_Read(message, role_of(message), calls_of(message)) for message in messages]
+    known = {call["id"] for each in read for call in each.calls}
     sent: set[str] = set()
-    for index, message in enumerate(messages):
-        role = role_of(message)
+    for index, (message, role, calls) in enumerate(read):
         if role == "tool":
             if answered_call(message) not in known:
                 name = message.get("name") or "a call"
@@ -61,28 +67,29 @@ def _paired(messages: list[Message], server: str) -> Iterator[Message]:
             if content := _user_content(message, role):
                 yield {"role": "user", "content": content, **_valid_name(message)}
             continue
-        calls = [(call, _unused(call["id"], sent)) for call in calls_of(message)]
-        if calls or text_of(message).strip():
-            yield _assistant_message(message, calls, server)
-        results = _results_after(messages, index) if calls else {}
-        for call, call_id in calls:
+        ids = [_unused(call["id"], sent) for call in calls]
+        text = text_of(message)
+        if calls or text.strip():
+            yield _assistant_message(message, text, calls, ids, server)
+        results = _results_after(read, index) if calls else {}
+        for call, call_id in zip(calls, ids, strict=True):
             result = results.get(call["id"], OUTCOME_UNKNOWN)
             yield {"role": "tool", "tool_call_id": call_id, "content": result}
 
 
-def _merged(messages: Iterable[Message]) -> list[Message]:
+def merged(messages: Iterable[Message]) -> list[Message]:
     """Join neighbouring messages of one role: the templates of some models refuse them."""
-    merged: list[Message] = []
+    found: list[Message] = []
     for message in messages:
-        last = merged[-1] if merged else {}
+        last = found[-1] if found else {}
         if message["role"] != last.get("role") or message["role"] == "tool" or "tool_calls" in last:
-            merged.append(message)
+            found.append(message)
             continue
         both = {**last, **message, "content": _joined(last["content"], message["content"])}
         if last.get("name") != message.get("name"):
             both.pop("name", None)
-        merged[-1] = both
-    return merged
+        found[-1] = both
+    return found
 
 
 def _joined(first: str | list[Any], second: str | list[Any]) -> str | list[Any]:
@@ -134,12 +141,16 @@ def _valid_name(message: Message) -> dict[str, str]:
 # Responses and their calls
 
 
-def _assistant_message(message: Message, calls: list[tuple[dict[str, Any], str]], server: str) -> Message:
-    chat = {**message_fields(message, server), "role": "assistant", "content": text_of(message)}
+def _assistant_message(
+    message: Message, text: str, calls: list[dict[str, Any]], ids: list[str], server: str
+) -> Message:
+    chat: Message = {"role": "assistant", "content": text}
     if calls:
-        chat["tool_calls"] = [
-            {**call_fields(message, call["id"], server), **_sendable_call(call, call_id)} for call, call_id in calls
-        ]
+        chat["tool_calls"] = [_sendable_call(call, call_id) for call, call_id in zip(calls, ids, strict=True)]
+    if server and "extra" in message:
+        for call, sendable in zip(calls, chat.get("tool_calls", ()), strict=True):
+            sendable.update(call_fields(message, call["id"], server))
+        chat.update(message_fields(message, server))
     return chat
 
 
@@ -175,17 +186,17 @@ def _unused(call_id: str, sent: set[str]) -> str:
     return call_id
 
 
-def _results_after(messages: Sequence[Message], index: int) -> dict[str, str]:
+def _results_after(read: Sequence[_Read], index: int) -> dict[str, str]:
     """Return the first result for each call ID up to the next message with calls.
 
     A later result takes the place of one that says that the outcome is unknown.
     """
     results: dict[str, str] = {}
-    for number in range(index + 1, len(messages)):  # a slice would copy the rest each time
-        message = messages[number]
-        if calls_of(message):
+    for number in range(index + 1, len(read)):  # a slice would copy the rest each time
+        message, role, calls = read[number]
+        if calls:
             break
-        if role_of(message) == "tool":
+        if role == "tool":
             call_id = answered_call(message)
             if results.get(call_id, OUTCOME_UNKNOWN) == OUTCOME_UNKNOWN:
                 results[call_id] = text_of(message)

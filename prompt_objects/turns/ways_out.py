@@ -1,5 +1,6 @@
 """What the user can do if a model cannot read a conversation."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from prompt_objects.errors import ContextTooLong, LLMError
@@ -8,6 +9,7 @@ from prompt_objects.message import Message, role_of, text_of
 from prompt_objects.utils.text import pluralize
 
 _MAX_QUOTED = 40
+_ABOUT_MESSAGES = re.compile(r"(?i)message|content|conversation|\brole|tool_call|function.?call|assistant")
 
 
 def add_way_out(
@@ -19,14 +21,23 @@ def add_way_out(
     """
     if isinstance(error, ContextTooLong):
         _add(error, _fitting_count(history))
-        return
-    index = message_index(error) if type(error) is LLMError else None
+    elif type(error) is LLMError:
+        _name_refused_message(error, history, request_of)
+
+
+def _name_refused_message(
+    error: LLMError, history: Sequence[Message], request_of: Callable[[Sequence[Message]], Sequence[Message]]
+) -> None:
+    index = message_index(error)
     number = None if index is None else _history_number(index, history, request_of)
     if number is not None:
         message = history[number]
         quoted = " ".join(text_of(message).split())[:_MAX_QUOTED]
         error.hint = f'It is message {number + 1} of the session ({role_of(message)}: "{quoted}"). {error.hint}'
         _add(error, number)
+    elif _ABOUT_MESSAGES.search(str(error)):  # what was answered before is not the cause
+        answered = [count for count in range(1, len(history)) if _is_reply(history, count - 1)]
+        _add(error, answered[-1] if answered else 0)
 
 
 def _add(error: LLMError, count: int) -> None:

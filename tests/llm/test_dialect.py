@@ -84,6 +84,20 @@ def test_the_prompt_becomes_part_of_the_first_message() -> None:
     ]
 
 
+def test_changes_of_the_order_of_roles_are_tried_one_after_the_other() -> None:
+    dialect = Dialect()
+    forms = []
+    for _ in range(4):
+        dialect.learn("Conversation roles must alternate user/assistant/user/assistant/...", "m", REQUEST)
+        forms.append([m["role"] for m in json.loads(dialect.encode("m", REQUEST))["messages"]])
+    text = json.loads(dialect.encode("m", REQUEST))["messages"]
+    assert forms[0] == ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert forms[2] == forms[3] == ["user", "assistant", "user", "assistant", "user"]
+    image, look = HISTORY[0]["content"]
+    assert text[0]["content"] == [{"type": "text", "text": "Be kind."}, image, look]
+    assert [m["content"] for m in text[1:3]] == ["[Call of read_file] {}", "[Result of a call] seen"]
+
+
 def test_what_is_not_text_becomes_text() -> None:
     body, notices = learned("this model does not support image input")
     assert body["messages"][1]["content"] == "Look\n[image_url]"

@@ -56,8 +56,15 @@ def test_the_message_that_a_server_refuses_is_named_with_a_way_out() -> None:
     shown = hint(LLMError(f"m refused the request (400): messages[{index}].content is bad"), history)
     assert shown.startswith('It is message 7 of the session (user: "Q2").')
     assert "/session truncate 6 " in shown
-    assert hint(LLMError("m refused the request (400): messages[99] is bad"), history) == ""
+    assert "/session branch 8 " in hint(LLMError("m refused the request (400): messages[99] is bad"), history)
     assert hint(LLMError("m refused the request (400): no"), history) == ""
+
+
+def test_a_refused_conversation_can_go_on_after_the_last_reply() -> None:
+    history = [*exchange(1), *exchange(2), {"role": "user", "content": "Odd"}]
+    shown = hint(LLMError("m refused the request (400): invalid content"), history)
+    assert "/session branch 4 " in shown
+    assert hint(LLMError("m refused the request (422): temperature must be below 2"), history) == ""
 
 
 async def test_the_error_of_a_turn_says_how_to_go_on(tmp_path: Path) -> None:
