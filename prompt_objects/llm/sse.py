@@ -8,7 +8,7 @@ from typing import NamedTuple
 from prompt_objects.llm.response import MalformedResponse
 
 _DONE = b"[DONE]"
-_MAX_EVENT = 10_000_000  # bytes
+_MAX_EVENT = 4_000_000  # bytes; a longer one would take a noticeable time to decode
 _MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred
 _TRAILING_DATA_SECONDS = 0.1  # for data after the end of a response
 
