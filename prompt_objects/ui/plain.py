@@ -193,7 +193,7 @@ class _PlainInterface:
         """Do nothing: the terminal has the input."""
 
     async def ask(self, question: Question) -> None:
-        shown, hint = question.lines(WIDTH, HEIGHT)
+        shown, hint = await question.draw(WIDTH, HEIGHT)
         self.show(shown)
         await asyncio.sleep(REST_SECONDS)  # a line that is being sent now is a message
         self.show(hint)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, InputRequest
@@ -9,9 +10,12 @@ from prompt_objects.ui.render.questions import FREE_PROMPT, Drawing, approval_pr
 from prompt_objects.ui.render.reveal import escape_hidden
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import paragraph
+from prompt_objects.utils.concurrency import run_in_daemon_thread
 
 REST_SECONDS = 0.7
 """Longer than the pauses of a user who is typing, and about the time it takes to notice a question."""
+_LARGE = 50_000
+"""Characters of a question that takes noticeably long to draw."""
 _ANSWERS: dict[str, Decision] = {
     "y": "once",
     "yes": "once",
@@ -67,6 +71,12 @@ class Question:
         )
         self._is_read = not self._drawing.is_closed
         return self._drawing.lines, paragraph(self.hint, width, "class:hint")
+
+    async def draw(self, width: int, height: int) -> tuple[list[Line], list[Line]]:
+        """Return what `lines` returns; a very long question is drawn in a thread, so that the keys work meanwhile."""
+        if len(str(self.request)) < _LARGE:
+            return self.lines(width, height)
+        return await run_in_daemon_thread(partial(self.lines, width, height))
 
     def take_opened(self) -> list[Line]:
         """Return the lines to show since the last answer: the whole question, if the answer has opened it."""

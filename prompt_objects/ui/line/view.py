@@ -170,7 +170,7 @@ async def ask_in_input(
     history.
     """
     width, height = size
-    shown, hint = question.lines(width, height)
+    shown, hint = await question.draw(width, height)
     question.shown += shown
     question.is_early = not buffer.text
     show(shown)

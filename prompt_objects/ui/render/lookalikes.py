@@ -46,9 +46,10 @@ def looks_like_ascii(character: str) -> bool:
 
 
 def _in_words(line: str) -> Iterator[int]:
-    words = list(_WORD.finditer(line))
+    misleading = {character for character in set(line) if _misleads(character)}
+    words = list(_WORD.finditer(line)) if misleading else []
     for number, word in enumerate(words):
-        found = [at for at in range(*word.span()) if _misleads(line[at])]
+        found = [at for at in range(*word.span()) if line[at] in misleading]
         if not found:
             continue
         rest = [at for at in range(*word.span()) if line[at].isalpha() and at not in found]
@@ -58,6 +59,7 @@ def _in_words(line: str) -> Iterator[int]:
             yield from found
 
 
+@lru_cache(4096)
 def _misleads(character: str) -> bool:
     """Return whether a character of a word looks the same as ASCII, not just similar."""
     if character <= _LAST_LATIN or any(first <= character <= last for first, last in _EAST_ASIAN):

@@ -252,3 +252,14 @@ async def test_hidden_characters_are_escapes_while_arguments_are_edited() -> Non
     assert '"a\\u202eb\\u001b"' in dialog.question.draft
     dialog.type(dialog.question.draft)
     assert await dialog.task == EditedArguments({"to": "a\u202eb\x1b"})
+
+
+async def test_a_very_long_question_does_not_stop_the_event_loop() -> None:
+    dialog = Dialog(replace(QUESTION, arguments={"to": "a\u202e" * 100_000}))
+    ticks = 0
+    while not dialog.question.is_open:
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert ticks > 1
+    dialog.type("n")
+    assert await dialog.task == "no"
