@@ -25,7 +25,7 @@ _FORMATS: Mapping[str, ArgumentKind] = {
 _NAMES: Mapping[str, ArgumentKind] = {
     **dict.fromkeys(("path", "paths", "file", "files", "filename", "folder", "directory"), "path"),
     **dict.fromkeys(("url", "urls", "uri", "uris"), "url"),
-    **dict.fromkeys(("command", "commands"), "command"),
+    **dict.fromkeys(("command", "commands", "cmd"), "command"),
 }
 _LAST_WORD = re.compile(r"[a-z]+$|[A-Z][a-z]+$|[A-Z]+$")
 

@@ -13,6 +13,8 @@ _SECRET_NAME = re.compile(
 )
 _IN_URL = re.compile(r"([A-Za-z][\w+.-]*:/{0,3}[^\s/?#:@'\"]*:)(?!\d+/)[^\s'\"]+(?=@)")
 """A user name and a password before the last @, also of a URL with a typing error."""
+_USER = re.compile(r"\b([A-Za-z][\w.+-]*:)(?!\d+\b)[^\s/'\"@:]+(?=@[\w\[])")
+"""The same without a scheme: `ann:password@host`."""
 _NAMED = re.compile(
     r"\b((?:api[_-]?key|access[_-]?token|auth[_-]?token|token|secret|(?:ssl)?password|passwd|pwd)=)[^&\s'\",;)]+",
     re.IGNORECASE,
@@ -27,7 +29,7 @@ def hide_secrets(text: str, environ: Mapping[str, str] = os.environ) -> str:
     for value in sorted(_secrets(environ), key=len, reverse=True):
         if value in text:
             text = text.replace(value, HIDDEN)
-    for pattern in (_IN_URL, _NAMED, _BEARER, _KEY):
+    for pattern in (_IN_URL, _USER, _NAMED, _BEARER, _KEY):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
 

@@ -21,6 +21,10 @@ ENVIRON = {
         ("password p@ssw0rd1 is wrong, p%40ssw0rd1", "password *** is wrong, ***"),
         ("cannot open 'postgresql:u:SECRET@h'", "cannot open 'postgresql:u:***@h'"),
         ("at postgresql://u:S3/CR@ET@h/x now", "at postgresql://u:***@h/x now"),
+        (
+            "There is an extra ': ' in 'store: postgresql: u:SECRET@h'.",
+            "There is an extra ': ' in 'store: postgresql: u:***@h'.",
+        ),
         ("GET https://h/x?api_key=abc&q=1", "GET https://h/x?api_key=***&q=1"),
         ("host=h password=abc user=u", "host=h password=*** user=u"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer ***"),
