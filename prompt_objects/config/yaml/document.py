@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from prompt_objects.config.yaml.surrogates import SurrogateMask, join_surrogates
 from prompt_objects.errors import FileError
+from prompt_objects.utils.secrets import hide_secrets
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used
@@ -53,7 +54,8 @@ EntryPositions = dict[str | int, EntryPosition]
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes for a message, truncated if it is long."""
+    """Return a text in quotes for a message, truncated if it is long, without passwords."""
+    text = hide_secrets(text)
     return repr(text if len(text) <= 60 else text[:59] + "…")  # noqa: PLR2004
 
 

@@ -76,6 +76,7 @@ def test_a_file_of_comments_has_no_data() -> None:
         ("? [a]\n: b\n", (1, 3), "A list or a mapping cannot be a key", ""),
         ("a: 1\n---\nb: 2\n", (2, 1), "A second document starts here", "only one document"),
         ("x: !!python/object/apply:os.system [id]\n", (1, 4), "The tag '!!python/object/apply:os.system'", "Remove"),
+        ("a: postgresql: ann:s3cret@host\n", (1, 14), "an extra ': ' in 'a: postgresql: ann:***@host'", ""),
         ("x: !secret y\n", (1, 4), "The tag '!secret' is not supported", "quotes"),
         ("a: *b\n", (1, 4), "*b has no anchor before it", "&b"),
         ("a: &a [*a]\n", (1, 8), "*a has no anchor before it", "ends before it"),
