@@ -227,8 +227,8 @@ class OpenAILLM:
 
         try:
             async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
-                listing = await client.get(self._endpoint.url("models"), cast_to=object)
-        except (OpenAIError, TimeoutError, ValueError, RecursionError):
+                listing = _decode((await client.get(self._endpoint.url("models"), cast_to=str)).encode())
+        except (OpenAIError, TimeoutError, ValueError):
             return "Check the model's name, and base_url: it usually ends in /v1."
         data = listing.get("data") if isinstance(listing, dict) else None
         rows = [row.get("id") for row in data if isinstance(row, dict)] if isinstance(data, list) else []

@@ -33,7 +33,7 @@ def _name_refused_message(
     if number is not None:
         message = history[number]
         quoted = " ".join(text_of(message).split())[:_MAX_QUOTED]
-        error.hint = f'It is message {number + 1} of the session ({role_of(message)}: "{quoted}"). {error.hint}'
+        error.hint = f'It is message {number + 1} of the session ({role_of(message)}: "{quoted}").'
         _add(error, number)
     elif _ABOUT_MESSAGES.search(str(error)):  # what was answered before is not the cause
         answered = [count for count in range(1, len(history)) if _is_reply(history, count - 1)]
@@ -44,10 +44,11 @@ def _add(error: LLMError, count: int) -> None:
     """Add the commands that keep the first `count` messages."""
     if count:
         kept = f"the first {pluralize(count, 'message')}"
-        error.hint = (
-            f"{error.hint} /session branch {count} continues in a copy with {kept}, and /session truncate {count} "
-            "keeps only these in the session (/undo restores the others)."
-        ).strip()
+        commands = (
+            f"In the chat, /session branch {count} continues in a copy with {kept}, and "
+            f"/session truncate {count} keeps only these in the session (/undo restores the others)."
+        )
+        error.hint = " ".join(filter(None, [error.hint, commands]))
 
 
 def _fitting_count(history: Sequence[Message]) -> int:

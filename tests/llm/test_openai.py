@@ -375,6 +375,14 @@ async def test_the_hint_for_an_unknown_model_has_a_similar_name_and_the_list(
     assert found.hint == ("Did you mean 'smaller'? The server has smaller, m0, m1, m2, m3, m4, m5, m6 and 13 more.")
 
 
+async def test_the_list_of_models_is_read_whatever_its_content_type(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    openai_server.listing = status(200, {"data": [{"id": "m"}, {"id": 3}, "x"]}, Content_Type="text/plain")
+    openai_server.script(error(404, "no such model"))
+    assert (await failure(llm, UnknownModel)).hint.endswith("The server has m.")
+
+
 async def test_a_wrong_address_without_a_list_of_models_is_reported(openai_server: OpenAIServer) -> None:
     base_url = openai_server.base_url.removesuffix("/v1") + "/nowhere"
     llm = OpenAILLM("small", base_url=base_url, max_retries=0)

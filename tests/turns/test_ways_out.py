@@ -30,7 +30,7 @@ def hint(error: LLMError, history: Sequence[Message]) -> str:
 def test_a_full_context_names_how_many_messages_leave_half_of_it_free() -> None:
     history = [message for number in range(1, 9) for message in exchange(number, 100 * number)]
     shown = hint(ContextTooLong("Too long.", hint="Base."), [*history, {"role": "user", "content": "Next"}])
-    assert shown.startswith("Base. /session branch 8 continues in a copy with the first 8 messages")
+    assert shown.startswith("Base. In the chat, /session branch 8 continues in a copy with the first 8 messages")
     assert "/session truncate 8" in shown
 
 
