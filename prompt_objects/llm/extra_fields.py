@@ -14,6 +14,7 @@ from prompt_objects.message import Message, role_of
 _PROTOCOL_KEYS = {"role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id"}
 _CALL_KEYS = {"index", "id", "type", "function"}
 _MAX_DEPTH = 32  # deeper values could not be saved
+_MAX_FIELDS = 100
 _TEXTS = {"text", "summary", "thinking"}  # keys of items whose text comes in pieces
 
 
@@ -25,7 +26,7 @@ class ExtraFields:
         self._pieces: dict[str, list[Any]] = {}
 
     def add(self, delta: dict[str, Any]) -> int:
-        """Add the fields of a piece and return their size; raises `ValueError` if one is nested too deeply."""
+        """Add the fields of a piece and return their size; raises `ValueError` if they are too many or too deep."""
         size = 0
         for key, value in delta.items():
             if key in self._known or value is None or value in ("", [], {}):
@@ -33,6 +34,8 @@ class ExtraFields:
             if _is_deep(value):
                 raise ValueError(f"the field {key!r:.40} is nested too deeply")
             self._pieces.setdefault(key, []).append(value)
+            if len(self._pieces) > _MAX_FIELDS:
+                raise ValueError(f"it has more than {_MAX_FIELDS} extra fields")
             size += len(value) if isinstance(value, str) else len(msgspec.json.encode(value))
         return size
 

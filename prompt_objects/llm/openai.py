@@ -20,7 +20,7 @@ from prompt_objects.llm.dialect import dialect_of
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay, words_of
 from prompt_objects.llm.providers import OPENAI
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
-from prompt_objects.llm.sse import IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
+from prompt_objects.llm.sse import TRAILING_DATA_SECONDS, IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
 _LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
 _MAX_LISTED_MODELS = 8
-_LAST_CHUNKS_SECONDS = 1.0  # for the usage after the end of a response, from servers that send no [DONE]
+_USAGE_SECONDS = 1.0  # for the usage after the end of a response, from servers that send no [DONE]
 
 
 _REPAIRABLE = (LLMError, ServerFailed)  # a server that cannot build a prompt from the messages sends 400 or 500
@@ -149,7 +149,7 @@ class OpenAILLM:
                         await read_to_end(parts)
                         return
                     if builder.is_complete:
-                        timeout.limit(_LAST_CHUNKS_SECONDS)
+                        timeout.limit(TRAILING_DATA_SECONDS if builder.has_usage else _USAGE_SECONDS)
                     elif found:  # after the consumer handled them, so that its time does not count
                         timeout.restart()
         except (RequestError, TimeoutError) as error:

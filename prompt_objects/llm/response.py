@@ -50,6 +50,10 @@ class ResponseBuilder:
         """Return whether the server said that the response has ended well; what follows does not matter."""
         return self._has_ended or self.finish_reason.lower() in FINISHED
 
+    @property
+    def has_usage(self) -> bool:
+        return self._usage.total > 0
+
     def end(self) -> None:
         """Record that the server ended the response, with or without a finish reason."""
         self._has_ended = True

@@ -10,7 +10,7 @@ from prompt_objects.llm.response import MalformedResponse
 _DONE = b"[DONE]"
 _MAX_EVENT = 4_000_000  # bytes; a longer one would take a noticeable time to decode
 _MAX_RESPONSE = 100_000_000  # bytes; each token comes with a few hundred
-_TRAILING_DATA_SECONDS = 0.1  # for data after the end of a response
+TRAILING_DATA_SECONDS = 0.1  # for data after the end of a response
 
 
 class ServerSentEvent(NamedTuple):
@@ -107,6 +107,6 @@ class SSEDecoder:
 async def read_to_end(chunks: AsyncIterator[bytes]) -> None:
     """Read the data after the end of a response, so that its connection can be used again."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_TRAILING_DATA_SECONDS):
+        async with asyncio.timeout(TRAILING_DATA_SECONDS):
             async for _ in chunks:
                 pass

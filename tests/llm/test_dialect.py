@@ -119,6 +119,11 @@ def test_calls_of_another_model_get_what_a_server_requires() -> None:
     assert "thought_signature" in body["messages"][2]["tool_calls"][0]["extra_content"]["google"]
 
 
+def test_signatures_of_another_model_of_the_server_are_left_out() -> None:
+    body, _ = learned("messages.7.content.2: Invalid `signature` in `thinking` block")
+    assert "vendor" not in json.dumps(body)
+
+
 @pytest.mark.parametrize("field", ["vendor_state", "vendor_id"])
 def test_a_returned_field_that_is_refused_is_left_out(field: str) -> None:
     body, _ = learned(f"body.messages.2.assistant.{field}: Extra inputs are not permitted")

@@ -159,6 +159,11 @@ def test_invalid_usage_counts_nothing(usage: object) -> None:
     assert completed(delta(content="a"), {"choices": [], "usage": usage}).usage == Usage()
 
 
+def test_the_number_of_fields_is_limited() -> None:
+    with pytest.raises(MalformedResponse, match="extra fields"):
+        ResponseBuilder().add({"choices": [{"delta": {f"field_{number}": 1 for number in range(200)}}]})
+
+
 JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1.5, "", "text", "{}", [], {}, [None], {"id": 1}, [[]], {"name": {}}]
 )

@@ -1,0 +1,170 @@
+"""Changes of a request, each for servers that refuse a request with certain words.
+
+Each row of `REPAIRS` has a source for the words of a server.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from prompt_objects.llm.extra_fields import fields_sent
+from prompt_objects.llm.request_messages import merged
+from prompt_objects.message import text_of
+
+Body = dict[str, Any]
+_BETWEEN = "(The reply was interrupted.)"
+_NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
+class Repair(NamedTuple):
+    """A change of requests that a server needs if it refuses one with words that match `pattern`.
+
+    If it is about a parameter, the server also has to call it unknown or unsupported. `source` shows the words of a
+    server. `notice` is for the user.
+    """
+
+    pattern: str
+    apply: Callable[[Body], None]
+    source: str
+    is_parameter: bool = False
+    notice: str = ""
+
+
+def _without_usage(body: Body) -> None:
+    body.pop("stream_options", None)
+
+
+def _older_token_limit(body: Body) -> None:
+    if (limit := body.pop("max_completion_tokens", None)) is not None:
+        body["max_tokens"] = limit
+
+
+def _without_temperature(body: Body) -> None:
+    body.pop("temperature", None)
+
+
+def _with_reasoning(body: Body) -> None:
+    for message in body["messages"]:
+        if message["role"] == "assistant":
+            message.setdefault("reasoning_content", "")
+
+
+def _with_signatures(body: Body) -> None:
+    for message in body["messages"]:
+        for call in message.get("tool_calls", ()):
+            call.setdefault("extra_content", _NO_SIGNATURE)
+
+
+def _without_extra_fields(body: Body) -> None:
+    """Remove the signatures of another model: a server may offer several."""
+    for message in body["messages"]:
+        fields = fields_sent(message)
+        for each in (message, *message.get("tool_calls", ())):
+            for field in fields & each.keys():
+                del each[field]
+
+
+def _reply_after_results(body: Body) -> None:
+    messages: list[Body] = []
+    for message in body["messages"]:
+        if messages and messages[-1]["role"] == "tool" and message["role"] == "user":
+            messages.append({"role": "assistant", "content": _BETWEEN})
+        messages.append(message)
+    body["messages"] = messages
+
+
+def _prompt_as_user(body: Body) -> None:
+    first, *others = body["messages"]
+    if first["role"] == "system":
+        body["messages"] = merged([{**first, "role": "user"}, *others])
+
+
+def _calls_as_text(body: Body) -> None:
+    messages: list[Body] = []
+    for message in body["messages"]:
+        calls = message.get("tool_calls", ())
+        if message["role"] == "tool":
+            messages.append({"role": "user", "content": f"[Result of a call] {message['content']}"})
+        elif calls:
+            called = [f"[Call of {call['function']['name']}] {call['function']['arguments']}" for call in calls]
+            messages.append({"role": "assistant", "content": "\n".join(filter(None, [message["content"], *called]))})
+        else:
+            messages.append(message)
+    body["messages"] = merged(messages)
+
+
+def _text_only(body: Body) -> None:
+    for message in body["messages"]:
+        if isinstance(message.get("content"), list):
+            kinds = (part["type"] for part in message["content"] if part["type"] != "text")
+            message["content"] = "\n".join(filter(None, [text_of(message), *(f"[{kind}]" for kind in kinds)]))
+
+
+def _short_call_ids(body: Body) -> None:
+    for message in body["messages"]:
+        for call in message.get("tool_calls", ()):
+            call["id"] = _short_id(call["id"])
+        if message["role"] == "tool":
+            message["tool_call_id"] = _short_id(message["tool_call_id"])
+
+
+def _short_id(call_id: str) -> str:
+    is_short = re.fullmatch(r"[A-Za-z0-9]{9}", call_id)
+    return call_id if is_short else hashlib.sha256(call_id.encode(errors="replace")).hexdigest()[:9]
+
+
+REPAIRS = (
+    Repair(r"stream_options|include_usage", _without_usage, "https://github.com/gpustack/gpustack/issues/429"),
+    Repair(
+        r"max_completion_tokens",
+        _older_token_limit,
+        "https://github.com/editor-code-assistant/eca/issues/231",
+        is_parameter=True,
+    ),
+    Repair(
+        r"temperature",
+        _without_temperature,
+        "https://github.com/QwenLM/qwen-code/issues/921",
+        is_parameter=True,
+        notice="The model does not support the setting temperature; it was left out.",
+    ),
+    Repair(
+        r"reasoning_content.{0,80}(missing|required|must be)|missing.{0,10}reasoning_content",
+        _with_reasoning,
+        "https://github.com/continuedev/continue/issues/10193",
+    ),
+    Repair(
+        r"missing a? ?.?thought_?signature",
+        _with_signatures,
+        "https://ai.google.dev/gemini-api/docs/thought-signatures",
+    ),
+    Repair(r"invalid.{0,5}signature", _without_extra_fields, "https://github.com/linanwx/nagobot/issues/21"),
+    Repair(
+        r"after role|unexpected role|roles? must alternate",
+        _reply_after_results,
+        "https://github.com/avante-corp/avante.nvim/issues/2562",
+    ),
+    Repair(
+        r"system role( is)? not supported|role.{0,20}(does not support 'system'|'system' is not supported)",
+        _prompt_as_user,
+        "https://github.com/vllm-project/vllm/pull/2964",
+    ),
+    Repair(r"must alternate user/assistant", _prompt_as_user, "https://github.com/predibase/lorax/issues/215"),
+    Repair(
+        r"must alternate user/assistant|only user.{0,40}roles|role.{0,10}'?tool'? .{0,20}not supported",
+        _calls_as_text,
+        "https://github.com/predibase/lorax/issues/215",
+    ),
+    Repair(
+        r"image|audio|file|multi-?modal|vision|content.{0,60}(string|text)|expected a string",
+        _text_only,
+        "https://github.com/ollama/ollama/issues/17301",
+        notice="The server refused a part of the conversation that is not text; it was left out.",
+    ),
+    Repair(
+        r"tool.?call.?id.{0,80}(length|must be|a-z)",
+        _short_call_ids,
+        "https://github.com/jackmpcollins/magentic/issues/276",
+    ),
+)
