@@ -175,3 +175,21 @@ def test_other_output_waits_for_the_answer_and_a_command_repeats_the_question(fo
         headings = [line for line in lines[lines.index("+Hello there") :] if line == "reader → guide"]
         assert headings == ["reader → guide"]
         assert not (folder / "notes.txt").exists()
+
+
+def test_what_a_terminal_would_hide_is_shown_before_the_yes(
+    open_: Open, openai_server: OpenAIServer, folder: Path
+) -> None:
+    script = "#!/bin/sh\necho hello\x1b]; touch pwned ; : \x07\u200b \n"
+    openai_server.script(calls(("write_file", {"path": "hello.sh", "content": script})), text("Then not."))
+    terminal = open_()
+    terminal.send("Greet\r")
+    terminal.wait_for("hello.sh: new file, 2 lines")
+    terminal.wait_for("+echo hello␛]; touch pwned ; : ␇<U+200B>␠")
+    terminal.wait_for("[y/s/N/never/e]")
+    terminal.send("perhaps\r")
+    terminal.wait_gone("[y/s/N/never/e] perhaps")
+    assert sum("never: not this session · e: edit" in line for line in terminal.lines()) == 2  # also below the input
+    terminal.send("n\r")
+    terminal.wait_for("Then not.")
+    assert not (folder / "hello.sh").exists()

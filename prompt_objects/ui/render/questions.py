@@ -19,8 +19,6 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import cell_width, fit, paragraph
 from prompt_objects.utils.text import arrow_path, pluralize
 
-MAX_ROWS = 10
-"""Rows of one argument, or of one remark, in the short form of a question."""
 MAX_WHOLE_ROWS = 200
 """Rows of a question that are printed without being asked for; a longer one opens on a key."""
 FREE_PROMPT = "answer: "
@@ -86,14 +84,24 @@ def _draw(path: Sequence[str], verb: str, blocks: list[list[Line]], width: int, 
         return Drawing(whole, [])
     head: list[Line] = [[], *_heading(path, f"{verb}; in short:", width)]
     room = max(height - len(head), 3)
-    each = max(min(MAX_ROWS, room // len(blocks)), 3) if len(blocks) > 1 else room
-    return Drawing(whole, [*head, *_ends([line for block in blocks for line in _ends(block, each)], room)])
+    shares = _shares([len(block) for block in blocks], room)
+    short = [line for block, share in zip(blocks, shares, strict=True) for line in _ends(block, share)]
+    return Drawing(whole, [*head, *_ends(short, room)])
 
 
 def _heading(path: Sequence[str], verb: str, width: int) -> list[Line]:
     *askers, name = path
     by = f" (asked by {arrow_path(askers)})" if askers else ""
     return paragraph(f"{name}{by} {verb}", width, "class:notice")
+
+
+def _shares(lengths: Sequence[int], room: int) -> list[int]:
+    """Divide the rows of a screen among blocks; what a short block does not need is left to the others."""
+    shares = dict.fromkeys(range(len(lengths)), 0)
+    for left, index in zip(range(len(lengths), 0, -1), sorted(shares, key=lengths.__getitem__), strict=True):
+        shares[index] = min(lengths[index], max(room // left, 3))
+        room -= shares[index]
+    return list(shares.values())
 
 
 def _ends(lines: list[Line], most: int) -> list[Line]:
