@@ -57,6 +57,7 @@ The output of `--json` is valid JSON in every encoding. These keys are stable; l
 Times are ISO 8601, UTC. A key is null if its value is not known, unless it says otherwise.
 """
 _TYPES = {
+    Any: "any value",
     str: "text",
     Path: "path",
     datetime: "time",

@@ -14,7 +14,8 @@ from prompt_objects._version import __version__
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
-    from prompt_objects.environment.environment import Environment, PromptObject
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.environment.prompt_object import PromptObject
     from prompt_objects.errors import PromptObjectsError
     from prompt_objects.message import Message
     from prompt_objects.runtime.context import Context
@@ -49,7 +50,7 @@ _MODULES = {
     "Environment": "environment.environment",
     "Event": "runtime.events",
     "Message": "message",
-    "PromptObject": "environment.environment",
+    "PromptObject": "environment.prompt_object",
     "PromptObjectsError": "errors",
     "Reply": "turns.turn",
     "Session": "sessions.session",

@@ -49,6 +49,7 @@ def nothing_personal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("HOME", str(home))
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(home / name.lower()))
+        patch.setenv("PROMPT_OBJECTS_TRUST", str(tmp_path_factory.getbasetemp()))  # tests of trust remove it
         patch.setattr("prompt_objects.llm.local_servers.DEFAULT_PORTS", {})
         yield
 

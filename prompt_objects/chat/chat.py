@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_objects.environment.environment import Environment, PromptObject
+from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import Ambiguous, Busy, NotFound, PromptObjectsError, UsageError
 from prompt_objects.message import is_unfinished
 from prompt_objects.runtime.active_turns import ActiveTurn

@@ -34,6 +34,7 @@ def whole_number(text: str, minimum: int = 0) -> int:
 DEBUG = argument("--debug", action="store_true", help="show tracebacks")
 COMMON = (
     argument("--env", metavar="DIR", help="the environment's folder"),
+    argument("--trust", action="store_true", help="trust the environment, only this time"),
     argument("--store", metavar="URL", help="the store of the sessions; by default the one in environment.yaml"),
     DEBUG,
 )

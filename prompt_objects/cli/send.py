@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 
 from prompt_objects.cli.json_output import SessionRefJson, print_json
 from prompt_objects.cli.streams import ReaderGone, flush, print_err, print_out, stop_without_reader
-from prompt_objects.environment.environment import Environment, PromptObject
+from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import TextDelta
 from prompt_objects.sessions.session import Session

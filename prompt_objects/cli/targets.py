@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from prompt_objects.utils.text import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from prompt_objects.environment.environment import Environment, PromptObject
+    from prompt_objects.environment.environment import Environment
+    from prompt_objects.environment.prompt_object import PromptObject
     from prompt_objects.sessions.manager import SessionManager
     from prompt_objects.sessions.session import Session
 
@@ -22,13 +24,17 @@ def environment_folder(options: Namespace) -> Path:
     """Return the environment's folder: the given or nearest one, else the user's own, which may not exist yet."""
     from prompt_objects.environment.locate import locate, personal_folder
 
-    return locate(options.env, os.environ) or personal_folder()
+    notices: list[str] = []
+    folder = locate(options.env, os.environ, notices=notices)
+    print_err(*notices)
+    return folder or personal_folder()
 
 
-def open_environment(options: Namespace) -> "Environment":
+def open_environment(options: Namespace, *, may_ask: bool = False) -> "Environment":
     """Open the environment and print its notices; create the user's own at first use.
 
-    It is also `options.environment`, whose later notices `cli.main` prints.
+    It is also `options.environment`, whose later notices `cli.main` prints. With `may_ask`, ask the user once whether
+    to trust an environment that is restricted.
     """
     from prompt_objects.environment.environment import Environment
     from prompt_objects.environment.locate import is_environment
@@ -40,7 +46,12 @@ def open_environment(options: Namespace) -> "Environment":
         print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
-    options.environment = environment = Environment.open(folder, model=model, store=options.store, allow=allow)
+    open_it = partial(Environment.open, folder, model=model, store=options.store, allow=allow, trust=options.trust)
+    environment = open_it()
+    if may_ask and _is_trusted_now(environment):
+        environment.close()
+        environment = open_it()
+    options.environment = environment
     for name in allow:  # only then, since loading the tools takes longer than everything else before the first prompt
         from prompt_objects.utils.text import did_you_mean
 
@@ -51,6 +62,19 @@ def open_environment(options: Namespace) -> "Environment":
             raise UsageError(f"--allow {name}: there is no tool with that name.", hint=hint)
     print_err(*environment.notices)
     return environment
+
+
+def _is_trusted_now(environment: "Environment") -> bool:
+    """Ask the user about a restricted environment, unless that was done; return whether the user trusts it."""
+    grants = environment.authority.grants
+    if not environment.authority.is_restricted or not grants:
+        return False
+    from prompt_objects.cli.trust_question import ask
+    from prompt_objects.environment.trust import Trust
+
+    decision = Trust.of_user().decision(environment.folder)
+    is_asked = bool(decision.grants) and decision.is_about(grants)
+    return not is_asked and ask(environment.folder, decision, grants)
 
 
 def open_conversation(options: Namespace, environment: "Environment") -> "tuple[PromptObject, Session]":

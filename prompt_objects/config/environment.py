@@ -1,4 +1,4 @@
-"""The settings of an environment: environment.yaml and environment variables."""
+"""The settings of an environment: environment variables, environment.yaml, and the user's own settings."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,11 +12,13 @@ from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
 from prompt_objects.config.manifest import Manifest, read_manifest
 from prompt_objects.config.permissions import ApprovalPolicy, Effect
+from prompt_objects.config.settings import load_settings
 from prompt_objects.errors import UsageError
 from prompt_objects.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from prompt_objects.config.environment_schema import EditingMode, ModelConfig, ServerConfig
+    from prompt_objects.config.yaml.document import YamlDocument
 
 
 CONFIG_FILE = "environment.yaml"
@@ -49,11 +51,17 @@ class Config(Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
 
 
-def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
-    """Load environment.yaml, if there is one, and environment variables. Raises `ConfigError` and `UsageError`."""
-    given = _read_file(folder / CONFIG_FILE, environ)
-    if "default" in given.get("models", {}):
-        given.setdefault("model", "default")
+def load_config(folder: Path, environ: Mapping[str, str], document: "YamlDocument | None" = None) -> Config:
+    """Load the settings: environment variables, then environment.yaml, then the user's own settings.yaml.
+
+    `document` is the content of environment.yaml if it was read before, perhaps without some settings; its variables
+    are expanded. Raises `ConfigError` and `UsageError`.
+    """
+    given: dict[str, Any] = {"models": {}}
+    for values in (load_settings(environ), _values(document or read_config_document(folder), environ)):
+        if "default" in values.get("models", {}):
+            values.setdefault("model", "default")
+        given |= {**values, "models": {**given["models"], **values.get("models", {})}}
     if manifest := read_manifest(folder):
         given["manifest"] = manifest
         given.setdefault("default_object", manifest.default_object)
@@ -64,16 +72,29 @@ def load_config(folder: Path, environ: Mapping[str, str]) -> Config:
     return Config(**{**given, "data_dir": folder / given.get("data_dir", DATA_DIR)})
 
 
-def _read_file(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of the file, by key; a file of comments only does not load yaml."""
+def read_config_document(folder: Path) -> "YamlDocument | None":
+    """Return environment.yaml as it is written; None if it does not exist or has only comments.
+
+    Raises `ConfigError`. A file of comments only does not load yaml.
+    """
+    file = folder / CONFIG_FILE
     if not file.exists() and not file.is_symlink():
-        return {}
+        return None
     with suppress(OSError):  # read errors are reported below
         if file.is_file() and all(line.lstrip()[:1] in {b"", b"#"} for line in file.read_bytes().splitlines()):
-            return {}
-    from prompt_objects.config.environment_schema import read_config_file, store_options
+            return None
+    from prompt_objects.config.environment_schema import read_document
 
-    config, notices = read_config_file(file, environ)
+    return read_document(file)
+
+
+def _values(document: "YamlDocument | None", environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values that environment.yaml gives, by key."""
+    if document is None:
+        return {}
+    from prompt_objects.config.environment_schema import parse_config, store_options
+
+    config, notices = parse_config(document, environ)
     known = Config.__struct_fields__
     given = {key: value for key, value in asdict(config).items() if value is not None and key in known}
     return {**given, "store_options": store_options(config), "notices": notices}

@@ -4,10 +4,11 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 
 from prompt_objects.config.limits import LimitsConfig, accept_old_key
@@ -91,6 +92,14 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     timeout: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
 
 
+class SettingsSchema(Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of settings.yaml, the user's own settings; environment.yaml may give others."""
+
+    model: NonEmpty | None = None
+    models: dict[str, ModelConfig] | None = None
+    editing_mode: EditingMode | None = None
+
+
 class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     """The content of environment.yaml; keys for later versions may have any value."""
 
@@ -113,16 +122,35 @@ class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     logs: Any = None
 
 
+_SIMILARITY = 0.8
 _NOT_EXPANDED = ("mcp_servers", "logs")  # an unset variable only matters if they are used
 _WITH_DEFAULTS = ("approval", "backups", "prune")
 
 
-def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigSchema, tuple[str, ...]]:
-    """Return the content of environment.yaml, and notices for its author. Raises `ConfigError`."""
-    document = parse(read_text(file, ConfigError), file, ConfigError)
-    if document.data is None:
+def read_document(file: Path) -> YamlDocument:
+    """Return the content of environment.yaml as it is written. Raises `ConfigError`."""
+    return parse(read_text(file, ConfigError), file, ConfigError)
+
+
+def is_foreign(data: Any) -> bool:
+    """Return whether environment.yaml is that of another program: it has no setting of this one, even misspelled."""
+    from difflib import get_close_matches
+
+    own = ConfigSchema.__struct_fields__
+    keys = [key for key in data if isinstance(key, str)] if isinstance(data, dict) else []
+    return not any(key in own or get_close_matches(key[:100], own, 1, _SIMILARITY) for key in keys)
+
+
+def parse_config(document: YamlDocument, environ: Mapping[str, str]) -> tuple[ConfigSchema, tuple[str, ...]]:
+    """Return the settings in environment.yaml, and notices for its author. Raises `ConfigError`.
+
+    Expands the variables in the document.
+    """
+    if not document.data:
         return ConfigSchema(), ()
-    _expand(document, document.data, (), environ, set())
+    if is_foreign(document.data):
+        return ConfigSchema(), (f"{document.file} has no setting of this program, so it is ignored.",)
+    expand(document, environ, skip=_NOT_EXPANDED)
     _drop_empty_keys(document.data)
     notices = accept_old_key(document)
     config = convert(document, ConfigSchema)
@@ -131,6 +159,13 @@ def read_config_file(file: Path, environ: Mapping[str, str]) -> tuple[ConfigSche
     _check_models(document, config)
     _check_servers(document, config)
     return config, (*notices, *_notices(document, config))
+
+
+def settings_schema() -> dict[str, Any]:
+    """Return the JSON Schema of settings.yaml, for editors."""
+    (reference,), definitions = msgspec.json.schema_components([SettingsSchema], ref_template="#/$defs/{name}")
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "Settings", **reference, "$defs": definitions}
 
 
 def store_options(config: ConfigSchema) -> dict[str, Any]:
@@ -222,6 +257,16 @@ def _drop_empty_keys(data: Any) -> None:
                 del data[key][name]
 
 
+def expand(document: YamlDocument, environ: Mapping[str, str], skip: Collection[str] = ()) -> None:
+    """Replace the variables in the texts of a document, except below the keys `skip`. Raises the document's error."""
+    done = set[int]()
+    for key in document.data if isinstance(document.data, dict) else ():
+        if key not in skip:
+            _expand(document, document.data[key], (key,), environ, done)
+            if isinstance(document.data[key], str):
+                document.data[key] = _expanded(document, document.data[key], (key,), environ)
+
+
 def _expand(
     document: YamlDocument, data: Any, path: tuple[str | int, ...], environ: Mapping[str, str], done: set[int]
 ) -> None:
@@ -230,8 +275,6 @@ def _expand(
         return
     done.add(id(data))
     for key, value in list(data.items() if isinstance(data, dict) else enumerate(data)):
-        if not path and key in _NOT_EXPANDED:
-            continue
         if isinstance(value, str):
             data[key] = _expanded(document, value, (*path, key), environ)
         else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from prompt_objects.analysis.graph import Edge
     from prompt_objects.config.definition import Definition
+    from prompt_objects.environment.authority import Authority
     from prompt_objects.mcp.server import Servers
     from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
@@ -40,6 +41,7 @@ class CapabilityResolver:
         interaction: UserInteraction,
         object_names: Callable[[], Collection[str]],
         receiver: "Callable[[str], Receiver]",
+        authority: "Authority",
         given_tools: Iterable["Tool"] = (),
         allowed: Collection[str] = (),
     ) -> None:
@@ -49,6 +51,7 @@ class CapabilityResolver:
         self._interaction = interaction
         self._object_names = object_names
         self._receiver = receiver
+        self._authority = authority
         self._given_tools = tuple(given_tools)
         self._allowed = frozenset(allowed)
         self._lock = threading.Lock()
@@ -109,7 +112,9 @@ class CapabilityResolver:
             if self._loaded_tools is None:
                 from prompt_objects.tools.loader import load_tools
 
-                self._loaded_tools = load_tools(self._folder, given=self._given_tools)
+                self._loaded_tools = load_tools(
+                    self._folder, given=self._given_tools, is_trusted=self._authority.allows_tools
+                )
             return self._loaded_tools
 
     @property
@@ -131,15 +136,15 @@ class CapabilityResolver:
     def _servers(self) -> "Servers":
         from prompt_objects.mcp.server import Servers
 
-        return Servers(self._config.mcp_servers, self._folder, self._environ)
+        return Servers(self._config.mcp_servers, self._folder, self._environ, self._authority.allows_servers)
 
     def read_only(self) -> tuple[Path, ...]:
         """Return the paths that tools may read but not write, because MCP servers run them."""
         if not self._config.mcp_servers:
             return ()
-        from prompt_objects.mcp.command_files import read_only_paths
+        from prompt_objects.mcp.command_files import program_paths
 
-        return read_only_paths(self._folder, self._config.mcp_servers)
+        return program_paths(self._folder, self._config.mcp_servers)
 
     async def disconnect(self) -> None:
         """Stop the MCP servers; they are started again when needed."""

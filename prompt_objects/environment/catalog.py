@@ -6,12 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_objects.config.limits import LimitsConfig
+from msgspec.structs import replace
+
+from prompt_objects.config.environment import Config
 from prompt_objects.errors import DefinitionError, NotFound
 from prompt_objects.utils.text import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
+    from prompt_objects.environment.authority import Authority
 
 
 SUFFIXES = (".yaml", ".yml", ".md")
@@ -20,25 +23,21 @@ SUFFIXES = (".yaml", ".yml", ".md")
 class Catalog:
     """The definitions of one folder, each read when it is first needed and again when its file changes.
 
-    `tools` returns the names of all tools; `servers` are the names of MCP servers; `bounds` limit every prompt
-    object. With `is_ruby`, unknown capabilities are notices instead of errors. Thread-safe: at worst two threads read
-    the same file.
+    `config` has the names of MCP servers and the limits of all prompt objects; `tools` returns the names of all
+    tools. Definitions are restricted by the `authority` of the environment. In an environment of the Ruby
+    implementation, unknown capabilities are notices instead of errors. Thread-safe: at worst two threads read the
+    same file.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        tools: Callable[[], Collection[str]],
-        servers: Collection[str],
-        bounds: LimitsConfig,
-        *,
-        is_ruby: bool = False,
+        self, folder: Path, config: Config, tools: Callable[[], Collection[str]], authority: "Authority"
     ) -> None:
         self.folder = folder
         self._tools = tools
-        self._servers = servers
-        self._bounds = bounds
-        self._is_ruby = is_ruby
+        self._servers = config.mcp_servers
+        self._bounds = config.limits
+        self._is_ruby = config.manifest is not None
+        self._authority = authority
         self._cache: dict[Path, tuple[object, Definition | DefinitionError]] = {}
 
     def files(self) -> tuple[dict[str, Path], list[DefinitionError]]:
@@ -60,14 +59,19 @@ class Catalog:
         if name not in files:
             hint = did_you_mean(name, files) or f"Available: {', '.join(sorted(files)) or 'none'}."
             raise NotFound(f"There is no prompt object {quoted(name)} in {self.folder}.", hint=hint)
-        definition = self._load(files[name])
+        definition, missing = self._load(files[name]), set[str]()
         if self._is_ruby:
             from prompt_objects.analysis.ruby import adapted
 
             return adapted(definition, objects=files, tools=self._tools(), servers=self._servers)
         for capability in definition.capabilities:
-            resolve_or_raise(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
-        return definition
+            try:
+                resolve_or_raise(capability, definition, objects=files, tools=self._tools(), servers=self._servers)
+            except DefinitionError:
+                if not self._authority.is_restricted:  # else it may be a tool that is not loaded
+                    raise
+                missing.add(capability.key)
+        return _without(definition, missing) if missing else definition
 
     def errors(self) -> list[DefinitionError]:
         files, errors = self.files()
@@ -96,13 +100,18 @@ class Catalog:
             from prompt_objects.config.definition import load_definition
 
             try:
-                cached = (version, load_definition(file, bounds=self._bounds))
+                cached = (version, self._authority.restrict(load_definition(file, bounds=self._bounds)))
             except DefinitionError as error:
                 cached = (version, error)
             self._cache[file] = cached
         if isinstance(cached[1], DefinitionError):
             raise cached[1]
         return cached[1]
+
+
+def _without(definition: "Definition", keys: Collection[str]) -> "Definition":
+    kept = tuple(capability for capability in definition.capabilities if capability.key not in keys)
+    return replace(definition, capabilities=kept)
 
 
 def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionError]]:

@@ -1,9 +1,7 @@
 """An environment: a folder of prompt objects with their sessions, models, tools and events."""
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,34 +9,31 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
+from prompt_objects.config.environment import CONFIG_FILE, Config, load_config, read_config_document
 from prompt_objects.config.limits import Limits, LimitsConfig
+from prompt_objects.environment.authority import Authority
 from prompt_objects.environment.capabilities import CapabilityResolver
 from prompt_objects.environment.catalog import Catalog
 from prompt_objects.environment.locate import require_environment
 from prompt_objects.environment.models import ModelRegistry
+from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.environment.storage import Storage
-from prompt_objects.errors import DefinitionError, NotFound, UsageError
-from prompt_objects.message import Message
+from prompt_objects.environment.trust import EVERYTHING
+from prompt_objects.errors import NotFound
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.runtime.active_turns import ActiveTurns
 from prompt_objects.runtime.context import Context, Services
-from prompt_objects.runtime.events import Event, EventBus
+from prompt_objects.runtime.events import EventBus
 from prompt_objects.runtime.interaction import UserInteraction
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
 from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import new_id
-from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.session import Session
 from prompt_objects.utils import filesystem as disk
 
 if TYPE_CHECKING:
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
-    from prompt_objects.config.definition import Definition
     from prompt_objects.llm.base import LLM
-    from prompt_objects.llm.connect import FallbackChain
     from prompt_objects.tools.base import Tool
-    from prompt_objects.turns.turn import Reply, TurnInput
 
 
 class Environment:
@@ -62,6 +57,7 @@ class Environment:
         store: str | None = None,
         tools: Iterable["Tool"] = (),
         allow: Collection[str] = (),
+        authority: Authority | None = None,
     ) -> None:
         self.folder = folder
         self._watched = [disk.WatchedFolder(folder)]
@@ -69,7 +65,8 @@ class Environment:
             self._watched.append(disk.WatchedFolder(config.data_dir))
         self.config = config
         self.data_dir = config.data_dir
-        self.notices: list[str] = []
+        self.authority = authority or Authority(folder, EVERYTHING)
+        self.notices = [self.authority.notice] if self.authority.is_restricted else []
         self._storage_notices: list[str] = []
         self.storage = Storage(folder, config, store, self._add_notice)
         self.session_manager = self.storage.session_manager
@@ -77,11 +74,7 @@ class Environment:
         self.models = ModelRegistry(config, environ, selected=model, llm=llm)
         self.interaction = UserInteraction()
         self.catalog = Catalog(
-            folder / "objects",
-            lambda: self.capabilities.loaded_tools.tools,
-            config.mcp_servers,
-            config.limits,
-            is_ruby=config.manifest is not None,
+            folder / "objects", config, lambda: self.capabilities.loaded_tools.tools, self.authority
         )
         self.capabilities = CapabilityResolver(
             folder,
@@ -90,6 +83,7 @@ class Environment:
             interaction=self.interaction,
             object_names=self.catalog.names,
             receiver=self.__getitem__,
+            authority=self.authority,
             given_tools=tools,
             allowed=allow,
         )
@@ -110,6 +104,7 @@ class Environment:
         store: str | None = None,
         tools: Iterable["Tool"] = (),
         allow: Collection[str] = (),
+        trust: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`; an environment of an older version is migrated, and `notices` say how.
@@ -120,14 +115,29 @@ class Environment:
           `folder`.
         - `tools`: tools of the calling program, which definitions may name.
         - `allow`: names of tools that run without asking the user.
+        - `trust`: trust whatever the environment brings, without storing that.
 
-        Raises `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
+        If the user has not trusted the environment, it is restricted by its `authority`, and not migrated. Raises
+        `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
         """
         path = require_environment(Path(folder).expanduser().absolute())
-        config = load_config(path, environ)
+        document = read_config_document(path)
+        authority = Authority.of_user(path, document, trust=trust)
+        authority.apply(document)
+        config = load_config(path, environ, document)
         migrations = Migrations(path, config.data_dir)
-        is_due = migrations.is_due()  # raises before anything is touched
-        environment = cls(path, config, environ=environ, model=model, llm=llm, store=store, tools=tools, allow=allow)
+        is_due = migrations.is_due() and not authority.is_restricted  # raises before anything is touched
+        environment = cls(
+            path,
+            config,
+            environ=environ,
+            model=model,
+            llm=llm,
+            store=store,
+            tools=tools,
+            allow=allow,
+            authority=authority,
+        )
         if is_due:
             environment.notices = migrations.run_at_opening(environment.session_manager)
             environment.config = replace(config, notices=load_config(path, environ).notices)  # of the migrated file
@@ -241,154 +251,3 @@ class Environment:
             read_only=self.capabilities.read_only(),
             http_allow=self.config.http_allow,
         )
-
-
-class PromptObject:
-    """One prompt object of an environment. Its definition is read again when its file changes."""
-
-    def __init__(self, name: str, environment: Environment, session_manager: SessionManager) -> None:
-        self.name = name
-        self.session_manager = session_manager
-        self._environment = environment
-
-    def __repr__(self) -> str:
-        return f"<PromptObject {self.name}>"
-
-    @property
-    def definition(self) -> "Definition":
-        """The definition in its file's current version. Raises `NotFound`, and `DefinitionError` if it is invalid."""
-        return self._environment.catalog[self.name]
-
-    @property
-    def definition_error(self) -> DefinitionError | None:
-        """The error in the definition; None if it is valid."""
-        try:
-            self._environment.catalog[self.name]
-        except DefinitionError as error:
-            return error
-        return None
-
-    @property
-    def description(self) -> str:
-        """The definition's description; empty if it has none or is invalid."""
-        try:
-            return self.definition.description
-        except DefinitionError:
-            return ""
-
-    async def receive(
-        self,
-        message: str | Message,
-        context: Context | None = None,
-        session: Session | None = None,
-        *,
-        wait: float | None = 0,
-    ) -> "Reply":
-        """Return the reply to a message, in the Chat Completions format or as text.
-
-        `session` is by default the one last used; without a `context` the turn is a top-level turn. Every message is
-        saved before anything else happens, and the history is valid however the turn ends. Turns of one session run
-        one after the other; if another process is using the session, `wait` that many seconds (None: no limit), then
-        raise `Busy` without writing anything.
-
-        Raises `UsageError` if the message is invalid, `NotFound` if the definition or the session was deleted,
-        `DefinitionError`, `LLMError` or `StoreError`; `asyncio.CancelledError` if it is cancelled.
-        """
-        return await self._turn(_as_message(message), context, session, wait)
-
-    async def resume(
-        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
-    ) -> "Reply":
-        """Continue an interrupted turn of the session; completed tool calls are not repeated.
-
-        Raises `UsageError` if the last message was answered.
-        """
-        return await self._turn("resume", context, session, wait)
-
-    async def retry(
-        self, context: Context | None = None, session: Session | None = None, *, wait: float | None = 0
-    ) -> "Reply":
-        """Reply to the last message of the session again; the old reply is kept, but excluded from requests."""
-        return await self._turn("retry", context, session, wait)
-
-    def receive_sync(
-        self,
-        message: str | Message,
-        context: Context | None = None,
-        session: Session | None = None,
-        *,
-        wait: float | None = 0,
-    ) -> "Reply":
-        """Call `receive` from code without an event loop; raises `UsageError` inside one."""
-        with suppress(RuntimeError):
-            asyncio.get_running_loop()
-            raise UsageError("receive_sync cannot be used inside an event loop.", hint="Await receive instead.")
-
-        async def receive_once() -> "Reply":
-            try:
-                return await self.receive(message, context, session, wait=wait)
-            finally:
-                await self._environment.disconnect()
-
-        return asyncio.run(receive_once())
-
-    async def stream(
-        self,
-        message: str | Message,
-        context: Context | None = None,
-        session: Session | None = None,
-        *,
-        wait: float | None = 0,
-    ) -> AsyncGenerator[Event, None]:
-        """Call `receive` and yield the events of its turn and of all delegations. Raises the same errors.
-
-        Closing the generator cancels the turn.
-        """
-        context = context or self._environment.context()
-        turn = asyncio.create_task(self.receive(message, context, session, wait=wait))
-        async with aclosing(context.services.bus.events_of(turn, context.root)) as events:
-            async for event in events:
-                yield event
-        await turn
-
-    async def _turn(
-        self, start: "TurnInput", context: Context | None, session: Session | None, wait: float | None
-    ) -> "Reply":
-        from prompt_objects.turns.turn import Turn
-
-        if session is None:
-            session = await asyncio.to_thread(self.session_manager.current)
-        # The lock comes first: turns run in the order in which they were requested.
-        async with self._environment.session_locks.acquire(session.id, wait):
-            definition, resources = await asyncio.to_thread(self._read, session)
-            context = (context or self._environment.context()).enter(definition, session)
-            return await Turn(definition, context, session, self.session_manager, resources).run(start)
-
-    def _read(self, session: Session) -> "tuple[Definition, _Resources]":
-        definition, environment = self.definition, self._environment
-        # The message of a draft is already saved, in a tool call, so this may fail before it is saved here.
-        local_tools = environment.capabilities.local_tools(definition) if session.is_draft else None
-        return definition, _Resources(definition, environment, local_tools)
-
-
-class _Resources:
-    """The models and tools of a definition for one turn."""
-
-    def __init__(
-        self, definition: "Definition", environment: Environment, local_tools: "Mapping[str, Tool] | None"
-    ) -> None:
-        self._definition = definition
-        self._environment = environment
-        self._local_tools = local_tools
-
-    async def load(self, context: Context) -> "tuple[FallbackChain, Mapping[str, Tool]]":
-        models = await self._environment.models.fallback_chain_for(self._definition, context.notify)
-        return models, await self._environment.capabilities.tools(self._definition, context, self._local_tools)
-
-
-def _as_message(message: str | Message) -> Message:
-    if isinstance(message, str):
-        return {"role": "user", "content": message}
-    if message.get("role") != "user":
-        raise UsageError(f"A prompt object receives messages of the role 'user', not {message.get('role')!r}.")
-    return message

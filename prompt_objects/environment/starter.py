@@ -4,8 +4,11 @@ import errno
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from prompt_objects.environment.locate import is_environment
+from prompt_objects.environment.trust import Trust
 from prompt_objects.errors import StoreError, UsageError
 
 _CONFIG = """\
@@ -31,8 +34,11 @@ def make_environment(folder: Path) -> list[Path]:
     appear in one step, so two processes cannot mix theirs, and a killed one leaves nothing incomplete.
     """
     objects, config = folder / "objects", folder / "environment.yaml"
-    if objects.exists() or config.exists():
+    if is_environment(folder):
         raise UsageError(f"{folder} is already an environment.", hint=f"Open it with --env {folder}")
+    if objects.exists():
+        problem = f"{objects} exists, and has no definitions of prompt objects."
+        raise UsageError(problem, hint="Create the environment in another folder.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".objects-", dir=folder))
@@ -43,6 +49,10 @@ def make_environment(folder: Path) -> list[Path]:
             draft.rename(objects)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+        with suppress(StoreError):  # then the user is asked at the first use
+            Trust.of_user().add_created(folder)
+        if config.exists():  # of another program, such as conda
+            return sorted(objects.iterdir())
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
             file.write(_CONFIG)
     except OSError as error:

@@ -16,12 +16,10 @@ from prompt_objects.mcp.connection import Connection
 from prompt_objects.mcp.incoming import MAX_TOOLS, MalformedMessage, encoded
 from prompt_objects.mcp.tool_adapter import effect_of, name_for, text_from
 from prompt_objects.mcp.transport import connect
-from prompt_objects.mcp.trust import is_trusted
 from prompt_objects.mcp.variables import Variables
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
 from prompt_objects.tools.loader import without_duplicates
-from prompt_objects.tools.trust import Trust
 from prompt_objects.utils.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -257,16 +255,16 @@ CapabilityTool: TypeAlias = tuple[Capability, Tool]
 
 
 class Servers:
-    """The servers in environment.yaml, which start only if the user trusts them; one may fail without the others."""
+    """The servers in environment.yaml, which start only if `is_trusted`; one may fail without the others."""
 
     def __init__(
         self,
         configs: Mapping[str, ServerConfig],
         folder: Path,
         environ: Mapping[str, str],
-        trust: Trust | None = None,
+        is_trusted: "Callable[[Mapping[str, ServerConfig]], bool]",
     ) -> None:
-        trusted = partial(is_trusted, folder, configs, trust)
+        trusted = partial(is_trusted, configs)
         self._servers = {name: Server(name, config, folder, environ, trusted) for name, config in configs.items()}
 
     async def tools(

@@ -16,7 +16,6 @@ from msgspec import Struct
 from prompt_objects.config.manifest import read_manifest
 from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
-from prompt_objects.tools.trust import Trust, digest_of
 
 GROUP = "prompt_objects.tools"
 """The entry point group for tools: each entry point names a `Tool`, or a list or tuple of tools."""
@@ -140,12 +139,17 @@ def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def load_tools(folder: Path, *, given: Iterable[Tool] = (), trust: Trust | None = None) -> LoadedTools:
-    """Collect the tools of an environment: built in, `given`, then trusted `tools/*.py` and packages."""
+def load_tools(
+    folder: Path, *, given: Iterable[Tool] = (), is_trusted: Callable[[Mapping[Path, bytes]], bool]
+) -> LoadedTools:
+    """Collect the tools of an environment: built in, `given`, then those of `tools/*.py` and of packages.
+
+    `is_trusted` says whether the user trusts these files with these contents.
+    """
     builtin = builtin_tools()
     own = without_duplicates(given, builtin, "that of the program")
     files, notices = read_tool_files(folder)
-    if files and not (trust or Trust.of_user()).holds(folder, digest_of(files)):
+    if files and not is_trusted(files):
         names = ", ".join(f"tools/{file.name}" for file in files)
         notice = f"Not loaded, because you have not trusted the current content: {names}."
         files, notices = {}, (*notices, f"{notice} Read it, then run: prompt-objects trust")

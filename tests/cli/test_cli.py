@@ -350,7 +350,7 @@ def test_a_single_message_does_not_load_the_terminal_libraries(env_dir: Path) ->
 def test_opening_a_conversation_loads_no_tools(env_dir: Path) -> None:
     code = (
         "import sys; from argparse import Namespace; from prompt_objects.cli.targets import open_environment; "
-        "open_environment(Namespace(env=None, store=None, model='rehearsal', allow=None)); "
+        "open_environment(Namespace(env=None, store=None, model='rehearsal', allow=None, trust=False)); "
         "print(*{'prompt_objects.tools.loader', 'prompt_objects.analysis.check'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=env_dir, capture_output=True, text=True, check=True)

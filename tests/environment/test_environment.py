@@ -7,42 +7,12 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.environment.environment import Environment
-from prompt_objects.environment.locate import locate, personal_folder
 from prompt_objects.environment.starter import make_environment
 from prompt_objects.errors import ConfigError, DefinitionError, NoEnvironment, NotFound, StoreError, UsageError
 from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.environments import make_env, open_env
-
-
-def test_the_named_folder_wins_over_the_variable_and_that_over_the_current_one(tmp_path: Path) -> None:
-    a, b, c = (make_env(tmp_path / name) for name in "abc")
-    variable = {"PROMPT_OBJECTS_ENV": str(b)}
-    assert locate(str(a), variable, c) == a
-    assert locate(None, variable, c) == b
-    assert locate(None, {}, c) == c
-
-
-def test_the_nearest_parent_is_found(tmp_path: Path) -> None:
-    env_dir = make_env(tmp_path / "home")
-    (env_dir / "deep" / "down").mkdir(parents=True)
-    assert locate(None, {}, env_dir / "deep" / "down") == env_dir
-    (env_dir / "deep" / "environment.yaml").touch()
-    assert locate(None, {}, env_dir / "deep" / "down") == env_dir / "deep"
-
-
-def test_without_an_environment_only_the_personal_one_is_left(tmp_path: Path) -> None:
-    assert locate(None, {}, tmp_path) is None
-    assert str(personal_folder()).startswith(os.environ["XDG_DATA_HOME"])
-
-
-@pytest.mark.parametrize("how", ["--env", "PROMPT_OBJECTS_ENV"])
-def test_named_folder_that_is_no_environment_is_an_error_with_a_hint(tmp_path: Path, how: str) -> None:
-    explicit = str(tmp_path) if how == "--env" else None
-    with pytest.raises(NoEnvironment, match=how) as caught:
-        locate(explicit, {"PROMPT_OBJECTS_ENV": str(tmp_path)}, tmp_path)
-    assert f"prompt-objects init {tmp_path}" in caught.value.hint
 
 
 def test_a_made_environment_opens_without_faults(tmp_path: Path) -> None:
@@ -101,8 +71,8 @@ def test_opening_reads_no_definition(tmp_path: Path) -> None:
 
 def test_a_faulty_environment_file_is_an_error_with_its_place(tmp_path: Path) -> None:
     env_dir = make_env(tmp_path)
-    (env_dir / "environment.yaml").write_text("default_objekt: boss\n")
-    with pytest.raises(ConfigError, match=r"environment\.yaml:1:1"):
+    (env_dir / "environment.yaml").write_text("user: ann\ndefault_objekt: boss\n")
+    with pytest.raises(ConfigError, match=r"environment\.yaml:2:1"):
         Environment.open(env_dir, environ={})
 
 
@@ -201,7 +171,7 @@ def test_an_object_that_is_gone_is_not_current(tmp_path: Path) -> None:
 
 
 def test_an_environment_without_objects_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "environment.yaml").touch()
+    (tmp_path / "objects").mkdir()
     with Environment.open(tmp_path, environ={}) as env, pytest.raises(NotFound) as caught:
         _ = env.current_object
     assert "docs/objects.md" in caught.value.hint

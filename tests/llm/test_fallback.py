@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_objects.environment.environment import Environment, PromptObject
+from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed
 from prompt_objects.runtime.events import BudgetUpdated, Event, Notice
 from prompt_objects.sessions.session import Session

@@ -13,10 +13,8 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.server import Servers
-from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.events import EventBus
-from prompt_objects.tools.trust import Trust
-from tests.support.mcp_servers import EXAMPLE, SERVER, accept, context_in, is_gone, until, using, wait_until
+from tests.support.mcp_servers import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
 from tests.support.paths import SUPPORT
 
 pytest.importorskip("mcp")
@@ -52,13 +50,11 @@ async def test_cancelling_the_first_caller_does_not_stop_the_start(tmp_path: Pat
 
 
 def test_each_event_loop_has_its_own_servers(tmp_path: Path) -> None:
-    trust, folder = Trust(tmp_path / "trusted.json"), tmp_path
-    accept(review(folder, {"example": EXAMPLE}), trust)
-    servers, pids = Servers({"example": EXAMPLE}, folder, {}, trust), []
+    servers, pids = Servers({"example": EXAMPLE}, tmp_path, {}, lambda _: True), []
 
     async def use() -> None:
         capability = Capability(kind="mcp", name="example", tools=("look_around",), at=TOP)
-        context = context_in(folder, EventBus())
+        context = context_in(tmp_path, EventBus())
         ((_, tool),) = await servers.tools([capability], context)
         pids.append(int((await tool.run({}, context)).split()[0]))
 

@@ -11,15 +11,13 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import DefinitionError
-from prompt_objects.mcp.trust import review
 from prompt_objects.runtime.events import Notice, TurnStarted
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.decorator import tool
-from prompt_objects.tools.trust import Trust
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
-from tests.support.mcp_servers import SERVER, accept, is_gone, until
+from tests.support.mcp_servers import SERVER, is_gone, until
 from tests.support.strict_protocol import violations
 
 pytest.importorskip("mcp")
@@ -40,9 +38,8 @@ async def opened(
     make_env(folder, OBJECTS)
     config = f"mcp_servers:\n  example:\n    command: {sys.executable}\n    args: ['{SERVER}']\n"
     (folder / "environment.yaml").write_text(config)
-    async with Environment.open(folder, llm=llm, **options) as env:
-        if trusted:
-            accept(review(folder, env.config.mcp_servers), Trust.of_user())
+    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
+    async with Environment.open(folder, llm=llm, trust=trusted, **options) as env:
         yield env
 
 
@@ -142,8 +139,7 @@ async def test_the_message_is_saved_before_waiting_for_a_server_and_the_wait_can
             f"mcp_servers:\n  example: {{command: {sys.executable}, args: ['-c', 'import time; time.sleep(60)']}}\n"
         )
         (tmp_path / "environment.yaml").write_text(slow)
-        async with Environment.open(tmp_path, llm=ScriptedLLM([])) as slow_env:
-            accept(review(tmp_path, slow_env.config.mcp_servers), Trust.of_user())
+        async with Environment.open(tmp_path, llm=ScriptedLLM([]), trust=True) as slow_env:
             turn = asyncio.create_task(slow_env["clerk"].receive("Hi"))
             sessions = env["clerk"].session_manager
             await until(lambda: [info.message_count for info in sessions.list()] == [1])

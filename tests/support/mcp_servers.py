@@ -15,11 +15,9 @@ from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.environment.environment import Environment
 from prompt_objects.mcp.server import Servers
-from prompt_objects.mcp.trust import Review, review
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import EventBus, Notice, Subscription
 from prompt_objects.tools.base import Tool
-from prompt_objects.tools.trust import Trust
 
 SERVER = str(Path(__file__).with_name("mcp_example_server.py"))
 EXAMPLE = ServerConfig(command=sys.executable, args=(SERVER,))
@@ -53,21 +51,13 @@ class Turn:
         return [event.text for event in self._news.drain() if isinstance(event, Notice)]
 
 
-def accept(reviewed: Review, trust: Trust) -> None:
-    """Trust servers as they were reviewed."""
-    trust.add(reviewed.file, reviewed.digest)
-
-
 @asynccontextmanager
 async def using(
     folder: Path, configs: Mapping[str, ServerConfig] | None = None, *, trusted: bool = True, **environ: str
 ) -> AsyncIterator[Turn]:
     """Offer servers, by default the example, and end them."""
     configs = {"example": EXAMPLE} if configs is None else configs
-    trust = Trust(folder / "trusted.json")
-    if trusted:
-        accept(review(folder, configs), trust)
-    servers, bus = Servers(configs, folder, environ, trust), EventBus()
+    servers, bus = Servers(configs, folder, environ, lambda _: trusted), EventBus()
     with bus.subscribe() as news:
         try:
             yield Turn(servers, folder, news, bus)

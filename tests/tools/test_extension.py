@@ -11,8 +11,6 @@ from prompt_objects import Environment
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools import builtin
-from prompt_objects.tools.loader import read_tool_files
-from prompt_objects.tools.trust import Trust, digest_of
 from tests.support.interaction import Answers
 
 TOOL = '''
@@ -33,7 +31,6 @@ def shout(text: str) -> str:
 def in_tools_folder(environment: Path, _other: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
     (environment / "tools").mkdir()
     (environment / "tools" / "loud.py").write_text(TOOL)
-    Trust.of_user().add(environment, digest_of(read_tool_files(environment)[0]))
 
 
 def in_builtin_package(_environment: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def _run(options: Namespace) -> None:
         return
     from prompt_objects.cli.targets import open_conversation, open_environment
 
-    environment = open_environment(options)
+    environment = open_environment(options, may_ask=message is None)
     po, session = open_conversation(options, environment)
     if message is None:
         from prompt_objects.chat.chat import Chat

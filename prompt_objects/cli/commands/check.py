@@ -101,17 +101,20 @@ def check(options: Namespace) -> int:
 def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
     """Read an environment without opening it: no store is connected, and nothing is written."""
     from prompt_objects.analysis.snapshot import take_snapshot
-    from prompt_objects.config.environment import CONFIG_FILE, load_config
+    from prompt_objects.config.environment import CONFIG_FILE, load_config, read_config_document
+    from prompt_objects.environment.authority import Authority
     from prompt_objects.environment.catalog import find_definitions
     from prompt_objects.llm.connect import has_known_price
     from prompt_objects.tools.loader import load_tools
 
-    config = load_config(folder, os.environ)
+    document = read_config_document(folder)
+    authority = Authority.of_user(folder, document)
+    config = load_config(folder, os.environ, document)
     files, errors = find_definitions(folder / "objects")
     return take_snapshot(
         files,
         folder / CONFIG_FILE,
-        tools=load_tools(folder).tools,
+        tools=load_tools(folder, is_trusted=authority.allows_tools).tools,
         bounds=config.limits,
         has_known_price=lambda model: has_known_price(model, config, os.environ),
         default_object=config.default_object,

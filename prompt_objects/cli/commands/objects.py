@@ -13,7 +13,7 @@ from prompt_objects.cli.streams import print_err, print_out
 from prompt_objects.cli.targets import open_environment
 
 if TYPE_CHECKING:
-    from prompt_objects.environment.environment import PromptObject
+    from prompt_objects.environment.prompt_object import PromptObject
 
 
 class ObjectJson(Struct):

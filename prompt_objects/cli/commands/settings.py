@@ -1,0 +1,53 @@
+"""`prompt-objects settings`: show the settings that apply, and where each comes from."""
+
+import os
+from argparse import Namespace
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from prompt_objects.cli.command import argument, shell_command
+from prompt_objects.cli.json_output import format_table, print_result
+from prompt_objects.cli.streams import print_err
+from prompt_objects.cli.targets import environment_folder
+
+
+class SettingJson(Struct):
+    """A setting that applies."""
+
+    name: str
+    value: Annotated[Any, Meta(description="as it is written; variables are not expanded")]
+    source: Annotated[str, Meta(description="the file or the environment variable")]
+
+
+@shell_command(
+    "settings",
+    argument("--schema", action="store_true", help="print the JSON Schema of settings.yaml, for editors"),
+    output=list[SettingJson],
+)
+def settings(options: Namespace) -> None:
+    """Show the settings that apply here, and where each comes from.
+
+    An option of a command and a definition take precedence over all of them. Your own settings, for all environments,
+    are in settings.yaml.
+    """
+    from prompt_objects.cli.json_output import print_json
+    from prompt_objects.config.environment import read_config_document
+    from prompt_objects.config.environment_schema import settings_schema
+    from prompt_objects.config.settings import settings_file
+    from prompt_objects.config.sources import find_sources
+    from prompt_objects.environment.authority import Authority
+    from prompt_objects.sessions.stores.url import mask_passwords
+
+    if options.schema:
+        print_json(settings_schema())
+        return
+    folder = environment_folder(options)
+    document = read_config_document(folder)
+    authority = Authority.of_user(folder, document, trust=options.trust)
+    authority.apply(document)
+    print_err(*filter(None, [authority.notice]))
+    found = [SettingJson(*each) for each in find_sources(document, os.environ)]
+    rows = [(each.name, mask_passwords(f"{each.value}"), each.source) for each in found]
+    print_result(options, found, format_table(rows))
+    print_err(f"Your own settings, for all environments, are in {settings_file()}")

@@ -1,0 +1,30 @@
+"""Asks the user whether to trust an environment, and stores the decision."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from prompt_objects.cli.streams import confirm, print_out
+from prompt_objects.environment.grants import Grant
+from prompt_objects.environment.trust import Decision, Trust
+from prompt_objects.ui.render.reveal import reveal
+
+
+def print_grants(folder: Path, decision: Decision, grants: Collection[Grant]) -> None:
+    """Print what an environment would do, with the changes since the decision."""
+    if not grants:
+        print_out(f"{folder} brings nothing that needs your trust.")
+        return
+    print_out(f"{folder} takes effect beyond the defaults:")
+    for line in decision.changes(grants):
+        print_out(f"  {reveal(line, is_code=True)}")
+
+
+def ask(folder: Path, decision: Decision, grants: Collection[Grant]) -> bool:
+    """Show what an environment would do, ask, and store the answer; return whether the user trusts it.
+
+    Raises `UsageError` if standard input is not a terminal, and `StoreError`.
+    """
+    print_grants(folder, decision, grants)
+    is_trusted = confirm("Do you trust this environment? Without trust, none of this takes effect.")
+    (Trust.of_user().accept if is_trusted else Trust.of_user().refuse)(folder, grants)
+    return is_trusted
