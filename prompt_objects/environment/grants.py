@@ -35,7 +35,7 @@ class Grant(Struct, frozen=True):
 def make_grant(text: str, content: object, path: tuple[Any, ...] = ()) -> Grant:
     """Return a grant of `content`: bytes, or a value that JSON can hold."""
     encoded = content if isinstance(content, bytes) else msgspec.json.encode(content, order="deterministic")
-    return Grant(mask_passwords(text), hashlib.sha256(encoded).hexdigest(), path)
+    return Grant(text, hashlib.sha256(encoded).hexdigest(), path)
 
 
 # environment.yaml
@@ -82,7 +82,7 @@ def _servers(value: Any, _: Path) -> Iterator[Grant]:
 def _store(value: Any, folder: Path) -> Iterator[Grant]:
     inside = _INSIDE_STORE.fullmatch(str(value))
     if value is not None and value != "memory:" and not (inside and _is_inside(folder, inside[2])):
-        yield make_grant(f"store: sessions are kept in {value}", value, ("store",))
+        yield make_grant(f"store: sessions are kept in {mask_passwords(str(value))}", value, ("store",))
 
 
 def _data_dir(value: Any, folder: Path) -> Iterator[Grant]:

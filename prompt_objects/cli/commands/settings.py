@@ -2,7 +2,7 @@
 
 import os
 from argparse import Namespace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -11,12 +11,15 @@ from prompt_objects.cli.json_output import format_table, print_result
 from prompt_objects.cli.streams import print_err
 from prompt_objects.cli.targets import environment_folder
 
+if TYPE_CHECKING:
+    from prompt_objects.config.sources import SettingSource
+
 
 class SettingJson(Struct):
     """A setting that applies."""
 
     name: str
-    value: Annotated[Any, Meta(description="as it is written; variables are not expanded")]
+    value: Annotated[Any, Meta(description="as it is written, without passwords")]
     source: Annotated[str, Meta(description="the file or the environment variable")]
 
 
@@ -37,7 +40,6 @@ def settings(options: Namespace) -> None:
     from prompt_objects.config.settings import settings_file
     from prompt_objects.config.sources import find_sources
     from prompt_objects.environment.authority import Authority
-    from prompt_objects.sessions.stores.url import mask_passwords
 
     if options.schema:
         print_json(settings_schema())
@@ -47,7 +49,14 @@ def settings(options: Namespace) -> None:
     authority = Authority.of_user(folder, document, trust=options.trust)
     authority.apply(document)
     print_err(*filter(None, [authority.notice]))
-    found = [SettingJson(*each) for each in find_sources(document, os.environ)]
-    rows = [(each.name, mask_passwords(f"{each.value}"), each.source) for each in found]
+    found = [_as_json(each) for each in find_sources(document, os.environ)]
+    rows = [(each.name, f"{each.value}", each.source) for each in found]
     print_result(options, found, format_table(rows))
     print_err(f"Your own settings, for all environments, are in {settings_file()}")
+
+
+def _as_json(setting: "SettingSource") -> SettingJson:
+    from prompt_objects.sessions.stores.url import mask_passwords
+
+    value = mask_passwords(str(setting.value)) if setting.name == "store" else setting.value
+    return SettingJson(setting.name, value, setting.source)
