@@ -149,10 +149,12 @@ class Connection:
 
     async def _serve(self, client_type: "type[Client]", mode: "ConnectMode") -> None:
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(_START_SECONDS) as limit:
+                self._report.extend_start = lambda seconds: limit.reschedule(self._loop.time() + seconds)
                 streams = self._streams(lambda: client.session.protocol_version)
                 client = client_type(streams, mode=mode, cache=None, elicitation_callback=self._answer)
                 await stack.enter_async_context(client)
+            self._report.extend_start = None
             self._ready.set_result(client.session)
             await self._stop_requested.wait()
 

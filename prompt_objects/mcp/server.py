@@ -181,7 +181,7 @@ class Server:
             raise ToolError(f"{problem} Run: prompt-objects trust")
         if self._connection is None and self._config.url is None:
             await self._wait_until_closed()  # an ending program may still hold resources that the next one needs
-        connection = self._connection = self._connection or self._start()
+        connection = self._connection = self._connection or self._start(context)
         try:
             with _notify_after(_SLOW_START_SECONDS, context, f"The MCP server {self.name} is still starting."):
                 return connection, await connection.session()
@@ -190,7 +190,7 @@ class Server:
             reason = self._variables.redact(str(error))
             raise ToolError(f"The MCP server {self.name} does not start: {reason}") from error
 
-    def _start(self) -> Connection:
+    def _start(self, context: Context) -> Connection:
         if not self._may_start:
             problem = f"The MCP server {self.name} failed {_MAX_FAILURES} times and is not started again"
             raise ToolError(f"{problem} until the user restarts the program. Continue without it.")
@@ -198,8 +198,10 @@ class Server:
             config = self._variables.config()
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
+        has_user = context.services.interaction.handler is not None
+        tell = partial(self._notify, context) if has_user else None
         return Connection(
-            lambda report, on_end: connect(config, self._folder, report, on_end),
+            lambda report, on_end: connect(config, self._folder, report, on_end, tell),
             self._elicit,
             may_restart=config.url is None,
         )

@@ -12,6 +12,7 @@ from typing import Any
 from httpx2 import AsyncByteStream, AsyncClient, Headers, Response, SSEError, StreamError, Timeout
 
 from prompt_objects.config.environment_schema import ServerConfig
+from prompt_objects.mcp.login import Login
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MAX_STDERR_BYTES = 4_000
@@ -30,13 +31,20 @@ _MAX_SILENCE_SECONDS = 300.0
 class TransportReport:
     """What the transport to a server reports: why the server ended, and whether a service forgot the session.
 
+    `extend_start` is called with the seconds that the user gets for a login.
+
     As text, it is the last meaningful line of the server's error output, or the status of an error response. This is
     untrusted text.
     """
 
     def __init__(self) -> None:
         self.is_session_lost = False
+        self.extend_start: Callable[[float], None] | None = None
         self._data = b""
+
+    def needs_time(self, seconds: float) -> None:
+        if self.extend_start:
+            self.extend_start(seconds)
 
     def add(self, data: bytes) -> None:
         self._data = (self._data + data)[-_MAX_STDERR_BYTES:]
@@ -49,10 +57,17 @@ class TransportReport:
 
 
 def connect(
-    server: ServerConfig, folder: Path, report: TransportReport, on_end: Callable[[], None]
+    server: ServerConfig,
+    folder: Path,
+    report: TransportReport,
+    on_end: Callable[[], None],
+    tell: Callable[[str], None] | None = None,
 ) -> AbstractAsyncContextManager[Any]:
-    """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended."""
-    return _program(server, folder, report, on_end) if server.url is None else _service(server, report)
+    """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended.
+
+    `tell` shows a sentence to the user, if there is one: the address of a service's login.
+    """
+    return _program(server, folder, report, on_end) if server.url is None else _service(server, report, tell)
 
 
 @asynccontextmanager
@@ -84,11 +99,15 @@ def _read_stderr(reading: int, report: TransportReport, on_end: Callable[[], Non
 
 
 @asynccontextmanager
-async def _service(server: ServerConfig, report: TransportReport) -> AsyncIterator[Any]:
+async def _service(
+    server: ServerConfig, report: TransportReport, tell: Callable[[str], None] | None
+) -> AsyncIterator[Any]:
     from mcp.client.streamable_http import streamable_http_client
 
+    has_key = any(name.lower() == "authorization" for name in server.headers)
+    login = None if has_key else Login(server.url or "", tell, report.needs_time)
     async with (
-        open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), report) as client,
+        open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), report, login) as client,
         streamable_http_client(
             server.url or "", http_client=client, max_sse_event_size=MAX_RESPONSE_BYTES
         ) as streams,
@@ -100,22 +119,27 @@ MAX_RESPONSE_BYTES = 20_000_000
 _CONNECT_SECONDS = 30.0
 _BAD_REQUEST, _NOT_FOUND, _METHOD_NOT_FOUND = 400, 404, -32601
 _SESSION_HEADER = "mcp-session-id"
+_STREAM_TYPE = "text/event-stream"  # which the requests to a service accept, but not those of a login
 _SESSION_WORDS = re.compile(r"(?i)\bsession\b|not (?:been )?initialized|initialize first")
 
 
-def open_client(headers: Mapping[str, str], seconds: float, report: TransportReport) -> AsyncClient:
-    """Return a client with a read timeout of `seconds`; error statuses are added to `report`."""
+def open_client(
+    headers: Mapping[str, str], seconds: float, report: TransportReport, login: Login | None = None
+) -> AsyncClient:
+    """Return a client with a read timeout of `seconds`; error statuses of the service are added to `report`."""
 
     async def check_response(response: Response) -> None:
         response.stream = _LimitedStream(response)
-        if response.is_error:
+        is_of_login = _STREAM_TYPE not in response.request.headers.get("accept", "")
+        if response.is_error and not is_of_login:
             report.add(f"\nit responded with {response.status_code} {response.reason_phrase}".encode())
             report.is_session_lost = report.is_session_lost or await _has_lost_session(response)
 
     given = Headers(dict(headers))
     given["Accept-Encoding"] = "identity"  # a few compressed bytes may expand to gigabytes
     timeout = Timeout(_CONNECT_SECONDS, read=seconds)
-    return AsyncClient(headers=given, timeout=timeout, event_hooks={"response": [check_response]})
+    auth = login.auth() if login else None
+    return AsyncClient(headers=given, auth=auth, timeout=timeout, event_hooks={"response": [check_response]})
 
 
 async def _has_lost_session(response: Response) -> bool:
@@ -139,7 +163,7 @@ class _LimitedStream(AsyncByteStream):
     def __init__(self, response: Response) -> None:
         stream = response.stream
         assert isinstance(stream, AsyncByteStream)  # noqa: S101 - the client is asynchronous
-        is_stream = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        is_stream = response.headers.get("content-type", "").lower().startswith(_STREAM_TYPE)
         self._stream = stream
         self._error = SSEError if is_stream else StreamError
         self._is_compressed = response.headers.get("content-encoding", "identity") not in {"", "identity"}
