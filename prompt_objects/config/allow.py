@@ -30,9 +30,9 @@ _NAMES: Mapping[str, ArgumentKind] = {
 _LAST_WORD = re.compile(r"[a-z]+$|[A-Z][a-z]+$|[A-Z]+$")
 
 
-def kind_of(name: str, schema: Mapping[str, Any]) -> ArgumentKind:
-    """Return what an argument is, by the `format` in its JSON Schema, otherwise by the last word of its name."""
-    for each in _alternatives(schema):
+def kind_of(name: str, parameters: Mapping[str, Any]) -> ArgumentKind:
+    """Return what an argument is, by its `format` in the JSON Schema, otherwise by the last word of its name."""
+    for each in _alternatives(_properties(parameters).get(name, {})):
         if kind := _FORMATS.get(str(each.get("format"))):
             return kind
     word = _LAST_WORD.search(name)
@@ -41,9 +41,14 @@ def kind_of(name: str, schema: Mapping[str, Any]) -> ArgumentKind:
 
 def kinds_of(parameters: Mapping[str, Any]) -> dict[str, ArgumentKind]:
     """Return the kinds of all arguments in a tool's JSON Schema."""
+    return {name: kind_of(name, parameters) for name in _properties(parameters)}
+
+
+def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the schemas of arguments; a server may have sent anything."""
     properties = parameters.get("properties")
-    known = properties if isinstance(properties, dict) else {}
-    return {name: kind_of(name, schema if isinstance(schema, dict) else {}) for name, schema in known.items()}
+    known = properties.items() if isinstance(properties, dict) else ()
+    return {name: schema if isinstance(schema, dict) else {} for name, schema in known}
 
 
 def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

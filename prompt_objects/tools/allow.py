@@ -15,9 +15,8 @@ from prompt_objects.tools.truncation import is_saved_result
 
 def is_allowed(tool: Tool, capability: Capability, arguments: Mapping[str, Any], context: Context) -> bool:
     """Return whether every argument that `allow` names matches one of its patterns, all items of a list included."""
-    properties = tool.parameters.get("properties", {})
     return bool(capability.allow) and all(
-        _matches(arguments.get(name), kind_of(name, properties.get(name, {})), patterns, context)
+        _matches(arguments.get(name), kind_of(name, tool.parameters), patterns, context)
         for name, patterns in capability.allow.items()
     )
 

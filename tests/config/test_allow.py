@@ -34,12 +34,13 @@ DOCS = "https://docs.example.org/guide/*"
 def test_the_kind_of_an_argument_comes_from_its_format_or_its_name(
     name: str, schema: dict[str, Any], kind: str
 ) -> None:
-    assert kind_of(name, schema) == kind
+    assert kind_of(name, {"properties": {name: schema}}) == kind
 
 
 def test_a_broken_schema_of_a_server_has_no_kinds() -> None:
     assert kinds_of({"properties": {"path": None, "a": True}}) == {"path": "path", "a": "text"}
     assert kinds_of({"properties": []}) == kinds_of({}) == {}
+    assert kind_of("path", {"properties": "none"}) == "path"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """Findings about `allow`: what each pattern permits, in words."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from prompt_objects.analysis.finding import Finding, Severity
-from prompt_objects.analysis.graph import Edge, Graph
+from prompt_objects.analysis.graph import Edge
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
 from prompt_objects.config.allow import Pattern, kind_of, parse_pattern
 
@@ -17,9 +16,10 @@ def allowed_calls(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:
 
 
 def _findings(snapshot: EnvironmentSnapshot, edge: Edge) -> Iterator[Finding]:
-    properties = _properties(snapshot.graph, edge)
+    # The tools of a server are known only when it runs.
+    parameters = {} if edge.kind == "server" else snapshot.graph.tools[edge.target].parameters
     parsed = {
-        name: [parse_pattern(pattern, kind_of(name, properties.get(name, {}))) for pattern in patterns]
+        name: [parse_pattern(pattern, kind_of(name, parameters)) for pattern in patterns]
         for name, patterns in edge.capability.allow.items()
     }
     for name, patterns in parsed.items():
@@ -31,11 +31,6 @@ def _findings(snapshot: EnvironmentSnapshot, edge: Edge) -> Iterator[Finding]:
         target = f"tools of the MCP server {edge.target}" if edge.kind == "server" else edge.target
         conditions = " and ".join(_condition(name, patterns) for name, patterns in parsed.items())
         yield _finding(snapshot, edge, "note", f"{edge.owner} may use {target} without approval if {conditions}.")
-
-
-def _properties(graph: Graph, edge: Edge) -> Mapping[str, Any]:
-    """Return the schemas of a tool's arguments; those of a server are known only when it runs."""
-    return {} if edge.kind == "server" else graph.tools[edge.target].parameters.get("properties", {})
 
 
 def _condition(name: str, patterns: list[Pattern]) -> str:
