@@ -178,6 +178,39 @@ def test_a_failing_editor_is_reported_and_the_input_is_kept(open_: Open, editor:
     terminal.wait_for("a thought more")
 
 
+def test_a_long_paste_is_one_word_of_the_input_until_it_is_sent(open_: Open, openai_server: OpenAIServer) -> None:
+    openai_server.script(text("Fine."))
+    pasted = "\n".join(f"line {number}" for number in range(300))
+    terminal = open_(columns=40)
+    terminal.send("the quick brown fox jumps over: ")
+    terminal.paste("dropped\n" * 20)
+    terminal.wait_for("[20 lines pasted]")
+    terminal.press("backspace")
+    terminal.wait_gone("pasted]")
+    terminal.paste(pasted)
+    terminal.send("?")
+    terminal.wait_for("[300 lines pasted]?")
+    assert f"{PROMPT} the quick brown fox jumps over:\n        [300 lines pasted]?" in terminal.text()
+    terminal.press("enter")
+    terminal.wait_for("Fine.")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == f"the quick brown fox jumps over: {pasted}?"
+    terminal.press("up")
+    terminal.wait_for("line 299?")
+
+
+def test_what_is_typed_before_the_first_prompt_is_sent_by_its_enter(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(text("Fine."))
+    started = {"PYTHONHASHSEED": "0"}  # a forked program would not have the terminal yet
+    served = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_API_KEY": "k", **started}
+    with Terminal([*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"], env=served) as terminal:
+        terminal.send("Hello\r")
+        terminal.wait_for("Fine.")
+        terminal.wait_for(f"{PROMPT} Hello")
+    assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
+
+
 def test_hidden_characters_of_a_paste_are_shown_and_sent_unchanged(open_: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(text("Fine."))
     terminal = open_()
@@ -420,9 +453,13 @@ def test_an_answer_in_odd_markdown_does_not_break_the_session(open_: Open, opena
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
-@pytest.mark.parametrize("sizes", [[(60, 24)], [(140, 24)], [(100, 10), (100, 40)]], ids=["narrow", "wide", "low"])
+@pytest.mark.parametrize(
+    ("sizes", "prefix"),
+    [([(60, 24)], []), ([(140, 24)], []), ([(100, 10), (100, 40)], []), ([(60, 24)], ["--block-signal=WINCH"])],
+    ids=["narrow", "wide", "low", "told late"],
+)
 def test_a_terminal_that_wraps_its_lines_again_keeps_no_copies(
-    folder: Path, openai_server: OpenAIServer, sizes: list[tuple[int, int]]
+    folder: Path, openai_server: OpenAIServer, sizes: list[tuple[int, int]], prefix: list[str]
 ) -> None:
     paragraphs = "\n\n".join(f"para{number}. " + "lorem ipsum dolor sit " * 9 for number in range(10))
     halves = (chunk({"role": "assistant", "content": half}) for half in (paragraphs[:900], paragraphs[900:]))
@@ -441,7 +478,7 @@ def test_a_terminal_that_wraps_its_lines_again_keeps_no_copies(
 
     served = [f"OPENAI_BASE_URL={openai_server.base_url}", "OPENAI_API_KEY=k"]
     program = [*PROGRAM, "--env", str(folder), "--object", "guide", "--model", "small"]
-    tmux("new-session", "-d", "-x", "100", "-y", "24", "env", *served, *program)
+    tmux("new-session", "-d", "-x", "100", "-y", "24", "env", *prefix, *served, *program)
     try:
         wait_for(PROMPT)
         tmux("send-keys", "Hello", "Enter")

@@ -11,6 +11,7 @@ from prompt_toolkit.application import Application, get_app_session
 from prompt_toolkit.data_structures import Point
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.output import Output
@@ -63,6 +64,10 @@ class LineApplication(Application[None]):
             output=_output_without_queries(),
         )
         self.ttimeoutlen = ESCAPE_SECONDS
+        self._typed_ahead: list[KeyPress] = []
+        self.after_render += lambda _: self._take_typed_ahead()
+        self._drawn_size: tuple[int, int] | None = None
+        self.before_render += lambda _: self._erase_at_other_size()
         self.pause = TypingPause()
         self.key_processor.before_key_press += lambda _: self.pause.touch()
         self.key_processor.after_key_press += lambda _: self._set_timeout()
@@ -72,6 +77,31 @@ class LineApplication(Application[None]):
         waiting = self.key_processor.key_buffer
         escape = bool(waiting) and waiting[0].key == Keys.Escape
         self.timeoutlen = ESCAPE_SECONDS if escape else PREFIX_SECONDS
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read the keys from now on. Those typed before are taken after the first drawing.
+
+        Until now, the terminal has turned each Enter into a line break.
+        """
+        with self.input.raw_mode():
+            enter = KeyPress(Keys.Enter, "\r")
+            self._typed_ahead = [enter if key.key == Keys.ControlJ else key for key in self.input.read_keys()]
+            yield
+
+    def _take_typed_ahead(self) -> None:
+        """Take the keys before any later key: the event loop has read none since the first drawing."""
+        keys, self._typed_ahead = self._typed_ahead, []
+        if keys:
+            self.key_processor.feed_multiple(keys)
+            asyncio.get_running_loop().call_soon(self.key_processor.process_keys)
+
+    def _erase_at_other_size(self) -> None:
+        """Erase a drawing of another size before the next one: the signal of a new size may come later."""
+        size = self.output.get_size()
+        if self._drawn_size not in {None, size}:
+            self.erase()
+        self._drawn_size = size
 
     def erase(self) -> None:
         """Erase the drawing, also if the terminal has wrapped it into more rows since."""

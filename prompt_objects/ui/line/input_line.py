@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.buffer import Buffer
@@ -21,12 +22,35 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.errors import PromptObjectsError, UsageError
 from prompt_objects.ui.line.application import Printer
 from prompt_objects.ui.line.completer import CommandCompleter
+from prompt_objects.ui.line.pastes import Pastes
 from prompt_objects.utils import filesystem as disk
 
 
-def make_buffer(chat: Chat, *, changed: Callable[[], None]) -> Buffer:
+class InputBuffer(Buffer):
+    """The buffer of the input, in which long pastes are folded."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.pastes = Pastes()
+        super().__init__(**settings)
+
+    @property
+    def whole_text(self) -> str:
+        """The text with all pastes."""
+        return self.pastes.unfold(self.text)
+
+    def paste(self, text: str) -> None:
+        """Insert a text; a long one is folded."""
+        self.insert_text(self.pastes.fold(text))
+
+    def append_to_history(self) -> None:
+        whole = self.whole_text
+        if whole and self.history.get_strings()[-1:] != [whole]:
+            self.history.append_string(whole)
+
+
+def make_buffer(chat: Chat, *, changed: Callable[[], None]) -> InputBuffer:
     """Make the buffer of the input, with completion and history; `changed` is called when its text changes."""
-    return Buffer(
+    return InputBuffer(
         name=DEFAULT_BUFFER,
         multiline=True,
         completer=ThreadedCompleter(CommandCompleter(chat)),
@@ -65,12 +89,12 @@ class InputHistory(FileHistory):
             return True
 
 
-async def edit_in_editor(buffer: Buffer, printer: Printer, report: Callable[[str], None]) -> None:
+async def edit_in_editor(buffer: InputBuffer, printer: Printer, report: Callable[[str], None]) -> None:
     """Edit the text in $VISUAL or $EDITOR, while no line is printed; `report` gets the error message."""
     with printer.paused():
         try:
             command = _editor_command()
-            text = await run_in_terminal(lambda: _edit(command, buffer.text), in_executor=True)
+            text = await run_in_terminal(lambda: _edit(command, buffer.whole_text), in_executor=True)
         except PromptObjectsError as error:
             report(str(error))
         else:

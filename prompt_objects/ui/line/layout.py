@@ -10,17 +10,12 @@ from prompt_toolkit.layout import BufferControl, ConditionalContainer, HSplit, L
 from prompt_toolkit.layout.controls import FormattedTextControl
 from prompt_toolkit.layout.dimension import Dimension
 from prompt_toolkit.layout.menus import CompletionsMenu
-from prompt_toolkit.layout.processors import (
-    HighlightIncrementalSearchProcessor,
-    HighlightSelectionProcessor,
-    Processor,
-    Transformation,
-    TransformationInput,
-)
+from prompt_toolkit.layout.processors import HighlightIncrementalSearchProcessor, HighlightSelectionProcessor
 from prompt_toolkit.utils import get_cwidth
 from prompt_toolkit.widgets import SearchToolbar
 
-from prompt_objects.ui.render.sanitize import visible
+from prompt_objects.ui.line.input_line import InputBuffer
+from prompt_objects.ui.line.input_text import VisibleText, WordWrap, input_height
 from prompt_objects.ui.render.style import Line
 
 MENU_LINES = 8
@@ -37,14 +32,14 @@ def screen_size() -> tuple[int, int]:
     return size.columns, size.rows
 
 
-def live_height(text: str, prompt: str, *, is_asking: bool) -> int:
-    """Return the rows for the live text above an input with that text.
+def live_height(buffer: InputBuffer, prompt: str, *, is_asking: bool) -> int:
+    """Return the rows for the live text above the input.
 
     There must not be more: rows that leave the screen at the top can no longer be erased.
     """
     _, rows = screen_size()
     share = LIVE_SHARE_WHILE_ASKING if is_asking else LIVE_SHARE
-    return min(rows - _input_height(text, prompt) - _OTHER_ROWS, rows // share)
+    return min(rows - _input_height(buffer, prompt) - _OTHER_ROWS, rows // share)
 
 
 def question_height(rows: int) -> int:
@@ -52,18 +47,14 @@ def question_height(rows: int) -> int:
     return rows - rows // LIVE_SHARE_WHILE_ASKING - _OTHER_ROWS
 
 
-def _input_height(text: str, prompt: str) -> int:
+def _input_height(buffer: InputBuffer, prompt: str) -> int:
     """Return the rows of the input: half the screen at most."""
     columns, rows = screen_size()
-    most, width = max(rows // 2, 1), max(columns - get_cwidth(prompt), 2)
-    height = 0
-    for line in text.split("\n", most)[:most]:
-        height += get_cwidth(visible(line[: width * most])) // width + 1
-    return min(height, most)
+    return input_height(buffer.text, max(columns - get_cwidth(prompt), 2), max(rows // 2, 1), buffer.pastes)
 
 
 def make_layout(
-    buffer: Buffer, *, prompt: Callable[[], str], live: Callable[[], list[Line]], status_bar: Callable[[], Line]
+    buffer: InputBuffer, *, prompt: Callable[[], str], live: Callable[[], list[Line]], status_bar: Callable[[], Line]
 ) -> Layout:
     """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing. The menu hides the bar."""
     search = SearchToolbar(ignore_case=True)
@@ -71,11 +62,16 @@ def make_layout(
         BufferControl(
             buffer,
             search_buffer_control=search.control,
-            input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor(), _Visible()],
+            input_processors=[
+                HighlightIncrementalSearchProcessor(),
+                HighlightSelectionProcessor(),
+                VisibleText(buffer.pastes),
+                WordWrap(lambda: get_cwidth(prompt())),
+            ],
             include_default_input_processors=False,
             preview_search=True,
         ),
-        height=lambda: Dimension(min=1, max=_input_height(buffer.text, prompt())),
+        height=lambda: Dimension(min=1, max=_input_height(buffer, prompt())),
         get_line_prefix=lambda line, wrap: _prefix(prompt(), line, wrap),
         wrap_lines=True,
         dont_extend_height=True,
@@ -110,13 +106,6 @@ def _menu_position(buffer: Buffer) -> str:
     index = buffer.complete_state.complete_index if buffer.complete_state else None
     position = "" if index is None else f"{index + 1} of "
     return f"  {position}{_count_completions(buffer)}; Tab or Down shows more, typing narrows them down"
-
-
-class _Visible(Processor):
-    """Makes hidden and reordering characters visible; the text itself is unchanged."""
-
-    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
-        return Transformation([(style, visible(text)) for style, text, *_ in transformation_input.fragments])
 
 
 def _text_window(text: Callable[[], FormattedText], style: str = "") -> Window:

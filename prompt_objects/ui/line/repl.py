@@ -54,6 +54,7 @@ class LineInterface:
         )
         self._app.key_bindings = make_bindings(
             self._controller,
+            self._buffer,
             lambda: self._tasks.spawn(edit_in_editor(self._buffer, self._view.printer, self._view.hint)),
         )
         chat.environment.interaction.handler = self._controller
@@ -61,7 +62,7 @@ class LineInterface:
     async def run(self) -> None:
         """Show the interface until the user leaves; running tasks are stopped in good order."""
         try:
-            with self._controller.reporting_waits():
+            with self._controller.reporting_waits(), self._app.reading():
                 await self._app.run_async(pre_run=self._begin)
         finally:
             await self._tasks.cancel()
@@ -106,7 +107,7 @@ class LineInterface:
     def _live(self) -> list[Line]:
         """Draw the running turns, and the messages that they have not read yet."""
         columns, _ = screen_size()
-        height = live_height(self._buffer.text, self._prompt(), is_asking=self._controller.question is not None)
+        height = live_height(self._buffer, self._prompt(), is_asking=self._controller.question is not None)
         turns = self._chat.environment.active_turns
         messages = [f"you → {turn.po_name}: {text}" for turn in turns for text in turn.waiting]
         unread: list[Line] = [[("class:status", fit(message, columns))] for message in messages]

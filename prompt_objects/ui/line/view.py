@@ -12,6 +12,7 @@ from prompt_objects.runtime.events import Event, MessageSaved, Subscription
 from prompt_objects.runtime.interaction import InputRequest
 from prompt_objects.ui.controller import REDRAW_SECONDS
 from prompt_objects.ui.line.application import LineApplication, Printer
+from prompt_objects.ui.line.input_line import InputBuffer
 from prompt_objects.ui.line.layout import question_height
 from prompt_objects.ui.line.status_bar import StatusBar
 from prompt_objects.ui.question import Question
@@ -34,7 +35,7 @@ class LineView:
     can_edit = True
 
     def __init__(
-        self, chat: Chat, events: Subscription, app: LineApplication, buffer: Buffer, status_bar: StatusBar
+        self, chat: Chat, events: Subscription, app: LineApplication, buffer: InputBuffer, status_bar: StatusBar
     ) -> None:
         self.printer = Printer(app)
         self._chat = chat
@@ -84,10 +85,10 @@ class LineView:
         self._app.invalidate()
 
     def draft(self) -> str:
-        return self._buffer.text
+        return self._buffer.whole_text
 
     def set_draft(self, text: str, *, remember: bool = False) -> None:
-        self._buffer.reset(Document(text), append_to_history=remember)
+        self._buffer.reset(Document(self._buffer.pastes.fold(text)), append_to_history=remember)
 
     async def ask(self, question: Question) -> None:
         size = self.width, question_height(self._app.output.get_size().rows)

@@ -23,6 +23,7 @@ STYLES: Mapping[str, str] = {
     "current": "bold",
     "toolbar": "noreverse ansibrightblack",
     "toolbar.hint": "noreverse bold",
+    "paste": "reverse",
     "completion-menu": "fg:default bg:default",
     "completion-menu.completion": "fg:default bg:default",
     "completion-menu.completion.current": "fg:default bg:default reverse",
