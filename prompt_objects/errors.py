@@ -174,6 +174,10 @@ class ServerFailed(LLMError):
     exit_code = 75
 
 
+class StillLoading(ServerFailed):
+    """The server is still loading its model; it will respond later."""
+
+
 class BrokenStream(LLMError):
     """The response was incomplete or malformed; the text received so far is kept."""
 

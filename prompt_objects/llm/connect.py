@@ -79,6 +79,11 @@ class FallbackChain:
         self.connection = connection
         self._others = deque(others)
 
+    @property
+    def has_fallback(self) -> bool:
+        """Whether there is another model to try."""
+        return bool(self._others)
+
     def advance(self, error: BaseException) -> list[str]:
         """Switch to the next fallback that works; return notices, the last one with its name.
 

@@ -21,6 +21,7 @@ from prompt_objects.errors import (
     RateLimited,
     RegionNotSupported,
     ServerFailed,
+    StillLoading,
     Unauthorized,
     UnknownModel,
     Unreachable,
@@ -125,6 +126,8 @@ class Endpoint:
             return LLMError(f"{self} cannot use capabilities: {text}", hint=hint)
         if status == HTTPStatus.NOT_FOUND or kind is UnknownModel:
             return UnknownModel(f"{self}: there is no such model: {text}")
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and kind is StillLoading:
+            return StillLoading(f"{self} is still loading its model.", hint="Try again later.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
             return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
         return LLMError(f"{self} refused the request ({status}): {text}")
@@ -223,6 +226,8 @@ def _unreachable_reason(error: BaseException) -> str:
 
 
 DEFAULT_RETRIES = 3
+LOADING_DELAY = 2.0
+MAX_LOADING_SECONDS = 600.0
 MAX_RETRY_DELAY = 30.0  # seconds; if a server asks for more, the user decides
 _FIRST_DELAY = 0.5
 _JITTER = 0.25  # spreads the retries of requests that failed together
@@ -230,12 +235,14 @@ _DISCONNECTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "Remote
 _TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as in the openai client
 
 
-def retry_delay(error: LLMError, retry: int) -> float | None:
+def retry_delay(error: LLMError, retry: int, waited: float = 0) -> float | None:
     """Return the seconds to wait before a retry, counted from 0; None if a retry would not help.
 
     It is the server's `Retry-After`; without one, each delay is twice the previous one. A request that timed out is
-    not retried.
+    not retried. A server that loads its model is asked again until the user has `waited` for 10 minutes.
     """
+    if isinstance(error, StillLoading):
+        return LOADING_DELAY if waited < MAX_LOADING_SECONDS else None
     response = _response(error)
     if not _is_temporary(error, response):
         return None

@@ -6,6 +6,7 @@ promise. Nothing here reads environment variables; `connect` does.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from msgspec.structs import replace
 
-from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, UnknownModel
+from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, StillLoading, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
 from prompt_objects.llm.dialect import dialect_of
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay, words_of
@@ -75,7 +76,7 @@ class OpenAILLM:
         return self._endpoint.server
 
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
-        has_text, retry = False, 0
+        has_text, retry, start = False, 0, time.monotonic()
         notices: list[str] = []
         body = self._dialect.encode(self.model, request)
         while True:
@@ -89,7 +90,9 @@ class OpenAILLM:
                 refused, body = body, body if has_text else self._adapted_body(body, request, error, notices)
                 if body != refused:
                     continue
-                pause = None if has_text or retry >= self._max_retries else retry_delay(error, retry)
+                is_loading = isinstance(error, StillLoading) and self._max_retries > 0
+                is_last = retry >= self._max_retries and not is_loading
+                pause = None if has_text or is_last else retry_delay(error, retry, time.monotonic() - start)
                 if pause is None:
                     raise
                 yield RetryScheduled(error, pause)

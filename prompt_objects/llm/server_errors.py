@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, UnknownModel
+from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, StillLoading, UnknownModel
 
 
 class Words(NamedTuple):
@@ -134,10 +134,19 @@ TABLE = (
         "OpenRouter", RegionNotSupported, r"not available in your (region|country)",
         "https://github.com/anomalyco/opencode/issues/40233",
     ),
+    # The server will respond when it has loaded its model.
+    Words(
+        "llama.cpp", StillLoading, r"\bloading model\b",
+        "https://github.com/mostlygeek/llama-swap/issues/146",
+    ),
+    Words(
+        "others", StillLoading, r"\bmodel\b.{0,200}\bis (currently|still) loading\b",
+        "https://github.com/huggingface/transformers/issues/23793",
+    ),
 )  # fmt: skip
 _PATTERNS = {
     kind: re.compile("|".join(f"(?:{row.pattern})" for row in TABLE if row.kind is kind), re.IGNORECASE | re.DOTALL)
-    for kind in (ContextTooLong, RegionNotSupported, UnknownModel)
+    for kind in (ContextTooLong, RegionNotSupported, UnknownModel, StillLoading)
 }
 _SENTENCE_KEYS = ("message", "error", "errors", "detail", "details", "msg", "error_message", "error_description")
 _CODE_KEYS = ("code", "type", "status", "reason", "error_type")

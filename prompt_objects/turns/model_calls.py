@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
-from prompt_objects.errors import BrokenStream, LimitReached, LLMError
+from prompt_objects.errors import BrokenStream, LimitReached, LLMError, StillLoading
 from prompt_objects.llm.base import FINISHED, Completion, Request, RetryScheduled, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing
 from prompt_objects.llm.request_messages import request_messages
@@ -58,6 +58,8 @@ class ModelCalls:
         self._session = session
         self._budget = budget
         self._save = save
+        self._may_wait = True  # for a server that loads its model; another model would respond at once
+        self._has_told_of_loading = False
 
     async def complete(
         self, models: FallbackChain, tools: Sequence[Tool], limit: LimitReached | None = None
@@ -75,6 +77,7 @@ class ModelCalls:
                 request = await asyncio.to_thread(self._request, history, tools, limit, server)
             received: list[str] = []
             try:
+                self._may_wait = not models.has_fallback
                 completion = await self._send(
                     models.connection, request, history, received, is_final=limit is not None
                 )
@@ -154,7 +157,13 @@ class ModelCalls:
         left = self._budget.seconds_left
         if left is not None and retry.seconds >= left:
             raise retry.error
-        if retry.seconds >= _MIN_SHOWN_WAIT:
+        if isinstance(retry.error, StillLoading):
+            if not self._may_wait:
+                raise retry.error
+            if not self._has_told_of_loading:
+                self._context.notify(f"Waiting for the model: {retry.error}")
+            self._has_told_of_loading = True
+        elif retry.seconds >= _MIN_SHOWN_WAIT:
             self._context.notify(f"Retrying in {retry.seconds:.0f} s: {retry.error}")
 
     def _notify_if_unpriced(self, connection: ModelConnection) -> None:

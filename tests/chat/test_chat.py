@@ -47,6 +47,20 @@ async def test_a_sent_message_is_no_longer_pending(chat: Chat) -> None:
     assert (chat.pending, chat.session.message_count) == ("", 2)
 
 
+def test_the_first_start_names_all_keys_that_were_found_and_a_missing_one(tmp_path: Path) -> None:
+    keys = {"GROQ_API_KEY": "gsk", "ANTHROPIC_API_KEY": "sk-ant"}
+    with Environment.open(make_env(tmp_path), environ=keys) as env:
+        chat = Chat(env, env["scout"], env["scout"].session_manager.current())
+        found = "Keys were found for Anthropic (ANTHROPIC_API_KEY), Groq (GROQ_API_KEY). /model lists the models."
+        model = "claude-sonnet-5-5: Anthropic at https://api.anthropic.com"
+        assert chat.warm_up() == [model, found]
+        chat.session.append({"role": "user", "content": "Hello"})
+        assert chat.warm_up() == [model]
+    with Environment.open(tmp_path, model="anthropic", environ={}) as env:
+        chat = Chat(env, env["scout"], env["scout"].session_manager.current())
+        assert chat.warm_up() == [f"{model} (ANTHROPIC_API_KEY is not set)"]
+
+
 async def test_a_refused_message_is_pending_until_sent_and_the_holder_is_known(chat: Chat) -> None:
     with elsewhere(chat) as other:
         with pytest.raises(Busy) as caught:

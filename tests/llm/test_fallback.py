@@ -203,6 +203,25 @@ async def test_a_model_that_the_user_selected_has_no_fallback(
         assert notices(events) == []
 
 
+@pytest.mark.parametrize("is_selected", [True, False], ids=["without a fallback", "with a fallback"])
+async def test_a_server_that_loads_its_model_is_waited_for_unless_there_is_a_fallback(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], monkeypatch: pytest.MonkeyPatch, *, is_selected: bool
+) -> None:
+    monkeypatch.setattr("prompt_objects.llm.failures.LOADING_DELAY", 0.01)
+    servers[0].script(*[error(503, "Loading model")] * 5, text("Loaded."))
+    servers[1].script(text("At once."))
+    async with open_team(tmp_path, servers) as env:
+        if is_selected:
+            env.models.select("first", env["scout"].definition)
+        events, error_of_turn = await send(env["scout"], "Hello", env["scout"].session_manager.current())
+        assert error_of_turn is None
+        (notice,) = notices(events)
+        reply = env["scout"].session_manager.current().history[-1]["content"]
+    assert "is still loading its model" in notice
+    assert notice.startswith("Waiting for the model: " if is_selected else "second responds instead: ")
+    assert reply == ("Loaded." if is_selected else "At once.")
+
+
 async def test_a_refused_request_costs_nothing_and_a_response_costs_the_price_of_its_model(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
 ) -> None:

@@ -20,6 +20,7 @@ from prompt_objects.errors import (
     LLMError,
     RateLimited,
     ServerFailed,
+    StillLoading,
     Unauthorized,
     UnknownModel,
     Unreachable,
@@ -472,14 +473,26 @@ async def test_the_error_of_a_model_without_tools_names_the_capabilities(
 
 
 async def test_a_server_error_is_retried(openai_server: OpenAIServer, retrying: OpenAILLM) -> None:
-    openai_server.script(error(503, "Loading model"), text("Here."))
+    openai_server.script(error(503, "Overloaded"), text("Here."))
     assert (await send(retrying))[1].message["content"] == "Here."
 
 
 @pytest.mark.parametrize("code", [500, 502, 503])
 async def test_repeated_server_errors_are_raised(openai_server: OpenAIServer, llm: OpenAILLM, code: int) -> None:
-    openai_server.script(error(code, "Loading model"))
-    assert "Loading model" in str(await failure(llm, ServerFailed))
+    openai_server.script(error(code, "Overloaded"))
+    assert "Overloaded" in str(await failure(llm, ServerFailed))
+
+
+async def test_a_server_that_loads_its_model_is_asked_until_it_responds_or_ten_minutes_have_passed(
+    openai_server: OpenAIServer, retrying: OpenAILLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prompt_objects.llm.failures.LOADING_DELAY", 0.01)
+    loading = error(503, "Loading model", type="unavailable_error")
+    openai_server.script(*[loading] * 8, text("Here."))
+    assert (await send(retrying))[1].message["content"] == "Here."
+    monkeypatch.setattr("prompt_objects.llm.failures.MAX_LOADING_SECONDS", 0)
+    openai_server.script(loading)
+    assert "is still loading its model" in str(await failure(retrying, StillLoading))
 
 
 async def test_a_servers_message_is_truncated_to_one_clean_line(openai_server: OpenAIServer, llm: OpenAILLM) -> None:

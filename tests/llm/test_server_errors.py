@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, UnknownModel
+from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, StillLoading, UnknownModel
 from prompt_objects.llm.server_errors import TABLE, codes_in, kind_of_error, message_index, sentence_in
 
 
@@ -12,7 +12,7 @@ def said(message: str, **more: object) -> dict[str, object]:
     return {"error": {"message": message, **more}}
 
 
-LONG, UNKNOWN, REGION = ContextTooLong, UnknownModel, RegionNotSupported
+LONG, UNKNOWN, REGION, LOADING = ContextTooLong, UnknownModel, RegionNotSupported, StillLoading
 SENTENCES: dict[tuple[str, type[LLMError]], list[object]] = {
     ("OpenAI", LONG): [
         said("This model's maximum context length is 4097 tokens. However, you requested 4120 tokens."),
@@ -82,6 +82,8 @@ SENTENCES: dict[tuple[str, type[LLMError]], list[object]] = {
         said("This model is not available in your region.", code=403),
         {"type": "error", **said("This model is not available in your country.", type="RegionError")},
     ],
+    ("llama.cpp", LOADING): [said("Loading model", code=503, type="unavailable_error")],
+    ("others", LOADING): [{"error": "Model meta-llama/Llama-3 is currently loading", "estimated_time": 20.0}],
 }
 
 
