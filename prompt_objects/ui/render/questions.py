@@ -90,9 +90,9 @@ def _draw(path: Sequence[str], verb: str, blocks: list[list[Line]], width: int, 
 
 
 def _heading(path: Sequence[str], verb: str, width: int) -> list[Line]:
-    *askers, name = path
+    *askers, name = (reveal(each, is_code=True) for each in path)
     by = f" (asked by {arrow_path(askers)})" if askers else ""
-    return paragraph(f"{name}{by} {verb}", width, "class:notice")
+    return exact_paragraph(f"{name}{by} {verb}", width, "class:notice")
 
 
 def _shares(lengths: Sequence[int], room: int) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prompt_objects.ui.render.lookalikes import looks_like_ascii
 from prompt_objects.ui.render.reveal import LINE_BREAK, escape_hidden, exact_code, exact_paragraph, reveal
 from prompt_objects.ui.render.sanitize import clean
 from prompt_objects.ui.render.style import Line, plain
@@ -114,6 +115,11 @@ def test_what_looks_like_ascii_is_marked_in_addresses_and_words(text: str, shown
 )
 def test_text_of_any_language_is_unchanged(text: str) -> None:
     assert reveal(text) == text
+
+
+@given(TEXT)
+def test_nothing_that_looks_like_ascii_is_left_in_code(text: str) -> None:
+    assert [each for each in reveal(text, is_code=True) if looks_like_ascii(each)] == []
 
 
 def test_in_code_everything_that_looks_like_ascii_is_marked() -> None:
