@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_CHARS = 10_000_000  # of text, arguments and extra fields together
 _MAX_PIECES = 10 * MAX_CALLS  # of calls, in one chunk
 _MAX_TOKENS = 2**53  # the largest exact integer in JSON
+_TEXT_KEYS = {"role", "content"}
 _REASON = re.compile(r"[\w .-]{1,60}", re.ASCII)
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text")  # names of a text field for reasoning
 _THOUGHTS = {"thinking", "reasoning", "redacted_thinking"}  # kinds of parts that are no part of the answer
@@ -86,11 +87,17 @@ class ResponseBuilder:
         return {"content": content, "tool_calls": pieces}
 
     def _add_delta(self, delta: dict[str, Any]) -> str:
-        text, refused = _text(delta.get("content")), _string(delta.get("refusal"))
+        content = delta.get("content")
+        if isinstance(content, str) and delta.keys() <= _TEXT_KEYS:  # almost every chunk
+            self._text.append(content)
+            self._length += len(content)
+            self._count(len(content))
+            return content
+        text, refused = _text(content), _string(delta.get("refusal"))
         self._text.append(text + refused)
         self._length += len(text + refused)
         self._refusal.append(refused)
-        self._thoughts += _thoughts(delta.get("content"))
+        self._thoughts += _thoughts(content)
         try:
             self._count(len(text + refused) + self._extra.add(delta) + sum(map(self._calls.add, _pieces(delta))))
         except InvalidCalls as error:
