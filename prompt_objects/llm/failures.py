@@ -37,6 +37,7 @@ _NO_QUOTA = re.compile(r"(?i)insufficient.?(quota|balance|credit|funds)|exceeded
 _NO_TOOLS = re.compile(
     r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja|no endpoints.{0,20}support tool"
 )
+_WRONG_KEY = re.compile(r"(?i)api.?key (is )?(not valid|invalid)|(invalid|incorrect) api.?key|invalid_api_key")
 _KEY_START = 8  # characters by which a part of the key is recognised in a text
 _UNREACHABLE_REASONS = {
     ConnectionRefusedError: "the connection was refused",
@@ -110,8 +111,10 @@ class Endpoint:
         kind = kind_of_error(words)
         if kind is RegionNotSupported:
             return RegionNotSupported(f"{self} is not offered in your region: {text}")
-        if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and kind is None):
-            return self._unauthorized_error(status, text)
+        if status == HTTPStatus.UNAUTHORIZED or _WRONG_KEY.search(words):
+            return self._unauthorized_error(status, "is missing, or wrong", text)
+        if status == HTTPStatus.FORBIDDEN and kind is None:
+            return self._unauthorized_error(status, "is not allowed to do this", text)
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(words):
             hint = "Waiting will not help: check the plan and billing of this account."
             return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
@@ -141,9 +144,8 @@ class Endpoint:
         hint = "If that server is right, set its address in OPENAI_BASE_URL, or base_url."
         return LLMError(f"{self} redirects to {target}, which is not followed.", hint=hint)
 
-    def _unauthorized_error(self, status: int, text: str) -> Unauthorized:
+    def _unauthorized_error(self, status: int, reason: str, text: str) -> Unauthorized:
         hint = f"Check {self.key_name}." if self.key_name else "Set api_key_env for this model in environment.yaml."
-        reason = "is missing, or wrong" if status == HTTPStatus.UNAUTHORIZED else "is not allowed to do this"
         key = f"the key from {self.key_name}" if self.key_name and self.api_key else "the key"
         return Unauthorized(f"{self}: {key} {reason} ({status}): {text}", hint=hint)
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
 _LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
 _MAX_LISTED_MODELS = 8
-_USAGE_SECONDS = 1.0  # for the usage after the end of a response, from servers that send no [DONE]
 
 
 _REPAIRABLE = (LLMError, ServerFailed)  # a server that cannot build a prompt from the messages sends 400 or 500
@@ -152,7 +151,7 @@ class OpenAILLM:
                         await read_to_end(parts)
                         return
                     if builder.is_complete:
-                        timeout.limit(TRAILING_DATA_SECONDS if builder.has_usage else _USAGE_SECONDS)
+                        timeout.limit(max(builder.last_seconds, TRAILING_DATA_SECONDS))
                     elif found:  # after the consumer handled them, so that its time does not count
                         timeout.restart()
         except (RequestError, TimeoutError) as error:

@@ -35,6 +35,11 @@ def _without_usage(body: Body) -> None:
     body.pop("stream_options", None)
 
 
+def _without_streaming(body: Body) -> None:
+    body["stream"] = False
+    body.pop("stream_options", None)
+
+
 def _older_token_limit(body: Body) -> None:
     if (limit := body.pop("max_completion_tokens", None)) is not None:
         body["max_tokens"] = limit
@@ -63,6 +68,12 @@ def _without_extra_fields(body: Body) -> None:
         for each in (message, *message.get("tool_calls", ())):
             for field in fields & each.keys():
                 del each[field]
+
+
+def _without_empty_texts(body: Body) -> None:
+    for message in body["messages"]:
+        if isinstance(content := message.get("content"), str) and not content.strip():
+            message["content"] = None if message.get("tool_calls") else "(empty)"
 
 
 def _reply_after_results(body: Body) -> None:
@@ -123,6 +134,11 @@ REPAIRS = (
         is_parameter=True,
     ),
     Repair(
+        r"'stream' does not support|streaming.{0,20}not supported",
+        _without_streaming,
+        "https://github.com/github/gh-models/issues/31",
+    ),
+    Repair(
         r"temperature",
         _without_temperature,
         "https://github.com/QwenLM/qwen-code/issues/921",
@@ -140,6 +156,11 @@ REPAIRS = (
         "https://ai.google.dev/gemini-api/docs/thought-signatures",
     ),
     Repair(r"invalid.{0,5}signature", _without_extra_fields, "https://github.com/linanwx/nagobot/issues/21"),
+    Repair(
+        r"non-empty|non-whitespace|(must not|cannot|can't) be (empty|blank)|empty content",
+        _without_empty_texts,
+        "https://github.com/HKUDS/nanobot/pull/949",
+    ),
     Repair(
         r"after role|unexpected role|roles? must alternate",
         _reply_after_results,

@@ -21,6 +21,9 @@ _MAX_PIECES = 10 * MAX_CALLS  # of calls, in one chunk
 _MAX_TOKENS = 2**53  # the largest exact integer in JSON
 _TEXT_KEYS = {"role", "content"}
 _REASON = re.compile(r"[\w .-]{1,60}", re.ASCII)
+_NO_REASON = {"", "null", "none"}
+_USAGE_SECONDS = 1.0
+_FALSE_END_SECONDS = 5.0
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text")  # names of a text field for reasoning
 _THOUGHTS = {"thinking", "reasoning", "redacted_thinking"}  # kinds of parts that are no part of the answer
 _NO_ANSWER = "The model sent only its reasoning, and no answer; the reasoning is shown instead."
@@ -44,16 +47,21 @@ class ResponseBuilder:
         self._chars = 0
         self._usage = Usage()
         self._has_ended = False
+        self._has_grown = False  # by the last chunk
+        self._is_reliable = True  # some servers send a finish reason in each chunk
         self.finish_reason = ""
 
     @property
     def is_complete(self) -> bool:
         """Return whether the server said that the response has ended well; what follows does not matter."""
-        return self._has_ended or self.finish_reason.lower() in FINISHED
+        return self._has_ended or (self._is_reliable and self.finish_reason.lower() in FINISHED)
 
     @property
-    def has_usage(self) -> bool:
-        return self._usage.total > 0
+    def last_seconds(self) -> float:
+        """How long a complete response is still read: for its usage, or for more text if the end may be false."""
+        if self._has_grown:
+            return _FALSE_END_SECONDS
+        return 0.0 if self._usage.total else _USAGE_SECONDS
 
     def end(self) -> None:
         """Record that the server ended the response, with or without a finish reason."""
@@ -67,8 +75,12 @@ class ResponseBuilder:
             self._usage = _parse_usage(chunk["usage"])
         choice = _first(chunk.get("choices"))
         delta = choice.get("delta") or self._as_delta(choice.get("message"))
+        before = self._chars
         text = self._add_delta(delta) if isinstance(delta, dict) else ""
-        if isinstance(reason := choice.get("finish_reason"), str):
+        self._has_grown = self._chars > before
+        self._is_reliable = self._is_reliable and not (self.finish_reason and self._has_grown)
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason.lower() not in _NO_REASON:
             self.finish_reason = reason if _REASON.fullmatch(reason) else "unknown"
         return text
 
@@ -93,13 +105,14 @@ class ResponseBuilder:
             self._length += len(content)
             self._count(len(content))
             return content
-        text, refused = _text(content), _string(delta.get("refusal"))
+        text, refused, thoughts = _text(content), _string(delta.get("refusal")), _thoughts(content)
         self._text.append(text + refused)
         self._length += len(text + refused)
         self._refusal.append(refused)
-        self._thoughts += _thoughts(content)
+        self._thoughts += thoughts
+        self._count(len(text + refused) + sum(map(len, thoughts)))
         try:
-            self._count(len(text + refused) + self._extra.add(delta) + sum(map(self._calls.add, _pieces(delta))))
+            self._count(self._extra.add(delta) + sum(map(self._calls.add, _pieces(delta))))
         except InvalidCalls as error:
             raise MalformedResponse(str(error)) from error
         except ValueError as error:
@@ -166,6 +179,7 @@ def _thoughts(content: object) -> list[str]:
 def _pieces(delta: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the pieces of calls; a `function_call` is the older form of a single call."""
     calls = delta.get("tool_calls")
+    calls = [calls] if isinstance(calls, dict) else calls
     pieces = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     if len(pieces) > _MAX_PIECES:
         raise InvalidCalls("sent an event with too many calls")

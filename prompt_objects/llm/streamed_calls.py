@@ -59,7 +59,7 @@ class StreamedCalls:
         if arguments:
             call.arguments.append(arguments)
         try:
-            return len(arguments) + call.extra.add(piece)
+            return len(name + arguments) + call.extra.add(piece)
         except ValueError as error:
             raise InvalidCalls(f"sent an invalid call: {error}") from error
 
@@ -161,7 +161,9 @@ def _string(value: object) -> str:
 
 
 def _arguments(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
     try:
-        return json.dumps(value) if isinstance(value, dict) else _string(value)
+        return json.dumps(value)
     except RecursionError:
         return _TOO_DEEP

@@ -62,6 +62,19 @@ def test_a_parameter_that_a_server_does_not_know_is_left_out(refusal: str, chang
     assert {name: body.get(name) for name in changes} == changes
 
 
+def test_a_server_that_does_not_stream_is_asked_for_one_document() -> None:
+    body, _ = learned("Unsupported value: 'stream' does not support true with this model.")
+    assert body["stream"] is False
+    assert "stream_options" not in body
+
+
+def test_empty_texts_are_left_out() -> None:
+    results = [{"role": "tool", "tool_call_id": "a", "content": ""}]
+    history = [HISTORY[3], {"role": "assistant", "content": "", "tool_calls": [call("a")]}, *results]
+    body, _ = learned("messages: text content blocks must be non-empty", Request(request_messages("p", history)))
+    assert [m["content"] for m in body["messages"]] == ["p", "And?", None, "(empty)"]
+
+
 def test_a_setting_that_is_left_out_is_reported_once() -> None:
     dialect = Dialect()
     refusal = "Unsupported parameter: 'temperature' is not supported with this model."

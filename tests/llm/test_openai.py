@@ -326,6 +326,13 @@ async def test_a_wrong_key_is_unauthorized_with_the_servers_sentence_without_the
     assert quoted not in str(found)
 
 
+async def test_a_wrong_key_is_recognised_by_words(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+    openai_server.script(
+        status(400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid key."}}])
+    )
+    assert "wrong (400): API key not valid" in str(await failure(llm, Unauthorized))
+
+
 async def test_the_hint_names_the_variable_of_the_key(openai_server: OpenAIServer) -> None:
     llm = OpenAILLM("small", base_url=openai_server.base_url, api_key=KEY, key_name="MY_KEY", max_retries=0)
     openai_server.script(error(401, "no"))

@@ -86,6 +86,37 @@ def test_the_end_of_the_stream_completes_a_response_without_a_finish_reason() ->
     assert builder.completion().finish_reason == "stop"
 
 
+@pytest.mark.parametrize("reason", ["", "null", "None", None, 3])
+def test_a_finish_reason_that_is_none_does_not_count(reason: Any) -> None:
+    builder = ResponseBuilder()
+    builder.add(delta(reason, content="Half"))
+    assert builder.finish_reason == ""
+    assert not builder.is_complete
+
+
+def test_a_finish_reason_in_each_chunk_ends_nothing() -> None:
+    builder = ResponseBuilder()
+    builder.add(delta("stop", reasoning_content="hmm"))
+    assert builder.last_seconds > 1
+    builder.add(delta("stop", content="It is "))
+    assert not builder.is_complete
+    builder.add(delta("stop", content="4."))
+    assert not builder.is_complete
+    assert builder.completion().message["content"] == "It is 4."
+    builder.end()
+    assert builder.is_complete
+
+
+def test_a_finish_reason_without_text_is_followed_by_the_usage_at_most() -> None:
+    builder = ResponseBuilder()
+    builder.add(delta(content="4."))
+    builder.add(delta("stop"))
+    assert 0 < builder.last_seconds <= 1
+    builder.add({"choices": [], "usage": {"prompt_tokens": 1}})
+    assert builder.is_complete
+    assert builder.last_seconds == 0
+
+
 def test_content_in_parts_is_text_without_the_thoughts() -> None:
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}
     chunks = [

@@ -142,6 +142,15 @@ def test_pieces_without_index_are_distinguished_by_id() -> None:
     ) == [("read", '{"n": 1}'), ("write", "{}")]
 
 
+@pytest.mark.parametrize("arguments", [[1], 5, True], ids=repr)
+def test_arguments_of_another_type_are_kept_for_an_error_of_the_tool(arguments: object) -> None:
+    assert calls(piece(0, name="read", arguments=arguments)) == [("read", json.dumps(arguments))]
+
+
+def test_a_single_call_may_stand_without_a_list() -> None:
+    assert calls(delta(tool_calls={"function": {"name": "read"}})) == [("read", "{}")]
+
+
 def test_a_function_call_of_the_older_form_is_a_call() -> None:
     older = [delta(function_call={"name": "read", "arguments": '{"n":'}), delta(function_call={"arguments": " 1}"})]
     assert calls(*older) == [("read", '{"n": 1}')]
