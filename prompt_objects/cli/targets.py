@@ -30,23 +30,26 @@ def environment_folder(options: Namespace) -> Path:
     return folder or personal_folder()
 
 
-def open_environment(options: Namespace, *, may_ask: bool = False) -> "Environment":
+def open_environment(options: Namespace, *, reading: bool = False, may_ask: bool = False) -> "Environment":
     """Open the environment and print its notices; create the user's own at first use.
 
-    It is also `options.environment`, whose later notices `cli.main` prints. With `may_ask`, ask the user once whether
-    to trust an environment that is restricted.
+    It is also `options.environment`, whose later notices `cli.main` prints. With `reading`, nothing is created or
+    migrated; with `may_ask`, the user is asked once whether to trust an environment that is restricted.
     """
     from prompt_objects.environment.environment import Environment
-    from prompt_objects.environment.locate import is_environment
+    from prompt_objects.environment.locate import is_environment, personal_folder, require_environment
     from prompt_objects.environment.starter import make_environment
 
     folder = environment_folder(options)
-    if not is_environment(folder):
+    if folder == personal_folder() and not is_environment(folder):
+        if reading:
+            require_environment(folder)
         make_environment(folder)
         print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
-    open_it = partial(Environment.open, folder, model=model, store=options.store, allow=allow, trust=options.trust)
+    choices = {"model": model, "store": options.store, "allow": allow, "trust": options.trust}
+    open_it = partial(Environment.open, folder, **choices, migrate=not reading)
     environment = open_it()
     if may_ask and _is_trusted_now(environment):
         environment.close()
@@ -103,9 +106,9 @@ def find_conversation(options: Namespace, environment: "Environment") -> "tuple[
 
 
 @contextmanager
-def open_session(options: Namespace) -> "Iterator[tuple[Environment, Session]]":
+def open_session(options: Namespace, *, reading: bool = False) -> "Iterator[tuple[Environment, Session]]":
     """Open the environment, and yield it with the session that the argument KEY refers to."""
-    with open_environment(options) as environment:
+    with open_environment(options, reading=reading) as environment:
         yield environment, find_session(environment, options.object, options.key)
 
 

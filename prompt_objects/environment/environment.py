@@ -105,6 +105,7 @@ class Environment:
         tools: Iterable["Tool"] = (),
         allow: Collection[str] = (),
         trust: bool = False,
+        migrate: bool = True,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`; an environment of an older version is migrated, and `notices` say how.
@@ -116,6 +117,7 @@ class Environment:
         - `tools`: tools of the calling program, which definitions may name.
         - `allow`: names of tools that run without asking the user.
         - `trust`: trust whatever the environment brings, without storing that.
+        - `migrate`: if False, an environment of an older version stays as it is, and `notices` say so.
 
         If the user has not trusted the environment, it is restricted by its `authority`, and not migrated. Raises
         `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
@@ -138,7 +140,9 @@ class Environment:
             allow=allow,
             authority=authority,
         )
-        if is_due:
+        if is_due and not migrate:
+            environment.notices = migrations.pending_notices()
+        elif is_due:
             environment.notices = migrations.run_at_opening(environment.session_manager)
             environment.config = replace(config, notices=load_config(path, environ).notices)  # of the migrated file
         return environment

@@ -47,6 +47,12 @@ class Migrations:
             steps.sort(key=lambda step: step.number != started)  # a started step is finished first
             return [Application(step, self._target, self._progress, sessions).apply() for step in steps]
 
+    def pending_notices(self) -> list[str]:
+        """Return a notice for the user if a step would change anything."""
+        if not any(result.changes for result in self.preview()):
+            return []
+        return ["This environment is of an older version. To bring it up to date: prompt-objects migrate"]
+
     def run_at_opening(self, sessions: SessionManager) -> list[str]:
         """Run, and return notices for the user, also for a failure; a read-only environment stays as it is."""
         try:

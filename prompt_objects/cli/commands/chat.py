@@ -145,7 +145,7 @@ def _print_overview(options: Namespace) -> None:
 
     folder = environment_folder(options)
     if is_environment(folder):
-        with open_environment(options) as environment:
+        with open_environment(options, reading=True) as environment:
             manifest = environment.config.manifest
             title = f"{manifest.name}, {folder}" if manifest else str(folder)
             about = [("description", manifest.description)] if manifest and manifest.description else []

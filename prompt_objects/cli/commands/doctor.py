@@ -44,7 +44,7 @@ def doctor(options: Namespace) -> int:
     """
     from prompt_objects.sessions.stores.base import Checking
 
-    with open_environment(options) as environment:
+    with open_environment(options, reading=not options.repair) as environment:
         store = environment.storage.store
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None

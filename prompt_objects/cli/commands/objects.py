@@ -39,7 +39,7 @@ def list_(options: Namespace) -> int:
 
     The exit code is 1 if a definition is invalid.
     """
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         objects = environment.objects
         _, duplicates = environment.catalog.files()
         print_result(options, map(_as_json, objects.values()), format_table(map(_row, objects.values())))
@@ -53,7 +53,7 @@ def show(options: Namespace) -> None:
     """Print a prompt object's definition."""
     from prompt_objects.ui.render.sanitize import clean
 
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         po = environment[options.name]
         definition = po.definition  # raises `DefinitionError` if it is invalid
     if options.json:

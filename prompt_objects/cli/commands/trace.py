@@ -101,7 +101,7 @@ def trace(options: Namespace) -> None:
     from prompt_objects.ui.render.style import plain
     from prompt_objects.ui.render.trace import draw_trace
 
-    with open_session(options) as (environment, session):
+    with open_session(options, reading=True) as (environment, session):
         found = environment.storage.trace(session.id)
     if options.json:
         turns = [_turn(turn) for turn in found.turns]

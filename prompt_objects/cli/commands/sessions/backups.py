@@ -93,7 +93,7 @@ def backup(options: Namespace) -> int:
 )
 def backups(options: Namespace) -> None:
     """List the backups, most recently changed first."""
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         manager = session_manager_for(options, environment)
         known = {info.id: info for info in (*manager.list(), *(each.info for each in manager.trash()))}
         session_id = find_session(environment, options.object, options.key).id if options.key else None

@@ -50,7 +50,7 @@ def list_(options: Namespace) -> None:
     if options.trash:
         trash.run(options)
         return
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         infos = session_manager_for(options, environment).list(limit=options.limit)
     print_result(options, map(session_json, infos), format_table(_rows(infos)))
     if not infos:
@@ -60,7 +60,7 @@ def list_(options: Namespace) -> None:
 @shell_command("sessions trash", OBJECT_FILTER, LIMIT, output=list[TrashedSessionJson])
 def trash(options: Namespace) -> None:
     """List the sessions in the trash, most recently deleted first."""
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         deleted = session_manager_for(options, environment).trash()[: options.limit]
     print_result(options, map(trashed_session_json, deleted), format_table(_trashed_rows(deleted)))
 
@@ -95,7 +95,7 @@ def export(options: Namespace) -> None:
 )
 def new(options: Namespace) -> None:
     """Create a session."""
-    with open_environment(options) as environment:
+    with open_environment(options, reading=True) as environment:
         po = environment[options.object] if options.object else environment.current_object
         _print_session("Created", po.session_manager.create(options.name), options)
 
@@ -110,7 +110,7 @@ def new(options: Namespace) -> None:
 )
 def rename(options: Namespace) -> None:
     """Rename a session."""
-    with open_session(options) as (environment, session):
+    with open_session(options, reading=True) as (environment, session):
         _print_session("Renamed", environment.session_manager.rename(session.id, options.name), options)
 
 

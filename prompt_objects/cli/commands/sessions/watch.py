@@ -46,7 +46,7 @@ def watch(options: Namespace) -> None:
     """
     from prompt_objects.sessions.watch import poll_forever
 
-    with open_session(options) as (_, session), suppress(KeyboardInterrupt):
+    with open_session(options, reading=True) as (_, session), suppress(KeyboardInterrupt):
         for change in poll_forever(session):
             if options.json:
                 for event in _events(change):
