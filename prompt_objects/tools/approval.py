@@ -6,7 +6,7 @@ no user can be asked, calls that need approval are refused, so a turn never wait
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
@@ -17,7 +17,10 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
 from prompt_objects.tools.allow import is_allowed
+from prompt_objects.tools.authority import writes_authority
 from prompt_objects.tools.base import ApprovedCall, Preview, Tool
+
+_Key: TypeAlias = tuple[str | None, str, str, str]
 
 
 class Approvals:
@@ -36,7 +39,7 @@ class Approvals:
     ) -> None:
         self._policies = {**DEFAULT_POLICIES, **policies}
         self._allowed = frozenset(allowed)
-        self._remembered: dict[tuple[str | None, str, str, str], Literal["session", "never"]] = {}
+        self._remembered: dict[_Key, Literal["session", "never"]] = {}
         self._interaction = interaction or UserInteraction()
         self._local_names = local_names
 
@@ -56,6 +59,8 @@ class Approvals:
         policy = self.policy(tool, capability, context)
         if policy == "never":
             raise ToolError(f"{tool.name} is not allowed here.")
+        if writes_authority(tool, arguments, context):
+            return await self._approve_by_user(replace(tool, always_ask=True), capability, arguments, context)
         if policy == "always":
             return ApprovedCall(arguments, context)
         if allows(arguments):
@@ -87,9 +92,9 @@ class Approvals:
     ) -> ApprovedCall:
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
         shown = json.dumps(arguments)  # each copy is read from these bytes, so what runs is what was shown
-        while key not in self._remembered:
+        while not self._is_remembered(key, tool):
             async with self._interaction.exclusive(context.budget):
-                if key in self._remembered:  # decided while this call waited for its turn to ask
+                if self._is_remembered(key, tool):  # decided while this call waited for its turn to ask
                     break
                 preview = await _preview(tool, json.loads(shown), context)
                 decision = await self._ask(tool, json.loads(shown), context, preview)
@@ -110,6 +115,10 @@ class Approvals:
         if self._remembered[key] == "never":
             raise _refused(tool)
         return ApprovedCall(arguments, context)
+
+    def _is_remembered(self, key: _Key, tool: Tool) -> bool:
+        """Return whether the user has decided about all calls; approvals do not count for a tool that always asks."""
+        return key in self._remembered and not (tool.always_ask and self._remembered[key] == "session")
 
     async def _ask(self, tool: Tool, arguments: dict[str, Any], context: Context, preview: Preview) -> Decision:
         if self._interaction.handler is None:

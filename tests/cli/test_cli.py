@@ -393,3 +393,15 @@ def test_an_answer_that_cannot_be_saved_is_printed_and_can_be_recovered(
 
 def test_an_empty_store_is_said_to_be_empty(env_dir: Path) -> None:
     assert run("sessions", "list", "--json", cwd=env_dir).stderr == "There are no sessions.\n"
+
+
+def test_python_m_imports_no_module_of_the_current_folder(tmp_path: Path) -> None:
+    make_env(tmp_path)
+    for name in ("yaml", "msgspec", "platformdirs", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "prompt_objects", "objects", "list"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "scout" in done.stdout
+    assert not (tmp_path / "ran").exists()

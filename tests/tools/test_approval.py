@@ -95,6 +95,25 @@ async def test_a_tool_allowed_in_advance_runs_without_approval(tmp_path: Path) -
     assert (await written(tmp_path, env_dir(), None, allow=["write_file"]))[1] == "Hello\n"
 
 
+AUTHORITY = ["notes/environment.yaml", "notes/objects/a.yaml", "a/tools/x.py", "a/HEAD", "a/Refs/x", "link/a.yaml"]
+
+
+@pytest.mark.parametrize("path", [*AUTHORITY, "notes/objectives.md"])
+@pytest.mark.parametrize("rule", ["approval: always", "allow: {path: '**'}", "allowed"])
+async def test_a_file_that_gives_authority_needs_approval_at_any_depth_whatever_is_allowed(
+    tmp_path: Path, path: str, rule: str
+) -> None:
+    (tmp_path / "deep" / "objects").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/objects")
+    capability = "write_file" if rule == "allowed" else f"{{tool: write_file, {rule}}}"
+    objects = env_dir(scribe=f"name: scribe\ncapabilities: [{capability}]\nprompt: Write.\n")
+    options: dict[str, Any] = {"allow": ["write_file"]} if rule == "allowed" else {}
+    write = calls(("write_file", {"path": path, "content": "x"}))
+    asked, _, _ = await written(tmp_path, objects, "session", script=[write, write, "Done"], **options)
+    assert len(asked) == (2 if path in AUTHORITY else 0)
+    assert not any(question.for_session for question in asked)
+
+
 async def test_after_a_refusal_nothing_is_written(tmp_path: Path) -> None:
     _, text, (result,) = await written(tmp_path, env_dir(), "no")
     assert text is None

@@ -95,7 +95,7 @@ def export(options: Namespace) -> None:
 )
 def new(options: Namespace) -> None:
     """Create a session."""
-    with open_environment(options, reading=True) as environment:
+    with open_environment(options) as environment:
         po = environment[options.object] if options.object else environment.current_object
         _print_session("Created", po.session_manager.create(options.name), options)
 
@@ -110,7 +110,7 @@ def new(options: Namespace) -> None:
 )
 def rename(options: Namespace) -> None:
     """Rename a session."""
-    with open_session(options, reading=True) as (environment, session):
+    with open_session(options) as (environment, session):
         _print_session("Renamed", environment.session_manager.rename(session.id, options.name), options)
 
 
@@ -233,7 +233,7 @@ def _print_exported(options: Namespace, format_name: str, output: str | None = N
     from prompt_objects.sessions.formats import find_format, write_new
     from prompt_objects.ui.render.sanitize import clean
 
-    with open_session(options) as (_, session):
+    with open_session(options, reading=True) as (_, session):
         text = find_format(format_name).export(session)
     if output:
         print_err(f"Wrote {write_new(Path(output), text)}")

@@ -1,0 +1,36 @@
+"""Files that give authority: with them, a folder becomes an environment or a git repository that does something."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Any
+
+from prompt_objects.config.allow import kinds_of
+from prompt_objects.config.environment import CONFIG_FILE
+from prompt_objects.errors import ToolError
+from prompt_objects.runtime.context import Context
+from prompt_objects.tools.base import Tool
+from prompt_objects.tools.path_guard import PathGuard
+
+_NAMES = frozenset(
+    {
+        CONFIG_FILE,
+        *("objects", "tools"),  # of an environment
+        *("head", "refs", "packed-refs", "hooks", "commondir"),  # of a git repository, with a folder `objects`
+    }
+)
+
+
+def writes_authority(tool: Tool, arguments: Mapping[str, Any], context: Context) -> bool:
+    """Return whether a call may write a file that gives authority, at any depth, also through links."""
+    if tool.effect == "read":
+        return False
+    paths = (arguments.get(name) for name, kind in kinds_of(tool.parameters).items() if kind == "path")
+    return any(_gives_authority(path, context) for path in paths if isinstance(path, str))
+
+
+def _gives_authority(path: str, context: Context) -> bool:
+    parts = {*PurePosixPath(path.replace("\\", "/")).parts}
+    with suppress(ToolError):  # it is outside of the environment, or hidden
+        parts |= {*PurePosixPath(PathGuard.of(context).relative(path)).parts}
+    return any(part.casefold() in _NAMES or (part.startswith(".") and part not in {".", ".."}) for part in parts)
