@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 Message: TypeAlias = dict[str, Any]
 _FAILURES = ("Error: ", "Cancelled before ")  # prefixes of failed results
 OUTCOME_UNKNOWN = "No result: the call was interrupted, and whether it took effect is unknown."
+REFUSED = "The user did not allow"
+"""How the result of a call begins, after `Error: `, if the user refused it."""
 _FORMAT_ROLES = ("user", "assistant", "tool", "system")
 _ROLES = {"human": "user", "ai": "assistant", "bot": "assistant", "model": "assistant", "function": "tool"}
 _JSON_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}

@@ -14,6 +14,7 @@ from prompt_objects.config.allow import kinds_of
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
+from prompt_objects.message import REFUSED
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
 from prompt_objects.tools.allow import is_allowed
@@ -159,7 +160,7 @@ def _is_same(first: Preview, second: Preview) -> bool:
 
 
 def _refused(tool: Tool) -> ToolError:
-    return ToolError(f"The user did not allow {tool.name}. Do not try it again; answer with what you have.")
+    return ToolError(f"{REFUSED} {tool.name}. Do not try it again; answer with what you have.")
 
 
 def _on_path(capability: Capability, context: Context) -> Iterator[Capability]:

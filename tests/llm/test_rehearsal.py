@@ -191,6 +191,11 @@ async def test_results_of_tools_are_quoted_with_the_name_of_the_tool() -> None:
     )
 
 
+async def test_a_refusal_of_the_user_is_not_repeated() -> None:
+    refusal = "Error: The user did not allow read_file. Do not try it again; answer with what you have."
+    assert await answer("a.md", refusal, tools=FILE_TOOLS) == "**read_file** did not run."
+
+
 async def test_replies_of_prompt_objects_are_quoted_in_one_line_each() -> None:
     found = "From **a.md**:\n\n> # A\n>\n> Text."
     assert await answer("reader and critic: read a.md", found, "```yaml\n" + "long " * 100, tools=TEAM) == (

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from prompt_objects.llm.rehearsal.calls import Functions, example, takes_message
-from prompt_objects.message import Message, call_arguments, calls_of, text_of
+from prompt_objects.message import REFUSED, Message, call_arguments, calls_of, text_of
 
 _INTRODUCTION = (
     "This is a rehearsal without a model: set a key such as `OPENAI_API_KEY`, or start a local server such as "
@@ -57,6 +57,8 @@ def answer(results: Sequence[Result], functions: Functions) -> str:
 
 def _from_tool(result: Result) -> str:
     text = result.text.strip()
+    if text.startswith(f"Error: {REFUSED}"):  # the user knows, and the screen says so
+        return f"**{result.name}** did not run."
     if result.name == "read_file" and not text.startswith("Error: "):
         path = " ".join(str(result.arguments.get("path")).split())
         return f"From **{path}**:\n\n{_quoted(text, PurePosixPath(path).suffix)}"
