@@ -105,7 +105,7 @@ class Endpoint:
         text = self.clean(sentence_in(body) or error.message)
         return self._classify(status, f"{codes} {text}", text, wait)
 
-    def _classify(  # noqa: PLR0911 - one return for each kind of failure
+    def _classify(  # noqa: C901, PLR0911 - one return for each kind of failure
         self, status: int, words: str, text: str, wait: float | None
     ) -> LLMError:
         kind = kind_of_error(words)
