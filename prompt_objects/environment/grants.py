@@ -59,7 +59,8 @@ def config_grants(data: Any, folder: Path) -> Iterator[Grant]:
 def _models(value: Any, _: Path) -> Iterator[Grant]:
     for name, model in value.items() if isinstance(value, dict) else ():
         given = model if isinstance(model, dict) else {}
-        server, variable = given.get("base_url"), given.get("api_key_env")
+        server, variable, provider = (given.get(key) for key in ("base_url", "api_key_env", "provider"))
+        server = server or (f"the provider {provider}" if provider else None)
         if server or variable or any(_variables(model)):
             receives = f", with the variable {variable}" if variable else ""
             target = server or "the server of your own settings"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NO_MODEL = "no model is set up; set a key such as OPENAI_API_KEY, or start a local model server"
 _MILLION = 1_000_000
+_FIRST_MODEL_SECONDS = 10.0  # only the server knows the names of its models
 # Errors that another model may not have. A rejected key, quota or request is left to the user.
 _FALLBACK_ERRORS = (
     BrokenStream,
@@ -171,7 +172,7 @@ def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str])
 def _connect_first_available(environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:
     if _has_base_url(environ):
         server = _server_of("openai", environ)
-        listing = server.list_models()
+        listing = server.list_models(_FIRST_MODEL_SECONDS)
         if listing.problem == LOADING:
             raise NotReady(str(server), server.base_url, LOADING)
         return connect_to(server, listing.chat[0] if listing.chat else OPENAI.model)

@@ -56,11 +56,11 @@ class ModelServer:
             timeout=self.timeout or DEFAULT_TIMEOUT,
         )
 
-    def list_models(self) -> ModelListing:
-        """Return the models of the server; may block for some seconds. Without a required key, nothing is sent."""
+    def list_models(self, seconds: float = 3.0) -> ModelListing:
+        """Return the models of the server, waiting for at most `seconds`. Without a required key, nothing is sent."""
         if self.missing_key or not _is_url(self.base_url):
             return ModelListing()
-        return list_models(self.base_url, api_key=self.api_key)
+        return list_models(self.base_url, api_key=self.api_key, seconds=seconds)
 
 
 def _is_url(text: str) -> bool:

@@ -30,6 +30,10 @@ GRANTS = {
     "models: {m: {model: m, api_key_env: K}}": (
         "models.m: messages go to the server of your own settings, with the variable K"
     ),
+    "models: {m: {provider: groq}}": "models.m: messages go to the provider groq",
+    "models: {m: {provider: groq, api_key_env: K}}": (
+        "models.m: messages go to the provider groq, with the variable K"
+    ),
     "models: {m: {model: '${K}'}}": "models.m: messages go to the server of your own settings",
     "mcp_servers: {a: {command: npm, args: [start], env: {T: '${K}'}}}": (
         "mcp_servers.a: runs npm start; it receives T=${K}"

@@ -11,6 +11,8 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.environment.environment import Environment
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.ui.line.completer import CommandCompleter
+from tests.support.environments import make_env
+from tests.support.openai_server import OpenAIServer
 
 Offer: TypeAlias = Callable[[str], dict[str, str]]
 
@@ -88,6 +90,21 @@ def test_choices_and_paths_are_offered_for_their_parameters(complete: Offer, tmp
 def test_models_and_commands_are_offered(complete: Offer) -> None:
     assert "/model rehearsal" in complete("/model r")
     assert "/help sessions" in complete("/help sess")
+
+
+def test_the_models_of_the_server_in_use_are_offered_and_listed_once(
+    tmp_path: Path, openai_server: OpenAIServer
+) -> None:
+    environ = {"OPENAI_BASE_URL": openai_server.base_url}
+    openai_server.models = ["qwen3:8b", "qwen3:32b", "nomic-embed-text"]
+    with Environment.open(make_env(tmp_path), environ=environ) as environment:
+        po = environment["scout"]
+        completer = CommandCompleter(Chat(environment, po, po.session_manager.current()))
+        for typed in ("/model q", "/model qw", "/model qwen3:3"):
+            found = completer.get_completions(Document(typed), CompleteEvent(text_inserted=True))
+            assert [each.text for each in found] == (["qwen3:8b", "qwen3:32b"] if ":" not in typed else ["qwen3:32b"])
+    listings = [each for each in openai_server.received if each.path == "/v1/models"]
+    assert len(listings) == 2  # for the first model of the server, and for the offers
 
 
 def test_a_longer_command_is_not_an_argument_of_a_shorter_one(complete: Offer) -> None:
