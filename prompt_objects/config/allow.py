@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal, Protocol, TypeAlias
 
 from prompt_objects.config.glob import Glob
@@ -23,16 +24,19 @@ _FORMATS: Mapping[str, ArgumentKind] = {
     "command": "command",
 }
 _NAMES: Mapping[str, ArgumentKind] = {
-    **dict.fromkeys(("path", "paths", "file", "files", "filename", "folder", "directory"), "path"),
+    **dict.fromkeys(("path", "paths", "filepath", "file", "files", "filename", "folder", "directory"), "path"),
+    **dict.fromkeys(("source", "destination"), "path"),
     **dict.fromkeys(("url", "urls", "uri", "uris"), "url"),
     **dict.fromkeys(("command", "commands", "cmd"), "command"),
 }
+_MAX_LEVELS = 5
+"""Levels of a schema that are searched for a `format`; references may form a cycle."""
 _LAST_WORD = re.compile(r"[a-z]+$|[A-Z][a-z]+$|[A-Z]+$")
 
 
 def kind_of(name: str, parameters: Mapping[str, Any]) -> ArgumentKind:
     """Return what an argument is, by its `format` in the JSON Schema, otherwise by the last word of its name."""
-    for each in _alternatives(_properties(parameters).get(name, {})):
+    for each in _parts(_properties(parameters).get(name, {}), parameters):
         if kind := _FORMATS.get(str(each.get("format"))):
             return kind
     word = _LAST_WORD.search(name)
@@ -51,12 +55,21 @@ def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]
     return {name: schema if isinstance(schema, dict) else {} for name, schema in known}
 
 
-def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema, and those of its alternatives and items."""
-    yield schema
-    for key in ("anyOf", "oneOf", "allOf", "items"):
-        inner = schema.get(key)
-        yield from (each for each in (inner if isinstance(inner, list) else [inner]) if isinstance(each, dict))
+def _parts(schema: object, root: Mapping[str, Any], levels: int = _MAX_LEVELS) -> Iterator[Mapping[str, Any]]:
+    """Yield a schema, the one that it refers to, and those of its alternatives and items."""
+    if isinstance(schema, dict) and levels:
+        yield schema
+        alternatives = [each for key in ("anyOf", "oneOf", "allOf") if isinstance(each := schema.get(key), list)]
+        for inner in (_referenced(schema.get("$ref"), root), schema.get("items"), *chain.from_iterable(alternatives)):
+            yield from _parts(inner, root, levels - 1)
+
+
+def _referenced(reference: object, root: Mapping[str, Any]) -> object:
+    """Return the schema that a reference within the root means, None if there is none."""
+    schema: object = root if isinstance(reference, str) and reference.startswith("#/") else None
+    for step in str(reference).split("/")[1:]:
+        schema = schema.get(step) if isinstance(schema, dict) else None
+    return schema
 
 
 class Pattern(Protocol):

@@ -37,6 +37,15 @@ def test_the_kind_of_an_argument_comes_from_its_format_or_its_name(
     assert kind_of(name, {"properties": {name: schema}}) == kind
 
 
+def test_references_in_a_schema_are_followed_but_not_in_a_circle() -> None:
+    where = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Place"}}, {"type": "null"}]}
+    place = {"type": "string", "format": "path"}
+    assert kind_of("where", {"properties": {"where": where}, "$defs": {"Place": place}}) == "path"
+    broken: tuple[Any, ...] = ({"Place": {"$ref": "#/$defs/Place"}}, {"Place": 1}, [], None)
+    for defs in broken:
+        assert kind_of("where", {"properties": {"where": where}, "$defs": defs}) == "text"
+
+
 def test_a_broken_schema_of_a_server_has_no_kinds() -> None:
     assert kinds_of({"properties": {"path": None, "a": True}}) == {"path": "path", "a": "text"}
     assert kinds_of({"properties": []}) == kinds_of({}) == {}
