@@ -59,6 +59,12 @@ class MigrationFailed(PromptObjectsError):
     """A migration step failed, and was rolled back."""
 
 
+class OutOfResources(PromptObjectsError):
+    """The system has run out of file descriptors or memory."""
+
+    exit_code = 75
+
+
 class NotFound(PromptObjectsError):
     """No object, session or command has that name."""
 

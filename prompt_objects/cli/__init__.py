@@ -17,12 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from prompt_objects.cli import streams
     from prompt_objects.cli.parser import parse
     from prompt_objects.utils import waiting
+    from prompt_objects.utils.resources import named_exhaustion
 
     streams.prepare()
     options = Namespace(debug=False)
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments, options)
-        with waiting.work(_report_wait):
+        with waiting.work(_report_wait), named_exhaustion():
             try:
                 code = command.run(options) or 0
             finally:

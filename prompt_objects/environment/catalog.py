@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from prompt_objects.config.environment import Config
 from prompt_objects.errors import DefinitionError, NotFound
 from prompt_objects.utils.text import did_you_mean, quoted
+from prompt_objects.utils.resources import raise_if_exhausted
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
@@ -55,8 +56,10 @@ class Catalog:
         """Return a definition in its file's current version. Raises `NotFound` and `DefinitionError`."""
         from prompt_objects.analysis.graph import resolve_or_raise
 
-        files, _ = self.files()
+        files, errors = self.files()
         if name not in files:
+            if unreadable := next((error for error in errors if error.file == self.folder), None):
+                raise unreadable
             hint = did_you_mean(name, files) or f"Available: {', '.join(sorted(files)) or 'none'}."
             raise NotFound(f"There is no prompt object {quoted(name)} in {self.folder}.", hint=hint)
         definition, missing = self._load(files[name]), set[str]()
@@ -128,6 +131,7 @@ def find_definitions(folder: Path) -> tuple[dict[str, Path], list[DefinitionErro
     except FileNotFoundError:
         return found, errors
     except OSError as error:
+        raise_if_exhausted(error)
         return found, [DefinitionError(f"The folder cannot be read: {error.strerror}.", file=folder)]
     for file in sorted(files, key=lambda file: (file.stem, SUFFIXES.index(file.suffix))):
         first = found.setdefault(file.stem, file)
@@ -142,6 +146,9 @@ def _may_define(file: Path) -> bool:
     if file.name.startswith("."):
         return False
     if file.suffix == ".md" and file.is_file():
-        with suppress(OSError), file.open("rb") as opened:
-            return opened.read(6).removeprefix(BOM_UTF8).startswith(b"---")
+        try:
+            with file.open("rb") as opened:
+                return opened.read(6).removeprefix(BOM_UTF8).startswith(b"---")
+        except OSError as error:
+            raise_if_exhausted(error)
     return True

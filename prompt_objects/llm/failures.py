@@ -27,6 +27,7 @@ from prompt_objects.errors import (
     Unreachable,
 )
 from prompt_objects.llm.server_errors import codes_in, kind_of_error, sentence_in
+from prompt_objects.utils.resources import exhaustion
 
 if TYPE_CHECKING:
     import openai
@@ -215,6 +216,8 @@ def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unreachable_reason(error: BaseException) -> str:
+    if missing := exhaustion(error):
+        return missing
     found = list(cause_chain(error))
     for kind, reason in _UNREACHABLE_REASONS.items():
         if any(isinstance(cause, kind) for cause in found):

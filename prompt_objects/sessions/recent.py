@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from prompt_objects.utils.filesystem import make_folder, read_file, replace_file
+from prompt_objects.utils.resources import raise_if_exhausted
 
 
 class RecentSessions:
@@ -50,8 +51,10 @@ class RecentSessions:
     def _read(self) -> tuple[str | None, dict[str, str]]:
         state: Any = None
         if self._path:
-            with suppress(OSError, ValueError, RecursionError):
+            try:
                 state = json.loads(read_file(self._path))
+            except (OSError, ValueError, RecursionError) as error:
+                raise_if_exhausted(error)  # otherwise another session would be taken for the last one
         if not isinstance(state, dict):
             return None, {}
         name, sessions = state.get("object"), state.get("sessions")

@@ -16,6 +16,7 @@ from msgspec import Struct
 from prompt_objects.config.manifest import read_manifest
 from prompt_objects.tools import builtin
 from prompt_objects.tools.base import Tool
+from prompt_objects.utils.resources import raise_if_exhausted
 
 GROUP = "prompt_objects.tools"
 """The entry point group for tools: each entry point names a `Tool`, or a list or tuple of tools."""
@@ -66,6 +67,7 @@ def read_tool_files(folder: Path) -> tuple[dict[Path, bytes], tuple[str, ...]]:
         try:
             files[file] = file.read_bytes()
         except OSError as error:
+            raise_if_exhausted(error)
             notices.append(f"{file} cannot be read: {error.strerror}.")
     return files, tuple(notices)
 
@@ -88,6 +90,7 @@ def _collect(sources: Iterable[tuple[str, Callable[[], list[Tool]]]], taken: Col
         try:
             loaded = load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a faulty source must not affect the others
+            raise_if_exhausted(error)
             notices.append(f"{_position(origin, error)}: {_describe_error(error)}")
             continue
         if not loaded:

@@ -23,6 +23,7 @@ from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.filesystem import abbreviated
+from prompt_objects.utils.resources import named_exhaustion
 
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "
@@ -232,7 +233,8 @@ class Controller:
 
     async def _result_of(self, command: Callable[[], CommandResult]) -> CommandResult | None:
         try:
-            result = await asyncio.to_thread(command)
+            with named_exhaustion():
+                result = await asyncio.to_thread(command)
         except PromptObjectsError as error:
             self._view.show(render_text.error_lines(str(error), error.hint, self._view.width))
             return None
@@ -247,7 +249,8 @@ class Controller:
 
     async def _run_turn(self, turn: Callable[[], Awaitable[object]]) -> None:
         try:
-            await turn()
+            with named_exhaustion():
+                await turn()
         except Stopped:
             pass  # the view has shown it
         except PromptObjectsError as error:

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 from prompt_objects.errors import StoreError
-from prompt_objects.utils import waiting
+from prompt_objects.utils import resources, waiting
 from prompt_objects.utils.lock_holder import lock_holder
 
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
@@ -24,6 +25,7 @@ _HINTS = {
     errno.EROFS: "The disk is mounted read-only.",
     errno.EACCES: "Check the owner and the permissions of the file and its folder.",
     errno.EPERM: "Check the owner and the permissions of the file and its folder.",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOMEM), resources.HINT),
     errno.ESTALE: "Open it again at its new place.",
     errno.ELOOP: "It is a symbolic link. Replace it with the real file.",
 }
@@ -267,12 +269,19 @@ def locked_file(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def read_file(path: Path) -> bytes:
-    """Return the content of a regular file. Refuses symbolic links and everything else."""
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading. Refuses symbolic links and everything else."""
     descriptor = open_private(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "It is not a file")
+        yield file
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a regular file. Refuses symbolic links and everything else."""
+    with opened(path) as file:
         return file.read()
 
 

@@ -8,10 +8,19 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.environment.starter import make_environment
-from prompt_objects.errors import ConfigError, DefinitionError, NoEnvironment, NotFound, StoreError, UsageError
+from prompt_objects.errors import (
+    ConfigError,
+    DefinitionError,
+    NoEnvironment,
+    NotFound,
+    OutOfResources,
+    StoreError,
+    UsageError,
+)
 from prompt_objects.llm.base import Request
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM, calls
+from tests.support.descriptors import no_file_descriptors
 from tests.support.environments import make_env, open_env
 
 
@@ -240,3 +249,17 @@ def test_links_in_the_data_folder_are_refused(tmp_path: Path) -> None:
     os.mkfifo(data_dir / "state.json")  # reading it would wait for a writer
     with Environment.open(env_dir, environ={}) as env:
         assert env.current_object.name
+
+
+def test_running_out_of_file_descriptors_is_not_a_missing_object(tmp_path: Path) -> None:
+    env_dir = make_env(tmp_path)
+    with Environment.open(env_dir, environ={}) as env:
+        env["scout"].session_manager.current()
+    with Environment.open(env_dir, environ={}) as env:
+        for use in (lambda: env["scout"], lambda: env.current_object, env.catalog.errors):
+            with no_file_descriptors(), pytest.raises(OutOfResources, match="too many files are open"):
+                use()
+        with no_file_descriptors(), pytest.raises(StoreError, match="Too many open files") as caught:
+            env.session_manager.get("Default")
+        assert "ulimit -n" in caught.value.hint
+        assert env["scout"].definition.name == "scout"  # the failure was not kept

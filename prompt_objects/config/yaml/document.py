@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from prompt_objects.config.yaml.surrogates import SurrogateMask, join_surrogates
 from prompt_objects.errors import FileError
 from prompt_objects.utils.secrets import hide_secrets
+from prompt_objects.utils.resources import raise_if_exhausted
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used
@@ -116,6 +117,7 @@ def read_text(file: Path, error: type[FileError]) -> str:
         problem = "The link is broken." if file.is_symlink() else "There is no such file."
         raise error(problem, file=file) from cause
     except (OSError, ValueError) as cause:
+        raise_if_exhausted(cause)
         reason = getattr(cause, "strerror", None) or str(cause)
         raise error(f"The file cannot be read: {reason}.", file=file) from cause
     if len(raw) > MAX_BYTES:
