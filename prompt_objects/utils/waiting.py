@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock, RLock
 from typing import Self
 
@@ -114,29 +115,30 @@ def wait_until(attempt: Callable[[], bool], what: Callable[[], str]) -> None:
 class Mutex:
     """A lock between the threads of this process, whose owner may be waiting for another process.
 
-    `what` describes what it protects. A `recursive` one can be taken again by its owner.
+    `what` describes what it protects. A `recursive` one can be taken again by its owner. `try_acquire` tells whether
+    it was free and is taken now.
     """
 
     def __init__(self, what: str, *, recursive: bool = False) -> None:
         self._what = what
         self._lock = RLock() if recursive else Lock()
+        self.try_acquire = partial(self._lock.acquire, False)  # noqa: FBT003 - faster than a method
         self.release = self._lock.release
 
     def acquire(self) -> None:
         """Take the lock. Raises `GaveUp`."""
-        if self._lock.acquire(blocking=False):
-            return
+        if not self.try_acquire():
+            self._wait()
+
+    def _wait(self) -> None:
         with Wait(lambda: f"another operation on {self._what}") as wait:
             while not self._lock.acquire(timeout=GRACE_SECONDS):
                 wait.check()
 
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free; return whether it was."""
-        return self._lock.acquire(blocking=False)
-
     def __enter__(self) -> Self:
-        self.acquire()
+        if not self.try_acquire():
+            self._wait()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.release()

@@ -30,6 +30,7 @@ class DoctorJson(Struct):
 
     findings: list[StoreIssueJson]
     faults: Annotated[tuple[str, ...], Meta(description="the errors in definitions")]
+    earlier: Annotated[list[str], Meta(description="what was repaired, lost or set aside before; it needs no repair")]
 
 
 @shell_command(
@@ -42,16 +43,18 @@ def doctor(options: Namespace) -> int:
 
     The exit code is 1 if a problem remains.
     """
-    from prompt_objects.sessions.stores.base import Checking
+    from prompt_objects.sessions.stores.base import Checking, Remembering
 
     with open_environment(options, reading=not options.repair) as environment:
         store = environment.storage.store
+        earlier = store.repairs() if isinstance(store, Remembering) else []
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         sessions = len(store.list()) if options.repair or not issues else None
         definition_errors = tuple(map(str, environment.catalog.errors()))
-    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors)
+    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors, earlier)
     done = {True: "Done:", False: "To do:"}
     lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]
+    lines += [f"Earlier: {text}" for text in earlier]
     summary = _summary(issues, definition_errors, sessions, repair=options.repair)
     print_result(options, data, (*lines, *definition_errors, summary))
     return int(bool(definition_errors) or any(not issue.repaired for issue in issues))

@@ -143,6 +143,14 @@ class Checking(Protocol):
 
 
 @runtime_checkable
+class Remembering(Protocol):
+    """A store that remembers what was repaired."""
+
+    def repairs(self) -> list[str]:
+        """Return a sentence about each repair and each loss, and about each file with content that was set aside."""
+
+
+@runtime_checkable
 class Archiving(Protocol):
     """A store that can keep sessions compressed."""
 

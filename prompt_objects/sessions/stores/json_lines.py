@@ -157,6 +157,7 @@ class LineDocument(disk.Descriptor):
         self._status = os.fstat(self.descriptor)
         self._is_private = disk.is_private(self._status)  # not after `git clone` or `cp`, until the first write
         self.inode = self._status.st_ino
+        self.changed = self._status.st_mtime_ns  # as of the last `current_length`
         self._footer = b""
 
     def current_length(self) -> int | None:
@@ -165,6 +166,7 @@ class LineDocument(disk.Descriptor):
             there = os.lstat(self._path_text)
         except FileNotFoundError:
             return None
+        self.changed = there.st_mtime_ns
         return there.st_size if os.path.samestat(there, self._status) else None
 
     def set_state(self, count: int, size: int, length: int, footer: bytes) -> None:

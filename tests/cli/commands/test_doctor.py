@@ -41,8 +41,14 @@ def test_a_problem_is_reported_then_repaired_and_then_gone(env_dir: Path, file: 
     repaired = run("doctor", "--repair", cwd=env_dir)
     assert repaired.returncode == 0
     assert "Done:" in repaired.stdout
-    assert "all its 1 whole messages were kept" in repaired.stderr
-    assert run("doctor", cwd=env_dir).stdout == "Checked 1 session: no problems found.\n"
+    assert "1 of its 2 messages were kept" in repaired.stderr
+    healthy = run("doctor", cwd=env_dir)
+    assert healthy.returncode == 0
+    *earlier, summary = healthy.stdout.splitlines()
+    assert summary == "Checked 1 session: no problems found."
+    assert [line.startswith("Earlier: ") for line in earlier] == [True, True]
+    assert "1 of its 2 messages were kept" in earlier[0]
+    assert f"{file.with_suffix('.corrupt')} has content that could not be read" in earlier[1]
     shown = run("sessions", "show", "Notes", "--object", "scout", "--json", cwd=env_dir)
     assert [message["content"] for message in json.loads(shown.stdout)["history"]] == ["one"]
 
@@ -50,7 +56,7 @@ def test_a_problem_is_reported_then_repaired_and_then_gone(env_dir: Path, file: 
 def test_json_lists_the_findings(env_dir: Path, file: Path) -> None:
     file.write_bytes(b"")
     found = json.loads(run("doctor", "--json", cwd=env_dir).stdout)
-    assert set(found) == {"findings", "faults"}
+    assert set(found) == {"findings", "faults", "earlier"}
     first = found["findings"][0]
     assert set(first) == {"place", "problem", "remedy", "session_id", "repaired"}
     assert (first["session_id"], first["repaired"]) == (file.stem, False)

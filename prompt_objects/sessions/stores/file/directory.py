@@ -11,10 +11,11 @@ from pathlib import Path
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions.info import SessionInfo, is_id, require_id
 from prompt_objects.sessions.stores.file.archive_file import read_archive
-from prompt_objects.sessions.stores.file.format import summary
+from prompt_objects.sessions.stores.file.format import read_whole, summary
 from prompt_objects.utils import filesystem as disk
 
 _SUFFIX = ".json"
+_CLOSE = 0.05  # seconds; a message has its time before it is written
 
 
 class SessionDirectory:
@@ -22,6 +23,7 @@ class SessionDirectory:
 
     def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
         self.path = path
+        self._text = str(path)
         self._notify = notify
         self._reported: set[str] = set()
 
@@ -73,6 +75,23 @@ class SessionDirectory:
                 except OSError as error:
                     self.report(str(disk.store_error("read", path, error)))
                 break
+
+    def corrected(self, entry: SessionInfo, *, by_time: bool = True) -> SessionInfo | None:
+        """Return what the index entry of a session should be if its file has another state; None if it is correct.
+
+        The time of a file is that of its last message, unless another program has written or copied it; with
+        `by_time`, only such a file is read. Not compared are archives, missing files, and a damaged one: it is
+        repaired when it is opened, with the help of its entry.
+        """
+        path = f"{self._text}/{entry.id}{_SUFFIX}"
+        try:
+            written = os.lstat(path).st_mtime
+            if entry.archived or (by_time and abs(written - entry.updated_at.timestamp()) < _CLOSE):
+                return None
+            found = read_whole(Path(path), entry)
+        except (OSError, StoreError):
+            return None
+        return found if found != entry else None
 
     def move_in(self, path: Path, *, touch: bool = False) -> None:
         """Move a session's file here, durably, with its `.corrupt` file. Raises `StoreError`.

@@ -1,6 +1,7 @@
 """The format of a session file: header, history and footer, parsed and written."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from prompt_objects.sessions.info import (
 from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
 from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.file.recovery import Recovered, recover
-from prompt_objects.sessions.stores.json_lines import decode, decode_message, encode, join_elements
+from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, decode, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
@@ -82,6 +83,9 @@ def complete_header(path: Path, header: dict[str, Any], updated_at: str, known: 
 
 HISTORY_START = b'"history":[\n'
 _FOOTER_PATTERN = re.compile(rb'\],"updated_at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)"\}\n(?=\t*\n?\Z)')
+
+
+_MAX_FIRST_LINE = 1024 * 1024
 
 
 FOOTER = b'],"updated_at":"%s"}\n'
@@ -187,6 +191,27 @@ def _updated_at(found: Recovered) -> str:
         except (ValueError, OverflowError):  # the latter for a time before the year 1, or after 9999, in UTC
             continue
     return timestamp()
+
+
+def read_whole(path: Path, known: SessionInfo) -> SessionInfo | None:
+    """Return the info of a file, with totals; the `known` one if the file has its name and time, None if damaged."""
+    if _has_ends_of(path, known):
+        return known
+    found = parse_file(path, disk.read_file(path))
+    return found.info if found.whole else None
+
+
+def _has_ends_of(path: Path, info: SessionInfo) -> bool:
+    """Return whether a canonical file has the name of an info in its header, and its time in its footer."""
+    with disk.opened(path) as file:
+        first = file.readline(_MAX_FIRST_LINE)
+        file.seek(max(0, os.fstat(file.fileno()).st_size - DISK_BLOCK - FOOTER_LENGTH))
+        footer = find_footer(file.read())
+    try:
+        name = decode(first.rstrip(b"\n") + b"]}").get("name")
+    except ValueError:
+        return False
+    return name == info.name and footer is not None and footer[1].decode() == timestamp(info.updated_at)
 
 
 def summary(path: Path) -> SessionInfo:

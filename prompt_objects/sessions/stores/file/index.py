@@ -3,13 +3,14 @@
 Entries are written without a sync: the session files contain the same data.
 """
 
-import errno
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -18,8 +19,8 @@ from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter
 from prompt_objects.sessions.stores.file.index_file import (
     DECODE_ERRORS,
     NEAR_BYTES,
+    Correction,
     IndexFile,
-    IndexStamp,
     Slot,
     document,
     encoded,
@@ -27,34 +28,52 @@ from prompt_objects.sessions.stores.file.index_file import (
     key_of,
     quarantine,
 )
+from prompt_objects.sessions.stores.file.index_lock import IndexLock, IndexStamp
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.waiting import Mutex
 
 T = TypeVar("T")
 _MAX_SLOTS = 4096
+_RENEWAL, _MAX_LAG = 100_000_000, 250_000_000  # nanoseconds
+
+
+class IndexedFiles(Protocol):
+    """The session files that an index describes."""
+
+    def ids(self) -> set[str]:
+        """Return the ids of the sessions that have a file."""
+
+    def read_infos(self, ids: Iterable[str]) -> Iterable[SessionInfo]:
+        """Read the files of some sessions."""
+
+    def corrected(self, entry: SessionInfo, *, by_time: bool) -> SessionInfo | None:
+        """Return what an entry should be if its file has another state; None if it is correct.
+
+        With `by_time`, a file whose time is that of the entry is not read.
+        """
+
+    def note_corrections(self, corrections: Iterable[Correction]) -> None:
+        """Tell the user about entries that did not match their files."""
 
 
 class Index:
     """The entries of all sessions. `with index:` takes its lock and reads its current state.
 
-    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`. `ids` returns
-    the sessions that have a file, and `read_infos` reads the files of some of them.
+    All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`.
 
     Before many entries or a name are read, all entries are compared with the files, unless the stamp in the lock file
-    is valid. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the stamp;
-    `committing` removes it once the entry is written. If a process dies in between, the next one with the lock
+    is valid. It holds the time of the index, which writers renew now and then: so it shows that somebody has put an
+    older index back. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the
+    stamp; `committing` removes it once the entry is written. If a process dies in between, the next one with the lock
     compares everything and reads that file first.
     """
 
-    def __init__(
-        self, path: Path, ids: Callable[[], set[str]], read_infos: Callable[[Iterable[str]], Iterable[SessionInfo]]
-    ) -> None:
+    def __init__(self, path: Path, files: IndexedFiles) -> None:
         self.path = path
         self._folder = str(path.parent)
-        self._ids = ids
-        self._read_infos = read_infos
+        self._files = files
         self._mutex = Mutex(str(path), recursive=True)
-        self._lock: _IndexLock | None = None  # of a separate file: the index itself is replaced now and then
+        self._lock: IndexLock | None = None  # of a separate file: the index itself is replaced now and then
         self._file: IndexFile | None = None
         self._slots: dict[str, Slot] = {}  # the last known slots of entries
         self._unlocked_slots: dict[str, Slot] = {}  # found by `peek`, perhaps during a write that is undone
@@ -78,7 +97,7 @@ class Index:
         self._mutex.acquire()
         try:
             if self._lock is None or not self._lock.exists:
-                self._lock = _IndexLock(self.path.with_name(self.path.name + ".lock"))
+                self._lock = IndexLock(self.path.with_name(self.path.name + ".lock"))
             if self._lock.take():  # another process may have blanked a line, which keeps the size of the file
                 self._slots = {key: slot._replace(size=-1) for key, slot in self._slots.items()}
             self._ensure_file()
@@ -156,7 +175,10 @@ class Index:
         if slot and len(entry) <= slot.length and file.size - slot.start <= NEAR_BYTES:
             if key_of(info) < slot.key and self._stamp.ordered:  # the clock was set back
                 self._update_stamp(ordered=False)
+            is_due = time.time_ns() - self._stamp.changed > _RENEWAL and self._is_valid()
             _remember(self._slots, info.id, file.overwrite(slot, info, entry))
+            if is_due:
+                self._update_stamp(changed=file.modification_time())
         else:
             with self._marking_dirty(info.id):
                 self._move(info, slot)
@@ -238,20 +260,25 @@ class Index:
 
     def _write_valid_stamp(self, **changes: Any) -> None:
         file = self._open()
-        self._update_stamp(dirty_id="", folder=self._folder_time(), inode=file.inode, size=file.size, **changes)
+        changes |= {"inode": file.inode, "size": file.size, "changed": file.modification_time()}
+        self._update_stamp(dirty_id="", folder=self._folder_time(), **changes)
 
     def _is_valid(self) -> bool:
         """Return whether the stamp is valid: index and folder are as they were when it was written.
 
-        A reboot may have lost unsynced writes; files that others added or removed change the folder's time.
+        A reboot may have lost unsynced writes; files that others added or removed change the folder's time. Writers
+        do not always renew the time of the index in the stamp, so it may be a little older than the index.
         """
         stamp = self._stamp
-        return not stamp.dirty_id and self._is_same_file() and stamp.folder == self._folder_time()
+        return not stamp.dirty_id and self._is_of_this_boot() and stamp.folder == self._folder_time()
+
+    def _is_of_this_boot(self) -> bool:
+        return self._is_same_file() and self._stamp.boot in {disk.boot_id(), self._own_boot_id} - {""}
 
     def _is_same_file(self) -> bool:
         stamp, file = self._stamp, self._open()
         is_same = (stamp.inode, stamp.size) == (file.inode, file.size)
-        return is_same and stamp.boot in {disk.boot_id(), self._own_boot_id} - {""}
+        return is_same and 0 <= file.changed - stamp.changed <= _MAX_LAG
 
     def _folder_time(self) -> int:
         return os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - a Path is slower
@@ -261,16 +288,19 @@ class Index:
             self._reconcile()
 
     def _reconcile(self) -> None:
-        """Fix entries without a file, files without an entry, and lines that are no entry."""
-        time, ids = self._folder_time(), self._ids()
-        valid, is_clean = self._open().valid_ids(ids, self._stamp.dirty_id)
-        missing = ids - valid
-        found = list(self._read_infos(missing))
-        is_quiet = self._folder_time() == time
-        ordered, blank = self._stamp.ordered and self._is_same_file(), self._stamp.blank
+        """Fix entries without a file or of another state, files without an entry, and lines that are no entry."""
+        folder_time, ids = self._folder_time(), self._files.ids()
+        corrected_entry = partial(self._files.corrected, by_time=self._is_same_file())
+        valid, corrections, is_clean = self._open().check(ids, self._stamp.dirty_id, corrected_entry)
+        corrected = [info for _, info in corrections]
+        missing = ids - valid - {info.id for info in corrected}
+        found = list(self._files.read_infos(missing))
+        self._files.note_corrections(corrections)
+        is_quiet = self._folder_time() == folder_time
+        ordered, blank = self._stamp.ordered and self._is_of_this_boot(), self._stamp.blank
         if found or not is_clean:
             kept = [info for info in self._open().checked_entries() if info and info.id in valid]
-            self._write(reversed(in_order([*kept, *found])))
+            self._write(reversed(in_order([*kept, *corrected, *found])))
             ordered, blank = True, 0
         if self._lock and self._lock.is_writable:
             is_whole = len(found) == len(missing)  # otherwise each process compares, and reports the bad files
@@ -345,49 +375,3 @@ def _remember(slots: dict[str, Slot], session_id: str, slot: Slot) -> None:
     if len(slots) >= _MAX_SLOTS:
         slots.clear()
     slots[session_id] = slot
-
-
-class _IndexLock:
-    """The lock file, with its stamp. A read-only folder without a lock file needs no lock.
-
-    `write_stamp` writes another stamp without a sync, and raises `OSError`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: disk.Descriptor | None = None
-        self._written = b""
-        self.stamp = IndexStamp()
-        with suppress(FileNotFoundError):  # opened for reading only, because it must not be written
-            self._file = disk.Descriptor(path, os.O_RDWR | os.O_CREAT)
-        self.exists = self._file is not None
-        self.is_writable = self._file is not None and self._file.write_error is None
-
-    def take(self) -> bool:
-        """Take the lock; return whether another process has changed the stamp."""
-        if self._file is None:
-            return False
-        disk.lock(self._file.descriptor, self._path)
-        written = disk.pread(self._file.descriptor, IndexStamp.LENGTH, 0)
-        if written == self._written:
-            return False
-        self._written = written
-        self.stamp = IndexStamp.decode(written)
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            disk.unlock(self._file.descriptor)
-
-    def write_stamp(self, stamp: IndexStamp) -> None:
-        if self._file is None:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if self._file.write_error:
-            raise self._file.write_error
-        self._written = stamp.encode()
-        disk.pwrite(self._file.descriptor, self._written, 0)
-        self.stamp = stamp
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()

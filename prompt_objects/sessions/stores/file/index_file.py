@@ -7,11 +7,11 @@ the newest are found without reading the others. See docs/decisions/0006.
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
 
 Key: TypeAlias = tuple[datetime, str]
+Correction: TypeAlias = tuple[SessionInfo, SessionInfo]  # what an entry said, and what its file says
 _HEADER = b'{"sessions":[\n'
 _FOOTER = b"]}\n"
 _STEP, _SLACK = 64, 32  # an entry has room for longer figures and a longer name
@@ -84,38 +85,6 @@ def _id_part(session_id: str) -> bytes:
     return b'{"id":"%s",' % session_id.encode()
 
 
-class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The state of the index and of the folder when they last matched.
-
-    `folder` is the time of the folder's last change, in nanoseconds; `inode` and `size` are those of the index, and
-    `blank` is its number of blank bytes; `ordered` says whether its entries are in order of use. It is valid for the
-    boot of the machine with the id `boot`. `dirty_id` is a session whose file or entry is being changed, or was when
-    a process was killed.
-    """
-
-    dirty_id: str = msgspec.field(default="", name="doubted")  # its name in the lock file
-    boot: str = ""
-    folder: int = 0
-    inode: int = 0
-    size: int = 0
-    blank: int = 0
-    ordered: bool = False
-
-    LENGTH: ClassVar[int] = 256  # always the same, so that a stamp is one write, to a block that the file already has
-
-    def encode(self) -> bytes:
-        """Return the content of the lock file."""
-        return encoded(self).ljust(self.LENGTH - 1) + b"\n"
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """Return the stamp in the lock file; the default, which is never valid, if there is none."""
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError:
-            return cls()
-
-
 class Slot(NamedTuple):
     """The position and the key of an entry when the file had `size` bytes."""
 
@@ -138,6 +107,10 @@ class IndexFile(LineDocument):
         self.size = self.current_length() or 0
         self.is_well_formed = self.read_footer() == b"\n" + _FOOTER and self.read(0, len(_HEADER)) == _HEADER
         return self.is_well_formed
+
+    def modification_time(self) -> int:
+        """Return the present modification time in nanoseconds."""
+        return os.fstat(self.descriptor).st_mtime_ns
 
     # Reading
 
@@ -187,9 +160,15 @@ class IndexFile(LineDocument):
         if is_first is False or not self.is_well_formed:
             yield None
 
-    def valid_ids(self, ids: set[str], dirty_id: str) -> tuple[set[str], bool]:
-        """Return the ids with exactly one valid entry, and whether all lines are valid; `dirty_id` has none."""
-        invalid, seen, is_clean = {dirty_id}, set[str](), True
+    def check(
+        self, ids: set[str], dirty_id: str, corrected: Callable[[SessionInfo], SessionInfo | None]
+    ) -> tuple[set[str], list[Correction], bool]:
+        """Return the ids with one valid entry, the other entries of files, and whether all lines are valid.
+
+        `dirty_id` has no valid entry.
+        """
+        invalid, seen, corrections = {dirty_id}, set[str](), dict[str, Correction]()
+        is_clean = True
         for info in self.checked_entries():
             if info is None or info.id not in ids or info.id in invalid:
                 is_clean = False
@@ -198,7 +177,11 @@ class IndexFile(LineDocument):
                 is_clean = False
             else:
                 seen.add(info.id)
-        return seen - invalid, is_clean
+                if changed := corrected(info):
+                    corrections[info.id] = (info, changed)
+                    is_clean = False
+        valid = seen - invalid
+        return valid - corrections.keys(), [corrections[each] for each in valid & corrections.keys()], is_clean
 
     def has(self, part: bytes) -> bool:
         """Return whether a line contains these bytes."""

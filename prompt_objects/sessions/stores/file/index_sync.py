@@ -1,7 +1,8 @@
 """Keeps the index of a file store in agreement with the session files."""
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -12,9 +13,15 @@ from prompt_objects.sessions.stores.base import SessionFilter
 from prompt_objects.sessions.stores.errors import check_truncation, name_taken
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.index import Index
-from prompt_objects.sessions.stores.file.index_file import in_order
+from prompt_objects.sessions.stores.file.index_file import Correction, in_order
+from prompt_objects.sessions.stores.file.repair_log import RepairLog
 from prompt_objects.sessions.stores.file.session_file import SessionFile
+from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import timestamp
+
+Infos: TypeAlias = list[SessionInfo]  # `list` is a method below
+_COMPARED = 100  # sessions in each list
+_NEW = 1.0  # seconds
 
 
 class SessionIndex:
@@ -23,20 +30,59 @@ class SessionIndex:
     Methods that take a name or an info also need the lock of the `index`.
     """
 
-    def __init__(self, folder: SessionDirectory) -> None:
+    def __init__(self, folder: SessionDirectory, repairs: RepairLog) -> None:
         self._folder = folder
-        self.index = Index(folder.path / "index.json", folder.ids, self._read_infos)
+        self._repairs = repairs
+        self.ids = folder.ids
+        self.corrected = folder.corrected
+        self.index = Index(folder.path / "index.json", self)
 
-    def _read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
+    def read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (info for info, _ in self._folder.infos(ids))
 
+    def note_corrections(self, corrections: Iterable[Correction]) -> None:
+        number = 0
+        for before, now in corrections:
+            self.note_loss(before, now.message_count)
+            is_new = (datetime.now(UTC) - now.updated_at).total_seconds() < _NEW  # its writer may wait for the index
+            number += now.message_count >= before.message_count and not is_new
+        if number:
+            text = f"The index did not match the files of {pluralize(number, 'session')}; it was corrected."
+            self._folder.report(f"{text} Perhaps somebody has put an older one back.")
+
+    def note_loss(self, entry: SessionInfo | None, count: int) -> None:
+        """Tell the user if a file has fewer messages than its entry in the index."""
+        if entry and count < entry.message_count:
+            self._repairs.report(
+                f"The session {entry.name!r} of {entry.po_name} had {pluralize(entry.message_count, 'message')}, and "
+                f"its file has {count} now: an older file was put back, or a part was cut off. "
+                f"To look for the others: prompt-objects sessions backups {entry.id}"
+            )
+
     def list(self, where: SessionFilter, limit: int | None) -> list[SessionInfo]:
-        """Return the selected entries, most recently changed first; if the index cannot be used, read the files."""
+        """Return the selected entries, most recently changed first; if the index cannot be used, read the files.
+
+        The newest entries are compared with the times of their files.
+        """
         try:
             with self.index:
-                return self.index.entries(where) if limit is None else self.index.newest(limit, where)
+                infos = self._listed(where, limit)
+                if self._correct(infos[:_COMPARED]):
+                    infos = self._listed(where, limit)
+                return infos
         except StoreError:
-            return in_order(where.select(self._read_infos(self._folder.ids())))[:limit]
+            return in_order(where.select(self.read_infos(self._folder.ids())))[:limit]
+
+    def _listed(self, where: SessionFilter, limit: int | None) -> Infos:
+        return self.index.entries(where) if limit is None else self.index.newest(limit, where)
+
+    def _correct(self, entries: Infos) -> bool:
+        """Correct entries that do not match their files; return whether there were any."""
+        corrections = [(entry, now) for entry in entries if (now := self._folder.corrected(entry))]
+        for _, now in corrections:
+            self.index.put(now)
+        self.note_corrections(corrections)
+        return bool(corrections)
 
     # Names
 
@@ -82,6 +128,8 @@ class SessionIndex:
         if file.is_described_by(entry):
             return entry
         info = file.info()
+        if not file.is_repaired:  # the user knows of the repair
+            self.note_loss(entry, info.message_count)
         self.index.put(info)
         return info
 

@@ -3,9 +3,10 @@
 Every whole message is kept, wherever it is; unreadable parts are returned unchanged.
 """
 
+import dataclasses
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,7 @@ _BLANK_CHARACTERS = "\0 \t\r\n"
 _UPDATED = re.compile(r'"updated_at"\s*:\s*"([^"]+)"')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Recovered:
     """The header, the messages and the unreadable bytes of a file; `whole` if it was valid JSON."""
 
@@ -36,6 +37,9 @@ class Recovered:
 
 def recover(data: bytes, footer_length: int) -> Recovered:
     """Read all readable parts; of a damaged header, its whole values."""
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):  # an editor has saved it so
+        data = data.decode("utf-16", errors="replace").encode(errors="replace")
+        return dataclasses.replace(recover(data, footer_length), whole=False)
     if whole := _whole(_text(data).strip(_BLANK_CHARACTERS)):
         return whole
     start, end = _torn_line(data, footer_length)

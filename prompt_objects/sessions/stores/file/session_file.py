@@ -36,6 +36,7 @@ from prompt_objects.sessions.stores.json_lines import (
     pad_to_block,
 )
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import timestamp
 from prompt_objects.utils.waiting import Mutex
 
@@ -57,6 +58,7 @@ class SessionFile:
         self.id = path.stem
         self.header: dict[str, Any] = {}
         self.entry: SessionInfo | None = None  # the last written index entry, while the file is the same
+        self.is_repaired = False
         self._mutex = Mutex(str(path))
         self._notify = notify
         self._indexed_info = indexed_info
@@ -201,7 +203,7 @@ class SessionFile:
     def _repair(self, found: Recovered) -> bool:
         """Replace a damaged file by a canonical one; return False if the folder is read-only."""
         note = f"The file of the session {found.header['name']!r} was cut off or damaged; "
-        note += f"all its {len(found.messages)} whole messages were kept."
+        note += f"{self._kept(len(found.messages))} were kept."
         corrupt = self.path.with_name(f"{id_of(self.path)}.corrupt")
         try:
             if found.unreadable:
@@ -214,8 +216,16 @@ class SessionFile:
                 raise
             self._notify(f"{error} It is damaged; its {len(found.messages)} whole messages are shown.")
             return False
+        self.is_repaired = True
         self._notify(note)
         return True
+
+    def _kept(self, count: int) -> str:
+        """Describe the messages that were kept, with their number before, if the index knows it."""
+        known = self._indexed_info()
+        if known and known.message_count > count:
+            return f"{count} of its {pluralize(known.message_count, 'message')}"
+        return f"all its {pluralize(count, 'whole message')}"
 
     def _replace(self, messages: Iterable[Message], updated_at: str) -> None:
         self._replace_with(document(self.header, map(encode, messages), updated_at))

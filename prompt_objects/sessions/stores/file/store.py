@@ -29,6 +29,7 @@ from prompt_objects.sessions.stores.file.group_commit import GroupCommit
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import FileLease, Leases
 from prompt_objects.sessions.stores.file.permissions import make_folders_private
+from prompt_objects.sessions.stores.file.repair_log import RepairLog, set_aside
 from prompt_objects.sessions.stores.file.session_file import FileCache, SessionFile
 from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
@@ -45,6 +46,7 @@ class FileStore:
     def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
         self._limit = options.max_session_size
         self._notify = options.notify
+        self._repairs = RepairLog(folder / "sessions" / "repairs.jsonl", options.notify)
         self._live = SessionDirectory(folder / "sessions", self._notify)
         self._has_private_folders = False  # checked before the first write
         self._leases = Leases(self._live.path / "leases", self._name_of)
@@ -52,15 +54,15 @@ class FileStore:
         disk.after_fork_in_child(self.after_fork)
 
     def _open_parts(self) -> None:
-        self._entries = SessionIndex(self._live)
+        self._entries = SessionIndex(self._live, self._repairs)
         self._index = self._entries.index
         self._archives = Archives(self._live, self._entries)
         self._files = FileCache(self._live, self._open_file, self._archives.drop_leftover)
-        self._trash = Trash(self._live, self._entries, self._notify)
+        self._trash = Trash(self._live, self._entries, self._repairs.report)
         self._group_commit = GroupCommit(self._live, self._trash, self._entries)
 
     def _open_file(self, path: Path) -> SessionFile:
-        return SessionFile(path, self._notify, lambda: self._index.peek(path.stem))
+        return SessionFile(path, self._repairs.report, lambda: self._index.peek(path.stem))
 
     def after_fork(self) -> None:
         """In a forked child, open new descriptors: a lock on an inherited one would also be the parent's."""
@@ -168,6 +170,7 @@ class FileStore:
                 if file.is_described_by(entry, before):
                     info = add_usage(entry, messages, message_count=count, updated_at=moment)
                 else:
+                    self._entries.note_loss(entry, before)
                     info = file.info()
                 self._index.put(info)
                 file.entry = info
@@ -239,6 +242,9 @@ class FileStore:
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
         parts = (self._live, self._trash, self._files, self._archives, self._entries, self._leases)
         return list(StoreCheck(*parts, self.update, repair).issues())
+
+    def repairs(self) -> list[str]:
+        return [*self._repairs.entries(), *set_aside(self._live.path), *set_aside(self._trash.path)]
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
         return self._leases.acquire(session_id, holder)

@@ -1,6 +1,8 @@
 """The index is a cache: if it is lost, stale or damaged, it is repaired."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, index_of, names_in, no_file_beyond, user_messages
+from tests.support.file_store import file_store_with_notices, fresh, index_of, names_in, no_file_beyond, user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 
@@ -263,3 +265,79 @@ def test_a_session_deleted_by_another_process_is_not_found_and_can_be_restored(f
         assert here.restore(first.id).info.message_count == 1
         here.append(first.id, user_messages("two"), expected=1)
         assert {entry["id"]: entry["message_count"] for entry in index_of(folder)} == {first.id: 2, second.id: 0}
+
+
+# Older files
+
+
+@pytest.fixture
+def used(folder: Path) -> tuple[FileStore, Session, Path]:
+    """A session of two messages that was renamed, and copies of its file and of the index from before the second."""
+    store = FileStore(folder)
+    session = SessionManager(store, "scout").create("Old name")
+    session.append(*user_messages("one"))
+    kept = folder / "kept"
+    kept.mkdir()
+    for path in (folder / "sessions").glob("*.json"):
+        shutil.copy2(path, kept)
+    session.append(*user_messages("two"))
+    store.update(session.id, name="New name")
+    store.list()
+    store.close()
+    return store, session, kept
+
+
+def make_older(path: Path, seconds: float) -> None:
+    moment = path.stat().st_mtime - seconds
+    os.utime(path, (moment, moment))
+
+
+@pytest.mark.parametrize("seconds", [600, -600], ids=["with its time", "with a new time"])
+def test_an_older_index_that_was_put_back_is_corrected(
+    folder: Path, used: tuple[FileStore, Session, Path], seconds: float
+) -> None:
+    make_older(used[2] / "index.json", seconds)
+    shutil.copy2(used[2] / "index.json", folder / "sessions" / "index.json")
+    store, notices = file_store_with_notices(folder)
+    with pytest.raises(NameTaken):
+        SessionManager(store, "scout").create("New name")
+    assert [(info.name, info.message_count) for info in store.list()] == [("New name", 2)]
+    assert notices == []  # the file is so new that its entry may be on the way
+
+
+def test_an_older_session_file_that_was_put_back_is_noticed_and_remembered(
+    folder: Path, used: tuple[FileStore, Session, Path]
+) -> None:
+    file = folder / "sessions" / f"{used[1].id}.json"
+    shutil.copy2(used[2] / file.name, file)
+    make_older(file, 1)
+    store, notices = file_store_with_notices(folder)
+    assert [(info.name, info.message_count) for info in store.list()] == [("Old name", 1)]
+    (notice,) = notices
+    assert notice.startswith("The session 'New name' of scout had 2 messages, and its file has 1 now:")
+    (remembered,) = FileStore(folder).repairs()
+    assert notice in remembered
+    assert store.check() == []
+
+
+def test_a_session_file_that_lost_messages_is_noticed_when_it_is_used(
+    folder: Path, used: tuple[FileStore, Session, Path]
+) -> None:
+    store, notices = file_store_with_notices(folder)
+    file = folder / "sessions" / f"{used[1].id}.json"
+    shutil.copy2(used[2] / file.name, file)
+    store.append(used[1].id, user_messages("three"), expected=1)
+    assert ["had 2 messages, and its file has 1" in notice for notice in notices] == [True]
+
+
+def test_writers_renew_the_time_of_the_index_so_that_it_stays_valid(folder: Path) -> None:
+    store = FileStore(folder)
+    sessions = [SessionManager(store, "scout").create(f"Plan {number}") for number in range(3)]
+    lock = folder / "sessions" / "index.json.lock"
+    for number, session in enumerate(sessions):
+        stamp = json.loads(lock.read_bytes())
+        stamp["changed"] -= 150_000_000  # as if a moment had passed
+        lock.write_bytes(json.dumps(stamp, separators=(",", ":")).encode().ljust(255) + b"\n")
+        session.append(*user_messages(str(number)))
+        assert json.loads(lock.read_bytes())["changed"] > stamp["changed"] + 100_000_000
+    assert [info.message_count for info in FileStore(folder).list()] == [1, 1, 1]

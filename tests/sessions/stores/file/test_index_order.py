@@ -88,12 +88,21 @@ class Truth:
         self.user_id = "x" * length
         self.infos = {info.id: info for info in (made(number, number, self.user_id) for number in range(count))}
         self.clock = float(count)
-        self.indexes = [Index(folder / "index.json", lambda: set(self.infos), self.survey) for _ in range(2)]
+        self.indexes = [Index(folder / "index.json", self) for _ in range(2)]
         self.path = folder / "index.json"
         self.made = count
 
-    def survey(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
+    def ids(self) -> set[str]:
+        return set(self.infos)
+
+    def read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (self.infos[key] for key in ids)
+
+    def corrected(self, entry: SessionInfo, *, by_time: bool) -> None:
+        """Return None: only the index changes the entries."""
+
+    def note_corrections(self, corrections: object) -> None:
+        """Do nothing: there are none."""
 
     def put(self, index: Index, info: SessionInfo) -> None:
         self.infos[info.id] = info
