@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from prompt_objects.config.environment import Config
 from prompt_objects.errors import DefinitionError, NotFound
-from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.resources import raise_if_exhausted
+from prompt_objects.utils.text import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition

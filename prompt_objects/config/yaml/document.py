@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from prompt_objects.config.yaml.surrogates import SurrogateMask, join_surrogates
 from prompt_objects.errors import FileError
-from prompt_objects.utils.secrets import hide_secrets
 from prompt_objects.utils.resources import raise_if_exhausted
+from prompt_objects.utils.secrets import hide_secrets
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used
