@@ -51,7 +51,8 @@ def resolve(
         return Edge(owner, name, "server", capability)
     what = {"any": "tool or prompt object", "tool": "tool", "po": "prompt object", "mcp": "MCP server"}[kind]
     known = {"any": [*tools, *objects], "tool": tools, "po": objects, "mcp": servers}[kind]
-    return Unresolved(owner, capability, f"Capability {name!r}: there is no such {what}.", did_you_mean(name, known))
+    hint = did_you_mean(name, (each for each in known if each != owner))
+    return Unresolved(owner, capability, f"Capability {name!r}: there is no such {what}.", hint)
 
 
 def resolve_or_raise(

@@ -212,8 +212,10 @@ class Chat:
         """Load what the first message needs, and return facts for the user; takes about half a second."""
         import prompt_objects.turns.turn  # noqa: F401 - so that the first message need not
 
-        facts = [self.describe_model(), *self._describe_keys()]
+        facts = self._describe_keys()
         try:
+            if not self.po.definition_error:  # otherwise the error is among the others
+                facts = [self.describe_model(), *facts]
             return [*facts, *self.environment.errors_and_notices()]
         except PromptObjectsError as error:  # such as a definition that was deleted in the meantime
             return [*facts, str(error)]

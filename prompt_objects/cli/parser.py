@@ -19,7 +19,6 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, name: str, command: ShellCommand | None) -> None:
         super().__init__(
             prog=f"{PROGRAM} {name}".rstrip(),
-            description=f"{command.summary}\n\n{command.help}".rstrip() if command else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -28,6 +27,8 @@ class _Parser(argparse.ArgumentParser):
             self.add_argument(*each.names, **each.settings)
 
     def format_help(self) -> str:
+        if command := self._command:
+            self.description = _wrapped(f"{command.summary}\n\n{command.help}".rstrip())
         self.epilog = _epilog(self._name, self._command)  # only now, since it reads all commands
         return super().format_help()
 
@@ -130,13 +131,30 @@ def _words(prefix: str) -> dict[str, None]:
     return dict.fromkeys(name.split()[0] for name in following)
 
 
+def _wrapped(text: str) -> str:
+    """Wrap a text to the screen, at words."""
+    from prompt_objects.cli.streams import screen_width
+    from prompt_objects.ui.render.text import word_wrap
+
+    return "\n".join(word_wrap(text, screen_width()))
+
+
+def _command_rows(prefix: str) -> Iterator[str]:
+    """Yield the commands whose names begin with `prefix`, wrapped to the screen."""
+    from prompt_objects.cli.streams import screen_width
+    from prompt_objects.ui.render.table import layout
+
+    indent = "  "
+    rows = [(known, each.summary) for known, each in all_commands().items() if known.startswith(prefix) and known]
+    for lines in layout(rows, screen_width() - len(indent)):
+        yield from (f"{indent}{line}" for line in lines)
+
+
 def _epilog(name: str, command: ShellCommand | None) -> str:
     """List the examples of a command, and the commands of a group or of the program."""
     parts = []
     if command and command.examples:
         parts.append("\n".join(["examples:", *(f"  {PROGRAM} {example}" for example in command.examples)]))
     if not name or not command:
-        listed = {known: each.summary for known, each in all_commands().items() if known.startswith(name) and known}
-        width = max(map(len, listed))
-        parts.append("\n".join(["commands:", *(f"  {known:{width}}  {text}" for known, text in listed.items())]))
+        parts.append("\n".join(["commands:", *_command_rows(name)]))
     return "\n\n".join(parts)

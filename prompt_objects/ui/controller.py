@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
-from prompt_objects.errors import Busy, NotFound, PromptObjectsError, Stopped, UsageError
+from prompt_objects.errors import NotFound, PromptObjectsError, Stopped, UsageError
 from prompt_objects.runtime.active_turns import ActiveTurn, ActiveTurns
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 from prompt_objects.ui.question import Question
@@ -256,9 +256,9 @@ class Controller:
         except PromptObjectsError as error:
             self._view.catch_up()
             hint = error.hint
-            if isinstance(error, Busy) and self.task.kind.restores_input and self._view.can_edit:
-                self._is_refused = True  # the input stays free for one of the commands that the hint names
-                hint += "\nUp puts your message back into the input."
+            if self.chat.pending and self.task.kind.restores_input and self._view.can_edit:
+                self._is_refused = True  # the input stays free for the command that solves the problem
+                hint = f"{hint}\nUp puts your message back into the input.".lstrip()
             self._view.show([[], *render_text.error_lines(str(error), hint, self._view.width)])
 
     def _confirm(self, text: str) -> None:

@@ -112,6 +112,7 @@ class _PlainInterface:
         self._lines = lines
         self._transcript = Transcript(lambda: chat.po.name)
         self._is_streaming = False
+        self._headlines: list[Line] = []  # which wait for the end of a text
         self._is_closed = False
         self._defect: BaseException | None = None
         self._tasks = BackgroundTasks(self._fail)
@@ -220,12 +221,15 @@ class _PlainInterface:
             self._is_streaming = True
             return
         if self._chat.shows_events:
-            self.show(headline(event, WIDTH))
+            self._headlines += headline(event, WIDTH)
         is_end = event.depth == 0 and isinstance(event, (MessageSaved, TurnEnded))
         if is_end:
             self._end_streaming()
         if not (is_end and isinstance(event, MessageSaved)):
             self.show(self._transcript.draw(event, WIDTH))
+        if self._headlines and not (self._is_streaming or self._transcript.is_writing):
+            self.show(self._headlines)
+            self._headlines = []
 
     def _end_streaming(self) -> None:
         if self._is_streaming:

@@ -40,6 +40,7 @@ def test_each_capability_is_resolved_to_an_object_a_tool_or_a_server(tmp_path: P
         ("scuot", "'scuot': there is no such tool or prompt object. Did you mean 'scout'?"),
         ("{tool: red_file}", "'red_file': there is no such tool. Did you mean 'read_file'?"),
         ("{po: read_file}", "'read_file': there is no such prompt object."),
+        ("mee", "'mee': there is no such tool or prompt object."),  # not: Did you mean 'me'?
         ("me", "'me' cannot be a capability of itself."),
         ("{po: me}", "'me' cannot be a capability of itself."),
         (

@@ -108,6 +108,11 @@ async def test_a_deleted_definition_keeps_the_message_pending(chat: Chat) -> Non
     assert any("scout" in notice for notice in chat.warm_up())
 
 
+async def test_an_invalid_definition_is_reported_once(chat: Chat) -> None:
+    (chat.environment.folder / "objects" / "scout.yaml").write_text("name: scout\nprompt: P.\ncolour: red\n")
+    assert len([fact for fact in chat.warm_up() if "colour" in fact]) == 1
+
+
 def test_failed_maintenance_is_reported_in_a_sentence(chat: Chat) -> None:
     (chat.environment.data_dir / "backups").write_text("in the way")
     (notice,) = chat.run_maintenance()

@@ -43,3 +43,18 @@ def test_every_event_is_shown_until_that_is_switched_off(open_: Open, openai_ser
     terminal.send("Still there?\r")
     terminal.wait_for("Quiet now.")
     assert terminal.text().count("guide: answered") == 1
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_no_event_is_shown_inside_a_reply(open_: Open, openai_server: OpenAIServer, kind: str) -> None:
+    asking = calls(("reader", {"message": "Read it"}), ("reader", {"message": "Again"}))
+    reply = text("First block.\n\nSecond block.\n\nThird block.", delay=0.1)
+    openai_server.script(asking, reply, text("Short."), text("All done."))
+    terminal = open_(env={"TERM": kind}, columns=100, rows=90)
+    terminal.send("/bus\r")
+    terminal.wait_for("/bus off hides them.")
+    terminal.send("What is in README.md?\r")
+    terminal.wait_for(" guide: answered")
+    _, _, since = terminal.text().partition("First block.")
+    inside, _, _ = since.partition("Third block.")
+    assert "guide" not in inside.replace("reader → guide", "")

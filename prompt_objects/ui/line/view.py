@@ -47,6 +47,7 @@ class LineView:
         self._unsaved = ("", "")
         self._is_held = False
         self._held: list[Line] = []
+        self._headlines: list[Line] = []  # which wait for the end of a text
 
     @property
     def width(self) -> int:
@@ -153,8 +154,11 @@ class LineView:
             self._add(self._echo(*self._unsaved))
             self._unsaved = ("", "")
         self._add(self._transcript.draw(event, self.width))
-        if self._chat.shows_events and (lines := headline(event, self.width)):
-            self._add(lines)
+        if self._chat.shows_events:
+            self._headlines += headline(event, self.width)
+        if self._headlines and not self._transcript.is_writing:
+            self._add(self._headlines)
+            self._headlines = []
             self._transcript.separate()
 
 

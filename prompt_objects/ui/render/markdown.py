@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import hard_wrap
+from prompt_objects.ui.render.text import cell_width, hard_wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,8 +45,10 @@ _LOOKS = {
 }
 
 
-def render(text: str, width: int) -> list[Line]:
-    """Draw Markdown in lines of at most `width` cells; prose is narrower, and lines of code stay whole.
+def render(text: str, width: int, *, wrap_code: bool = False) -> list[Line]:
+    """Draw Markdown in lines of at most `width` cells; prose is narrower.
+
+    Lines of code stay whole, unless `wrap_code` is set, for text beside a bar.
 
     The address of a link follows its text. HTML is shown as text, and so is a text longer than `MAX_BLOCK`.
     """
@@ -58,6 +60,8 @@ def render(text: str, width: int) -> list[Line]:
     lines: list[Line] = []
     for block in _blocks(tokens):
         block_lines = _draw_block(block, max(width, MIN_WIDTH))
+        if wrap_code:
+            block_lines = [row for line in block_lines for row in _wrapped(line, max(width, MIN_WIDTH))]
         lines += [[], *block_lines] if lines and block_lines else block_lines
     return lines
 
@@ -140,6 +144,22 @@ def _draw_code(token: "Token") -> list[Line]:
         )
         for line in highlighted.split("\n", allow_blank=False)
     ]
+
+
+def _wrapped(line: Line, width: int) -> "Iterator[Line]":
+    row: Line = []
+    for style, text in line:
+        start = 0
+        while start < len(text):
+            free = width - sum(cell_width(piece) for _, piece in row)
+            if free < 2:  # noqa: PLR2004 - the cells of the widest characters
+                yield row
+                row = []
+                continue
+            part = hard_wrap(text[start:], free)[0]
+            row.append((style, part))
+            start += len(part)
+    yield row
 
 
 def _simplify(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":

@@ -90,6 +90,11 @@ class Transcript:
     def busy(self) -> bool:
         return bool(self._runs)
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether a text is unfinished, so that other lines would be in its middle."""
+        return any(run.is_streaming for run in self._runs.values())
+
     def separate(self) -> None:
         self._last = ("", "", "")
 
@@ -130,7 +135,7 @@ class Transcript:
 
     def _markdown(self, event: Event, run: _Run, text: str, width: int, heading: str) -> None:
         if text.strip():
-            self._add(event, run, "text", render(text, _inner(run, width)), heading)
+            self._add(event, run, "text", render(text, _inner(run, width), wrap_code=run.depth > 0), heading)
 
     def _call(self, event: events.ToolCallEnded, run: _Run, width: int) -> None:
         started, _ = run.calls.pop(event.call_id, (None, 0.0))
@@ -172,7 +177,7 @@ class Transcript:
         inner = _inner(run, width)
         text = last_lines(run.stream.rest, max(room, 1))
         if run.shown[:2] != (text, inner):
-            run.shown = (text, inner, render(text, inner))
+            run.shown = (text, inner, render(text, inner, wrap_code=run.depth > 0))
         above: list[Line] = [[]]
         if is_continued:
             above = indent_by_depth(above, run.depth)

@@ -9,6 +9,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from prompt_objects.ui.render.markdown import last_lines, render
 from prompt_objects.ui.render.style import STYLES, plain
+from prompt_objects.ui.render.text import cell_width
 
 PIECES = st.sampled_from(
     [
@@ -120,6 +121,14 @@ def test_code_is_neither_indented_nor_wrapped(size: int) -> None:
     code = "def f(x):\n\n    return x  # " + "long " * 40 + "end\n" + "x = 12345\n" * size
     drawn = plain(render(f"```python\n{code}```\n", 40))
     assert code.rstrip() in drawn
+
+
+@pytest.mark.parametrize("width", [8, 21, 40])
+def test_beside_a_bar_code_is_wrapped(width: int) -> None:
+    code = 'def f(x): return "日本語" + x  # ' + "long " * 40 + "end\nx = 12345"
+    rows = plain(render(f"```python\n{code}\n```\n", width, wrap_code=True)).splitlines()
+    assert all(cell_width(row) <= width for row in rows)
+    assert "".join(rows).replace(" ", "") == code.replace("\n", "").replace(" ", "")
 
 
 def test_lines_have_no_trailing_spaces() -> None:
