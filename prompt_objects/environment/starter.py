@@ -14,8 +14,9 @@ from prompt_objects.errors import StoreError, UsageError
 _CONFIG = """\
 # Settings of this environment; every line is optional. The page environment.yaml of the documentation lists all.
 # default_object: coordinator
-# model: gpt-5.4-mini             # or a key of `models`; or set OPENAI_API_KEY, OPENAI_BASE_URL
+# model: claude                   # a key of `models`, or a model ID; or set a key such as OPENAI_API_KEY
 # models:
+#   claude: {provider: anthropic}
 #   local: {model: llama3.2, base_url: "http://127.0.0.1:11434/v1"}
 """
 

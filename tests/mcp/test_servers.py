@@ -98,7 +98,8 @@ async def test_an_older_server_that_ends_at_the_newer_handshake_is_started_with_
 
 
 async def test_a_slow_start_gives_a_notice(tmp_path: Path) -> None:
-    slow = ServerConfig(command=sys.executable, args=("-c", "import time; time.sleep(2.2)"))
+    code = "import pathlib, time; file = pathlib.Path('again'); file.exists() or (file.touch(), time.sleep(2.2))"
+    slow = ServerConfig(command=sys.executable, args=("-c", code))  # it is started twice, since it ends
     async with using(tmp_path, {"example": slow}) as turn:
         assert await turn.tools() == {}
         assert turn.all_notices()[0] == "The MCP server example is still starting."
