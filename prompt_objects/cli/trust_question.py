@@ -11,10 +11,11 @@ from prompt_objects.ui.render.reveal import reveal
 
 def print_grants(folder: Path, decision: Decision, grants: Collection[Grant]) -> None:
     """Print what an environment would do, with the changes since the decision."""
+    name = reveal(str(folder), is_code=True)
     if not grants:
-        print_out(f"{folder} brings nothing that needs your trust.")
+        print_out(f"{name} brings nothing that needs your trust.")
         return
-    print_out(f"{folder} takes effect beyond the defaults:")
+    print_out(f"{name} takes effect beyond the defaults:")
     for line in decision.changes(grants):
         print_out(f"  {reveal(line, is_code=True)}")
 

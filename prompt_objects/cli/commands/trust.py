@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from prompt_objects.cli.command import DEBUG, YES, argument, shell_command
+from prompt_objects.cli.json_output import print_lines
 from prompt_objects.cli.streams import print_out
 from prompt_objects.cli.targets import environment_folder
 
@@ -32,7 +33,7 @@ def trust(options: Namespace) -> int:
     trusted = Trust.of_user()
     if options.revoke:
         trusted.refuse(folder)
-        print_out(f"No longer trusted: {folder}")
+        print_lines([f"No longer trusted: {folder}"])
         return 0
     document = read_config_document(folder)
     grants = review(folder, document and document.data)
