@@ -5,6 +5,7 @@ Examples are Gemini's `extra_content` (thought signatures), DeepSeek's `reasonin
 this server only: other servers refuse unknown fields, and are not meant to read them.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -33,10 +34,11 @@ class ExtraFields:
                 continue
             if _is_deep(value):
                 raise ValueError(f"the field {key!r:.40} is nested too deeply")
-            self._pieces.setdefault(key, []).append(value)
+            pieces = self._pieces.setdefault(_strict_text(key), [])
+            pieces.append(strict := _strict(value))
             if len(self._pieces) > _MAX_FIELDS:
                 raise ValueError(f"it has more than {_MAX_FIELDS} extra fields")
-            size += len(value) if isinstance(value, str) else len(msgspec.json.encode(value))
+            size += len(strict) if isinstance(strict, str) else len(msgspec.json.encode(strict))
         return size
 
     def joined(self) -> dict[str, Any]:
@@ -81,6 +83,21 @@ def _is_deep(value: object) -> bool:
 
 def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value
+
+
+def _strict(value: Any) -> Any:
+    """Return a value without what strict JSON does not have: NaN, infinite numbers and lone surrogates."""
+    if isinstance(value, str):
+        return _strict_text(value)
+    if isinstance(value, dict):
+        return {_strict_text(key): _strict(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_strict(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _strict_text(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _joined(pieces: list[Any]) -> Any:

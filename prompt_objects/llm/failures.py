@@ -106,10 +106,22 @@ class Endpoint:
         text = self.clean(sentence_in(body) or error.message)
         return self._classify(status, f"{codes} {text}", text, wait)
 
-    def _classify(  # noqa: C901, PLR0911 - one return for each kind of failure
-        self, status: int, words: str, text: str, wait: float | None
-    ) -> LLMError:
-        kind = kind_of_error(words)
+    def _classify(self, status: int, words: str, text: str, wait: float | None) -> LLMError:
+        is_rate_limit = status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in words
+        kind = None if is_rate_limit else kind_of_error(words)
+        if refusal := self._access_error(status, kind, words, text) or self._refusal_error(status, kind, text):
+            return refusal
+        if is_rate_limit:
+            hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
+            return RateLimited(f"{self} refused the request (rate limit): {text}", retry_after=wait, hint=hint)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and kind is StillLoading:
+            return StillLoading(f"{self} is still loading its model.", hint="Try again later.")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
+            return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
+        return LLMError(f"{self} refused the request ({status}): {text}")
+
+    def _access_error(self, status: int, kind: type[LLMError] | None, words: str, text: str) -> LLMError | None:
+        """Return the error if the user has no access to the server or the model, otherwise None."""
         if kind is RegionNotSupported:
             return RegionNotSupported(f"{self} is not offered in your region: {text}")
         if status == HTTPStatus.UNAUTHORIZED or _WRONG_KEY.search(words):
@@ -119,9 +131,10 @@ class Endpoint:
         if status == HTTPStatus.PAYMENT_REQUIRED or _NO_QUOTA.search(words):
             hint = "Waiting will not help: check the plan and billing of this account."
             return Unauthorized(f"{self}: the account has no quota left: {text}", hint=hint)
-        if status == HTTPStatus.TOO_MANY_REQUESTS or "rate_limit" in words:
-            hint = "Try again later." if wait is None else f"Try again in {math.ceil(wait)} seconds."
-            return RateLimited(f"{self} refused the request (rate limit): {text}", retry_after=wait, hint=hint)
+        return None
+
+    def _refusal_error(self, status: int, kind: type[LLMError] | None, text: str) -> LLMError | None:
+        """Return the error if the request does not fit the model, otherwise None."""
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or kind is ContextTooLong:
             hint = "Start a new session, or use a model with a larger context window."
             return ContextTooLong(f"The conversation is too long for {self}: {text}", hint=hint)
@@ -130,11 +143,7 @@ class Endpoint:
             return LLMError(f"{self} cannot use capabilities: {text}", hint=hint)
         if status == HTTPStatus.NOT_FOUND or kind is UnknownModel:
             return UnknownModel(f"{self}: there is no such model: {text}")
-        if status == HTTPStatus.SERVICE_UNAVAILABLE and kind is StillLoading:
-            return StillLoading(f"{self} is still loading its model.", hint="Try again later.")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not status:
-            return ServerFailed(f"{self} failed: {text}", hint="Try again later.")
-        return LLMError(f"{self} refused the request ({status}): {text}")
+        return None
 
     def _redirect_error(self, location: str) -> LLMError:
         """Return the error for a redirection: sending the conversation elsewhere is the user's decision."""

@@ -40,6 +40,7 @@ class ResponseBuilder:
         self._server = server
         self._text: list[str] = []
         self._length = 0  # of the text
+        self._half = ""  # of a pair of surrogates
         self._refusal: list[str] = []
         self._thoughts: list[str] = []  # from parts of the content
         self._calls = StreamedCalls()
@@ -100,6 +101,8 @@ class ResponseBuilder:
 
     def _add_delta(self, delta: dict[str, Any]) -> str:
         content = delta.get("content")
+        if isinstance(content, str) and (self._half or not content.isascii()):
+            content = self._whole(content)
         if isinstance(content, str) and delta.keys() <= _TEXT_KEYS:  # almost every chunk
             self._text.append(content)
             self._length += len(content)
@@ -118,6 +121,13 @@ class ResponseBuilder:
         except ValueError as error:
             raise MalformedResponse(f"sent an invalid message: {error}") from error
         return text + refused
+
+    def _whole(self, text: str) -> str:
+        """Join the surrogates of a text, as a character may come in two chunks; single ones are replaced."""
+        text = self._half + text
+        self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text.removesuffix(self._half) if self._half else text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _count(self, size: int) -> None:
         self._chars += size

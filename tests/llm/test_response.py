@@ -170,6 +170,19 @@ def test_unknown_fields_are_kept_with_the_address_of_their_server() -> None:
     assert message["content"] == ""
 
 
+def test_a_character_in_two_chunks_is_joined_and_half_of_one_is_replaced() -> None:
+    builder = ResponseBuilder()
+    texts = [builder.add(delta(content=text)) for text in ("é \ud83d", "\ude00", "", " \ud800 x \udc00", "\ud800")]
+    assert texts == ["é ", "😀", "", " � x �", ""]
+
+
+def test_fields_are_kept_as_strict_json() -> None:
+    fields = {"a": float("nan"), "b\ud800": [float("inf"), {"\udfff": "\ud800é"}]}
+    builder = ResponseBuilder("server")
+    builder.add({"choices": [{"delta": {"content": "Hi", **fields}, "finish_reason": "stop"}]})
+    assert builder.completion().message["extra"]["message"] == {"a": None, "b?": [None, {"?": "?é"}]}
+
+
 @pytest.mark.parametrize("fields", [{"tool_calls": [{"index": 0, "x": None}]}, {"x": None}], ids=["call", "message"])
 def test_a_field_that_is_nested_too_deeply_is_malformed(fields: dict[str, Any]) -> None:
     deep: Any = {}
