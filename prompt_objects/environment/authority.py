@@ -1,18 +1,20 @@
 """What an environment may do: its grants that the user has accepted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.config.environment import DATA_DIR
-from prompt_objects.environment.grants import Grant, definition_grants, restrict, without_grants
 from prompt_objects.environment.trust import EVERYTHING, UNDECIDED, Decision, Trust
 from prompt_objects.errors import PromptObjectsError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prompt_objects.config.definition import Definition
     from prompt_objects.config.environment_schema import ServerConfig
     from prompt_objects.config.yaml.document import YamlDocument
+    from prompt_objects.environment.grants import Grant
 
 
 class Authority:
@@ -21,7 +23,7 @@ class Authority:
     It is restricted if the user has not accepted all of its `grants`: then none of them takes effect.
     """
 
-    def __init__(self, folder: Path, decision: Decision, grants: Sequence[Grant] = (), problem: str = "") -> None:
+    def __init__(self, folder: Path, decision: Decision, grants: "Sequence[Grant]" = (), problem: str = "") -> None:
         self.grants = grants
         self.is_restricted = bool(problem) or not decision.covers(grants)
         self._problem = problem
@@ -56,6 +58,8 @@ class Authority:
             if (self._folder / DATA_DIR).is_symlink():
                 problem = f"{self._folder / DATA_DIR} is a link, and you have not trusted this environment."
                 raise UsageError(problem, hint="To see where it leads: prompt-objects trust")
+            from prompt_objects.environment.settings_grants import without_grants
+
             self._removed_models = without_grants(document.data, self._folder) if document else frozenset()
 
     def allows_tools(self, files: Mapping[Path, bytes]) -> bool:
@@ -74,6 +78,10 @@ class Authority:
 
     def restrict(self, definition: "Definition") -> "Definition":
         """Return a definition without its grants, unless they are accepted."""
+        if self._decision.everything:
+            return definition
+        from prompt_objects.environment.grants import definition_grants, restrict
+
         if self._decision.covers(definition_grants(definition)) and not self._removed_models:
             return definition
         return restrict(definition, self._removed_models)

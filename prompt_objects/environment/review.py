@@ -12,7 +12,7 @@ import msgspec
 
 from prompt_objects.config.environment import DATA_DIR
 from prompt_objects.environment.catalog import find_definitions
-from prompt_objects.environment.grants import Grant, config_grants, definition_grants, make_grant, may_have_grants
+from prompt_objects.environment.grants import Grant, definition_grants, make_grant, may_have_grants
 from prompt_objects.errors import DefinitionError, StoreError, UsageError
 from prompt_objects.utils.text import pluralize
 
@@ -28,24 +28,22 @@ def review(folder: Path, settings: Any) -> list[Grant]:
 
     Raises `StoreError` if a file cannot be read, and `UsageError` if there are too many.
     """
-    from prompt_objects.tools.loader import read_tool_files
-
     return [
-        *config_grants(settings, folder),
+        *(_settings(settings, folder) if settings else ()),
         *_linked_data_dir(folder),
         *_definitions(folder),
-        *tool_grants(read_tool_files(folder)[0]),
-        *file_grants(folder, _servers(settings)),
+        *_tools(folder),
     ]
 
 
-def _servers(settings: Any) -> "Mapping[str, ServerConfig]":
+def _settings(settings: Any, folder: Path) -> Iterator[Grant]:
     from prompt_objects.config.environment_schema import ServerConfig
+    from prompt_objects.environment.settings_grants import config_grants
 
-    given = settings.get("mcp_servers") if isinstance(settings, dict) else None
+    yield from config_grants(settings, folder)
+    servers = settings.get("mcp_servers") if isinstance(settings, dict) else None
     with suppress(msgspec.ValidationError):  # such settings are refused when they are loaded
-        return msgspec.convert(given or {}, dict[str, ServerConfig])
-    return {}
+        yield from file_grants(folder, msgspec.convert(servers or {}, dict[str, ServerConfig]))
 
 
 def _linked_data_dir(folder: Path) -> Iterator[Grant]:
@@ -56,12 +54,19 @@ def _linked_data_dir(folder: Path) -> Iterator[Grant]:
 
 
 def _definitions(folder: Path) -> Iterator[Grant]:
-    from prompt_objects.config.definition import load_definition
-
     for file in find_definitions(folder / "objects")[0].values():
         with suppress(OSError, DefinitionError):  # an invalid definition has no effect
             if may_have_grants(file.read_bytes()):
+                from prompt_objects.config.definition import load_definition
+
                 yield from definition_grants(load_definition(file))
+
+
+def _tools(folder: Path) -> Iterator[Grant]:
+    if (folder / "tools").is_dir():  # else its module need not be loaded
+        from prompt_objects.tools.loader import read_tool_files
+
+        yield from tool_grants(read_tool_files(folder)[0])
 
 
 def tool_grants(files: Mapping[Path, bytes]) -> Iterator[Grant]:

@@ -6,16 +6,20 @@ accepted grants; if one of them changes, the user decides again.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from prompt_objects.environment.grants import Grant
 from prompt_objects.environment.locate import personal_folder
 from prompt_objects.utils import filesystem as disk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prompt_objects.environment.grants import Grant
 
 VARIABLE = "PROMPT_OBJECTS_TRUST"
 
@@ -30,15 +34,15 @@ class Decision(Struct, frozen=True):
     grants: Mapping[str, str] = {}
     everything: bool = False
 
-    def covers(self, grants: Iterable[Grant]) -> bool:
+    def covers(self, grants: "Iterable[Grant]") -> bool:
         """Return whether the user has accepted all of these grants."""
         return self.everything or all(self.accepted and self.grants.get(each.text) == each.digest for each in grants)
 
-    def is_about(self, grants: Iterable[Grant]) -> bool:
+    def is_about(self, grants: "Iterable[Grant]") -> bool:
         """Return whether the decision was made about exactly these grants."""
         return self.everything or dict(self.grants) == {each.text: each.digest for each in grants}
 
-    def changes(self, grants: Iterable[Grant]) -> Iterator[str]:
+    def changes(self, grants: "Iterable[Grant]") -> Iterator[str]:
         """Yield a line for each grant, marked if it was not there, or differed, at the time of the decision."""
         now = {each.text: each.digest for each in grants}
         for text, digest in now.items():
@@ -73,11 +77,11 @@ class Trust:
             return EVERYTHING
         return _decode(known)
 
-    def accept(self, folder: Path, grants: Iterable[Grant]) -> None:
+    def accept(self, folder: Path, grants: "Iterable[Grant]") -> None:
         """Accept grants, in place of those accepted before. Raises `StoreError`."""
         self._decide(folder, {"accepted": {each.text: each.digest for each in grants}})
 
-    def refuse(self, folder: Path, grants: Iterable[Grant] = ()) -> None:
+    def refuse(self, folder: Path, grants: "Iterable[Grant]" = ()) -> None:
         """Refuse grants, so that the user is not asked about them again; end all trust in the environment."""
         self._decide(folder, {"refused": {each.text: each.digest for each in grants}})
 

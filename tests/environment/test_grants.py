@@ -8,14 +8,9 @@ import pytest
 from prompt_objects.config.definition import parse_definition
 from prompt_objects.config.environment_schema import ConfigSchema
 from prompt_objects.config.yaml.document import parse
-from prompt_objects.environment.grants import (
-    config_grants,
-    definition_grants,
-    may_have_grants,
-    restrict,
-    without_grants,
-)
+from prompt_objects.environment.grants import definition_grants, may_have_grants, restrict
 from prompt_objects.environment.locate import has_settings
+from prompt_objects.environment.settings_grants import config_grants, without_grants
 from prompt_objects.errors import ConfigError
 
 
