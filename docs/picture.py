@@ -70,7 +70,7 @@ def _type(terminal: Terminal, text: str, until: str) -> None:
     terminal.wait_for(until, PATIENCE)
 
 
-def take_picture(columns: int = 100, rows: int = 50) -> str:
+def take_picture(columns: int = 104, rows: int = 50) -> str:
     """Return the picture as SVG."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "notes"

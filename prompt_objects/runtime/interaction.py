@@ -77,34 +77,44 @@ class InteractionHandler(Protocol):
 
 
 class Stopwatch:
-    """Measures the time of a tool call, without the time in which the call waits for the user."""
+    """Measures the time of a tool call, without the time in which it, or a call below it, waits for the user."""
 
-    _current: ContextVar["Stopwatch | None"] = ContextVar("stopwatch", default=None)
+    current: ContextVar["Stopwatch | None"] = ContextVar("stopwatch", default=None)
+    """The one of the call that runs in this task."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._outer = self.current.get()
+        self._start = time.perf_counter()
+        self._waits = 0
+        self._waiting_since = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time so far."""
+        return (self._waiting_since if self._waits else time.perf_counter()) - self._start
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Add the time of the block; waits in its task, and in tasks that it starts, do not count."""
-        token = self._current.set(self)
-        self.seconds -= time.perf_counter()
+        """Make it the stopwatch of this task, and of the tasks that it starts, during the block."""
+        token = self.current.set(self)
         try:
             yield
         finally:
-            self.seconds += time.perf_counter()
-            self._current.reset(token)
+            self.current.reset(token)
 
-    @classmethod
     @contextmanager
-    def stopped(cls) -> Iterator[None]:
-        """Subtract the time of the block from the stopwatch that is running, if any."""
-        current, start = cls._current.get(), time.perf_counter()
-        try:
-            yield
-        finally:
-            if current:
-                current.seconds -= time.perf_counter() - start
+    def stopped(self) -> Iterator[None]:
+        """Do not count the time of the block, neither here nor in the calls above."""
+        with self._outer.stopped() if self._outer else nullcontext():
+            if not self._waits:
+                self._waiting_since = time.perf_counter()
+            self._waits += 1
+            try:
+                yield
+            finally:
+                self._waits -= 1
+                if not self._waits:
+                    self._start += time.perf_counter() - self._waiting_since
 
 
 class UserInteraction:
@@ -119,6 +129,7 @@ class UserInteraction:
         """Wait until no other request is open; while waiting and in the block, the time limits are paused."""
         # One lock per event loop: an asyncio.Lock cannot be shared between loops, but this object can.
         lock = self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        with budget.paused() if budget else nullcontext(), Stopwatch.stopped():
+        stopwatch = Stopwatch.current.get()
+        with budget.paused() if budget else nullcontext(), stopwatch.stopped() if stopwatch else nullcontext():
             async with lock:
                 yield

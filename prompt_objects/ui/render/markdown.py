@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import cell_width, hard_wrap
+from prompt_objects.ui.render.text import MAX_PROSE_WIDTH, cell_width, hard_wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 
 MIN_WIDTH = 8
-MAX_PROSE_WIDTH = 100
-"""Columns of prose; longer lines are hard to read."""
 MAX_BLOCK = 20_000
 """Characters of a block; a longer one is shown as plain text, since Markdown would take too long."""
 MAX_HIGHLIGHTED = 10_000

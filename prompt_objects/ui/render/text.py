@@ -11,6 +11,8 @@ from prompt_objects.utils.secrets import hide_secrets
 BAR = "│ "
 MAX_ROWS = 40
 """Rows of a message that are shown again after it is sent; the user has seen it in the input."""
+MAX_PROSE_WIDTH = 100
+"""Columns of prose; longer lines are hard to read."""
 _PROMPT_MARK = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 _AS_EMOJI = "\N{VARIATION SELECTOR-16}"
@@ -111,7 +113,7 @@ def user_message(prompt: str, text: str, width: int) -> list[Line]:
 
 def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
     """Draw wrapped text after a `lead`; further lines are indented by the width of the lead."""
-    rows = word_wrap(text, width - cell_width(lead))
+    rows = word_wrap(text, min(width, MAX_PROSE_WIDTH) - cell_width(lead))
     indent = " " * cell_width(lead)
     return [[(style, f"{indent if number else lead}{row}")] for number, row in enumerate(rows)]
 
