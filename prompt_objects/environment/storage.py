@@ -15,13 +15,16 @@ from prompt_objects.sessions.stores.registry import parse_store_url
 from prompt_objects.sessions.stores.url import StoreUrl, mask_passwords
 from prompt_objects.sessions.undo import UndoJournal
 from prompt_objects.trace.log import Recorder
-from prompt_objects.utils.filesystem import refuse_links, remove_folder
+from prompt_objects.utils.filesystem import refuse_link, refuse_links, remove_folder, store_errors
 
 if TYPE_CHECKING:
     from prompt_objects.sessions.backups import Backups
     from prompt_objects.sessions.prune import Pruned
     from prompt_objects.sessions.unsaved import UnsavedFolder
     from prompt_objects.trace.model import Trace
+
+
+_INNER_FOLDERS = ("sessions/trash", "sessions/leases", "backups/sessions", "backups/objects")
 
 
 class Storage:
@@ -34,7 +37,10 @@ class Storage:
     """
 
     def __init__(self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None]) -> None:
-        refuse_links(config.data_dir, *(config.data_dir / "sessions" / name for name in ("trash", "leases")))
+        with store_errors("read", config.data_dir):
+            refuse_links(config.data_dir)
+        for name in _INNER_FOLDERS:
+            refuse_link(config.data_dir / name)
         self._folder = folder
         self._config = config
         configured = parse_store_url(config.store or f"files:{config.data_dir}", folder)

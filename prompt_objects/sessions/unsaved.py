@@ -22,7 +22,7 @@ from prompt_objects.sessions.stores.base import Store, exists
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.time import now
+from prompt_objects.utils.time import now, timestamp
 
 
 class UnsavedMessages(Struct, frozen=True, kw_only=True):
@@ -59,17 +59,17 @@ class UnsavedFolder:
 
     def keep(self, session: Session, messages: Sequence[Message], reason: str) -> Path | None:
         """Keep messages that could not be appended to a session; return the file, None if it cannot be written."""
-        history: Sequence[Message] = []
+        moment, history = now(), list[Message]()
         with suppress(PromptObjectsError):  # if it was not read before, it may be unreadable now
-            history = session.history
+            history += session.history
         unsaved = UnsavedMessages(
             folder=str(self._folder),
-            at=now(),
+            at=moment,
             reason=reason,
             info=session.info,
             metadata=dict(session.metadata),
-            history=list(history),
-            messages=list(messages),
+            history=history,
+            messages=[{"at": timestamp(moment), **message} for message in messages],
         )
         path = self._place / f"{new_id()}.json"
         try:

@@ -14,7 +14,8 @@ from prompt_objects.utils import filesystem as disk
 def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
     """Return the workspace, in the folder of all workspaces, that a session shares with its parents.
 
-    It is named after the topmost session, and may not exist. Reads the parents from the store. Raises `StoreError`.
+    It is named after the topmost session, and may not exist. Reads the parents from the store. Raises `StoreError`,
+    also for a link, which would lead to foreign files.
     """
     seen = {info.id}
     while info.parent and info.parent.session not in seen and is_id(info.parent.session):
@@ -23,6 +24,7 @@ def workspace_of(info: SessionInfo, store: Store, folder: Path) -> Path:
             info = store.load(info.parent.session).info
         except (NotFound, Damaged):  # the parent was deleted, its child was not
             break
+    disk.refuse_link(folder / info.id)
     return folder / info.id
 
 

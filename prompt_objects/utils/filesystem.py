@@ -196,13 +196,18 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def refuse_links(folder: Path, *inner: Path) -> None:
-    """Raise `StoreError` if a folder of ours, something in it, or an `inner` path is a link to foreign content."""
-    links = [path for path in (folder, *inner) if path.is_symlink()]
-    with suppress(OSError), os.scandir(folder) as entries:
-        links += (Path(entry.path) for entry in entries if entry.is_symlink())
-    for link in links[:1]:
-        raise StoreError(f"{link} is a symbolic link, which is not allowed there.", hint=_HINTS[errno.ELOOP])
+def refuse_link(path: Path) -> None:
+    """Raise `StoreError` if a folder or file of ours is a link, which would lead to foreign content."""
+    if path.is_symlink():
+        raise StoreError(f"{path} is a symbolic link, which is not allowed there.", hint=_HINTS[errno.ELOOP])
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise `StoreError` if a file or folder in a folder is a link; a missing folder has none."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                refuse_link(Path(entry.path))
 
 
 def remove_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Finding, creating and opening an environment, and its prompt objects."""
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -236,11 +237,11 @@ def test_links_in_the_data_folder_are_refused(tmp_path: Path) -> None:
     with Environment.open(foreign, environ={}) as env:
         env["scout"].session_manager.create("Private")
     private, data_dir = foreign / ".prompt_objects", env_dir / ".prompt_objects"
-    data_dir.symlink_to(private)
-    with pytest.raises(StoreError, match=r"\.prompt_objects is a symbolic link"):
+    (data_dir / "sessions").mkdir(parents=True)
+    (data_dir / "sessions" / "trash").symlink_to(private / "sessions")
+    with pytest.raises(StoreError, match="trash is a symbolic link"):
         Environment.open(env_dir, environ={})
-    data_dir.unlink()
-    data_dir.mkdir()
+    shutil.rmtree(data_dir / "sessions")
     for name in ("sessions", "state.json", "history", "migrations.json", "traces"):
         (data_dir / name).symlink_to(private / name)
         with pytest.raises(StoreError, match=rf"{name} .*symbolic link"):

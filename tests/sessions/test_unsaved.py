@@ -43,6 +43,7 @@ def test_an_answer_goes_to_the_end_of_its_session(
     (record,) = unsaved.recover(manager.store)
     assert record.info.id == asked.id
     assert texts(manager.get(asked.id)) == ["How much?", "42 \ud800"]
+    assert manager.get(asked.id).tail(1)[0]["at"]
     assert not path.exists()
     assert unsaved.recover(manager.store) == []
 

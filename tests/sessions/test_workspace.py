@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from prompt_objects.errors import StoreError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.file.store import FileStore
+from prompt_objects.sessions.workspace import workspace_of
 
 pytest_plugins = ["tests.support.store_fixtures"]
 
@@ -61,3 +63,10 @@ def test_files_of_a_session_with_the_same_id_outside_the_trash_are_kept(tmp_path
     manager.purge()
     assert (tmp_path / "workspace" / session.id).exists()
     assert manager.get("Notes").id == session.id
+
+
+def test_a_workspace_that_is_a_link_is_refused(tmp_path: Path, store: Store) -> None:
+    session = SessionManager(store, "reader", data_dir=tmp_path).create("Notes")
+    (tmp_path / session.id).symlink_to(tmp_path)
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        workspace_of(session.info, store, tmp_path)

@@ -384,3 +384,12 @@ def test_archive_and_backup(chat: Chat) -> None:
     written = Path(run(chat, "/session backup", Text).text.removeprefix("Wrote "))
     assert written.parent == chat.environment.data_dir / "backups" / "sessions"
     assert written.exists()
+
+
+def test_an_answer_that_was_not_saved_is_recovered_and_shown(chat: Chat) -> None:
+    assert run(chat, "/session recover", Text).text == "There is nothing to recover."
+    lost = chat.environment["helper"].session_manager.create("Sums")
+    chat.environment.storage.unsaved.keep(lost, [{"role": "assistant", "content": "42", "model": "m"}], "Full.")
+    assert any("/session recover" in notice for notice in chat.environment.errors_and_notices())
+    assert run(chat, "/session recover", Switched).text == "Saved in: Sums."
+    assert (chat.po.name, chat.session.id, chat.session.tail(1)[0]["content"]) == ("helper", lost.id, "42")

@@ -48,7 +48,7 @@ class SessionIndex:
             number += now.message_count >= before.message_count and not is_new
         if number:
             text = f"The index did not match the files of {pluralize(number, 'session')}; it was corrected."
-            self._folder.report(f"{text} Perhaps somebody has put an older one back.")
+            self._folder.report(f"{text} Perhaps an older one was put back, or a program was interrupted.")
 
     def note_loss(self, entry: SessionInfo | None, count: int) -> None:
         """Tell the user if a file has fewer messages than its entry in the index."""
