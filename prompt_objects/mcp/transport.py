@@ -17,13 +17,16 @@ from prompt_objects.mcp.login import Login
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MAX_STDERR_BYTES = 4_000
 _MAX_REASON = 500
+_FRAME = " \t\r|+-│├╰─▶\N{MULTIPLICATION SIGN}"  # around lines of exception groups, and of uv
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_EXCEPTION = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b.{0,40}: \S")
-# Lines that follow the reason: stack frames, versions, and advice of Python, Node.js, npm, uv and Rust.
+_EXCEPTION = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b.{0,80}: \S|(?:panic|fatal error): \S")
+# Lines that follow the reason: stack frames, exit codes, versions and advice.
 _NOISE = re.compile(
-    r"(?i)at \S.*[:)]|File \"|Node\.js v\d|npm (?:err!|error|notice|warn)(?:\s*$| a complete log| \S*\.log)|"
-    r"note: run with|for more information|hint: |usage: |During handling of|The above exception|Traceback \(|"
-    r"(?:code|errno|syscall|path|requireStack|spawnargs): |task completed"
+    r"(?i)at \S.*[:)]|File \"|\.\.\. \d+ more|goroutine \d|\S+\(.*\)$|\S+\.go:\d|exit (?:status|code) \d|"
+    r"npm (?:err!|error|notice|warn)(?:\s*\d*$| a complete log| \S*\.log| 404 (?:note that|tarball, folder))|"
+    r"(?:code|errno|syscall|path|requireStack|spawnargs): |Node\.js v\d|"
+    r"note: run with|for more information|hint: |usage: |(?:run|see|try) '.*help|"
+    r"During handling of|The above exception|Traceback \("
 )
 _MAX_SILENCE_SECONDS = 300.0
 
@@ -51,7 +54,7 @@ class TransportReport:
 
     def __str__(self) -> str:
         text = _ANSI.sub("", self._data.decode(errors="replace"))
-        lines = [line.strip(" \t\r|+-") for line in reversed(text.split("\n"))]
+        lines = [line.strip(_FRAME) for line in reversed(text.split("\n"))]
         meaningful = [line for line in lines if re.search(r"\w", line) and not _NOISE.match(line)]
         return next(filter(_EXCEPTION.match, meaningful), meaningful[0] if meaningful else "")[:_MAX_REASON]
 

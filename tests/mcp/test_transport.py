@@ -131,9 +131,35 @@ Node.js v22.11.0
     """\
 npm error code E404
 npm error 404 Not Found - GET https://registry.npmjs.org/nope - Not found
-npm error
+npm error 404
+npm error 404  'nope@*' is not in this registry.
+npm error 404
+npm error 404 Note that you can also install from a
+npm error 404 tarball, folder, http url, or git folder.
 npm error A complete log of this run can be found in: /home/ann/.npm/_logs/1-debug-0.log
-""": "npm error 404 Not Found - GET https://registry.npmjs.org/nope - Not found",
+""": "npm error 404  'nope@*' is not in this registry.",
+    """\
+  \N{MULTIPLICATION SIGN} No solution found when resolving tool dependencies:
+  ╰─▶ Because nope was not found in the package registry, your requirements are unsatisfiable.
+""": "Because nope was not found in the package registry, your requirements are unsatisfiable.",
+    """\
+docker: Error response from daemon: pull access denied for nope, repository does not exist.
+
+Run 'docker run --help' for more information
+""": "docker: Error response from daemon: pull access denied for nope, repository does not exist.",
+    """\
+panic: TOKEN is not set
+
+goroutine 1 [running]:
+main.main()
+\t/srv/main.go:5 +0x18
+exit status 2
+""": "panic: TOKEN is not set",
+    """\
+Exception in thread "main" java.lang.IllegalStateException: TOKEN is not set
+\tat com.example.Server.main(Server.java:5)
+\t... 2 more
+""": 'Exception in thread "main" java.lang.IllegalStateException: TOKEN is not set',
     """\
 thread 'main' panicked at src/main.rs:4:5:
 TOKEN is not set
