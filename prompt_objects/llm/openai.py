@@ -27,7 +27,7 @@ from prompt_objects.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import APIError, AsyncOpenAI
+    from openai import AsyncOpenAI
 
 
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
@@ -93,6 +93,7 @@ class OpenAILLM:
                 is_last = retry >= self._max_retries and not is_loading
                 pause = None if has_text or is_last else retry_delay(error, retry, time.monotonic() - start)
                 if pause is None:
+                    await self._add_models(error)
                     raise
                 yield RetryScheduled(error, pause)
             await asyncio.sleep(pause)
@@ -199,7 +200,7 @@ class OpenAILLM:
         except APIConnectionError as error:
             raise self._endpoint.connection_error(error) from error
         except APIError as error:
-            raise await self._server_error(client, error) from error
+            raise self._endpoint.server_error(error) from error
         try:
             self._check(stream.response)
         except LLMError:
@@ -218,26 +219,31 @@ class OpenAILLM:
             problem = "sent a compressed response, although the request did not allow it"
             raise self._endpoint.broken_stream_error(problem, hint)
 
-    async def _server_error(self, client: "AsyncOpenAI", error: "APIError") -> LLMError:
-        failure = self._endpoint.server_error(error)
-        if isinstance(failure, UnknownModel | RegionNotSupported):
-            failure.hint = await self._known_models_hint(client)
-        return failure
+    async def _add_models(self, error: LLMError) -> None:
+        """Add the models of the server to the hint of an error, if another one would help."""
+        if isinstance(error, UnknownModel):
+            models = await self._known_models()
+            error.hint = models or "Check the model's name, and base_url: it usually ends in /v1."
+        elif isinstance(error, RegionNotSupported):
+            error.hint = f"Choose another model. {await self._known_models()}".strip()
 
-    async def _known_models_hint(self, client: "AsyncOpenAI") -> str:
+    async def _known_models(self) -> str:
+        """Return a sentence with the models of the server, empty if it sends no list."""
         from openai import OpenAIError
 
+        client = await self._client()
         try:
             async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
                 listing = _decode((await client.get(self._endpoint.url("models"), cast_to=str)).encode())
         except (OpenAIError, TimeoutError, ValueError):
-            return "Check the model's name, and base_url: it usually ends in /v1."
+            return ""
         data = listing.get("data") if isinstance(listing, dict) else None
         rows = [row.get("id") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
         names = [self._endpoint.clean(name) for name in rows if isinstance(name, str)]
         shown = ", ".join(names[:_MAX_LISTED_MODELS]) or "none"
         more = f" and {len(names) - _MAX_LISTED_MODELS} more" if len(names) > _MAX_LISTED_MODELS else ""
-        return f"{did_you_mean(self.model, names)} The server has {shown}{more}.".strip()
+        suggestion = "" if self.model in names else did_you_mean(self.model, names)
+        return f"{suggestion} The server has {shown}{more}.".strip()
 
     async def _client(self) -> "AsyncOpenAI":
         """Return the client of this event loop; loops cannot share connections."""

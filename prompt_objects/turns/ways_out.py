@@ -32,7 +32,8 @@ def _name_refused_message(
     number = None if index is None else _history_number(index, history, request_of)
     if number is not None:
         message = history[number]
-        quoted = " ".join(text_of(message).split())[:_MAX_QUOTED]
+        printable = (char if char.isprintable() else " " for char in text_of(message)[: 10 * _MAX_QUOTED])
+        quoted = " ".join("".join(printable).split())[:_MAX_QUOTED]
         error.hint = f'It is message {number + 1} of the session ({role_of(message)}: "{quoted}").'
         _add(error, number)
     elif _ABOUT_MESSAGES.search(str(error)):  # what was answered before is not the cause

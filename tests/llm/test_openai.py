@@ -19,6 +19,7 @@ from prompt_objects.errors import (
     ContextTooLong,
     LLMError,
     RateLimited,
+    RegionNotSupported,
     ServerFailed,
     StillLoading,
     Unauthorized,
@@ -389,6 +390,16 @@ async def test_the_list_of_models_is_read_whatever_its_content_type(
     openai_server.listing = status(200, {"data": [{"id": "m"}, {"id": 3}, "x"]}, Content_Type="text/plain")
     openai_server.script(error(404, "no such model"))
     assert (await failure(llm, UnknownModel)).hint.endswith("The server has m.")
+
+
+async def test_an_unsupported_region_lists_the_models_even_inside_a_stream(
+    openai_server: OpenAIServer, llm: OpenAILLM
+) -> None:
+    refusal = {"error": {"message": "This model is not available in your region.", "code": 403}}
+    openai_server.script(status(403, refusal), stream(refusal))
+    for _ in range(2):
+        found = await failure(llm, RegionNotSupported)
+        assert found.hint == "Choose another model. The server has small, large."
 
 
 async def test_a_wrong_address_without_a_list_of_models_is_reported(openai_server: OpenAIServer) -> None:
