@@ -9,11 +9,11 @@ import string
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from prompt_objects.config.glob import Glob
+from prompt_objects.config.permissions import ArgumentKind
 
-ArgumentKind: TypeAlias = Literal["path", "url", "command", "text"]
 _FORMATS: Mapping[str, ArgumentKind] = {
     "path": "path",
     "file-path": "path",

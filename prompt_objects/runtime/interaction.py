@@ -10,8 +10,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from prompt_objects.config.allow import ArgumentKind
-from prompt_objects.config.permissions import Effect
+from prompt_objects.config.permissions import ArgumentKind, Effect
 from prompt_objects.runtime.budget import Budget
 
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.utils.secrets import hide_secrets
 
 BAR = "│ "
 MAX_ROWS = 40
@@ -120,6 +119,8 @@ def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Li
 
 def error_lines(message: str, hint: str, width: int) -> list[Line]:
     """Draw an error message, and below it the hint."""
+    from prompt_objects.utils.secrets import hide_secrets
+
     lines = paragraph(hide_secrets(message), width, "class:failed", "✗ ")
     return lines + paragraph(hide_secrets(hint), width, "class:hint", "  ") if hint else lines
 
