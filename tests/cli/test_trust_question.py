@@ -15,7 +15,7 @@ def test_the_folder_and_what_it_brings_are_shown_with_every_character(capsys: py
     print_grants(Path("/home/ann/te\u202eam"), Decision(accepted=False), [])
     shown = capsys.readouterr().out
     assert shown.split("\n")[:3] == [
-        "/home/ann/te␛[2Jam takes effect beyond the defaults:",
-        "  mcp_servers.a: runs sh -c ls␛]; rm x␇ ex<U+0430>mple",
+        "/home/ann/te␛[2Jam would do this, beyond the defaults:",
+        "  - mcp_servers.a: runs sh -c ls␛]; rm x␇ ex<U+0430>mple",
         "/home/ann/te<U+202E>am brings nothing that needs your trust.",
     ]

@@ -47,7 +47,7 @@ def test_code_runs_once_it_is_trusted_and_not_after_it_changed(folder: Path) -> 
     assert "HI" not in shout(folder)
     assert run("trust", cwd=folder).returncode == 2  # no terminal for a question
     trusted = run("trust", str(folder), "--yes", cwd=folder.parent)
-    assert "  tools/loud.py: 118 bytes of Python, run with all your permissions\n" in trusted.stdout
+    assert "  - tools/loud.py: 118 bytes of Python, run with all your permissions\n" in trusted.stdout
     assert trusted.stdout.endswith("Trusted until one of them changes.\n")
     assert run("trust", "--show", cwd=folder).stdout.endswith("Trusted.\n")
     assert "HI" in shout(folder)
