@@ -30,7 +30,7 @@ class ModelRegistry:
 
     `selected` (a model ID, or a key of `models` in environment.yaml) is used instead of the definitions' models;
     `llm` is a client to use for every model. If no model is set up, the rehearsal responds, and each turn looks for a
-    local server again; with `requires_model`, turns fail instead.
+    local server again, as for one at OPENAI_BASE_URL that was not there; with `requires_model`, turns fail instead.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class ModelRegistry:
         name = self._name_for(definition)
         fallbacks = [*definition.model.fallback] if definition.model and not self._selected else []
         connection = self.connections.get(name)
-        if connection is None or connection.is_stand_in:
-            was_stand_in = connection is not None
+        if connection is None or connection.is_provisional:
+            was_provisional = connection is not None
             connection = await self._wait_for(name, notify)
-            if was_stand_in and not connection.is_stand_in:
+            if was_provisional and not connection.is_provisional:
                 notify(f"{connection} responds from now on.")
         if connection.is_stand_in and self.requires_model:
             if not fallbacks:
@@ -160,11 +160,11 @@ class ModelRegistry:
 
         with self._lock:
             known = self.connections.get(model)
-            if known is None or known.is_stand_in:
+            if known is None or known.is_provisional:
                 find_local = partial(find_local_server, seconds=patience, ignored=self._ignored_servers)
                 given = self._llm and ModelConnection(self._llm, "given by the program")
                 found = given or connect(model, self._config, self._environ, find_local=find_local)
-                known = known if known and found.is_stand_in else found
+                known = known if known and found.is_provisional else found
                 self.connections[model] = known
             return known
 

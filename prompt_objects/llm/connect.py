@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from prompt_objects.errors import (
@@ -17,7 +17,7 @@ from prompt_objects.errors import (
     Unreachable,
 )
 from prompt_objects.llm.base import LLM, Usage
-from prompt_objects.llm.local_servers import LOADING, SLOW, LocalServer, find_local_server
+from prompt_objects.llm.local_servers import LOADING, SLOW, UNREACHABLE, LocalServer, find_local_server
 from prompt_objects.llm.model_server import ModelServer
 from prompt_objects.llm.providers import OPENAI, PROVIDERS, providers_with_key
 from prompt_objects.llm.rehearsal import Rehearsal
@@ -55,7 +55,8 @@ def no_pricing(_: Usage) -> None:
 class ModelConnection:
     """A model, where it runs ("Ollama at http://127.0.0.1:11434"), what it costs, and its server, if it has one.
 
-    The rehearsal `is_stand_in` if no model is set up and nobody asked for the rehearsal.
+    The rehearsal `is_stand_in` if no model is set up and nobody asked for the rehearsal. A connection
+    `is_provisional` if there may be another one as soon as a server has started.
     """
 
     llm: LLM
@@ -63,6 +64,7 @@ class ModelConnection:
     pricing: Pricing = no_pricing
     server: ModelServer | None = None
     is_stand_in: bool = False
+    is_provisional: bool = False
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"
@@ -175,12 +177,13 @@ def _connect_first_available(environ: Mapping[str, str], find_local: _FindLocal)
         listing = server.list_models(_FIRST_MODEL_SECONDS)
         if listing.problem == LOADING:
             raise NotReady(str(server), server.base_url, LOADING)
-        return connect_to(server, listing.chat[0] if listing.chat else OPENAI.model)
+        connection = connect_to(server, listing.chat[0] if listing.chat else OPENAI.model)
+        return replace(connection, is_provisional=listing.problem == UNREACHABLE)
     if keyed := next(iter(providers_with_key(environ)), None):
         return connect_to(_server_of(keyed, environ), PROVIDERS[keyed].model)
     if local := _ready_server(find_local):
         return connect_to(ModelServer(local.base_url, label=local.name), local.listing.chat[0])
-    return ModelConnection(Rehearsal(), NO_MODEL, is_stand_in=True)
+    return ModelConnection(Rehearsal(), NO_MODEL, is_stand_in=True, is_provisional=True)
 
 
 def _configured_model(model: "ModelConfig", environ: Mapping[str, str]) -> _ServerModel:

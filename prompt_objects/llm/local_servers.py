@@ -27,6 +27,7 @@ _OK = 200
 _UNAVAILABLE = 503
 LOADING = "is still loading its model"
 SLOW = "has not responded yet"
+UNREACHABLE = "cannot be reached"
 # Models that cannot chat, by their names; many servers say nothing else about a model.
 _NO_CHAT = re.compile(
     r"(?i)embed|rerank|whisper|transcri|\btts\b|moderation|dall-e|gpt-image|stable-diffusion|\bsora\b"
@@ -38,8 +39,8 @@ _NO_CHAT = re.compile(
 class ModelListing:
     """The models that a server lists: all `names`, and the `chat` models among them.
 
-    `problem` is `LOADING` or `SLOW` if the server is there but cannot list its models yet. A server may list more
-    models on further pages; then `is_complete` is false.
+    `problem` is `LOADING` or `SLOW` if the server is there but cannot list its models yet, `UNREACHABLE` if it is not
+    there. A server may list more models on further pages; then `is_complete` is false.
     """
 
     names: tuple[str, ...] = ()
@@ -75,7 +76,11 @@ def find_local_server(
     for url in ignored:
         names.pop(url, None)
     found = _query(names, None, seconds)
-    for is_wanted in (lambda one: bool(one.chat), lambda one: one.problem == LOADING, lambda one: bool(one.problem)):
+    for is_wanted in (
+        lambda one: bool(one.chat),
+        lambda one: one.problem == LOADING,
+        lambda one: one.problem == SLOW,
+    ):
         for url, name in names.items():
             if is_wanted(found[url]):
                 return LocalServer(name, url, found[url])
@@ -94,7 +99,7 @@ def _query(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Map
     """
     from http.client import HTTPException
 
-    found = {base_url: ModelListing() for base_url in base_urls}
+    found = {base_url: ModelListing(problem=UNREACHABLE) for base_url in base_urls}
     deadline = time.monotonic() + seconds
 
     def query(base_url: str) -> None:
@@ -105,7 +110,9 @@ def _query(base_urls: Iterable[str], api_key: str | None, seconds: float) -> Map
                 found[base_url] = _listing(*_get(connection, _target(base_url), api_key, deadline))
         except TimeoutError:
             pass  # it is slow, or not there
-        except (OSError, HTTPException, ValueError, RecursionError):
+        except OSError:
+            found[base_url] = ModelListing(problem=UNREACHABLE)
+        except (HTTPException, ValueError, RecursionError):
             found[base_url] = ModelListing()
 
     threads = [threading.Thread(target=query, args=[base_url], daemon=True) for base_url in found]

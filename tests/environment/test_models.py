@@ -143,6 +143,23 @@ async def test_a_local_server_that_starts_later_responds_to_the_next_message(
     await having.disconnect()
 
 
+async def test_a_server_at_the_given_address_that_starts_later_is_asked_for_its_model(
+    openai_server: OpenAIServer,
+) -> None:
+    having = ModelRegistry(Config(data_dir=Path("unused")), {"OPENAI_BASE_URL": openai_server.base_url})
+    definition = parse_definition(SCOUT, Path("scout.yaml"))
+    openai_server.listing = lambda exchange: exchange.cut()
+    first = (await having.fallback_chain_for(definition, no_notice)).connection
+    assert (await having.fallback_chain_for(definition, no_notice)).connection is first
+    openai_server.listing = None
+    notices: list[str] = []
+    found = (await having.fallback_chain_for(definition, notices.append)).connection
+    assert found.llm.model == "small"
+    assert notices == [f"small: http://127.0.0.1:{openai_server.port} responds from now on."]
+    assert (await having.fallback_chain_for(definition, no_notice)).connection is found
+    await having.disconnect()
+
+
 async def test_a_local_server_that_is_loading_is_waited_for_visibly(
     monkeypatch: pytest.MonkeyPatch, openai_server: OpenAIServer
 ) -> None:

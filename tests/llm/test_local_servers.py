@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from prompt_objects.llm.local_servers import LOADING, SLOW, ModelListing, find_local_server, list_models
+from prompt_objects.llm.local_servers import LOADING, SLOW, UNREACHABLE, ModelListing, find_local_server, list_models
 from tests.support.openai_server import Behaviour, OpenAIServer, flood, never_begin, status
 
 
@@ -154,7 +154,7 @@ def test_a_server_without_a_list_has_no_models(openai_server: OpenAIServer) -> N
     openai_server.script(status(200, "nothing"))
     assert list_models(openai_server.base_url.removesuffix("/v1")).names == ("small", "large")
     assert list_models(openai_server.base_url + "/chat/completions").names == ("small", "large")
-    assert list_models("http://no-such-server.invalid/v1") == ModelListing()
+    assert list_models("http://no-such-server.invalid/v1") == ModelListing(problem=UNREACHABLE)
     assert list_models("http://[broken") == ModelListing()
 
 
