@@ -45,6 +45,16 @@ async def test_in_rehearsal_the_coordinator_asks_the_reader_who_reads_the_file_a
         assert "The bridge opens in May." in parent.history[-1]["content"]
 
 
+async def test_in_rehearsal_a_plain_message_sets_a_team_to_work(folder: Path) -> None:
+    async with Environment.open(folder, model="rehearsal", environ={}) as env:
+        ended = await asked(env, "Ask reader and critic when the bridge opens, see notes.md.")
+        assert sorted(ended[:-1]) == ["critic answered", "reader answered", "reader answered"]
+        assert ended[-1] == "coordinator answered"
+        (first, second) = env["coordinator"].session_manager.current().history[-1]["content"].splitlines()
+        assert first == "- **reader**: From notes.md: Notes The bridge opens in May."
+        assert second == "- **critic**: reader: From notes.md: Notes The bridge opens in May."
+
+
 async def test_all_starter_objects_are_asked_in_parallel_in_rehearsal(folder: Path) -> None:
     async with Environment.open(folder, model="rehearsal", environ={}) as env:
         others = sorted(set(env.objects) - {"coordinator"})

@@ -71,7 +71,7 @@ def _quoted(text: str, suffix: str = "") -> str:
     """Quote the beginning of a text: Markdown is quoted as such, other text in a fence that it cannot close."""
     beginning = "\n".join(text[:_MAX_QUOTED_CHARS].splitlines()[:_MAX_QUOTED_LINES])
     if len(beginning) < len(text):
-        beginning += " …"
+        beginning = f"{_whole_words(beginning, text)} …"
     if suffix == ".md":
         return "\n".join(f"> {line}".rstrip() for line in beginning.splitlines())
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", beginning)), default=0))
@@ -84,7 +84,13 @@ def _in_one_line(reply: str) -> str:
     line = " ".join(_MARKUP.sub("", reply).replace("**", "").split())
     if len(line) <= _MAX_LINE_CHARS:
         return line
-    return f"{line[:_MAX_LINE_CHARS].rpartition(' ')[0] or line[:_MAX_LINE_CHARS]} …"
+    return f"{_whole_words(line[:_MAX_LINE_CHARS], line)} …"
+
+
+def _whole_words(beginning: str, text: str) -> str:
+    """Return the beginning of a text without a word that was cut, unless the word is very long."""
+    is_cut = not text[len(beginning) : len(beginning) + 1].isspace()
+    return (is_cut and re.sub(r"\s+\S{0,40}\Z", "", beginning)) or beginning.rstrip()
 
 
 def introduction(prompt: str, functions: Functions) -> str:

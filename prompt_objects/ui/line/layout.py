@@ -105,7 +105,7 @@ def _menu_position(buffer: Buffer) -> str:
     """Return which of the completions is selected, and how to see the others."""
     index = buffer.complete_state.complete_index if buffer.complete_state else None
     position = "" if index is None else f"{index + 1} of "
-    return f"  {position}{_count_completions(buffer)}; Tab or Down shows more, typing narrows them down"
+    return f"  {position}{_count_completions(buffer)}; Tab or Down for more"
 
 
 def _text_window(text: Callable[[], FormattedText], style: str = "") -> Window:
