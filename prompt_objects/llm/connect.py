@@ -167,8 +167,15 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
 
 def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
     if not name or (name == "default" and name not in config.models):
-        name = config.model or environ.get("OPENAI_MODEL") or ""
+        name = config.model or _openai_model(environ)
     return "" if name == "default" and name not in config.models else name
+
+
+def _openai_model(environ: Mapping[str, str]) -> str:
+    """Return the model in OPENAI_MODEL; empty if only keys of other providers are set, which do not have it."""
+    keyed = providers_with_key(environ)
+    is_of_others = bool(keyed) and "openai" not in keyed and not _has_base_url(environ)
+    return "" if is_of_others else environ.get("OPENAI_MODEL", "")
 
 
 def _connect_first_available(environ: Mapping[str, str], find_local: _FindLocal) -> ModelConnection:

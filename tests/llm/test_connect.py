@@ -127,6 +127,13 @@ def test_a_configured_provider_has_its_endpoint_key_and_default_model() -> None:
         assert found.origin == "Anthropic at https://api.anthropic.com"
 
 
+def test_openais_model_is_not_asked_for_at_other_providers() -> None:
+    environ = {"OPENAI_MODEL": "gpt-5", "ANTHROPIC_API_KEY": KEY}
+    assert connect(None, NO_CONFIG, environ, find_local=no_search).llm.model == PROVIDERS["anthropic"].model
+    assert connect(None, NO_CONFIG, {**environ, "OPENAI_API_KEY": KEY}, find_local=no_search).llm.model == "gpt-5"
+    assert connect(None, NO_CONFIG, {"OPENAI_MODEL": "gpt-5"}, find_local=lambda: None).llm.model == "gpt-5"
+
+
 def test_the_key_of_a_provider_is_not_used_for_another_server() -> None:
     environ = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "GROQ_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
     elsewhere = config(mine=ModelConfig("m", base_url="http://127.0.0.1:1/v1"))
