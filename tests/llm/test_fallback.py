@@ -14,7 +14,7 @@ from prompt_objects.runtime.events import BudgetUpdated, Event, Notice
 from prompt_objects.sessions.session import Session
 from tests.support.environments import make_env
 from tests.support.openai_server import Behaviour, OpenAIServer, calls, chunk, error, hang, status, stream, text
-from tests.support.strict_protocol import violations
+from tests.support.strict_protocol import request_violations, violations
 
 MODELS = """\
 models:
@@ -129,6 +129,28 @@ async def test_the_text_of_a_failed_model_is_kept_but_not_sent(
         assert [message["content"] for message in first] == ["You look.", "Hello"]
         assert [message["content"] for message in second] == ["You look.", "Hello", "All of it.", "Sure?"]
         assert violations(first) == violations(second) == []
+
+
+async def test_fields_of_the_first_server_go_back_to_it_and_not_to_the_second(
+    tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer]
+) -> None:
+    call = {
+        "index": 0,
+        "id": "a",
+        "function": {"name": "list_files", "arguments": "{}"},
+        "extra_content": "SIGNATURE",
+    }
+    thought = stream(chunk({"reasoning_content": "THOUGHT"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"))
+    servers[0].script(thought, text("Found."), REFUSED)
+    servers[1].script(text("Here."))
+    async with open_team(tmp_path, servers) as env:
+        session = env["scout"].session_manager.current()
+        await send(env["scout"], "Look", session)
+        await send(env["scout"], "Again", session)
+    own = servers[0].received[1].body["messages"]
+    assert own[2]["reasoning_content"] == "THOUGHT"
+    assert own[2]["tool_calls"][0]["extra_content"] == "SIGNATURE"
+    assert request_violations(servers[1].received[0].body["messages"]) == []
 
 
 async def test_after_two_incomplete_responses_only_the_third_is_sent(

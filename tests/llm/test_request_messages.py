@@ -193,7 +193,7 @@ messages = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(messages, max_size=8))
 def test_a_strict_server_accepts_the_request_for_any_history(history: list[Message]) -> None:
     assert request_violations(request_messages("prompt", history, server="https://one.example")) == []

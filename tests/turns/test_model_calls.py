@@ -9,7 +9,7 @@ import pytest
 
 from prompt_objects.config.environment_schema import Prices
 from prompt_objects.environment.environment import Environment
-from prompt_objects.errors import BrokenStream, RateLimited
+from prompt_objects.errors import BrokenStream, LLMError, RateLimited
 from prompt_objects.llm.base import LLM, Completion, Request, RetryScheduled, TextChunk, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing, given_pricing, no_pricing
 from prompt_objects.llm.rehearsal import Rehearsal
@@ -18,7 +18,7 @@ from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.turns.model_calls import ModelCalls
 from prompt_objects.turns.turn import MessageWriter
 from tests.support.environments import open_env
-from tests.support.strict_protocol import violations
+from tests.support.strict_protocol import request_violations, violations
 
 
 async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path: Path) -> None:
@@ -38,6 +38,18 @@ async def test_failing_model_leaves_the_message_and_the_partial_answer(tmp_path:
         history = env["scout"].session_manager.current().history
         assert [m["content"] for m in history] == ["Go", "Half an "]
         assert history[1]["interrupted"] == "error"
+
+
+async def test_a_session_goes_on_after_requests_that_failed(tmp_path: Path) -> None:
+    llm = ScriptedLLM([LLMError("refused"), LLMError("refused"), "Yes."])
+    async with open_env(tmp_path, llm) as env:
+        for message in ("one", "two"):
+            with pytest.raises(LLMError):
+                await env["scout"].receive(message)
+        assert (await env["scout"].receive("three")).text == "Yes."
+        messages = list(llm.requests[-1].messages)
+        assert request_violations(messages) == []
+        assert messages[-1] == {"role": "user", "content": "one\n\ntwo\n\nthree"}
 
 
 async def test_cancelled_reply_keeps_the_partial_answer(tmp_path: Path) -> None:
