@@ -24,7 +24,6 @@ from prompt_objects.runtime.events import BudgetUpdated, TextDelta
 from prompt_objects.runtime.prompt_cache import RequestFingerprint
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
-from prompt_objects.turns.ways_out import add_way_out
 
 _FEW_MESSAGES = 100  # up to this number, they are processed faster than a thread starts
 _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
@@ -85,8 +84,7 @@ class ModelCalls:
                 await self._save_interrupted(received, models.connection.llm.model, error)
                 if not isinstance(error, LLMError):
                     raise
-                messages_of = partial(request_messages, self._definition.prompt, server=server)
-                await asyncio.to_thread(add_way_out, error, history, messages_of)
+                await asyncio.to_thread(self._add_way_out, error, history, server)
                 for note in await asyncio.to_thread(models.advance, error):
                     self._context.notify(note)
                 if received:  # the next model starts over
@@ -103,6 +101,11 @@ class ModelCalls:
         model = self._definition.model
         options = {} if model is None or model.temperature is None else {"temperature": model.temperature}
         return Request(messages, [tool.as_function() for tool in tools], options)
+
+    def _add_way_out(self, error: LLMError, history: Sequence[Message], server: str) -> None:
+        from prompt_objects.turns.ways_out import add_way_out  # not needed before the first error
+
+        add_way_out(error, history, partial(request_messages, self._definition.prompt, server=server))
 
     async def _send(
         self,
