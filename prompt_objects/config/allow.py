@@ -36,27 +36,16 @@ _LAST_WORD = re.compile(r"[a-z]+$|[A-Z][a-z]+$|[A-Z]+$")
 
 def kind_of(name: str, parameters: Mapping[str, Any]) -> ArgumentKind:
     """Return what an argument is, by its `format` in the JSON Schema, otherwise by the last word of its name."""
-    for each in _parts(_properties(parameters).get(name, {}), parameters):
+    properties = parameters.get("properties")
+    for each in _parts(properties.get(name) if isinstance(properties, dict) else None, parameters):
         if kind := _FORMATS.get(str(each.get("format"))):
             return kind
     word = _LAST_WORD.search(name)
     return _NAMES.get(word[0].lower(), "text") if word else "text"
 
 
-def kinds_of(parameters: Mapping[str, Any]) -> dict[str, ArgumentKind]:
-    """Return the kinds of all arguments in a tool's JSON Schema."""
-    return {name: kind_of(name, parameters) for name in _properties(parameters)}
-
-
-def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Return the schemas of arguments; a server may have sent anything."""
-    properties = parameters.get("properties")
-    known = properties.items() if isinstance(properties, dict) else ()
-    return {name: schema if isinstance(schema, dict) else {} for name, schema in known}
-
-
 def _parts(schema: object, root: Mapping[str, Any], levels: int = _MAX_LEVELS) -> Iterator[Mapping[str, Any]]:
-    """Yield a schema, the one that it refers to, and those of its alternatives and items."""
+    """Yield a schema, the one that it refers to, and those of its alternatives and items; it may be anything."""
     if isinstance(schema, dict) and levels:
         yield schema
         alternatives = [each for key in ("anyOf", "oneOf", "allOf") if isinstance(each := schema.get(key), list)]

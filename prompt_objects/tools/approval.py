@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from prompt_objects.config.allow import kinds_of
+from prompt_objects.config.allow import kind_of
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
@@ -74,8 +74,8 @@ class Approvals:
         for each in _on_path(capability, context):
             policy = stricter(policy, self._policy_of(tool, each))
         # If a local tool has a name in `allowed`, the name does not apply to a server's tool.
-        is_allowed = tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
-        return "always" if policy == "ask" and not tool.always_ask and is_allowed else policy
+        is_named = tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
+        return "always" if policy == "ask" and not tool.always_ask and is_named else policy
 
     def _policy_of(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
         return effective_policy(capability.approval, self._policies[tool.effect])
@@ -130,7 +130,7 @@ class Approvals:
             tool=tool.name,
             effect=tool.effect,
             arguments=arguments,
-            kinds={name: kind for name, kind in kinds_of(tool.parameters).items() if kind != "text"},
+            kinds={name: kind for name in arguments if (kind := kind_of(name, tool.parameters)) != "text"},
             diff=preview.diff,
             in_diff=preview.shows,
             remarks=preview.remarks,

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from prompt_objects.config.allow import kinds_of
+from prompt_objects.config.allow import kind_of
 from prompt_objects.config.environment import CONFIG_FILE
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
@@ -25,7 +25,8 @@ def writes_authority(tool: Tool, arguments: Mapping[str, Any], context: Context)
     """Return whether a call may write a file that gives authority, at any depth, also through links."""
     if tool.effect == "read":
         return False
-    paths = (arguments.get(name) for name, kind in kinds_of(tool.parameters).items() if kind == "path")
+    given = [value for name, value in arguments.items() if kind_of(name, tool.parameters) == "path"]
+    paths = [path for value in given for path in (value if isinstance(value, list) else [value])]
     return any(_gives_authority(path, context) for path in paths if isinstance(path, str))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_objects.config.allow import kind_of, kinds_of, parse_pattern
+from prompt_objects.config.allow import kind_of, parse_pattern
 
 DOCS = "https://docs.example.org/guide/*"
 
@@ -46,10 +46,15 @@ def test_references_in_a_schema_are_followed_but_not_in_a_circle() -> None:
         assert kind_of("where", {"properties": {"where": where}, "$defs": defs}) == "text"
 
 
-def test_a_broken_schema_of_a_server_has_no_kinds() -> None:
-    assert kinds_of({"properties": {"path": None, "a": True}}) == {"path": "path", "a": "text"}
-    assert kinds_of({"properties": []}) == kinds_of({}) == {}
-    assert kind_of("path", {"properties": "none"}) == "path"
+def test_in_a_broken_schema_of_a_server_the_names_decide() -> None:
+    broken: list[dict[str, Any]] = [
+        {"properties": {"path": None, "a": True}},
+        {"properties": []},
+        {"properties": 1},
+        {},
+    ]
+    for parameters in broken:
+        assert (kind_of("path", parameters), kind_of("a", parameters)) == ("path", "text")
 
 
 @pytest.mark.parametrize(
