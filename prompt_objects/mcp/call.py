@@ -1,6 +1,7 @@
 """Requests to an MCP server: the list of its tools, and calls, during which the server may ask the user."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prompt_objects.errors import ToolError
@@ -43,6 +44,7 @@ class Call:
         self._context = context
         self._seconds = seconds
         self._timeout = asyncio.timeout(seconds)
+        self._open_questions: set[asyncio.Task[ElicitResult]] = set()
 
     async def run(self, session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
         """Call the tool, and answer what its server asks in between. Raises `ToolError` if it takes too long."""
@@ -59,15 +61,26 @@ class Call:
         except TimeoutError as error:
             problem = f"did not respond within {self._seconds:g} seconds; whether the call took effect is unknown."
             raise ToolError(f"{self._server} {problem}") from error
+        finally:
+            for question in tuple(self._open_questions):
+                question.cancel()
         raise ToolError(f"{self._server} asked too often: more than {_MAX_ROUNDS} times during one call.")
 
     async def ask_user(self, request: "ElicitRequestParams") -> "ElicitResult":
-        """Ask the user for the server; while waiting, the call does not time out."""
-        self._timeout.reschedule(None)
+        """Ask the user for the server, until the call ends; while waiting, it does not time out."""
+        from mcp.types import ElicitResult
+
+        question = asyncio.create_task(answer(self._server, request, self._context))
+        self._open_questions.add(question)
         try:
-            return await answer(self._server, request, self._context)
+            self._timeout.reschedule(None)
+            await asyncio.wait([question])
+            return ElicitResult(action="cancel") if question.cancelled() else question.result()
         finally:
-            self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+            question.cancel()
+            self._open_questions.discard(question)
+            with suppress(RuntimeError):  # the call has ended
+                self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     async def _answers(self, result: "InputRequiredResult") -> "dict[str, ElicitResult] | None":
         from mcp.types import ElicitRequest

@@ -1,5 +1,6 @@
 """MCP servers ask the user."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -134,6 +135,27 @@ async def test_a_server_of_the_older_protocol_asks_during_a_call_which_does_not_
         user = Typing(turn, "Ann")
         assert json.loads(await turn.call("example_get")) == {"action": "accept", "content": {"name": "Ann"}}
         assert user.asked[0].path == ("clerk",)
+
+
+async def test_a_question_disappears_when_its_call_is_stopped(tmp_path: Path) -> None:
+    schema = json.dumps({"type": "object", "properties": {"name": {"type": "string"}}})
+    command = (str(SUPPORT / "mcp_raw_server.py"), "asks", schema)
+    is_asked, is_gone = asyncio.Event(), asyncio.Event()
+
+    async def ask(_: InputRequest) -> str:
+        is_asked.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            is_gone.set()
+        return ""
+
+    async with using(tmp_path, {"example": ServerConfig(command=sys.executable, args=command)}) as turn:
+        turn.context.services.interaction.handler = Answers(ask=ask)
+        call = turn.started("example_get")
+        await asyncio.wait_for(is_asked.wait(), 10)
+        call.cancel()
+        await asyncio.wait_for(is_gone.wait(), 5)
 
 
 async def test_a_server_of_the_newer_protocol_asks_with_its_response(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ def call(request: dict[str, Any]) -> None:
         case "asks":
             params = {"message": "Who are you?", "requestedSchema": json.loads(sys.argv[2]), "mode": "form"}
             write(json.dumps({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params}))
-            answer = json.loads(sys.stdin.readline())
-            text = json.dumps(answer["result"])
+            answers = (json.loads(line) for line in iter(sys.stdin.readline, ""))
+            text = json.dumps(next((answer["result"] for answer in answers if "result" in answer), None))
         case "chatty":
             write("INFO a line for a person")
         case "half":
