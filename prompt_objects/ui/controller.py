@@ -4,20 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from time import monotonic
 from typing import Any, Protocol, cast
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
 from prompt_objects.errors import NotFound, PromptObjectsError, Stopped, UsageError
-from prompt_objects.runtime.active_turns import ActiveTurn, ActiveTurns
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
 from prompt_objects.ui.question import Question
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import recap
 from prompt_objects.ui.render.results import draw_result
 from prompt_objects.ui.render.style import Line
+from prompt_objects.ui.stopping import LastStop, works_for
 from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils import waiting
@@ -179,6 +178,8 @@ class Controller:
             return
         is_command, text = commands.parse_input(text)
         try:
+            if not is_command and commands.question_about(self.chat, text):
+                raise UsageError(f"Not now: {STILL_ANSWERING}.")
             if not is_command:
                 self.chat.steer(text)
             elif not commands.find(text)[0].anytime:
@@ -349,43 +350,3 @@ def _is_command(text: str) -> bool:
     with suppress(NotFound):
         return is_command and bool(commands.find(line))
     return False
-
-
-REPEAT_SECONDS = 1.0
-"""How long after a Ctrl-C another one counts as its repetition, although the stopped turn has ended."""
-
-
-class LastStop:
-    """The last turn of a delegate that the user stopped without its callers."""
-
-    def __init__(self) -> None:
-        self._turn: ActiveTurn | None = None
-        self._at = 0.0
-        self._was_repeated = False
-
-    def stop(self, turn: ActiveTurn) -> bool:
-        """Stop one turn; return False if it was stopped before."""
-        if turn is self._turn:
-            return False
-        turn.stop()
-        self._turn, self._at, self._was_repeated = turn, monotonic(), False
-        return True
-
-    def is_repeat(self, session_id: str, *, is_ending: bool) -> bool:
-        """Return whether a Ctrl-C in a session repeats the last stop, whose turn is ending or has just ended.
-
-        After the turn has ended, at most one does.
-        """
-        if self._turn is None or self._turn.session.id != session_id or self._was_repeated:
-            return False
-        self._was_repeated = is_ending or monotonic() - self._at < REPEAT_SECONDS
-        return self._was_repeated
-
-
-def works_for(active_turns: ActiveTurns, session_id: str, turn: ActiveTurn) -> bool:
-    """Return whether the active turn of a session is `turn`, or was started by it, directly or through others."""
-    active = active_turns.in_session(session_id)
-    for _ in range(len(active.path) - len(turn.path) if active else 0):
-        parent = active.session.parent if active else None
-        active = active_turns.in_session(parent.session) if parent else None
-    return active is turn

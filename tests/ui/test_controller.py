@@ -205,6 +205,15 @@ async def test_exit_alone_asks(controller: Controller, view: ListView, chat: Cha
     assert view.is_closed
 
 
+async def test_exit_during_an_answer_is_not_sent_to_the_model(controller: Controller, view: ListView) -> None:
+    controller.submit("Hello")
+    view.input = "exit"
+    controller.submit("exit")
+    assert "Not now" in view.hints[-1]
+    assert view.input == "exit"
+    await controller.task.wait()
+
+
 async def test_the_last_exchange_is_not_repeated_while_it_is_on_the_screen(
     controller: Controller, view: ListView
 ) -> None:
