@@ -91,7 +91,7 @@ def test_backups_are_made_listed_and_restored(env_dir: Path) -> None:
     assert run("sessions", "backup", "Notes", cwd=env_dir).stdout == made.stdout
     name = Path(made.stdout.strip()).name
     listed = run("sessions", "backups", cwd=env_dir).stdout
-    assert listed.split() == [name, "scout", "2", "messages", "just", "now", "Notes"]
+    assert listed.split() == ["Notes", "scout", "2", "messages", "just", "now", name]
     run("sessions", "delete", "Notes", cwd=env_dir)
     run("sessions", "purge", "--yes", cwd=env_dir)
     assert "not in this store" in run("sessions", "backups", cwd=env_dir).stdout
@@ -167,7 +167,7 @@ def test_copy_reports_another_name_in_the_target(env_dir: Path) -> None:
 def test_backups_of_another_store_are_marked(env_dir: Path) -> None:
     run("sessions", "backup", cwd=env_dir)
     (env_dir / "environment.yaml").write_text("store: files:elsewhere\n")
-    assert run("sessions", "backups", cwd=env_dir).stdout.endswith("not in this store\n")
+    assert run("sessions", "backups", cwd=env_dir).stdout.startswith("not in this store  ")
 
 
 def test_the_store_is_set_in_the_file_or_by_an_option(env_dir: Path, tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ def test_no_word_is_broken_at_80_columns() -> None:
     assert {word for line in lines(SESSIONS, 80) for word in line.split()} <= words
 
 
+def test_a_long_word_of_the_last_column_stands_below_the_row_and_is_not_broken() -> None:
+    rows = [("Plans", "reader", "2 messages", "0193a1b2-0000-7000-8000-000000000000.json.gz")]
+    assert lines(rows, 60) == ["Plans  reader  2 messages", f"    {rows[0][-1]}"]
+
+
 def test_a_long_cell_is_cut() -> None:
     drawn = lines([("name", "word " * 500)], 40)
     assert len(drawn) == MAX_CELL_LINES

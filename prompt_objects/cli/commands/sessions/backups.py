@@ -152,7 +152,7 @@ def _backup_json(backup: "Backup", info: "SessionInfo | None") -> BackupJson:
 
 def _backup_row(each: BackupJson) -> tuple[str, ...]:
     messages = pluralize(each.message_count, "message")
-    return each.file.name, each.po_name or "", messages, time_ago(each.updated_at), each.name or "not in this store"
+    return each.name or "not in this store", each.po_name or "", messages, time_ago(each.updated_at), each.file.name
 
 
 def _pruned_rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
