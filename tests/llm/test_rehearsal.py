@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prompt_objects.llm.base import Completion, Request, TextChunk
 from prompt_objects.llm.rehearsal import Rehearsal, split_words
+from prompt_objects.llm.rehearsal.calls import functions_by_name, plan_calls
 from prompt_objects.message import Message
 
 
@@ -162,6 +165,41 @@ async def test_files_and_folders_that_a_message_names_are_read() -> None:
 async def test_without_a_tool_for_files_a_prompt_object_that_reads_is_asked() -> None:
     assert await calls("What is in README.md?", TEAM) == [("reader", {"message": "What is in README.md?"})]
     assert await calls("What is a session?", TEAM) == []
+
+
+WORDS = st.sampled_from(
+    [
+        "Ask",
+        "reader",
+        "critic",
+        "and",
+        "to",
+        ":",
+        "call",
+        "write_file",
+        "a.md",
+        "docs/",
+        '"',
+        "“",
+        ".",
+        "\n",
+        "you",
+        "=",
+        "{",
+    ]
+)
+
+
+@given(st.lists(WORDS | st.text(max_size=3), max_size=15).map(" ".join))
+def test_any_message_leads_to_calls_that_the_protocol_allows(text: str) -> None:
+    functions = functions_by_name([*TEAM, *FILE_TOOLS])
+    calls, problems = plan_calls(text, functions)
+    for call in calls:
+        assert call.name in functions
+        assert json.loads(call.as_function()["arguments"]) == call.arguments
+        if call.name in {"reader", "critic", "writer"}:
+            assert list(call.arguments) == ["message"]
+    assert all(problem.strip() for problem in problems)
 
 
 async def answer(request: str, *results: str, tools: list[dict[str, Any]]) -> str:
