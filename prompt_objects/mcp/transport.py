@@ -1,5 +1,6 @@
 """Transports to MCP servers: a supervised subprocess, or HTTP."""
 
+import asyncio
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from prompt_objects.mcp.login import Login
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MAX_STDERR_BYTES = 4_000
 _MAX_REASON = 500
+_LAST_WORDS_SECONDS = 0.5  # for what a program has written before it ended
 _FRAME = " \t\r|+-│├╰─▶\N{MULTIPLICATION SIGN}"  # around lines of exception groups, and of uv
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _EXCEPTION = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b.{0,80}: \S|(?:panic|fatal error): \S")
@@ -86,11 +88,15 @@ async def _program(
         command=command[0], args=command[1:], env=server.env, cwd=folder, encoding_error_handler="replace"
     )
     reading, writing = os.pipe()
-    threading.Thread(target=_read_stderr, args=(reading, report, on_end), name="MCP errors", daemon=True).start()
-    async with AsyncExitStack() as stack:
-        with os.fdopen(writing, "w") as errors:
-            streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
-        yield streams
+    reader = threading.Thread(target=_read_stderr, args=(reading, report, on_end), name="MCP errors", daemon=True)
+    reader.start()
+    try:
+        async with AsyncExitStack() as stack:
+            with os.fdopen(writing, "w") as errors:
+                streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
+            yield streams
+    finally:
+        await asyncio.to_thread(reader.join, _LAST_WORDS_SECONDS)
 
 
 def _read_stderr(reading: int, report: TransportReport, on_end: Callable[[], None]) -> None:
