@@ -59,7 +59,7 @@ class Storage:
             self.store,
             user_id=config.user,
             last_used=self.last_used,
-            journal=UndoJournal(self._store_files / "undo.json"),
+            journal=UndoJournal(self._store_files / "undo.json", notify),
             data_dir=self._session_files,
         )
         self.recorder = Recorder(config.data_dir, notify)

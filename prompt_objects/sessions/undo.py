@@ -17,6 +17,7 @@ from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.errors import check_count
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.resources import raise_if_exhausted
 from prompt_objects.utils.text import pluralize, quoted
 from prompt_objects.utils.time import now
 from prompt_objects.utils.waiting import Mutex
@@ -57,11 +58,13 @@ _DECODE = msgspec.json.Decoder(_Journal).decode
 class UndoJournal:
     """The last ten operations, in a file shared by all processes, or in memory if there is no `path`.
 
-    A file that cannot be read counts as empty, and is renamed to `.corrupt`. Raises `StoreError` if writing fails.
+    A file that cannot be read counts as empty, and is renamed to `.corrupt`, of which `notify` is told. Raises
+    `StoreError` if writing fails.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, notify: Callable[[str], None] = lambda _: None) -> None:
         self._path = path
+        self._notify = notify
         self._mutex = Mutex("the undo journal")
         self._entries: list[UndoEntry] = []
 
@@ -73,7 +76,7 @@ class UndoJournal:
                 yield self._entries
                 return
             with disk.locked_file(self._path.with_name(f"{self._path.name}.lock")):
-                before = _read(self._path)
+                before = self._read(self._path)
                 entries = list(before)
                 try:
                     yield entries
@@ -94,16 +97,17 @@ class UndoJournal:
                 entries.remove(entry)
             raise
 
-
-def _read(path: Path) -> list[UndoEntry]:
-    try:
-        return _DECODE(disk.read_file(path)).entries
-    except FileNotFoundError:
-        return []
-    except (OSError, msgspec.DecodeError, RecursionError):
-        with suppress(OSError):
-            path.replace(path.with_name(f"{path.name}.corrupt"))
-        return []
+    def _read(self, path: Path) -> list[UndoEntry]:
+        try:
+            return _DECODE(disk.read_file(path)).entries
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError, RecursionError) as error:
+            raise_if_exhausted(error)
+            with suppress(OSError):
+                kept = path.replace(path.with_name(f"{path.name}.corrupt"))
+                self._notify(f"The list of operations to undo could not be read. It was renamed to {kept}.")
+            return []
 
 
 def _write(path: Path, entries: list[UndoEntry]) -> None:

@@ -379,3 +379,14 @@ def test_undoing_a_truncation_never_mixes_two_histories(manager: SessionManager)
     with pytest.raises((UsageError, NotFound)):
         manager.undo()
     assert [message["content"] for message in manager.get("Notes").history] == ["new 0", "new 1", "new 2"]
+
+
+def test_a_journal_that_cannot_be_read_is_kept_and_the_user_is_told(tmp_path: Path, store: Store) -> None:
+    notices: list[str] = []
+    (tmp_path / "undo.json").write_text("garbage")
+    manager = SessionManager(store, "reader", journal=UndoJournal(tmp_path / "undo.json", notices.append))
+    with pytest.raises(NotFound):
+        manager.undo()
+    assert notices == [
+        f"The list of operations to undo could not be read. It was renamed to {tmp_path / 'undo.json.corrupt'}."
+    ]

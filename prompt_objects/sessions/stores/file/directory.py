@@ -85,8 +85,9 @@ class SessionDirectory:
         """
         path = f"{self._text}/{entry.id}{_SUFFIX}"
         try:
-            written = os.lstat(path).st_mtime
-            if entry.archived or (by_time and abs(written - entry.updated_at.timestamp()) < _CLOSE):
+            status = os.lstat(path)
+            is_close = by_time and abs(status.st_mtime - entry.updated_at.timestamp()) < _CLOSE
+            if entry.archived or is_close or not status.st_size:
                 return None
             found = read_whole(Path(path), entry)
         except (OSError, StoreError):

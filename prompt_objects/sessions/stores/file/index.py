@@ -52,6 +52,9 @@ class IndexedFiles(Protocol):
         With `by_time`, a file whose time is that of the entry is not read.
         """
 
+    def note_quarantine(self, kept: Path) -> None:
+        """Tell the user that the index could not be read, and where it is kept."""
+
     def note_corrections(self, corrections: Iterable[Correction]) -> None:
         """Tell the user about entries that did not match their files."""
 
@@ -352,7 +355,8 @@ class Index:
     def _ensure_file(self) -> None:
         """Open the file that is at the path now; replace it if it is no index."""
         if not self._refresh_file():
-            quarantine(self.path)
+            if kept := quarantine(self.path):
+                self._files.note_quarantine(kept)
             if self._file is None:
                 self._write([])
             self._reconcile()

@@ -295,12 +295,15 @@ def _decode_exact(line: bytes) -> SessionInfo | None:
     return info if encoded(info) == line else None
 
 
-def quarantine(path: Path) -> None:
-    """Keep a file, folder or link that is not an index: copy a file, rename the others."""
+def quarantine(path: Path) -> Path | None:
+    """Keep a file, folder or link that is not an index: copy a file, rename the others; return the copy."""
     if not os.path.lexists(path):
-        return
+        return None
     if stat.S_ISREG(path.lstat().st_mode):
-        disk.replace_file(path.with_name(f"{path.name}.corrupt"), [disk.read_file(path)])
+        kept = path.with_name(f"{path.name}.corrupt")
+        disk.replace_file(kept, [disk.read_file(path)])
     else:
         stamp = timestamp().replace(":", "").replace(".", "")
-        path.rename(path.with_name(f"{path.name}.corrupt-{stamp}"))
+        kept = path.with_name(f"{path.name}.corrupt-{stamp}")
+        path.rename(kept)
+    return kept

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -39,6 +40,9 @@ class SessionIndex:
 
     def read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (info for info, _ in self._folder.infos(ids))
+
+    def note_quarantine(self, kept: Path) -> None:
+        self._repairs.report(f"The index of the sessions could not be read, and was rebuilt. It is kept in {kept}.")
 
     def note_corrections(self, corrections: Iterable[Correction]) -> None:
         number = 0

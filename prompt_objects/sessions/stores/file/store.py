@@ -244,7 +244,8 @@ class FileStore:
         return list(StoreCheck(*parts, self.update, repair).issues())
 
     def repairs(self) -> list[str]:
-        return [*self._repairs.entries(), *set_aside(self._live.path), *set_aside(self._trash.path)]
+        folders = (self._live.path.parent, self._live.path, self._trash.path)
+        return [*self._repairs.entries(), *(text for folder in folders for text in set_aside(folder))]
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
         return self._leases.acquire(session_id, holder)

@@ -341,3 +341,14 @@ def test_writers_renew_the_time_of_the_index_so_that_it_stays_valid(folder: Path
         session.append(*user_messages(str(number)))
         assert json.loads(lock.read_bytes())["changed"] > stamp["changed"] + 100_000_000
     assert [info.message_count for info in FileStore(folder).list()] == [1, 1, 1]
+
+
+def test_an_index_that_cannot_be_read_is_kept_and_the_user_is_told(
+    folder: Path, session: Session, index: Path
+) -> None:
+    index.write_bytes(b"garbage")
+    store, notices = file_store_with_notices(folder)
+    assert [info.id for info in store.list()] == [session.id]
+    kept = index.with_name("index.json.corrupt")
+    assert notices == [f"The index of the sessions could not be read, and was rebuilt. It is kept in {kept}."]
+    assert f"{kept} has content that could not be read (7 B)." in store.repairs()

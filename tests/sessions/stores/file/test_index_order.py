@@ -101,6 +101,9 @@ class Truth:
     def corrected(self, entry: SessionInfo, *, by_time: bool) -> None:
         """Return None: only the index changes the entries."""
 
+    def note_quarantine(self, kept: Path) -> None:
+        """Do nothing: nobody reads it."""
+
     def note_corrections(self, corrections: object) -> None:
         """Do nothing: there are none."""
 
