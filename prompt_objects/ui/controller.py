@@ -84,7 +84,7 @@ class Controller:
         self._last_stop = LastStop()
         self._is_refused = False
         self._has_asked_to_leave = False
-        self._shown_counts: dict[str, int] = {}
+        self._shown: set[tuple[str, int]] = set()  # sessions whose end was shown, with the messages they had
 
     @property
     def open_question(self) -> Question | None:
@@ -276,7 +276,7 @@ class Controller:
         self._view.echo("", once_saved=True)
         self.show_notices()
         if self.task.kind in {TaskKind.MESSAGE, TaskKind.ANSWER}:
-            self._shown_counts[self.chat.session.id] = self.chat.session.message_count
+            self._shown.add((self.chat.session.id, self.chat.session.message_count))
         is_unsent = self.chat.pending and not self._is_refused
         if is_unsent and self.task.kind.restores_input and self._view.can_edit:
             if not self._view.draft():
@@ -302,13 +302,13 @@ class Controller:
         """
         session = self.chat.session
         count = session.message_count
-        if self._shown_counts.get(session.id) == count:
+        if (session.id, count) in self._shown:
             return
         lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
         is_interrupted = await run_in_daemon_thread(self.chat.is_interrupted)
         is_busy = self.chat.is_pending_here or self.chat.turns() or (at_start and self.task.is_running)
         if lines and self.chat.session is session and session.message_count == count and not is_busy:
-            self._shown_counts[session.id] = count
+            self._shown.add((session.id, count))
             self._view.show([[], *lines])
             if is_interrupted:
                 self._view.note(

@@ -225,6 +225,8 @@ async def test_the_last_exchange_is_not_repeated_while_it_is_on_the_screen(
     await type_(controller, view, "/session delete")
     await type_(controller, view, "y")
     await type_(controller, view, "/undo")
+    await type_(controller, view, "/session clear")
+    await type_(controller, view, "/undo")
     assert "The end of" not in plain(view.lines[shown:])
 
 

@@ -17,8 +17,11 @@ class Pastes:
         self._texts: dict[str, str] = {}
 
     def fold(self, text: str) -> str:
-        """Return the character that stands for a text, or the text itself if it is short."""
-        if text.count("\n") < MAX_LINES and len(text) <= MAX_CHARACTERS:
+        """Return the character that stands for a text, or the text itself if it is short.
+
+        A text that contains such a character itself is folded, too, so that all of them in the input are ours.
+        """
+        if text.count("\n") < MAX_LINES and len(text) <= MAX_CHARACTERS and max(text, default="") < chr(_FIRST):
             return text
         mark = chr(_FIRST + len(self._texts))
         self._texts[mark] = text

@@ -77,3 +77,5 @@ def test_only_long_pastes_are_folded_and_all_are_restored() -> None:
     folded = f"1{pastes.fold(long)}2{pastes.fold(wide)}3{pastes.fold(long)}"
     assert len(folded) == 6
     assert pastes.unfold(folded) == f"1{long}2{wide}3{long}"
+    private = f"a{folded[1]}b"
+    assert pastes.unfold(pastes.fold(private)) == private
