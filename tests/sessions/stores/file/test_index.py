@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -230,17 +229,17 @@ def test_opening_a_session_by_its_id_looks_at_no_other_file_and_loads_no_lock(fo
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "2 Notes False\n"
 
 
-def test_ten_thousand_files_are_compared_in_a_moment(folder: Path, session: Session, index: Path) -> None:
+def test_files_with_a_valid_entry_are_compared_without_opening_them(
+    folder: Path, session: Session, index: Path
+) -> None:
     moment = session.created_at
     lines = []
-    for number in range(10_000):
+    for number in range(100):
         info = replace(session.info, id=new_id(), name=f"Notes {number}", updated_at=moment)
         (folder / "sessions" / f"{info.id}.json").touch()
         lines.append(msgspec.json.encode(info))
     index.write_bytes(index.read_bytes().replace(b"\n]}", b"\n,%s\n]}" % b"\n,".join(lines)))
-    began = time.perf_counter()
-    assert len(FileStore(folder).list()) == 10_001  # none of the empty files was opened
-    assert time.perf_counter() - began < 1
+    assert len(FileStore(folder).list()) == 101  # an empty file that was opened would not be listed
 
 
 @pytest.mark.parametrize("byte", [b"\xff", b"\x00", b'"'])
