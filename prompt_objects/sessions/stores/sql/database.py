@@ -22,6 +22,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
 RECONNECT_TIMEOUT = 30.0  # seconds; longer than the restart of a server takes
+_LOCK_TIMEOUT = 3.0
 _FIRST_PAUSE, _MAX_PAUSE = 0.02, 2.0
 _TABLE_ATTEMPTS, _TABLE_PAUSE = 20, 0.1
 
@@ -90,7 +91,7 @@ class Database(ABC):
         """Run `work` in one transaction, which is durable when this returns.
 
         It is retried after a lost connection, so running it twice must have the effect of running it once. With
-        `patient=False` it runs once.
+        `patient=False` it runs once, after at most 3 seconds if the database is locked.
         """
         return self._persist(partial(_in_connection, self._engine.begin, work), patient=patient)
 
@@ -103,7 +104,8 @@ class Database(ABC):
 
     def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
         """Run `attempt` until it succeeds or cannot; once a connection was lost, run `retry` instead, if given."""
-        pause, deadline = _FIRST_PAUSE, time.monotonic() + RECONNECT_TIMEOUT
+        pause = _FIRST_PAUSE
+        deadline = time.monotonic() + (RECONNECT_TIMEOUT if patient else _LOCK_TIMEOUT)
         with Wait(lambda: self.label) as wait:
             while True:
                 try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.stores.sql.store import SqlStore
+from prompt_objects.utils import waiting
 from prompt_objects.utils.time import now
 from prompt_objects.utils.waiting import fail_fast
 from tests.support.cutting_proxy import CuttingProxy
@@ -641,3 +643,23 @@ def test_the_tables_are_readable(store: FullStore, session: Session, ask: Ask) -
     ((body,),) = ask("SELECT body FROM messages JOIN sessions ON id = session_id WHERE live_name = 'Notes'")
     assert json.loads(body)["content"] == "naïve"
     assert "naïve" in body
+
+
+def test_a_wait_for_a_locked_database_is_reported_and_can_be_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "REPORT_SECONDS", 0.1)
+    reports: list[str] = []
+    with closing(open_store(f"sqlite:///{tmp_path}/s.db")) as store:
+        info = SessionInfo(
+            id=new_id(), name="Notes", po_name="scout", message_count=0, created_at=now(), updated_at=now()
+        )
+        store.create(info, {})
+        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with waiting.work(reports.append) as work:
+                threading.Timer(0.7, work.give_up).start()
+                with pytest.raises(StoreError, match=r"Gave up waiting|database is locked"):
+                    store.append(info.id, [{"role": "user", "content": "Hello"}], expected=0)
+        assert reports == [f"Waiting for {tmp_path}/s.db.", ""]
+        assert store.append(info.id, [{"role": "user", "content": "Hello"}], expected=0).message_count == 1
