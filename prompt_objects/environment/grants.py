@@ -33,9 +33,9 @@ def make_grant(text: str, content: object, path: tuple[Any, ...] = ()) -> Grant:
     return Grant(text, hashlib.sha256(encoded).hexdigest(), path)
 
 
-def may_have_grants(text: bytes) -> bool:
+def may_have_grants(text: str) -> bool:
     """Return whether a definition may have grants, without parsing it; a key may be written with escapes."""
-    return any(part in text for part in (b"approval", b"allow", b"\\"))
+    return any(part in text for part in ("approval", "allow", "\\"))
 
 
 def definition_grants(definition: "Definition") -> Iterator[Grant]:
@@ -45,7 +45,8 @@ def definition_grants(definition: "Definition") -> Iterator[Grant]:
             where = "".join(
                 f", if {argument} matches {' or '.join(patterns)}" for argument, patterns in capability.allow.items()
             )
-            text = f"{definition.file.parent.name}/{definition.file.name}: {capability.name} runs without asking you"
+            runs = f"the tools of {capability.name} run" if capability.kind == "mcp" else f"{capability.name} runs"
+            text = f"{definition.file.parent.name}/{definition.file.name}: {runs} without asking you"
             limits = "" if capability.approval == "always" else where
             yield make_grant(text + limits, [capability.key, capability.approval, capability.allow])
 

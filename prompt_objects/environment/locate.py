@@ -2,6 +2,7 @@
 
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -53,16 +54,16 @@ def _has_definition(folder: Path) -> bool:
 def _is_definition(file: Path) -> bool:
     text = _start_of(file)
     if file.suffix == ".md":  # its prompt is the text below the front matter
-        return text.removeprefix(b"\xef\xbb\xbf").startswith(b"---") and bool(_NAME.search(text))
+        return text.startswith(b"---") and bool(_NAME.search(text))
     return bool(_NAME.search(text) and _PROMPT.search(text))
 
 
 def _start_of(file: Path) -> bytes:
-    """Return the first bytes of a file; none if it is not a regular file, or cannot be read."""
+    """Return the first bytes of a file without a BOM; none if it is not a regular file, or cannot be read."""
     with suppress(OSError):
         if file.is_file():
             with file.open("rb") as stream:
-                return stream.read(_MAX_BYTES)
+                return stream.read(_MAX_BYTES).removeprefix(BOM_UTF8)
     return b""
 
 

@@ -54,12 +54,15 @@ def _linked_data_dir(folder: Path) -> Iterator[Grant]:
 
 
 def _definitions(folder: Path) -> Iterator[Grant]:
-    for file in find_definitions(folder / "objects")[0].values():
-        with suppress(OSError, DefinitionError):  # an invalid definition has no effect
-            if may_have_grants(file.read_bytes()):
-                from prompt_objects.config.definition import load_definition
+    files = find_definitions(folder / "objects")[0].values()
+    if files:
+        from prompt_objects.config.yaml.document import read_text
+    for file in files:
+        with suppress(DefinitionError):  # an invalid definition has no effect
+            if may_have_grants(text := read_text(file, DefinitionError)):
+                from prompt_objects.config.definition import parse_definition
 
-                yield from definition_grants(load_definition(file))
+                yield from definition_grants(parse_definition(text, file))
 
 
 def _tools(folder: Path) -> Iterator[Grant]:

@@ -22,9 +22,15 @@ def config_grants(data: Any, folder: Path) -> Iterator[Grant]:
         special = _GRANTS.get(key)
         grants = list(special(value, folder)) if special else []
         yield from grants
-        if key not in _EXPANDED_LATER and not grants and (names := sorted(set(_variables(value)))):
-            variables = ", ".join(f"${{{name}}}" for name in names)
-            yield make_grant(f"{key}: uses {variables}", value, (key,))
+        if key not in _EXPANDED_LATER and not grants:
+            yield from _uses((key,), value)
+
+
+def _uses(path: tuple[str, ...], value: Any) -> Iterator[Grant]:
+    """Yield a grant if a setting uses variables."""
+    if names := sorted(set(_variables(value))):
+        variables = ", ".join(f"${{{name}}}" for name in names)
+        yield make_grant(f"{'.'.join(path)}: uses {variables}", value, path)
 
 
 def _models(value: Any, _: Path) -> Iterator[Grant]:
@@ -32,8 +38,10 @@ def _models(value: Any, _: Path) -> Iterator[Grant]:
         given = model if isinstance(model, dict) else {}
         server, variable, provider = (given.get(key) for key in ("base_url", "api_key_env", "provider"))
         server = server or (f"the provider {provider}" if provider else None)
-        if server or variable or any(_variables(model)):
-            receives = f", with the variable {variable}" if variable else ""
+        names = dict.fromkeys([*([variable] if variable else []), *_variables(model)])
+        if server or names:
+            kind = "variable" if len(names) == 1 else "variables"
+            receives = f", with the {kind} {', '.join(map(str, names))}" if names else ""
             target = server or "the server of your own settings"
             yield make_grant(f"models.{name}: messages go to {target}{receives}", model, ("models", name))
 
@@ -67,6 +75,8 @@ def _approval(value: Any, _: Path) -> Iterator[Grant]:
         if policy == "always" and DEFAULT_POLICIES.get(effect) != "always":
             text = f"approval: tools with the effect {effect} run without asking you"
             yield make_grant(text, [effect, policy], ("approval", effect))
+        else:
+            yield from _uses(("approval", effect), policy)
 
 
 def _http_allow(value: Any, _: Path) -> Iterator[Grant]:
@@ -76,8 +86,11 @@ def _http_allow(value: Any, _: Path) -> Iterator[Grant]:
 
 
 def _prune(value: Any, _: Path) -> Iterator[Grant]:
-    if isinstance(value, dict) and value.get("at_start"):
-        yield make_grant("prune: old data is deleted whenever a chat starts", value, ("prune", "at_start"))
+    for name, given in value.items() if isinstance(value, dict) else ():
+        if name == "at_start" and given:
+            yield make_grant("prune: old data is deleted whenever a chat starts", value, ("prune", "at_start"))
+        else:
+            yield from _uses(("prune", name), given)
 
 
 _GRANTS = {

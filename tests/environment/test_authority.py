@@ -1,6 +1,7 @@
 """An environment that the user has not trusted opens restricted: nothing that it brings takes effect."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -200,3 +201,15 @@ def test_an_older_environment_is_not_migrated_without_trust(folder: Path) -> Non
     with open_(folder, trust=True):
         pass
     assert json.loads((folder.parent / "elsewhere" / "migrations.json").read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_definition_that_is_no_file_neither_blocks_nor_fills_the_memory(tmp_path: Path, kind: str) -> None:
+    folder = make_env(tmp_path / "clone", {"writer": "name: writer\nprompt: Write.\n"})
+    if kind == "pipe":
+        os.mkfifo(folder / "objects" / "x.yaml")
+    else:
+        (folder / "objects" / "x.yaml").symlink_to("/dev/zero")
+    with open_(folder) as environment:
+        assert not environment.authority.is_restricted
+        assert "This is not a file." in str(environment.objects["x"].definition_error)

@@ -29,7 +29,12 @@ GRANTS = {
     "models: {m: {provider: groq, api_key_env: K}}": (
         "models.m: messages go to the provider groq, with the variable K"
     ),
-    "models: {m: {model: '${K}'}}": "models.m: messages go to the server of your own settings",
+    "models: {m: {model: '${K}'}}": "models.m: messages go to the server of your own settings, with the variable K",
+    "models: {m: {model: '${A}', base_url: 'http://x/${B}', api_key_env: K}}": (
+        "models.m: messages go to http://x/${B}, with the variables K, A, B"
+    ),
+    "approval: {write: '${A}'}": "approval.write: uses ${A}",
+    "prune: {trash_days: '${A}'}": "prune.trash_days: uses ${A}",
     "mcp_servers: {a: {command: npm, args: [start], env: {T: '${K}'}}}": (
         "mcp_servers.a: runs npm start; it receives T=${K}"
     ),
@@ -84,6 +89,16 @@ def test_stricter_settings_stay_without_trust(tmp_path: Path) -> None:
     assert data == {"approval": {"write": "never"}, "models": {"a": {"model": "m"}}}
 
 
+@pytest.mark.parametrize(
+    "text", ["approval: {write: always, execute: '${A}'}", "prune: {at_start: 1, log_days: '${A}'}"]
+)
+def test_a_variable_beside_another_grant_is_left_out_too(tmp_path: Path, text: str) -> None:
+    data = settings(tmp_path, text)
+    assert len(list(config_grants(data, tmp_path))) == 2
+    without_grants(data, tmp_path)
+    assert not any(data.values())
+
+
 def test_any_change_of_a_setting_changes_its_digest(tmp_path: Path) -> None:
     texts = (f"models: {{m: {{model: {name}, base_url: 'http://x'}}}}" for name in ("a", "b"))
     first, second = (list(config_grants(settings(tmp_path, text), tmp_path)) for text in texts)
@@ -108,11 +123,20 @@ DEFINITION = "name: a\nprompt: x\ncapabilities:\n  - {tool: write_file, %s}\n  -
 def test_a_capability_that_runs_without_asking_is_a_grant(tmp_path: Path, rule: str, text: str) -> None:
     source = DEFINITION % rule
     definition = parse_definition(source, tmp_path / "objects" / "a.yaml")
-    assert may_have_grants(source.encode())
+    assert may_have_grants(source)
     assert [grant.text for grant in definition_grants(definition)] == [text]
     restricted = restrict(definition, ())
     assert list(definition_grants(restricted)) == []
     assert [each.name for each in restricted.capabilities] == ["write_file", "read_file"]
+
+
+def test_a_tool_and_a_server_of_one_name_have_different_grants(tmp_path: Path) -> None:
+    rules = "[{tool: search, approval: always}, {mcp: search, approval: always}]"
+    definition = parse_definition(f"name: a\nprompt: x\ncapabilities: {rules}\n", tmp_path / "objects" / "a.yaml")
+    assert [grant.text for grant in definition_grants(definition)] == [
+        "objects/a.yaml: search runs without asking you",
+        "objects/a.yaml: the tools of search run without asking you",
+    ]
 
 
 @pytest.mark.parametrize("rule", ["approval: ask", "approval: never"])
@@ -131,8 +155,8 @@ def test_models_that_are_left_out_are_replaced_by_the_users_own(tmp_path: Path) 
 
 @pytest.mark.parametrize("key", ConfigSchema.__struct_fields__)
 def test_every_setting_marks_an_environment(tmp_path: Path, key: str) -> None:
-    for text in (f"# x\n{key}: 1\n", f'{{\n "x": 2, "{key}" : 1}}'):
-        (tmp_path / "environment.yaml").write_text(text)
+    for text in (f"# x\n{key}: 1\n", f'{{\n "x": 2, "{key}" : 1}}', f"\ufeff{key}: 1\n"):
+        (tmp_path / "environment.yaml").write_text(text, encoding="utf-8")
         assert has_settings(tmp_path / "environment.yaml")
     (tmp_path / "environment.yaml").write_text(f"other:\n  {key}: 1\nx_{key}: 2\n")
     assert not has_settings(tmp_path / "environment.yaml")
