@@ -13,6 +13,7 @@ import pytest
 from prompt_objects.config.definition import load_definition
 from prompt_objects.config.environment import load_config
 from prompt_objects.config.environment_schema import VARIABLE_PATTERN
+from prompt_objects.config.settings import load_settings, settings_file
 from prompt_objects.llm.connect import connect
 from prompt_objects.llm.providers import PROVIDERS
 from tests.support.doc_examples import Example, Scenario, examples, normalized, pages, pattern_of, steps
@@ -81,7 +82,13 @@ def run_python(example: Example, names: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("example", YAML, ids=str)
-def test_a_yaml_example_is_valid(example: Example, tmp_path: Path) -> None:
+def test_a_yaml_example_is_valid(example: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if example.file == "settings.yaml":
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        settings_file().parent.mkdir()
+        settings_file().write_text(example.text, encoding="utf-8")
+        assert load_settings({})
+        return
     if not example.file.startswith("objects/"):
         assert example.file == "environment.yaml", "begin it with a comment that names its file"
         load_example(example, tmp_path)
