@@ -56,7 +56,10 @@ EVERYTHING = Decision(accepted=True, everything=True)
 
 
 class Trust:
-    """The decisions of the user, in a file outside all environments."""
+    """The decisions of the user, in a file outside all environments.
+
+    A damaged file trusts nothing; the next decision renames it to `.corrupt`.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -98,6 +101,8 @@ class Trust:
         disk.make_folder(self._file.parent)
         with disk.locked_file(self._file.with_suffix(".lock")), disk.store_errors("written", self._file):
             known = self._known()
+            if not known and self._file.exists():  # it is damaged, or empty
+                self._file.replace(self._file.with_suffix(".json.corrupt"))
             yield known
             disk.replace_file(self._file, [json.dumps(known, indent=1).encode()])
 

@@ -84,8 +84,10 @@ class ObjectChange(Struct, frozen=True):
 
 
 def read_source(path: Path) -> SourceFile:
-    """Read a file with its metadata; raises `OSError`, also if it is not a regular file."""
+    """Read a file with its metadata; raises `OSError`, also if it is not a regular file, or in a linked folder."""
     status = path.lstat()
+    if path.parent.is_symlink():  # then it may belong to another environment
+        raise OSError(f"the folder {path.parent.name} is a link")
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a link or not a regular file")
     return SourceFile(path, path.read_bytes(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)

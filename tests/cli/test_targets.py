@@ -16,6 +16,7 @@ READING = [
     "objects list",
     "objects show shield",
     "doctor",
+    "sessions prune --dry-run",
     "check",
 ]
 

@@ -76,6 +76,15 @@ def test_a_damaged_file_trusts_nothing(trust: Trust, tmp_path: Path, content: st
     assert trust.decision(tmp_path).covers(GRANTS)
 
 
+def test_a_damaged_file_is_kept(trust: Trust, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "trusted.json").write_text('{"/home/ann/team": {"created": true}')
+    trust.accept(tmp_path, GRANTS)
+    trust.accept(tmp_path / "other", GRANTS)
+    assert (tmp_path / "state" / "trusted.json.corrupt").read_text() == '{"/home/ann/team": {"created": true}'
+    assert trust.decision(tmp_path).covers(GRANTS)
+
+
 @pytest.mark.parametrize(
     ("variable", "is_trusted"),
     [("{0}", True), ("{0}/..", True), ("/elsewhere:{0}:", True), ("{0}/below", False), (":", False), ("{0}x", False)],

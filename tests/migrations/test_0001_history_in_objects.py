@@ -191,6 +191,17 @@ def test_a_link_is_not_changed(tmp_path: Path) -> None:
     assert (tmp_path / "objects" / "x.yaml").is_symlink()
 
 
+def test_files_in_a_linked_folder_are_not_changed(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs" / "objects" / "x.yaml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"name: x\nhistory: []\nprompt: p\n")
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "objects").symlink_to(theirs.parent)
+    (row,) = migrate(tmp_path / "clone")
+    assert row.problem == "It cannot be read: the folder objects is a link."
+    assert b"history" in theirs.read_bytes()
+
+
 def test_anything_but_a_regular_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "objects" / "folder.yaml").mkdir(parents=True)
     os.mkfifo(tmp_path / "objects" / "pipe.yaml")  # reading it would block

@@ -136,7 +136,7 @@ def recover(options: Namespace) -> None:
 @shell_command("sessions prune", DRY_RUN, output=PrunedJson)
 def prune(options: Namespace) -> None:
     """Remove old data: empty sessions, trash, logs and backups."""
-    with open_environment(options) as environment:
+    with open_environment(options, reading=options.dry_run) as environment:
         pruned = environment.storage.prune(dry_run=options.dry_run)
     empty, trashed = list(map(session_json, pruned.empty)), list(map(trashed_session_json, pruned.trashed))
     data = PrunedJson(options.dry_run, empty, trashed, pruned.logs, pruned.backups)
