@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from prompt_objects.config.environment_schema import is_foreign
 from prompt_objects.config.settings import read_settings_document
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class SettingSource(NamedTuple):
 def find_sources(document: "YamlDocument | None", environ: Mapping[str, str]) -> list[SettingSource]:
     """Return the settings that apply, sorted by name; `document` is environment.yaml. Raises `ConfigError`."""
     found: dict[str, SettingSource] = {}
-    for each in (read_settings_document(), document):  # a later one takes precedence
+    own = None if document and is_foreign(document.data) else document  # that of another program is ignored
+    for each in (read_settings_document(), own):  # a later one takes precedence
         if each is not None:
             found |= {name: SettingSource(name, value, str(each.file)) for name, value in _settings(each.data)}
     for name, variable in _VARIABLES.items():
@@ -35,5 +37,5 @@ def _settings(data: Any) -> Iterator[tuple[str, Any]]:
     for key, value in data.items() if isinstance(data, dict) else ():
         if key == "models" and isinstance(value, dict):
             yield from ((f"models.{name}", model) for name, model in value.items())
-        elif value is not None:
+        elif value not in (None, {}):
             yield key, value

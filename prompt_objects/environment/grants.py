@@ -45,7 +45,11 @@ def definition_grants(definition: "Definition") -> Iterator[Grant]:
             where = "".join(
                 f", if {argument} matches {' or '.join(patterns)}" for argument, patterns in capability.allow.items()
             )
-            runs = f"the tools of {capability.name} run" if capability.kind == "mcp" else f"{capability.name} runs"
+            runs = (
+                f"the tools of the MCP server {capability.name} run"
+                if capability.kind == "mcp"
+                else f"{capability.name} runs"
+            )
             text = f"{definition.file.parent.name}/{definition.file.name}: {runs} without asking you"
             limits = "" if capability.approval == "always" else where
             yield make_grant(text + limits, [capability.key, capability.approval, capability.allow])

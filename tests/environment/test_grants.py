@@ -135,7 +135,7 @@ def test_a_tool_and_a_server_of_one_name_have_different_grants(tmp_path: Path) -
     definition = parse_definition(f"name: a\nprompt: x\ncapabilities: {rules}\n", tmp_path / "objects" / "a.yaml")
     assert [grant.text for grant in definition_grants(definition)] == [
         "objects/a.yaml: search runs without asking you",
-        "objects/a.yaml: the tools of search run without asking you",
+        "objects/a.yaml: the tools of the MCP server search run without asking you",
     ]
 
 

@@ -48,6 +48,8 @@ def settings(options: Namespace) -> None:
     document = read_config_document(folder)
     authority = Authority.of_user(folder, document, trust=options.trust)
     authority.apply(document)
+    if authority.is_restricted and document and isinstance(document.data, dict):
+        document.data.pop("mcp_servers", None)  # they stay known, and do not start
     print_err(*filter(None, [authority.notice]))
     found = [_as_json(each) for each in find_sources(document, os.environ)]
     rows = [(each.name, f"{each.value}", each.source) for each in found]

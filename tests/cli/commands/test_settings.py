@@ -48,6 +48,17 @@ def test_a_restricted_environment_uses_the_users_own_model(
     assert [request.body["model"] for request in openai_server.received] == ["m"]
 
 
+def test_what_a_restricted_environment_leaves_out_is_not_shown(
+    tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
+    settings.write_text("editing_mode: vi\n")
+    folder = make_env(tmp_path / "env")
+    (folder / "environment.yaml").write_text("mcp_servers: {a: {command: x}}\nhttp_allow: [10.0.0.1]\nuser: ann\n")
+    shown = run("settings", "--json", cwd=folder, PROMPT_OBJECTS_MODEL="")
+    assert [each["name"] for each in json.loads(shown.stdout)] == ["editing_mode", "user"]
+
+
 def test_an_invalid_setting_is_an_error_at_its_position(tmp_path: Path, settings: Path) -> None:
     settings.write_text("modle: x\n")
     done = run("sessions", "list", cwd=make_env(tmp_path / "env"))
