@@ -49,8 +49,8 @@ class Authority:
         """A line for the user about a restricted environment; empty if it is not restricted."""
         if not self.is_restricted:
             return ""
-        reason = f"it cannot be trusted: {self._problem}" if self._problem else "you have not trusted it"
-        return f"{self._folder} is restricted, because {reason}. To see what it would do: prompt-objects trust"
+        reason = f"it cannot be trusted: {self._problem}" if self._problem else "you have not trusted it."
+        return f"{self._folder} is restricted, because {reason} To see what it would do: prompt-objects trust"
 
     def apply(self, document: "YamlDocument | None") -> None:
         """Remove the settings that are not accepted. Raises `UsageError` if the data folder is a link."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_FILES = 5_000
 MAX_BYTES = 100_000_000
+_CHUNK = 1_000_000
 
 
 def review(folder: Path, settings: Any) -> list[Grant]:
@@ -118,17 +119,25 @@ class _Digest:
         if path.is_symlink():
             self._note(os.path.realpath(path))
         if stat.S_ISREG(status.st_mode):
-            self._count(root, status.st_size)
-            with path.open("rb") as stream:
-                self._note(hashlib.file_digest(stream, "sha256").hexdigest())
+            self._files += 1
+            self._note(self._content(root, path))
         if not stat.S_ISDIR(status.st_mode):
             return []
         # Python writes __pycache__ itself.
         return sorted((child for child in path.iterdir() if child.name != "__pycache__"), reverse=True)
 
-    def _count(self, root: Path, size: int) -> None:
-        self._files += 1
-        self._bytes += size
+    def _content(self, root: Path, path: Path) -> str:
+        """Return the digest of a file; files of the system may have no end, whatever size they give."""
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            while part := stream.read(_CHUNK):
+                digest.update(part)
+                self._bytes += len(part)
+                self._check_size(root)
+        self._check_size(root)
+        return digest.hexdigest()
+
+    def _check_size(self, root: Path) -> None:
         if self._files > MAX_FILES or self._bytes > MAX_BYTES:
             limits = f"{pluralize(MAX_FILES, 'file')} or {MAX_BYTES // 1_000_000:,} MB"
             problem = f"{root} has more than {limits}, which is more than can be trusted."

@@ -191,6 +191,15 @@ def test_too_many_files_cannot_be_trusted(folder: Path) -> None:
         review(folder, {"mcp_servers": {"own": {"command": "python3", "args": ["big"]}}})
 
 
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="needs a file without an end")
+def test_a_file_without_an_end_cannot_be_trusted(folder: Path) -> None:
+    (folder / "data").symlink_to("/proc/self/pagemap")
+    (folder / "environment.yaml").write_text("mcp_servers: {own: {command: python3, args: [./data]}}\n")
+    with open_(folder) as env:
+        assert "because it cannot be trusted: " in env.authority.notice
+        assert ".." not in env.authority.notice
+
+
 def test_an_older_environment_is_not_migrated_without_trust(folder: Path) -> None:
     history = WRITER + "history:\n  - {role: user, content: Hi}\n"
     (folder / "objects" / "writer.yaml").write_text(history)
