@@ -125,7 +125,11 @@ def _decode(known: object) -> Decision:
 
 
 def _trusted_folders() -> Iterator[str]:
-    """Yield the folders of PROMPT_OBJECTS_TRUST, which trusts each of them and everything below."""
+    """Yield the folders of PROMPT_OBJECTS_TRUST, which trusts each of them and everything below.
+
+    Relative paths are ignored: they would trust any folder that happens to be the current one.
+    """
     for name in os.environ.get(VARIABLE, "").split(os.pathsep):
-        if name:
-            yield os.path.expanduser(name)  # noqa: PTH111 - it does not raise
+        folder = os.path.expanduser(name)  # noqa: PTH111 - it does not raise
+        if Path(folder).is_absolute():
+            yield folder

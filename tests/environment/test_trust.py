@@ -87,7 +87,15 @@ def test_a_damaged_file_is_kept(trust: Trust, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "is_trusted"),
-    [("{0}", True), ("{0}/..", True), ("/elsewhere:{0}:", True), ("{0}/below", False), (":", False), ("{0}x", False)],
+    [
+        ("{0}", True),
+        ("{0}/..", True),
+        ("/elsewhere:{0}:", True),
+        ("{0}/below", False),
+        (":", False),
+        (".:x", False),
+        ("{0}x", False),
+    ],
 )
 def test_the_variable_trusts_its_folders_and_everything_below(
     trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, is_trusted: bool
