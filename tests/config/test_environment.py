@@ -226,7 +226,7 @@ def test_the_page_about_environments_documents_every_key_and_its_examples_are_va
     models = rest.partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", top, re.MULTILINE) == list(ConfigSchema.__struct_fields__)
     assert set(re.findall(r"^\| `(\w+)` \|", models, re.MULTILINE)) == set(ModelConfig.__struct_fields__)
-    example, defaults = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    example, defaults = re.findall(r"```yaml\n(# environment.yaml.*?)```", page, re.DOTALL)
     assert (load(tmp_path, defaults).backups, load(tmp_path, defaults).prune) == (BackupSettings(), PruneSettings())
     config = load(tmp_path, example, USER="ada")
     assert (config.model, config.user, config.notices) == ("local", "ada", ())
