@@ -1,4 +1,4 @@
-"""What an environment may do: its grants that the user has accepted."""
+"""The authority of an environment: its grants that the user has accepted."""
 
 from collections.abc import Mapping
 from pathlib import Path

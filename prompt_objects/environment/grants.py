@@ -1,6 +1,6 @@
 """Grants: what takes effect only in an environment that the user trusts.
 
-An environment may come from another person. A grant is something that it would do without asking, beyond the
+An environment may come from another user. A grant is something that it would do without asking, beyond the
 defaults: send messages or variables to a server, keep data elsewhere, run code, or run tools without approval.
 """
 
