@@ -105,7 +105,7 @@ def _told_after_a_second(text: str) -> "Iterator[None]":
 def read_input() -> str:
     """Read all of standard input. Raises `UsageError` if it is not UTF-8, or cannot be read.
 
-    If its end does not come within a second, the user is told.
+    After a second without its end, a line on standard error says what is awaited.
     """
     try:
         with (

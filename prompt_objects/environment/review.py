@@ -113,7 +113,7 @@ class _Digest:
         return self._digest.hexdigest()
 
     def _add(self, root: Path, path: Path) -> list[Path]:
-        """Add a file, or a folder, of which the children are returned; a link below the root is not followed."""
+        """Add a file, or a folder without its children, which are returned; a link below the root is not followed."""
         status = path.stat() if path == root else path.lstat()
         self._note(os.path.relpath(path, root), oct(status.st_mode & 0o111))
         if path.is_symlink():

@@ -121,7 +121,7 @@ class Login:
         return _authentication(provider, self._file)
 
     def _choose_port(self) -> int:
-        """Return the port that was registered, if it is free; otherwise another one, which is registered anew."""
+        """Return the port that was registered, if it is free; otherwise a free one, which is then registered."""
         client = self._file.client()
         if client and client.redirect_uris:
             port = client.redirect_uris[0].port

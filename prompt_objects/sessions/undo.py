@@ -58,7 +58,7 @@ _DECODE = msgspec.json.Decoder(_Journal).decode
 class UndoJournal:
     """The last ten operations, in a file shared by all processes, or in memory if there is no `path`.
 
-    A file that cannot be read counts as empty, and is renamed to `.corrupt`, of which `notify` is told. Raises
+    A file that cannot be read counts as empty and is renamed to `.corrupt`; `notify` gets a notice. Raises
     `StoreError` if writing fails.
     """
 

@@ -1,7 +1,7 @@
-"""Waiting for what others hold, such as the lock of a file: the user is told after a second, and can give up.
+"""Waiting for other processes, such as for a file lock: after a second the user gets a message, and can give up.
 
-A process that was stopped, or whose disk does not answer, may hold a lock for ever. So nobody waits in a system call:
-`wait_until` tries again and again, reports a long wait, and ends when the user gives up.
+A process that was stopped, or whose disk does not respond, may never release a lock. Therefore no system call waits:
+`wait_until` polls, reports a long wait, and ends when the user gives up.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whoever waits for another process says so, and can give up."""
+"""A wait for another process is reported, and the user can give up."""
 
 import asyncio
 import fcntl

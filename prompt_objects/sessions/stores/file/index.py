@@ -65,8 +65,8 @@ class Index:
     All methods but `peek` and `close` need the lock; in the block an `OSError` becomes a `StoreError`.
 
     Before many entries or a name are read, all entries are compared with the files, unless the stamp in the lock file
-    is valid. It holds the time of the index, which writers renew now and then: so it shows that somebody has put an
-    older index back. Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the
+    is valid. It contains the time of the index, which writers renew, so an older index that was put back is noticed.
+    Before a file is created, removed or renamed, `mark_dirty` writes the session's id into the
     stamp; `committing` removes it once the entry is written. If a process dies in between, the next one with the lock
     compares everything and reads that file first.
     """
