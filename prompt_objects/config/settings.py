@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompt_objects.errors import ConfigError
+from prompt_objects.utils.user_folders import config_folder
 
 if TYPE_CHECKING:
     from prompt_objects.config.yaml.document import YamlDocument
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 def settings_file() -> Path:
     """Return the path of settings.yaml, which need not exist."""
-    from platformdirs import user_config_path
-
-    return user_config_path("prompt_objects", appauthor=False) / "settings.yaml"
+    return config_folder() / "settings.yaml"
 
 
 def read_settings_document() -> "YamlDocument | None":

@@ -11,6 +11,7 @@ from pathlib import Path
 from prompt_objects.config.environment import CONFIG_FILE, DATA_DIR
 from prompt_objects.environment.catalog import SUFFIXES
 from prompt_objects.errors import NoEnvironment
+from prompt_objects.utils.user_folders import data_folder
 
 _MAX_BYTES = 64 * 1024
 _MAX_FILES = 1_000
@@ -82,10 +83,8 @@ def require_environment(folder: Path, source: str = "") -> Path:
 
 
 def personal_folder() -> Path:
-    """Return the user's personal environment, in the data folder of the operating system."""
-    from platformdirs import user_data_path
-
-    return user_data_path("prompt_objects", appauthor=False)
+    """Return the user's personal environment, which need not exist."""
+    return data_folder()
 
 
 def named_folder(name: str, here: Path | None = None) -> Path:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from prompt_objects.environment.locate import personal_folder
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.user_folders import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,9 +67,7 @@ class Trust:
 
     @classmethod
     def of_user(cls) -> "Trust":
-        from platformdirs import user_state_path
-
-        return cls(user_state_path("prompt_objects", appauthor=False) / "trusted.json")
+        return cls(state_folder() / "trusted.json")
 
     def decision(self, folder: Path) -> Decision:
         """Return the decision about an environment; PROMPT_OBJECTS_TRUST and the personal environment are trusted."""

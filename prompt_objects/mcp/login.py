@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from prompt_objects.errors import ToolError
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.concurrency import run_in_daemon_thread
+from prompt_objects.utils.user_folders import state_folder
 
 if TYPE_CHECKING:
     from httpx2 import Auth, Response
@@ -35,9 +36,7 @@ _RESPONSE = (
 
 def login_folder() -> Path:
     """Return the folder of the tokens."""
-    from platformdirs import user_state_path
-
-    return user_state_path("prompt_objects", appauthor=False) / "mcp-logins"
+    return state_folder() / "mcp-logins"
 
 
 class LoginFile:

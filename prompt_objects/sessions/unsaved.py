@@ -23,6 +23,7 @@ from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import now, timestamp
+from prompt_objects.utils.user_folders import state_folder
 
 
 class UnsavedMessages(Struct, frozen=True, kw_only=True):
@@ -51,11 +52,7 @@ class UnsavedFolder:
 
     @property
     def _place(self) -> Path:
-        if self._given_place:
-            return self._given_place
-        from platformdirs import user_state_path
-
-        return user_state_path("prompt_objects", appauthor=False) / "unsaved"
+        return self._given_place or state_folder() / "unsaved"
 
     def keep(self, session: Session, messages: Sequence[Message], reason: str) -> Path | None:
         """Keep messages that could not be appended to a session; return the file, None if it cannot be written."""
