@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -49,9 +50,16 @@ def nothing_personal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("HOME", str(home))
         for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(home / name.lower()))
-        patch.setenv("PROMPT_OBJECTS_TRUST", str(tmp_path_factory.getbasetemp()))  # tests of trust remove it
+        patch.setenv("PROMPT_OBJECTS_TRUST", str(tmp_path_factory.getbasetemp()))
         patch.setattr("prompt_objects.llm.local_servers.DEFAULT_PORTS", {})
         yield
+
+
+@pytest.fixture
+def no_trusted_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Trust no folder, and start without decisions of the user."""
+    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture

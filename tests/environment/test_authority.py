@@ -34,11 +34,7 @@ def shout(text: str) -> str:
 WRITER = "name: writer\ncapabilities: [{tool: write_file, approval: always}, shout, {mcp: own}]\nprompt: Write.\n"
 WRITE = calls(("write_file", {"path": "a.txt", "content": "Hello"}))
 
-
-@pytest.fixture(autouse=True)
-def _no_trusted_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("no_trusted_folders")
 
 
 @pytest.fixture

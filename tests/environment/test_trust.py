@@ -10,10 +10,7 @@ from prompt_objects.environment.trust import EVERYTHING, Decision, Trust
 
 GRANTS = [Grant("runs a", "1"), Grant("runs b", "2")]
 
-
-@pytest.fixture(autouse=True)
-def _no_trusted_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
+pytestmark = pytest.mark.usefixtures("no_trusted_folders")
 
 
 @pytest.fixture

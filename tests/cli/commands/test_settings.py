@@ -35,10 +35,10 @@ def test_each_setting_is_shown_with_the_place_that_it_comes_from(tmp_path: Path,
     assert ["model", "rehearsal", "PROMPT_OBJECTS_MODEL"] in lines
 
 
+@pytest.mark.usefixtures("no_trusted_folders")
 def test_a_restricted_environment_uses_the_users_own_model(
-    tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch, openai_server: OpenAIServer
+    tmp_path: Path, settings: Path, openai_server: OpenAIServer
 ) -> None:
-    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
     settings.write_text(f"models: {{default: {{model: m, base_url: '{openai_server.base_url}'}}}}\n")
     folder = make_env(tmp_path / "env")
     (folder / "environment.yaml").write_text("models: {default: {model: n, base_url: 'http://127.0.0.1:1'}}\n")
@@ -48,10 +48,8 @@ def test_a_restricted_environment_uses_the_users_own_model(
     assert [request.body["model"] for request in openai_server.received] == ["m"]
 
 
-def test_what_a_restricted_environment_leaves_out_is_not_shown(
-    tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
+@pytest.mark.usefixtures("no_trusted_folders")
+def test_what_a_restricted_environment_leaves_out_is_not_shown(tmp_path: Path, settings: Path) -> None:
     settings.write_text("editing_mode: vi\n")
     folder = make_env(tmp_path / "env")
     (folder / "environment.yaml").write_text("mcp_servers: {a: {command: x}}\nhttp_allow: [10.0.0.1]\nuser: ann\n")

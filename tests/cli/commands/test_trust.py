@@ -24,11 +24,7 @@ OBJECTS = {
 }
 WRITE = 'call write_file {"path": "a.txt", "content": "Hello"}'
 
-
-@pytest.fixture(autouse=True)
-def _no_trusted_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("PROMPT_OBJECTS_TRUST")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+pytestmark = pytest.mark.usefixtures("no_trusted_folders")
 
 
 @pytest.fixture
