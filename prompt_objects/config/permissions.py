@@ -5,8 +5,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 Effect: TypeAlias = Literal["read", "write", "execute", "network"]
 """The effect of a tool: it reads, changes files, starts programs, or sends data over the network."""
-ArgumentKind: TypeAlias = Literal["path", "url", "command", "text"]
-"""What an argument of a tool is, for the patterns that allow it and for the question that shows it."""
 ApprovalPolicy: TypeAlias = Literal["always", "ask", "never"]
 """Whether a tool runs without approval, needs the user's approval, or never runs."""
 DEFAULT_POLICIES: Mapping[Effect, ApprovalPolicy] = {

@@ -74,7 +74,7 @@ class CapabilityResolver:
 
         Notifies the user, once, of what is left out because model servers do not accept it.
         """
-        from prompt_objects.tools.limits import within_limits
+        from prompt_objects.tools.server_limits import within_server_limits
 
         if local_tools is None:
             local_tools = await asyncio.to_thread(self.local_tools, definition)
@@ -82,7 +82,7 @@ class CapabilityResolver:
         if any(capability.kind == "mcp" for capability in definition.capabilities):
             offers = await self._servers.tools(definition.capabilities, context, local_tools)
             tools |= {tool.name: self.approvals.wrap(tool, capability) for capability, tool in offers}
-        accepted, notices = within_limits(definition.name, tools)
+        accepted, notices = within_server_limits(definition.name, tools)
         for notice in notices:
             if notice not in self._notices:
                 self._notices.add(notice)

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
-from prompt_objects.config.permissions import ArgumentKind, Effect
+from prompt_objects.config.argument_kind import ArgumentKind
+from prompt_objects.config.permissions import Effect
 from prompt_objects.runtime.budget import Budget
 
 

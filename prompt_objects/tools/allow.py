@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prompt_objects.config.allow import kind_of, parse_pattern
+from prompt_objects.config.argument_kind import ArgumentKind, kind_of
 from prompt_objects.config.definition import Capability
-from prompt_objects.config.permissions import ArgumentKind
+from prompt_objects.config.patterns import parse_pattern
 from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from prompt_objects.config.allow import kind_of
+from prompt_objects.config.argument_kind import kind_of
 from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
@@ -18,8 +18,8 @@ from prompt_objects.message import REFUSED
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
 from prompt_objects.tools.allow import is_allowed
-from prompt_objects.tools.authority import writes_authority
 from prompt_objects.tools.base import ApprovedCall, Preview, Tool
+from prompt_objects.tools.protected_files import writes_protected_file
 
 _Key: TypeAlias = tuple[str | None, str, str, str]
 
@@ -60,7 +60,7 @@ class Approvals:
         policy = self.policy(tool, capability, context)
         if policy == "never":
             raise ToolError(f"{tool.name} is not allowed here.")
-        if writes_authority(tool, arguments, context):
+        if writes_protected_file(tool, arguments, context):
             return await self._approve_by_user(replace(tool, always_ask=True), capability, arguments, context)
         if policy == "always":
             return ApprovedCall(arguments, context)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from prompt_objects.analysis.finding import Finding, Severity
 from prompt_objects.analysis.graph import Edge
 from prompt_objects.analysis.snapshot import EnvironmentSnapshot
-from prompt_objects.config.allow import Pattern, kind_of, parse_pattern
+from prompt_objects.config.argument_kind import kind_of
+from prompt_objects.config.patterns import Pattern, parse_pattern
 
 
 def allowed_calls(snapshot: EnvironmentSnapshot) -> Iterator[Finding]:

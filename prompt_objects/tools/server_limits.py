@@ -15,7 +15,7 @@ MAX_DESCRIPTION = 1024
 _MAX_NAMED = 5
 
 
-def within_limits(po_name: str, tools: Mapping[str, Tool]) -> tuple[Mapping[str, Tool], list[str]]:
+def within_server_limits(po_name: str, tools: Mapping[str, Tool]) -> tuple[Mapping[str, Tool], list[str]]:
     """Return the tools that a request may have, with shortened descriptions, and notices of what was changed."""
     accepted, notices = dict(islice(tools.items(), MAX_TOOLS)), []
     if left_out := [*tools][MAX_TOOLS:]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Tool
-from prompt_objects.tools.limits import within_limits
+from prompt_objects.tools.server_limits import within_server_limits
 
 
 async def run(_arguments: dict[str, Any], _context: Context) -> str:
@@ -18,11 +18,11 @@ def tools(count: int, description: str = "Looks.") -> dict[str, Tool]:
 
 def test_tools_within_the_limits_stay_as_they_are() -> None:
     given = tools(128, "x" * 1024)
-    assert within_limits("scout", given) == (given, [])
+    assert within_server_limits("scout", given) == (given, [])
 
 
 def test_tools_beyond_the_limit_are_left_out_with_a_notice() -> None:
-    accepted, notices = within_limits("scout", tools(135))
+    accepted, notices = within_server_limits("scout", tools(135))
     assert list(accepted) == list(tools(128))
     (notice,) = notices
     assert notice.startswith(
@@ -32,6 +32,6 @@ def test_tools_beyond_the_limit_are_left_out_with_a_notice() -> None:
 
 
 def test_long_descriptions_are_shortened_with_a_notice() -> None:
-    accepted, notices = within_limits("scout", tools(2, "x" * 1025))
+    accepted, notices = within_server_limits("scout", tools(2, "x" * 1025))
     assert {len(tool.description) for tool in accepted.values()} == {1024}
     assert notices == ["Descriptions are shortened to 1,024 characters: tool_0, tool_1."]

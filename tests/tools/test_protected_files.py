@@ -1,4 +1,4 @@
-"""Files that give authority are recognized in every argument that is a path, also in lists and unknown arguments."""
+"""Protected files are recognized in every argument that is a path, also in lists and unknown arguments."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from prompt_objects.runtime.context import Context
-from prompt_objects.tools.authority import writes_authority
 from prompt_objects.tools.base import Tool
+from prompt_objects.tools.protected_files import writes_protected_file
 from tests.support.tool_calls import context_of
 
 
@@ -27,4 +27,4 @@ async def _nothing(_: dict[str, Any], __: Context) -> str:
 )
 def test_a_path_in_any_argument_counts(tmp_path: Path, arguments: dict[str, Any], *, expected: bool) -> None:
     tool = Tool("files_write", "", {"type": "object", "properties": {}}, _nothing, "write")
-    assert writes_authority(tool, arguments, context_of(tmp_path)) is expected
+    assert writes_protected_file(tool, arguments, context_of(tmp_path)) is expected
