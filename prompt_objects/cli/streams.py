@@ -91,8 +91,8 @@ def confirm(question: str) -> bool:
 
 
 @contextmanager
-def _told_after_a_second(text: str) -> "Iterator[None]":
-    """Print a line to standard error if the block takes longer than a second."""
+def _notice_if_slow(text: str) -> "Iterator[None]":
+    """Print a line to standard error if the block takes more than a second."""
     timer = Timer(1.0, print_err, (text,))
     timer.daemon = True
     timer.start()
@@ -105,12 +105,12 @@ def _told_after_a_second(text: str) -> "Iterator[None]":
 def read_input() -> str:
     """Read all of standard input. Raises `UsageError` if it is not UTF-8, or cannot be read.
 
-    After a second without its end, a line on standard error says what is awaited.
+    If the input does not end within a second, a line on standard error says so.
     """
     try:
         with (
             open(sys.stdin.fileno(), encoding="utf-8-sig", closefd=False) as whole,
-            _told_after_a_second("Waiting for the end of standard input. To send no input: </dev/null"),
+            _notice_if_slow("Waiting for the end of standard input. To send no input: </dev/null"),
         ):
             return whole.read()
     except UnicodeDecodeError as error:
@@ -122,18 +122,18 @@ def read_input() -> str:
         raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from error
 
 
-class _Reader:
+class _OutputReader:
     """The program that reads standard output."""
 
     is_gone = False
 
 
 @contextmanager
-def stop_without_reader(task: "asyncio.Task[Any] | None") -> "Iterator[_Reader]":
+def stop_without_reader(task: "asyncio.Task[Any] | None") -> "Iterator[_OutputReader]":
     """Cancel a task as soon as the program that reads standard output, if it is a pipe, closes it."""
     import asyncio
 
-    loop, reader, pipe = asyncio.get_running_loop(), _Reader(), _output_pipe()
+    loop, reader, pipe = asyncio.get_running_loop(), _OutputReader(), _output_pipe()
     if pipe is None:
         yield reader
         return

@@ -31,6 +31,7 @@ from prompt_objects.sessions.info import is_id
 from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.forks import after_fork_in_child
 
 MAX_WAITING_EVENTS = 10_000
 """Events that may wait for the disk; further events are dropped."""
@@ -192,7 +193,7 @@ class Recorder:
         self._data_dir = data_dir
         self._notify = notify
         self._reset()
-        disk.after_fork_in_child(self._reset)
+        after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
         """Start empty. In a forked child, the waiting events are the parent's and the thread does not exist."""

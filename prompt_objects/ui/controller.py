@@ -21,8 +21,8 @@ from prompt_objects.ui.tasks import BackgroundTasks, ForegroundTask, TaskKind
 from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
-from prompt_objects.utils.filesystem import abbreviated
 from prompt_objects.utils.resources import named_exhaustion
+from prompt_objects.utils.user_folders import abbreviated
 
 STILL_ANSWERING = "still answering: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "

@@ -1,4 +1,4 @@
-"""Operating system calls: locks, syncs, atomic replacement, private files, forks, the boot id."""
+"""Operating system calls for files: locks, syncs, atomic replacement, private files."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import secrets
 import stat
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import BinaryIO
 from prompt_objects.errors import StoreError
 from prompt_objects.utils import resources, waiting
 from prompt_objects.utils.lock_holder import lock_holder
+from prompt_objects.utils.watched_folder import check_not_moved
 
 UNWRITABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))  # reading may still work
 _HINTS = {
@@ -134,51 +135,6 @@ else:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def after_fork_in_child(method: Callable[[], None]) -> None:
-    """Call a method first in every forked child, for as long as its object lives."""
-    reference = weakref.WeakMethod(method)  # the registration cannot be removed; the object can
-
-    def in_child() -> None:
-        if alive := reference():
-            alive()
-
-    if sys.platform != "win32":
-        os.register_at_fork(after_in_child=in_child)
-
-
-_watched: dict[int, tuple[Path, tuple[int, int]]] = {}
-
-
-class WatchedFolder:
-    """A folder that is in use until it is closed or garbage-collected.
-
-    If it is moved or replaced meanwhile, nothing is created at its old place: `make_folder` and `open_in_folder`
-    raise `OSError` for paths in it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        with suppress(OSError):  # it does not exist yet
-            _watched[id(self)] = folder, _identity(folder)
-        self.close = weakref.finalize(self, _watched.pop, id(self), None)
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
-    return status.st_dev, status.st_ino
-
-
-def check_not_moved(path: Path) -> None:
-    """Raise `OSError` if a watched folder around a path was moved or replaced."""
-    for folder, identity in tuple(_watched.values()):
-        if path.is_relative_to(folder):
-            try:
-                is_same = _identity(folder) == identity
-            except OSError:
-                is_same = False
-            if not is_same:
-                raise OSError(errno.ESTALE, f"{folder} was moved or replaced while it was in use")
 
 
 def make_folder(folder: Path) -> None:
@@ -353,34 +309,3 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, s
         raise
     if durable and sync_parent:
         sync_folder(path.parent)
-
-
-if sys.platform == "darwin":
-
-    @cache
-    def boot_id() -> str:
-        """Return the id of this boot of the machine; "" if there is none."""
-        import ctypes
-
-        text = ctypes.create_string_buffer(64)
-        length = ctypes.c_size_t(len(text))
-        with suppress(OSError, AttributeError):
-            sysctl = ctypes.CDLL(None).sysctlbyname
-            if sysctl(b"kern.bootsessionuuid", text, ctypes.byref(length), None, ctypes.c_size_t(0)) == 0:
-                return text.value.decode(errors="replace")
-        return ""
-else:
-
-    @cache
-    def boot_id() -> str:
-        """Return the id of this boot of the machine; "" if there is none."""
-        with suppress(OSError):
-            return Path("/proc/sys/kernel/random/boot_id").read_bytes().decode(errors="replace").strip()
-        return ""
-
-
-def abbreviated(path: Path) -> str:
-    """Return a path for the screen: the user's home folder is `~`."""
-    with suppress(RuntimeError, ValueError):  # the home folder is unknown, or another folder
-        return str(Path("~") / path.relative_to(Path.home()))
-    return str(path)

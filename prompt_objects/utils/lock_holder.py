@@ -1,4 +1,4 @@
-"""The process that holds a lock on a file, as the user can be told."""
+"""The process that holds the lock of a file, in words for the user."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ _STATES = {"T": ", which is stopped", "t": ", which is stopped", "D": ", which w
 if sys.platform == "linux":
 
     def lock_holder(descriptor: int) -> str:
-        """Return "process 1234", perhaps with its state; "another process" if the system does not say more."""
+        """Return "process 1234", with its state if it cannot run, or else "another process"."""
         with suppress(OSError, ValueError, IndexError):
             status = os.fstat(descriptor)
             file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -28,5 +28,5 @@ if sys.platform == "linux":
 else:
 
     def lock_holder(_descriptor: int) -> str:
-        """Return "another process": this system does not say more."""
+        """Return "another process": this system does not say which."""
         return "another process"

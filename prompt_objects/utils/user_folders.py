@@ -1,5 +1,6 @@
 """The user's own folders for this program, in the places of the operating system."""
 
+from contextlib import suppress
 from pathlib import Path
 
 _PROGRAM = "prompt_objects"
@@ -24,3 +25,10 @@ def state_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path(_PROGRAM, appauthor=False)
+
+
+def abbreviated(path: Path) -> str:
+    """Return a path for the screen: the user's home folder is `~`."""
+    with suppress(RuntimeError, ValueError):  # the home folder is unknown, or another folder
+        return str(Path("~") / path.relative_to(Path.home()))
+    return str(path)

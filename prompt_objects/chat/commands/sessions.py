@@ -10,9 +10,9 @@ from prompt_objects.errors import UsageError
 from prompt_objects.sessions.names import short_ids
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.tree import describe
-from prompt_objects.utils.filesystem import abbreviated
 from prompt_objects.utils.text import pluralize, quoted
 from prompt_objects.utils.time import time_ago
+from prompt_objects.utils.user_folders import abbreviated
 
 TITLE = "Sessions"
 

@@ -29,7 +29,7 @@ from prompt_objects.sessions.stores.errors import (
 )
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
-from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.forks import after_fork_in_child
 from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class MemoryStore:
         self._sessions: dict[str, _StoredSession] = {}
         self._names: set[tuple[str, str]] = set()  # prompt object and name, without the trash
         self._leases: dict[str, MemoryLease] = {}
-        disk.after_fork_in_child(self.after_fork)
+        after_fork_in_child(self.after_fork)
 
     def after_fork(self) -> None:
         """In a forked child, forget the leases of the parent."""

@@ -105,7 +105,7 @@ import shutil  # noqa: E402 - everything else comes after the wrapping
 from contextlib import closing  # noqa: E402
 
 from prompt_objects.sessions.stores.registry import open_store  # noqa: E402
-from prompt_objects.utils.filesystem import boot_id  # noqa: E402
+from prompt_objects.utils.boot import boot_id  # noqa: E402
 from tests.support.campaign.expectation import State, after, outcomes  # noqa: E402
 from tests.support.campaign.killing import look  # noqa: E402
 from tests.support.campaign.operations import carry_out, choose_operation  # noqa: E402

@@ -30,6 +30,7 @@ from prompt_objects.sessions.stores.file.index_file import (
 )
 from prompt_objects.sessions.stores.file.index_lock import IndexLock, IndexStamp
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.boot import boot_id
 from prompt_objects.utils.waiting import Mutex
 
 T = TypeVar("T")
@@ -276,7 +277,7 @@ class Index:
         return not stamp.dirty_id and self._is_of_this_boot() and stamp.folder == self._folder_time()
 
     def _is_of_this_boot(self) -> bool:
-        return self._is_same_file() and self._stamp.boot in {disk.boot_id(), self._own_boot_id} - {""}
+        return self._is_same_file() and self._stamp.boot in {boot_id(), self._own_boot_id} - {""}
 
     def _is_same_file(self) -> bool:
         stamp, file = self._stamp, self._open()
@@ -307,7 +308,7 @@ class Index:
             ordered, blank = True, 0
         if self._lock and self._lock.is_writable:
             is_whole = len(found) == len(missing)  # otherwise each process compares, and reports the bad files
-            boot = (is_whole and disk.boot_id()) or self._own_boot_id
+            boot = (is_whole and boot_id()) or self._own_boot_id
             self._write_valid_stamp(boot=boot if is_quiet else "", ordered=ordered, blank=blank)
 
     def _is_mostly_blank(self) -> bool:

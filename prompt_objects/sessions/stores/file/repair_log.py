@@ -1,4 +1,4 @@
-"""The log of repairs and losses in a folder of session files, so that `doctor` can tell them later."""
+"""The log of repairs and losses in a folder of session files, which `doctor` shows later."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ _MAX_BYTES = 1_000_000
 
 
 class RepairLog:
-    """Tells `notify` about each repair, and writes it to a file, one JSON object a line."""
+    """Reports each repair to `notify`, and writes it to a file with one JSON object per line."""
 
     def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
         self.path = path
         self._notify = notify
 
     def report(self, text: str) -> None:
-        """Tell the user, and remember it; what cannot be written is only told."""
+        """Notify the user, and write the report to the file if that is possible."""
         self._notify(text)
         with suppress(OSError):
             if not self.path.exists() or self.path.stat().st_size < _MAX_BYTES:

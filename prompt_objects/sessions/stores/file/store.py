@@ -35,6 +35,8 @@ from prompt_objects.sessions.stores.file.trash import Trash
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.forks import after_fork_in_child
+from prompt_objects.utils.watched_folder import check_not_moved
 
 
 class FileStore:
@@ -51,7 +53,7 @@ class FileStore:
         self._has_private_folders = False  # checked before the first write
         self._leases = Leases(self._live.path / "leases", self._name_of)
         self._open_parts()
-        disk.after_fork_in_child(self.after_fork)
+        after_fork_in_child(self.after_fork)
 
     def _open_parts(self) -> None:
         self._entries = SessionIndex(self._live, self._repairs)
@@ -130,7 +132,7 @@ class FileStore:
             except NotFound:
                 if not self._archives.unarchive(session_id):
                     with disk.store_errors("written", self._live.file(session_id)):
-                        disk.check_not_moved(self._live.path)
+                        check_not_moved(self._live.path)
                     raise
 
     def _append(

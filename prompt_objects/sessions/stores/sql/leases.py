@@ -19,7 +19,7 @@ from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.sql.database import Database
 from prompt_objects.sessions.stores.sql.schema import LEASES, SESSIONS
-from prompt_objects.utils.filesystem import boot_id
+from prompt_objects.utils.boot import boot_id
 
 _LIFETIME = 30_000  # milliseconds, by the clock of the database
 _RENEWAL_INTERVAL = 10.0  # seconds, by our clock

@@ -51,7 +51,7 @@ from prompt_objects.sessions.stores.sql.schema import (
     writable,
 )
 from prompt_objects.sessions.stores.sql.writes import AppendMessages, CreateSession, TruncateSession
-from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.forks import after_fork_in_child
 from prompt_objects.utils.time import now
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class SqlStore:
         self._database = database
         self._options = options
         self._leases = Leases(database)
-        disk.after_fork_in_child(self.after_fork)
+        after_fork_in_child(self.after_fork)
 
     def after_fork(self) -> None:
         """In a forked child, open new connections and forget the leases of the parent."""
