@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompt_objects.config.environment import DATA_DIR
+from prompt_objects.config.environment import DATA_DIR, Config, load_config, read_config_document
 from prompt_objects.environment.trust import EVERYTHING, UNDECIDED, Decision, Trust
 from prompt_objects.errors import PromptObjectsError, StoreError, UsageError
 
@@ -85,3 +85,16 @@ class Authority:
         if self._decision.covers(definition_grants(definition)) and not self._removed_models:
             return definition
         return restrict(definition, self._removed_models)
+
+
+def load_accepted_config(
+    folder: Path, environ: Mapping[str, str], *, trust: bool = False
+) -> tuple[Config, Authority]:
+    """Load the settings of an environment, without those that the user has not accepted; `trust` accepts all.
+
+    Raises `ConfigError` and `UsageError`.
+    """
+    document = read_config_document(folder)
+    authority = Authority.of_user(folder, document, trust=trust)
+    authority.apply(document)
+    return load_config(folder, environ, document), authority

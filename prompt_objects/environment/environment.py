@@ -7,18 +7,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from prompt_objects.config.environment import CONFIG_FILE, Config, load_config, read_config_document
+from prompt_objects.config.environment import CONFIG_FILE, Config, load_config
 from prompt_objects.config.limits import Limits, LimitsConfig
-from prompt_objects.environment.authority import Authority
+from prompt_objects.environment.authority import Authority, load_accepted_config
 from prompt_objects.environment.capabilities import CapabilityResolver
 from prompt_objects.environment.catalog import Catalog
 from prompt_objects.environment.locate import require_environment
 from prompt_objects.environment.models import ModelRegistry
 from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.environment.storage import Storage
-from prompt_objects.environment.trust import EVERYTHING
 from prompt_objects.errors import NotFound
 from prompt_objects.migrations.runner import Migrations
 from prompt_objects.runtime.active_turns import ActiveTurns
@@ -28,12 +28,25 @@ from prompt_objects.runtime.interaction import UserInteraction
 from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
 from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import new_id
-from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.watched_folder import WatchedFolder
 
 if TYPE_CHECKING:
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
     from prompt_objects.llm.base import LLM
     from prompt_objects.tools.base import Tool
+
+
+class Overrides(Struct, frozen=True):
+    """What the caller of `Environment.open` gives in place of settings, or in addition to them."""
+
+    model: str | None = None
+    llm: "LLM | None" = None
+    store: str | None = None
+    tools: Iterable["Tool"] = ()
+    allow: Collection[str] = ()
+
+
+NO_OVERRIDES = Overrides()
 
 
 class Environment:
@@ -46,36 +59,29 @@ class Environment:
     `catalog` the definitions. Events are published on `bus`; `interaction.handler` presents questions to the user.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first two are keyword arguments
+    def __init__(
         self,
         folder: Path,
         config: Config,
+        authority: Authority,
+        overrides: Overrides = NO_OVERRIDES,
         *,
-        environ: Mapping[str, str],
-        model: str | None = None,
-        llm: "LLM | None" = None,
-        store: str | None = None,
-        tools: Iterable["Tool"] = (),
-        allow: Collection[str] = (),
-        authority: Authority | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.folder = folder
-        self._watched = [disk.WatchedFolder(folder)]
-        if not config.data_dir.is_relative_to(folder):
-            self._watched.append(disk.WatchedFolder(config.data_dir))
+        outside = () if config.data_dir.is_relative_to(folder) else (config.data_dir,)
+        self._watched = [WatchedFolder(each) for each in (folder, *outside)]
         self.config = config
         self.data_dir = config.data_dir
-        self.authority = authority or Authority(folder, EVERYTHING)
-        self.notices = [self.authority.notice] if self.authority.is_restricted else []
+        self.authority = authority
+        self.notices = [authority.notice] if authority.is_restricted else []
         self._storage_notices: list[str] = []
-        self.storage = Storage(folder, config, store, self._add_notice)
+        self.storage = Storage(folder, config, overrides.store, self._add_notice)
         self.session_manager = self.storage.session_manager
         self.session_locks = SessionLocks(self.storage.store, config.user)
-        self.models = ModelRegistry(config, environ, selected=model, llm=llm)
+        self.models = ModelRegistry(config, environ, selected=overrides.model, llm=overrides.llm)
         self.interaction = UserInteraction()
-        self.catalog = Catalog(
-            folder / "objects", config, lambda: self.capabilities.loaded_tools.tools, self.authority
-        )
+        self.catalog = Catalog(folder / "objects", config, lambda: self.capabilities.loaded_tools.tools, authority)
         self.capabilities = CapabilityResolver(
             folder,
             config,
@@ -83,9 +89,9 @@ class Environment:
             interaction=self.interaction,
             object_names=self.catalog.names,
             receiver=self.__getitem__,
-            authority=self.authority,
-            given_tools=tools,
-            allowed=allow,
+            authority=authority,
+            given_tools=overrides.tools,
+            allowed=overrides.allow,
         )
         self.bus = EventBus()
         if not self.storage.is_ephemeral:
@@ -123,23 +129,10 @@ class Environment:
         `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
         """
         path = require_environment(Path(folder).expanduser().absolute())
-        document = read_config_document(path)
-        authority = Authority.of_user(path, document, trust=trust)
-        authority.apply(document)
-        config = load_config(path, environ, document)
+        config, authority = load_accepted_config(path, environ, trust=trust)
         migrations = Migrations(path, config.data_dir)
         is_due = migrations.is_due() and not authority.is_restricted  # raises before anything is touched
-        environment = cls(
-            path,
-            config,
-            environ=environ,
-            model=model,
-            llm=llm,
-            store=store,
-            tools=tools,
-            allow=allow,
-            authority=authority,
-        )
+        environment = cls(path, config, authority, Overrides(model, llm, store, tools, allow), environ=environ)
         if is_due and not migrate:
             environment.notices = migrations.pending_notices()
         elif is_due:

@@ -101,15 +101,13 @@ def check(options: Namespace) -> int:
 def _take_snapshot(folder: Path) -> "EnvironmentSnapshot":
     """Read an environment without opening it: no store is connected, and nothing is written."""
     from prompt_objects.analysis.snapshot import take_snapshot
-    from prompt_objects.config.environment import CONFIG_FILE, load_config, read_config_document
-    from prompt_objects.environment.authority import Authority
+    from prompt_objects.config.environment import CONFIG_FILE
+    from prompt_objects.environment.authority import load_accepted_config
     from prompt_objects.environment.catalog import find_definitions
     from prompt_objects.llm.connect import has_known_price
     from prompt_objects.tools.loader import load_tools
 
-    document = read_config_document(folder)
-    authority = Authority.of_user(folder, document)
-    config = load_config(folder, os.environ, document)
+    config, authority = load_accepted_config(folder, os.environ)
     files, errors = find_definitions(folder / "objects")
     return take_snapshot(
         files,

@@ -55,23 +55,19 @@ def migrate(options: Namespace) -> int:
 
     The exit code is 1 if a file could not be changed.
     """
-    from prompt_objects.config.environment import load_config, read_config_document
-    from prompt_objects.environment.authority import Authority
+    from prompt_objects.environment.authority import load_accepted_config
     from prompt_objects.environment.environment import Environment
     from prompt_objects.environment.locate import require_environment
     from prompt_objects.migrations.runner import Migrations
 
     folder = require_environment(environment_folder(options))
-    document = read_config_document(folder)
-    authority = Authority.of_user(folder, document)
-    authority.apply(document)
-    config = load_config(folder, os.environ, document)
+    config, authority = load_accepted_config(folder, os.environ)
     migrations = Migrations(folder, config.data_dir)
     if options.dry_run:
         steps = migrations.preview()
     else:
         migrations.is_due()  # raises before a store is opened
-        with Environment(folder, config, environ=os.environ, authority=authority) as environment:
+        with Environment(folder, config, authority) as environment:
             steps = migrations.run(environment.session_manager, repeat=True)
     data = MigrationJson(options.dry_run, [_as_json(step) for step in steps])
     print_result(options, data, _lines(steps, dry_run=options.dry_run))

@@ -58,24 +58,7 @@ def make_layout(
 ) -> Layout:
     """Build the layout; `prompt`, `live` and `status_bar` are called at each drawing. The menu hides the bar."""
     search = SearchToolbar(ignore_case=True)
-    input_window = Window(
-        BufferControl(
-            buffer,
-            search_buffer_control=search.control,
-            input_processors=[
-                HighlightIncrementalSearchProcessor(),
-                HighlightSelectionProcessor(),
-                VisibleText(buffer.pastes),
-                WordWrap(lambda: get_cwidth(prompt())),
-            ],
-            include_default_input_processors=False,
-            preview_search=True,
-        ),
-        height=lambda: Dimension(min=1, max=_input_height(buffer, prompt())),
-        get_line_prefix=lambda line, wrap: _prefix(prompt(), line, wrap),
-        wrap_lines=True,
-        dont_extend_height=True,
-    )
+    input_window = _input_window(buffer, prompt, search)
     return Layout(
         HSplit(
             [
@@ -94,6 +77,27 @@ def make_layout(
             align=VerticalAlign.TOP,
         ),
         focused_element=input_window,
+    )
+
+
+def _input_window(buffer: InputBuffer, prompt: Callable[[], str], search: SearchToolbar) -> Window:
+    return Window(
+        BufferControl(
+            buffer,
+            search_buffer_control=search.control,
+            input_processors=[
+                HighlightIncrementalSearchProcessor(),
+                HighlightSelectionProcessor(),
+                VisibleText(buffer.pastes),
+                WordWrap(lambda: get_cwidth(prompt())),
+            ],
+            include_default_input_processors=False,
+            preview_search=True,
+        ),
+        height=lambda: Dimension(min=1, max=_input_height(buffer, prompt())),
+        get_line_prefix=lambda line, wrap: _prefix(prompt(), line, wrap),
+        wrap_lines=True,
+        dont_extend_height=True,
     )
 
 
