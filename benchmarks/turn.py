@@ -25,7 +25,7 @@ from openai import AsyncOpenAI, AsyncStream
 
 from machine import describe
 from prompt_objects.environment.environment import Environment
-from prompt_objects.llm.request_messages import request_messages
+from prompt_objects.llm.assemble import assemble
 from prompt_objects.message import Message
 
 HERE = Path(__file__).parent
@@ -94,7 +94,7 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
 async def compare(base_url: str, earlier: int, rounds: int) -> list[float]:
     """Return the medians, in ms, of `typed`, of `posted` and of a turn in a session of `earlier` messages."""
     history = EARLIER * (earlier // 2)
-    asked = request_messages(PROMPT, [*history, {"role": "user", "content": QUESTION}])
+    asked = assemble(PROMPT, [*history, {"role": "user", "content": QUESTION}]).messages
     client = AsyncOpenAI(base_url=base_url, api_key="sk-unused")
     times = []
     with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=Path.cwd()) as folder:

@@ -56,11 +56,17 @@ class Usage(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One request: messages in the Chat Completions format, tools as functions, and settings such as temperature."""
+    """One request: messages in the Chat Completions format, tools as functions, and settings such as temperature.
+
+    `model` may be empty: a client sends its own. `extra` has, by the index of a message, the fields that servers
+    added to it (see `prompt_objects.llm.extra_fields`); each server may get only its own.
+    """
 
     messages: Sequence[Message]
     tools: Sequence[Mapping[str, Any]] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    extra: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class TextChunk(Struct, frozen=True):
@@ -94,9 +100,6 @@ class Completion(Struct, frozen=True):
 
 class LLM(Protocol):
     """A language model, safe to use by any number of turns at the same time.
-
-    It may have an attribute `server`, the address of its server. Then requests contain the fields that this server
-    added to its earlier messages (see `prompt_objects.llm.extra_fields`).
 
     `stream` yields any number of `TextChunk`s, then exactly one `Completion` whose content is all that text; before
     the first `TextChunk` it may yield `RetryScheduled`. It raises `LLMError` if there will be no completion; the

@@ -6,6 +6,7 @@ this server only: other servers refuse unknown fields, and are not meant to read
 """
 
 import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -46,26 +47,33 @@ class ExtraFields:
         return {key: _joined(pieces) for key, pieces in self._pieces.items()}
 
 
-def message_fields(message: Message, server: str) -> dict[str, Any]:
-    """Return the fields to send to `server` with a message; empty if they come from another server."""
-    return _fields(_own(message, server).get("message"), _PROTOCOL_KEYS)
+def extra_of(message: Message, calls: Iterable[dict[str, Any]], ids: Iterable[str]) -> dict[str, Any]:
+    """Return the extra fields of a stored message with the server that sent them; `ids` are new IDs of its calls."""
+    extra = message.get("extra")
+    if not isinstance(extra, dict):
+        return {}
+    stored = extra.get("calls")
+    fields = (
+        {new: stored.get(call["id"]) for call, new in zip(calls, ids, strict=True)}
+        if isinstance(stored, dict)
+        else {}
+    )
+    return {"server": extra.get("server"), "message": extra.get("message"), "calls": fields}
 
 
-def call_fields(message: Message, call_id: str, server: str) -> dict[str, Any]:
-    """Return the fields to send to `server` with a call of a message."""
-    calls = _own(message, server).get("calls")
-    return _fields(calls.get(call_id), _CALL_KEYS) if isinstance(calls, dict) else {}
+def with_extra(message: Message, extra: Mapping[str, Any], *, without: Collection[str] = ()) -> Message:
+    """Return a copy of a message of a request with the extra fields of the message and of its calls."""
+    changed = {**message, **_fields(extra["message"], {*_PROTOCOL_KEYS, *without})}
+    if "tool_calls" in message:
+        known, fields = {*_CALL_KEYS, *without}, extra["calls"]
+        changed["tool_calls"] = [{**call, **_fields(fields.get(call["id"]), known)} for call in message["tool_calls"]]
+    return changed
 
 
 def fields_sent(message: Message) -> set[str]:
     """Return the names of the extra fields of a message of a request and of its calls."""
     calls = message.get("tool_calls", ()) if role_of(message) == "assistant" else ()
     return {*message} - _PROTOCOL_KEYS | {key for call in calls for key in call if key not in _CALL_KEYS}
-
-
-def _own(message: Message, server: str) -> dict[str, Any]:
-    extra = message.get("extra")
-    return extra if server and isinstance(extra, dict) and extra.get("server") == server else {}
 
 
 def _fields(value: object, known: set[str]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ import msgspec
 from msgspec.structs import replace
 
 from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, StillLoading, UnknownModel
+from prompt_objects.llm.adapt import adapt, encode
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.dialect import dialect_of
+from prompt_objects.llm.dialect import dialect_of, learn
 from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay, words_of
 from prompt_objects.llm.providers import OPENAI
 from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
@@ -62,22 +63,18 @@ class OpenAILLM:
         self._endpoint = Endpoint(model, base_url or OPENAI.base_url, key_name, api_key)
         self._timeout = timeout
         self._max_retries = max_retries
-        self._dialect = dialect_of(self._endpoint.base_url)
+        self._dialect = dialect_of(self._endpoint.base_url, self._endpoint.server)
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
         self._client_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
 
-    @property
-    def server(self) -> str:
-        """The address of the server, to which the extra fields of its messages are returned."""
-        return self._endpoint.server
-
     async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
         has_text, retry, start = False, 0, time.monotonic()
         notices: list[str] = []
-        body = self._dialect.encode(self.model, request)
+        request = replace(request, model=self.model)
+        body = self._body(request)
         while True:
             try:
                 async with aclosing(self._attempt(body)) as parts:
@@ -99,15 +96,19 @@ class OpenAILLM:
             await asyncio.sleep(pause)
             retry += 1
 
+    def _body(self, request: Request) -> bytes:
+        return encode(adapt(request, self._dialect.adaptations))
+
     def _adapted_body(self, body: bytes, request: Request, error: LLMError, notices: list[str]) -> bytes:
         """Return the body of a request in a form that the server may accept, the same if none is known."""
         if type(error) not in _REPAIRABLE:
             return body
-        notices += self._dialect.learn(words_of(error), self.model, request)
-        return self._dialect.encode(self.model, request)
+        self._dialect.adaptations, learned = learn(words_of(error), request, self._dialect.adaptations)
+        notices += learned
+        return self._body(request)
 
     async def _attempt(self, body: bytes) -> AsyncGenerator[TextChunk | Completion, None]:
-        builder = ResponseBuilder(self.server)
+        builder = ResponseBuilder(self._endpoint.server)
         has_text = False
         try:
             async with aclosing(self._chunks(body, builder)) as parts:

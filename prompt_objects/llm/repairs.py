@@ -1,15 +1,15 @@
-"""Changes of a request, each for servers that refuse a request with certain words.
+"""Changes of the body of a request, each for servers that refuse a request with certain words.
 
-Each row of `REPAIRS` has a source for the words of a server.
+Each row of `REPAIRS` has a name, which is stored, and a source for the words of a server.
 """
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from prompt_objects.llm.assemble import merged
 from prompt_objects.llm.extra_fields import fields_sent
-from prompt_objects.llm.request_messages import merged
 from prompt_objects.message import text_of
 
 Body = dict[str, Any]
@@ -31,37 +31,37 @@ class Repair(NamedTuple):
     notice: str = ""
 
 
-def _without_usage(body: Body) -> None:
+def _omit_stream_options(body: Body) -> None:
     body.pop("stream_options", None)
 
 
-def _without_streaming(body: Body) -> None:
+def _no_streaming(body: Body) -> None:
     body["stream"] = False
     body.pop("stream_options", None)
 
 
-def _older_token_limit(body: Body) -> None:
+def _use_max_tokens(body: Body) -> None:
     if (limit := body.pop("max_completion_tokens", None)) is not None:
         body["max_tokens"] = limit
 
 
-def _without_temperature(body: Body) -> None:
+def _omit_temperature(body: Body) -> None:
     body.pop("temperature", None)
 
 
-def _with_reasoning(body: Body) -> None:
+def _add_reasoning_content(body: Body) -> None:
     for message in body["messages"]:
         if message["role"] == "assistant":
             message.setdefault("reasoning_content", "")
 
 
-def _with_signatures(body: Body) -> None:
+def _add_thought_signature(body: Body) -> None:
     for message in body["messages"]:
         for call in message.get("tool_calls", ()):
             call.setdefault("extra_content", _NO_SIGNATURE)
 
 
-def _without_extra_fields(body: Body) -> None:
+def _omit_extra_fields(body: Body) -> None:
     """Remove the signatures of another model: a server may offer several."""
     for message in body["messages"]:
         fields = fields_sent(message)
@@ -70,7 +70,7 @@ def _without_extra_fields(body: Body) -> None:
                 del each[field]
 
 
-def _without_empty_texts(body: Body) -> None:
+def _fill_empty_texts(body: Body) -> None:
     for message in body["messages"]:
         if isinstance(content := message.get("content"), str) and not content.strip():
             message["content"] = None if message.get("tool_calls") else "(empty)"
@@ -85,7 +85,7 @@ def _reply_after_results(body: Body) -> None:
     body["messages"] = messages
 
 
-def _prompt_as_user(body: Body) -> None:
+def _prompt_as_user_message(body: Body) -> None:
     first, *others = body["messages"]
     if first["role"] == "system":
         body["messages"] = merged([{**first, "role": "user"}, *others])
@@ -125,67 +125,71 @@ def _short_id(call_id: str) -> str:
     return call_id if is_short else hashlib.sha256(call_id.encode(errors="replace")).hexdigest()[:9]
 
 
-REPAIRS = (
-    Repair(r"stream_options|include_usage", _without_usage, "https://github.com/gpustack/gpustack/issues/429"),
-    Repair(
+REPAIRS: Mapping[str, Repair] = {
+    "omit_stream_options": Repair(
+        r"stream_options|include_usage", _omit_stream_options, "https://github.com/gpustack/gpustack/issues/429"
+    ),
+    "use_max_tokens": Repair(
         r"max_completion_tokens",
-        _older_token_limit,
+        _use_max_tokens,
         "https://github.com/editor-code-assistant/eca/issues/231",
         is_parameter=True,
     ),
-    Repair(
+    "no_streaming": Repair(
         r"'stream' does not support|streaming.{0,20}not supported",
-        _without_streaming,
+        _no_streaming,
         "https://github.com/github/gh-models/issues/31",
     ),
-    Repair(
+    "omit_temperature": Repair(
         r"temperature",
-        _without_temperature,
+        _omit_temperature,
         "https://github.com/QwenLM/qwen-code/issues/921",
         is_parameter=True,
         notice="The model does not support the setting temperature; it was left out.",
     ),
-    Repair(
+    "add_reasoning_content": Repair(
         r"reasoning_content.{0,80}(missing|required|must be)|missing.{0,10}reasoning_content",
-        _with_reasoning,
+        _add_reasoning_content,
         "https://github.com/continuedev/continue/issues/10193",
     ),
-    Repair(
+    "add_thought_signature": Repair(
         r"missing a? ?.?thought_?signature",
-        _with_signatures,
+        _add_thought_signature,
         "https://ai.google.dev/gemini-api/docs/thought-signatures",
     ),
-    Repair(r"invalid.{0,5}signature", _without_extra_fields, "https://github.com/linanwx/nagobot/issues/21"),
-    Repair(
+    "omit_extra_fields": Repair(
+        r"invalid.{0,5}signature", _omit_extra_fields, "https://github.com/linanwx/nagobot/issues/21"
+    ),
+    "fill_empty_texts": Repair(
         r"non-empty|non-whitespace|(must not|cannot|can't) be (empty|blank)|empty content",
-        _without_empty_texts,
+        _fill_empty_texts,
         "https://github.com/HKUDS/nanobot/pull/949",
     ),
-    Repair(
+    "reply_after_results": Repair(
         r"after role|unexpected role|roles? must alternate",
         _reply_after_results,
         "https://github.com/avante-corp/avante.nvim/issues/2562",
     ),
-    Repair(
-        r"system role( is)? not supported|role.{0,20}(does not support 'system'|'system' is not supported)",
-        _prompt_as_user,
+    "prompt_as_user_message": Repair(
+        r"system role( is)? not supported|role.{0,20}(does not support 'system'|'system' is not supported)"
+        r"|must alternate user/assistant",
+        _prompt_as_user_message,
         "https://github.com/vllm-project/vllm/pull/2964",
     ),
-    Repair(r"must alternate user/assistant", _prompt_as_user, "https://github.com/predibase/lorax/issues/215"),
-    Repair(
+    "calls_as_text": Repair(
         r"must alternate user/assistant|only user.{0,40}roles|role.{0,10}'?tool'? .{0,20}not supported",
         _calls_as_text,
         "https://github.com/predibase/lorax/issues/215",
     ),
-    Repair(
+    "text_only": Repair(
         r"image|audio|file|multi-?modal|vision|content.{0,60}(string|text)|expected a string",
         _text_only,
         "https://github.com/ollama/ollama/issues/17301",
         notice="The server refused a part of the conversation that is not text; it was left out.",
     ),
-    Repair(
+    "short_call_ids": Repair(
         r"tool.?call.?id.{0,80}(length|must be|a-z)",
         _short_call_ids,
         "https://github.com/jackmpcollins/magentic/issues/276",
     ),
-)
+}

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError, StillLoading
+from prompt_objects.llm.assemble import assemble
 from prompt_objects.llm.base import FINISHED, Completion, Request, RetryScheduled, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context
@@ -69,11 +69,11 @@ class ModelCalls:
         `LimitReached` and `StoreError`.
         """
         while True:
-            history, server = self._session.history, getattr(models.connection.llm, "server", "")
+            history, model = self._session.history, models.connection.llm.model
             if len(history) <= _FEW_MESSAGES:
-                request = self._request(history, tools, limit, server)
+                request = self._request(history, tools, limit, model)
             else:
-                request = await asyncio.to_thread(self._request, history, tools, limit, server)
+                request = await asyncio.to_thread(self._request, history, tools, limit, model)
             received: list[str] = []
             try:
                 self._may_wait = not models.has_fallback
@@ -81,31 +81,31 @@ class ModelCalls:
                     models.connection, request, history, received, is_final=limit is not None
                 )
             except (LLMError, LimitReached, asyncio.CancelledError) as error:
-                await self._save_interrupted(received, models.connection.llm.model, error)
+                await self._save_interrupted(received, model, error)
                 if not isinstance(error, LLMError):
                     raise
-                await asyncio.to_thread(self._add_way_out, error, history, server)
+                await asyncio.to_thread(self._add_way_out, error, history)
                 for note in await asyncio.to_thread(models.advance, error):
                     self._context.notify(note)
                 if received:  # the next model starts over
                     self.replaces = (self._session.message_count - 1, self._session.message_count)
             else:
-                return await self._save_response(completion, models.connection.llm.model, may_call=bool(tools))
+                return await self._save_response(completion, model, may_call=bool(tools))
 
     def _request(
-        self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None, server: str
+        self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None, model: str
     ) -> Request:
         final = [] if limit is None else [{"role": "user", "content": _FINAL_REQUEST.format(limit=limit)}]
-        prompt = self._definition.prompt
-        messages = request_messages(prompt, [*history, *final], without=self.replaces, server=server)
-        model = self._definition.model
-        options = {} if model is None or model.temperature is None else {"temperature": model.temperature}
-        return Request(messages, [tool.as_function() for tool in tools], options)
+        settings = self._definition.model
+        options = {} if settings is None or settings.temperature is None else {"temperature": settings.temperature}
+        functions = [tool.as_function() for tool in tools]
+        prompt, messages = self._definition.prompt, [*history, *final]
+        return assemble(prompt, messages, functions, options, model=model, without=self.replaces)
 
-    def _add_way_out(self, error: LLMError, history: Sequence[Message], server: str) -> None:
+    def _add_way_out(self, error: LLMError, history: Sequence[Message]) -> None:
         from prompt_objects.turns.ways_out import add_way_out  # not needed before the first error
 
-        add_way_out(error, history, partial(request_messages, self._definition.prompt, server=server))
+        add_way_out(error, history, lambda part: assemble(self._definition.prompt, part).messages)
 
     async def _send(
         self,
@@ -235,7 +235,8 @@ class Reservation:
             self._budget.allow_final_request()
         is_limited = self._budget.limits_tokens_or_cost
         if is_limited:  # in a thread: for a long history it takes some milliseconds
-            self._prompt_tokens = await asyncio.to_thread(_tokens, [self.request.messages, self.request.tools])
+            sent = [self.request.messages, self.request.tools, *self.request.extra.values()]
+            self._prompt_tokens = await asyncio.to_thread(_tokens, sent)
             self._estimate()
         while not self._budget.reserve(self._reserved):
             await self._budget.wait_for_settlement()

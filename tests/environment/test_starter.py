@@ -6,10 +6,10 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.environment.starter import make_environment
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.runtime.events import ToolCallEnded, TurnEnded
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision
 from tests.support.interaction import Answers
+from tests.support.messages import sent_messages
 from tests.support.openai_server import OpenAIServer, calls, text
 from tests.support.strict_protocol import request_violations, violations
 
@@ -28,7 +28,7 @@ async def asked(env: Environment, message: str) -> list[str]:
     events = [event async for event in env["coordinator"].stream(message)]
     for info in env.session_manager.list():
         history = list(env.session_manager.get(info.id).history)
-        assert violations(history) == request_violations(request_messages("", history)) == []
+        assert violations(history) == request_violations(sent_messages("", history)) == []
     assert not [event for event in events if isinstance(event, ToolCallEnded) and event.failed]
     return [f"{event.po_name} {event.outcome}" for event in events if isinstance(event, TurnEnded)]
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from prompt_objects.llm.adapt import Adaptations, adapt
+from prompt_objects.llm.assemble import assemble
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.dialect import Dialect, dialect_of
-from prompt_objects.llm.request_messages import request_messages
+from prompt_objects.llm.dialect import dialect_of, learn
 from prompt_objects.message import Message
 from tests.support.messages import call
 from tests.support.strict_protocol import request_violations
@@ -25,23 +26,14 @@ HISTORY: list[Message] = [
     {"role": "tool", "tool_call_id": "call_abc", "content": "seen"},
     {"role": "user", "content": "And?"},
 ]
-REQUEST = Request(
-    request_messages("Be kind.", HISTORY, server=SERVER), (), {"max_completion_tokens": 100, "temperature": 0.5}
-)
+REQUEST = assemble("Be kind.", HISTORY, (), {"max_completion_tokens": 100, "temperature": 0.5}, model="m")
+USUAL = Adaptations(SERVER)
 
 
 def learned(refusal: str, request: Request = REQUEST) -> tuple[dict[str, Any], list[str]]:
     """Return the body of a request after a refusal, and the notices."""
-    dialect = Dialect()
-    notices = dialect.learn(refusal, "m", request)
-    return json.loads(dialect.encode("m", request)), notices
-
-
-def test_the_usual_form_has_everything() -> None:
-    body, _ = learned("")
-    assert body["stream_options"] == {"include_usage": True}
-    assert (body["max_completion_tokens"], body["temperature"]) == (100, 0.5)
-    assert body["messages"] == REQUEST.messages
+    adaptations, notices = learn(refusal, request, USUAL)
+    return adapt(request, adaptations), notices
 
 
 @pytest.mark.parametrize(
@@ -71,17 +63,15 @@ def test_a_server_that_does_not_stream_is_asked_for_one_document() -> None:
 def test_empty_texts_are_left_out() -> None:
     results = [{"role": "tool", "tool_call_id": "a", "content": ""}]
     history = [HISTORY[3], {"role": "assistant", "content": "", "tool_calls": [call("a")]}, *results]
-    body, _ = learned("messages: text content blocks must be non-empty", Request(request_messages("p", history)))
+    body, _ = learned("messages: text content blocks must be non-empty", assemble("p", history))
     assert [m["content"] for m in body["messages"]] == ["p", "And?", None, "(empty)"]
 
 
 def test_a_setting_that_is_left_out_is_reported_once() -> None:
-    dialect = Dialect()
     refusal = "Unsupported parameter: 'temperature' is not supported with this model."
-    assert dialect.learn(refusal, "m", REQUEST) == [
-        "The model does not support the setting temperature; it was left out."
-    ]
-    assert dialect.learn(refusal, "m", REQUEST) == []
+    adaptations, notices = learn(refusal, REQUEST, USUAL)
+    assert notices == ["The model does not support the setting temperature; it was left out."]
+    assert learn(refusal, REQUEST, adaptations) == (adaptations, [])
 
 
 def test_a_reply_is_put_between_a_result_and_the_user() -> None:
@@ -98,12 +88,13 @@ def test_the_prompt_becomes_part_of_the_first_message() -> None:
 
 
 def test_changes_of_the_order_of_roles_are_tried_one_after_the_other() -> None:
-    dialect = Dialect()
+    adaptations = USUAL
     forms = []
     for _ in range(4):
-        dialect.learn("Conversation roles must alternate user/assistant/user/assistant/...", "m", REQUEST)
-        forms.append([m["role"] for m in json.loads(dialect.encode("m", REQUEST))["messages"]])
-    text = json.loads(dialect.encode("m", REQUEST))["messages"]
+        refusal = "Conversation roles must alternate user/assistant/user/assistant/..."
+        adaptations, _ = learn(refusal, REQUEST, adaptations)
+        forms.append([m["role"] for m in adapt(REQUEST, adaptations)["messages"]])
+    text = adapt(REQUEST, adaptations)["messages"]
     assert forms[0] == ["system", "user", "assistant", "tool", "assistant", "user"]
     assert forms[2] == forms[3] == ["user", "assistant", "user", "assistant", "user"]
     image, look = HISTORY[0]["content"]
@@ -145,22 +136,10 @@ def test_a_returned_field_that_is_refused_is_left_out(field: str) -> None:
 
 
 def test_words_without_an_effect_on_the_request_teach_nothing() -> None:
-    dialect = Dialect()
     plain = Request([{"role": "system", "content": "p"}, {"role": "user", "content": "Hi"}])
-    dialect.learn("an image is not supported; roles must alternate", "m", plain)
-    assert json.loads(dialect.encode("m", REQUEST))["messages"] == REQUEST.messages
+    assert learn("an image is not supported; roles must alternate", plain, USUAL) == (USUAL, [])
 
 
 def test_connections_to_one_server_share_what_was_learned() -> None:
-    assert dialect_of("http://a/v1") is (first := dialect_of("http://a/v1"))
-    assert dialect_of("http://b/v1") is not first
-
-
-def test_the_body_is_strict_json() -> None:
-    schema = {"type": "function", "function": {"name": "f", "parameters": {"default": float("nan")}}}
-    for content in ("plain é", "half \ud800"):
-        request = Request([{"role": "user", "content": content}], [schema], {"temperature": float("inf")})
-        text = Dialect().encode("m", request).decode()
-        assert "NaN" not in text
-        assert "Infinity" not in text
-        assert json.loads(text)["messages"][0]["content"] in {"plain é", "half ?"}
+    assert dialect_of("http://a/v1", "http://a") is (first := dialect_of("http://a/v1", "http://a"))
+    assert dialect_of("http://b/v1", "http://b") is not first

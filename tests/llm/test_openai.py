@@ -28,7 +28,7 @@ from prompt_objects.errors import (
 )
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk, Usage
 from prompt_objects.llm.openai import OpenAILLM
-from prompt_objects.llm.request_messages import request_messages
+from tests.support.messages import sent_messages
 from tests.support.openai_server import (
     USAGE,
     Behaviour,
@@ -226,10 +226,10 @@ async def test_fields_of_a_server_go_back_to_it_and_to_no_other(openai_server: O
     texts, completion = await send(llm)
     assert texts == []
     history = [*HELLO.messages, completion.message]
-    sent = request_messages("p", history, server=llm.server)
+    sent = sent_messages("p", history, server=completion.message["extra"]["server"])
     assert sent[2]["reasoning_content"] == "hmm"
     assert sent[2]["tool_calls"][0]["extra_content"] == {"signature": "SIG"}
-    other = json.dumps(request_messages("p", history, server="http://127.0.0.1:1"))
+    other = json.dumps(sent_messages("p", history, server="http://127.0.0.1:1"))
     assert "hmm" not in other
     assert "SIG" not in other
 

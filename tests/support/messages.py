@@ -1,8 +1,21 @@
 """Messages of histories, plausible and not."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
+
+from prompt_objects.llm.adapt import Adaptations, adapt
+from prompt_objects.llm.assemble import assemble
+from prompt_objects.message import Message
+
+
+def sent_messages(
+    prompt: str, history: Iterable[Message], *, server: str = "", without: tuple[int, int] | None = None
+) -> list[Message]:
+    """Return the messages of a request to a server about which nothing is known yet."""
+    messages: list[Message] = adapt(assemble(prompt, history, without=without), Adaptations(server))["messages"]
+    return messages
 
 
 def call(call_id: str, name: str = "read_file", arguments: object = "{}") -> dict[str, Any]:

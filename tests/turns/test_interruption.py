@@ -16,13 +16,13 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import PromptObjectsError
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import MessageSaved
 from prompt_objects.testing import ScriptedLLM, calls
 from prompt_objects.tools.base import Tool
 from tests.support.environments import llm_by_name, make_env
+from tests.support.messages import sent_messages
 from tests.support.strict_protocol import request_violations, violations
 
 OBJECTS = {
@@ -97,7 +97,7 @@ def assert_valid(env: Environment) -> None:
     for info in env.session_manager.list():
         history = list(env.session_manager.get(info.id).history)
         assert violations(history) == [], (info.po_name, history)
-        assert request_violations(request_messages("prompt", history)) == []
+        assert request_violations(sent_messages("prompt", history)) == []
 
 
 async def run(env: Environment, at: int | None, act: "Callable[[asyncio.Task[Any]], object]") -> int:

@@ -15,7 +15,6 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import NotSaved, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm.base import LLM, Completion, Request, TextChunk, Usage
 from prompt_objects.llm.connect import FallbackChain, ModelConnection
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import (
@@ -37,6 +36,7 @@ from prompt_objects.tools.base import Tool
 from prompt_objects.turns.turn import Reply, Turn
 from tests.support.environments import llm_by_name, make_env, open_env
 from tests.support.interaction import Answers
+from tests.support.messages import sent_messages
 from tests.support.strict_protocol import request_violations, violations
 
 
@@ -335,7 +335,7 @@ async def test_cancelled_at_any_point_the_histories_are_valid(tmp_path: Path, po
             history = list(env.session_manager.get(info.id).history)
             plain = [{k: v for k, v in m.items() if k != "at"} for m in history]
             assert violations(plain) == []
-            assert request_violations(request_messages("p", history)) == []
+            assert request_violations(sent_messages("p", history)) == []
 
 
 def test_receive_sync_is_for_scripts(tmp_path: Path) -> None:
@@ -506,7 +506,7 @@ async def test_requests_of_a_delegate_count_for_its_caller_which_sums_up(tmp_pat
         assert reply.text == "All in all: little."
         assert "boss's limit of 4 requests is reached" in reply.session.history[2]["content"]
         (child,) = env["scout"].session_manager.list()
-        assert request_violations(request_messages("", env.session_manager.get(child.id).history)) == []
+        assert request_violations(sent_messages("", env.session_manager.get(child.id).history)) == []
         assert len(llm.requests) == 5
 
 
@@ -532,7 +532,7 @@ async def test_parallel_delegates_stay_within_the_requests_of_their_caller(tmp_p
         assert (await env["boss"].receive("Go")).text == "Enough."
         assert len(llm.requests) == 10
         for info in env["scout"].session_manager.list():
-            assert request_violations(request_messages("", env.session_manager.get(info.id).history)) == []
+            assert request_violations(sent_messages("", env.session_manager.get(info.id).history)) == []
 
 
 async def test_time_limit_stops_running_calls_and_keeps_the_partial_answer(tmp_path: Path) -> None:

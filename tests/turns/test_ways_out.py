@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.errors import ContextTooLong, LLMError
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM
 from prompt_objects.turns.ways_out import add_way_out
 from tests.support.environments import open_env
-from tests.support.messages import call
+from tests.support.messages import call, sent_messages
 
-request_of = partial(request_messages, "prompt")
+request_of = partial(sent_messages, "prompt")
 
 
 def exchange(number: int, tokens: int | None = None) -> list[Message]:

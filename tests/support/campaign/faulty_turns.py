@@ -19,12 +19,12 @@ from typing import Any
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import StoreError
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message
 from prompt_objects.runtime.events import MessageSaved
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.campaign.processes import in_child, outcome_of
+from tests.support.messages import sent_messages
 from tests.support.strict_protocol import request_violations
 
 _FAULTLESS = 4  # the exit code of a child whose turn had fewer disk operations
@@ -74,7 +74,7 @@ def check(session: Session, saved: list[Message]) -> None:
     saved = [_without_time(message) for message in saved]
     assert [message for message in new if message in saved] == saved, (new, saved)
     assert len(new) <= len(saved) + 1, (new, saved)
-    assert request_violations(request_messages("prompt", session.history)) == []
+    assert request_violations(sent_messages("prompt", session.history)) == []
 
 
 def _without_time(message: Message) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The messages of a request: a history in the form that strict servers accept.
+"""Assembles a request from its parts, with the history in the form that strict servers accept.
 
 Histories can be interrupted, imported, migrated or edited. A strict server refuses a whole request because of one
 message in it, so everything here is made valid: roles, order, parts, names, calls and arguments. Nothing is left out
@@ -7,12 +7,13 @@ that has a text: what has no place in the format is sent as text of the user.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from prompt_objects.llm.extra_fields import call_fields, message_fields
+from prompt_objects.llm.base import Request
+from prompt_objects.llm.extra_fields import extra_of
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,
@@ -37,23 +38,34 @@ class _Read(NamedTuple):
     calls: list[dict[str, Any]]
 
 
-def request_messages(
-    prompt: str, history: Iterable[Message], *, without: tuple[int, int] | None = None, server: str = ""
-) -> list[Message]:
-    """Return the messages of a request to `server`: the prompt, then the history in a form that every server accepts.
+def assemble(  # noqa: PLR0913 - each is a part of a request
+    prompt: str,
+    history: Iterable[Message],
+    tools: Sequence[Mapping[str, Any]] = (),
+    options: Mapping[str, Any] | None = None,
+    *,
+    model: str = "",
+    without: tuple[int, int] | None = None,
+) -> Request:
+    """Return a request: the prompt, then the history in a form that is valid for every server.
 
     Every call gets exactly one result, right after it and in call order. After the prompt comes a user's message, and
-    neighbouring messages of one role are merged. Only keys of the format are included, and the extra fields that
-    `server` added to its messages. `without` omits a range of message numbers (start, stop) that a retry replaces.
+    neighboring messages of one role are merged. Messages have only keys of the format. `without` omits a range of
+    message numbers (start, stop) that a retry replaces.
     """
-    messages = merged(_paired(live_messages(history, without=without), server))
-    if messages and messages[0]["role"] != "user":
-        messages.insert(0, {"role": "user", "content": _START})
-    return [{"role": "system", "content": prompt}, *messages]
+    messages: list[Message] = [{"role": "system", "content": prompt}]
+    extra: dict[int, list[Mapping[str, Any]]] = {}
+    for message, fields in _paired(live_messages(history, without=without)):
+        if len(messages) == 1 and message["role"] != "user":
+            messages.append({"role": "user", "content": _START})
+        _add(message, messages)
+        if fields:
+            extra.setdefault(len(messages) - 1, []).append(fields)
+    return Request(messages, tools, options or {}, model, extra)
 
 
-def _paired(messages: list[Message], server: str) -> Iterator[Message]:
-    """Yield messages in the format, each call followed by its result."""
+def _paired(messages: list[Message]) -> Iterator[tuple[Message, dict[str, Any]]]:
+    """Yield messages in the format, each with its extra fields, and each call followed by its result."""
     read = [_Read(message, role_of(message), calls_of(message)) for message in messages]
     known = {call["id"] for each in read for call in each.calls}
     sent: set[str] = set()
@@ -61,35 +73,40 @@ def _paired(messages: list[Message], server: str) -> Iterator[Message]:
         if role == "tool":
             if answered_call(message) not in known:
                 name = message.get("name") or "a call"
-                yield {"role": "user", "content": f"[Result of {name}] {text_of(message)}"}
+                yield {"role": "user", "content": f"[Result of {name}] {text_of(message)}"}, {}
             continue  # otherwise it is sent after its call
         if role != "assistant":
             if content := _user_content(message, role):
-                yield {"role": "user", "content": content, **_valid_name(message)}
+                yield {"role": "user", "content": content, **_valid_name(message)}, {}
             continue
         ids = [_unused(call["id"], sent) for call in calls]
         text = text_of(message)
         if calls or text.strip():
-            yield _assistant_message(message, text, calls, ids, server)
+            yield _assistant_message(text, calls, ids), extra_of(message, calls, ids)
         results = _results_after(read, index) if calls else {}
         for call, call_id in zip(calls, ids, strict=True):
             result = results.get(call["id"], OUTCOME_UNKNOWN)
-            yield {"role": "tool", "tool_call_id": call_id, "content": result}
+            yield {"role": "tool", "tool_call_id": call_id, "content": result}, {}
 
 
 def merged(messages: Iterable[Message]) -> list[Message]:
-    """Join neighbouring messages of one role: the templates of some models refuse them."""
+    """Join neighboring messages of one role: the templates of some models refuse them."""
     found: list[Message] = []
     for message in messages:
-        last = found[-1] if found else {}
-        if message["role"] != last.get("role") or message["role"] == "tool" or "tool_calls" in last:
-            found.append(message)
-            continue
-        both = {**last, **message, "content": _joined(last["content"], message["content"])}
-        if last.get("name") != message.get("name"):
-            both.pop("name", None)
-        found[-1] = both
+        _add(message, found)
     return found
+
+
+def _add(message: Message, messages: list[Message]) -> None:
+    """Append a message, or join it with the last one if both have the same role."""
+    last = messages[-1] if messages else {}
+    if message["role"] != last.get("role") or message["role"] == "tool" or "tool_calls" in last:
+        messages.append(message)
+        return
+    both = {**last, **message, "content": _joined(last["content"], message["content"])}
+    if last.get("name") != message.get("name"):
+        both.pop("name", None)
+    messages[-1] = both
 
 
 def _joined(first: str | list[Any], second: str | list[Any]) -> str | list[Any]:
@@ -141,17 +158,11 @@ def _valid_name(message: Message) -> dict[str, str]:
 # Responses and their calls
 
 
-def _assistant_message(
-    message: Message, text: str, calls: list[dict[str, Any]], ids: list[str], server: str
-) -> Message:
-    chat: Message = {"role": "assistant", "content": text}
+def _assistant_message(text: str, calls: list[dict[str, Any]], ids: list[str]) -> Message:
+    message: Message = {"role": "assistant", "content": text}
     if calls:
-        chat["tool_calls"] = [_sendable_call(call, call_id) for call, call_id in zip(calls, ids, strict=True)]
-    if server and "extra" in message:
-        for call, sendable in zip(calls, chat.get("tool_calls", ()), strict=True):
-            sendable.update(call_fields(message, call["id"], server))
-        chat.update(message_fields(message, server))
-    return chat
+        message["tool_calls"] = [_sendable_call(call, call_id) for call, call_id in zip(calls, ids, strict=True)]
+    return message
 
 
 def _sendable_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:

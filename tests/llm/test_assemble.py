@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prompt_objects.llm.request_messages import request_messages
 from prompt_objects.message import Message, result_of
-from tests.support.messages import call, json_values
+from tests.support.messages import call, json_values, sent_messages
 from tests.support.strict_protocol import request_violations
 
 GO: Message = {"role": "user", "content": "Go"}
@@ -20,7 +19,7 @@ def test_a_request_is_the_prompt_then_the_history_with_chat_keys_only() -> None:
         {"role": "user", "content": "Hi", "at": "2026-01-01T00:00:00.000000Z"},
         {"role": "assistant", "content": "Hello", "model": "m", "usage": {}, "interrupted": "cancelled"},
     ]
-    assert request_messages("Be kind.", history) == [
+    assert sent_messages("Be kind.", history) == [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "Hello"},
@@ -36,20 +35,20 @@ def test_results_follow_their_calls_in_call_order() -> None:
         {"role": "tool", "tool_call_id": "a", "content": "A"},
         {"role": "tool", "tool_call_id": "nobody", "content": "?"},
     ]
-    sent = request_messages("", history)
+    sent = sent_messages("", history)
     assert [m.get("tool_call_id") for m in sent] == [None, None, None, "a", "b", None]
     assert [m["content"] for m in sent[3:]] == ["A", "B", "from another window\n\n[Result of a call] ?"]
 
 
 def test_a_call_without_a_result_gets_one_that_says_so() -> None:
-    sent = request_messages("", [GO, {"role": "assistant", "content": "", "tool_calls": [call("a")]}])
+    sent = sent_messages("", [GO, {"role": "assistant", "content": "", "tool_calls": [call("a")]}])
     assert "unknown" in sent[-1]["content"]
 
 
 @pytest.mark.parametrize("failed", [True, False, None])
 def test_the_failure_marker_of_a_result_is_not_sent(failed: bool | None) -> None:
     asked: Message = {"role": "assistant", "content": "", "tool_calls": [call("a")]}
-    sent = request_messages("", [GO, asked, result_of(call("a"), "All well", failed=failed)])
+    sent = sent_messages("", [GO, asked, result_of(call("a"), "All well", failed=failed)])
     assert sent[-1] == {"role": "tool", "tool_call_id": "a", "content": "All well"}
 
 
@@ -60,7 +59,7 @@ def test_a_replaced_reply_is_not_sent() -> None:
         {"role": "assistant", "content": "new", "replaces": [1, 2]},
         {"role": "user", "content": "2"},
     ]
-    assert [m["content"] for m in request_messages("p", history)] == ["p", "1", "new", "2"]
+    assert [m["content"] for m in sent_messages("p", history)] == ["p", "1", "new", "2"]
 
 
 def test_ids_that_a_server_used_before_are_made_unique() -> None:
@@ -69,7 +68,7 @@ def test_ids_that_a_server_used_before_are_made_unique() -> None:
         {"role": "assistant", "content": "", "tool_calls": [call("call_0")]},
         {"role": "tool", "tool_call_id": "call_0", "content": "result"},
     ]
-    sent = request_messages("", [*turn, *turn])
+    sent = sent_messages("", [*turn, *turn])
     assert request_violations(sent) == []
     assert [m["content"] for m in sent if m["role"] == "tool"] == ["result", "result"]
 
@@ -85,7 +84,7 @@ def test_neighbouring_messages_of_one_role_are_merged() -> None:
         {"role": "user", "content": [image]},
         {"role": "user", "content": "What is it?"},
     ]
-    sent = request_messages("p", history)
+    sent = sent_messages("p", history)
     assert request_violations(sent) == []
     assert [m["content"] for m in sent[1:]] == [
         "one\n\ntwo",
@@ -111,7 +110,7 @@ def test_the_history_of_another_program_is_sent_as_text_and_calls() -> None:
         {"role": "narrator", "content": "Time passes."},
         {"role": "assistant", "content": ""},
     ]
-    sent = request_messages("p", history)
+    sent = sent_messages("p", history)
     assert request_violations(sent) == []
     assert [m["content"] for m in sent[1:]] == [
         "[system] Older instructions\n\nhello",
@@ -131,7 +130,7 @@ def test_the_history_of_another_program_is_sent_as_text_and_calls() -> None:
 
 
 def test_a_history_that_begins_with_an_answer_begins_with_the_user_in_the_request() -> None:
-    sent = request_messages("p", [{"role": "assistant", "content": "Welcome"}, GO])
+    sent = sent_messages("p", [{"role": "assistant", "content": "Welcome"}, GO])
     assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
 
 
@@ -151,7 +150,7 @@ def test_a_history_that_begins_with_an_answer_begins_with_the_user_in_the_reques
 )
 def test_arguments_are_sent_as_an_object_in_strict_json(arguments: object, sent: dict[str, Any]) -> None:
     asked: Message = {"role": "assistant", "content": "", "tool_calls": [call("a", arguments=arguments)]}
-    messages = request_messages("", [GO, asked])
+    messages = sent_messages("", [GO, asked])
     assert request_violations(messages) == []
     assert json.loads(messages[2]["tool_calls"][0]["function"]["arguments"]) == sent
 
@@ -164,8 +163,8 @@ def test_extra_fields_are_returned_to_the_server_that_sent_them_and_to_no_other(
     }
     asked: Message = {"role": "assistant", "content": "Look:", "tool_calls": [call("a")], "extra": extra}
     for server in ("", "https://two.example"):
-        assert request_violations(request_messages("p", [GO, asked], server=server)) == []
-    sent = request_messages("p", [GO, asked], server="https://one.example")
+        assert request_violations(sent_messages("p", [GO, asked], server=server)) == []
+    sent = sent_messages("p", [GO, asked], server="https://one.example")
     assert sent[2]["reasoning_content"] == "hmm"
     assert sent[2]["tool_calls"] == [{**call("a"), "extra_content": {"signature": "S"}}]
     assert request_violations(sent, extra=frozenset({"reasoning_content"})) == []
@@ -196,4 +195,4 @@ messages = st.fixed_dictionaries(
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(messages, max_size=8))
 def test_a_strict_server_accepts_the_request_for_any_history(history: list[Message]) -> None:
-    assert request_violations(request_messages("prompt", history, server="https://one.example")) == []
+    assert request_violations(sent_messages("prompt", history, server="https://one.example")) == []
