@@ -25,7 +25,7 @@ from openai import AsyncOpenAI, AsyncStream
 
 from machine import describe
 from prompt_objects.environment.environment import Environment
-from prompt_objects.llm.assemble import assemble
+from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.message import Message
 
 HERE = Path(__file__).parent

@@ -15,7 +15,8 @@ from prompt_objects.utils.text import did_you_mean
 if TYPE_CHECKING:
     from prompt_objects.config.definition import Definition
     from prompt_objects.llm.base import LLM
-    from prompt_objects.llm.connect import FallbackChain, ModelConnection
+    from prompt_objects.llm.connection import ModelConnection
+    from prompt_objects.llm.fallback import FallbackChain
     from prompt_objects.llm.model_server import ModelServer
 
 
@@ -59,7 +60,7 @@ class ModelRegistry:
         Waits for a local server that is still loading; `notify` tells the user. Fallbacks are ignored if the user
         selected a model explicitly.
         """
-        from prompt_objects.llm.connect import FallbackChain
+        from prompt_objects.llm.fallback import FallbackChain
 
         name = self._name_for(definition)
         fallbacks = [*definition.model.fallback] if definition.model and not self._selected else []
@@ -155,7 +156,8 @@ class ModelRegistry:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _connect(self, model: str | None, patience: float = 0.3) -> "ModelConnection":
-        from prompt_objects.llm.connect import ModelConnection, connect
+        from prompt_objects.llm.connect import connect
+        from prompt_objects.llm.connection import ModelConnection
         from prompt_objects.llm.local_servers import find_local_server
 
         with self._lock:

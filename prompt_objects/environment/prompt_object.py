@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prompt_objects.config.definition import Definition
     from prompt_objects.environment.environment import Environment
-    from prompt_objects.llm.connect import FallbackChain
+    from prompt_objects.llm.fallback import FallbackChain
     from prompt_objects.tools.base import Tool
     from prompt_objects.turns.turn import Reply, TurnInput
 

@@ -59,7 +59,7 @@ class Request(Struct, frozen=True):
     """One request: messages in the Chat Completions format, tools as functions, and settings such as temperature.
 
     `model` may be empty: a client sends its own. `extra` has, by the index of a message, the fields that servers
-    added to it (see `prompt_objects.llm.extra_fields`); each server may get only its own.
+    added to it (see `prompt_objects.llm.chat_api.extra_fields`); each server may get only its own.
     """
 
     messages: Sequence[Message]

@@ -1,109 +1,27 @@
-"""Selection of a model (the named one, the configured one, a local server's, or the rehearsal) and its prices."""
+"""Selection of a model: the named one, the configured one, a local server's, or the rehearsal."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from prompt_objects.errors import (
-    BrokenStream,
-    ContextTooLong,
-    PromptObjectsError,
-    RateLimited,
-    RegionNotSupported,
-    ServerFailed,
-    UnknownModel,
-    Unreachable,
-)
-from prompt_objects.llm.base import LLM, Usage
-from prompt_objects.llm.local_servers import LOADING, SLOW, UNREACHABLE, LocalServer, find_local_server
+from prompt_objects.errors import Unreachable
+from prompt_objects.llm.connection import ModelConnection
+from prompt_objects.llm.local_servers import LocalServer, find_local_server
+from prompt_objects.llm.model_listing import LOADING, SLOW, UNREACHABLE
 from prompt_objects.llm.model_server import ModelServer
+from prompt_objects.llm.pricing import Pricing, given_pricing, known_pricing, no_pricing
 from prompt_objects.llm.providers import OPENAI, PROVIDERS, providers_with_key
 from prompt_objects.llm.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     from prompt_objects.config.environment import Config
-    from prompt_objects.config.environment_schema import ModelConfig, Prices
+    from prompt_objects.config.environment_schema import ModelConfig
 
 
 NO_MODEL = "no model is set up; set a key such as OPENAI_API_KEY, or start a local model server"
-_MILLION = 1_000_000
 _FIRST_MODEL_SECONDS = 10.0  # only the server knows the names of its models
-# Errors that another model may not have. A rejected key, quota or request is left to the user.
-_FALLBACK_ERRORS = (
-    BrokenStream,
-    ContextTooLong,
-    RateLimited,
-    RegionNotSupported,
-    ServerFailed,
-    UnknownModel,
-    Unreachable,
-)
 _FindLocal: TypeAlias = Callable[[], LocalServer | None]
 _ServerModel: TypeAlias = tuple[ModelServer, str]
-Pricing: TypeAlias = Callable[[Usage], float | None]
-"""Returns the cost of requests in US dollars, None if prices are unknown."""
-
-
-def no_pricing(_: Usage) -> None:
-    """Return None for any usage."""
-    return
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConnection:
-    """A model, where it runs ("Ollama at http://127.0.0.1:11434"), what it costs, and its server, if it has one.
-
-    The rehearsal `is_stand_in` if no model is set up and nobody asked for the rehearsal. A connection
-    `is_provisional` if there may be another one as soon as a server has started.
-    """
-
-    llm: LLM
-    origin: str
-    pricing: Pricing = no_pricing
-    server: ModelServer | None = None
-    is_stand_in: bool = False
-    is_provisional: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.llm.model}: {self.origin}"
-
-    @property
-    def has_price(self) -> bool:
-        """Return whether the cost of a request is known beforehand; the rehearsal costs nothing."""
-        return isinstance(self.llm, Rehearsal) or self.pricing(Usage(1, 1)) is not None
-
-
-class FallbackChain:
-    """The current `connection` and its fallbacks, which are created when needed and kept for the rest of the turn."""
-
-    def __init__(self, connection: ModelConnection, others: Iterable[Callable[[], ModelConnection]] = ()) -> None:
-        self.connection = connection
-        self._others = deque(others)
-
-    @property
-    def has_fallback(self) -> bool:
-        """Whether there is another model to try."""
-        return bool(self._others)
-
-    def advance(self, error: BaseException) -> list[str]:
-        """Switch to the next fallback that works; return notices, the last one with its name.
-
-        Raises `error` if another model would not help or there is no fallback left. May block for a moment, so do
-        not call this on the event loop.
-        """
-        if not isinstance(error, _FALLBACK_ERRORS):
-            raise error
-        notices: list[str] = []
-        while self._others:
-            try:
-                self.connection = self._others.popleft()()
-            except PromptObjectsError as unusable:
-                notices.append(f"A fallback cannot be used: {unusable}")
-            else:
-                return [*notices, f"{self.connection.llm.model} responds instead: {error}"]
-        raise error
 
 
 class NotReady(Unreachable):
@@ -251,40 +169,3 @@ def _server_of(
 
 def _has_base_url(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("OPENAI_BASE_URL", "").strip())
-
-
-# Prices
-
-
-def given_pricing(prices: "Prices") -> Pricing:
-    """Return a function that calculates the cost by the given prices; by default, `cached` is equal to `prompt`."""
-    cached = prices.prompt if prices.cached is None else prices.cached
-
-    def cost(usage: Usage) -> float:
-        fresh = usage.prompt - usage.cached
-        return (fresh * prices.prompt + usage.cached * cached + usage.completion * prices.completion) / _MILLION
-
-    return cost
-
-
-def known_pricing(model: str, base_url: str) -> Pricing:
-    """Return a function that calculates costs by public prices, if the extra `prices` has them.
-
-    The prices of the server at `base_url` are preferred, else the model's own provider's are used. Loading the prices
-    takes a quarter of a second, so do not call this on the event loop.
-    """
-    try:
-        import genai_prices
-    except ImportError:
-        return no_pricing
-
-    def cost(usage: Usage) -> float | None:
-        counted = genai_prices.Usage(
-            input_tokens=usage.prompt, output_tokens=usage.completion, cache_read_tokens=usage.cached
-        )
-        for server in (base_url, None):
-            with suppress(LookupError, ValueError):  # also for invalid token counts
-                return float(genai_prices.calc_price(counted, model, provider_api_url=server).total_price)
-        return None
-
-    return cost if cost(Usage(1, 1)) is not None else no_pricing

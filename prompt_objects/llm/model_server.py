@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from prompt_objects.errors import UsageError
-from prompt_objects.llm.local_servers import ModelListing, list_models
+from prompt_objects.llm.model_listing import ModelListing, list_models
 from prompt_objects.llm.providers import OPENAI
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class ModelServer:
     timeout: float | None = None
 
     def __str__(self) -> str:
-        from prompt_objects.llm.failures import display_url
+        from prompt_objects.llm.chat_api.endpoint import display_url
 
         url = display_url(self.base_url)
         place = f"{self.label} at {url}" if self.label else url
@@ -41,7 +41,7 @@ class ModelServer:
         """Return a client for a model of this server. Raises `UsageError` if the address is not a URL."""
         import openai  # noqa: F401 - half a second, spent here rather than in the first request
 
-        from prompt_objects.llm.openai import DEFAULT_TIMEOUT, OpenAILLM
+        from prompt_objects.llm.chat_api.client import DEFAULT_TIMEOUT, OpenAILLM
 
         if not _is_url(self.base_url):
             raise UsageError(

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError, StillLoading
-from prompt_objects.llm.assemble import assemble
 from prompt_objects.llm.base import FINISHED, Completion, Request, RetryScheduled, Usage
-from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing
+from prompt_objects.llm.chat_api.assemble import assemble
+from prompt_objects.llm.connection import ModelConnection
+from prompt_objects.llm.fallback import FallbackChain
+from prompt_objects.llm.pricing import Pricing
 from prompt_objects.message import Message, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context

@@ -14,7 +14,7 @@ from msgspec import Struct
 from prompt_objects.config.definition import Definition
 from prompt_objects.errors import Conflict, LimitReached, NotFound, NotSaved, PromptObjectsError, UsageError
 from prompt_objects.llm.base import Usage
-from prompt_objects.llm.connect import FallbackChain
+from prompt_objects.llm.fallback import FallbackChain
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,

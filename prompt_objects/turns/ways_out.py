@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from prompt_objects.errors import ContextTooLong, LLMError
-from prompt_objects.llm.server_errors import message_index
+from prompt_objects.llm.chat_api.server_errors import message_index
 from prompt_objects.message import Message, role_of, text_of
 from prompt_objects.utils.text import pluralize
 

@@ -6,7 +6,7 @@ import pytest
 
 from prompt_objects.errors import LLMError
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.openai import OpenAILLM
+from prompt_objects.llm.chat_api.client import OpenAILLM
 from tests.support.doc_examples import Example, examples
 from tests.support.openai_server import OpenAIServer, status
 from tests.support.paths import DOCS, ROOT

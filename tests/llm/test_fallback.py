@@ -229,7 +229,7 @@ async def test_a_model_that_the_user_selected_has_no_fallback(
 async def test_a_server_that_loads_its_model_is_waited_for_unless_there_is_a_fallback(
     tmp_path: Path, servers: tuple[OpenAIServer, OpenAIServer], monkeypatch: pytest.MonkeyPatch, *, is_selected: bool
 ) -> None:
-    monkeypatch.setattr("prompt_objects.llm.failures.LOADING_DELAY", 0.01)
+    monkeypatch.setattr("prompt_objects.llm.chat_api.retries.LOADING_DELAY", 0.01)
     servers[0].script(*[error(503, "Loading model")] * 5, text("Loaded."))
     servers[1].script(text("At once."))
     async with open_team(tmp_path, servers) as env:

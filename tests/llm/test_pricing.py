@@ -4,7 +4,8 @@ import pytest
 
 from prompt_objects.config.environment_schema import Prices
 from prompt_objects.llm.base import Usage
-from prompt_objects.llm.connect import ModelConnection, given_pricing
+from prompt_objects.llm.connection import ModelConnection
+from prompt_objects.llm.pricing import given_pricing
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.testing import ScriptedLLM
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from prompt_objects.llm.adapt import Adaptations, adapt
-from prompt_objects.llm.assemble import assemble
+from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.message import Message
 
 

@@ -11,7 +11,9 @@ from prompt_objects.config.environment_schema import Prices
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited
 from prompt_objects.llm.base import LLM, Completion, Request, RetryScheduled, TextChunk, Usage
-from prompt_objects.llm.connect import FallbackChain, ModelConnection, Pricing, given_pricing, no_pricing
+from prompt_objects.llm.connection import ModelConnection
+from prompt_objects.llm.fallback import FallbackChain
+from prompt_objects.llm.pricing import Pricing, given_pricing, no_pricing
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls

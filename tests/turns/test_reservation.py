@@ -14,7 +14,7 @@ from prompt_objects.config.limits import Limits
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import LimitReached
 from prompt_objects.llm.base import Completion, Request, Usage
-from prompt_objects.llm.connect import given_pricing, no_pricing
+from prompt_objects.llm.pricing import given_pricing, no_pricing
 from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.events import BudgetUpdated

@@ -14,7 +14,8 @@ import pytest
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import NotSaved, PromptObjectsError, RateLimited, StoreError
 from prompt_objects.llm.base import LLM, Completion, Request, TextChunk, Usage
-from prompt_objects.llm.connect import FallbackChain, ModelConnection
+from prompt_objects.llm.connection import ModelConnection
+from prompt_objects.llm.fallback import FallbackChain
 from prompt_objects.message import Message
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import (

@@ -11,8 +11,8 @@ import pytest
 
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed, Unreachable
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.failures import MAX_RETRY_DELAY, retry_delay
-from prompt_objects.llm.openai import OpenAILLM
+from prompt_objects.llm.chat_api.client import OpenAILLM
+from prompt_objects.llm.chat_api.retries import MAX_RETRY_DELAY, retry_delay
 from tests.support.openai_server import OpenAIServer, chunk, error, hang, status, stream, text
 
 HELLO = Request([{"role": "user", "content": "Hello"}])

@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from prompt_objects.llm.base import FINISHED, Completion, Usage
-from prompt_objects.llm.extra_fields import ExtraFields
-from prompt_objects.llm.streamed_calls import MAX_CALLS, InvalidCalls, StreamedCalls
+from prompt_objects.llm.chat_api.extra_fields import ExtraFields
+from prompt_objects.llm.chat_api.streamed_calls import MAX_CALLS, InvalidCalls, StreamedCalls
 from prompt_objects.message import text_of_part
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.llm.adapt import Adaptations, adapt
-from prompt_objects.llm.assemble import assemble
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.dialect import dialect_of, learn
+from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.chat_api.assemble import assemble
+from prompt_objects.llm.chat_api.dialect import dialect_of, learn
 from prompt_objects.message import Message
 from tests.support.messages import call
 from tests.support.strict_protocol import request_violations

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.connection_pool import ShardedPool
-from prompt_objects.llm.openai import OpenAILLM
+from prompt_objects.llm.chat_api.client import OpenAILLM
+from prompt_objects.llm.chat_api.connection_pool import ShardedPool
 from tests.support.openai_server import OpenAIServer, text
 
 REQUEST = httpx2.Request("GET", "http://127.0.0.1/")
@@ -75,7 +75,7 @@ async def test_another_pool_is_opened_only_if_all_are_busy(sharded: ShardedPool,
 async def test_an_idle_shard_is_closed(
     sharded: ShardedPool, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_objects.llm.connection_pool._KEEPALIVE_SECONDS", 0.05)
+    monkeypatch.setattr("prompt_objects.llm.chat_api.connection_pool._KEEPALIVE_SECONDS", 0.05)
     responses = [await sharded.handle_async_request(REQUEST) for _ in range(17)]
     for response in responses[:16]:
         await response.aclose()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
-from prompt_objects.llm.streamed_calls import StreamedCalls
+from prompt_objects.llm.chat_api.response import MalformedResponse, ResponseBuilder
+from prompt_objects.llm.chat_api.streamed_calls import StreamedCalls
 from tests.support.chunks import delta, piece
 
 

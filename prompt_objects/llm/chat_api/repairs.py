@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from prompt_objects.llm.assemble import merged
-from prompt_objects.llm.extra_fields import fields_sent
+from prompt_objects.llm.chat_api.assemble import merged
+from prompt_objects.llm.chat_api.extra_fields import fields_sent
 from prompt_objects.message import text_of
 
 Body = dict[str, Any]

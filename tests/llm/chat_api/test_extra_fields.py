@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from prompt_objects.llm.extra_fields import ExtraFields
+from prompt_objects.llm.chat_api.extra_fields import ExtraFields
 
 
 def joined(*deltas: dict[str, Any]) -> dict[str, Any]:

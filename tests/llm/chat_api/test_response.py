@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompt_objects.llm.base import Completion, Usage
-from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
+from prompt_objects.llm.chat_api.response import MalformedResponse, ResponseBuilder
 from tests.support.chunks import complete_call, delta, piece
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.extra_fields import extra_of
+from prompt_objects.llm.chat_api.extra_fields import extra_of
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
     Message,

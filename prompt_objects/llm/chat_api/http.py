@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx2
 from openai import APITimeoutError, DefaultAsyncHttpxClient
 
-from prompt_objects.llm.connection_pool import ShardedPool
-from prompt_objects.llm.failures import Endpoint
+from prompt_objects.llm.chat_api.connection_pool import ShardedPool
+from prompt_objects.llm.chat_api.endpoint import Endpoint
 
 _CONNECT_SECONDS = 5.0
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)  # ShardedPool has its own limit

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.extra_fields import with_extra
-from prompt_objects.llm.repairs import REPAIRS, Body
+from prompt_objects.llm.chat_api.extra_fields import with_extra
+from prompt_objects.llm.chat_api.repairs import REPAIRS, Body
 from prompt_objects.message import Message
 
 

@@ -1,17 +1,10 @@
-"""Failed requests: mapping to errors of this package, and retries."""
+"""A model at a server: its addresses, and the errors for its failures."""
 
-import json
 import math
-import random
 import re
-import socket
-import ssl
-import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from prompt_objects.errors import (
@@ -26,8 +19,8 @@ from prompt_objects.errors import (
     UnknownModel,
     Unreachable,
 )
-from prompt_objects.llm.server_errors import codes_in, kind_of_error, sentence_in
-from prompt_objects.utils.resources import exhaustion
+from prompt_objects.llm.chat_api.failures import cause_chain, error_body, retry_after, unreachable_reason
+from prompt_objects.llm.chat_api.server_errors import codes_in, kind_of_error, sentence_in
 
 if TYPE_CHECKING:
     import openai
@@ -39,12 +32,7 @@ _NO_TOOLS = re.compile(
     r"(?i)(not|n't) support.{0,20}\btools?\b|\btools?\b.{0,40}not supported|--jinja|no endpoints.{0,20}support tool"
 )
 _WRONG_KEY = re.compile(r"(?i)api.?key (is )?(not valid|invalid)|(invalid|incorrect) api.?key|invalid_api_key")
-_KEY_START = 8  # characters by which a part of the key is recognised in a text
-_UNREACHABLE_REASONS = {
-    ConnectionRefusedError: "the connection was refused",
-    socket.gaierror: "the host name cannot be resolved",
-    ssl.SSLError: "the TLS connection failed",
-}
+_KEY_START = 8  # characters by which a part of the key is recognized in a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,7 @@ class Endpoint:
 
     def connection_error(self, error: BaseException) -> Unreachable:
         hint = "Is the server running, and is its address right?"
-        return Unreachable(f"{self} cannot be reached: {_unreachable_reason(error)}.", hint=hint)
+        return Unreachable(f"{self} cannot be reached: {unreachable_reason(error)}.", hint=hint)
 
     def configuration_error(self, reason: str, hint: str) -> Unreachable:
         return Unreachable(f"{self} cannot be reached: {reason}.", hint=hint)
@@ -181,103 +169,7 @@ def display_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server requires to wait, None if it gives no time."""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            seconds = float(headers.get(name, "")) / unit
-        except ValueError:
-            continue
-        if math.isfinite(seconds) and seconds >= 0:
-            return seconds
-    try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - time.time())
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def error_body(error: "openai.APIError") -> object:
-    """Return the whole body of an error; the client's own attribute leaves out what stands beside `error`."""
-    response = getattr(error, "response", None)
-    try:
-        return error.body if response is None else json.loads(response.text)
-    except (ValueError, RecursionError):
-        return error.body
-
-
-def words_of(error: LLMError) -> str:
-    """Return the codes and the complete text of the server's error that caused an error."""
-    body = next((error_body(cause) for cause in cause_chain(error) if hasattr(cause, "body")), None)  # type: ignore[arg-type]
-    return f"{codes_in(body)} {sentence_in(body)}"
-
-
 def _status_from_codes(codes: str) -> int:
     """Return the status among the codes of an error inside a stream, 0 if there is none."""
     match = re.search(r"\b[45]\d\d\b", codes)
     return int(match[0]) if match else 0
-
-
-def cause_chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _unreachable_reason(error: BaseException) -> str:
-    if missing := exhaustion(error):
-        return missing
-    found = list(cause_chain(error))
-    for kind, reason in _UNREACHABLE_REASONS.items():
-        if any(isinstance(cause, kind) for cause in found):
-            return reason
-    names = " ".join(type(cause).__name__ for cause in found)
-    if "ConnectTimeout" in names:
-        return "the connection timed out"
-    if "Timeout" in names:
-        return "the response timed out"
-    return "the connection failed" if "ConnectError" in names else "it closed the connection without a response"
-
-
-DEFAULT_RETRIES = 3
-LOADING_DELAY = 2.0
-MAX_LOADING_SECONDS = 600.0
-MAX_RETRY_DELAY = 30.0  # seconds; if a server asks for more, the user decides
-_FIRST_DELAY = 0.5
-_JITTER = 0.25  # spreads the retries of requests that failed together
-_DISCONNECTS = {"ConnectError", "ReadError", "WriteError", "CloseError", "RemoteProtocolError"}  # httpx2's
-_TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT)  # as in the openai client
-
-
-def retry_delay(error: LLMError, retry: int, waited: float = 0) -> float | None:
-    """Return the seconds to wait before a retry, counted from 0; None if a retry would not help.
-
-    It is the server's `Retry-After`; without one, each delay is twice the previous one. A request that timed out is
-    not retried. A server that loads its model is asked again until the user has `waited` for 10 minutes.
-    """
-    if isinstance(error, StillLoading):
-        return LOADING_DELAY if waited < MAX_LOADING_SECONDS else None
-    response = _response(error)
-    if not _is_temporary(error, response):
-        return None
-    asked = retry_after(response.headers) if response is not None else None
-    if asked is not None and asked > MAX_RETRY_DELAY:
-        return None
-    pause = _FIRST_DELAY * 2**retry if asked is None else asked
-    return min(MAX_RETRY_DELAY, pause * random.uniform(1, 1 + _JITTER))  # noqa: S311 - not used for security
-
-
-def _is_temporary(error: LLMError, response: Any) -> bool:
-    if response is not None and (word := response.headers.get("x-should-retry")) in {"true", "false"}:
-        return bool(word == "true")
-    if response is not None and response.status_code in _TEMPORARY_STATUS:
-        return True
-    if isinstance(error, Unreachable):
-        return any(type(cause).__name__ in _DISCONNECTS for cause in cause_chain(error))
-    return isinstance(error, RateLimited | ServerFailed)
-
-
-def _response(error: LLMError) -> Any:
-    return next(
-        (found for cause in cause_chain(error) if (found := getattr(cause, "response", None)) is not None), None
-    )

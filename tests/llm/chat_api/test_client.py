@@ -27,7 +27,7 @@ from prompt_objects.errors import (
     Unreachable,
 )
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk, Usage
-from prompt_objects.llm.openai import OpenAILLM
+from prompt_objects.llm.chat_api.client import OpenAILLM
 from tests.support.messages import sent_messages
 from tests.support.openai_server import (
     USAGE,
@@ -504,11 +504,11 @@ async def test_repeated_server_errors_are_raised(openai_server: OpenAIServer, ll
 async def test_a_server_that_loads_its_model_is_asked_until_it_responds_or_ten_minutes_have_passed(
     openai_server: OpenAIServer, retrying: OpenAILLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_objects.llm.failures.LOADING_DELAY", 0.01)
+    monkeypatch.setattr("prompt_objects.llm.chat_api.retries.LOADING_DELAY", 0.01)
     loading = error(503, "Loading model", type="unavailable_error")
     openai_server.script(*[loading] * 8, text("Here."))
     assert (await send(retrying))[1].message["content"] == "Here."
-    monkeypatch.setattr("prompt_objects.llm.failures.MAX_LOADING_SECONDS", 0)
+    monkeypatch.setattr("prompt_objects.llm.chat_api.retries.MAX_LOADING_SECONDS", 0)
     openai_server.script(loading)
     assert "is still loading its model" in str(await failure(retrying, StillLoading))
 

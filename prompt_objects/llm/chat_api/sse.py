@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from prompt_objects.llm.response import MalformedResponse
+from prompt_objects.llm.chat_api.response import MalformedResponse
 
 _DONE = b"[DONE]"
 _MAX_EVENT = 4_000_000  # bytes; a longer one would take a noticeable time to decode

@@ -16,13 +16,21 @@ import msgspec
 from msgspec.structs import replace
 
 from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, StillLoading, UnknownModel
-from prompt_objects.llm.adapt import adapt, encode
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
-from prompt_objects.llm.dialect import dialect_of, learn
-from prompt_objects.llm.failures import DEFAULT_RETRIES, Endpoint, retry_delay, words_of
+from prompt_objects.llm.chat_api.adapt import adapt, encode
+from prompt_objects.llm.chat_api.dialect import dialect_of, learn
+from prompt_objects.llm.chat_api.endpoint import Endpoint
+from prompt_objects.llm.chat_api.failures import words_of
+from prompt_objects.llm.chat_api.response import MalformedResponse, ResponseBuilder
+from prompt_objects.llm.chat_api.retries import DEFAULT_RETRIES, retry_delay
+from prompt_objects.llm.chat_api.sse import (
+    TRAILING_DATA_SECONDS,
+    IdleTimeout,
+    ServerSentEvent,
+    SSEDecoder,
+    read_to_end,
+)
 from prompt_objects.llm.providers import OPENAI
-from prompt_objects.llm.response import MalformedResponse, ResponseBuilder
-from prompt_objects.llm.sse import TRAILING_DATA_SECONDS, IdleTimeout, ServerSentEvent, SSEDecoder, read_to_end
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
 
@@ -210,7 +218,7 @@ class OpenAILLM:
         return stream.response
 
     def _check(self, response: "httpx2.Response") -> None:
-        from prompt_objects.llm.http import is_compressed
+        from prompt_objects.llm.chat_api.http import is_compressed
 
         if "html" in response.headers.get("content-type", ""):
             hint = "Check base_url: it usually ends in /v1."
@@ -264,7 +272,7 @@ class OpenAILLM:
         from httpx2 import InvalidURL
         from openai import AsyncOpenAI
 
-        from prompt_objects.llm.http import open_client
+        from prompt_objects.llm.chat_api.http import open_client
 
         client = open_client(self._endpoint, self._timeout)
         try:

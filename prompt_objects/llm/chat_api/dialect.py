@@ -10,10 +10,10 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from prompt_objects.llm.adapt import Adaptations, adapt
 from prompt_objects.llm.base import Request
-from prompt_objects.llm.extra_fields import fields_sent
-from prompt_objects.llm.repairs import REPAIRS
+from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.chat_api.extra_fields import fields_sent
+from prompt_objects.llm.chat_api.repairs import REPAIRS
 
 _MAX_REFUSED_FIELDS = 20
 _UNKNOWN = re.compile(

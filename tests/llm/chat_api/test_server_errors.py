@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, StillLoading, UnknownModel
-from prompt_objects.llm.server_errors import TABLE, codes_in, kind_of_error, message_index, sentence_in
+from prompt_objects.llm.chat_api.server_errors import TABLE, codes_in, kind_of_error, message_index, sentence_in
 
 
 def said(message: str, **more: object) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from prompt_objects.llm.response import MalformedResponse
-from prompt_objects.llm.sse import ServerSentEvent, SSEDecoder
+from prompt_objects.llm.chat_api.response import MalformedResponse
+from prompt_objects.llm.chat_api.sse import ServerSentEvent, SSEDecoder
 
 STREAM = (
     b': ping\n\ndata: {"a": "\xc3\xa9"}\r\n\r\n'

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from prompt_objects.llm.extra_fields import ExtraFields
+from prompt_objects.llm.chat_api.extra_fields import ExtraFields
 
 MAX_CALLS = 128
 """In a response; more of them are a mistake of the server."""

@@ -1,0 +1,1 @@
+"""The client for servers with the Chat Completions API."""
