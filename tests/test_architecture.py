@@ -83,6 +83,11 @@ def imported_when_loaded(path: Path, known: set[str]) -> set[str]:
     return found & known - {dotted(path)}
 
 
+def test_no_file_is_longer_than_400_lines() -> None:
+    files = [*modules(), *Path(__file__).parent.rglob("*.py")]
+    assert not [path for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 400]
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     files = {dotted(path): path for path in modules()}
     graph = {name: imported_when_loaded(path, set(files)) for name, path in files.items()}

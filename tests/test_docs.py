@@ -29,6 +29,12 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_this_repository_that_a_page_names_exist(page: Path) -> None:
+    for name in re.findall(r"(?<![.\w])(?:tests|prompt_objects|benchmarks|scripts)/[\w/]+\.\w+", page.read_text()):
+        assert (ROOT / name).exists(), name
+
+
 def headings(page: Path) -> set[str]:
     """Return the anchors of a page, as websites make them from its headings."""
     text = re.sub(r"^(`{3,}).*?^\1$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

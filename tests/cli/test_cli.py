@@ -1,73 +1,19 @@
 """The shell interface, as real processes with real standard streams."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import openai_server as fake
 from tests.support.environments import make_env
-from tests.support.openai_server import OpenAIServer
-from tests.support.program import PROGRAM, run
-
-
-@pytest.fixture
-def env_dir(tmp_path: Path) -> Path:
-    return make_env(tmp_path / "home")
-
-
-def with_server(server: OpenAIServer) -> dict[str, str]:
-    return {"PROMPT_OBJECTS_MODEL": "", "OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-secret-key"}
-
-
-def sessions(env_dir: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", cwd=env_dir).stdout)
-    return found
+from tests.support.program import list_sessions, run
 
 
 def test_version_and_help(env_dir: Path) -> None:
     assert run("--version", cwd=env_dir).stdout == "prompt-objects 0.1.0\n"
     assert "sessions" in run("--help", cwd=env_dir).stdout
-
-
-# Sending
-
-
-def test_a_single_message_prints_only_the_reply_on_stdout(env_dir: Path, openai_server: OpenAIServer) -> None:
-    openai_server.script(fake.calls(("list_files", {})), fake.text("There are **objects**."))
-    result = run("-p", "What is there?", "--object", "scout", cwd=env_dir, **with_server(openai_server))
-    assert (result.stdout, result.returncode) == ("There are **objects**.\n", 0)
-    assert "list_files" in result.stderr
-    assert sessions(env_dir)[0]["message_count"] == 4
-
-
-def test_standard_input_comes_before_the_text(env_dir: Path, openai_server: OpenAIServer) -> None:
-    openai_server.script(fake.text("ok"))
-    run("-p", "Summarise.", "--object", "scout", cwd=env_dir, stdin="a long text\n", **with_server(openai_server))
-    assert openai_server.received[-1].body["messages"][-1]["content"] == "a long text\n\nSummarise."
-
-
-def test_standard_input_alone_is_the_message(env_dir: Path, openai_server: OpenAIServer) -> None:
-    openai_server.script(fake.text("Hi"))
-    result = run(cwd=env_dir, stdin="Hello\n", **with_server(openai_server))
-    assert result.stdout == "Hi\n"
-    assert openai_server.received[-1].body["messages"][-1]["content"] == "Hello"
-
-
-def test_a_session_is_continued_by_id_prefix_name_and_file(env_dir: Path) -> None:
-    made = json.loads(run("sessions", "new", "API notes", "--object", "scout", "--json", cwd=env_dir).stdout)
-    path = env_dir / ".prompt_objects" / "sessions" / f"{made['id']}.json"
-    for key in (made["id"], made["id"][:13], "API notes", str(path)):
-        assert run("-p", "Hello", "--session", key, cwd=env_dir).returncode == 0
-    (session,) = sessions(env_dir)
-    assert (session["po_name"], session["message_count"]) == ("scout", 8)
 
 
 def test_names_may_look_like_paths_and_a_missing_file_is_reported(env_dir: Path) -> None:
@@ -90,7 +36,7 @@ def test_a_key_of_several_sessions_names_ten_of_them_at_most(env_dir: Path) -> N
     make = "import sys; from prompt_objects import Environment\nwith Environment.open(sys.argv[1]) as env:\n"
     make += " for n in range(12): env['scout'].session_manager.create(f'plan {n}')"
     subprocess.run([sys.executable, "-c", make, str(env_dir)], check=True)
-    prefix = sessions(env_dir)[0]["id"][:8]  # the time, to some 17 minutes
+    prefix = list_sessions(env_dir)[0]["id"][:8]  # the time, to some 17 minutes
     result = run("sessions", "show", prefix, cwd=env_dir)
     assert result.returncode == 2
     first, *candidates, more = result.stderr.splitlines()
@@ -107,10 +53,6 @@ def test_without_arguments_the_last_used_session_of_the_last_used_object_is_cont
     assert (answer["object"], answer["session"]["name"]) == ("helper", "Plans")
 
 
-def test_an_empty_message_is_wrong_usage(env_dir: Path) -> None:
-    assert run("-p", "  ", cwd=env_dir).returncode == 2
-
-
 def test_without_terminal_and_message_it_describes_what_would_be_opened(env_dir: Path) -> None:
     result = run(cwd=env_dir)
     assert result.returncode == 0
@@ -121,7 +63,7 @@ def test_without_terminal_and_message_it_describes_what_would_be_opened(env_dir:
 
 def test_the_overview_creates_nothing(env_dir: Path, tmp_path: Path) -> None:
     run(cwd=env_dir)
-    assert sessions(env_dir) == []
+    assert list_sessions(env_dir) == []
     assert not (env_dir / ".prompt_objects" / "state.json").exists()
     personal = tmp_path / "data"
     (tmp_path / "elsewhere").mkdir()
@@ -141,9 +83,6 @@ def test_the_overview_names_the_session_that_is_opened_next(env_dir: Path) -> No
     assert "scout, session Newer, 0 messages" in run("--session", "Newer", cwd=env_dir).stdout
     assert (env_dir / ".prompt_objects" / "state.json").read_bytes() == state
     assert json.loads(run("-p", "And?", "--json", cwd=env_dir).stdout)["session"]["name"] == "Older"
-
-
-# Errors
 
 
 @pytest.mark.parametrize(
@@ -167,34 +106,6 @@ def test_wrong_usage_is_three_lines_at_most_and_code_2(
     assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) <= 3
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "code"),
-    [
-        (lambda: fake.status(401, "Incorrect API key"), 1),
-        (lambda: fake.status(429, retry_after="100"), 75),
-        (lambda: fake.status(500, "oops"), 75),
-        (lambda: fake.status(404, "no such model"), 1),
-    ],
-)
-def test_a_model_that_fails_is_an_error_with_its_code_and_the_message_is_kept(
-    env_dir: Path, openai_server: OpenAIServer, behaviour: Callable[[], fake.Behaviour], code: int
-) -> None:
-    openai_server.script(*[behaviour() for _ in range(4)])
-    result = run("-p", "Hello", "--object", "scout", cwd=env_dir, **with_server(openai_server))
-    assert result.returncode == code
-    waits = [line for line in result.stderr.splitlines() if line.startswith("! Retrying in ")]
-    assert len(result.stderr.splitlines()) - len(waits) <= 2
-    assert "sk-secret-key" not in result.stderr
-    assert sessions(env_dir)[0]["message_count"] == 1
-
-
-def test_no_network_is_a_temporary_failure(env_dir: Path) -> None:
-    environ = {"PROMPT_OBJECTS_MODEL": "m", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
-    result = run("-p", "Hello", "--object", "scout", cwd=env_dir, **environ)
-    assert result.returncode == 75
-    assert "127.0.0.1:9" in result.stderr
 
 
 def test_tracebacks_are_shown_only_with_debug(env_dir: Path) -> None:
@@ -230,44 +141,15 @@ def test_the_error_of_a_faulty_definition_has_its_position(env_dir: Path) -> Non
     assert "invalid" in listing.stdout
 
 
-def test_an_interruption_saves_the_received_text_and_exits_with_130(
-    env_dir: Path, openai_server: OpenAIServer
-) -> None:
-    openai_server.script(fake.text("one two three four five six", delay=0.2))
-    process = subprocess.Popen(
-        [*PROGRAM, "-p", "Count", "--object", "scout"],
-        cwd=env_dir,
-        env={**os.environ, **with_server(openai_server)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    while not any(received.path.endswith("completions") for received in openai_server.received):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    time.sleep(0.7)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert b"Traceback" not in errors
-    (session,) = sessions(env_dir)
-    shown = json.loads(run("sessions", "show", session["id"], "--json", cwd=env_dir).stdout)
-    assert shown["history"][1]["interrupted"] == "cancelled"
-    assert shown["history"][1]["content"].startswith("one")
-
-
-# Sessions and objects
-
-
 def test_sessions_are_managed_from_the_shell(env_dir: Path) -> None:
     run("sessions", "new", "One", "--object", "scout", cwd=env_dir)
     run("-p", "Hello there", "--session", "One", cwd=env_dir)
     run("sessions", "rename", "One", "Two", cwd=env_dir)
     run("sessions", "duplicate", "Two", "Three", cwd=env_dir)
     run("sessions", "delete", "Two", cwd=env_dir)
-    assert [s["name"] for s in sessions(env_dir)] == ["Three"]
+    assert [s["name"] for s in list_sessions(env_dir)] == ["Three"]
     run("sessions", "restore", cwd=env_dir)
-    assert sorted(s["name"] for s in sessions(env_dir)) == ["Three", "Two"]
+    assert sorted(s["name"] for s in list_sessions(env_dir)) == ["Three", "Two"]
     assert "Hello there" in run("sessions", "show", "Two", cwd=env_dir).stdout
     exported = run("sessions", "export", "Three", "--format", "json", cwd=env_dir)
     assert json.loads(exported.stdout)["history"][0]["content"] == "Hello there"
@@ -297,9 +179,6 @@ def test_the_schema_is_json(env_dir: Path) -> None:
     assert json.loads(run("schema", cwd=env_dir).stdout)["title"] == "Prompt object"
 
 
-# Environments
-
-
 def test_init_creates_an_environment_found_from_its_subfolders(tmp_path: Path) -> None:
     assert run("init", "new", cwd=tmp_path).returncode == 0
     (tmp_path / "new" / "deep").mkdir()
@@ -325,26 +204,14 @@ def test_written_files_are_private(env_dir: Path) -> None:
 
 def test_a_repair_is_reported_on_standard_error(env_dir: Path) -> None:
     run("-p", "Hello", "--object", "scout", cwd=env_dir)
-    (session,) = sessions(env_dir)
+    (session,) = list_sessions(env_dir)
     path = env_dir / ".prompt_objects" / "sessions" / f"{session['id']}.json"
     path.write_bytes(path.read_bytes().rstrip()[:-20])  # a torn tail
     result = run("-p", "Still there?", "--object", "scout", cwd=env_dir)
     assert result.returncode == 0
     notice = "The file of the session 'Default' was cut off or damaged; all its 2 whole messages were kept."
     assert notice in result.stderr
-    assert sessions(env_dir)[0]["message_count"] == 4
-
-
-def test_a_single_message_does_not_load_the_terminal_libraries(env_dir: Path) -> None:
-    code = (
-        "import sys; from prompt_objects.cli import main; main(['-p', 'Hello']); "
-        "print(*{'openai', 'prompt_toolkit', 'rich'} & set(sys.modules), file=sys.stderr)"
-    )
-    environ = {**os.environ, "PROMPT_OBJECTS_MODEL": "rehearsal"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=env_dir, env=environ, capture_output=True, text=True, check=True, timeout=60)
-    assert "rehearsal" in done.stdout
-    assert done.stderr.strip() == ""
+    assert list_sessions(env_dir)[0]["message_count"] == 4
 
 
 def test_opening_a_conversation_loads_no_tools(env_dir: Path) -> None:
@@ -365,30 +232,6 @@ def test_every_command_says_what_it_repaired(env_dir: Path, command: list[str]) 
     result = run(*(command or ["-p", "again"]), cwd=env_dir)
     assert result.returncode == 0
     assert "was cut off or damaged" in result.stderr
-
-
-def test_an_answer_that_cannot_be_saved_is_printed_and_can_be_recovered(
-    env_dir: Path, openai_server: OpenAIServer
-) -> None:
-    moved = env_dir.with_name("moved")
-
-    def move_and_answer(exchange: fake.Exchange) -> None:
-        env_dir.rename(moved)
-        fake.text("A paid answer")(exchange)
-
-    openai_server.script(move_and_answer)
-    to_scout = ("--env", str(env_dir), "--object", "scout")
-    result = run("-p", "Hello", *to_scout, "--json", cwd=env_dir.parent, **with_server(openai_server))
-    assert result.returncode == 1
-    answer = json.loads(result.stdout)
-    assert (answer["text"], answer["saved"], answer["interrupted"]) == ("A paid answer", False, None)
-    assert "was moved or replaced while it was in use" in result.stderr
-    assert not env_dir.exists()
-    offered = run("-p", "And?", "--object", "scout", cwd=moved)
-    assert "An answer could not be saved earlier (Default of scout" in offered.stderr
-    (recovered,) = json.loads(run("sessions", "recover", "--json", cwd=moved).stdout)
-    assert "A paid answer" in run("sessions", "show", recovered["id"], cwd=moved).stdout
-    assert run("sessions", "recover", cwd=moved).stderr == "There is nothing to recover.\n"
 
 
 def test_an_empty_store_is_said_to_be_empty(env_dir: Path) -> None:

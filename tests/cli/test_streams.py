@@ -8,18 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support import openai_server as fake
-from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer
 from tests.support.program import run, shell
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
 BUFFERING = pytest.mark.parametrize("unbuffered", ["", "1"])
-
-
-@pytest.fixture
-def env_dir(tmp_path: Path) -> Path:
-    return make_env(tmp_path / "home")
 
 
 def at(server: OpenAIServer) -> dict[str, Any]:

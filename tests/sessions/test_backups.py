@@ -18,12 +18,9 @@ from prompt_objects.sessions.backups import Backups
 from prompt_objects.sessions.info import ParentCall
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
+from tests.support.sessions import user_messages
 
 pytest_plugins = ["tests.support.store_fixtures"]
-
-
-def user_messages(*texts: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text} for text in texts]
 
 
 @pytest.fixture

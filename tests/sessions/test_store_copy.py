@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -19,13 +18,10 @@ from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.store_copy import CopyResult, copy_store, digest
 from prompt_objects.sessions.stores.base import Store, StoreOptions
 from prompt_objects.sessions.stores.registry import open_store
+from tests.support.sessions import user_messages
 from tests.support.store_urls import Opener
 
 pytest_plugins = ["tests.support.store_fixtures"]
-
-
-def user_messages(*texts: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text} for text in texts]
 
 
 @pytest.fixture

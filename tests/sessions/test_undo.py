@@ -22,13 +22,10 @@ from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 from prompt_objects.sessions.undo import UndoEntry, UndoJournal
 from prompt_objects.utils.time import now
+from tests.support.sessions import user_messages
 from tests.support.store_urls import Opener
 
 pytest_plugins = ["tests.support.store_fixtures"]
-
-
-def user_messages(*texts: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": text} for text in texts]
 
 
 @pytest.fixture

@@ -2,19 +2,19 @@
 
 import json
 import resource
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prompt_objects.message import Message
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.file.store import FileStore
 
 
-def user_messages(*contents: Any) -> list[Message]:
-    return [{"role": "user", "content": content, "at": "2026-01-01T00:00:00.000000Z"} for content in contents]
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def file_store_with_notices(folder: Path) -> tuple[FileStore, list[str]]:

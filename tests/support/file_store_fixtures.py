@@ -8,7 +8,7 @@ import pytest
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import user_messages
+from tests.support.sessions import user_messages
 
 
 @pytest.fixture

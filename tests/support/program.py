@@ -1,5 +1,6 @@
 """The program as a separate process."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -30,6 +31,12 @@ def run(*arguments: str, cwd: Path, stdin: str | None = None, **environ: str) ->
         )
     done = run_forked("prompt_objects", *arguments, cwd=cwd, environ=environ, stdin=(stdin or "").encode())
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def list_sessions(folder: Path) -> list[dict[str, Any]]:
+    """Return the sessions that the program lists in a folder."""
+    found: list[dict[str, Any]] = json.loads(run("sessions", "list", "--json", cwd=folder).stdout)
+    return found
 
 
 def shell(line: str, cwd: Path, *, stdin: bytes | None = None, **environ: Any) -> subprocess.CompletedProcess[bytes]:

@@ -1,6 +1,5 @@
 """Nothing is written before the user approves it on the screen."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,6 @@ def folder(tmp_path: Path) -> Path:
     make_environment(tmp_path)
     (tmp_path / "objects" / "guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [write_file]\n")
     return tmp_path
-
-
-@pytest.fixture
-def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    with windows(folder, openai_server) as opened:
-        yield opened
 
 
 def test_a_change_is_shown_and_made_after_a_yes(open_: Open, openai_server: OpenAIServer, folder: Path) -> None:

@@ -1,13 +1,12 @@
 """A prompt object asks the user a question on the screen, and gets the typed answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, text
 from tests.support.terminal import PROGRAM, Terminal
-from tests.support.windows import PROMPT, Open, make_environment, windows
+from tests.support.windows import PROMPT, Open, make_environment
 
 pytestmark = pytest.mark.terminal
 
@@ -21,12 +20,6 @@ def folder(tmp_path: Path) -> Path:
     objects.joinpath("guide.yaml").write_text("name: guide\nprompt: You guide.\ncapabilities: [scout, ask_human]\n")
     objects.joinpath("scout.yaml").write_text("name: scout\nprompt: Look.\ncapabilities: [ask_human, write_file]\n")
     return tmp_path
-
-
-@pytest.fixture
-def open_(folder: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    with windows(folder, openai_server) as opened:
-        yield opened
 
 
 def results_in(server: OpenAIServer, request: int) -> list[str]:

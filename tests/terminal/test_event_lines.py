@@ -1,20 +1,11 @@
 """`/bus` and `/trace` on the screen: the real program in a real terminal."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.support.openai_server import OpenAIServer, calls, text
-from tests.support.windows import MARK, Open, make_environment, windows
+from tests.support.windows import MARK, Open
 
 pytestmark = pytest.mark.terminal
-
-
-@pytest.fixture
-def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    with windows(make_environment(tmp_path), openai_server) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])

@@ -1,23 +1,16 @@
 """The screen after each drawing, even if it lasts only briefly."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyte
 import pytest
 
 from tests.support.openai_server import OpenAIServer, text
-from tests.support.windows import Open, make_environment, windows
+from tests.support.windows import Open
 
 pytestmark = pytest.mark.terminal
 
 END_OF_PRINTING = b"\x1b[?2026l"
-
-
-@pytest.fixture
-def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    with windows(make_environment(tmp_path), openai_server) as opened:
-        yield opened
 
 
 def frames(raw: bytes) -> Iterator[str]:

@@ -16,13 +16,6 @@ pytestmark = pytest.mark.terminal
 SLOW = " ".join(str(number) for number in range(60))
 
 
-@pytest.fixture
-def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    make_environment(tmp_path)
-    with windows(tmp_path, openai_server) as opened:
-        yield opened
-
-
 def contents(server: OpenAIServer) -> list[str]:
     """Return the contents of the last request to the model."""
     asked = [received for received in server.received if received.path.endswith("/completions")]

@@ -2,22 +2,14 @@
 
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.openai_server import Behaviour, Exchange, OpenAIServer, calls, text
 from tests.support.terminal import Terminal
-from tests.support.windows import MARK, PROMPT, Open, make_environment, windows
+from tests.support.windows import MARK, PROMPT, Open
 
 pytestmark = pytest.mark.terminal
-
-
-@pytest.fixture
-def open_(tmp_path: Path, openai_server: OpenAIServer) -> Iterator[Open]:
-    with windows(make_environment(tmp_path), openai_server) as opened:
-        yield opened
 
 
 @pytest.fixture

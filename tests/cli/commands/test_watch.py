@@ -10,16 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.documented_json import documented
-from tests.support.environments import make_env
 from tests.support.other_process import Elsewhere
 from tests.support.program import PROGRAM, run
 
 ASK = ("-p", "Me too", "--session", "Notes", "--object", "scout")
-
-
-@pytest.fixture
-def env_dir(tmp_path: Path) -> Path:
-    return make_env(tmp_path / "home")
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, index_of, user_messages
+from tests.support.file_store import fresh, index_of
 from tests.support.paths import worker_path
+from tests.support.sessions import user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 

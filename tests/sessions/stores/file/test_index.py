@@ -19,7 +19,8 @@ from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import file_store_with_notices, fresh, index_of, names_in, no_file_beyond, user_messages
+from tests.support.file_store import file_store_with_notices, fresh, index_of, names_in, no_file_beyond
+from tests.support.sessions import user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 

@@ -1,17 +1,14 @@
-"""The index keeps its entries in order of use, however clocks go and programs end, and is trusted for good reason."""
+"""The index keeps its entries in order of use, however clocks go, and is trusted for good reason."""
 
 import json
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from itertools import product
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,63 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from prompt_objects.sessions.info import ParentCall, SessionInfo, header_of, new_id
+from prompt_objects.sessions.info import ParentCall, SessionInfo, new_id
 from prompt_objects.sessions.manager import SessionManager
-from prompt_objects.sessions.stores.file.format import document
 from prompt_objects.sessions.stores.file.index import Index
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import file_store_with_notices, index_of, names_in
-from tests.support.forked import ForkedProgram, run_forked
-from tests.support.paths import worker_path
-
-DYING = worker_path("dying")
-USING = worker_path("using")
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def made(number: int, seconds: float, user_id: str | None = None) -> SessionInfo:
-    moment = BEGAN + timedelta(seconds=seconds)
-    return SessionInfo(
-        id=f"00000000-0000-7000-8000-{number * 7919 % 1_000_003:012}",  # in no order
-        name=f"Notes {number}",
-        po_name="reader",
-        message_count=number,
-        created_at=BEGAN,
-        updated_at=moment,
-        user_id=user_id,
-    )
-
-
-def in_order(infos: Iterable[SessionInfo]) -> list[SessionInfo]:
-    return sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
-
-
-def fill(folder: Path, count: int) -> list[SessionInfo]:
-    """Write session files, oldest first, as if another program had."""
-    (folder / "sessions").mkdir(parents=True)
-    infos = []
-    for number in range(count):
-        info = replace(made(number, number), id=new_id(), message_count=0)
-        chunks = document(header_of(info, {}), [], f"{info.updated_at:%Y-%m-%dT%H:%M:%S.%fZ}")
-        (folder / "sessions" / f"{info.id}.json").write_bytes(b"".join(chunks))
-        infos.append(info)
-    return infos
-
-
-def check(folder: Path) -> list[SessionInfo]:
-    """Check that every store lists each session file once, in order, and correctly after it was loaded."""
-    with closing(FileStore(folder)) as store:
-        for info in store.list():
-            store.load(info.id)
-        infos = store.list()
-        assert infos == in_order(infos)
-        for limit in (0, 1, 10, len(infos) + 1):
-            assert store.list(limit=limit) == infos[:limit]
-    files = {path.stem: json.loads(path.read_bytes()) for path in (folder / "sessions").glob("*-*.json")}
-    listed = {info.id: (info.name, info.message_count) for info in infos}
-    assert listed == {key: (file["name"], len(file["history"])) for key, file in files.items()}
-    assert len(infos) == len(files) == len(index_of(folder))
-    return infos
+from tests.support.file_store import file_store_with_notices, names_in
+from tests.support.index_entries import BEGAN, check, fill, in_order, made
 
 
 class Truth:
@@ -164,6 +110,8 @@ OPERATIONS: list[Callable[[Truth, Index, int, float], None]] = [
     Truth.die,
     Truth.look,
 ]
+
+
 steps = st.tuples(
     st.sampled_from(OPERATIONS),
     st.integers(0, 1),
@@ -357,37 +305,6 @@ def folders_read_by_listing(folder: Path) -> int:
     )
     result = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True)
     return int(result.stdout)
-
-
-class TestKilled:
-    @pytest.mark.parametrize("what", ["use the first", "use another", "delete the first", "create", "rename"])
-    def test_a_kill_at_any_write_leaves_every_entry_once(self, tmp_path: Path, what: str) -> None:
-        fill(tmp_path, 200)
-        check(tmp_path)
-        with closing(FileStore(tmp_path)) as store:
-            for number, when in product(range(9), ("during", "after")):
-                is_dead = run_forked(DYING, tmp_path, what, str(number), when).returncode == -signal.SIGKILL
-                assert check(tmp_path) == store.list()
-                if not is_dead:
-                    break
-            assert not is_dead
-            assert number > 1
-
-    def test_programs_that_are_killed_while_entries_move_lose_none(self, tmp_path: Path) -> None:
-        choose = random.Random(7)
-        fill(tmp_path, 200)
-        check(tmp_path)
-        with closing(FileStore(tmp_path)) as store:
-            for _ in range(15):
-                workers = [ForkedProgram(USING, tmp_path) for _ in range(2)]
-                while not all(worker.output() for worker in workers):
-                    time.sleep(0.001)
-                time.sleep(choose.random() * 0.05)
-                for worker in workers:
-                    worker.kill()
-                    worker.wait()
-                assert check(tmp_path)[:20] == store.list(limit=20)
-                json.loads((tmp_path / "sessions" / "index.json").read_bytes())
 
 
 def test_a_few_of_a_prompt_object_are_found_among_many_of_others(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.file.store import FileStore
-from tests.support.file_store import fresh, length_of, no_file_beyond, user_messages
+from tests.support.file_store import fresh, length_of, no_file_beyond
+from tests.support.sessions import user_messages
 
 pytest_plugins = ["tests.support.file_store_fixtures"]
 
