@@ -29,7 +29,7 @@ from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.message import Message
 
 HERE = Path(__file__).parent
-SERVER = HERE.parent / "tests" / "support" / "openai_server.py"
+SERVER = "tests.support.openai_server"
 MOST = 5.0  # ms
 WARM_UP = 5  # rounds that do not count
 PROMPT = "You answer briefly."
@@ -43,8 +43,8 @@ EARLIER: list[Message] = [
 @contextmanager
 def server() -> Iterator[str]:
     """Run the server in a separate process; yield its base URL."""
-    command = [sys.executable, str(SERVER), "--reply", "It says what the project is for. " * 8]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", SERVER, "--reply", "It says what the project is for. " * 8]
+    with subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"

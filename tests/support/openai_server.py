@@ -1,8 +1,8 @@
 """A real server on the loopback that speaks the chat-completions protocol, and breaks it on demand.
 
 In a test, `server.script(text("Hello"), status(500))` sets the next responses, and
-`server.received` has the requests. As a process, `python tests/openai_server.py --reply Hello` prints its
-port and gives the same answer to every request.
+`server.received` has the requests. As a process, `python -m tests.support.openai_server --reply Hello` prints
+its port and gives the same answer to every request.
 """
 
 import argparse
@@ -10,14 +10,15 @@ import json
 import select
 import socket
 import struct
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self, TypeAlias
+from http.server import BaseHTTPRequestHandler
+from typing import Any, TypeAlias
+
+from tests.support.local_server import LocalServer, QuietHTTPServer
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}
 
@@ -208,7 +209,7 @@ def _usage_chunk(usage: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [{"id": "chatcmpl-1", "choices": [], "usage": usage}] if usage else []
 
 
-class OpenAIServer:
+class OpenAIServer(LocalServer):
     """The server; answers requests in the order of its script, then with `always`.
 
     If `listing` is set, it answers requests for the list of models.
@@ -221,21 +222,7 @@ class OpenAIServer:
         self.asked = threading.Event()
         self._script: deque[Behaviour] = deque()
         self._always = always or error(500, "the script of this server has run out")
-        self._http = _HTTPServer(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    @property
-    def port(self) -> int:
-        return int(self._http.server_address[1])
+        super().__init__(_HTTPServer(self))
 
     @property
     def base_url(self) -> str:
@@ -258,18 +245,10 @@ class OpenAIServer:
             status(404, "<html>Not Found</html>", content_type="text/html")(exchange)
 
 
-class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class _HTTPServer(QuietHTTPServer):
     def __init__(self, owner: OpenAIServer) -> None:
         self.owner = owner
         super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, *where: Any) -> None:
-        """Print no error for clients that disconnect between two requests."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(*where)
 
 
 class _Handler(BaseHTTPRequestHandler):

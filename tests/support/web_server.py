@@ -3,9 +3,10 @@
 import ssl
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, Self, TypeAlias
+from http.server import BaseHTTPRequestHandler
+from typing import TypeAlias
+
+from tests.support.local_server import LocalServer, QuietHTTPServer
 
 Answer: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
 
@@ -50,7 +51,7 @@ def endless(piece: bytes, *, gap: float = 0, **headers: str) -> Answer:
     return send
 
 
-class WebServer:
+class WebServer(LocalServer):
     """Serves `pages` by path; `asked` lists the requests: host and path."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -73,29 +74,7 @@ class WebServer:
             def log_message(self, *_: object) -> None:
                 """Keep the tests' output clean."""
 
-        self._http = _Quiet(("127.0.0.1", 0), Handler)
+        http = QuietHTTPServer(("127.0.0.1", 0), Handler)
         if context:
-            self._http.socket = context.wrap_socket(
-                self._http.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-
-    @property
-    def port(self) -> int:
-        return int(self._http.server_address[1])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: Any) -> None:
-        """Print no error for clients that disconnect or refuse a certificate."""
+            http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        super().__init__(http)

@@ -2,14 +2,11 @@
 
 import json
 import os
-import resource
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from prompt_objects.runtime.events import (
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.session import trace_file
 from prompt_objects.trace.log import MAX_WAITING_EVENTS, Recorder, read_records
+from tests.support.file_store import no_file_beyond
 from tests.support.paths import ROOT
 from tests.support.traces import notice
 
@@ -156,21 +154,10 @@ def test_invalid_lines_are_skipped(recorder: Recorder, tmp_path: Path) -> None:
     assert texts(tmp_path) == ["!", "!"]
 
 
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Limit the size of files, so that a write fails in the middle as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_gives_one_notice_and_later_events_are_recorded(
     recorder: Recorder, notices: list[str], tmp_path: Path
 ) -> None:
-    with files_no_larger_than(1000):
+    with no_file_beyond(1000):
         for number in range(30):
             recorder.put(notice(KEY, str(number)))
             recorder.flush()
