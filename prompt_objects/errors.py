@@ -132,7 +132,7 @@ class NotSaved(StoreError):
     """A response arrived, but could not be saved: `reply` holds it, and the file `kept`, unless that failed, too."""
 
     def __init__(self, message: str, *, reply: Any, kept: Path | None) -> None:
-        where = f"The answer is kept in {kept}." if kept else "It could not be kept anywhere else, either."
+        where = f"The response is kept in {kept}." if kept else "It could not be kept anywhere else, either."
         hint = "Once the cause is removed, save it with: prompt-objects sessions recover (/session recover)"
         super().__init__(f"{message} {where}", hint=hint if kept else "Copy it from the screen.")
         self.reply, self.kept = reply, kept

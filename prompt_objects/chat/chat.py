@@ -110,7 +110,7 @@ class Chat:
             return await po.receive(text, context, session, wait=wait)
         except Busy as busy:
             self.holder = busy.holder if session else self.holder
-            busy.hint = "/wait sends your message later, /branch sends it in a copy, /watch shows the answer."
+            busy.hint = "/wait sends your message later, /branch sends it in a copy, /watch shows the reply."
             raise
         finally:
             self._sending_session_id = ""
@@ -160,7 +160,7 @@ class Chat:
         if len(turns) > 1:
             raise UsageError(f"{target} has {len(turns)} turns running; switch to the session of one first.")
         if not turns or not turns[0].steer(text):
-            raise UsageError(f"{target} has no turn running; send the message after this answer.")
+            raise UsageError(f"{target} has no turn running; send the message after this reply.")
         return turns[0]
 
     def is_interrupted(self) -> bool:

@@ -75,7 +75,7 @@ class Storage:
         """Say which messages could not be saved earlier, and how to save them now."""
         found = [unsaved for _, unsaved in self.unsaved.entries(self.store)]
         return [
-            f"An answer could not be saved earlier ({each.description}): {each.reason} "
+            f"A response could not be saved earlier ({each.description}): {each.reason} "
             "Save it now with: prompt-objects sessions recover (in a chat: /session recover)"
             for each in found
         ]

@@ -148,7 +148,7 @@ class Context(Struct, frozen=True, kw_only=True):
         """
         if po_name in self.path:
             raise ToolError(
-                f"{po_name} is already waiting for this answer ({arrow_path((*self.path, po_name))}); "
+                f"{po_name} is already waiting for this reply ({arrow_path((*self.path, po_name))}); "
                 "it cannot be asked again from here. Answer with what you have."
             )
         if self.depth <= 0:

@@ -182,7 +182,7 @@ class ModelCalls:
         self.usage += completion.usage
         message = {**completion.message, "model": model, "usage": completion.usage.as_json()}
         if not may_call and message.pop("tool_calls", None) and not text_of(message):
-            message["content"] = "(No answer: the model wanted to call a tool, and no more calls were possible.)"
+            message["content"] = "(No reply: the model wanted to call a tool, and no more calls were possible.)"
         for notice in completion.notices:
             self._context.notify(notice)
         if completion.finish_reason.lower() not in FINISHED:

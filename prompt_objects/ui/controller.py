@@ -24,7 +24,7 @@ from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.resources import named_exhaustion
 from prompt_objects.utils.user_folders import abbreviated
 
-STILL_ANSWERING = "still answering: Ctrl-C stops it"
+STILL_REPLYING = "still replying: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "
 REDRAW_SECONDS = 1 / 30
 
@@ -174,16 +174,16 @@ class Controller:
     def _submit_meanwhile(self, text: str) -> None:
         """Steer the running turn, or run a command that is allowed during a turn."""
         if not self.task.is_answering or not text.strip():
-            self._view.hint(STILL_ANSWERING if self.task.is_answering else "still busy")
+            self._view.hint(STILL_REPLYING if self.task.is_answering else "still busy")
             return
         is_command, text = commands.parse_input(text)
         try:
             if not is_command and commands.question_about(self.chat, text):
-                raise UsageError(f"Not now: {STILL_ANSWERING}.")
+                raise UsageError(f"Not now: {STILL_REPLYING}.")
             if not is_command:
                 self.chat.steer(text)
             elif not commands.find(text)[0].anytime:
-                raise UsageError(f"Not now: {STILL_ANSWERING}.")
+                raise UsageError(f"Not now: {STILL_REPLYING}.")
         except PromptObjectsError as error:
             self._view.hint(f"{error} {error.hint}".rstrip())
             return
@@ -312,7 +312,7 @@ class Controller:
             self._view.show([[], *lines])
             if is_interrupted:
                 self._view.note(
-                    "The last turn was interrupted: /continue resumes it, /retry answers the message again."
+                    "The last turn was interrupted: /continue resumes it, /retry replies to the message again."
                 )
 
     # The interaction handler

@@ -138,7 +138,7 @@ def test_an_answer_that_cannot_be_saved_is_printed_and_can_be_recovered(
     assert "was moved or replaced while it was in use" in result.stderr
     assert not env_dir.exists()
     offered = run("-p", "And?", "--object", "scout", cwd=moved)
-    assert "An answer could not be saved earlier (Default of scout" in offered.stderr
+    assert "A response could not be saved earlier (Default of scout" in offered.stderr
     (recovered,) = json.loads(run("sessions", "recover", "--json", cwd=moved).stdout)
     assert "A paid answer" in run("sessions", "show", recovered["id"], cwd=moved).stdout
     assert run("sessions", "recover", cwd=moved).stderr == "There is nothing to recover.\n"

@@ -89,7 +89,7 @@ def test_a_command_is_run_while_a_question_is_open(open_: Open, openai_server: O
     terminal.send("/running\r")
     terminal.wait_for("Running turns")
     terminal.send("/session clear\r")
-    terminal.wait_for("Not now: still answering")
+    terminal.wait_for("Not now: still replying")
     terminal.send("\x15y\r")
     terminal.wait_for("Written.")
     assert (folder / "notes.txt").exists()

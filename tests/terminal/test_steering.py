@@ -142,7 +142,7 @@ def test_a_command_refused_during_a_turn_stays_in_the_input(open_: Open, openai_
     terminal.send("Go\r")
     terminal.wait_for("guide is thinking")
     terminal.send("/session clear\r")
-    terminal.wait_for("Not now: still answering: Ctrl-C stops it.")
+    terminal.wait_for("Not now: still replying: Ctrl-C stops it.")
     terminal.wait_for(f"guide {MARK} /session clear")
 
 

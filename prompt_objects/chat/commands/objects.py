@@ -30,7 +30,7 @@ def po(chat: Chat, name: ObjectName) -> CommandResult:
     session = chat.session
     text = f"Switched to {chat.po.name}, session {session.name}, {pluralize(session.message_count, 'message')}."
     if error := chat.po.definition_error:
-        text += f"\nIts definition is invalid, so it cannot answer yet: {error}\n{error.hint}".rstrip()
+        text += f"\nIts definition is invalid, so it cannot reply yet: {error}\n{error.hint}".rstrip()
     return Switched(text)
 
 

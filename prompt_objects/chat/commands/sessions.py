@@ -190,7 +190,7 @@ def backup(chat: Chat) -> CommandResult:
 
 @slash_command("session recover")
 def recover(chat: Chat) -> CommandResult:
-    """Save the answers that could not be saved when they arrived, and switch to the last one's session."""
+    """Save the responses that could not be saved when they arrived, and switch to the last one's session."""
     storage = chat.environment.storage
     saved = storage.unsaved.recover(storage.store)
     if not saved:

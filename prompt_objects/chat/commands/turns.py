@@ -44,7 +44,7 @@ def stop(chat: Chat, name: FreeText | None = None) -> CommandResult:
 def continue_(_chat: Chat) -> CommandResult:
     """Resume the last turn if it was interrupted before its answer; its results so far are kept.
 
-    If the outcome of a call is unknown, its result says so. /retry answers the message again instead.
+    If the outcome of a call is unknown, its result says so. /retry replies to the message again instead.
     """
     return Retry(resume=True)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class TotalsJson(Struct):
     """Responses, tokens and cost."""
 
-    answers: Annotated[int, Meta(description="the number of responses of models")]
+    responses: Annotated[int, Meta(description="the number of responses of models")]
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: Annotated[int, Meta(description="part of the prompt tokens")]

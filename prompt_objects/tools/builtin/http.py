@@ -117,7 +117,7 @@ async def page_as_text(page: Page) -> str:
     if response.status_code >= 400:  # noqa: PLR2004
         excerpt = "" if text is None else (await _markdown(page, text))[:_EXCERPT].strip()
         raise ToolError(
-            f"{page.url} answered {response.status_code} {response.reason_phrase[:60]}. {excerpt}".rstrip()
+            f"{page.url} responded with {response.status_code} {response.reason_phrase[:60]}. {excerpt}".rstrip()
         )
     kind = page.kind or "of an unknown type"
     if text is None:

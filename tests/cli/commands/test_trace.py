@@ -58,7 +58,7 @@ def test_programs_get_all_of_it_as_the_page_says(env_dir: Path) -> None:
     for step in turn["steps"]:
         assert list(step) == documented(KINDS[step["kind"]])
     assert list(turn["own"]) == list(turn["inclusive"]) == documented("Responses, tokens and cost")
-    assert (turn["own"]["answers"], turn["inclusive"]["answers"]) == (2, 3)
+    assert (turn["own"]["responses"], turn["inclusive"]["responses"]) == (2, 3)
     scout = next(step for step in turn["steps"] if step["kind"] == "call" and step["name"] == "scout")
     assert scout["result"] == "Seen \x1b]0;x\x07"
     (below,) = scout["turns"]

@@ -320,7 +320,7 @@ async def test_binary_content_is_reported_and_not_shown(
 
 async def test_an_error_status_includes_the_text_of_the_server(server: WebServer) -> None:
     server.pages["/"] = answer("<p>Gone <i>fishing</i>" + "x" * 10_000, "text/html", status=410)
-    with pytest.raises(ToolError, match=r"answered 410 Gone\. Gone \*fishing\*") as refused:
+    with pytest.raises(ToolError, match=r"responded with 410 Gone\. Gone \*fishing\*") as refused:
         await got(server)
     assert len(str(refused.value)) < 1000
 

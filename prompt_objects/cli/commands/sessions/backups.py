@@ -121,7 +121,7 @@ def restore_backup(options: Namespace) -> None:
 
 @shell_command("sessions recover", output=list[SessionJson])
 def recover(options: Namespace) -> None:
-    """Save the answers that could not be saved when they arrived.
+    """Save the responses that could not be saved when they arrived.
 
     An answer goes to the end of its session, or into a copy if the session has changed since then.
     """
