@@ -38,12 +38,13 @@ def open_environment(options: Namespace, *, reading: bool = False, may_ask: bool
     """
     from prompt_objects.environment.environment import Environment
     from prompt_objects.environment.locate import is_environment, personal_folder, require_environment
-    from prompt_objects.environment.starter import make_environment
 
     folder = environment_folder(options)
     if folder == personal_folder() and not is_environment(folder):
         if reading:
             require_environment(folder)
+        from prompt_objects.environment.starter import make_environment
+
         make_environment(folder)
         print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []

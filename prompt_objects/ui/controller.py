@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import CommandResult, Confirm, Quit, Retry, Send, Switched, Watch
 from prompt_objects.errors import NotFound, PromptObjectsError, Stopped, UsageError
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, InputRequest
-from prompt_objects.ui.question import Question
 from prompt_objects.ui.render import text as render_text
 from prompt_objects.ui.render.messages import recap
 from prompt_objects.ui.render.results import draw_result
@@ -23,6 +22,9 @@ from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.resources import named_exhaustion
 from prompt_objects.utils.user_folders import abbreviated
+
+if TYPE_CHECKING:
+    from prompt_objects.ui.question import Question
 
 STILL_REPLYING = "still replying: Ctrl-C stops it"
 CONFIRM_PROMPT = "[y/N] "
@@ -60,7 +62,7 @@ class View(Protocol):
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         """Replace the text in the input; `remember` keeps the old text in the history."""
 
-    async def ask(self, question: Question) -> None:
+    async def ask(self, question: "Question") -> None:
         """Show a question, open it once the user can have seen it, and wait until it is answered."""
 
     def close(self) -> None:
@@ -87,7 +89,7 @@ class Controller:
         self._shown: set[tuple[str, int]] = set()  # sessions whose end was shown, with the messages they had
 
     @property
-    def open_question(self) -> Question | None:
+    def open_question(self) -> "Question | None":
         """The question that the input answers now."""
         return self.question if self.question and self.question.is_open else None
 
@@ -324,6 +326,8 @@ class Controller:
         return str(await self._ask(request))
 
     async def _ask(self, request: ApprovalRequest | InputRequest) -> Any:
+        from prompt_objects.ui.question import Question
+
         self.question = Question(request, editable=self._view.can_edit)
         self._view.catch_up()
         try:
@@ -332,7 +336,7 @@ class Controller:
         finally:
             self.question = None
 
-    def _answer(self, question: Question, text: str) -> None:
+    def _answer(self, question: "Question", text: str) -> None:
         was_editing = question.is_editing
         problem = question.answer_with(commands.parse_input(text)[1])
         if lines := question.take_opened():

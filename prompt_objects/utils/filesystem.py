@@ -2,7 +2,6 @@
 
 import errno
 import os
-import secrets
 import stat
 import sys
 import weakref
@@ -293,7 +292,7 @@ def replace_file(path: Path, chunks: Iterable[bytes], *, durable: bool = True, s
     the caller has called `sync_folder`, which can be done once for several files. Raises `OSError`; the old file is
     then unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     descriptor = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:

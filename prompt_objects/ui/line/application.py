@@ -19,7 +19,6 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from prompt_objects.ui.controller import REDRAW_SECONDS
-from prompt_objects.ui.question import REST_SECONDS
 from prompt_objects.ui.render.style import STYLES, Line
 
 ESCAPE_SECONDS = 0.05
@@ -43,6 +42,8 @@ class TypingPause:
 
     async def wait(self) -> None:
         """Wait, from now on, until no key was pressed for `REST_SECONDS`."""
+        from prompt_objects.ui.question import REST_SECONDS
+
         self.touch()
         remaining = REST_SECONDS
         while remaining > 0:

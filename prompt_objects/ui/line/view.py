@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
@@ -15,13 +16,14 @@ from prompt_objects.ui.line.application import LineApplication, Printer
 from prompt_objects.ui.line.input_line import InputBuffer
 from prompt_objects.ui.line.layout import question_height
 from prompt_objects.ui.line.status_bar import StatusBar
-from prompt_objects.ui.question import Question
 from prompt_objects.ui.render.events import headline
-from prompt_objects.ui.render.questions import FREE_PROMPT
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit, object_prompt, paragraph, user_message
 from prompt_objects.ui.render.transcript import Transcript
 from prompt_objects.utils.text import pluralize
+
+if TYPE_CHECKING:
+    from prompt_objects.ui.question import Question
 
 STATUS_SECONDS = 1.0
 
@@ -91,7 +93,7 @@ class LineView:
     def set_draft(self, text: str, *, remember: bool = False) -> None:
         self._buffer.reset(Document(self._buffer.pastes.fold(text)), append_to_history=remember)
 
-    async def ask(self, question: Question) -> None:
+    async def ask(self, question: "Question") -> None:
         size = self.width, question_height(self._app.output.get_size().rows)
         try:
             with self._hold():
@@ -163,7 +165,7 @@ class LineView:
 
 
 async def ask_in_input(
-    question: Question,
+    question: "Question",
     buffer: Buffer,
     show: Callable[[Sequence[Line]], None],
     size: tuple[int, int],
@@ -192,4 +194,4 @@ async def ask_in_input(
             buffer.append_to_history()
         buffer.reset(draft)  # with the history as it is now
     if isinstance(question.request, InputRequest):
-        show(user_message(FREE_PROMPT, question.answer.result(), width))
+        show(user_message(question.prompt(width), question.answer.result(), width))

@@ -2,7 +2,6 @@
 
 from prompt_objects.chat import results
 from prompt_objects.ui.render.markdown import render
-from prompt_objects.ui.render.reveal import exact_paragraph, reveal
 from prompt_objects.ui.render.sanitize import clean_line
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.table import GAP, layout
@@ -15,6 +14,8 @@ def draw_result(result: results.CommandResult, width: int) -> list[Line]:
         case results.Text() | results.Switched() | results.Send() | results.Watch():
             return paragraph(result.text, width)
         case results.Confirm():
+            from prompt_objects.ui.render.reveal import exact_paragraph, reveal
+
             return [line for row in result.text.split("\n") for line in exact_paragraph(reveal(row), width)]
         case results.Table():
             return _table(result, width)

@@ -4,6 +4,7 @@ This is for display only; stored text is unchanged.
 """
 
 import re
+from functools import cache
 
 # Whole sequences are removed; the rest of broken ones is made visible below.
 _SEQUENCES = re.compile(
@@ -20,21 +21,6 @@ _SUSPECT = re.compile(
 # Joiners belong between letters of some scripts and between emoji; elsewhere they only hide.
 _LONE_JOINERS = re.compile("(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])")
 _REPLACEMENT = "\ufffd"
-_INVISIBLE = [0xAD, 0x34F, *range(0x180B, 0x1810), 0x200B, 0x200E, 0x200F, 0x61C, 0xFEFF]
-_INVISIBLE += [*range(0x2060, 0x2066), *range(0x206A, 0x2070), *range(0xFE00, 0xFE0F), *range(0xFFF9, 0xFFFC)]
-_INVISIBLE += range(0xE0000, 0xE1000)
-_REORDERING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_TABLE: dict[int, str] = {
-    **{code: chr(0x2400 + code) for code in range(0x20) if code != ord("\n")},
-    0x7F: "\u2421",
-    **dict.fromkeys(range(0x80, 0xA0), _REPLACEMENT),
-    **dict.fromkeys(_REORDERING, _REPLACEMENT),
-    **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT),
-    **dict.fromkeys(_INVISIBLE, ""),
-}
-# In text that is being edited nothing is removed: each hidden character is replaced by a sign.
-_VISIBLE = {code: sign or _REPLACEMENT for code, sign in _TABLE.items() if code != ord("\t")}
-_VISIBLE |= dict.fromkeys((0x2028, 0x2029), _REPLACEMENT)
 
 
 def clean(text: str) -> str:
@@ -46,7 +32,7 @@ def clean(text: str) -> str:
     text = text.expandtabs(4)
     if not _SUSPECT.search(text) and not _NEWLINES.search(text):
         return text
-    text = _NEWLINES.sub("\n", _SEQUENCES.sub("", text)).translate(_TABLE)
+    text = _NEWLINES.sub("\n", _SEQUENCES.sub("", text)).translate(_replacements())
     return _LONE_JOINERS.sub("", text)
 
 
@@ -59,4 +45,25 @@ def visible(line: str) -> str:
     """Return a line with every hidden character replaced by a visible one; its length is unchanged."""
     if not _SUSPECT.search(line) and not _NEWLINES.search(line):
         return line
-    return _LONE_JOINERS.sub(_REPLACEMENT, line.translate(_VISIBLE))
+    return _LONE_JOINERS.sub(_REPLACEMENT, line.translate(_signs()))
+
+
+@cache
+def _replacements() -> dict[int, str]:
+    invisible = [0xAD, 0x34F, *range(0x180B, 0x1810), 0x200B, 0x200E, 0x200F, 0x61C, 0xFEFF]
+    invisible += [*range(0x2060, 0x2066), *range(0x206A, 0x2070), *range(0xFE00, 0xFE0F), *range(0xFFF9, 0xFFFC)]
+    invisible += range(0xE0000, 0xE1000)
+    reordering = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    return {
+        **{code: chr(0x2400 + code) for code in range(0x20) if code != ord("\n")},
+        0x7F: "\u2421",
+        **dict.fromkeys([*range(0x80, 0xA0), *reordering, *range(0xD800, 0xE000)], _REPLACEMENT),
+        **dict.fromkeys(invisible, ""),
+    }
+
+
+@cache
+def _signs() -> dict[int, str]:
+    """Return the replacements for text that is being edited, in which nothing is removed."""
+    signs = {code: sign or _REPLACEMENT for code, sign in _replacements().items() if code != ord("\t")}
+    return signs | dict.fromkeys((0x2028, 0x2029), _REPLACEMENT)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -23,10 +23,12 @@ from prompt_objects.sessions.info import (
 )
 from prompt_objects.sessions.names import MAX_NAME_LENGTH, recovered_name
 from prompt_objects.sessions.stores.errors import not_found
-from prompt_objects.sessions.stores.file.recovery import Recovered, recover
 from prompt_objects.sessions.stores.json_lines import DISK_BLOCK, decode, decode_message, encode, join_elements
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.time import timestamp
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.stores.file.recovery import Recovered
 
 
 def id_of(path: Path) -> str:
@@ -167,22 +169,25 @@ def parse_file(path: Path, data: bytes, known: SessionInfo | None = None) -> Par
     return ParsedFile(add_usage(info, found.messages), found.header, found.messages, found.whole)
 
 
-def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> tuple[Recovered, str]:
+def recover_file(path: Path, data: bytes, known: SessionInfo | None = None) -> "tuple[Recovered, str]":
     """Return the readable parts of a file that is not canonical, and its last change.
 
     Missing values in the header are those of the `known` info, or guessed.
     """
+    from prompt_objects.sessions.stores.file.recovery import recover
+
     found = recover(data, FOOTER_LENGTH)
     updated_at = _updated_at(found)
     header = {key: value for key, value in found.header.items() if key != "updated_at"}
     whole = complete_header(path, header, updated_at, known)
     if whole == header:
-        return Recovered(header, found.messages, found.unreadable, found.whole), updated_at
+        return dataclasses.replace(found, header=header), updated_at
     quarantined = encode(found.header) + b"\n" if found.header else b""
-    return Recovered(whole, found.messages, quarantined + found.unreadable, whole=False), updated_at
+    unreadable = quarantined + found.unreadable
+    return dataclasses.replace(found, header=whole, unreadable=unreadable, whole=False), updated_at
 
 
-def _updated_at(found: Recovered) -> str:
+def _updated_at(found: "Recovered") -> str:
     """Return the time in the footer, or of the last message, or now: the first valid one."""
     last = found.messages[-1].get("at") if found.messages else None
     for moment in (found.header.get("updated_at"), last):

@@ -4,7 +4,6 @@ Entries are written without a sync: the session files contain the same data.
 """
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -81,7 +80,7 @@ class Index:
         self._file: IndexFile | None = None
         self._slots: dict[str, Slot] = {}  # the last known slots of entries
         self._unlocked_slots: dict[str, Slot] = {}  # found by `peek`, perhaps during a write that is undone
-        self._own_boot_id = f"opened {secrets.token_hex(8)}"  # a boot id that no other process has
+        self._own_boot_id = f"opened {os.urandom(8).hex()}"  # a boot id that no other process has
         self._was_valid = False  # was the stamp valid before `mark_dirty`?
         self._stamp_changes: dict[str, Any] = {}  # changes that `_mark_clean` adds to the stamp
 

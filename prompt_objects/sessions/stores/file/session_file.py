@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeGuard, TypeVar
 
 from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.message import Message
@@ -26,7 +26,6 @@ from prompt_objects.sessions.stores.file.format import (
     recover_file,
     summary,
 )
-from prompt_objects.sessions.stores.file.recovery import Recovered
 from prompt_objects.sessions.stores.json_lines import (
     DISK_BLOCK,
     LineDocument,
@@ -39,6 +38,9 @@ from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import timestamp
 from prompt_objects.utils.waiting import Mutex
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.stores.file.recovery import Recovered
 
 T = TypeVar("T")
 _MAX_OPEN = 32
@@ -200,7 +202,7 @@ class SessionFile:
         self.doc.set_state(len(found.messages), len(data), len(data), b"")
         return True
 
-    def _repair(self, found: Recovered) -> bool:
+    def _repair(self, found: "Recovered") -> bool:
         """Replace a damaged file by a canonical one; return False if the folder is read-only."""
         note = f"The file of the session {found.header['name']!r} was cut off or damaged; "
         note += f"{self._kept(len(found.messages))} were kept."

@@ -22,7 +22,6 @@ from prompt_objects.sessions.info import (
 from prompt_objects.sessions.stores.base import ALL_SESSIONS, SessionFilter, StoreOptions
 from prompt_objects.sessions.stores.errors import check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
-from prompt_objects.sessions.stores.file.check import StoreCheck
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import missing_file_error
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
@@ -242,6 +241,8 @@ class FileStore:
     # Checks and leases
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
+        from prompt_objects.sessions.stores.file.check import StoreCheck
+
         parts = (self._live, self._trash, self._files, self._archives, self._entries, self._leases)
         return list(StoreCheck(*parts, self.update, repair).issues())
 
