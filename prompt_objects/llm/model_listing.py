@@ -67,7 +67,7 @@ def list_models_of_all(base_urls: Iterable[str], api_key: str | None, seconds: f
             with closing(_connect(base_url, deadline)) as connection:
                 connection.connect()
                 found[base_url] = ModelListing(problem=SLOW)
-                found[base_url] = _listing(*_get(connection, _target(base_url), api_key, deadline))
+                found[base_url] = parse_listing(*_get(connection, _target(base_url), api_key, deadline))
         except TimeoutError:
             pass  # it is slow, or not there
         except OSError:
@@ -96,7 +96,7 @@ def _target(base_url: str) -> str:
     return f"{parts.path.rstrip('/')}/models" + (f"?{parts.query}" if parts.query else "")
 
 
-def _get(connection: "HTTPConnection", target: str, api_key: str | None, deadline: float) -> tuple[int, bytes]:
+def _get(connection: "HTTPConnection", target: str, api_key: str | None, deadline: float) -> tuple[bytes, int]:
     """Fetch a small document; follows no redirects, so that the key is sent to no other server."""
     body = bytearray()
     connection.request("GET", target, headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
@@ -107,10 +107,11 @@ def _get(connection: "HTTPConnection", target: str, api_key: str | None, deadlin
             raise ValueError("too much")
         if time.monotonic() > deadline:
             raise TimeoutError
-    return response.status, bytes(body)
+    return bytes(body), response.status
 
 
-def _listing(status: int, body: bytes) -> ModelListing:
+def parse_listing(body: bytes | str, status: int = _OK) -> ModelListing:
+    """Return the models in the body of a response; raises `ValueError` or `RecursionError` if it is not JSON."""
     data = json.loads(body)
     if not isinstance(data, dict):
         return ModelListing()

@@ -30,6 +30,7 @@ from prompt_objects.llm.chat_api.sse import (
     SSEDecoder,
     read_to_end,
 )
+from prompt_objects.llm.model_listing import parse_listing
 from prompt_objects.llm.providers import OPENAI
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
 _LIST_MODELS_TIMEOUT = 3.0  # how long an error waits for the list of models
 _MAX_LISTED_MODELS = 8
-
-
 _REPAIRABLE = (LLMError, ServerFailed)  # a server that cannot build a prompt from the messages sends 400 or 500
 
 
@@ -237,19 +236,22 @@ class OpenAILLM:
             error.hint = f"Choose another model. {await self._known_models()}".strip()
 
     async def _known_models(self) -> str:
-        """Return a sentence with the models of the server, empty if it sends no list."""
+        """Return a sentence with the chat models of the server, empty if it lists none.
+
+        Unlike `list_models`, this uses the proxy and the certificates of the client.
+        """
         from openai import OpenAIError
 
         client = await self._client()
         try:
             async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
-                listing = _decode((await client.get(self._endpoint.url("models"), cast_to=str)).encode())
-        except (OpenAIError, TimeoutError, ValueError):
+                body = await client.get(self._endpoint.url("models"), cast_to=str)
+                names = [self._endpoint.clean(name) for name in parse_listing(body).chat]
+        except (OpenAIError, TimeoutError, ValueError, RecursionError):
             return ""
-        data = listing.get("data") if isinstance(listing, dict) else None
-        rows = [row.get("id") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
-        names = [self._endpoint.clean(name) for name in rows if isinstance(name, str)]
-        shown = ", ".join(names[:_MAX_LISTED_MODELS]) or "none"
+        if not names:
+            return ""
+        shown = ", ".join(names[:_MAX_LISTED_MODELS])
         more = f" and {len(names) - _MAX_LISTED_MODELS} more" if len(names) > _MAX_LISTED_MODELS else ""
         suggestion = "" if self.model in names else did_you_mean(self.model, names)
         return f"{suggestion} The server has {shown}{more}.".strip()
