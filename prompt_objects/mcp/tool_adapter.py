@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.permissions import Effect, effect_of_server
+from prompt_objects.utils.text import valid_unicode
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult, ContentBlock
@@ -42,7 +43,7 @@ def text_from(result: "CallToolResult") -> str:
     text = "\n".join(parts)
     if len(text) > _MAX_RESULT_LENGTH:
         text = f"{text[:_MAX_RESULT_LENGTH]}\n[truncated: the server sent {len(text):,} characters]"
-    return text.encode(errors="replace").decode() or "(empty result)"
+    return valid_unicode(text) or "(empty result)"
 
 
 def _part(block: "ContentBlock") -> str:

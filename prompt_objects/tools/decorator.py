@@ -15,7 +15,7 @@ from prompt_objects.errors import ToolError
 from prompt_objects.runtime.context import Context
 from prompt_objects.tools.base import Preview, Tool
 from prompt_objects.utils.concurrency import run_in_daemon_thread
-from prompt_objects.utils.text import NAME_PATTERN
+from prompt_objects.utils.text import NAME_PATTERN, valid_unicode
 
 R = TypeVar("R")
 T = TypeVar("T", bound=Struct)
@@ -154,7 +154,7 @@ def _as_preview(result: Any) -> Preview:
 
 def _as_text(result: Any) -> str:
     if isinstance(result, str):
-        return result.encode(errors="replace").decode()  # file names may hold surrogates, which cannot be saved
+        return valid_unicode(result)  # file names may hold surrogates, which cannot be saved
     try:
         return msgspec.json.encode(result).decode()
     except (TypeError, ValueError, RecursionError) as error:

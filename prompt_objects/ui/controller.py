@@ -21,6 +21,7 @@ from prompt_objects.ui.watcher import SessionWatcher
 from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import run_in_daemon_thread
 from prompt_objects.utils.resources import named_exhaustion
+from prompt_objects.utils.text import valid_unicode
 from prompt_objects.utils.user_folders import abbreviated
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Controller:
     # Input
 
     def submit(self, text: str) -> None:
-        text = text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
+        text = valid_unicode(text)
         self._has_asked_to_leave = False
         question = None if _is_command(text) else self.question
         if question and question.is_early:

@@ -1,5 +1,6 @@
-"""Text helpers: names, plurals, paths, and spelling suggestions."""
+"""Text helpers: names, plurals, paths, spelling suggestions, and valid Unicode."""
 
+import json
 from collections.abc import Iterable
 
 _NAME_START = "[A-Za-z][A-Za-z0-9_-]"
@@ -26,6 +27,39 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def pluralize(number: int, noun: str) -> str:
     """Return a count with its noun: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def valid_unicode(text: str) -> str:
+    """Return a text that can be encoded: surrogates are joined to characters, and lone ones are replaced by U+FFFD.
+
+    Lone surrogates are in file names that are not UTF-8, and in JSON that was cut within a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def join_surrogates(text: str) -> str:
+    """Join pairs of surrogates to the characters that they stand for; lone ones stay."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text can be read as JSON; JSON that is nested too deeply counts."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def text_or_empty(value: object) -> str:
+    """Return a value if it is a text, otherwise an empty text."""
+    return value if isinstance(value, str) else ""
 
 
 def arrow_path(path: Iterable[str]) -> str:

@@ -142,7 +142,7 @@ class Point:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("as it is", "as it is"), (None, "null"), (Point(1), '{"x":1}'), ([1, "é"], '[1,"é"]'), ("a\ud800", "a?")],
+    [("as it is", "as it is"), (None, "null"), (Point(1), '{"x":1}'), ([1, "é"], '[1,"é"]'), ("a\ud800", "a\ufffd")],
 )
 def test_results_are_text_that_can_be_saved(tmp_path: Path, value: object, text: str) -> None:
     @tool

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prompt_objects.config.yaml.surrogates import SurrogateMask, join_surrogates
+from prompt_objects.config.yaml.surrogates import SurrogateMask
 from prompt_objects.errors import FileError
 from prompt_objects.utils.resources import raise_if_exhausted
 from prompt_objects.utils.secrets import hide_secrets
+from prompt_objects.utils.text import join_surrogates
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # aliases count as often as they are used

@@ -6,15 +6,12 @@ all positions stay the same, and the masks are replaced after parsing.
 
 import re
 
+from prompt_objects.utils.text import join_surrogates
+
 _PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _FIRST, _COUNT = 0xD800, 0x800
 _BLOCKS = (0xE000, 0xE800, 0xF000, *range(0x1000, _FIRST, _COUNT))  # those for private use first
-
-
-def join_surrogates(text: str) -> str:
-    """Replace pairs of surrogates by the characters that they stand for."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 class SurrogateMask:

@@ -9,6 +9,7 @@ from prompt_objects.llm.base import Request
 from prompt_objects.llm.chat_api.extra_fields import with_extra
 from prompt_objects.llm.chat_api.repairs import REPAIRS, Body
 from prompt_objects.message import Message
+from prompt_objects.utils.text import valid_unicode
 
 
 class Adaptations(Struct, frozen=True, omit_defaults=True):
@@ -46,8 +47,7 @@ def encode(body: Body) -> bytes:
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
-        # A lone surrogate, as in some file names, cannot be encoded; "?" replaces it.
-        text = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+        text = valid_unicode(json.dumps(body, ensure_ascii=False))
         return msgspec.json.encode(json.loads(text))  # again, as JSON has no NaN
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from prompt_objects.message import Message, role_of
+from prompt_objects.utils.text import valid_unicode
 
 _PROTOCOL_KEYS = {"role", "content", "refusal", "name", "tool_calls", "function_call", "tool_call_id"}
 _CALL_KEYS = {"index", "id", "type", "function"}
@@ -35,7 +36,7 @@ class ExtraFields:
                 continue
             if _is_deep(value):
                 raise ValueError(f"the field {key!r:.40} is nested too deeply")
-            pieces = self._pieces.setdefault(_strict_text(key), [])
+            pieces = self._pieces.setdefault(valid_unicode(key), [])
             pieces.append(strict := _strict(value))
             if len(self._pieces) > _MAX_FIELDS:
                 raise ValueError(f"it has more than {_MAX_FIELDS} extra fields")
@@ -96,16 +97,12 @@ def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
 def _strict(value: Any) -> Any:
     """Return a value without what strict JSON does not have: NaN, infinite numbers and lone surrogates."""
     if isinstance(value, str):
-        return _strict_text(value)
+        return valid_unicode(value)
     if isinstance(value, dict):
-        return {_strict_text(key): _strict(each) for key, each in value.items()}
+        return {valid_unicode(key): _strict(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_strict(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _strict_text(text: str) -> str:
-    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _joined(pieces: list[Any]) -> Any:

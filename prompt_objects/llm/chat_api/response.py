@@ -11,6 +11,7 @@ from prompt_objects.llm.base import FINISHED, Completion, Usage
 from prompt_objects.llm.chat_api.extra_fields import ExtraFields
 from prompt_objects.llm.chat_api.streamed_calls import MAX_CALLS, InvalidCalls, StreamedCalls
 from prompt_objects.message import text_of_part
+from prompt_objects.utils.text import text_or_empty, valid_unicode
 
 if TYPE_CHECKING:
     from prompt_objects.message import Message
@@ -108,7 +109,7 @@ class ResponseBuilder:
             self._length += len(content)
             self._count(len(content))
             return content
-        text, refused, thoughts = _text(content), _string(delta.get("refusal")), _thoughts(content)
+        text, refused, thoughts = _text(content), text_or_empty(delta.get("refusal")), _thoughts(content)
         self._text.append(text + refused)
         self._length += len(text + refused)
         self._refusal.append(refused)
@@ -127,7 +128,7 @@ class ResponseBuilder:
         text = self._half + text
         self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
         text = text.removesuffix(self._half) if self._half else text
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return valid_unicode(text)
 
     def _count(self, size: int) -> None:
         self._chars += size
@@ -195,10 +196,6 @@ def _pieces(delta: dict[str, Any]) -> list[dict[str, Any]]:
         raise InvalidCalls("sent an event with too many calls")
     function = delta.get("function_call")
     return [*pieces, {"index": "function_call", "function": function}] if isinstance(function, dict) else pieces
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _parse_usage(usage: dict[str, Any]) -> Usage:

@@ -11,9 +11,8 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from prompt_objects.llm.chat_api.extra_fields import ExtraFields
+from prompt_objects.utils.text import is_json, text_or_empty
 
 MAX_CALLS = 128
 """In a response; more of them are a mistake of the server."""
@@ -50,8 +49,8 @@ class StreamedCalls:
         """Add a piece and return its size; raises `InvalidCalls`."""
         function = piece.get("function")
         function = function if isinstance(function, dict) else {}
-        index, call_id = piece.get("index"), _string(piece.get("id"))
-        name, arguments = _string(function.get("name")), _arguments(function.get("arguments"))
+        index, call_id = piece.get("index"), text_or_empty(piece.get("id"))
+        name, arguments = text_or_empty(function.get("name")), _arguments(function.get("arguments"))
         if len(name) > _MAX_NAME:
             raise InvalidCalls("sent a call with a name that is too long")
         call = self._call_of(index if isinstance(index, int | str) else None, call_id, name)
@@ -115,7 +114,7 @@ def _separate_arguments(text: str) -> list[str]:
 
     An empty object before another one is the start value of some servers.
     """
-    if _is_json(text):
+    if is_json(text):
         return [text]
     found: dict[str, None] = {}
     position = _end_of_space(text, 0)
@@ -139,14 +138,6 @@ def _end_of_space(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return True
-
-
 def _new_id() -> str:
     """Return a new ID for a call, because some servers repeat or omit theirs.
 
@@ -154,10 +145,6 @@ def _new_id() -> str:
     the others accept those too.
     """
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _arguments(value: object) -> str:

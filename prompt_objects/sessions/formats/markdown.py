@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from prompt_objects.message import Message, calls_of, live_messages, text_of
 from prompt_objects.sessions.session import Session
+from prompt_objects.utils.text import valid_unicode
 
 SUFFIX = ".md"
 _BACKTICKS = re.compile(r"`+")
@@ -14,7 +15,7 @@ _BACKTICKS = re.compile(r"`+")
 def export(session: Session) -> str:
     """Return a title, a line about the session, and each message under its own heading."""
     text = "\n\n".join(_parts(session)) + "\n"
-    return text.encode(errors="replace").decode()  # a lone surrogate cannot be encoded
+    return valid_unicode(text)
 
 
 def _parts(session: Session) -> Iterator[str]:

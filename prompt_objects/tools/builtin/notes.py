@@ -14,7 +14,7 @@ from prompt_objects.runtime.context import Context
 from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.tools.decorator import tool
 from prompt_objects.utils import filesystem as disk
-from prompt_objects.utils.text import arrow_path, pluralize
+from prompt_objects.utils.text import arrow_path, pluralize, valid_unicode
 from prompt_objects.utils.time import now, time_ago
 
 MAX_NOTES = 100
@@ -55,7 +55,7 @@ def notes(
         raise ToolError(f"A note has at most {MAX_CHARACTERS:,} characters; this one has {len(text):,}.")
     if remove:
         return _remove(folder, name)
-    return _write(folder, Note(name=name, text=text.encode(errors="replace").decode(), path=context.path, at=now()))
+    return _write(folder, Note(name=name, text=valid_unicode(text), path=context.path, at=now()))
 
 
 def read_notes(workspace: Path) -> list[Note]:

@@ -17,7 +17,7 @@ from prompt_objects.ui.render.diff import draw_diff
 from prompt_objects.ui.render.reveal import MARK, exact_paragraph, reveal
 from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import cell_width, fit, paragraph
-from prompt_objects.utils.text import arrow_path, pluralize
+from prompt_objects.utils.text import arrow_path, is_json, pluralize
 
 MAX_WHOLE_ROWS = 200
 """Rows of a question that are printed without being asked for; a longer one opens on a key."""
@@ -121,16 +121,6 @@ def _argument(key: str, value: Any, width: int, *, is_code: bool) -> list[Line]:
 
 def _value(value: Any) -> str:
     """Return a text as it is, and anything else as JSON; a text that could be taken for JSON is quoted."""
-    if isinstance(value, str) and value and not _is_json(value):
+    if isinstance(value, str) and value and not is_json(value):
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except RecursionError:
-        return True
-    except ValueError:
-        return False
-    return True

@@ -175,10 +175,10 @@ async def test_usage_is_empty_if_the_server_sends_none(openai_server: OpenAIServ
     assert completion.usage == Usage()
 
 
-async def test_lone_surrogates_are_sent_as_question_marks(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+async def test_lone_surrogates_are_replaced_in_requests(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(text("Yes."))
     await send(llm, Request([{"role": "user", "content": "caf\udce9 é"}]))
-    assert openai_server.received[0].body["messages"][0]["content"] == "caf? é"
+    assert openai_server.received[0].body["messages"][0]["content"] == "caf\ufffd é"
 
 
 async def test_many_streams_run_in_parallel(openai_server: OpenAIServer, llm: OpenAILLM) -> None:

@@ -163,7 +163,7 @@ def test_fields_are_kept_as_strict_json() -> None:
     fields = {"a": float("nan"), "b\ud800": [float("inf"), {"\udfff": "\ud800é"}]}
     builder = ResponseBuilder("server")
     builder.add({"choices": [{"delta": {"content": "Hi", **fields}, "finish_reason": "stop"}]})
-    assert builder.completion().message["extra"]["message"] == {"a": None, "b?": [None, {"?": "?é"}]}
+    assert builder.completion().message["extra"]["message"] == {"a": None, "b\ufffd": [None, {"\ufffd": "\ufffdé"}]}
 
 
 @pytest.mark.parametrize("fields", [{"tool_calls": [{"index": 0, "x": None}]}, {"x": None}], ids=["call", "message"])
