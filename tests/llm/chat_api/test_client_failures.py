@@ -100,7 +100,9 @@ async def test_the_hint_for_an_unknown_model_has_a_similar_name_and_the_list(
 async def test_the_list_of_models_is_read_whatever_its_content_type(
     openai_server: OpenAIServer, llm: OpenAILLM
 ) -> None:
-    openai_server.listing = status(200, {"data": [{"id": "models/m"}, {"id": "embed"}, {"id": 3}, "x"]}, Content_Type="text/plain")
+    openai_server.listing = status(
+        200, {"data": [{"id": "models/m"}, {"id": "embed"}, {"id": 3}, "x"]}, Content_Type="text/plain"
+    )
     openai_server.script(error(404, "no such model"))
     assert (await failure(llm, UnknownModel)).hint.endswith("The server has m.")
 
