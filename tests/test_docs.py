@@ -35,10 +35,19 @@ def test_files_of_this_repository_that_a_page_names_exist(page: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_prose_is_wrapped() -> None:
+    pages = [page for page in PAGES if page.parent.name != "results"]  # these are written by programs
+    lines = [line for page in pages for line in without_code(page).splitlines()]
+    assert not [line for line in lines if len(line) > 132 and not line.startswith("|")]
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^ *(`{3,}).*?^ *\1$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
 def headings(page: Path) -> set[str]:
     """Return the anchors of a page, as websites make them from its headings."""
-    text = re.sub(r"^(`{3,}).*?^\1$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    found = re.findall(r"^#+ (.*)$", without_code(page), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
