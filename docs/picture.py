@@ -28,15 +28,15 @@ PATIENCE = 40.0  # seconds; a busy machine is slow
 
 
 def screen_text(terminal: Terminal) -> Text:
-    """Return the screen as rich text, with its colours."""
+    """Return the screen as rich text, with its colors."""
     text = Text()
     screen = terminal.screen
     for row in range(screen.lines):
         for column in range(screen.columns):
             cell = screen.buffer[row][column]
             style = Style(
-                color=_colour(cell.fg),
-                bgcolor=_colour(cell.bg),
+                color=_color(cell.fg),
+                bgcolor=_color(cell.bg),
                 bold=cell.bold,
                 italic=cell.italics,
                 reverse=cell.reverse,
@@ -46,7 +46,7 @@ def screen_text(terminal: Terminal) -> Text:
     return text
 
 
-def _colour(name: str) -> str | None:
+def _color(name: str) -> str | None:
     if name == "default":
         return None
     renamed = {"brown": "yellow", "brightbrown": "bright_yellow"}.get(name, name.replace("bright", "bright_"))

@@ -51,7 +51,7 @@ class Chat:
 
     @property
     def spent(self) -> BudgetUpdated | None:
-        """What the last message in this session has used so far, including delegates."""
+        """The spending of the last message in this session so far, including delegates."""
         return self._spent if self._last_run_session_id == self.session.id else None
 
     @property

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 ArgumentKind: TypeAlias = Literal["path", "url", "command", "text"]
-"""What an argument of a tool is, for the patterns that allow it and for the question that shows it."""
+"""The kind of an argument of a tool, for the patterns that allow it and for the question that shows it."""
 _FORMATS: Mapping[str, ArgumentKind] = {
     "path": "path",
     "file-path": "path",

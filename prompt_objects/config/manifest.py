@@ -12,7 +12,7 @@ MANIFEST_FILE = "manifest.yml"
 
 
 class Manifest(Struct, frozen=True):
-    """What a manifest says about its environment; its other keys are for the Ruby implementation only."""
+    """The keys of a manifest that describe its environment; its other keys are for the Ruby implementation only."""
 
     name: str
     description: str = ""

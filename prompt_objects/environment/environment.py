@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Overrides(Struct, frozen=True):
-    """What the caller of `Environment.open` gives in place of settings, or in addition to them."""
+    """The arguments of `Environment.open` that replace settings, or add to them."""
 
     model: str | None = None
     llm: "LLM | None" = None

@@ -26,7 +26,7 @@ VARIABLE = "PROMPT_OBJECTS_TRUST"
 
 
 class Decision(Struct, frozen=True):
-    """What the user decided about an environment: its accepted or refused grants, digests by text.
+    """The decision of the user about an environment: its accepted or refused grants, digests by text.
 
     `everything` is true for an environment that the user has created, or trusts whatever it brings.
     """

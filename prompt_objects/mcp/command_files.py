@@ -16,15 +16,15 @@ _MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*m(.*)")
 def program_paths(folder: Path, servers: Mapping[str, ServerConfig]) -> tuple[Path, ...]:
     """Return the files and folders of the environment that the commands of servers name, possibly too many.
 
-    Of a file in a subfolder the whole subfolder is returned, since it may import its neighbours. The user trusts the
+    Of a file in a subfolder the whole subfolder is returned, since it may import its neighbors. The user trusts the
     contents of these paths, and tools may not write them.
     """
     root = folder.resolve()
     named = {path for server in servers.values() for path in _named_paths(root, server)}
-    return tuple(sorted({_with_neighbours(root, path) for path in named}))
+    return tuple(sorted({_with_neighbors(root, path) for path in named}))
 
 
-def _with_neighbours(root: Path, path: Path) -> Path:
+def _with_neighbors(root: Path, path: Path) -> Path:
     is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)  # then no tool can write it
     return path if path.is_dir() or path.parent == root or is_hidden else path.parent
 

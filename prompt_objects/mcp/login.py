@@ -92,13 +92,13 @@ class LoginFile:
 class Login:
     """The login at one service.
 
-    `tell` shows the address to the user; None if there is no user, so that a login is not possible. `wait_longer` is
-    called with the seconds that the user gets.
+    `notify` shows the address to the user; it is None if there is no user, and then a login is not possible.
+    `wait_longer` is called with the seconds that the user gets.
     """
 
-    def __init__(self, url: str, tell: Callable[[str], None] | None, wait_longer: Callable[[float], None]) -> None:
+    def __init__(self, url: str, notify: Callable[[str], None] | None, wait_longer: Callable[[float], None]) -> None:
         self._url = url
-        self._tell = tell
+        self._notify = notify
         self._wait_longer = wait_longer
         self._file = LoginFile(url)
         self._browser: _BrowserListener | None = None
@@ -131,7 +131,7 @@ class Login:
             return int(free.getsockname()[1])
 
     async def _show(self, address: str) -> None:
-        if self._tell is None:
+        if self._notify is None:
             raise ToolError("it requires a login. Start a chat to log in.")
         if urlsplit(address).scheme not in {"http", "https"}:
             raise ToolError("it requires a login at an address that is not a web page.")
@@ -139,7 +139,7 @@ class Login:
         self._browser = _BrowserListener(state)
         await self._browser.start(self._port)  # before the user can open the address
         self._wait_longer(LOGIN_SECONDS)
-        self._tell(f"requires a login. Open: {address}")
+        self._notify(f"requires a login. Open: {address}")
 
     async def _wait_for_browser(self) -> "AuthorizationCodeResult":
         from mcp.shared.auth import AuthorizationCodeResult

@@ -199,9 +199,9 @@ class Server:
         except ToolError as error:
             raise ToolError(f"The MCP server {self.name} does not start: {error}") from error
         has_user = context.services.interaction.handler is not None
-        tell = partial(self._notify, context) if has_user else None
+        notify = partial(self._notify, context) if has_user else None
         return Connection(
-            lambda report, on_end: connect(config, self._folder, report, on_end, tell),
+            lambda report, on_end: connect(config, self._folder, report, on_end, notify),
             self._elicit,
             may_restart=config.url is None,
         )

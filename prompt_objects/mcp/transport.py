@@ -18,7 +18,7 @@ from prompt_objects.mcp.login import Login
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _MAX_STDERR_BYTES = 4_000
 _MAX_REASON = 500
-_LAST_WORDS_SECONDS = 0.5  # for what a program has written before it ended
+_STDERR_SECONDS = 0.5  # to read the last output of a program that has ended
 _FRAME = " \t\r|+-│├╰─▶\N{MULTIPLICATION SIGN}"  # around lines of exception groups, and of uv
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _EXCEPTION = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b.{0,80}: \S|(?:panic|fatal error): \S")
@@ -34,7 +34,7 @@ _MAX_SILENCE_SECONDS = 300.0
 
 
 class TransportReport:
-    """What the transport to a server reports: why the server ended, and whether a service forgot the session.
+    """The report of a transport: why the server ended, and whether a service has forgotten the session.
 
     `extend_start` is called with the seconds that the user gets for a login.
 
@@ -66,13 +66,13 @@ def connect(
     folder: Path,
     report: TransportReport,
     on_end: Callable[[], None],
-    tell: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> AbstractAsyncContextManager[Any]:
     """Connect to a server; start a program in `folder`, and call `on_end`, in any thread, when it ended.
 
-    `tell` shows a sentence to the user, if there is one: the address of a service's login.
+    `notify` shows the address of a service's login to the user; None if there is no user.
     """
-    return _program(server, folder, report, on_end) if server.url is None else _service(server, report, tell)
+    return _program(server, folder, report, on_end) if server.url is None else _service(server, report, notify)
 
 
 @asynccontextmanager
@@ -96,7 +96,7 @@ async def _program(
                 streams = await stack.enter_async_context(stdio_client(parameters, errlog=errors))
             yield streams
     finally:
-        await asyncio.to_thread(reader.join, _LAST_WORDS_SECONDS)
+        await asyncio.to_thread(reader.join, _STDERR_SECONDS)
 
 
 def _read_stderr(reading: int, report: TransportReport, on_end: Callable[[], None]) -> None:
@@ -109,12 +109,12 @@ def _read_stderr(reading: int, report: TransportReport, on_end: Callable[[], Non
 
 @asynccontextmanager
 async def _service(
-    server: ServerConfig, report: TransportReport, tell: Callable[[str], None] | None
+    server: ServerConfig, report: TransportReport, notify: Callable[[str], None] | None
 ) -> AsyncIterator[Any]:
     from mcp.client.streamable_http import streamable_http_client
 
     has_key = any(name.lower() == "authorization" for name in server.headers)
-    login = None if has_key else Login(server.url or "", tell, report.needs_time)
+    login = None if has_key else Login(server.url or "", notify, report.needs_time)
     async with (
         open_client(server.headers, max(_MAX_SILENCE_SECONDS, server.timeout), report, login) as client,
         streamable_http_client(

@@ -22,7 +22,7 @@ _FINAL_SECONDS = 30.0
 
 
 class Spending(Struct, frozen=True):
-    """What requests spend: their number, their tokens (prompts and responses), and their cost in US dollars."""
+    """The spending of requests: their number, their tokens (prompts and responses), and their cost in US dollars."""
 
     requests: int = field(default=0, name="turns")  # the name in trace files
     tokens: int = 0

@@ -1,4 +1,4 @@
-"""What model servers accept of the tools in one request."""
+"""The limits of model servers for the tools in one request."""
 
 from collections.abc import Mapping
 from itertools import islice

@@ -60,7 +60,7 @@ class ModelCalls:
         self._budget = budget
         self._save = save
         self._may_wait = True  # for a server that loads its model; another model would respond at once
-        self._has_told_of_loading = False
+        self._has_notified_loading = False
 
     async def complete(
         self, models: FallbackChain, tools: Sequence[Tool], limit: LimitReached | None = None
@@ -86,7 +86,7 @@ class ModelCalls:
                 await self._save_interrupted(received, model, error)
                 if not isinstance(error, LLMError):
                     raise
-                await asyncio.to_thread(self._add_way_out, error, history)
+                await asyncio.to_thread(self._add_hint, error, history)
                 for note in await asyncio.to_thread(models.advance, error):
                     self._context.notify(note)
                 if received:  # the next model starts over
@@ -104,10 +104,10 @@ class ModelCalls:
         prompt, messages = self._definition.prompt, [*history, *final]
         return assemble(prompt, messages, functions, options, model=model, without=self.replaces)
 
-    def _add_way_out(self, error: LLMError, history: Sequence[Message]) -> None:
-        from prompt_objects.turns.ways_out import add_way_out  # not needed before the first error
+    def _add_hint(self, error: LLMError, history: Sequence[Message]) -> None:
+        from prompt_objects.turns.error_hints import add_hint  # not needed before the first error
 
-        add_way_out(error, history, lambda part: assemble(self._definition.prompt, part).messages)
+        add_hint(error, history, lambda part: assemble(self._definition.prompt, part).messages)
 
     async def _send(
         self,
@@ -165,9 +165,9 @@ class ModelCalls:
         if isinstance(retry.error, StillLoading):
             if not self._may_wait:
                 raise retry.error
-            if not self._has_told_of_loading:
+            if not self._has_notified_loading:
                 self._context.notify(f"Waiting for the model: {retry.error}")
-            self._has_told_of_loading = True
+            self._has_notified_loading = True
         elif retry.seconds >= _MIN_SHOWN_WAIT:
             self._context.notify(f"Retrying in {retry.seconds:.0f} s: {retry.error}")
 

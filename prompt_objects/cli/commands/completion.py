@@ -19,7 +19,7 @@ class Word(NamedTuple):
 
 
 class Node(NamedTuple):
-    """What may follow one command or group; `values` are the possible values of options, by option.
+    """The words that may follow one command or group; `values` are the possible values of options, by option.
 
     A value is a list of words, or "files" or "folders".
     """

@@ -26,13 +26,13 @@ from prompt_objects.message import (
     text_of_part,
 )
 
-_START = "(This is the beginning of the conversation that was kept.)"  # servers expect the user to speak first
+_OPENING = "(This is the beginning of the conversation that was kept.)"  # servers expect the user to speak first
 _INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_NAME = 64
 _MEDIA = {"image_url": "url", "input_audio": "data", "file": "file_data"}  # kinds of parts, with a required key
 
 
-class _Read(NamedTuple):
+class _Parsed(NamedTuple):
     message: Message
     role: str
     calls: list[dict[str, Any]]
@@ -55,21 +55,21 @@ def assemble(  # noqa: PLR0913 - each is a part of a request
     """
     messages: list[Message] = [{"role": "system", "content": prompt}]
     extra: dict[int, list[Mapping[str, Any]]] = {}
-    for message, fields in _paired(live_messages(history, without=without)):
+    for message, fields in _with_results(live_messages(history, without=without)):
         if len(messages) == 1 and message["role"] != "user":
-            messages.append({"role": "user", "content": _START})
+            messages.append({"role": "user", "content": _OPENING})
         _add(message, messages)
         if fields:
             extra.setdefault(len(messages) - 1, []).append(fields)
     return Request(messages, tools, options or {}, model, extra)
 
 
-def _paired(messages: list[Message]) -> Iterator[tuple[Message, dict[str, Any]]]:
+def _with_results(messages: list[Message]) -> Iterator[tuple[Message, dict[str, Any]]]:
     """Yield messages in the format, each with its extra fields, and each call followed by its result."""
-    read = [_Read(message, role_of(message), calls_of(message)) for message in messages]
-    known = {call["id"] for each in read for call in each.calls}
+    parsed = [_Parsed(message, role_of(message), calls_of(message)) for message in messages]
+    known = {call["id"] for each in parsed for call in each.calls}
     sent: set[str] = set()
-    for index, (message, role, calls) in enumerate(read):
+    for index, (message, role, calls) in enumerate(parsed):
         if role == "tool":
             if answered_call(message) not in known:
                 name = message.get("name") or "a call"
@@ -79,11 +79,11 @@ def _paired(messages: list[Message]) -> Iterator[tuple[Message, dict[str, Any]]]
             if content := _user_content(message, role):
                 yield {"role": "user", "content": content, **_valid_name(message)}, {}
             continue
-        ids = [_unused(call["id"], sent) for call in calls]
+        ids = [_unique_id(call["id"], sent) for call in calls]
         text = text_of(message)
         if calls or text.strip():
             yield _assistant_message(text, calls, ids), extra_of(message, calls, ids)
-        results = _results_after(read, index) if calls else {}
+        results = _results_after(parsed, index) if calls else {}
         for call, call_id in zip(calls, ids, strict=True):
             result = results.get(call["id"], OUTCOME_UNKNOWN)
             yield {"role": "tool", "tool_call_id": call_id, "content": result}, {}
@@ -189,7 +189,7 @@ def _strict_arguments(call: dict[str, Any]) -> str:
         return "{}"
 
 
-def _unused(call_id: str, sent: set[str]) -> str:
+def _unique_id(call_id: str, sent: set[str]) -> str:
     """Return an ID that is unique in this request: some servers start at `call_0` in each response."""
     if not call_id or call_id in sent:
         call_id = f"{call_id or 'call'}_{len(sent)}"
@@ -197,14 +197,14 @@ def _unused(call_id: str, sent: set[str]) -> str:
     return call_id
 
 
-def _results_after(read: Sequence[_Read], index: int) -> dict[str, str]:
+def _results_after(parsed: Sequence[_Parsed], index: int) -> dict[str, str]:
     """Return the first result for each call ID up to the next message with calls.
 
     A later result takes the place of one that says that the outcome is unknown.
     """
     results: dict[str, str] = {}
-    for number in range(index + 1, len(read)):  # a slice would copy the rest each time
-        message, role, calls = read[number]
+    for number in range(index + 1, len(parsed)):  # a slice would copy the rest each time
+        message, role, calls = parsed[number]
         if calls:
             break
         if role == "tool":

@@ -13,7 +13,7 @@ from prompt_objects.llm.chat_api.extra_fields import fields_sent
 from prompt_objects.message import text_of
 
 Body = dict[str, Any]
-_BETWEEN = "(The reply was interrupted.)"
+_MISSING_REPLY = "(The reply was interrupted.)"
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 
 
@@ -80,7 +80,7 @@ def _reply_after_results(body: Body) -> None:
     messages: list[Body] = []
     for message in body["messages"]:
         if messages and messages[-1]["role"] == "tool" and message["role"] == "user":
-            messages.append({"role": "assistant", "content": _BETWEEN})
+            messages.append({"role": "assistant", "content": _MISSING_REPLY})
         messages.append(message)
     body["messages"] = messages
 

@@ -103,7 +103,7 @@ class ResponseBuilder:
     def _add_delta(self, delta: dict[str, Any]) -> str:
         content = delta.get("content")
         if isinstance(content, str) and (self._half or not content.isascii()):
-            content = self._whole(content)
+            content = self._join_surrogates(content)
         if isinstance(content, str) and delta.keys() <= _TEXT_KEYS:  # almost every chunk
             self._text.append(content)
             self._length += len(content)
@@ -123,7 +123,7 @@ class ResponseBuilder:
             raise MalformedResponse(f"sent an invalid message: {error}") from error
         return text + refused
 
-    def _whole(self, text: str) -> str:
+    def _join_surrogates(self, text: str) -> str:
         """Join the surrogates of a text, as a character may come in two chunks; single ones are replaced."""
         text = self._half + text
         self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""

@@ -1,6 +1,6 @@
 """The errors that model servers send: where their sentence stands, and what it means.
 
-Servers agree neither on the form of an error nor on its status, so the kind of an error is recognised by its words.
+Servers agree neither on the form of an error nor on its status, so the kind of an error is recognized by its words.
 Each row of the table has a source for the words of one server; the tests have the complete sentences.
 """
 
@@ -13,7 +13,7 @@ from prompt_objects.errors import ContextTooLong, LLMError, RegionNotSupported, 
 
 
 class Words(NamedTuple):
-    """Words by which an error of a server is recognised, as a regular expression, with the source of the words."""
+    """Words by which an error of a server is recognized, as a regular expression, with the source of the words."""
 
     server: str
     kind: type[LLMError]

@@ -1,4 +1,4 @@
-"""What the rehearsal says: quotations of the results of its calls, or how to use it."""
+"""The answers of the rehearsal: quotations of the results of its calls, or how to use it."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -56,11 +56,11 @@ def plan_calls(text: str, functions: Functions) -> tuple[list[Call], list[str]]:
     """Return the calls that a message asks for, and the reasons why others cannot be made."""
     commands = [command for command in map(_COMMAND.fullmatch, text.splitlines()) if command]
     if commands:
-        return _commanded(commands, functions)
+        return _commanded_calls(commands, functions)
     places = {name: place.start() for name in functions if (place := _names(name).search(text))}
     if places:
-        return _of_named(text, dict(sorted(places.items(), key=lambda item: item[1])), functions)
-    return list(_reading(text, functions)), []
+        return _calls_of_named(text, dict(sorted(places.items(), key=lambda item: item[1])), functions)
+    return list(_reading_calls(text, functions)), []
 
 
 def _names(*names: str) -> re.Pattern[str]:
@@ -72,7 +72,7 @@ def _names(*names: str) -> re.Pattern[str]:
 # Capabilities that the message names
 
 
-def _of_named(text: str, places: Mapping[str, int], functions: Functions) -> tuple[list[Call], list[str]]:
+def _calls_of_named(text: str, places: Mapping[str, int], functions: Functions) -> tuple[list[Call], list[str]]:
     """Return the calls of the capabilities that the text names, in this order, at these places."""
     calls: list[Call] = []
     problems: list[str] = []
@@ -99,12 +99,12 @@ def _task(text: str, name: str, objects: Sequence[str]) -> str:
         rf"(?:(?:ask|tell|let|have|get|call|use) {names.pattern}(?: to\b|:|,)?|{names.pattern}[:,])\s*",
         re.IGNORECASE,
     )
-    told: list[str] = []
+    sentences: list[str] = []
     for sentence in _SENTENCE_END.split(text):
         if _names(name).search(sentence) or not names.search(sentence):
             addressed = address.match(sentence)
-            told.append(names.sub("you", sentence[addressed.end() if addressed else 0 :]).strip())
-    task = " ".join(filter(None, told))
+            sentences.append(names.sub("you", sentence[addressed.end() if addressed else 0 :]).strip())
+    task = " ".join(filter(None, sentences))
     return text if task in {"", "you"} else task
 
 
@@ -129,7 +129,7 @@ def _missing(call: Call, function: Mapping[str, Any]) -> list[str]:
 # Files and folders that the message names
 
 
-def _reading(text: str, functions: Functions) -> Iterator[Call]:
+def _reading_calls(text: str, functions: Functions) -> Iterator[Call]:
     """Yield calls that read what the text names; without a tool for it, a prompt object that reads is asked."""
     named = {"list_files": _folders(text), "read_file": _files(text)}
     for tool, paths in named.items():
@@ -155,7 +155,7 @@ def _folders(text: str) -> list[str]:
 # Lines that say exactly what to call
 
 
-def _commanded(commands: Iterable[re.Match[str]], functions: Functions) -> tuple[list[Call], list[str]]:
+def _commanded_calls(commands: Iterable[re.Match[str]], functions: Functions) -> tuple[list[Call], list[str]]:
     calls: list[Call] = []
     problems: list[str] = []
     for command in commands:

@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 _WORD = re.compile(r"\w+")
 _SEPARATOR = re.compile(r"[/\\@\u2044\u2215]|[.\u2024](?=\w)|[:\u2236\ua789](?=[\d/])")
-"""What paths, hosts and URLs contain between their parts."""
+"""The separators between the parts of paths, hosts and URLs."""
 _ASCII_LETTER = re.compile("[A-Za-z]")
 _TYPOGRAPHIC = frozenset("\u2010\u2012\u2013\u2018\u2019\u201a\u201c\u201d\u2026\u2032\u2033\u2039\u203a\u3002")
 """Punctuation of ordinary texts, which may stand right beside an address."""
@@ -53,8 +53,8 @@ def _in_words(line: str) -> Iterator[int]:
         if not found:
             continue
         rest = [at for at in range(*word.span()) if line[at].isalpha() and at not in found]
-        neighbours = [words[each][0] for each in (number - 1, number + 1) if 0 <= each < len(words)]
-        is_ordinary = rest or any(_continues(each, line[found[0]]) for each in neighbours)
+        neighbors = [words[each][0] for each in (number - 1, number + 1) if 0 <= each < len(words)]
+        is_ordinary = rest or any(_continues(each, line[found[0]]) for each in neighbors)
         if _ASCII_LETTER.search(word[0]) or not is_ordinary:
             yield from found
 

@@ -22,10 +22,10 @@ MIN_WIDTH = 8
 MAX_BLOCK = 20_000
 """Characters of a block; a longer one is shown as plain text, since Markdown would take too long."""
 MAX_HIGHLIGHTED = 10_000
-"""Characters of a block; code in a longer one has no colours, which take even longer."""
+"""Characters of a block; code in a longer one has no colors, which take even longer."""
 LONG_LINE = 300
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
+_COLORS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray")
 _BRIGHT = (*(f"bright{name}" for name in ("black", "red", "green", "yellow", "blue", "magenta", "cyan")), "white")
 _LOOKS = {
     "markdown.h2": "bold underline",
@@ -165,7 +165,7 @@ def _simplify(tokens: "Sequence[Token]", *, highlight: bool) -> "list[Token]":
     for token in tokens:
         token.content = clean(token.content)
         if token.tag == "h1":
-            token.tag = "h2"  # rich would centre it
+            token.tag = "h2"  # rich would center it
         if token.type == "fence" and not highlight:
             token.info = "text"
         if token.children:
@@ -204,8 +204,8 @@ def _style_string(style: "Style | None") -> str:
     words = [word for word in ("bold", "dim", "italic", "underline", "strike", "reverse") if getattr(style, word)]
     if style.color and not style.color.is_default:
         number = style.color.number
-        if number is not None and number < len(_COLOURS) + len(_BRIGHT):
-            words.append(f"ansi{(*_COLOURS, *_BRIGHT)[number]}")
+        if number is not None and number < len(_COLORS) + len(_BRIGHT):
+            words.append(f"ansi{(*_COLORS, *_BRIGHT)[number]}")
         else:
             words.append(style.color.get_truecolor().hex)
     return " ".join(words)

@@ -10,7 +10,7 @@ from functools import cache
 _SEQUENCES = re.compile(
     r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links, the clipboard
     r"|\x1b[P_^X][^\x1b\n]*\x1b\\"  # DCS and the like
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colors, the cursor
     r"|\x1b[ -/]+[0-~]"  # character sets
 )
 _NEWLINES = re.compile("\r\n?|[\u2028\u2029]")

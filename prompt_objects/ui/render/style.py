@@ -1,4 +1,4 @@
-"""The styles of everything on the screen, by role; no meaning depends on colour alone."""
+"""The styles of everything on the screen, by role; no meaning depends on color alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

@@ -73,7 +73,7 @@ def test_ids_that_a_server_used_before_are_made_unique() -> None:
     assert [m["content"] for m in sent if m["role"] == "tool"] == ["result", "result"]
 
 
-def test_neighbouring_messages_of_one_role_are_merged() -> None:
+def test_neighboring_messages_of_one_role_are_merged() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     history: list[Message] = [
         {"role": "user", "content": "one", "name": "Ann"},

@@ -43,7 +43,7 @@ async def test_a_wrong_key_is_unauthorized_with_the_servers_sentence_without_the
     assert quoted not in str(found)
 
 
-async def test_a_wrong_key_is_recognised_by_words(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
+async def test_a_wrong_key_is_recognized_by_words(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(
         status(400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid key."}}])
     )

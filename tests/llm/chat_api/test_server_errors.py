@@ -1,4 +1,4 @@
-"""The sentence of a server is found in any body, and its kind is recognised by the words of each server."""
+"""The sentence of a server is found in any body, and its kind is recognized by the words of each server."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ SENTENCES: dict[tuple[str, type[LLMError]], list[object]] = {
 
 
 @pytest.mark.parametrize(("server", "kind"), SENTENCES, ids=lambda value: getattr(value, "__name__", value))
-def test_the_words_of_each_server_are_recognised(server: str, kind: type[LLMError]) -> None:
+def test_the_words_of_each_server_are_recognized(server: str, kind: type[LLMError]) -> None:
     for body in SENTENCES[server, kind]:
         assert kind_of_error(f"{codes_in(body)} {sentence_in(body)}") is kind, body
 

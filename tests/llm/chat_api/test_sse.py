@@ -45,7 +45,7 @@ def test_a_body_may_end_without_done(body: bytes, found: list[ServerSentEvent]) 
     assert decode(*(bytes([byte]) for byte in body))[0] == found
 
 
-def test_a_json_document_is_recognised() -> None:
+def test_a_json_document_is_recognized() -> None:
     for body, is_document in ((b"data: 1\n\n", False), (b'{"choices": []}\n', True)):
         events = SSEDecoder()
         list(events.feed(body))

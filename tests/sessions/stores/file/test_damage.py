@@ -121,7 +121,7 @@ class TestDamage:
         session.append(*user_messages("three"))
         assert json.loads(file.read_bytes())["history"] == user_messages("one", "two ü", "three")
 
-    def test_a_flipped_byte_in_a_message_costs_neither_it_nor_its_neighbours(
+    def test_a_flipped_byte_in_a_message_costs_neither_it_nor_its_neighbors(
         self, folder: Path, session: Session, file: Path
     ) -> None:
         file.write_bytes(file.read_bytes().replace("ü".encode(), b"\xff"))

@@ -9,7 +9,7 @@ import pytest
 from prompt_objects.errors import ContextTooLong, LLMError
 from prompt_objects.message import Message
 from prompt_objects.testing import ScriptedLLM
-from prompt_objects.turns.ways_out import add_way_out
+from prompt_objects.turns.error_hints import add_hint
 from tests.support.environments import open_env
 from tests.support.messages import call, sent_messages
 
@@ -22,7 +22,7 @@ def exchange(number: int, tokens: int | None = None) -> list[Message]:
 
 
 def hint(error: LLMError, history: Sequence[Message]) -> str:
-    add_way_out(error, history, request_of)
+    add_hint(error, history, request_of)
     return error.hint
 
 

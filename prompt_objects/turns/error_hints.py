@@ -1,4 +1,4 @@
-"""What the user can do if a model cannot read a conversation."""
+"""Hints for errors of models: how to go on with a session that a model cannot read."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ _MAX_QUOTED = 40
 _ABOUT_MESSAGES = re.compile(r"(?i)message|content|conversation|\brole|tool_call|function.?call|assistant")
 
 
-def add_way_out(
+def add_hint(
     error: LLMError, history: Sequence[Message], request_of: Callable[[Sequence[Message]], Sequence[Message]]
 ) -> None:
     """Add to the hint of an error how to go on with the session, if its messages are the cause.
@@ -20,7 +20,7 @@ def add_way_out(
     `request_of` returns the messages of a request for a part of the history.
     """
     if isinstance(error, ContextTooLong):
-        _add(error, _fitting_count(history))
+        _add_commands(error, _fitting_count(history))
     elif type(error) is LLMError:
         _name_refused_message(error, history, request_of)
 
@@ -35,13 +35,13 @@ def _name_refused_message(
         printable = (char if char.isprintable() else " " for char in text_of(message)[: 10 * _MAX_QUOTED])
         quoted = " ".join("".join(printable).split())[:_MAX_QUOTED]
         error.hint = f'It is message {number + 1} of the session ({role_of(message)}: "{quoted}").'
-        _add(error, number)
+        _add_commands(error, number)
     elif _ABOUT_MESSAGES.search(str(error)):  # what was answered before is not the cause
         answered = [count for count in range(1, len(history)) if _is_reply(history, count - 1)]
-        _add(error, answered[-1] if answered else 0)
+        _add_commands(error, answered[-1] if answered else 0)
 
 
-def _add(error: LLMError, count: int) -> None:
+def _add_commands(error: LLMError, count: int) -> None:
     """Add the commands that keep the first `count` messages."""
     if count:
         kept = f"the first {pluralize(count, 'message')}"
