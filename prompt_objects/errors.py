@@ -4,8 +4,10 @@ The message says what happened and where; `hint`, if there is one, gives the nex
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path  # slow to import
 
 
 class PromptObjectsError(Exception):
@@ -28,7 +30,7 @@ class FileError(PromptObjectsError):
     """A file that users write is invalid; lines and columns count from 1."""
 
     def __init__(
-        self, problem: str, *, file: Path, line: int | None = None, column: int | None = None, hint: str = ""
+        self, problem: str, *, file: "Path", line: int | None = None, column: int | None = None, hint: str = ""
     ) -> None:
         self.problem, self.file, self.line, self.column = problem, file, line, column
         where = ":".join(str(part) for part in (file, line, column) if part is not None)
@@ -131,7 +133,7 @@ class StoreError(PromptObjectsError):
 class NotSaved(StoreError):
     """A response arrived, but could not be saved: `reply` holds it, and the file `kept`, unless that failed, too."""
 
-    def __init__(self, message: str, *, reply: Any, kept: Path | None) -> None:
+    def __init__(self, message: str, *, reply: Any, kept: "Path | None") -> None:
         where = f"The response is kept in {kept}." if kept else "It could not be kept anywhere else, either."
         hint = "Once the cause is removed, save it with: prompt-objects sessions recover (/session recover)"
         super().__init__(f"{message} {where}", hint=hint if kept else "Copy it from the screen.")
