@@ -1,43 +1,32 @@
 """Client for servers with OpenAI's chat completions API, on top of the openai package.
 
-Chunks are read as plain JSON instead of the package's typed models, since servers do not always send what the types
-promise. Nothing here reads environment variables; `connect` does.
+Nothing here reads environment variables; `connect` does.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
-import msgspec
 from msgspec.structs import replace
 
 from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, StillLoading, UnknownModel
 from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
 from prompt_objects.llm.chat_api.adapt import adapt, encode
+from prompt_objects.llm.chat_api.chunks import read_chunks
+from prompt_objects.llm.chat_api.clients import Clients
 from prompt_objects.llm.chat_api.dialect import dialect_of, learn
 from prompt_objects.llm.chat_api.endpoint import Endpoint
 from prompt_objects.llm.chat_api.failures import words_of
 from prompt_objects.llm.chat_api.response import MalformedResponse, ResponseBuilder
 from prompt_objects.llm.chat_api.retries import DEFAULT_RETRIES, retry_delay
-from prompt_objects.llm.chat_api.sse import (
-    TRAILING_DATA_SECONDS,
-    IdleTimeout,
-    ServerSentEvent,
-    SSEDecoder,
-    read_to_end,
-)
 from prompt_objects.llm.model_listing import parse_listing
 from prompt_objects.llm.providers import OPENAI
-from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import AsyncOpenAI
 
 
 DEFAULT_TIMEOUT = 300.0  # seconds; reasoning models can be silent for minutes
@@ -71,8 +60,7 @@ class OpenAILLM:
         self._timeout = timeout
         self._max_retries = max_retries
         self._dialect = dialect_of(self._endpoint.base_url, self._endpoint.server)
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncOpenAI] = WeakKeyDictionary()
-        self._client_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._clients = Clients(self._endpoint, timeout)
 
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
@@ -118,8 +106,9 @@ class OpenAILLM:
         builder = ResponseBuilder(self._endpoint.server)
         has_text = False
         try:
-            async with aclosing(self._chunks(body, builder)) as parts:
-                async for chunks in parts:
+            response = await self._open(body)
+            async with aclosing(read_chunks(response, self._endpoint, builder, self._timeout)) as groups:
+                async for chunks in groups:
                     text, error = _add_chunks(builder, chunks)
                     if text:
                         has_text = True
@@ -134,67 +123,11 @@ class OpenAILLM:
         yield completion
 
     async def close(self) -> None:
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await uninterrupted(client.close())
+        await self._clients.close()
 
-    async def _chunks(self, body: bytes, builder: ResponseBuilder) -> AsyncGenerator[Iterator[object], None]:
-        """Send a request and yield the chunks of its response, grouped as they arrived.
-
-        Raises `LLMError`; iterating over a group also raises `MalformedResponse` for invalid JSON. Once the response
-        in `builder` is complete, nothing is waited for, and a broken connection is no error.
-        """
-        client = await self._client()
-        from httpx2 import RequestError
-
-        response = await self._open(client, body)
-        timeout, events = IdleTimeout(self._timeout), SSEDecoder()
-        broken: Exception | None = None
-        try:
-            async with aclosing(timeout.iterate(response.aiter_raw())) as parts:
-                async for data in parts:
-                    found = list(events.feed(data))
-                    yield (self._chunk(event, response) for event in found)
-                    if events.is_done:
-                        builder.end()
-                        await read_to_end(parts)
-                        return
-                    if builder.is_complete:
-                        timeout.limit(max(builder.last_seconds, TRAILING_DATA_SECONDS))
-                    elif found:  # after the consumer handled them, so that its time does not count
-                        timeout.restart()
-        except (RequestError, TimeoutError) as error:
-            broken = error
-        finally:
-            await response.aclose()
-        for event in events.end():
-            chunk = self._last_chunk(event, response, broken)
-            yield iter(() if chunk is None else (chunk,))
-            if events.is_document:
-                builder.end()
-        if broken and not builder.is_complete:
-            raise self._endpoint.interrupted_error(broken) from broken
-
-    def _last_chunk(self, event: ServerSentEvent, response: "httpx2.Response", broken: Exception | None) -> object:
-        """Return the chunk at the end of the body, None if the connection broke within it."""
-        try:
-            return self._chunk(event, response)
-        except MalformedResponse:
-            if broken is None:
-                raise
-            return None
-
-    def _chunk(self, event: ServerSentEvent, response: "httpx2.Response") -> object:
-        from openai import APIError
-
-        chunk = _decode(event.data)
-        if details := _error_in(event.name, chunk):
-            error = APIError("unknown reason", response.request, body=details)
-            raise self._endpoint.server_error(error) from error
-        return chunk
-
-    async def _open(self, client: "AsyncOpenAI", body: bytes) -> "httpx2.Response":
+    async def _open(self, body: bytes) -> "httpx2.Response":
         """Send the request; raises `LLMError` if no response begins."""
+        client = await self._clients.current()
         from openai import APIConnectionError, APIError, AsyncStream
 
         try:
@@ -242,7 +175,7 @@ class OpenAILLM:
         """
         from openai import OpenAIError
 
-        client = await self._client()
+        client = await self._clients.current()
         try:
             async with asyncio.timeout(_LIST_MODELS_TIMEOUT):
                 body = await client.get(self._endpoint.url("models"), cast_to=str)
@@ -255,38 +188,6 @@ class OpenAILLM:
         more = f" and {len(names) - _MAX_LISTED_MODELS} more" if len(names) > _MAX_LISTED_MODELS else ""
         suggestion = "" if self.model in names else did_you_mean(self.model, names)
         return f"{suggestion} The server has {shown}{more}.".strip()
-
-    async def _client(self) -> "AsyncOpenAI":
-        """Return the client of this event loop; loops cannot share connections."""
-        key = self._endpoint.api_key or ""
-        if self._endpoint.key_name and not key:
-            raise self._endpoint.missing_key_error()
-        if not (key.isascii() and key.isprintable()):
-            raise self._endpoint.invalid_key_error()
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            async with self._client_locks.setdefault(loop, asyncio.Lock()):  # one client for a thousand turns
-                if loop not in self._clients:
-                    self._clients[loop] = await asyncio.to_thread(self._make_client)  # importing takes half a second
-        return self._clients[loop]
-
-    def _make_client(self) -> "AsyncOpenAI":
-        from httpx2 import InvalidURL
-        from openai import AsyncOpenAI
-
-        from prompt_objects.llm.chat_api.http import open_client
-
-        client = open_client(self._endpoint, self._timeout)
-        try:
-            return AsyncOpenAI(
-                api_key=self._endpoint.api_key or "none",  # the client requires a key; servers without keys ignore it
-                base_url=self._endpoint.base_url,
-                timeout=client.timeout,
-                max_retries=0,  # `stream` retries, and shows it to the user
-                http_client=client,
-            )
-        except InvalidURL as error:
-            raise self._endpoint.configuration_error("its address is not a URL", "Check base_url.") from error
 
 
 def _with_notices(part: TextChunk | Completion, notices: list[str]) -> TextChunk | Completion:
@@ -304,23 +205,3 @@ def _add_chunks(
     except (LLMError, MalformedResponse) as error:
         return "".join(texts), error
     return "".join(texts), None
-
-
-def _decode(data: bytes) -> object:
-    with suppress(ValueError, RecursionError):
-        return msgspec.json.decode(data)
-    try:
-        return json.loads(data, strict=False)  # some servers do not escape line ends in strings
-    except (ValueError, RecursionError) as error:
-        raise MalformedResponse("sent something that is not JSON") from error
-
-
-def _error_in(name: str, chunk: object) -> object:
-    """Return the error that a chunk contains, None if it is part of a response."""
-    if not isinstance(chunk, dict):
-        return None
-    is_bare = "choices" not in chunk and bool(chunk.get("message") or chunk.get("detail"))
-    choices = chunk.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    of_choice = choice.get("error") if isinstance(choice, dict) else None
-    return chunk.get("error") or of_choice or (chunk if is_bare or name == "error" else None)
