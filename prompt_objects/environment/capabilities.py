@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from prompt_objects.analysis.graph import Edge
     from prompt_objects.config.definition import Definition
     from prompt_objects.environment.authority import Authority
-    from prompt_objects.mcp.server import Servers
+    from prompt_objects.mcp.servers import Servers
     from prompt_objects.tools.approval import Approvals
     from prompt_objects.tools.base import Tool
     from prompt_objects.tools.delegation import Receiver
@@ -134,7 +134,7 @@ class CapabilityResolver:
 
     @cached_property
     def _servers(self) -> "Servers":
-        from prompt_objects.mcp.server import Servers
+        from prompt_objects.mcp.servers import Servers
 
         return Servers(self._config.mcp_servers, self._folder, self._environ, self._authority.allows_servers)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_objects.errors import ToolError
 from prompt_objects.mcp.incoming import MalformedMessage, MessageFilter
-from prompt_objects.mcp.transport import TransportReport
+from prompt_objects.mcp.transport_report import TransportReport
 
 if TYPE_CHECKING:
     from mcp import Client, ClientSession

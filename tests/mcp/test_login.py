@@ -19,7 +19,7 @@ from tests.support.interaction import Answers
 from tests.support.mcp_servers import Turn, using
 
 pytest.importorskip("mcp")
-from prompt_objects.mcp.login import login_folder
+from prompt_objects.mcp.login_file import login_folder
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ from prompt_objects.config.definition import Capability
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import ToolError
-from prompt_objects.mcp.server import Servers
+from prompt_objects.mcp.servers import Servers
 from prompt_objects.runtime.events import EventBus
 from tests.support.mcp_servers import EXAMPLE, SERVER, context_in, is_gone, until, using, wait_until
 from tests.support.paths import SUPPORT

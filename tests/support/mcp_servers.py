@@ -14,7 +14,7 @@ from prompt_objects.config.definition import Capability
 from prompt_objects.config.environment_schema import ServerConfig
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.environment.environment import Environment
-from prompt_objects.mcp.server import Servers
+from prompt_objects.mcp.servers import Servers
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import EventBus, Notice, Subscription
 from prompt_objects.tools.base import Tool
