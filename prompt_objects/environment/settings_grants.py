@@ -55,7 +55,7 @@ def _servers(value: Any, _: Path) -> Iterator[Grant]:
         values = [each for key in ("env", "headers") if isinstance(each := given.get(key), dict)]
         received = ", ".join(f"{key}={text}" for each in values for key, text in each.items())
         receives = f"; it receives {received}" if received else ""
-        hints = "; what it says of its tools is believed" if given.get("trust_hints") else ""
+        hints = "; tools that it declares as read-only run without asking you" if given.get("trust_hints") else ""
         yield make_grant(f"mcp_servers.{name}: {does}{receives}{hints}", server)
 
 
