@@ -65,6 +65,7 @@ KINDS = {
 
 
 def main() -> None:
+    """Print the table."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     counts = Counter(line.partition("::")[0].removeprefix("tests/") for line in listed.splitlines() if "::" in line)

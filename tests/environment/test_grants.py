@@ -39,7 +39,8 @@ GRANTS = {
         "mcp_servers.a: runs npm start; it receives T=${K}"
     ),
     "mcp_servers: {a: {url: 'http://x', headers: {A: b}, trust_hints: true}}": (
-        "mcp_servers.a: contacts http://x; it receives A=b; tools that it declares as read-only run without asking you"
+        "mcp_servers.a: contacts http://x; it receives A=b; "
+        "tools that it declares as read-only run without asking you"
     ),
     "store: 'postgresql://u:secret@h/d'": "store: sessions are kept in postgresql://u:***@h/d",
     "store: 'files:../elsewhere'": "store: sessions are kept in files:../elsewhere",
