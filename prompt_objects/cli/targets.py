@@ -33,8 +33,8 @@ def environment_folder(options: Namespace) -> Path:
 def open_environment(options: Namespace, *, reading: bool = False, may_ask: bool = False) -> "Environment":
     """Open the environment and print its notices; create the user's own at first use.
 
-    It is also `options.environment`, whose later notices `cli.main` prints. With `reading`, nothing is created or
-    migrated; with `may_ask`, the user is asked once whether to trust an environment that is restricted.
+    It is also `options.environment`, whose later notices `cli.main` prints. With `reading`, nothing is created,
+    changed or migrated; with `may_ask`, the user is asked once whether to trust an environment that is restricted.
     """
     from prompt_objects.environment.environment import Environment
     from prompt_objects.environment.locate import is_environment, personal_folder, require_environment
@@ -50,7 +50,7 @@ def open_environment(options: Namespace, *, reading: bool = False, may_ask: bool
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
     choices = {"model": model, "store": options.store, "allow": allow, "trust": options.trust}
-    open_it = partial(Environment.open, folder, **choices, migrate=not reading)
+    open_it = partial(Environment.open, folder, **choices, read_only=reading)
     environment = open_it()
     if may_ask and _is_trusted_now(environment):
         environment.close()

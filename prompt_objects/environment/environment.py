@@ -44,6 +44,7 @@ class Overrides(Struct, frozen=True):
     store: str | None = None
     tools: Iterable["Tool"] = ()
     allow: Collection[str] = ()
+    read_only: bool = False
 
 
 NO_OVERRIDES = Overrides()
@@ -76,7 +77,7 @@ class Environment:
         self.authority = authority
         self.notices = [authority.notice] if authority.is_restricted else []
         self._storage_notices: list[str] = []
-        self.storage = Storage(folder, config, overrides.store, self._add_notice)
+        self.storage = Storage(folder, config, overrides.store, self._add_notice, read_only=overrides.read_only)
         self.session_manager = self.storage.session_manager
         self.session_locks = SessionLocks(self.storage.store, config.user)
         self.models = ModelRegistry(config, environ, selected=overrides.model, llm=overrides.llm)
@@ -111,7 +112,7 @@ class Environment:
         tools: Iterable["Tool"] = (),
         allow: Collection[str] = (),
         trust: bool = False,
-        migrate: bool = True,
+        read_only: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open the environment in `folder`; an environment of an older version is migrated, and `notices` say how.
@@ -123,7 +124,8 @@ class Environment:
         - `tools`: tools of the calling program, which definitions may name.
         - `allow`: names of tools that run without asking the user.
         - `trust`: trust whatever the environment brings, without storing that.
-        - `migrate`: if False, an environment of an older version stays as it is, and `notices` say so.
+        - `read_only`: create, change and migrate nothing; damaged sessions are repaired in memory only, and `notices`
+          say if the environment is of an older version.
 
         If the user has not trusted the environment, it is restricted by its `authority`, and not migrated. Raises
         `NoEnvironment`, `ConfigError`, and `NewerEnvironment` if a newer version has written it.
@@ -132,8 +134,10 @@ class Environment:
         config, authority = load_accepted_config(path, environ, trust=trust)
         migrations = Migrations(path, config.data_dir)
         is_due = migrations.is_due() and not authority.is_restricted  # raises before anything is touched
-        environment = cls(path, config, authority, Overrides(model, llm, store, tools, allow), environ=environ)
-        if is_due and not migrate:
+        environment = cls(
+            path, config, authority, Overrides(model, llm, store, tools, allow, read_only), environ=environ
+        )
+        if is_due and read_only:
             environment.notices = migrations.pending_notices()
         elif is_due:
             environment.notices = migrations.run_at_opening(environment.session_manager)

@@ -33,10 +33,12 @@ class Storage:
     `url` replaces the store of environment.yaml; a relative path starts at `folder`. `is_ephemeral` says whether the
     sessions are lost at the end of the program. `local_paths` are all paths with data on this disk, including the
     store of environment.yaml if another one replaces it. `last_used` remembers the sessions used last. `notify` gets
-    notices for the user.
+    notices for the user. With `read_only`, nothing is created or changed.
     """
 
-    def __init__(self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, config: Config, url: str | None, notify: Callable[[str], None], *, read_only: bool = False
+    ) -> None:
         with store_errors("read", config.data_dir):
             refuse_links(config.data_dir)
         for name in _INNER_FOLDERS:
@@ -46,7 +48,7 @@ class Storage:
         configured = parse_store_url(config.store or f"files:{config.data_dir}", folder)
         chosen = parse_store_url(url, folder) if url else configured
         self.url = chosen.text
-        self.store = chosen.open(StoreOptions(**config.store_options, notify=notify))
+        self.store = chosen.open(StoreOptions(**config.store_options, notify=notify, read_only=read_only))
         self.is_ephemeral = chosen.is_ephemeral
         self.local_paths = (config.data_dir, *_data_paths(configured, folder), *_data_paths(chosen, folder))
         self._session_files = _temporary_folder() if self.is_ephemeral else config.data_dir

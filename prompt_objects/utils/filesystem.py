@@ -245,18 +245,23 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
+def opened_for_reading() -> OSError:
+    """Return the error for a write to something that was opened for reading only."""
+    return OSError(errno.EROFS, "It was opened for reading only")
+
+
 class Descriptor:
     """A descriptor of a private file, closed by `close()` or garbage collection.
 
-    If the file is not writable, it is opened for reading, and `write_error` is the reason.
+    If the file is not writable, or with `read_only`, it is opened for reading, and `write_error` is the reason.
     """
 
-    def __init__(self, path: Path, flags: int) -> None:
-        self.write_error: OSError | None = None
+    def __init__(self, path: Path, flags: int, *, read_only: bool = False) -> None:
+        self.write_error: OSError | None = opened_for_reading() if read_only else None
         try:
-            self.descriptor = open_private(path, flags)
+            self.descriptor = open_private(path, os.O_RDONLY if read_only else flags)
         except OSError as error:
-            if error.errno not in UNWRITABLE:
+            if read_only or error.errno not in UNWRITABLE:
                 raise
             self.write_error = error
             self.descriptor = open_private(path, os.O_RDONLY)

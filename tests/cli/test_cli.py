@@ -224,14 +224,21 @@ def test_opening_a_conversation_loads_no_tools(env_dir: Path) -> None:
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("command", [["sessions", "show", "Default"], ["sessions", "show", "Default", "--json"], []])
-def test_every_command_says_what_it_repaired(env_dir: Path, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["sessions", "show", "Default"], "is cut off or damaged; 1 of its 2 messages can be read"),
+        (["sessions", "show", "Default", "--json"], "is cut off or damaged; 1 of its 2 messages can be read"),
+        (["-p", "again"], "was cut off or damaged; 1 of its 2 messages were kept"),
+    ],
+)
+def test_every_command_says_what_is_damaged_or_was_repaired(env_dir: Path, command: list[str], text: str) -> None:
     run("-p", "Hello", "--object", "scout", cwd=env_dir)
     (file,) = (env_dir / ".prompt_objects" / "sessions").glob("0*.json")
     file.write_bytes(file.read_bytes()[:400])
-    result = run(*(command or ["-p", "again"]), cwd=env_dir)
+    result = run(*command, cwd=env_dir)
     assert result.returncode == 0
-    assert "was cut off or damaged" in result.stderr
+    assert text in result.stderr
 
 
 def test_an_empty_store_is_said_to_be_empty(env_dir: Path) -> None:

@@ -17,12 +17,16 @@ class StoreOptions(Struct, frozen=True, kw_only=True):
     `max_session_size` is in bytes of JSON, None for no limit. A database compresses messages of at least `compress`
     bytes, None for never, and opens at most `pool_size` connections to a server. `notify` is called, in any thread,
     with each sentence that the user should read, such as that a file was repaired.
+
+    With `read_only`, nothing is created or changed: damage is repaired in memory only, and methods that write raise
+    `StoreError`.
     """
 
     max_session_size: int | None = None
     compress: int | None = 16 * 1024
     pool_size: int = 5
     notify: Callable[[str], None] = lambda _: None
+    read_only: bool = False
 
 
 class SessionFilter(Struct, frozen=True, kw_only=True):

@@ -145,8 +145,8 @@ class LineDocument(disk.Descriptor):
     It takes no locks: its users do.
     """
 
-    def __init__(self, path: Path, footer_length: int, block: int = 1) -> None:
-        super().__init__(path, os.O_RDWR)
+    def __init__(self, path: Path, footer_length: int, block: int = 1, *, read_only: bool = False) -> None:
+        super().__init__(path, os.O_RDWR, read_only=read_only)
         self.path = path
         self.footer_length = footer_length
         self.size = 0

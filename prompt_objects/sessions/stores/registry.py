@@ -60,7 +60,7 @@ class _SQLite(StoreUrl):
             from prompt_objects.sessions.stores.sql.sqlite import SQLite
             from prompt_objects.sessions.stores.sql.store import SqlStore
 
-        return SqlStore(SQLite(self.path), options)
+        return SqlStore(SQLite(self.path, read_only=options.read_only), options)
 
     @property
     def data_paths(self) -> Sequence[Path]:
@@ -77,7 +77,7 @@ class _PostgreSQL(StoreUrl):
             from prompt_objects.sessions.stores.sql.postgresql import PostgreSQL
             from prompt_objects.sessions.stores.sql.store import SqlStore
 
-        return SqlStore(PostgreSQL(self.text, options.pool_size), options)
+        return SqlStore(PostgreSQL(self.text, options.pool_size, read_only=options.read_only), options)
 
 
 class _FunctionUrl(StoreUrl):

@@ -41,7 +41,7 @@ class Archives:
 
     def load(self, packed: Path) -> SessionRecord:
         found = self._read(packed)
-        if self._index.peek(found.info.id) != found.info:
+        if self._index.peek(found.info.id) != found.info and not self._live.read_only:
             with suppress(StoreError, NotFound), self._index:
                 if not self._live.file(found.info.id).exists():
                     self._index.put(self._read(packed).info)
@@ -130,6 +130,8 @@ class Archives:
 
     def drop_leftover(self, file: SessionFile) -> None:
         """Remove the archive that a killed process left beside a file; the file is valid."""
+        if self._live.read_only:
+            return
         if self._live.archive(file.id).exists() and file.path.exists():
             with suppress(NotFound, StoreError), file, file.locked():
                 self.drop_stale(file)

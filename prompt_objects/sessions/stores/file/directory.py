@@ -19,10 +19,14 @@ _CLOSE = 0.05  # seconds; a message has its time before it is written
 
 
 class SessionDirectory:
-    """Finds session files and reads their infos; files that cannot be read are reported by `notify`."""
+    """Finds session files and reads their infos; files that cannot be read are reported by `notify`.
 
-    def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
+    If it is `read_only`, nothing in it is created or changed.
+    """
+
+    def __init__(self, path: Path, notify: Callable[[str], None], *, read_only: bool = False) -> None:
         self.path = path
+        self.read_only = read_only
         self._text = str(path)
         self._notify = notify
         self._reported: set[str] = set()

@@ -71,8 +71,9 @@ class Index:
     compares everything and reads that file first.
     """
 
-    def __init__(self, path: Path, files: IndexedFiles) -> None:
+    def __init__(self, path: Path, files: IndexedFiles, *, read_only: bool = False) -> None:
         self.path = path
+        self._read_only = read_only
         self._folder = str(path.parent)
         self._files = files
         self._mutex = Mutex(str(path), recursive=True)
@@ -100,7 +101,7 @@ class Index:
         self._mutex.acquire()
         try:
             if self._lock is None or not self._lock.exists:
-                self._lock = IndexLock(self.path.with_name(self.path.name + ".lock"))
+                self._lock = IndexLock(self.path.with_name(f"{self.path.name}.lock"), read_only=self._read_only)
             if self._lock.take():  # another process may have blanked a line, which keeps the size of the file
                 self._slots = {key: slot._replace(size=-1) for key, slot in self._slots.items()}
             self._ensure_file()
@@ -321,7 +322,12 @@ class Index:
         else:
             self._update_stamp(ordered=True)
 
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise disk.opened_for_reading()
+
     def _write(self, infos: Iterable[SessionInfo]) -> None:
+        self._require_writable()
         disk.replace_file(self.path, document(infos), durable=False)
         self._stamp_changes = {"ordered": True, "blank": 0}
         self._close_file()
@@ -342,7 +348,7 @@ class Index:
 
     def _open(self) -> IndexFile:
         if self._file is None:
-            self._file = IndexFile(self.path)
+            self._file = IndexFile(self.path, read_only=self._read_only)
         return self._file
 
     def _close_file(self) -> None:
@@ -355,6 +361,7 @@ class Index:
     def _ensure_file(self) -> None:
         """Open the file that is at the path now; replace it if it is no index."""
         if not self._refresh_file():
+            self._require_writable()
             if kept := quarantine(self.path):
                 self._files.note_quarantine(kept)
             if self._file is None:

@@ -97,8 +97,8 @@ class Slot(NamedTuple):
 class IndexFile(LineDocument):
     """The open index. It takes no locks, and raises one of `DECODE_ERRORS` for a line that is not an entry."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, len(_FOOTER))
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        super().__init__(path, len(_FOOTER), read_only=read_only)
         self.is_well_formed = False
         self._order_bound: tuple[int, Key | None] = (-_FAR, None)  # a position, and the last key before it
 

@@ -48,16 +48,17 @@ class IndexStamp(msgspec.Struct, frozen=True, omit_defaults=True):
 class IndexLock:
     """The lock file, with its stamp. A read-only folder without a lock file needs no lock.
 
-    `write_stamp` writes another stamp without a sync, and raises `OSError`.
+    With `read_only`, the file is locked, but neither created nor changed. `write_stamp` writes another stamp without
+    a sync, and raises `OSError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._file: disk.Descriptor | None = None
         self._written = b""
         self.stamp = IndexStamp()
         with suppress(FileNotFoundError):  # opened for reading only, because it must not be written
-            self._file = disk.Descriptor(path, os.O_RDWR | os.O_CREAT)
+            self._file = disk.Descriptor(path, os.O_RDWR | os.O_CREAT, read_only=read_only)
         self.exists = self._file is not None
         self.is_writable = self._file is not None and self._file.write_error is None
 

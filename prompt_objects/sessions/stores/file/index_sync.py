@@ -36,7 +36,7 @@ class SessionIndex:
         self._repairs = repairs
         self.ids = folder.ids
         self.corrected = folder.corrected
-        self.index = Index(folder.path / "index.json", self)
+        self.index = Index(folder.path / "index.json", self, read_only=folder.read_only)
 
     def read_infos(self, ids: Iterable[str]) -> Iterator[SessionInfo]:
         return (info for info, _ in self._folder.infos(ids))
@@ -51,7 +51,8 @@ class SessionIndex:
             is_new = (datetime.now(UTC) - now.updated_at).total_seconds() < _NEW  # its writer may wait for the index
             number += now.message_count >= before.message_count and not is_new
         if number:
-            text = f"The index did not match the files of {pluralize(number, 'session')}; it was corrected."
+            fate = "the next change corrects it" if self._folder.read_only else "it was corrected"
+            text = f"The index did not match the files of {pluralize(number, 'session')}; {fate}."
             self._folder.report(f"{text} Perhaps an older one was put back, or a program was interrupted.")
 
     def note_loss(self, entry: SessionInfo | None, count: int) -> None:
@@ -71,22 +72,23 @@ class SessionIndex:
         try:
             with self.index:
                 infos = self._listed(where, limit)
-                if self._correct(infos[:_COMPARED]):
-                    infos = self._listed(where, limit)
-                return infos
+                corrections = self._correct(infos[:_COMPARED])
+                if corrections and self._folder.read_only:
+                    return in_order(where.select(corrections.get(info.id, info) for info in infos))
+                return self._listed(where, limit) if corrections else infos
         except StoreError:
             return in_order(where.select(self.read_infos(self._folder.ids())))[:limit]
 
     def _listed(self, where: SessionFilter, limit: int | None) -> Infos:
         return self.index.entries(where) if limit is None else self.index.newest(limit, where)
 
-    def _correct(self, entries: Infos) -> bool:
-        """Correct entries that do not match their files; return whether there were any."""
+    def _correct(self, entries: Infos) -> dict[str, SessionInfo]:
+        """Correct entries that do not match their files; return them as they are now, by id."""
         corrections = [(entry, now) for entry in entries if (now := self._folder.corrected(entry))]
-        for _, now in corrections:
+        for _, now in corrections if not self._folder.read_only else ():
             self.index.put(now)
         self.note_corrections(corrections)
-        return bool(corrections)
+        return {now.id: now for _, now in corrections}
 
     # Names
 
@@ -120,6 +122,8 @@ class SessionIndex:
     def _corrected(self, file: SessionFile) -> SessionInfo:
         """Correct the entry; if the index cannot be written, only return the correct info."""
         with file.locked():
+            if self._folder.read_only:
+                return file.info()
             try:
                 with self.index:
                     return self.entry(file)

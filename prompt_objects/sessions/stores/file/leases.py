@@ -65,10 +65,14 @@ class FileLease:
 
 
 class Leases:
-    """The leases in a folder; `name_of` returns the name of a session, if it is known."""
+    """The leases in a folder; `name_of` returns the name of a session, if it is known.
 
-    def __init__(self, folder: Path, name_of: Callable[[str], str | None]) -> None:
+    With `read_only`, the files of leases that have ended stay.
+    """
+
+    def __init__(self, folder: Path, name_of: Callable[[str], str | None], *, read_only: bool = False) -> None:
         self._folder = folder
+        self._read_only = read_only
         self._name_of = name_of
         self._held: set[FileLease] = set()  # a lease lasts even if its holder keeps no reference
 
@@ -99,7 +103,10 @@ class Leases:
             try:
                 lease = FileLease(path, _open(path), self._held)
                 if lease.try_lock():  # its holder has ended
-                    lease.release()
+                    if self._read_only:
+                        lease.close()
+                    else:
+                        lease.release()
                     return None
             except FileNotFoundError:
                 return None

@@ -12,15 +12,18 @@ _MAX_BYTES = 1_000_000
 
 
 class RepairLog:
-    """Reports each repair to `notify`, and writes it to a file with one JSON object per line."""
+    """Reports each repair to `notify` and, unless it is `read_only`, in a file with one JSON object per line."""
 
-    def __init__(self, path: Path, notify: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, notify: Callable[[str], None], *, read_only: bool = False) -> None:
         self.path = path
         self._notify = notify
+        self._read_only = read_only
 
     def report(self, text: str) -> None:
         """Notify the user, and write the report to the file if that is possible."""
         self._notify(text)
+        if self._read_only:
+            return
         with suppress(OSError):
             if not self.path.exists() or self.path.stat().st_size < _MAX_BYTES:
                 line = json.dumps({"at": timestamp(), "text": text})

@@ -50,13 +50,19 @@ class SessionFile:
     """One open session file. `with file:` takes its thread lock, which all methods but `close` need.
 
     `notify` is called with a sentence about each repair. `indexed_info` returns the info of the session in the index,
-    for a file whose header cannot be read.
+    for a file whose header cannot be read. With `read_only`, repairs are made in memory.
     """
 
     def __init__(
-        self, path: Path, notify: Callable[[str], None], indexed_info: Callable[[], SessionInfo | None] = lambda: None
+        self,
+        path: Path,
+        notify: Callable[[str], None],
+        indexed_info: Callable[[], SessionInfo | None] = lambda: None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.path = path
+        self._read_only = read_only
         self.id = path.stem
         self.header: dict[str, Any] = {}
         self.entry: SessionInfo | None = None  # the last written index entry, while the file is the same
@@ -89,7 +95,7 @@ class SessionFile:
         """The open document; opened again after the file was replaced."""
         if self._doc is None:
             try:
-                self._doc = LineDocument(self.path, FOOTER_LENGTH, DISK_BLOCK)
+                self._doc = LineDocument(self.path, FOOTER_LENGTH, DISK_BLOCK, read_only=self._read_only)
             except FileNotFoundError as error:
                 raise missing_file_error(self.path) from error
             except OSError as error:
@@ -203,7 +209,14 @@ class SessionFile:
         return True
 
     def _repair(self, found: "Recovered") -> bool:
-        """Replace a damaged file by a canonical one; return False if the folder is read-only."""
+        """Replace a damaged file by a canonical one; return False if it must not be written."""
+        if self._read_only:
+            name, kept = found.header["name"], self._kept(len(found.messages))
+            self._notify(
+                f"The file of the session {name!r} is cut off or damaged; {kept} can be read. It is repaired when "
+                "the session is used, or with: prompt-objects doctor --repair"
+            )
+            return False
         note = f"The file of the session {found.header['name']!r} was cut off or damaged; "
         note += f"{self._kept(len(found.messages))} were kept."
         corrupt = self.path.with_name(f"{id_of(self.path)}.corrupt")

@@ -47,10 +47,11 @@ class FileStore:
     def __init__(self, folder: Path, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
         self._limit = options.max_session_size
         self._notify = options.notify
-        self._repairs = RepairLog(folder / "sessions" / "repairs.jsonl", options.notify)
-        self._live = SessionDirectory(folder / "sessions", self._notify)
+        self._read_only = options.read_only
+        self._repairs = RepairLog(folder / "sessions" / "repairs.jsonl", options.notify, read_only=self._read_only)
+        self._live = SessionDirectory(folder / "sessions", self._notify, read_only=self._read_only)
         self._has_private_folders = False  # checked before the first write
-        self._leases = Leases(self._live.path / "leases", self._name_of)
+        self._leases = Leases(self._live.path / "leases", self._name_of, read_only=self._read_only)
         self._open_parts()
         after_fork_in_child(self.after_fork)
 
@@ -63,7 +64,8 @@ class FileStore:
         self._group_commit = GroupCommit(self._live, self._trash, self._entries)
 
     def _open_file(self, path: Path) -> SessionFile:
-        return SessionFile(path, self._repairs.report, lambda: self._index.peek(path.stem))
+        known = partial(self._index.peek, path.stem)
+        return SessionFile(path, self._repairs.report, known, read_only=self._read_only)
 
     def after_fork(self) -> None:
         """In a forked child, open new descriptors: a lock on an inherited one would also be the parent's."""
@@ -79,8 +81,9 @@ class FileStore:
         try:
             return self._files.with_file_or_archive(session_id, self._entries.load, self._archives.load)
         except NotFound:
-            with suppress(StoreError):
-                self._entries.remove(session_id)
+            if not self._read_only:
+                with suppress(StoreError):
+                    self._entries.remove(session_id)
             raise
 
     def read(self, session_id: str, start: int, stop: int) -> list[Message]:
@@ -98,6 +101,10 @@ class FileStore:
 
     # Writing
 
+    def _require_writable(self) -> None:
+        if self._read_only:
+            raise disk.store_error("changed", self._live.path, disk.opened_for_reading())
+
     def create(
         self,
         info: SessionInfo,
@@ -107,6 +114,7 @@ class FileStore:
         unique_name: bool = False,
         enforce_limit: bool = False,
     ) -> SessionRecord:
+        self._require_writable()
         history = list(messages)
         lines = [encode(message) for message in history]
         if enforce_limit:
@@ -122,6 +130,7 @@ class FileStore:
     def append(
         self, session_id: str, messages: Sequence[Message], *, expected: int, enforce_limit: bool = True
     ) -> SessionInfo:
+        self._require_writable()
         lines = [encode(message) for message in messages]
         limit = self._limit if enforce_limit else None
         while True:
@@ -182,6 +191,7 @@ class FileStore:
     def update(
         self, session_id: str, *, name: str | None = None, metadata: dict[str, Any] | None = None
     ) -> SessionRecord:
+        self._require_writable()
         return self._files.with_file_or_archive(
             session_id,
             partial(self._entries.update, name=name, metadata=metadata),
@@ -189,6 +199,7 @@ class FileStore:
         )
 
     def truncate(self, session_id: str, count: int, *, expected: int | None = None) -> SessionRecord:
+        self._require_writable()
         return self._files.with_file_or_archive(
             session_id,
             partial(self._entries.truncate, count=count, expected=expected),
@@ -196,6 +207,7 @@ class FileStore:
         )
 
     def archive(self, session_id: str) -> SessionRecord:
+        self._require_writable()
         self.read(session_id, 0, sys.maxsize)  # repairs unreadable messages first
         return self._files.with_file_or_archive(session_id, self._archive, self._archives.load)
 
@@ -210,6 +222,7 @@ class FileStore:
     # The trash
 
     def delete(self, session_id: str) -> None:
+        self._require_writable()
         self._files.with_file_or_archive(session_id, self._delete, self._delete_archive)
 
     def _delete(self, file: SessionFile) -> None:
@@ -227,6 +240,7 @@ class FileStore:
             self._trash.put(packed, packed.name.partition(".")[0])
 
     def restore(self, session_id: str) -> SessionRecord:
+        self._require_writable()
         return self._trash.restore(session_id)
 
     def trash(self) -> list[TrashedSession]:
@@ -236,6 +250,7 @@ class FileStore:
         return self._trash.read(session_id)
 
     def purge(self, session_id: str) -> None:
+        self._require_writable()
         self._trash.purge(session_id)
 
     # Checks and leases
@@ -251,6 +266,7 @@ class FileStore:
         return [*self._repairs.entries(), *(text for folder in folders for text in set_aside(folder))]
 
     def lease(self, session_id: str, holder: ProcessInfo) -> FileLease:
+        self._require_writable()
         return self._leases.acquire(session_id, holder)
 
     def holder(self, session_id: str) -> ProcessInfo | None:

@@ -26,7 +26,7 @@ class Trash(SessionDirectory):
     """Deleted sessions. They come and go under the lock of the index of the `live` folder."""
 
     def __init__(self, live: SessionDirectory, entries: SessionIndex, notify: Callable[[str], None]) -> None:
-        super().__init__(live.path / "trash", notify)
+        super().__init__(live.path / "trash", notify, read_only=live.read_only)
         self._live = live
         self._entries = entries
         self._index = entries.index
@@ -77,7 +77,7 @@ class Trash(SessionDirectory):
     def _opened(self, session_id: str) -> Iterator[SessionFile]:
         if not self.has(session_id):
             raise not_found(session_id, trashed=True)
-        with SessionFile(self.file(session_id), self._notify) as file:
+        with SessionFile(self.file(session_id), self._notify, read_only=self.read_only) as file:
             try:
                 yield file
             finally:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from prompt_objects.errors import NewerEnvironment, StoreError
+from prompt_objects.errors import NewerEnvironment, NotFound, StoreError
 from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
 from prompt_objects.utils.waiting import Wait, may_wait
 
@@ -45,7 +45,7 @@ class Idempotent(Protocol[T_co]):
 
 
 class Database(ABC):
-    """A database of sessions, called `label` in messages; its tables are created on first use.
+    """A database of sessions, called `label` in messages; its tables are created on first use, unless `read_only`.
 
     Transactions raise `StoreError` if the database fails, `NewerEnvironment` if a newer version of the program
     created the tables, and `IntegrityError`. If the database is locked, or a server that answered before is lost,
@@ -54,8 +54,9 @@ class Database(ABC):
 
     clock: ColumnElement[int]  # milliseconds since 1970, by the clock of the database
 
-    def __init__(self, engine: Engine, reader: Engine, label: str) -> None:
+    def __init__(self, engine: Engine, reader: Engine, label: str, *, read_only: bool = False) -> None:
         self.label = label
+        self.read_only = read_only
         self._engine = engine
         self._reader = reader  # the same engine, in autocommit mode
         self._mutex = Lock()
@@ -84,7 +85,10 @@ class Database(ABC):
         """Return the next step for the user after an error."""
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in autocommit mode: each statement is its own transaction."""
+        """Run `work` in autocommit mode: each statement is its own transaction.
+
+        Raises `NotFound` if the database is read-only and has no tables.
+        """
         return self._persist(partial(_in_connection, self._reader.connect, work))
 
     def write(self, work: Callable[[Connection], T], *, patient: bool = True) -> T:
@@ -93,14 +97,20 @@ class Database(ABC):
         It is retried after a lost connection, so running it twice must have the effect of running it once. With
         `patient=False` it runs once, after at most 3 seconds if the database is locked.
         """
+        self._require_writable()
         return self._persist(partial(_in_connection, self._engine.begin, work), patient=patient)
 
     def write_once(self, work: Idempotent[T]) -> T:
         """Run `work` in one transaction; after a lost connection retry it with `is_retry`: it may have committed."""
+        self._require_writable()
         first, retry = partial(work, is_retry=False), partial(work, is_retry=True)
         return self._persist(
             partial(_in_connection, self._engine.begin, first), partial(_in_connection, self._engine.begin, retry)
         )
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise StoreError(f"{self.label} could not be changed: it was opened for reading only.")
 
     def _persist(self, attempt: Callable[[], T], retry: Callable[[], T] | None = None, *, patient: bool = True) -> T:
         """Run `attempt` until it succeeds or cannot; once a connection was lost, run `retry` instead, if given."""
@@ -131,7 +141,10 @@ class Database(ABC):
     def _prepare(self) -> None:
         with self._mutex:
             if not self._is_ready:
-                _ensure_tables(self._engine, self.label)
+                if self.read_only:
+                    _require_tables(self._reader, self.label)
+                else:
+                    _ensure_tables(self._engine, self.label)
                 self._is_ready = True
 
     def _store_error(self, error: SQLAlchemyError) -> StoreError:
@@ -173,9 +186,21 @@ def _ensure_tables(engine: Engine, label: str) -> None:
             if is_ours:
                 return
         time.sleep(_TABLE_PAUSE)
-    raise StoreError(
-        f"{label} has tables of another program.", hint="Give sessions their own database or their own schema."
-    )
+    raise _foreign_tables(label)
+
+
+def _foreign_tables(label: str) -> StoreError:
+    hint = "Give sessions their own database or their own schema."
+    return StoreError(f"{label} has tables of another program.", hint=hint)
+
+
+def _require_tables(engine: Engine, label: str) -> None:
+    """Raise `NotFound` if there are no tables, and the errors of `_ensure_tables`."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table(META.name):
+            raise NotFound(f"{label} has no sessions yet.")
+        if not _is_ours(connection, label):
+            raise _foreign_tables(label)
 
 
 def _check_or_create(connection: Connection, label: str) -> bool:
@@ -187,6 +212,11 @@ def _check_or_create(connection: Connection, label: str) -> bool:
         TABLES.create_all(connection, checkfirst=False)
         connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
         return True
+    return _is_ours(connection, label)
+
+
+def _is_ours(connection: Connection, label: str) -> bool:
+    """Return whether the table of the version is ours. Raises `NewerEnvironment`."""
     columns = connection.execute(select(text("*")).select_from(META).limit(0)).keys()
     if not {"name", "value"} <= set(columns):
         return False

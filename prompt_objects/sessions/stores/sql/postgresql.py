@@ -33,7 +33,7 @@ class PostgreSQL(Database):
 
     clock = cast(extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
 
-    def __init__(self, url: str, pool_size: int) -> None:
+    def __init__(self, url: str, pool_size: int, *, read_only: bool = False) -> None:
         parsed = _parsed(url)
         engine = create_engine(
             parsed.set(query={**_CONNECTION, **parsed.query}),
@@ -44,7 +44,9 @@ class PostgreSQL(Database):
         )
         host = parsed.host or parsed.query.get("host") or "this machine"
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
-        super().__init__(engine, reader, f"The database {parsed.database or parsed.username} on {host}")
+        super().__init__(
+            engine, reader, f"The database {parsed.database or parsed.username} on {host}", read_only=read_only
+        )
 
     def insert(self, table: Table) -> Upsert:
         return postgresql.insert(table)

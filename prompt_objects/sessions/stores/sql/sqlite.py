@@ -4,19 +4,24 @@ import errno
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, BigInteger, Connection, Table, cast, create_engine, event, func
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
+from prompt_objects.errors import NotFound, StoreError
 from prompt_objects.sessions.stores.sql.database import RECONNECT_TIMEOUT, Database, Upsert
 from prompt_objects.utils import filesystem as disk
 from prompt_objects.utils.waiting import may_wait
 
+T = TypeVar("T")
 _HINTS = {  # by SQLite result code
     5: "Another program has locked it; try again when that is done.",
     8: "Check the owner and the permissions of the file and its folder.",
@@ -33,12 +38,20 @@ _BUSY_TIMEOUT = 0.5
 
 
 class SQLite(Database):
-    """A database in a file, for any number of threads and processes of one machine."""
+    """A database in a file, for any number of threads and processes of one machine.
+
+    With `read_only`, the file is not even locked while nobody else has it open: locking creates files beside it. If
+    another program changes it meanwhile, it is read again.
+    """
 
     clock = cast((func.julianday("now") - 2440587.5) * 86400000, BigInteger)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        if read_only:
+            engine = create_engine("sqlite://", creator=self._open_for_reading, poolclass=NullPool)
+            super().__init__(engine, engine, str(path), read_only=True)
+            return
         engine = create_engine(
             URL.create("sqlite", database=str(path)),
             connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None},  # `_begin` starts transactions
@@ -48,6 +61,39 @@ class SQLite(Database):
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         super().__init__(engine, engine.execution_options(reading=True), str(path))
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        parameters = "mode=ro" if self._is_open_elsewhere() else "mode=ro&immutable=1"
+        uri = f"file:{quote(str(self._path))}?{parameters}"
+        return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+    def _is_open_elsewhere(self) -> bool:
+        """Return whether there is a write-ahead log: of a program that has the file open, or was killed."""
+        with suppress(FileNotFoundError):
+            return self._path.with_name(f"{self._path.name}-wal").stat().st_size > 0
+        return False
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        if not self.read_only:
+            return super().read(work)
+        while True:
+            before = self._state()
+            try:
+                result = super().read(work)
+            except StoreError:
+                if self._state() == before:
+                    raise
+            else:
+                if self._state() == before:
+                    return result
+
+    def _state(self) -> tuple[int, int, bool]:
+        """Return what changes with every write."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError as error:
+            raise NotFound(f"{self._path} does not exist yet.") from error
+        return status.st_mtime_ns, status.st_size, self._is_open_elsewhere()
 
     def insert(self, table: Table) -> Upsert:
         return sqlite.insert(table)
@@ -66,7 +112,7 @@ class SQLite(Database):
         return _HINTS.get(_code_of(error), "Data saved earlier is safe.")
 
     def _prepare(self) -> None:
-        if not self._is_ready:
+        if not self._is_ready and not self.read_only:
             with disk.store_errors("opened", self._path):
                 disk.make_folder(self._path.parent)
                 _make_private(self._path)

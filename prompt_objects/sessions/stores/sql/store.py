@@ -1,14 +1,15 @@
 """`SqlStore`: sessions in a database, for any number of threads, processes and, on a server, machines."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, Select, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from prompt_objects.errors import PromptObjectsError, StoreError
+from prompt_objects.errors import NotFound, PromptObjectsError, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import (
     SessionInfo,
@@ -167,15 +168,17 @@ class SqlStore:
 
     def trash(self) -> list[TrashedSession]:
         query = select(*INFO).where(IS_TRASHED).order_by(SESSIONS.c.deleted_at.desc(), SESSIONS.c.id.desc())
-        rows = self._database.read(lambda connection: connection.execute(query).all())
+        rows = self._rows(query)
         return [TrashedSession(info_of(row), moment_of(row.deleted_at)) for row in rows]
 
     def read_trashed(self, session_id: str) -> tuple[SessionRecord, list[Message]]:
+        is_reading = self._options.read_only
+
         def work(connection: Connection) -> tuple[AnyRow, Sequence[AnyRow]]:
-            row = find(connection, session_id, trashed=True, lock=True)  # keep it in the trash meanwhile
+            row = find(connection, session_id, trashed=True, lock=not is_reading)  # keep it in the trash
             return row, connection.execute(bodies(session_id)).all()
 
-        row, history = self._database.write(work)
+        row, history = self._database.read(work) if is_reading else self._database.write(work)
         return record_of(row), decoded(session_id, history)
 
     def purge(self, session_id: str) -> None:
@@ -197,7 +200,9 @@ class SqlStore:
         return self._leases.holder(session_id)
 
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
-        return StoreCheck(self._database, repair=repair).issues()
+        with suppress(NotFound):
+            return StoreCheck(self._database, repair=repair).issues()
+        return []
 
     def close(self) -> None:
         self._leases.close()
@@ -206,8 +211,13 @@ class SqlStore:
     def list(self, where: SessionFilter = ALL_SESSIONS, *, limit: int | None = None) -> list[SessionInfo]:
         query = select(*INFO).where(*conditions(where))
         query = query.order_by(SESSIONS.c.updated_at.desc(), SESSIONS.c.id.desc()).limit(limit)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return [info_of(row) for row in rows]
+        return [info_of(row) for row in self._rows(query)]
+
+    def _rows(self, query: Select[Any]) -> Sequence[AnyRow]:
+        """Return the rows of a query; none if there are no tables, and they must not be created."""
+        with suppress(NotFound):
+            return self._database.read(lambda connection: connection.execute(query).all())
+        return []
 
     def _with_free_name(self, work: Idempotent[T]) -> T:
         """Run a transaction that uses a free name, again if another writer takes that name first."""
