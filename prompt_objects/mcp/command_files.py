@@ -9,7 +9,8 @@ from prompt_objects.config.environment_schema import VARIABLE_PATTERN, ServerCon
 
 _FOLDER = re.compile(VARIABLE_PATTERN.pattern + "(?=/)")
 _SEPARATORS = re.compile(r"""[\s=:;,|&<>()'"]+""")
-_OPTION = re.compile(r"-[A-Za-z](?=[^A-Za-z])|@")  # prefixes of a path, as in -r./x.js
+_OPTION = re.compile(r"-[A-Za-z]|@")  # prefixes of a path, as in -r./x.js and -Cfolder
+_ENDINGS = ("", ".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".json")  # which interpreters add to a name
 _MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*m(.*)")
 
 
@@ -32,22 +33,22 @@ def _with_neighbors(root: Path, path: Path) -> Path:
 def _named_paths(root: Path, server: ServerConfig) -> set[Path]:
     """Return the existing paths below the folder that a command names. A variable before a `/` means the folder."""
     values = (server.command or "", *server.args, *server.env.values())
-    texts = [VARIABLE_PATTERN.sub(" ", _FOLDER.sub(".", text)) for text in values]
-    words = [word for text in texts for word in _SEPARATORS.split(text)]
+    expanded = [VARIABLE_PATTERN.sub(" ", _FOLDER.sub(".", text)) for text in values]
+    words = [word for text in expanded for word in _SEPARATORS.split(text)]
     candidates = (
-        *texts,
-        *(text.partition("=")[2] for text in texts),
+        *expanded,
+        *(text.partition("=")[2] for text in expanded),
         *words,
         *(_OPTION.sub("", word) for word in words),
     )
-    return {path for text in (*candidates, *_modules(words)) if (path := _inside(root, text))} - {root}
+    named = dict.fromkeys((*candidates, *_modules(words)))
+    return {path for text in named if text for end in _ENDINGS if (path := _inside(root, f"{text}{end}"))} - {root}
 
 
 def _modules(words: list[str]) -> Iterator[str]:
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if match := _MODULE.fullmatch(word):
-            path = (match[1] or following).replace(".", "/")
-            yield from (path, f"{path}.py")
+            yield (match[1] or following).replace(".", "/")
 
 
 def _inside(root: Path, text: str) -> Path | None:
