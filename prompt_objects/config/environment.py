@@ -40,6 +40,7 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     user: str | None = None
     editing_mode: "EditingMode" = "emacs"
+    prose_width: int = 100
     store: str | None = None
     store_options: Mapping[str, Any] = {}
     backups: BackupSettings = BackupSettings()

@@ -98,6 +98,7 @@ class SettingsSchema(Struct, frozen=True, forbid_unknown_fields=True):
     model: NonEmpty | None = None
     models: dict[str, ModelConfig] | None = None
     editing_mode: EditingMode | None = None
+    prose_width: Annotated[int, Meta(ge=20, le=10_000)] | None = None
 
 
 class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +111,7 @@ class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsConfig | None = None
     user: NonEmpty | None = None
     editing_mode: EditingMode | None = None
+    prose_width: Annotated[int, Meta(ge=20, le=10_000)] | None = None
     store: _StoreUrl | None = None
     pool_size: Annotated[int, Meta(ge=1, le=1000)] | None = None
     max_session_size: _Size | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_objects.config.environment import DATA_DIR, Config, load_config, read_config_document
+from prompt_objects.config.settings import load_settings
 from prompt_objects.environment.trust import EVERYTHING, UNDECIDED, Decision, Trust
 from prompt_objects.errors import PromptObjectsError, StoreError, UsageError
 
@@ -29,7 +30,7 @@ class Authority:
         self._problem = problem
         self._folder = folder
         self._decision = UNDECIDED if self.is_restricted else decision
-        self._removed_models = frozenset[str]()
+        self._own_models: frozenset[str] | None = None  # the user's; None if all may be used
 
     @classmethod
     def of_user(cls, folder: Path, document: "YamlDocument | None", *, trust: bool = False) -> "Authority":
@@ -52,15 +53,17 @@ class Authority:
         reason = f"it cannot be trusted: {self._problem}" if self._problem else "you have not trusted it."
         return f"{self._folder} is restricted, because {reason} To see what it would do: prompt-objects trust"
 
-    def apply(self, document: "YamlDocument | None") -> None:
+    def apply(self, document: "YamlDocument | None", environ: Mapping[str, str]) -> None:
         """Remove the settings that are not accepted. Raises `UsageError` if the data folder is a link."""
         if self.is_restricted:
             if (self._folder / DATA_DIR).is_symlink():
                 problem = f"{self._folder / DATA_DIR} is a link, and you have not trusted this environment."
                 raise UsageError(problem, hint="To see where it leads: prompt-objects trust")
-            from prompt_objects.environment.settings_grants import without_grants
+            from prompt_objects.environment.settings_grants import remove_grants
 
-            self._removed_models = without_grants(document.data, self._folder) if document else frozenset()
+            self._own_models = frozenset(load_settings(environ).get("models", {}))
+            if document:
+                remove_grants(document.data, self._folder)
 
     def allows_tools(self, files: Mapping[Path, bytes]) -> bool:
         from prompt_objects.environment.review import tool_grants
@@ -77,14 +80,14 @@ class Authority:
             return False
 
     def restrict(self, definition: "Definition") -> "Definition":
-        """Return a definition without its grants, unless they are accepted."""
+        """Return a definition without its grants, unless they are accepted; if restricted, only with own models."""
         if self._decision.everything:
             return definition
         from prompt_objects.environment.grants import definition_grants, restrict
 
-        if self._decision.covers(definition_grants(definition)) and not self._removed_models:
+        if self._decision.covers(definition_grants(definition)) and self._own_models is None:
             return definition
-        return restrict(definition, self._removed_models)
+        return restrict(definition, self._own_models)
 
 
 def load_accepted_config(
@@ -96,5 +99,5 @@ def load_accepted_config(
     """
     document = read_config_document(folder)
     authority = Authority.of_user(folder, document, trust=trust)
-    authority.apply(document)
+    authority.apply(document, environ)
     return load_config(folder, environ, document), authority

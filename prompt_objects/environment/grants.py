@@ -55,13 +55,13 @@ def definition_grants(definition: "Definition") -> Iterator[Grant]:
             yield make_grant(text + limits, [capability.key, capability.approval, capability.allow])
 
 
-def restrict(definition: "Definition", removed_models: Container[str]) -> "Definition":
-    """Return a definition without its grants, and without the models of environment.yaml that are left out."""
+def restrict(definition: "Definition", own_models: Container[str] | None) -> "Definition":
+    """Return a definition without its grants and, if `own_models` are given, without any other model."""
     capabilities = tuple(_restricted(capability) for capability in definition.capabilities)
     model = definition.model
-    if model:
-        fallback = tuple(name for name in model.fallback if name not in removed_models)
-        model = replace(model, use=None if model.use in removed_models else model.use, fallback=fallback)
+    if model and own_models is not None:
+        fallback = tuple(name for name in model.fallback if name in own_models)
+        model = replace(model, use=model.use if model.use in own_models else None, fallback=fallback)
     return replace(definition, capabilities=capabilities, model=model)
 
 

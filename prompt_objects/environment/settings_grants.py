@@ -123,15 +123,16 @@ def _is_inside(folder: Path, path: str) -> bool:
     return Path(realpath(folder / path)).is_relative_to(realpath(folder))
 
 
-def without_grants(data: Any, folder: Path) -> frozenset[str]:
-    """Remove the settings of the grants from the content of environment.yaml; return the names of removed models."""
-    removed = set[str]()
+def remove_grants(data: Any, folder: Path) -> None:
+    """Remove the settings of the grants from the content of environment.yaml, and its choice of models.
+
+    The user's own models are used, to which no other setting adds a name.
+    """
     for grant in list(config_grants(data, folder)):
         *parents, key = grant.path or ("",)
         container = data
         for parent in parents:
             container = container[parent]
         container.pop(key, None)
-        if parents == ["models"]:
-            removed.add(key)
-    return frozenset(removed)
+    for key in ("model", "models") if isinstance(data, dict) else ():
+        data.pop(key, None)

@@ -78,6 +78,7 @@ class Controller:
 
     def __init__(self, chat: Chat, view: View, tasks: BackgroundTasks) -> None:
         self.chat = chat
+        render_text.Prose.max_width = chat.environment.config.prose_width
         self.confirmation: Confirm | None = None
         self.question: Question | None = None
         self.watcher = SessionWatcher(chat, view.show, lambda: view.width)

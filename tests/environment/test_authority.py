@@ -17,6 +17,7 @@ from prompt_objects.errors import UsageError
 from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.environments import make_env
 from tests.support.mcp_servers import SERVER
+from tests.support.openai_server import OpenAIServer, text
 
 TOOL = """
 from pathlib import Path
@@ -81,6 +82,29 @@ async def test_without_trust_nothing_of_it_takes_effect(folder: Path) -> None:
     assert not (folder / "a.txt").exists()
     assert not (folder / "tools" / "ran").exists()
     assert "elsewhere" not in {path.name for path in folder.parent.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "model", ["openrouter/x", "groq", "large", "theirs", "{use: large, fallback: [groq, large]}"]
+)
+async def test_without_trust_messages_go_only_to_the_model_of_the_users_settings(
+    folder: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    (folder / "objects" / "writer.yaml").write_text(f"name: writer\nmodel: {model}\nprompt: Write.\n")
+    text_of_settings = (folder / "environment.yaml").read_text()
+    (folder / "environment.yaml").write_text(f"model: large\n{text_of_settings}")
+    config = folder.parent / "config"
+    (config / "prompt_objects").mkdir(parents=True)
+    (config / "prompt_objects" / "settings.yaml").write_text(
+        f"models: {{default: {{model: mine, base_url: '{openai_server.base_url}', api_key_env: MY_KEY}}}}\n"
+    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    openai_server.script(text("Hi"))
+    keys = {"GROQ_API_KEY": "g", "OPENROUTER_API_KEY": "r", "OPENAI_API_KEY": "o", "MY_KEY": "mine"}
+    async with Environment.open(folder, environ={"SECRET": "s", **keys}) as env:
+        await env["writer"].receive("Go")
+    (received,) = openai_server.received
+    assert (received.body["model"], received.headers["authorization"]) == ("mine", "Bearer mine")
 
 
 async def test_with_trust_all_of_it_takes_effect(folder: Path) -> None:

@@ -10,7 +10,7 @@ from prompt_objects.config.environment_schema import ConfigSchema
 from prompt_objects.config.yaml.document import parse
 from prompt_objects.environment.grants import definition_grants, may_have_grants, restrict
 from prompt_objects.environment.locate import has_settings
-from prompt_objects.environment.settings_grants import config_grants, without_grants
+from prompt_objects.environment.settings_grants import config_grants, remove_grants
 from prompt_objects.errors import ConfigError
 
 
@@ -64,7 +64,7 @@ def test_a_setting_that_reaches_further_is_a_grant_and_is_left_out_without_it(
     (tmp_path / "link").symlink_to("/tmp")
     data = settings(tmp_path, text)
     assert [each.text for each in config_grants(data, tmp_path)] == [grant]
-    without_grants(data, tmp_path)
+    remove_grants(data, tmp_path)
     if not text.startswith("mcp_servers"):  # they stay known, and do not start
         assert list(config_grants(data, tmp_path)) == []
 
@@ -83,11 +83,15 @@ def test_settings_that_stay_inside_need_no_trust(tmp_path: Path, text: str) -> N
 
 
 def test_stricter_settings_stay_without_trust(tmp_path: Path) -> None:
-    data = settings(
-        tmp_path, "approval: {write: never, network: always}\nmodels: {a: {model: m}, b: {model: '${K}'}}"
-    )
-    assert without_grants(data, tmp_path) == {"b"}
-    assert data == {"approval": {"write": "never"}, "models": {"a": {"model": "m"}}}
+    data = settings(tmp_path, "approval: {write: never, network: always}\nlimits: {requests: 3}")
+    remove_grants(data, tmp_path)
+    assert data == {"approval": {"write": "never"}, "limits": {"requests": 3}}
+
+
+def test_its_choice_of_models_is_left_out_without_trust(tmp_path: Path) -> None:
+    data = settings(tmp_path, "model: large\nmodels: {default: {model: m}, b: {model: '${K}'}}")
+    remove_grants(data, tmp_path)
+    assert data == {}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_stricter_settings_stay_without_trust(tmp_path: Path) -> None:
 def test_a_variable_beside_another_grant_is_left_out_too(tmp_path: Path, text: str) -> None:
     data = settings(tmp_path, text)
     assert len(list(config_grants(data, tmp_path))) == 2
-    without_grants(data, tmp_path)
+    remove_grants(data, tmp_path)
     assert not any(data.values())
 
 
@@ -126,7 +130,7 @@ def test_a_capability_that_runs_without_asking_is_a_grant(tmp_path: Path, rule: 
     definition = parse_definition(source, tmp_path / "objects" / "a.yaml")
     assert may_have_grants(source)
     assert [grant.text for grant in definition_grants(definition)] == [text]
-    restricted = restrict(definition, ())
+    restricted = restrict(definition, None)
     assert list(definition_grants(restricted)) == []
     assert [each.name for each in restricted.capabilities] == ["write_file", "read_file"]
 
@@ -144,12 +148,12 @@ def test_a_tool_and_a_server_of_one_name_have_different_grants(tmp_path: Path) -
 def test_a_stricter_capability_is_no_grant(tmp_path: Path, rule: str) -> None:
     definition = parse_definition(DEFINITION % rule, tmp_path / "objects" / "a.yaml")
     assert list(definition_grants(definition)) == []
-    assert restrict(definition, ()) == definition
+    assert restrict(definition, None) == definition
 
 
 def test_models_that_are_left_out_are_replaced_by_the_users_own(tmp_path: Path) -> None:
     text = "name: a\nprompt: x\nmodel: {use: theirs, fallback: [theirs, mine]}\n"
-    model = restrict(parse_definition(text, tmp_path / "a.yaml"), {"theirs"}).model
+    model = restrict(parse_definition(text, tmp_path / "a.yaml"), {"mine"}).model
     assert model is not None
     assert (model.use, model.fallback) == (None, ("mine",))
 

@@ -188,6 +188,16 @@ def test_no_color_means_no_colour(open_: Open, openai_server: OpenAIServer) -> N
     assert colours == {"default"}
 
 
+def test_text_is_as_wide_as_the_user_has_set(open_: Open, openai_server: OpenAIServer, tmp_path: Path) -> None:
+    (tmp_path / "config" / "prompt_objects").mkdir(parents=True)
+    (tmp_path / "config" / "prompt_objects" / "settings.yaml").write_text("prose_width: 30\n")
+    openai_server.script(text("word " * 40 + "end."))
+    terminal = open_(env={"XDG_CONFIG_HOME": str(tmp_path / "config")})
+    terminal.send("Hello\r")
+    terminal.wait_for("end.")
+    assert 20 < max(len(row.rstrip()) for row in terminal.lines() if row.startswith("word ")) <= 30
+
+
 def test_hostile_text_cannot_control_the_terminal(open_: Open, openai_server: OpenAIServer) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\x1b[Hgone \x9b2J [x](http://y/&#27;[2J) `\x1b[31m` ok\u202e "
     openai_server.script(calls(("read_file", {"path": evil}), content=evil + "\n\n"), text(evil + "the end"))

@@ -47,7 +47,7 @@ def settings(options: Namespace) -> None:
     folder = environment_folder(options)
     document = read_config_document(folder)
     authority = Authority.of_user(folder, document, trust=options.trust)
-    authority.apply(document)
+    authority.apply(document, os.environ)
     if authority.is_restricted and document and isinstance(document.data, dict):
         document.data.pop("mcp_servers", None)  # they stay known, and do not start
     print_err(*filter(None, [authority.notice]))

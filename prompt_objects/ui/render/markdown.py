@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prompt_objects.ui.render.sanitize import clean, clean_line
 from prompt_objects.ui.render.style import Line
-from prompt_objects.ui.render.text import MAX_PROSE_WIDTH, cell_width, hard_wrap
+from prompt_objects.ui.render.text import Prose, cell_width, hard_wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -118,7 +118,7 @@ def _draw_block(block: "list[Token]", width: int) -> list[Line]:
     if block[0].type in {"fence", "code_block"}:
         return _draw_code(block[0])
     if block[0].type != "table_open":
-        width = min(width, MAX_PROSE_WIDTH)
+        width = Prose.width(width)
     document = Markdown("", code_theme="ansi_dark", hyperlinks=False)
     document.parsed = block
     options = _console().options.update(width=width)

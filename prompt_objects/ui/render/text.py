@@ -10,7 +10,20 @@ from prompt_objects.ui.render.style import Line
 BAR = "│ "
 MAX_ROWS = 40
 """Rows of a message that are shown again after it is sent; the user has seen it in the input."""
-MAX_PROSE_WIDTH = 100
+
+
+class Prose:
+    """Text in sentences, which is hard to read in long lines; code and tables have no limit."""
+
+    max_width = 100
+    """In columns; the setting `prose_width` of the user changes it for the whole program."""
+
+    @classmethod
+    def width(cls, columns: int) -> int:
+        """Return the width for prose on a screen with so many columns."""
+        return min(columns, cls.max_width)
+
+
 """Columns of prose; longer lines are hard to read."""
 _PROMPT_MARK = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
@@ -112,7 +125,7 @@ def user_message(prompt: str, text: str, width: int) -> list[Line]:
 
 def paragraph(text: str, width: int, style: str = "", lead: str = "") -> list[Line]:
     """Draw wrapped text after a `lead`; further lines are indented by the width of the lead."""
-    rows = word_wrap(text, min(width, MAX_PROSE_WIDTH) - cell_width(lead))
+    rows = word_wrap(text, Prose.width(width) - cell_width(lead))
     indent = " " * cell_width(lead)
     return [[(style, f"{indent if number else lead}{row}")] for number, row in enumerate(rows)]
 
