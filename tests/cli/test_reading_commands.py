@@ -130,9 +130,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with a session of two messages, one in the trash, and a tool of its own."""
     folder = make_env(tmp_path_factory.mktemp("used") / "notes")
     (folder / "tools").mkdir()
-    (folder / "tools" / "own.py").write_text(
-        "from prompt_objects import tool\n\n\n@tool\nasync def own() -> str:\n    return ''\n"
-    )
+    (folder / "tools" / "own.py").write_text(TOOL)
     (folder / ".prompt_objects").mkdir()
     for name in ("Notes", "Other"):
         run("sessions", "new", name, "--object", "scout", cwd=folder)

@@ -112,7 +112,10 @@ def _run_until_signal(work: Coroutine[Any, Any, T], environment: "Environment") 
     import asyncio
     import signal
 
+    from prompt_objects.cli.unhandled import print_cleanly
     from prompt_objects.utils import waiting
+
+    print_cleanly()
 
     async def run() -> T:
         async with environment:

@@ -5,6 +5,7 @@ and the status bar are redrawn.
 """
 
 import asyncio
+from typing import Any
 
 from prompt_toolkit.utils import is_dumb_terminal
 
@@ -21,6 +22,7 @@ from prompt_objects.ui.render.style import Line
 from prompt_objects.ui.render.text import fit, paragraph
 from prompt_objects.ui.tasks import BackgroundTasks
 from prompt_objects.ui.watcher import run_maintenance
+from prompt_objects.utils.secrets import hide_secrets
 
 WATCH_SECONDS = 1.0
 
@@ -59,17 +61,22 @@ class LineInterface:
         )
         chat.environment.interaction.handler = self._controller
 
+    def _note_unhandled(self, _: asyncio.AbstractEventLoop, unhandled: dict[str, Any]) -> None:
+        cause = unhandled.get("exception") or unhandled.get("message")
+        self._view.note(hide_secrets(f"Unexpected error: {cause!r}"))
+
     async def run(self) -> None:
         """Show the interface until the user leaves; running tasks are stopped in good order."""
         try:
             with self._controller.reporting_waits(), self._app.reading():
-                await self._app.run_async(pre_run=self._begin)
+                await self._app.run_async(pre_run=self._begin, set_exception_handler=False)
         finally:
             await self._tasks.cancel()
             if self._buffer.text.strip():
                 self._buffer.append_to_history()
 
     def _begin(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._note_unhandled)
         for work in (self._view.follow(), self._view.tick(), self._warm_up()):
             self._tasks.spawn(work)
 

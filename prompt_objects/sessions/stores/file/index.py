@@ -118,7 +118,8 @@ class Index:
         finally:
             self._mutex.release()
         if isinstance(error, OSError):
-            raise disk.store_error("used", self.path, error) from error
+            path = Path(error.filename) if isinstance(error.filename, str) else self.path
+            raise disk.store_error("used", path, error) from error
 
     def entries(self, where: SessionFilter = ALL_SESSIONS) -> list[SessionInfo]:
         """Return the entries that a filter selects, most recently changed first."""

@@ -68,32 +68,27 @@ class SQLite(Database):
         return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
 
     def _is_open_elsewhere(self) -> bool:
-        """Return whether there is a write-ahead log: of a program that has the file open, or was killed."""
-        with suppress(FileNotFoundError):
-            return self._path.with_name(f"{self._path.name}-wal").stat().st_size > 0
-        return False
+        """Return whether there is a log of changes: of a program that has the file open, or was killed."""
+        logs = (self._path.with_name(f"{self._path.name}{ending}") for ending in ("-wal", "-journal"))
+        return any(log.stat().st_size > 0 for log in logs if log.exists())
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        if not self.read_only:
+        if not self.read_only or self._is_open_elsewhere():
             return super().read(work)
-        while True:
-            before = self._state()
-            try:
-                result = super().read(work)
-            except StoreError:
-                if self._state() == before:
-                    raise
-            else:
-                if self._state() == before:
-                    return result
+        before = self._state()
+        with suppress(StoreError):
+            result = super().read(work)
+            if self._state() == before:
+                return result
+        return self.read(work) if self._state() != before else super().read(work)
 
-    def _state(self) -> tuple[int, int, bool]:
-        """Return what changes with every write."""
+    def _state(self) -> tuple[int, int]:
+        """Return what changes with every write to the file."""
         try:
             status = self._path.stat()
         except FileNotFoundError as error:
             raise NotFound(f"{self._path} does not exist yet.") from error
-        return status.st_mtime_ns, status.st_size, self._is_open_elsewhere()
+        return status.st_mtime_ns, status.st_size
 
     def insert(self, table: Table) -> Upsert:
         return sqlite.insert(table)
