@@ -21,6 +21,7 @@ KINDS = {
         "cli/commands/test_trust.py",
         "cli/test_trust_question.py",
     ),
+    "Commands that only read write nothing.": ("cli/test_reading_commands.py", "sessions/stores/test_read_only.py"),
     "A question shows exactly what runs.": (
         "ui/render/test_reveal.py",
         "ui/render/test_questions.py",
@@ -33,7 +34,11 @@ KINDS = {
         "config/test_argument_kind.py",
         "tools/test_protected_files.py",
     ),
-    "Text controls no terminal, and errors show no secrets.": ("ui/render/test_sanitize.py", "utils/test_secrets.py"),
+    "Text controls no terminal, and errors show no secrets.": (
+        "ui/render/test_sanitize.py",
+        "utils/test_secrets.py",
+        "cli/test_unhandled.py",
+    ),
     "Whatever a server sends is bounded, and no text is lost.": (
         "llm/chat_api/test_response.py",
         "llm/chat_api/test_streamed_calls.py",
@@ -49,7 +54,7 @@ KINDS = {
     "An error shows the server's sentence, and what helps.": (
         "llm/chat_api/test_server_errors.py",
         "llm/chat_api/test_client_failures.py",
-        "turns/test_ways_out.py",
+        "turns/test_error_hints.py",
     ),
     "Nothing waits silently, or cannot be left.": ("utils/test_waiting.py", "terminal/test_two_windows.py"),
     "A response that cannot be saved is kept elsewhere.": ("sessions/test_unsaved.py", "turns/test_saving.py"),
