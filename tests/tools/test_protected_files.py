@@ -1,4 +1,4 @@
-"""Protected files are recognized in every argument that is a path, also in lists and unknown arguments."""
+"""Protected files are recognized in every argument that may be a path, at any depth and under any name."""
 
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ async def _nothing(_: dict[str, Any], __: Context) -> str:
         ({"destination": "notes/objects/a.yaml"}, True),
         ({"path": "notes/a.txt", "paths": ["b.txt"], "content": "environment.yaml"}, False),
         ({"path": 1, "paths": [2]}, False),
+        ({"to": "objects/a.yaml"}, True),
+        ({"outputDir": "tools"}, True),
+        ({"edits": [{"path": "notes/environment.yaml", "new_text": "x"}]}, True),
+        ({"files": [{"name": "a.txt"}, {"target": ".git/config"}]}, True),
+        ({"uri": "file:///x/objects%2Fa.yaml"}, True),
+        ({"edits": [{"path": "a.txt", "old_text": "environment.yaml", "newText": "tools"}]}, False),
+        ({"message": "objects", "count": 3, "deep": [[{"content": "tools"}]]}, False),
     ],
 )
 def test_a_path_in_any_argument_counts(tmp_path: Path, arguments: dict[str, Any], *, expected: bool) -> None:
