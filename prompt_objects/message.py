@@ -1,9 +1,12 @@
 """Messages in the OpenAI Chat Completions format.
 
 A message is a plain JSON object, so unknown keys survive storage. Besides the keys of the format (`role`, `content`,
-`tool_calls`, `tool_call_id`), messages have `at` (UTC, ISO 8601); an assistant's have `model`, `usage`, `interrupted`
-if it is incomplete, and `extra` with what its server wants back; a tool result has `failed`; a user's message sent
-during a turn has `steers`. Imported and edited messages may differ: they are read with the functions of this module.
+`tool_calls`, `tool_call_id`), messages have `at` (UTC, ISO 8601). An assistant's have `model`, `usage`, `request` (as
+it was sent), `interrupted` if they are incomplete, and `extra` with what their server wants back. A tool
+result has `failed`, and `grant` if the call ran without the approval that such calls usually need. A user's message
+sent during a turn has `steers`, and `read_at`, when the turn read it. Messages of the roles `approval` and `question`
+record what the user was asked, and the answer; models do not get them. Imported and edited messages may differ: they
+are read with the functions of this module.
 """
 
 import json
@@ -18,6 +21,10 @@ REFUSED = "The user did not allow"
 _FORMAT_ROLES = ("user", "assistant", "tool", "system")
 _ROLES = {"human": "user", "ai": "assistant", "bot": "assistant", "model": "assistant", "function": "tool"}
 _JSON_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+
+
+RECORDS = frozenset({"approval", "question"})
+"""The roles of messages that are for the user only."""
 
 
 def role_of(message: Message) -> str:
@@ -121,7 +128,8 @@ def unanswered_calls(history: Sequence[Message]) -> list[dict[str, Any]]:
     for message in reversed(history):
         if role_of(message) == "assistant":
             return [call for call in calls_of(message) if call["id"] not in with_result]
-        with_result.add(answered_call(message))
+        if role_of(message) == "tool":
+            with_result.add(answered_call(message))
     return []
 
 

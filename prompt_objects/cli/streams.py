@@ -71,6 +71,25 @@ def print_json_text(text: str) -> None:
     print_out(text if is_plain else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
+def print_text(text: str) -> None:
+    """Print text of others; on a terminal without what could control it."""
+    from prompt_objects.ui.render.sanitize import clean
+
+    print_out(clean(text) if sys.stdout.isatty() else text)
+
+
+def print_bytes(content: bytes) -> None:
+    """Print JSON as it is, without a line end; on a terminal as `print_json_text`."""
+    if sys.stdout.isatty() or not isinstance(sys.stdout, io.TextIOWrapper):
+        print_json_text(content.decode())
+        return
+    flush()
+    try:
+        sys.stdout.buffer.write(content)
+    except OSError as error:
+        raise _write_error(error) from error
+
+
 def print_err(*lines: str) -> None:
     """Print lines to standard error: everything that is not the command's output."""
     from prompt_objects.ui.render.sanitize import clean_line

@@ -49,7 +49,13 @@ def open_environment(options: Namespace, *, reading: bool = False, may_ask: bool
         print_err(f"Created your environment with the starter objects: {folder}")
     allow: list[str] = getattr(options, "allow", None) or []
     model = getattr(options, "model", None)
-    choices = {"model": model, "store": options.store, "allow": allow, "trust": options.trust}
+    choices = {
+        "model": model,
+        "store": options.store,
+        "allow": allow,
+        "trust": options.trust,
+        "pin": getattr(options, "pin", False),  # only commands that send messages have it
+    }
     open_it = partial(Environment.open, folder, **choices, read_only=reading)
     environment = open_it()
     if may_ask and _is_trusted_now(environment):

@@ -1,6 +1,7 @@
 """Definitions of prompt objects: YAML files, or Markdown files with YAML front matter."""
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -53,11 +54,15 @@ class Capability(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """The content of a prompt object's file; `notices` are sentences for the author of the file."""
+    """The content of a prompt object's file.
+
+    `digest` is the SHA-256 of the file's text; `notices` are sentences for the author of the file.
+    """
 
     file: Path
     name: str
     prompt: str
+    digest: str = ""
     description: str = ""
     model: ModelChoice | None = None
     capabilities: tuple[Capability, ...] = ()
@@ -161,6 +166,7 @@ def parse_definition(text: str, file: Path, *, bounds: LimitsConfig = LimitsConf
         raise document.error_at(problem, document.position_of("name"), hint="Make them the same.")
     return Definition(
         file=file,
+        digest=sha256(text.encode(errors="replace")).hexdigest(),
         name=given.name,
         prompt=given.prompt.strip(),
         description=(given.description or "").strip(),

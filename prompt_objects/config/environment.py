@@ -37,6 +37,7 @@ class Config(Struct, frozen=True, kw_only=True):
     default_object: str | None = None
     model: str | None = None
     models: "Mapping[str, ModelConfig]" = {}
+    pin: bool = False
     limits: LimitsConfig = LimitsConfig()
     user: str | None = None
     editing_mode: "EditingMode" = "emacs"

@@ -97,6 +97,7 @@ class SettingsSchema(Struct, frozen=True, forbid_unknown_fields=True):
 
     model: NonEmpty | None = None
     models: dict[str, ModelConfig] | None = None
+    pin: bool | None = None
     editing_mode: EditingMode | None = None
     prose_width: Annotated[int, Meta(ge=20, le=10_000)] | None = None
 
@@ -108,6 +109,7 @@ class ConfigSchema(Struct, frozen=True, forbid_unknown_fields=True):
     data_dir: NonEmpty | None = None
     model: NonEmpty | None = None
     models: dict[str, ModelConfig] | None = None
+    pin: bool | None = None
     limits: LimitsConfig | None = None
     user: NonEmpty | None = None
     editing_mode: EditingMode | None = None

@@ -25,7 +25,6 @@ from prompt_objects.runtime.active_turns import ActiveTurns
 from prompt_objects.runtime.context import Context, Services
 from prompt_objects.runtime.events import EventBus
 from prompt_objects.runtime.interaction import UserInteraction
-from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
 from prompt_objects.runtime.session_lock import SessionLocks
 from prompt_objects.sessions.info import new_id
 from prompt_objects.utils.watched_folder import WatchedFolder
@@ -45,6 +44,7 @@ class Overrides(Struct, frozen=True):
     tools: Iterable["Tool"] = ()
     allow: Collection[str] = ()
     read_only: bool = False
+    pin: bool = False
 
 
 NO_OVERRIDES = Overrides()
@@ -58,6 +58,7 @@ class Environment:
 
     `storage` holds the sessions, backups and traces, `models` the connections to models, `capabilities` the tools,
     `catalog` the definitions. Events are published on `bus`; `interaction.handler` presents questions to the user.
+    With `pin`, sessions continue with the prompt and the model of their last answer.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Environment:
         if not self.storage.is_ephemeral:
             self.bus.add_subscriber(self.storage.recorder)
         self.active_turns = ActiveTurns()
-        self.prompt_cache = PromptCacheMonitor()
+        self.pin = overrides.pin or config.pin
         self._objects: dict[str, PromptObject] = {}
 
     @classmethod
@@ -111,6 +112,7 @@ class Environment:
         store: str | None = None,
         tools: Iterable["Tool"] = (),
         allow: Collection[str] = (),
+        pin: bool = False,
         trust: bool = False,
         read_only: bool = False,
         environ: Mapping[str, str] = os.environ,
@@ -123,6 +125,7 @@ class Environment:
           `folder`.
         - `tools`: tools of the calling program, which definitions may name.
         - `allow`: names of tools that run without asking the user.
+        - `pin`: continue each session with the prompt and the model of its last answer.
         - `trust`: trust whatever the environment brings, without storing that.
         - `read_only`: create, change and migrate nothing; damaged sessions are repaired in memory only, and `notices`
           say if the environment is of an older version.
@@ -134,9 +137,8 @@ class Environment:
         config, authority = load_accepted_config(path, environ, trust=trust)
         migrations = Migrations(path, config.data_dir)
         is_due = migrations.is_due() and not authority.is_restricted  # raises before anything is touched
-        environment = cls(
-            path, config, authority, Overrides(model, llm, store, tools, allow, read_only), environ=environ
-        )
+        overrides = Overrides(model, llm, store, tools, allow, read_only, pin)
+        environment = cls(path, config, authority, overrides, environ=environ)
         if is_due and read_only:
             environment.notices = migrations.pending_notices()
         elif is_due:
@@ -241,7 +243,6 @@ class Environment:
             bus=self.bus,
             active_turns=self.active_turns,
             interaction=self.interaction,
-            prompt_cache=self.prompt_cache,
             folder=self.folder,
             data_dir=self.data_dir,
             store=self.storage.store,

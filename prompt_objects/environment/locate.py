@@ -20,7 +20,7 @@ _NAME, _PROMPT = (re.compile(_KEY % key) for key in (b"name", b"prompt"))
 # The keys of environment.yaml; a test compares them with its schema, which takes longer to load.
 _SETTINGS = (
     b"default_object|data_dir|models?|limits|user|editing_mode|prose_width|store|pool_size|max_session_size|compress"
-    b"|backups|prune|approval|http_allow|mcp_servers|logs"
+    b"|backups|prune|approval|http_allow|mcp_servers|logs|pin"
 )
 _SETTING = re.compile(rb"""(?m)^["']?(?:%s)["']?\s*:""" % _SETTINGS)
 _SETTING_IN_BRACES = re.compile(rb"""[{,]\s*["']?(?:%s)["']?\s*:""" % _SETTINGS)

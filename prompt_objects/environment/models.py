@@ -1,6 +1,7 @@
 """The connections of an environment to its models."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from prompt_objects.llm.connection import ModelConnection
     from prompt_objects.llm.fallback import FallbackChain
     from prompt_objects.llm.model_server import ModelServer
+    from prompt_objects.sessions.requests import Frame
 
 
 _POLL_SECONDS = 0.5
@@ -126,6 +128,21 @@ class ModelRegistry:
         providers = providers_with_key(self._environ).values()
         return [f"{each.label} ({each.find_key(self._environ)[0]})" for each in providers]
 
+    def recorded_model(self, frame: "Frame") -> str | None:
+        """Return the name that selects the model of a frame: the recorded one, at the same server if that is known.
+
+        May contact servers, so it may block. Raises `UsageError`, and `NotReady` for a local server.
+        """
+        from prompt_objects.llm.connect import connect_to
+
+        name = frame.definition.model
+        connection = self._connect(name)
+        if self._llm or connection.llm.model == frame.model:
+            return name
+        if connection.server:
+            self.connections[frame.model] = connect_to(connection.server, frame.model)
+        return frame.model
+
     def connected_model(self, definition: "Definition") -> str:
         """Return the name of the model of a definition; empty if there is no connection to it yet."""
         connection = self.connections.get(self._name_for(definition))
@@ -166,6 +183,7 @@ class ModelRegistry:
                 find_local = partial(find_local_server, seconds=patience, ignored=self._ignored_servers)
                 given = self._llm and ModelConnection(self._llm, "given by the program")
                 found = given or connect(model, self._config, self._environ, find_local=find_local)
+                found = dataclasses.replace(found, name=model)
                 known = known if known and found.is_provisional else found
                 self.connections[model] = known
             return known

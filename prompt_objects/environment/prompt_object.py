@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
-from prompt_objects.errors import DefinitionError, UsageError
+from prompt_objects.errors import DefinitionError, PromptObjectsError, UsageError
 from prompt_objects.message import Message
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import Event
@@ -143,8 +143,45 @@ class PromptObject:
             context = (context or self._environment.context()).enter(definition, session)
             return await Turn(definition, context, session, self.session_manager, resources).run(start)
 
+    def change_notice(self, session: Session) -> str:
+        """Return a sentence for the user about `changes`; empty if there are none. Raises no errors."""
+        from prompt_objects.environment.recorded import change_notice
+
+        with suppress(PromptObjectsError):  # the next turn shows the error
+            return change_notice(self.changes(session), is_pinned=self._environment.pin)
+        return ""
+
+    def changes(self, session: Session) -> list[str]:
+        """Describe what has changed since the last answer of a session: the prompt, local tools, the model.
+
+        Empty if nothing has, if there is no answer, or if its request was not recorded. Raises `DefinitionError`.
+        """
+        from prompt_objects.environment.recorded import changes_since, last_frame
+
+        environment, definition = self._environment, self.definition
+        frame = last_frame(session, environment.storage.store)
+        if frame is None:
+            return []
+        functions = {
+            name: tool.as_function() for name, tool in environment.capabilities.local_tools(definition).items()
+        }
+        servers = [each.name for each in definition.capabilities if each.kind == "mcp"]
+        model = ""
+        with suppress(PromptObjectsError):
+            connection = environment.models.connection_for(definition)
+            model = "" if connection.is_provisional else connection.llm.model
+        return changes_since(frame, definition, functions, servers, model)
+
+    def _pinned(self, definition: "Definition", session: Session) -> "Definition":
+        from prompt_objects.environment.recorded import last_frame, pinned
+
+        frame = last_frame(session, self._environment.storage.store)
+        return pinned(definition, frame, self._environment.models.recorded_model(frame)) if frame else definition
+
     def _read(self, session: Session) -> "tuple[Definition, _Resources]":
         definition, environment = self.definition, self._environment
+        if environment.pin:
+            definition = self._pinned(definition, session)
         # The message of a draft is already saved, in a tool call, so this may fail before it is saved here.
         local_tools = environment.capabilities.local_tools(definition) if session.is_draft else None
         return definition, _Resources(definition, environment, local_tools)

@@ -1,7 +1,7 @@
 """The `LLM` protocol, with its requests, chunks and completions."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -69,6 +69,25 @@ class Request(Struct, frozen=True):
     extra: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
+class Adaptations(Struct, frozen=True, omit_defaults=True):
+    """The changes that make a request acceptable for one server.
+
+    `server` is the address of the server, whose extra fields are returned to it except for the `refused_fields`.
+    `repairs` are names of `prompt_objects.llm.chat_api.repairs.REPAIRS`, in the order in which they are applied.
+    """
+
+    server: str = ""
+    refused_fields: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+
+class RequestSent(Struct, frozen=True):
+    """The request is sent now: the SHA-256 of its body in hexadecimal, and what was adapted for the server."""
+
+    sha256: str
+    adaptations: Adaptations
+
+
 class TextChunk(Struct, frozen=True):
     """A part of the text of a streamed response."""
 
@@ -98,19 +117,22 @@ class Completion(Struct, frozen=True):
     notices: tuple[str, ...] = ()
 
 
+StreamPart: TypeAlias = RequestSent | RetryScheduled | TextChunk | Completion
+
+
 class LLM(Protocol):
     """A language model, safe to use by any number of turns at the same time.
 
-    `stream` yields any number of `TextChunk`s, then exactly one `Completion` whose content is all that text; before
-    the first `TextChunk` it may yield `RetryScheduled`. It raises `LLMError` if there will be no completion; the
-    caller keeps the text yielded before.
+    `stream` yields any number of `TextChunk`s, then exactly one `Completion` whose content is all that text. Before
+    each attempt it may yield `RequestSent`, and between attempts `RetryScheduled`. It raises `LLMError` if there will
+    be no completion; the caller keeps the text yielded before.
     """
 
     @property
     def model(self) -> str:
         """The name to display and to store in messages."""
 
-    def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
+    def stream(self, request: Request) -> AsyncGenerator[StreamPart, None]:
         """Send the request and stream the response; closing the generator cancels the request."""
 
     async def close(self) -> None:

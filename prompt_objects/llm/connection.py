@@ -22,6 +22,7 @@ class ModelConnection:
     server: ModelServer | None = None
     is_stand_in: bool = False
     is_provisional: bool = False
+    name: str | None = None
 
     def __str__(self) -> str:
         return f"{self.llm.model}: {self.origin}"

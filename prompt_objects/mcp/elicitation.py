@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from prompt_objects.runtime.asking import ask_question
 from prompt_objects.runtime.context import Context
-from prompt_objects.runtime.interaction import InputRequest
 
 if TYPE_CHECKING:
     from mcp.types import ElicitRequestParams, ElicitResult
@@ -75,10 +75,7 @@ async def _confirm(question: str, context: Context) -> bool:
 
 async def _ask(question: str, choices: tuple[str, ...], context: Context) -> str:
     handler = context.services.interaction.handler
-    request = InputRequest(
-        path=context.path, session_id=context.session_id or "", question=question[:_MAX_TEXT], choices=choices
-    )
-    return request.resolve(await handler.ask(request) or "") if handler else ""
+    return await ask_question(handler, question[:_MAX_TEXT], choices, context) if handler else ""
 
 
 class _Field:

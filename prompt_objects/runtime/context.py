@@ -13,13 +13,15 @@ from prompt_objects.runtime.active_turns import ActiveTurns
 from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.events import Event, EventBus, Notice
 from prompt_objects.runtime.interaction import UserInteraction
-from prompt_objects.runtime.prompt_cache import PromptCacheMonitor
 from prompt_objects.sessions.info import new_id
 from prompt_objects.utils.text import arrow_path
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from prompt_objects.analysis.snapshot import EnvironmentSnapshot
     from prompt_objects.config.definition import Capability, Definition
+    from prompt_objects.message import Message
     from prompt_objects.sessions.session import Session
     from prompt_objects.sessions.stores.base import Store
     from prompt_objects.sessions.unsaved import UnsavedFolder
@@ -43,7 +45,6 @@ class Services(Struct, frozen=True, kw_only=True):
     bus: EventBus
     active_turns: ActiveTurns
     interaction: UserInteraction
-    prompt_cache: PromptCacheMonitor
     folder: Path
     data_dir: Path
     store: "Store"
@@ -76,7 +77,9 @@ class Context(Struct, frozen=True, kw_only=True):
     - `run`, `parent`, `root`: the ids of this turn, of the turn that delegated to it (None for a top-level turn), and
       of the top-level turn of the whole tree.
     - `path`: the names of the prompt objects from the top-level turn to this one; empty until the turn has started.
-    - `call_id`: the tool call that this turn answers, if any.
+    - `save`: saves a message in the session of this turn; set when the turn has started.
+    - `call_id`: the tool call that this turn answers, or the one that runs.
+    - `call_name`: the name of the tool whose call runs.
     - `depth`: how many levels further the message may be delegated.
     - `budget`: the limits of this turn and its delegates; None until the turn has started.
     - `root_session_id`: the session of the top-level turn.
@@ -94,7 +97,9 @@ class Context(Struct, frozen=True, kw_only=True):
     parent: str | None = None
     path: tuple[str, ...] = ()
     session: "Session | None" = None
+    save: "Callable[[Message], Awaitable[None]] | None" = None
     call_id: str | None = None
+    call_name: str | None = None
     budget: Budget | None = None
     root_session_id: str | None = None
     approvals: Mapping[str, tuple["Capability", ...]] = {}
@@ -124,6 +129,7 @@ class Context(Struct, frozen=True, kw_only=True):
             self,
             path=(*self.path, definition.name),
             session=session,
+            save=None,
             depth=min(self.depth, limits.depth),
             budget=Budget(definition.name, limits, self.budget),
             root_session_id=self.root_session_id or session.id,
@@ -137,9 +143,9 @@ class Context(Struct, frozen=True, kw_only=True):
                 approvals[capability.key] = (*approvals.get(capability.key, ()), capability)
         return approvals
 
-    def for_call(self, call_id: str, tools: Mapping[str, CapabilityInfo] | None = None) -> "Context":
-        """Return the context of a tool call; `tools` are the tools of the turn."""
-        return replace(self, call_id=call_id, tools=tools or {})
+    def for_call(self, call_id: str, name: str, tools: Mapping[str, CapabilityInfo]) -> "Context":
+        """Return the context of a call of the tool `name`; `tools` are the tools of the turn."""
+        return replace(self, call_id=call_id, call_name=name, tools=tools)
 
     def delegate(self, po_name: str) -> "Context":
         """Return the context of a delegation to `po_name`.

@@ -25,6 +25,7 @@ from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import Damaged, InvalidName, NotFound, StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.formats.json import export
+from prompt_objects.sessions.frames import keep_documents
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, is_id, new_id
 from prompt_objects.sessions.names import sanitized_name, valid_name, with_suffix
 from prompt_objects.sessions.session import Session
@@ -151,7 +152,8 @@ class Backups:
         restored; otherwise a new session is created. An invalid name, as in a file edited by hand, is made valid.
         Raises `NotFound`, and `Damaged` if the file is not a complete backup.
         """
-        info, metadata, messages = _read(path)
+        info, metadata, messages, frames = _read(path)
+        keep_documents(self.store.frames, frames, messages)
         with suppress(NotFound, Damaged):
             if self.store.read_trashed(info.id)[1] == messages:
                 return Restored(self.store.restore(info.id))
@@ -224,7 +226,7 @@ def _time_of(path: Path) -> float:
         return time.time()
 
 
-def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
+def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message], dict[str, Any]]:
     try:
         compressed = disk.read_file(path)
     except FileNotFoundError as error:
@@ -235,6 +237,7 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
         fields = json.loads(gzip.decompress(compressed))
         metadata = msgspec.convert(fields["metadata"], dict[str, Any])
         history = msgspec.convert(fields["history"], list[Message])
+        frames = msgspec.convert(fields.get("frames", {}), dict[str, Any])
         info = msgspec.convert({**fields, "message_count": len(history)}, SessionInfo)
     except (
         gzip.BadGzipFile,
@@ -250,7 +253,7 @@ def _read(path: Path) -> tuple[SessionInfo, dict[str, Any], list[Message]]:
     if not is_id(info.id) or not info.po_name:
         raise _damaged(path, "it has no valid id or no prompt object")
     moments = {"created_at": _utc(info.created_at), "updated_at": _utc(info.updated_at)}
-    return replace(info, **moments), metadata, history
+    return replace(info, **moments), metadata, history, frames
 
 
 def _with_valid_name(info: SessionInfo) -> tuple[SessionInfo, str | None]:

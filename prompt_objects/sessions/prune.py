@@ -1,4 +1,4 @@
-"""Pruning: old empty sessions go to the trash; old trash, logs and backups are removed."""
+"""Pruning: old empty sessions go to the trash; old trash, logs, backups and unused frames are removed."""
 
 import os
 import stat
@@ -13,6 +13,7 @@ from msgspec import Struct
 from prompt_objects.config.maintenance import PruneSettings
 from prompt_objects.errors import Busy, Damaged, NotFound, UsageError
 from prompt_objects.sessions.backups import Backups
+from prompt_objects.sessions.frames import prune_frames
 from prompt_objects.sessions.info import SessionInfo, TrashedSession, is_id
 from prompt_objects.sessions.recent import RecentSessions
 from prompt_objects.sessions.stores.base import Store, exists
@@ -23,12 +24,13 @@ from prompt_objects.utils.time import now
 
 
 class Pruned(Struct, frozen=True):
-    """The empty sessions moved to the trash, and the trashed sessions, logs and backups removed."""
+    """The empty sessions moved to the trash, and the trashed sessions, logs, backups and unused frames removed."""
 
     empty: tuple[SessionInfo, ...]
     trashed: tuple[TrashedSession, ...]
     logs: tuple[Path, ...]
     backups: tuple[Path, ...]
+    frames: tuple[str, ...]
 
 
 def prune(
@@ -50,7 +52,9 @@ def prune(
             disk.remove_file(log)
             with suppress(OSError):  # not empty
                 log.parent.rmdir()
-    return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), tuple(backups.thin_out(dry_run=dry_run)))
+    removed = tuple(backups.thin_out(dry_run=dry_run))
+    frames = prune_frames(store, moment, dry_run=dry_run)
+    return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), removed, tuple(frames))
 
 
 def _old_empty(store: Store, last_used: RecentSessions, before: datetime) -> list[SessionInfo]:

@@ -1,20 +1,25 @@
 """`Session`: one conversation of one prompt object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from msgspec import Struct
 
 from prompt_objects.errors import NotFound, UsageError
 from prompt_objects.message import Message
+from prompt_objects.sessions.frames import frames_of, readable_frames
 from prompt_objects.sessions.info import ParentCall, SessionInfo, SessionRecord
 from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.sessions.stores.lease import ProcessInfo, lease_holder
 from prompt_objects.utils.time import timestamp
 from prompt_objects.utils.waiting import Mutex
+
+if TYPE_CHECKING:
+    from prompt_objects.sessions.requests import SentRequest
 
 
 class History(Sequence[Message]):
@@ -143,19 +148,41 @@ class Session:
                 return self._messages[start:stop]
             return self._store.read(self.id, start, stop) if start < stop else []
 
-    def append(self, *messages: Message) -> None:
+    @property
+    def frames(self) -> dict[str, Any]:
+        """The request frames of its answers, without missing ones, by digest."""
+        found = readable_frames(self._store.frames, frames_of(self.history))
+        return {digest: decode(frame) for digest, frame in found.items()}
+
+    def request(self, answer: int) -> "SentRequest":
+        """Return the request that led to an answer, counted from 1: its body, rebuilt, and whether it is exact.
+
+        An answer is a message of the role assistant, also an interrupted one, one with calls, and one that a retry
+        has replaced. Raises `NotFound` if there is no such answer, if its request was not recorded, or if the frame
+        is missing, and `Damaged`.
+        """
+        from prompt_objects.sessions.requests import find_answer, rebuilt, record_of
+
+        history = self.history
+        message = history[find_answer(history, answer)]
+        return rebuilt(message, history, self._store.frames.get(record_of(message).frame))
+
+    def append(self, *messages: Message, frames: Iterable[bytes] = ()) -> None:
         """Add messages, all or none; they are on disk when this returns.
 
-        A message without `at` gets the current time. Raises `Conflict` if another writer has added messages since
-        the last refresh, `UsageError` for values that JSON cannot represent, `NotFound` if the session was deleted,
-        and `StoreError` if writing fails; nothing is written then. (Only if the disk reports an error after it has
-        accepted a message, its state is unknown; `refresh` shows it.)
+        `frames` are those that the messages refer to; they are on disk before the messages. A message without `at`
+        gets the current time. Raises `Conflict` if another writer has added messages since the last refresh,
+        `UsageError` for values that JSON cannot represent, `NotFound` if the session was deleted, and `StoreError` if
+        writing fails; no message is written then. (Only if the disk reports an error after it has accepted a message,
+        its state is unknown; `refresh` shows it.)
         """
         if not messages:
             return
         moment = timestamp()
         stamped = [_stamped(message, moment) for message in messages]
         with self._lock:
+            for frame in frames:
+                self._store.frames.keep(frame)
             known = self._record
             if self._is_draft:
                 self._record = self._store.create(

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from prompt_objects.message import Message
+from prompt_objects.message import Message, text_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.utils import filesystem as disk
 
@@ -30,12 +30,14 @@ class SteeringQueue:
     def undelivered(self, session: Session) -> list[Message]:
         """Return the queued messages that are not in the session."""
         queued = self._read()
-        return [message for message in queued if message not in session.history]
+        known = set(map(_identity, session.history)) if queued else ()
+        return [message for message in queued if _identity(message) not in known]
 
     def remove(self, delivered: Sequence[Message]) -> None:
         """Remove messages that are in the session now. Raises `StoreError`."""
         with self._lock, disk.store_errors("written", self._file):
-            rest = [message for message in self._read() if message not in delivered]
+            known = set(map(_identity, delivered))
+            rest = [message for message in self._read() if _identity(message) not in known]
             if rest:
                 disk.replace_file(self._file, [json.dumps(message).encode() + b"\n" for message in rest])
             else:
@@ -47,6 +49,10 @@ class SteeringQueue:
         except OSError:
             return []
         return [message for line in lines if (message := _parsed(line))]
+
+
+def _identity(message: Message) -> tuple[str, str]:
+    return str(message.get("at")), text_of(message)
 
 
 def _parsed(line: bytes) -> Message | None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from prompt_objects.errors import Conflict, Damaged, NotFound, StoreError
 from prompt_objects.message import Message
+from prompt_objects.sessions.frames import frames_of, readable_frames
 from prompt_objects.sessions.info import SessionRecord
 from prompt_objects.sessions.stores.base import Archiving, Store
 from prompt_objects.sessions.stores.json_lines import encode
@@ -58,7 +59,7 @@ def digest(messages: Sequence[Message]) -> str:
 
 
 def copy_store(source: Store, target: Store, progress: Callable[[int, int], None]) -> list[CopyResult]:
-    """Copy every session, also those in the trash, and verify each by reading it back.
+    """Copy every session, also those in the trash, with the frames of its requests; verify each by reading it back.
 
     `progress` is called with the number of sessions done and in all. The target keeps the order of changes and of
     deletions, but not the times of deletions. Raises `StoreError` if a store fails, or if a written session differs
@@ -67,7 +68,7 @@ def copy_store(source: Store, target: Store, progress: Callable[[int, int], None
     target.list(limit=1)  # raises if the target cannot be used, even if there is nothing to copy
     trash = [entry.info for entry in reversed(source.trash())]
     live = source.list()[::-1]
-    copied = []
+    copied, kept = [], set[str]()
     for number, info in enumerate((*trash, *live)):
         progress(number, len(trash) + len(live))
         in_trash = number < len(trash)
@@ -78,6 +79,8 @@ def copy_store(source: Store, target: Store, progress: Callable[[int, int], None
         except Damaged:
             copied.append(CopyResult(info.id, info.name, info.po_name, "damaged", in_trash))
         else:
+            for frame in readable_frames(source.frames, frames_of(session.messages) - kept).values():
+                kept.add(target.frames.keep(frame))
             copied.append(_copy(target, session))
     progress(len(trash) + len(live), len(trash) + len(live))
     return copied

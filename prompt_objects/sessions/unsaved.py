@@ -3,7 +3,7 @@
 Each failure has a file of its own: the session as it was, and the messages that belong after it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +15,12 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Damaged, NotFound, PromptObjectsError, StoreError, UsageError
 from prompt_objects.message import Message
+from prompt_objects.sessions.frames import keep_documents
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id
 from prompt_objects.sessions.names import with_suffix
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store, exists
+from prompt_objects.sessions.stores.frames import digest_of
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import leased
 from prompt_objects.utils import filesystem as disk
@@ -36,6 +38,7 @@ class UnsavedMessages(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     history: list[Message]
     messages: list[Message]
+    frames: dict[str, Any] = {}  # of the requests that led to the messages
 
     @property
     def description(self) -> str:
@@ -54,7 +57,9 @@ class UnsavedFolder:
     def _place(self) -> Path:
         return self._given_place or state_folder() / "unsaved"
 
-    def keep(self, session: Session, messages: Sequence[Message], reason: str) -> Path | None:
+    def keep(
+        self, session: Session, messages: Sequence[Message], reason: str, *, frames: Iterable[bytes] = ()
+    ) -> Path | None:
         """Keep messages that could not be appended to a session; return the file, None if it cannot be written."""
         moment, history = now(), list[Message]()
         with suppress(PromptObjectsError):  # if it was not read before, it may be unreadable now
@@ -67,6 +72,7 @@ class UnsavedFolder:
             metadata=dict(session.metadata),
             history=history,
             messages=[{"at": timestamp(moment), **message} for message in messages],
+            frames={digest_of(frame): decode(frame) for frame in frames},
         )
         path = self._place / f"{new_id()}.json"
         try:
@@ -100,6 +106,7 @@ class UnsavedFolder:
 
 def _save(store: Store, unsaved: UnsavedMessages) -> SessionRecord:
     info, count = unsaved.info, len(unsaved.history)
+    keep_documents(store.frames, unsaved.frames, unsaved.messages)
     with suppress(NotFound, Damaged), leased(store, info.id, info.user_id):
         if store.read(info.id, 0, count + 1) == unsaved.history:
             store.append(info.id, unsaved.messages, expected=count, enforce_limit=False)

@@ -15,6 +15,7 @@ from prompt_objects.config.definition import Capability
 from prompt_objects.config.permissions import DEFAULT_POLICIES, ApprovalPolicy, Effect, effective_policy, stricter
 from prompt_objects.errors import ToolError
 from prompt_objects.message import REFUSED
+from prompt_objects.runtime.asking import ask_for_approval
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments, UserInteraction
 from prompt_objects.tools.allow import is_allowed
@@ -63,9 +64,10 @@ class Approvals:
         if writes_protected_file(tool, arguments, context):
             return await self._approve_by_user(replace(tool, always_ask=True), capability, arguments, context)
         if policy == "always":
-            return ApprovedCall(arguments, context)
+            return ApprovedCall(arguments, context, self._grant(tool, capability, context))
         if allows(arguments):
-            return ApprovedCall(arguments, replace(context, allows_unattended=allows))
+            grant = f"allow of {context.path[-1]}: {json.dumps(capability.allow)}"
+            return ApprovedCall(arguments, replace(context, allows_unattended=allows), grant)
         return await self._approve_by_user(tool, capability, arguments, context)
 
     def policy(self, tool: Tool, capability: Capability, context: Context) -> ApprovalPolicy:
@@ -76,6 +78,14 @@ class Approvals:
         # If a local tool has a name in `allowed`, the name does not apply to a server's tool.
         is_named = tool.name in self._allowed and (capability.kind != "mcp" or tool.name not in self._local_names())
         return "always" if policy == "ask" and not tool.always_ask and is_named else policy
+
+    def _grant(self, tool: Tool, capability: Capability, context: Context) -> str:
+        """Return why calls of a tool run without approval; empty if they never need it by default."""
+        if DEFAULT_POLICIES[tool.effect] == "always":
+            return ""
+        if any(self._policy_of(tool, each) != "always" for each in _on_path(capability, context)):
+            return f"{tool.name} is allowed for the whole run"
+        return f"approval of {tool.effect}: always"
 
     def _policy_of(self, tool: Tool, capability: Capability) -> ApprovalPolicy:
         return effective_policy(capability.approval, self._policies[tool.effect])
@@ -92,6 +102,7 @@ class Approvals:
         self, tool: Tool, capability: Capability, arguments: dict[str, Any], context: Context
     ) -> ApprovedCall:
         key = (context.root_session_id, context.path[-1], capability.key, tool.name)
+        grant = "approved by the user for this session"
         shown = json.dumps(arguments)  # each copy is read from these bytes, so what runs is what was shown
         while not self._is_remembered(key, tool):
             async with self._interaction.exclusive(context.budget):
@@ -101,6 +112,7 @@ class Approvals:
                 decision = await self._ask(tool, json.loads(shown), context, preview)
                 if decision == "session" or decision == "never":  # noqa: PLR1714 - edited arguments have no hash
                     self._remembered[key] = decision
+                    grant = ""
             match decision:
                 case EditedArguments() if tool.always_ask:
                     shown = json.dumps(decision.arguments)  # the user must see the new preview too
@@ -115,7 +127,7 @@ class Approvals:
                     raise _refused(tool)
         if self._remembered[key] == "never":
             raise _refused(tool)
-        return ApprovedCall(arguments, context)
+        return ApprovedCall(arguments, context, grant)
 
     def _is_remembered(self, key: _Key, tool: Tool) -> bool:
         """Return whether the user has decided about all calls; approvals do not count for a tool that always asks."""
@@ -136,8 +148,7 @@ class Approvals:
             remarks=preview.remarks,
             for_session=not tool.always_ask,
         )
-        decision = await self._interaction.handler.approve(request)
-        return "once" if decision == "session" and tool.always_ask else decision
+        return await ask_for_approval(self._interaction.handler, request, context)
 
 
 class _GuardedTool(Tool, frozen=True, kw_only=True):

@@ -26,10 +26,14 @@ class Preview(Struct, frozen=True):
 
 
 class ApprovedCall(Struct, frozen=True):
-    """A call that may run, with exactly these arguments and in this context."""
+    """A call that may run, with exactly these arguments and in this context.
+
+    `grant` says why it may run although such calls usually need approval; empty if the user approved this one.
+    """
 
     arguments: dict[str, Any]
     context: Context
+    grant: str = ""
 
 
 MakePreview = Callable[[dict[str, Any], Context], Awaitable[Preview]]

@@ -219,6 +219,7 @@ class _Builder:
         if message is None:
             return
         call.result = text_of(message)
+        call.grant = str(message["grant"]) if "grant" in message else None
         failed = has_failed(message)
         if call.outcome is None and failed is not None:
             call.outcome = "failed" if failed else "done"

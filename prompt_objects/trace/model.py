@@ -38,7 +38,8 @@ class MessageEvent(Struct, frozen=True, kw_only=True):
 class CallSpan(Struct, kw_only=True, eq=False):
     """A tool call, from the response that requested it (`at`) to its result. Unknown values are None.
 
-    `seconds` is its running time. `outcome` is `done` unless the call is known to have failed.
+    `seconds` is its running time. `outcome` is `done` unless the call is known to have failed. `grant` says why it
+    ran without approval, if such calls usually need it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class CallSpan(Struct, kw_only=True, eq=False):
     outcome: Literal["done", "failed"] | None = None
     result: str | None = None
     size: int | None = None
+    grant: str | None = None
     turns: list["TurnSpan"] = field(default_factory=list)
 
 

@@ -3,18 +3,18 @@
 import asyncio
 import json
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from functools import partial
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 from msgspec.structs import replace
 
+from prompt_objects._version import __version__
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError, StillLoading
-from prompt_objects.llm.base import FINISHED, Completion, Request, RetryScheduled, Usage
+from prompt_objects.llm.base import FINISHED, Completion, Request, RequestSent, RetryScheduled, TextChunk, Usage
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.connection import ModelConnection
 from prompt_objects.llm.fallback import FallbackChain
@@ -23,9 +23,11 @@ from prompt_objects.message import Message, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, TextDelta
-from prompt_objects.runtime.prompt_cache import RequestFingerprint
+from prompt_objects.sessions.requests import DefinitionVersion, Frame
 from prompt_objects.sessions.session import Session
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.tools.base import Tool
+from prompt_objects.turns.request_recorder import RequestRecorder
 
 _FEW_MESSAGES = 100  # up to this number, they are processed faster than a thread starts
 _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
@@ -37,6 +39,12 @@ _MAX_FINAL_RESPONSE_TOKENS = 1024
 _MIN_RESPONSE_TOKENS = 64  # a request is not worth sending with fewer
 
 
+class SaveAnswer(Protocol):
+    """Saves an answer, after the frame of its request."""
+
+    async def __call__(self, message: Message, /, *, frames: Iterable[bytes]) -> None: ...
+
+
 class ModelCalls:
     """Sends the requests of one turn and saves the responses, including interrupted ones, with `save`.
 
@@ -45,12 +53,7 @@ class ModelCalls:
     """
 
     def __init__(
-        self,
-        definition: Definition,
-        context: Context,
-        session: Session,
-        budget: Budget,
-        save: Callable[[Message], Awaitable[None]],
+        self, definition: Definition, context: Context, session: Session, budget: Budget, save: "SaveAnswer"
     ) -> None:
         self.usage = Usage()
         self.replaces: tuple[int, int] | None = None
@@ -59,6 +62,7 @@ class ModelCalls:
         self._session = session
         self._budget = budget
         self._save = save
+        self._frames: dict[tuple[str, bool], bytes] = {}  # by model, and whether there are tools
         self._may_wait = True  # for a server that loads its model; another model would respond at once
         self._has_notified_loading = False
 
@@ -71,19 +75,17 @@ class ModelCalls:
         `LimitReached` and `StoreError`.
         """
         while True:
-            history, model = self._session.history, models.connection.llm.model
+            history, connection = self._session.history, models.connection
             if len(history) <= _FEW_MESSAGES:
-                request = self._request(history, tools, limit, model)
+                recorder = self._request(history, tools, limit, connection)
             else:
-                request = await asyncio.to_thread(self._request, history, tools, limit, model)
+                recorder = await asyncio.to_thread(self._request, history, tools, limit, connection)
             received: list[str] = []
             try:
                 self._may_wait = not models.has_fallback
-                completion = await self._send(
-                    models.connection, request, history, received, is_final=limit is not None
-                )
+                completion = await self._send(connection, recorder, received, is_final=limit is not None)
             except (LLMError, LimitReached, asyncio.CancelledError) as error:
-                await self._save_interrupted(received, model, error)
+                await self._save_interrupted(received, recorder, error)
                 if not isinstance(error, LLMError):
                     raise
                 await asyncio.to_thread(self._add_hint, error, history)
@@ -92,17 +94,29 @@ class ModelCalls:
                 if received:  # the next model starts over
                     self.replaces = (self._session.message_count - 1, self._session.message_count)
             else:
-                return await self._save_response(completion, model, may_call=bool(tools))
+                cost = connection.pricing(replace(completion.usage, cached=completion.usage.prompt, cost=None))
+                return await self._save_response(completion, recorder, cost, may_call=bool(tools))
 
     def _request(
-        self, history: Sequence[Message], tools: Sequence[Tool], limit: LimitReached | None, model: str
-    ) -> Request:
-        final = [] if limit is None else [{"role": "user", "content": _FINAL_REQUEST.format(limit=limit)}]
+        self,
+        history: Sequence[Message],
+        tools: Sequence[Tool],
+        limit: LimitReached | None,
+        connection: ModelConnection,
+    ) -> RequestRecorder:
+        final = None if limit is None else _FINAL_REQUEST.format(limit=limit)
         settings = self._definition.model
         options = {} if settings is None or settings.temperature is None else {"temperature": settings.temperature}
         functions = [tool.as_function() for tool in tools]
-        prompt, messages = self._definition.prompt, [*history, *final]
-        return assemble(prompt, messages, functions, options, model=model, without=self.replaces)
+        prompt, model, messages = self._definition.prompt, connection.llm.model, [*history]
+        sent = messages if final is None else [*messages, {"role": "user", "content": final}]
+        request = assemble(prompt, sent, functions, options, model=model, without=self.replaces)
+        if (model, bool(tools)) not in self._frames:
+            version = DefinitionVersion(self._definition.name, self._definition.digest, connection.name)
+            frame = Frame(prompt, functions, model, options, version, __version__)
+            self._frames[model, bool(tools)] = encode(msgspec.to_builtins(frame))
+        kept = self._frames[model, bool(tools)]
+        return RequestRecorder(request, kept, options=options, history=len(messages), final=final)
 
     def _add_hint(self, error: LLMError, history: Sequence[Message]) -> None:
         from prompt_objects.turns.error_hints import add_hint  # not needed before the first error
@@ -110,25 +124,15 @@ class ModelCalls:
         add_hint(error, history, lambda part: assemble(self._definition.prompt, part).messages)
 
     async def _send(
-        self,
-        connection: ModelConnection,
-        request: Request,
-        history: Sequence[Message],
-        received: list[str],
-        *,
-        is_final: bool,
+        self, connection: ModelConnection, recorder: RequestRecorder, received: list[str], *, is_final: bool
     ) -> Completion:
         """Send a request and return the response, with its text also in `received`. Raises `LimitReached`."""
-        async with Reservation(self._budget, connection.pricing, request, received, is_final=is_final) as reservation:
-            replaces = self.replaces is not None
-            take_fingerprint = partial(
-                RequestFingerprint.of, str(connection), request.messages, request.tools, history, replaces=replaces
-            )
-            # In a thread beside the request: for a long history it takes some milliseconds.
-            fingerprint = asyncio.get_running_loop().run_in_executor(None, take_fingerprint)
+        reservation = Reservation(self._budget, connection.pricing, recorder.request, received, is_final=is_final)
+        async with reservation:
+            recorder.request = reservation.request
             try:
                 async with self._budget.timeout():
-                    completion = await self._stream(connection, reservation.request, received)
+                    completion = await self._stream(connection, recorder, received)
             except TimeoutError as error:
                 self._budget.check_time()
                 raise BrokenStream(f"{connection.llm.model} did not complete its response in time.") from error
@@ -137,24 +141,27 @@ class ModelCalls:
                     reservation.cancel()
                 raise
             completion = reservation.settle(completion)
-        root, usage = self._budget.root, completion.usage
+        root = self._budget.root
         self._context.publish(BudgetUpdated, amount=root.spent, seconds=root.timer.seconds, limits=root.limits)
-        if usage.cost is None:
+        if completion.usage.cost is None:
             self._notify_if_unpriced(connection)
-        prompt_cache = self._context.services.prompt_cache
-        prompt_cache.add(self._session.id, self._definition.name, await fingerprint, usage.prompt, usage.cached)
         return completion
 
-    async def _stream(self, connection: ModelConnection, request: Request, received: list[str]) -> Completion:
-        async with aclosing(connection.llm.stream(request)) as stream:
+    async def _stream(
+        self, connection: ModelConnection, recorder: RequestRecorder, received: list[str]
+    ) -> Completion:
+        async with aclosing(connection.llm.stream(recorder.request)) as stream:
             async for part in stream:
-                if isinstance(part, Completion):
-                    return part
-                if isinstance(part, RetryScheduled):
-                    self._check_retry(part)
-                    continue
-                received.append(part.text)
-                self._context.publish(TextDelta, text=part.text)
+                match part:
+                    case Completion():
+                        return part
+                    case RetryScheduled():
+                        self._check_retry(part)
+                    case RequestSent():
+                        recorder.add(part)
+                    case TextChunk():
+                        received.append(part.text)
+                        self._context.publish(TextDelta, text=part.text)
         raise AssertionError("an LLM must end with a Completion or raise LLMError")
 
     def _check_retry(self, retry: RetryScheduled) -> None:
@@ -178,9 +185,16 @@ class ModelCalls:
             unpriced.add(model)
             self._context.notify(f"The cost limit does not apply to {model}: its prices are unknown. {PRICES_HINT}")
 
-    async def _save_response(self, completion: Completion, model: str, *, may_call: bool) -> Message:
+    async def _save_response(
+        self, completion: Completion, recorder: RequestRecorder, cost_if_cached: float | None, *, may_call: bool
+    ) -> Message:
         self.usage += completion.usage
-        message = {**completion.message, "model": model, "usage": completion.usage.as_json()}
+        message = {
+            **completion.message,
+            "model": recorder.request.model,
+            "usage": completion.usage.as_json(),
+            "request": recorder.record(cost_if_cached),
+        }
         if not may_call and message.pop("tool_calls", None) and not text_of(message):
             message["content"] = "(No reply: the model wanted to call a tool, and no more calls were possible.)"
         for notice in completion.notices:
@@ -188,20 +202,23 @@ class ModelCalls:
         if completion.finish_reason.lower() not in FINISHED:
             message["interrupted"] = completion.finish_reason
             self._context.notify(f"The server ended the response early ({completion.finish_reason}).")
-        return await self._save_with_replaces(message)
+        return await self._save_with_replaces(message, recorder)
 
-    async def _save_interrupted(self, received: list[str], model: str, error: BaseException) -> None:
+    async def _save_interrupted(self, received: list[str], recorder: RequestRecorder, error: BaseException) -> None:
         if received:
-            interrupted = _INTERRUPTED.get(type(error), "error")
-            content = "".join(received)
-            await self._save_with_replaces(
-                {"role": "assistant", "content": content, "model": model, "interrupted": interrupted}
-            )
+            message = {
+                "role": "assistant",
+                "content": "".join(received),
+                "model": recorder.request.model,
+                "request": recorder.record(),
+                "interrupted": _INTERRUPTED.get(type(error), "error"),
+            }
+            await self._save_with_replaces(message, recorder)
 
-    async def _save_with_replaces(self, message: Message) -> Message:
+    async def _save_with_replaces(self, message: Message, recorder: RequestRecorder) -> Message:
         saved = message if self.replaces is None else {**message, "replaces": list(self.replaces)}
         self.replaces = None
-        await self._save(saved)
+        await self._save(saved, frames=(recorder.frame,))
         return message
 
 

@@ -38,6 +38,7 @@ class ToolCalls:
         self._semaphore = asyncio.Semaphore(parallel)
         self._pending = list(calls)  # calls whose result was not returned yet
         self._started: set[str] = set()
+        self._grants: dict[str, str] = {}  # by call id: why it ran without approval
         self._tasks = {call["id"]: asyncio.create_task(self._call(call)) for call in calls}
 
     async def next_results(self) -> list[Message]:
@@ -62,7 +63,11 @@ class ToolCalls:
         """Return the result of a call after `stop`: its own, or that it was cancelled."""
         task = self._tasks.get(call["id"])
         succeeded = task is not None and task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if task and succeeded else result_of(call, self._cancelled(call), failed=True)
+        return task.result() if task and succeeded else self._result(call, self._cancelled(call), failed=True)
+
+    def _result(self, call: dict[str, Any], text: str, *, failed: bool) -> Message:
+        result, grant = result_of(call, text, failed=failed), self._grants.get(call["id"])
+        return {**result, "grant": grant} if grant else result
 
     def _cancelled(self, call: dict[str, Any]) -> str:
         return _CANCELLED if call["id"] in self._started else NOT_RUN
@@ -80,7 +85,7 @@ class ToolCalls:
                 seconds = stopwatch.seconds
                 result, failed = outcome or (self._cancelled(call), True)
                 self._context.publish(ToolCallEnded, **about, result=result, failed=failed, seconds=seconds)
-        return result_of(call, result, failed=failed)
+        return self._result(call, result, failed=failed)
 
     async def _attempt(self, call: dict[str, Any], name: str) -> tuple[str, bool]:
         """Run a tool; return its result, shortened for the model, and whether it failed."""
@@ -96,7 +101,7 @@ class ToolCalls:
             result = f"Error: {name} cancelled itself."  # the tool raised it, nobody cancelled the call
         except Exception as error:  # noqa: BLE001 - all errors of a tool go to the model
             result = f"Error: {name} failed: {_description(error)}"
-        return await truncate(result, name, self._context.for_call(call["id"], self._tools)), failed
+        return await truncate(result, name, self._context.for_call(call["id"], name, self._tools)), failed
 
     async def _run_tool(self, call: dict[str, Any], name: str) -> str:
         tool = self._tools.get(name)
@@ -107,8 +112,10 @@ class ToolCalls:
         except ValueError as error:
             raise ToolError(str(error)) from error
         self._budget.check_time()
-        context = self._context.for_call(call["id"], self._tools)
+        context = self._context.for_call(call["id"], name, self._tools)
         approved = await tool.approve(arguments, context)  # outside the timeout: the user may take any time
+        if approved.grant:
+            self._grants[call["id"]] = approved.grant
         try:
             async with self._budget.timeout():
                 result = await asyncio.create_task(self._start(tool, approved))

@@ -5,11 +5,12 @@ reply, by an error, by the user), every tool call in the history has a result.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from prompt_objects.config.definition import Definition
 from prompt_objects.errors import Conflict, LimitReached, NotFound, NotSaved, PromptObjectsError, UsageError
@@ -37,6 +38,7 @@ from prompt_objects.turns.tool_calls import NOT_RUN, ToolCalls
 from prompt_objects.utils import waiting
 from prompt_objects.utils.concurrency import uninterrupted
 from prompt_objects.utils.text import pluralize
+from prompt_objects.utils.time import timestamp
 
 TurnInput: TypeAlias = Message | Literal["retry", "resume"]
 """A new message; or reply to the last message again, or continue an interrupted turn."""
@@ -74,14 +76,14 @@ class Turn:
         resources: TurnResources,
     ) -> None:
         assert context.budget is not None  # noqa: S101 - set by `Context.enter`
-        self._context = context
+        self._writer = MessageWriter(context, session, session_manager)
+        self._context = replace(context, save=self._writer.save)
         self._session = session
         self._resources = resources
         self._budget = context.budget
         self._parallel = definition.limits.parallel
         self._steering = SteeringQueue(context.services.workspace, session.id)
         self._active = ActiveTurn(context.path, session, self._steering)
-        self._writer = MessageWriter(context, session, session_manager)
         self._model_calls = ModelCalls(definition, context, session, self._budget, self._writer.save)
         self._tool_calls: ToolCalls | None = None  # of the last response
 
@@ -127,7 +129,7 @@ class Turn:
 
     def _opening_messages(self, start: TurnInput) -> list[Message]:
         """Return results for interrupted calls, undelivered steering messages, then the new message."""
-        history, steering = self._session.history, self._steering.undelivered(self._session)
+        history, steering = self._session.history, _as_read(self._steering.undelivered(self._session))
         if start == "retry":
             self._rewind_for_retry([*history, *steering])
             return steering
@@ -158,7 +160,7 @@ class Turn:
         """Alternate requests and tool calls until there is a reply or a limit is reached."""
         try:
             while True:
-                await self._save(self._active.take_steering())
+                await self._save(_as_read(self._active.take_steering()))
                 message = await self._model_calls.complete(models, list(tools.values()))
                 if calls := self._writer.last_calls:
                     self._tool_calls = ToolCalls(calls, self._context, self._budget, tools, self._parallel)
@@ -214,6 +216,11 @@ class Turn:
         return self._tool_calls.result_so_far(call) if self._tool_calls else result_of(call, NOT_RUN, failed=True)
 
 
+def _as_read(steering: Sequence[Message]) -> list[Message]:
+    moment = timestamp()
+    return [{**message, "read_at": moment} for message in steering]
+
+
 def _reply(message: Message, session: Session, usage: Usage) -> Reply:
     return Reply(text_of(message), session, str(message["model"]), usage, message.get("interrupted"))
 
@@ -230,17 +237,17 @@ class MessageWriter:
         self._session = session
         self._session_manager = session_manager
 
-    async def save(self, *messages: Message) -> None:
-        """Save messages and publish them; a cancellation takes effect only afterwards.
+    async def save(self, *messages: Message, frames: Iterable[bytes] = ()) -> None:
+        """Save messages, after the frames they refer to, and publish them; a cancellation takes effect afterwards.
 
         Raises `NotSaved` if there is a response among them; otherwise `StoreError`, and `NotFound` if the session was
         deleted permanently.
         """
         if messages:
-            await uninterrupted(self._save_and_publish(messages))
+            await uninterrupted(self._save_and_publish(messages, frames))
 
-    async def _save_and_publish(self, messages: Sequence[Message]) -> None:
-        external, note = await asyncio.to_thread(self._append_or_keep, messages)
+    async def _save_and_publish(self, messages: Sequence[Message], frames: Iterable[bytes]) -> None:
+        external, note = await asyncio.to_thread(self._append_or_keep, messages, frames)
         if note:
             self._context.notify(note)
         if external:
@@ -250,25 +257,25 @@ class MessageWriter:
                 self.last_calls = calls_of(message)
             self._context.publish(MessageSaved, message=message)
 
-    def _append_or_keep(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+    def _append_or_keep(self, messages: Sequence[Message], frames: Iterable[bytes]) -> tuple[list[Message], str]:
         """Append messages; if that fails, keep a response elsewhere."""
         try:
-            return self._append(messages)
+            return self._append(messages, frames)
         except PromptObjectsError as error:
             response = next((message for message in messages if message.get("role") == "assistant"), None)
             if response is None:
                 raise
             reply = _reply(response, self._session, Usage.from_json(response.get("usage") or {}))
-            kept = self._context.services.unsaved.keep(self._session, messages, str(error))
+            kept = self._context.services.unsaved.keep(self._session, messages, str(error), frames=frames)
             raise NotSaved(str(error), reply=reply, kept=kept) from error
 
-    def _append(self, messages: Sequence[Message]) -> tuple[list[Message], str]:
+    def _append(self, messages: Sequence[Message], frames: Iterable[bytes]) -> tuple[list[Message], str]:
         """Append messages; return the messages that others appended just before, and a notice to the user."""
         external: list[Message] = []
         note = ""
         while True:
             try:
-                self._session.append(*messages)
+                self._session.append(*messages, frames=frames)
             except Conflict:
                 external += self._session.refresh()
             except NotFound:

@@ -309,11 +309,14 @@ class Controller:
         if (session.id, count) in self._shown:
             return
         lines = await run_in_daemon_thread(partial(recap, self.chat.po.name, session, self._view.width))
+        notice = await run_in_daemon_thread(partial(self.chat.po.change_notice, session))
         is_interrupted = await run_in_daemon_thread(self.chat.is_interrupted)
         is_busy = self.chat.is_pending_here or self.chat.turns() or (at_start and self.task.is_running)
         if lines and self.chat.session is session and session.message_count == count and not is_busy:
             self._shown.add((session.id, count))
             self._view.show([[], *lines])
+            if notice:
+                self._view.note(notice)
             if is_interrupted:
                 self._view.note(
                     "The last turn was interrupted: /continue resumes it, /retry replies to the message again."

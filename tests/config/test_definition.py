@@ -2,6 +2,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -52,7 +53,8 @@ def write(tmp_path: Path) -> Write:
 
 def test_only_name_and_prompt_are_required(write: Write) -> None:
     file = write(MINIMAL)
-    assert load_definition(file) == Definition(file=file, name="reviewer", prompt="You review.")
+    digest = sha256(MINIMAL.encode()).hexdigest()
+    assert load_definition(file) == Definition(file=file, digest=digest, name="reviewer", prompt="You review.")
 
 
 def test_every_key_is_read(write: Write) -> None:
@@ -85,7 +87,9 @@ def test_a_model_is_a_name_or_the_default(write: Write, given: str, use: str | N
 def test_a_key_without_a_value_counts_as_omitted(write: Write) -> None:
     keys = ("description", "model", "capabilities", "limits", "templates")
     definition = load_definition(write(MINIMAL + "".join(f"{key}:\n" for key in keys)))
-    assert definition == Definition(file=definition.file, name="reviewer", prompt="You review.")
+    assert definition == Definition(
+        file=definition.file, name="reviewer", prompt="You review.", digest=definition.digest
+    )
 
 
 def test_the_old_key_of_the_request_limit_is_read_with_a_notice(write: Write) -> None:
@@ -347,7 +351,7 @@ def test_the_schema_describes_every_key_and_allows_no_other() -> None:
 def test_the_schema_and_the_definition_have_the_same_keys() -> None:
     schema = definition_schema()
     form = schema["$ref"].split("/")[-1]
-    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file", "notices"}
+    assert _keys(schema, form) == set(Definition.__struct_fields__) - {"file", "digest", "notices"}
     assert schema["$defs"][form]["required"] == ["name", "prompt"]
     old_name_of_requests = "turns"
     assert _keys(schema, "LimitsConfig") - {old_name_of_requests} == set(Limits.__struct_fields__)

@@ -70,7 +70,7 @@ async def test_tools_of_servers_need_approval_unless_allowed(tmp_path: Path, mon
     async with opened(tmp_path, llm, monkeypatch) as env:
         env.interaction.handler = Answers(approve=ask)
         reply = await env["guest"].receive("Add")
-        assert reply.session.history[2]["content"] == "5"
+        assert reply.session.history[3]["content"] == "5"
         assert [(question.tool, question.effect, question.path) for question in asked] == [
             ("example_add", "execute", ("guest",))
         ]

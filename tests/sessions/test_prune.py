@@ -126,5 +126,5 @@ def test_backups_beyond_their_number_are_removed(
 
 
 def test_nothing_old_means_nothing_is_removed(run: Callable[..., Pruned], tmp_path: Path) -> None:
-    assert run() == Pruned((), (), (), ())
+    assert run() == Pruned((), (), (), (), ())
     assert not (tmp_path / "logs").exists()

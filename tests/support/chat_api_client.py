@@ -3,7 +3,7 @@
 import pytest
 
 from prompt_objects.errors import LLMError
-from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
+from prompt_objects.llm.base import Completion, Request, RequestSent, RetryScheduled, TextChunk
 from prompt_objects.llm.chat_api.client import OpenAILLM
 
 KEY = "sk-secret-0123456789"
@@ -14,7 +14,8 @@ HELLO = Request([{"role": "user", "content": "Hello"}])
 
 async def send(llm: OpenAILLM, request: Request = HELLO) -> tuple[list[str], Completion]:
     """Return the texts and the completion, which must be the last part and the only one."""
-    *chunks, completion = [part async for part in llm.stream(request) if not isinstance(part, RetryScheduled)]
+    told = (RequestSent, RetryScheduled)
+    *chunks, completion = [part async for part in llm.stream(request) if not isinstance(part, told)]
     assert isinstance(completion, Completion)
     texts = [part.text for part in chunks if isinstance(part, TextChunk)]
     assert len(texts) == len(chunks)

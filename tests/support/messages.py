@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.base import Adaptations
+from prompt_objects.llm.chat_api.adapt import adapt
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.message import Message
 

@@ -31,6 +31,7 @@ class Received:
     headers: dict[str, str]
     body: Any
     client: tuple[str, int]
+    raw: bytes = b""
     disconnected: threading.Event = field(default_factory=threading.Event)
 
 
@@ -264,7 +265,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        received = Received(self.path, headers, json.loads(body) if body else None, self.client_address[:2])
+        received = Received(self.path, headers, json.loads(body) if body else None, self.client_address[:2], body)
         assert isinstance(self.server, _HTTPServer)
         try:
             self.server.owner.answer(Exchange(self, received))

@@ -2,12 +2,14 @@
 
 A command is a function with typed parameters and a docstring, in a module here or in an entry point of the group
 `GROUP`. A parameter's type is `str`, `int`, one of the kinds below, or `Annotated[str, choices]`: the allowed words,
-or a function that returns them. Usage, help, completion and the generated reference come from the declaration; see
-`sessions.py`. The help lists the commands of a module under its `TITLE`.
+or a function that returns them. A keyword-only parameter is an option, `--name VALUE`. Usage, help, completion and
+the generated reference come from the declaration; see `sessions.py`. The help lists the commands of a module under
+its `TITLE`.
 """
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from importlib import import_module
@@ -44,6 +46,7 @@ class Parameter(Struct, frozen=True):
     kind: Kind
     required: bool
     words: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    is_option: bool = False
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -52,7 +55,9 @@ class Parameter(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        """The parameter in help texts: `<name>`, or `[name]` if it is optional."""
+        """The parameter in help texts: `<name>`, or `[name]` if it is optional; an option is `[--name <name>]`."""
+        if self.is_option:
+            return f"[--{self.name} <{self.kind}>]"
         word = "|".join(self.choices) or self.name
         return f"<{word}>" if self.required else f"[{word}]"
 
@@ -61,6 +66,15 @@ class Parameter(Struct, frozen=True):
         if self.kind == "number":
             return word.isascii() and word.isdecimal() and len(word) <= _MAX_DIGITS
         return not self.choices or word in self.choices
+
+    def parse(self, word: str, usage: str) -> str | int:
+        """Return the value of a word. Raises `UsageError`."""
+        if not self.accepts(word):
+            choices = ", ".join(self.choices)
+            problem = f"is not one of {choices}" if choices else "is not a whole number"
+            hint = did_you_mean(word, self.choices) or f"Usage: {usage}"
+            raise UsageError(f"{quoted(word)} {problem}.", hint=hint)
+        return int(word) if self.kind == "number" else word
 
 
 class SlashCommand(Struct, frozen=True):
@@ -76,6 +90,7 @@ class SlashCommand(Struct, frozen=True):
 
     name: str
     parameters: tuple[Parameter, ...]
+    options: tuple[Parameter, ...]
     summary: str
     help: str
     run: Callable[..., CommandResult]
@@ -88,12 +103,11 @@ class SlashCommand(Struct, frozen=True):
 
     @property
     def usage(self) -> str:
-        return " ".join((f"/{self.name}", *(parameter.usage for parameter in self.parameters)))
+        return " ".join((f"/{self.name}", *(each.usage for each in (*self.parameters, *self.options))))
 
     def parse(self, arguments: str) -> dict[str, str | int]:
         """Return the arguments by name. Raises `UsageError`."""
-        values: dict[str, str | int] = {}
-        rest = arguments.strip()
+        values, rest = self._parse_options(arguments.strip())
         for position, parameter in enumerate(self.parameters):
             is_last = position == len(self.parameters) - 1
             word = rest if is_last else rest.partition(" ")[0]
@@ -102,18 +116,25 @@ class SlashCommand(Struct, frozen=True):
                 raise UsageError(f"/{self.name} needs {noun}.", hint=f"Usage: {self.usage}")
             if not word:
                 continue
-            if not parameter.accepts(word):
-                hint = did_you_mean(word, parameter.choices)
-                if not hint and not is_last and not parameter.required:
-                    continue  # the word belongs to the next parameter
-                choices = ", ".join(parameter.choices)
-                problem = f"is not one of {choices}" if choices else "is not a whole number"
-                raise UsageError(f"{quoted(word)} {problem}.", hint=hint or f"Usage: {self.usage}")
-            values[parameter.name] = int(word) if parameter.kind == "number" else word
+            is_optional = not is_last and not parameter.required
+            if is_optional and not parameter.accepts(word) and not did_you_mean(word, parameter.choices):
+                continue  # the word belongs to the next parameter
+            values[parameter.name] = parameter.parse(word, self.usage)
             rest = rest[len(word) :].strip()
         if rest:
             raise UsageError(f"/{self.name} takes no arguments.", hint=f"Usage: {self.usage}")
         return values
+
+    def _parse_options(self, arguments: str) -> tuple[dict[str, str | int], str]:
+        """Return the values of options, and the rest of the arguments."""
+        values: dict[str, str | int] = {}
+        for option in self.options:
+            if found := re.search(rf"(?:^|\s)--{option.name}(?:[\s=]+(\S+))?(?=\s|$)", arguments):
+                if not found[1]:
+                    raise UsageError(f"--{option.name} needs a {option.kind}.", hint=f"Usage: {self.usage}")
+                values[option.name] = option.parse(found[1], self.usage)
+                arguments = f"{arguments[: found.start()]} {arguments[found.end() :]}".strip()
+        return values, arguments
 
 
 def slash_command(  # noqa: PLR0913 - all but the name are keyword arguments
@@ -134,10 +155,11 @@ def slash_command(  # noqa: PLR0913 - all but the name are keyword arguments
         summary, _, more = inspect.cleandoc(function.__doc__ or "").partition("\n")
         hints = get_type_hints(function, include_extras=True)
         signature = list(inspect.signature(function).parameters.values())[1:]
-        parameters = tuple(_parameter(each, hints.get(each.name, str)) for each in signature)
+        declared = [_parameter(each, hints.get(each.name, str)) for each in signature]
         return SlashCommand(
             name,
-            parameters,
+            tuple(each for each in declared if not each.is_option),
+            tuple(each for each in declared if each.is_option),
             summary,
             more.strip(),
             function,
@@ -153,7 +175,7 @@ def slash_command(  # noqa: PLR0913 - all but the name are keyword arguments
 
 
 def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
-    required = declared.default is inspect.Parameter.empty
+    required, is_option = declared.default is declared.empty, declared.kind is declared.KEYWORD_ONLY
     if get_origin(hint) is not Annotated and NoneType in get_args(hint):
         (hint,) = (option for option in get_args(hint) if option is not NoneType)  # X | None
     hint = _PLAIN_TYPES.get(hint, hint)
@@ -161,8 +183,8 @@ def _parameter(declared: inspect.Parameter, hint: Any) -> Parameter:
         raise TypeError(f"The parameter {declared.name} is neither str nor int nor one of the kinds in {__name__}.")
     kind = get_args(hint)[1]
     if isinstance(kind, tuple) or callable(kind):
-        return Parameter(declared.name, "choice", required, kind)
-    return Parameter(declared.name, kind, required)
+        return Parameter(declared.name, "choice", required, kind, is_option)
+    return Parameter(declared.name, kind, required, is_option=is_option)
 
 
 @cache
@@ -199,7 +221,8 @@ def _broken(name: str, problem: str) -> SlashCommand:
     def fail(_chat: Chat, **_: str) -> CommandResult:
         raise UsageError(problem, hint="Update or uninstall the package that provides it.")
 
-    return SlashCommand(name, (Parameter("arguments", "text", required=False),), "Cannot be loaded.", problem, fail)
+    rest = (Parameter("arguments", "text", required=False),)
+    return SlashCommand(name, rest, (), "Cannot be loaded.", problem, fail)
 
 
 def parse_input(text: str) -> tuple[bool, str]:

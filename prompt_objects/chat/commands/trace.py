@@ -1,16 +1,23 @@
 """Commands that show what turns did: traces, events, cached prompts, notes."""
 
-from typing import Annotated, TypeAlias
+import json
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from prompt_objects.chat.chat import Chat
-from prompt_objects.chat.commands import FreeText, SessionKey, slash_command
-from prompt_objects.chat.results import CommandResult, ShowTrace, Table, Text
+from prompt_objects.chat.commands import FreeText, Number, SessionKey, slash_command
+from prompt_objects.chat.results import CommandResult, Document, ShowTrace, Table, Text
 from prompt_objects.errors import NotFound
-from prompt_objects.runtime.prompt_cache import CacheReport
+from prompt_objects.sessions.tree import stored_descendants
+from prompt_objects.trace.log import saved_at
 from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.time import time_ago
 
+if TYPE_CHECKING:
+    from prompt_objects.sessions.prompt_cache import CacheReport
+    from prompt_objects.sessions.session import Session
+
 TITLE = "What happened"
+_MAX_REPORTS = 10  # of each session
 Switch: TypeAlias = Annotated[str, ("on", "off")]
 
 
@@ -55,26 +62,63 @@ def notes(chat: Chat, name: FreeText | None = None) -> CommandResult:
     return Text(f"{known[name].writer}, {time_ago(known[name].at)}:\n{known[name].text}")
 
 
-@slash_command("why-uncached", anytime=True)
-def why_uncached(chat: Chat, session: SessionKey | None = None) -> CommandResult:
-    """Show what changed between the last prompts of a session, which is why the server could not use its cache.
+@slash_command("request", anytime=True)
+def request(chat: Chat, answer: Number | None = None) -> CommandResult:
+    """Show the request that led to an answer, as it was sent; by default to the last answer.
 
-    Without a session, it is the current one. Requests are remembered until the program ends. The tokens are those of
-    the prompt, as the server reports them. If nothing changed and little was cached, the server has forgotten the
-    prompt (most do within minutes), caches only longer prompts (OpenAI from 1,024 tokens), or does not report it.
+    Answers are counted from 1. `sessions show --request` prints the exact bytes, and compares two requests.
+    """
+    from prompt_objects.sessions.formats.markdown import fenced
+    from prompt_objects.sessions.requests import NOT_EXACT, answer_indexes
+
+    number = len(answer_indexes(chat.session.history)) if answer is None else answer
+    found = chat.session.request(number)
+    body = json.dumps(json.loads(found.body), ensure_ascii=False, indent=2)
+    inexact = "" if found.is_exact else f"\n\n{NOT_EXACT}"
+    return Document(f"Request for answer {number} of {chat.session.name}:\n\n{fenced(body, 'json')}{inexact}")
+
+
+@slash_command("why-uncached", anytime=True)
+def why_uncached(chat: Chat, session: SessionKey | None = None, *, answer: Number | None = None) -> CommandResult:
+    """Show why the server could not use its cache for the prompts of a session, by default of the current one.
+
+    For each of the last answers, or for one: what changed since the request before, how many tokens of that request
+    were read from the cache, and what the others cost more. The sessions of delegates follow. If nothing changed and
+    much was lost, the server has forgotten the prompt (most do within minutes), caches only longer prompts (OpenAI
+    from 1,024 tokens), or does not report what it cached.
     """
     found = chat.find(session) if session else chat.session
-    reports = chat.environment.prompt_cache.of(found.id)
+    reports = [(found, report) for report in _reports(found, answer)]
+    manager = chat.environment.session_manager
+    for info in stored_descendants(found.id, manager.store) if answer is None else ():
+        child = manager.get(info.id)
+        reports += [(child, report) for report in _reports(child, None)]
     if not reports:
-        return Text(f"No requests in {found.name} since the program started.")
-    columns = ("asked", "tokens", "cached", "what changed")
-    return Table(f"Requests of {found.name}", columns, [_row(report) for report in reports])
+        return Text(f"{found.name} has no answers yet.")
+    sections = {n: each.name for n, (each, _) in enumerate(reports) if n and each is not reports[n - 1][0]}
+    columns = ("answer", "asked", "tokens", "cached", "lost", "what changed")
+    rows = [_row(report) for _, report in reports]
+    lost = sum(report.lost_tokens or 0 for _, report in reports)
+    cost = sum(report.lost_cost or 0.0 for _, report in reports)
+    rows.append(("", "", "", "", _lost(lost, cost or None), "in all"))
+    return Table(f"Requests of {found.name}", columns, rows, sections=sections)
 
 
-def _row(report: CacheReport) -> tuple[str, ...]:
-    if not report.prompt_tokens:
-        tokens = ("not reported", "not reported")
-    else:
-        tokens = (f"{report.prompt_tokens:,}", f"{report.cached_tokens:,}")
-    change = "first since the program started" if report.change is None else report.change or "nothing"
-    return time_ago(report.at), *tokens, change
+def _reports(session: "Session", answer: int | None) -> "list[CacheReport]":
+    from prompt_objects.sessions.prompt_cache import cache_reports
+    from prompt_objects.sessions.requests import answer_indexes
+
+    count = len(answer_indexes(session.history))
+    return cache_reports(session, range(max(0, count - _MAX_REPORTS) + 1, count + 1) if answer is None else [answer])
+
+
+def _row(report: "CacheReport") -> tuple[str, ...]:
+    usage, unknown = report.usage, "not reported"
+    asked = time_ago(saved) if (saved := saved_at({"at": report.at})) else ""
+    tokens = (f"{usage.prompt:,}", f"{usage.cached:,}") if usage.prompt else (unknown, unknown)
+    lost = "" if report.lost_tokens is None else _lost(report.lost_tokens, report.lost_cost)
+    return str(report.answer), asked, *tokens, lost, report.change or "nothing"
+
+
+def _lost(tokens: int, cost: float | None) -> str:
+    return f"{tokens:,}" if cost is None else f"{tokens:,} (${cost:.4f})"

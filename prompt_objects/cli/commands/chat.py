@@ -35,6 +35,7 @@ _ARGUMENTS = (
         metavar="TOOL",
         help="run this tool without asking for approval, unless it is forbidden; may be repeated",
     ),
+    argument("--pin", action="store_true", help="continue with the prompt and model of the session's last answer"),
     argument("--branch", action="store_true", help="if the session is in use, send the message in a branch of it"),
 )
 
@@ -82,7 +83,7 @@ def _run(options: Namespace) -> None:
     else:
         from prompt_objects.cli.send import print_reply, send_while_read
 
-        print_err(*environment.storage.unsaved_notices())
+        print_err(*filter(None, (*environment.storage.unsaved_notices(), po.change_notice(session))))
         try:
             reply = _run_until_signal(send_while_read(environment, po, session, message, options), environment)
         except NotSaved as error:

@@ -30,6 +30,7 @@ class DoctorJson(Struct):
 
     findings: list[StoreIssueJson]
     faults: Annotated[tuple[str, ...], Meta(description="the errors in definitions")]
+    unused_frames: Annotated[list[str], Meta(description="request frames that no answer refers to")]
     earlier: Annotated[list[str], Meta(description="what was repaired, lost or set aside before; it needs no repair")]
 
 
@@ -43,18 +44,26 @@ def doctor(options: Namespace) -> int:
 
     The exit code is 1 if a problem remains.
     """
+    from prompt_objects.sessions.frames import check_frames
     from prompt_objects.sessions.stores.base import Checking, Remembering
 
     with open_environment(options, reading=not options.repair) as environment:
         store = environment.storage.store
         earlier = store.repairs() if isinstance(store, Remembering) else []
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
+        lost_frames, unused_frames = check_frames(store)
+        issues += lost_frames
         sessions = len(store.list()) if options.repair or not issues else None
         definition_errors = tuple(map(str, environment.catalog.errors()))
-    data = DoctorJson(convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors, earlier)
+    data = DoctorJson(
+        convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors, unused_frames, earlier
+    )
     done = {True: "Done:", False: "To do:"}
     lines = [f"{issue.place}: {issue.problem} {done[issue.repaired]} {issue.remedy}" for issue in issues]
     lines += [f"Earlier: {text}" for text in earlier]
+    if unused_frames:
+        frames = pluralize(len(unused_frames), "request frame")
+        lines.append(f"No answer refers to {frames}. To remove what is unused: prompt-objects sessions prune")
     summary = _summary(issues, definition_errors, sessions, repair=options.repair)
     print_result(options, data, (*lines, *definition_errors, summary))
     return int(bool(definition_errors) or any(not issue.repaired for issue in issues))

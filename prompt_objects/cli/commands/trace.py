@@ -51,6 +51,7 @@ class CallJson(Struct, tag="call", tag_field="kind"):
     outcome: Literal["done", "failed"] | None
     result: str | None
     size: Annotated[int | None, Meta(description="of the result, in bytes")]
+    grant: Annotated[str | None, Meta(description="why it ran without the approval that such calls usually need")]
     turns: "Annotated[list[TurnJson], Meta(description='the turns that the call started')]"
 
 

@@ -3,25 +3,12 @@
 import json
 
 import msgspec
-from msgspec import Struct
 
-from prompt_objects.llm.base import Request
+from prompt_objects.llm.base import Adaptations, Request
 from prompt_objects.llm.chat_api.extra_fields import with_extra
 from prompt_objects.llm.chat_api.repairs import REPAIRS, Body
 from prompt_objects.message import Message
 from prompt_objects.utils.text import valid_unicode
-
-
-class Adaptations(Struct, frozen=True, omit_defaults=True):
-    """The changes that make a request acceptable for one server.
-
-    `server` is the address of the server, whose extra fields are returned to it except for the `refused_fields`.
-    `repairs` are names of `REPAIRS`, in the order in which they are applied.
-    """
-
-    server: str = ""
-    refused_fields: tuple[str, ...] = ()
-    repairs: tuple[str, ...] = ()
 
 
 def adapt(request: Request, adaptations: Adaptations) -> Body:

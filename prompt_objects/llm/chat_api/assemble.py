@@ -16,6 +16,7 @@ from prompt_objects.llm.base import Request
 from prompt_objects.llm.chat_api.extra_fields import extra_of
 from prompt_objects.message import (
     OUTCOME_UNKNOWN,
+    RECORDS,
     Message,
     answered_call,
     call_arguments,
@@ -75,6 +76,8 @@ def _with_results(messages: list[Message]) -> Iterator[tuple[Message, dict[str, 
                 name = message.get("name") or "a call"
                 yield {"role": "user", "content": f"[Result of {name}] {text_of(message)}"}, {}
             continue  # otherwise it is sent after its call
+        if role in RECORDS:
+            continue
         if role != "assistant":
             if content := _user_content(message, role):
                 yield {"role": "user", "content": content, **_valid_name(message)}, {}

@@ -7,12 +7,21 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from prompt_objects.errors import LLMError, RegionNotSupported, ServerFailed, StillLoading, UnknownModel
-from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
+from prompt_objects.llm.base import (
+    Adaptations,
+    Completion,
+    Request,
+    RequestSent,
+    RetryScheduled,
+    StreamPart,
+    TextChunk,
+)
 from prompt_objects.llm.chat_api.adapt import adapt, encode
 from prompt_objects.llm.chat_api.chunks import read_chunks
 from prompt_objects.llm.chat_api.clients import Clients
@@ -65,12 +74,13 @@ class OpenAILLM:
     def __repr__(self) -> str:
         return f"<OpenAILLM {self._endpoint}>"
 
-    async def stream(self, request: Request) -> AsyncGenerator[TextChunk | RetryScheduled | Completion, None]:
+    async def stream(self, request: Request) -> AsyncGenerator[StreamPart, None]:
         has_text, retry, start = False, 0, time.monotonic()
         notices: list[str] = []
         request = replace(request, model=self.model)
-        body = self._body(request)
+        adaptations, body = self._encoded(request)
         while True:
+            yield RequestSent(sha256(body).hexdigest(), adaptations)
             try:
                 async with aclosing(self._attempt(body)) as parts:
                     async for part in parts:
@@ -78,9 +88,11 @@ class OpenAILLM:
                         yield _with_notices(part, notices)
                     return
             except LLMError as error:
-                refused, body = body, body if has_text else self._adapted_body(body, request, error, notices)
-                if body != refused:
-                    continue
+                if not has_text and type(error) in _REPAIRABLE:
+                    notices += self._learn(words_of(error), request)
+                    refused, (adaptations, body) = body, self._encoded(request)
+                    if body != refused:
+                        continue
                 is_loading = isinstance(error, StillLoading) and self._max_retries > 0
                 is_last = retry >= self._max_retries and not is_loading
                 pause = None if has_text or is_last else retry_delay(error, retry, time.monotonic() - start)
@@ -91,16 +103,15 @@ class OpenAILLM:
             await asyncio.sleep(pause)
             retry += 1
 
-    def _body(self, request: Request) -> bytes:
-        return encode(adapt(request, self._dialect.adaptations))
+    def _encoded(self, request: Request) -> tuple[Adaptations, bytes]:
+        """Return the body of a request in the form that the server is known to accept."""
+        adaptations = self._dialect.adaptations
+        return adaptations, encode(adapt(request, adaptations))
 
-    def _adapted_body(self, body: bytes, request: Request, error: LLMError, notices: list[str]) -> bytes:
-        """Return the body of a request in a form that the server may accept, the same if none is known."""
-        if type(error) not in _REPAIRABLE:
-            return body
-        self._dialect.adaptations, learned = learn(words_of(error), request, self._dialect.adaptations)
-        notices += learned
-        return self._body(request)
+    def _learn(self, refusal: str, request: Request) -> list[str]:
+        """Adapt later requests to the words of a refusal; return notices for the user."""
+        self._dialect.adaptations, notices = learn(refusal, request, self._dialect.adaptations)
+        return notices
 
     async def _attempt(self, body: bytes) -> AsyncGenerator[TextChunk | Completion, None]:
         builder = ResponseBuilder(self._endpoint.server)

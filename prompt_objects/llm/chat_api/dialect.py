@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from prompt_objects.llm.base import Request
-from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.base import Adaptations, Request
+from prompt_objects.llm.chat_api.adapt import adapt
 from prompt_objects.llm.chat_api.extra_fields import fields_sent
 from prompt_objects.llm.chat_api.repairs import REPAIRS
 

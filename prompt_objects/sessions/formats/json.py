@@ -1,4 +1,4 @@
-"""JSON: the stored document with all its keys, indented."""
+"""JSON: the stored document with all its keys, indented, and the frames of its requests."""
 
 import json
 
@@ -16,6 +16,8 @@ def export(session: Session) -> str:
         "history": list(session.history),
         "updated_at": timestamp(session.updated_at),
     }
+    if frames := session.frames:
+        document["frames"] = frames
     text = json.dumps(document, ensure_ascii=False, indent=2)
     try:
         text.encode()

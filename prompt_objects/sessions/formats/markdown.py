@@ -9,6 +9,7 @@ from prompt_objects.sessions.session import Session
 from prompt_objects.utils.text import valid_unicode
 
 SUFFIX = ".md"
+_REMARKS = {"interrupted": "Interrupted", "grant": "Ran without approval", "read_at": "Sent during a reply, read at"}
 _BACKTICKS = re.compile(r"`+")
 
 
@@ -33,16 +34,17 @@ def _message(message: Message, *, replaced: bool) -> Iterator[str]:
     yield f"## {' · '.join(part for part in (role, at, str(message.get('model') or '')) if part)}"
     text = text_of(message)
     if message.get("role") == "tool":
-        yield _fenced(text)
+        yield fenced(text)
     elif text:
         yield text
-    if message.get("interrupted"):
-        yield f"*Interrupted: {message['interrupted']}*"
+    for key, label in _REMARKS.items():
+        if remark := message.get(key):
+            yield f"*{label}: {remark}*"
     for call in calls_of(message):
         function = call.get("function")
         fields = function if isinstance(function, dict) else {}
         yield f"Calls **{fields.get('name', '')}**"
-        yield _fenced(_pretty(fields.get("arguments")), "json")
+        yield fenced(_pretty(fields.get("arguments")), "json")
 
 
 def _pretty(arguments: object) -> str:
@@ -53,7 +55,7 @@ def _pretty(arguments: object) -> str:
         return text
 
 
-def _fenced(text: str, language: str = "") -> str:
+def fenced(text: str, language: str = "") -> str:
     """Return a code block whose fence is longer than any run of backticks in the text."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, StoreIssue, TrashedSession
+from prompt_objects.sessions.stores.frames import Frames
 
 
 class StoreOptions(Struct, frozen=True, kw_only=True):
@@ -63,6 +64,10 @@ class Store(Protocol):
     `NotFound` if there is no session with the given id or it was deleted, `StoreError` if the disk or the server
     refuses, and `Damaged` if a session cannot be read.
     """
+
+    @property
+    def frames(self) -> Frames:
+        """The request frames that the answers in its sessions refer to."""
 
     def create(
         self,

@@ -27,6 +27,7 @@ from prompt_objects.sessions.stores.errors import (
     name_taken,
     not_found,
 )
+from prompt_objects.sessions.stores.frames import checked_frame, digest_of
 from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils.forks import after_fork_in_child
@@ -74,10 +75,33 @@ class _StoredSession:
         self.store_lines(lines, archived=archived)
 
 
+class MemoryFrames:
+    """The request frames of a `MemoryStore`."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, tuple[bytes, datetime]] = {}
+
+    def keep(self, frame: bytes) -> str:
+        digest = digest_of(frame)
+        self._frames[digest] = frame, now()
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        return checked_frame(digest, self._frames.get(digest, (None,))[0])
+
+    def remove(self, digest: str, *, unused_since: "datetime") -> bool:
+        _, used_at = self._frames.get(digest, (b"", unused_since))
+        return used_at < unused_since and self._frames.pop(digest, None) is not None
+
+    def list(self) -> "dict[str, datetime]":
+        return {digest: used_at for digest, (_, used_at) in self._frames.copy().items()}
+
+
 class MemoryStore:
     """Sessions of one process, for any number of its threads; a forked child has its own copy."""
 
     def __init__(self, options: StoreOptions = StoreOptions()) -> None:  # noqa: B008 - it is immutable
+        self.frames = MemoryFrames()
         self._options = options
         self._mutex = Lock()
         self._sessions: dict[str, _StoredSession] = {}

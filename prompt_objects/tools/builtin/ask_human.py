@@ -5,8 +5,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from prompt_objects.errors import ToolError
+from prompt_objects.runtime.asking import ask_question
 from prompt_objects.runtime.context import Context
-from prompt_objects.runtime.interaction import InputRequest
 from prompt_objects.tools.decorator import tool
 
 NOT_ANSWERED = "The user did not answer. Continue with what you have, and state what you assumed."
@@ -28,9 +28,5 @@ async def ask_human(
     handler = context.services.interaction.handler
     if handler is None:
         raise ToolError("No user can be asked here. Continue with what you have, and state what you assumed.")
-    request = InputRequest(
-        path=context.path, session_id=context.session_id or "", question=question.strip(), choices=choices
-    )
     async with context.services.interaction.exclusive(context.budget):
-        text = await handler.ask(request)
-    return request.resolve(text or "") or NOT_ANSWERED
+        return await ask_question(handler, question.strip(), choices, context) or NOT_ANSWERED

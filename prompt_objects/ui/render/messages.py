@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from prompt_objects.errors import PromptObjectsError
-from prompt_objects.message import Message, calls_of, has_failed, live_messages, role_of, text_of
+from prompt_objects.message import RECORDS, Message, calls_of, has_failed, live_messages, role_of, text_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.ui.render.events import external_heading
 from prompt_objects.ui.render.markdown import render
@@ -34,6 +34,8 @@ def draw_messages(
                 lines.append(call_line(str(function.get("name")), str(function.get("arguments") or ""), width))
         elif role_of(message) == "tool":
             lines.append(result_line(text_of(message), None, width, failed=has_failed(message) is True))
+        elif role_of(message) in RECORDS:
+            lines += paragraph(text_of(message), width, "class:hint", "? ")
     return lines
 
 

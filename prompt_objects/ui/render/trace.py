@@ -112,6 +112,8 @@ def _call(call: CallSpan, width: int) -> list[Line]:
         text = ", ".join(part for part in (size, duration) if part)
         done = f"✓ {text}".rstrip() if call.outcome else "? end unknown"
         lines = [_beside(line, facts, width, done)]
+    if call.grant:
+        lines += paragraph(f"ran without approval: {call.grant}", width, "class:hint")
     for turn in call.turns:
         depth = 1 if width - len(BAR) >= MIN_WIDTH else 0
         lines += indent_by_depth(_turn(turn, width - depth * len(BAR), "%H:%M:%S"), depth)

@@ -6,8 +6,8 @@ from copy import deepcopy
 import msgspec
 import pytest
 
-from prompt_objects.llm.base import Request
-from prompt_objects.llm.chat_api.adapt import Adaptations, adapt, encode
+from prompt_objects.llm.base import Adaptations, Request
+from prompt_objects.llm.chat_api.adapt import adapt, encode
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.chat_api.repairs import REPAIRS
 from prompt_objects.message import Message

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from prompt_objects.errors import BrokenStream, LLMError, UnknownModel
-from prompt_objects.llm.base import Completion, Request, TextChunk, Usage
+from prompt_objects.llm.base import Completion, Request, RequestSent, TextChunk, Usage
 from prompt_objects.llm.chat_api.client import OpenAILLM
 from tests.support.chat_api_client import HELLO, KEY, failure, send
 from tests.support.messages import sent_messages
@@ -65,6 +65,7 @@ async def test_the_request_contains_model_messages_tools_options_and_key(
 async def test_chunks_arrive_while_the_server_is_still_sending(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(text("one two three", delay=0.15))
     async with aclosing(llm.stream(HELLO)) as parts:
+        assert isinstance(await anext(parts), RequestSent)
         assert isinstance(await anext(parts), TextChunk)
         start = time.monotonic()
         assert [part async for part in parts]
@@ -228,6 +229,7 @@ async def test_cancelling_closes_the_connection(openai_server: OpenAIServer, llm
 async def test_closing_the_generator_closes_the_connection(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(text("one two three four five", delay=0.2))
     async with aclosing(llm.stream(HELLO)) as parts:
+        await anext(parts)
         await anext(parts)
     assert await asyncio.to_thread(openai_server.received[0].disconnected.wait, 2)
 

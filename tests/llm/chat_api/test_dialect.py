@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from prompt_objects.llm.base import Request
-from prompt_objects.llm.chat_api.adapt import Adaptations, adapt
+from prompt_objects.llm.base import Adaptations, Request
+from prompt_objects.llm.chat_api.adapt import adapt
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.chat_api.dialect import dialect_of, learn
 from prompt_objects.message import Message

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.errors import BrokenStream, LLMError, RateLimited, ServerFailed, Unreachable
-from prompt_objects.llm.base import Completion, Request, RetryScheduled, TextChunk
+from prompt_objects.llm.base import Completion, Request, RequestSent, RetryScheduled, TextChunk
 from prompt_objects.llm.chat_api.client import OpenAILLM
 from prompt_objects.llm.chat_api.retries import MAX_RETRY_DELAY, retry_delay
 from tests.support.openai_server import OpenAIServer, chunk, error, hang, status, stream, text
@@ -31,7 +31,8 @@ async def stream_parts(
     """Return the parts of the stream; those before an error are in `parts`."""
     parts = [] if parts is None else parts
     async for part in llm.stream(HELLO):
-        parts.append(part)
+        if not isinstance(part, RequestSent):
+            parts.append(part)
     return parts
 
 
@@ -71,6 +72,7 @@ async def test_the_delay_that_a_server_requires_is_kept_and_reported(
 async def test_retry_after_may_be_a_date(openai_server: OpenAIServer, llm: OpenAILLM) -> None:
     openai_server.script(status(503, retry_after=formatdate(time.time() + 20, usegmt=True)))
     async with aclosing(llm.stream(HELLO)) as parts:
+        await anext(parts)
         waiting = await anext(parts)
     assert isinstance(waiting, RetryScheduled)
     assert 18 < waiting.seconds <= 25

@@ -55,6 +55,7 @@ class PrunedJson(Struct):
     trashed: Annotated[list[TrashedSessionJson], Meta(description="permanently deleted sessions")]
     logs: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
     backups: Annotated[tuple[Path, ...], Meta(description="the files that were removed")]
+    frames: Annotated[tuple[str, ...], Meta(description="the digests of request frames that no answer refers to")]
 
 
 @shell_command(
@@ -135,11 +136,11 @@ def recover(options: Namespace) -> None:
 
 @shell_command("sessions prune", DRY_RUN, output=PrunedJson)
 def prune(options: Namespace) -> None:
-    """Remove old data: empty sessions, trash, logs and backups."""
+    """Remove old data: empty sessions, trash, logs, backups, and request frames that no answer refers to."""
     with open_environment(options, reading=options.dry_run) as environment:
         pruned = environment.storage.prune(dry_run=options.dry_run)
     empty, trashed = list(map(session_json, pruned.empty)), list(map(trashed_session_json, pruned.trashed))
-    data = PrunedJson(options.dry_run, empty, trashed, pruned.logs, pruned.backups)
+    data = PrunedJson(options.dry_run, empty, trashed, pruned.logs, pruned.backups, pruned.frames)
     print_result(options, data, format_table(_pruned_rows(pruned)))
     if not options.json:
         print_err("Nothing was removed: this was a dry run." if options.dry_run else "Done.")
@@ -160,6 +161,8 @@ def _pruned_rows(pruned: "Pruned") -> Iterator[tuple[str, str]]:
         yield from ((f"{moved} the trash", f"{info.name} ({info.id}) of {info.po_name}") for info in infos)
     yield from (("log", str(path)) for path in pruned.logs)
     yield from (("backup", path.name) for path in pruned.backups)
+    yield from (("frame", digest) for digest in pruned.frames)
     empty, logs = pluralize(len(pruned.empty), "empty session"), pluralize(len(pruned.logs), "log")
     backups = pluralize(len(pruned.backups), "backup")
-    yield "total", f"{empty}, {len(pruned.trashed):,} from the trash, {logs}, {backups}"
+    frames = pluralize(len(pruned.frames), "frame")
+    yield "total", f"{empty}, {len(pruned.trashed):,} from the trash, {logs}, {backups}, {frames}"

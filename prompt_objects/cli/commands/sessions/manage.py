@@ -1,7 +1,7 @@
 """`prompt-objects sessions …`: commands for one session, and lists of sessions."""
 
-import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +16,7 @@ from prompt_objects.cli.json_output import (
     session_json,
     trashed_session_json,
 )
-from prompt_objects.cli.streams import confirm, print_err, print_json_text, print_out
+from prompt_objects.cli.streams import confirm, print_bytes, print_err, print_json_text, print_text
 from prompt_objects.cli.targets import open_environment, open_session, session_manager_for
 from prompt_objects.utils.text import pluralize
 from prompt_objects.utils.time import time_ago
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prompt_objects.sessions.info import SessionInfo, TrashedSession
+    from prompt_objects.sessions.requests import SentRequest
     from prompt_objects.sessions.session import Session
 
 _UNDO_HINT = "Undo it with: prompt-objects sessions undo"
+ANSWER = partial(whole_number, minimum=1)
 _TRASHED_KEY = "a session in the trash: its id, the start of its id or its name; by default "
 
 
@@ -65,13 +67,27 @@ def trash(options: Namespace) -> None:
     print_result(options, map(trashed_session_json, deleted), format_table(_trashed_rows(deleted)))
 
 
-@shell_command("sessions show", KEY, OBJECT_FILTER, output=dict)
-def show(options: Namespace) -> None:
-    """Print a session as Markdown.
+@shell_command(
+    "sessions show",
+    KEY,
+    OBJECT_FILTER,
+    argument("--request", type=ANSWER, metavar="N", help="print the request that led to the Nth answer, as sent"),
+    argument("--diff", type=ANSWER, nargs=2, metavar=("N", "M"), help="print how the requests of two answers differ"),
+    output=dict,
+    examples=("sessions show Default --request 2", "sessions show Default --diff 1 2"),
+)
+def show(options: Namespace) -> int:
+    """Print a session as Markdown, or the request that led to an answer.
 
-    `--json` prints its whole file; docs/session-files.md describes it.
+    `--json` prints the whole file; docs/session-files.md describes it. Answers are counted from 1. The exit code is 1
+    if a request is not exactly the one that was sent.
     """
-    _print_exported(options, "json" if options.json else "markdown")
+    if options.request is None and options.diff is None:
+        _print_exported(options, "json" if options.json else "markdown")
+        return 0
+    with open_session(options, reading=True) as (_, session):
+        found = [session.request(number) for number in options.diff or [options.request]]
+    return _print_requests(found, options.diff)
 
 
 @shell_command(
@@ -231,7 +247,6 @@ def purge(options: Namespace) -> None:
 
 def _print_exported(options: Namespace, format_name: str, output: str | None = None) -> None:
     from prompt_objects.sessions.formats import find_format, write_new
-    from prompt_objects.ui.render.sanitize import clean
 
     with open_session(options, reading=True) as (_, session):
         text = find_format(format_name).export(session)
@@ -240,7 +255,26 @@ def _print_exported(options: Namespace, format_name: str, output: str | None = N
     elif format_name == "json":
         print_json_text(text)
     else:
-        print_out(clean(text) if sys.stdout.isatty() else text)
+        print_text(text)
+
+
+def _print_requests(found: "Sequence[SentRequest]", compared: "Sequence[int] | None") -> int:
+    """Print a request, or how two differ; return the exit code."""
+    from prompt_objects.sessions.request_diff import request_diff
+    from prompt_objects.sessions.requests import NOT_EXACT
+
+    if compared is None:
+        print_bytes(found[0].body)
+        for repair in found[0].record.adaptations.repairs:
+            print_err(f"Adapted for the server: {repair}")
+    elif text := request_diff(found[0], found[1], (f"answer {compared[0]}", f"answer {compared[1]}")):
+        print_text(text)
+    else:
+        print_err("The requests are equal.")
+    is_exact = all(request.is_exact for request in found)
+    if not is_exact:
+        print_err(NOT_EXACT)
+    return 0 if is_exact else 1
 
 
 def _print_session(verb: str, session: "Session", options: Namespace) -> None:

@@ -22,6 +22,7 @@ from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.archive_file import read_archive, unpack
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import FOOTER_LENGTH, parse_canonical, parse_file
+from prompt_objects.sessions.stores.file.frames import FileFrames
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import Leases
 from prompt_objects.sessions.stores.file.permissions import open_to_others
@@ -51,6 +52,7 @@ class StoreCheck:
     archives: Archives
     entries: SessionIndex
     leases: Leases
+    frames: FileFrames
     update: Callable[..., object]
     repair: bool
     _copies: set[str] = field(default_factory=set)  # live sessions with the id of another one in their file
@@ -61,6 +63,7 @@ class StoreCheck:
             yield from self._leftovers(folder)
             for session_id in sorted(folder.ids()):
                 yield from self._session_issues(folder, session_id)
+        yield from self._frame_leftovers()
         yield from self._duplicate_ids()
         yield from self._index_issues()
         yield from self._duplicate_names()
@@ -116,6 +119,13 @@ class StoreCheck:
                     yield StoreIssue(
                         place=str(path), problem=problem, remedy="Name it after its id, or move it away."
                     )
+
+    def _frame_leftovers(self) -> Iterator[StoreIssue]:
+        for path in filter(_is_abandoned, self.frames.leftovers()):
+            problem = "Left behind by a write that was interrupted."
+            yield self._issue(
+                path, problem, "The file is removed; a complete frame is kept.", partial(self.frames.settle, path)
+            )
 
     def _session_issues(self, folder: SessionDirectory, session_id: str) -> Iterator[StoreIssue]:
         is_trashed = folder is self.trash
@@ -231,7 +241,7 @@ class StoreCheck:
 
     def _permission_issues(self) -> Iterator[StoreIssue]:
         """Report what `git clone` or `cp` opened to other users; the first write takes their rights as well."""
-        if paths := list(open_to_others(self.live.path)):
+        if paths := list(open_to_others(self.live.path.parent)):
             files = pluralize(sum(path.is_file() for path in paths), "file")
             problem = f"Other users may read this folder and {files} in it."
             yield self._issue(self.live.path, problem, "Their rights are removed.", partial(_make_private, paths))

@@ -7,22 +7,30 @@ from pathlib import Path
 from prompt_objects.config.environment import DATA_DIR
 from prompt_objects.utils import filesystem as disk
 
-
-def folders_of(sessions: Path) -> list[Path]:
-    """Return the folder of the sessions, and the one around it if it has its usual name, and so only our content."""
-    return [sessions.parent, sessions] if sessions.parent.name == DATA_DIR else [sessions]
+_CONTENT = ("sessions", "frames")
 
 
-def make_folders_private(sessions: Path) -> None:
-    """Take all rights on the folders from other users."""
-    for folder in folders_of(sessions):
-        disk.make_private(folder)
+def make_folders_private(folder: Path) -> None:
+    """Take all rights on the folders of a store from other users."""
+    for each in (*_outer(folder), *(folder / name for name in _CONTENT)):
+        disk.make_private(each)
 
 
-def open_to_others(sessions: Path) -> Iterator[Path]:
-    """Yield the folders that other users may access, and the files in them; nothing if a folder is private."""
+def open_to_others(folder: Path) -> Iterator[Path]:
+    """Yield the folders of a store that other users may access, and the files in them."""
+    outer = _outer(folder)
+    if all(map(_is_open, outer)):
+        inner = [folder / name for name in _CONTENT if _is_open(folder / name)]
+        yield from (*outer, *inner) if inner else ()
+        yield from (path for each in inner for path in sorted(each.glob("*.json*")) if _is_open(path))
+
+
+def _outer(folder: Path) -> list[Path]:
+    """Return the folder of the store if it has its usual name, and so only our content."""
+    return [folder] if folder.name == DATA_DIR else []
+
+
+def _is_open(path: Path) -> bool:
     with suppress(OSError):
-        folders = folders_of(sessions)
-        if all(not disk.is_private(folder.stat()) for folder in folders):
-            yield from folders
-            yield from (path for path in sorted(sessions.glob("*.json*")) if not disk.is_private(path.lstat()))
+        return not disk.is_private(path.lstat())
+    return False

@@ -24,6 +24,7 @@ from prompt_objects.sessions.stores.errors import check_size, conflict
 from prompt_objects.sessions.stores.file.archive import Archives
 from prompt_objects.sessions.stores.file.directory import SessionDirectory
 from prompt_objects.sessions.stores.file.format import missing_file_error
+from prompt_objects.sessions.stores.file.frames import FileFrames
 from prompt_objects.sessions.stores.file.group_commit import GroupCommit
 from prompt_objects.sessions.stores.file.index_sync import SessionIndex
 from prompt_objects.sessions.stores.file.leases import FileLease, Leases
@@ -50,6 +51,7 @@ class FileStore:
         self._read_only = options.read_only
         self._repairs = RepairLog(folder / "sessions" / "repairs.jsonl", options.notify, read_only=self._read_only)
         self._live = SessionDirectory(folder / "sessions", self._notify, read_only=self._read_only)
+        self.frames = FileFrames(folder / "frames", read_only=self._read_only)
         self._has_private_folders = False  # checked before the first write
         self._leases = Leases(self._live.path / "leases", self._name_of, read_only=self._read_only)
         self._open_parts()
@@ -165,7 +167,7 @@ class FileStore:
 
     def _make_folders_private(self) -> None:
         self._has_private_folders = True
-        make_folders_private(self._live.path)
+        make_folders_private(self._live.path.parent)
 
     def _update_entry(
         self, file: SessionFile, messages: Sequence[Message], before: int, moment: datetime
@@ -258,7 +260,7 @@ class FileStore:
     def check(self, *, repair: bool = False) -> list[StoreIssue]:
         from prompt_objects.sessions.stores.file.check import StoreCheck
 
-        parts = (self._live, self._trash, self._files, self._archives, self._entries, self._leases)
+        parts = (self._live, self._trash, self._files, self._archives, self._entries, self._leases, self.frames)
         return list(StoreCheck(*parts, self.update, repair).issues())
 
     def repairs(self) -> list[str]:

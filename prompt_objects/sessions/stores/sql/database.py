@@ -10,12 +10,12 @@ from functools import partial
 from threading import Lock
 from typing import Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, inspect, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from prompt_objects.errors import NewerEnvironment, NotFound, StoreError
-from prompt_objects.sessions.stores.sql.schema import META, TABLES, VERSION
+from prompt_objects.sessions.stores.sql.schema import FRAMES, META, TABLES, VERSION
 from prompt_objects.utils.waiting import Wait, may_wait
 
 T = TypeVar("T")
@@ -199,8 +199,14 @@ def _require_tables(engine: Engine, label: str) -> None:
     with engine.connect() as connection:
         if not inspect(connection).has_table(META.name):
             raise NotFound(f"{label} has no sessions yet.")
-        if not _is_ours(connection, label):
+        if _version(connection, label) is None:
             raise _foreign_tables(label)
+
+
+def _upgrade(connection: Connection) -> None:
+    """Add what version 2 has more than version 1."""
+    FRAMES.create(connection, checkfirst=True)
+    connection.execute(update(META).where(META.c.name == "schema_version").values(value=str(VERSION)))
 
 
 def _check_or_create(connection: Connection, label: str) -> bool:
@@ -212,18 +218,22 @@ def _check_or_create(connection: Connection, label: str) -> bool:
         TABLES.create_all(connection, checkfirst=False)
         connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
         return True
-    return _is_ours(connection, label)
+    version = _version(connection, label)
+    if version == 1:
+        _upgrade(connection)
+    return version is not None
 
 
-def _is_ours(connection: Connection, label: str) -> bool:
-    """Return whether the table of the version is ours. Raises `NewerEnvironment`."""
+def _version(connection: Connection, label: str) -> int | None:
+    """Return the version of the tables, None if they are not ours. Raises `NewerEnvironment`."""
     columns = connection.execute(select(text("*")).select_from(META).limit(0)).keys()
     if not {"name", "value"} <= set(columns):
-        return False
+        return None
     found = connection.scalar(select(META.c.value).where(META.c.name == "schema_version"))
-    if isinstance(found, str) and found.isdecimal() and int(found) > VERSION:
+    version = int(found) if isinstance(found, str) and found.isdecimal() else None
+    if version and version > VERSION:
         raise NewerEnvironment(
             f"{label} has sessions of a newer version of prompt_objects (schema {found}, here {VERSION}).",
             hint="Use that version; nothing was changed.",
         )
-    return found == str(VERSION)
+    return version

@@ -49,7 +49,7 @@ from prompt_objects.sessions.stores.errors import not_found
 from prompt_objects.sessions.stores.json_lines import decode, encode
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-VERSION = 1
+VERSION = 2
 TABLES = MetaData()
 META = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 SESSIONS = Table(
@@ -99,6 +99,13 @@ LEASES = Table(
     Column("process", BigInteger, nullable=False),
     Column("place", Text, nullable=False),  # the machine and PID namespace of `process`
     Column("expires_at", BigInteger, nullable=False),  # milliseconds since 1970, by the clock of the database
+)
+FRAMES = Table(
+    "frames",
+    TABLES,
+    Column("digest", Text, primary_key=True),
+    Column("content", Text, nullable=False),  # JSON
+    Column("used_at", BigInteger, nullable=False),
 )
 CORRUPT = Table(
     "corrupt",

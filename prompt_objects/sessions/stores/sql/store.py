@@ -26,6 +26,7 @@ from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.sessions.stores.sql.check import StoreCheck
 from prompt_objects.sessions.stores.sql.database import Database, Idempotent
+from prompt_objects.sessions.stores.sql.frames import SqlFrames
 from prompt_objects.sessions.stores.sql.leases import Leases, SqlLease
 from prompt_objects.sessions.stores.sql.schema import (
     CORRUPT,
@@ -65,6 +66,7 @@ class SqlStore:
     def __init__(self, database: Database, options: StoreOptions) -> None:
         self._database = database
         self._options = options
+        self.frames = SqlFrames(database)
         self._leases = Leases(database)
         after_fork_in_child(self.after_fork)
 

@@ -71,7 +71,7 @@ def test_a_server_that_does_not_answer_is_reported_immediately_without_the_passw
 
 @databases
 def test_tables_of_a_newer_version_are_not_changed(open_again: Opener, ask: Ask) -> None:
-    ask("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
+    ask("UPDATE meta SET value = '3' WHERE name = 'schema_version'")
     with pytest.raises(NewerEnvironment, match="newer version"):
         open_again().create(new_info(), {})
     assert ask("SELECT count(*) FROM sessions") == [(0,)]

@@ -1,4 +1,4 @@
-"""Requests extend the previous ones; if one does not, the first difference is reported."""
+"""Requests extend the previous ones; if one does not, the first difference and its cost are reported."""
 
 import json
 from itertools import pairwise
@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prompt_objects.chat import commands
 from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.results import Table, Text
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import BrokenStream
-from prompt_objects.message import Message
 from prompt_objects.runtime.events import ToolCallStarted
-from prompt_objects.runtime.prompt_cache import PromptCacheMonitor, RequestFingerprint, first_difference
+from prompt_objects.sessions.prompt_cache import FIRST, cache_reports
 from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer, calls, chunk, stream, text
 
@@ -37,9 +34,11 @@ def open_at(env_dir: Path, server: OpenAIServer) -> Environment:
     return Environment.open(env_dir, model="small", environ={"OPENAI_BASE_URL": server.base_url})
 
 
-def changes(env: Environment) -> list[str | None]:
-    session = env["scout"].session_manager.current()
-    return [sent.change for sent in env.prompt_cache.of(session.id)]
+def changes(env: Environment) -> list[str]:
+    """Return the changes between all requests; the first has none before it."""
+    first, *others = cache_reports(env["scout"].session_manager.current())
+    assert first.change == FIRST
+    return [report.change for report in others]
 
 
 def bodies(server: OpenAIServer) -> list[dict[str, Any]]:
@@ -75,7 +74,7 @@ async def test_steering_message_follows_the_messages_already_sent(env_dir: Path,
             if isinstance(event, ToolCallStarted):
                 assert next(iter(env.active_turns)).steer("And be quick")
         await env["scout"].receive("Sure?")
-        assert changes(env) == [None, "", ""]
+        assert changes(env) == ["", ""]
     first, second, third = bodies(openai_server)
     assert second["messages"][-1]["content"] == "And be quick"
     assert extends(first, second)
@@ -100,7 +99,7 @@ async def test_changed_line_of_the_prompt_is_named(env_dir: Path, openai_server:
         (env_dir / "objects" / "scout.yaml").write_text(scout("Be very brief."))
         await env["scout"].receive("Again")
         await env["scout"].receive("And again")
-        assert changes(env) == [None, "the prompt of scout changed at line 2", ""]
+        assert changes(env) == ["the prompt of scout changed at line 2", ""]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ async def test_changed_tools_are_named(
         await env["scout"].receive("Look")
         (env_dir / "objects" / "scout.yaml").write_text(scout(capabilities=capabilities))
         await env["scout"].receive("Again")
-        assert (changes(env)[1] or "").startswith(change)
+        assert changes(env)[0].startswith(change)
 
 
 async def test_changed_model_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -129,7 +128,7 @@ async def test_changed_model_is_named(env_dir: Path, openai_server: OpenAIServer
         await env["scout"].receive("Look")
         env.models.select("large", env["scout"].definition)
         await env["scout"].receive("Again")
-        assert (changes(env)[1] or "").startswith("the model changed from ")
+        assert changes(env)[0].startswith("the model changed from ")
 
 
 async def test_retry_alone_keeps_the_prefix(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -139,10 +138,10 @@ async def test_retry_alone_keeps_the_prefix(env_dir: Path, openai_server: OpenAI
         await env["scout"].receive("Again")
         await env["scout"].retry()
         await env["scout"].receive("And again")
-        assert changes(env) == [None, "", "", ""]
+        assert changes(env) == ["", "", ""]
 
 
-async def test_message_replaced_by_a_retry_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
+async def test_interrupted_retry_keeps_the_prefix(env_dir: Path, openai_server: OpenAIServer) -> None:
     openai_server.script(calls(("list_files", {})), text("One."), stream(chunk({"content": "Half"}), end="cut"))
     openai_server.script(text("Two."))
     async with open_at(env_dir, openai_server) as env:
@@ -150,19 +149,7 @@ async def test_message_replaced_by_a_retry_is_named(env_dir: Path, openai_server
         with pytest.raises(BrokenStream):
             await env["scout"].retry()
         await env["scout"].receive("Again")
-        assert changes(env) == [None, "", "message 2 was replaced by /retry"]
-
-
-async def test_truncated_session_is_named(env_dir: Path, openai_server: OpenAIServer) -> None:
-    openai_server.script(*(text(number) for number in ("One.", "Two.", "Three.")))
-    async with open_at(env_dir, openai_server) as env:
-        await env["scout"].receive("Look")
-        await env["scout"].receive("Again")
-        manager = env["scout"].session_manager
-        manager.truncate(manager.current().id, 0)
-        await env["scout"].receive("Anew")
-        cut = "message 1 changed: the session was truncated or restored"
-        assert changes(env) == [None, "", cut]
+        assert changes(env) == ["", "", ""]  # both requests began with the same message
 
 
 async def test_final_request_has_no_tools(env_dir: Path, openai_server: OpenAIServer) -> None:
@@ -170,7 +157,7 @@ async def test_final_request_has_no_tools(env_dir: Path, openai_server: OpenAISe
     openai_server.script(calls(("list_files", {})), text("Enough."))
     async with open_at(env_dir, openai_server) as env:
         await env["scout"].receive("Look")
-        assert changes(env) == [None, "the tools list_files, read_file were removed"]
+        assert changes(env) == ["the tools list_files, read_file were removed"]
 
 
 # A definition that changes during a turn
@@ -217,35 +204,6 @@ async def test_running_turn_keeps_its_prompt_and_tools_when_its_file_changes(
     assert len(third["tools"]) == 1
 
 
-# Remembered sessions and requests
-
-
-def prefix(messages: list[Message], *, prompt: str = "You look.", stored: int | None = None) -> RequestFingerprint:
-    history = messages if stored is None else messages[:stored]
-    return RequestFingerprint.of("small", [{"role": "system", "content": prompt}, *messages], [], history)
-
-
-user_messages = st.lists(st.text(max_size=3).map(lambda text: {"role": "user", "content": text}), max_size=6)
-
-
-@given(user_messages, user_messages)
-def test_first_different_message_is_found(before: list[Message], after: list[Message]) -> None:
-    pairs = zip(before, after, strict=False)
-    first = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), None)
-    found = first_difference(prefix(before), prefix(after), "scout")
-    assert found.startswith(f"message {first} ") if first else found == ""
-
-
-def test_number_of_remembered_sessions_and_requests_is_bounded() -> None:
-    prefixes = PromptCacheMonitor()
-    for number in range(300):
-        prefixes.add(f"s{number}", "scout", prefix([]), 1, 1)
-    assert [len(prefixes.of(f"s{number}")) for number in (0, 43, 44, 299)] == [0, 0, 1, 1]
-    for number in range(20):
-        prefixes.add("s299", "scout", prefix([]), number, 0)
-    assert [sent.prompt_tokens for sent in prefixes.of("s299")] == list(range(10, 20))
-
-
 # The command
 
 
@@ -256,15 +214,15 @@ async def test_why_uncached_shows_each_request_with_its_token_counts(
     async with open_at(env_dir, openai_server) as env:
         po = env["scout"]
         chat = Chat(env, po, po.session_manager.current())
-        nothing = commands.run(chat, "/why-uncached")
-        assert nothing == Text("No requests in Default since the program started.")
+        assert commands.run(chat, "/why-uncached") == Text("Default has no answers yet.")
         await chat.send("Look")
         (env_dir / "objects" / "scout.yaml").write_text(scout("Be very brief."))
         await chat.send("Again")
         table = commands.run(chat, "/why-uncached Default")
         assert isinstance(table, Table)
-        assert table.columns == ("asked", "tokens", "cached", "what changed")
+        assert table.columns == ("answer", "asked", "tokens", "cached", "lost", "what changed")
         assert table.rows == [
-            ("just now", "12", "8", "first since the program started"),
-            ("just now", "not reported", "not reported", "the prompt of scout changed at line 2"),
+            ("1", "just now", "12", "8", "", FIRST),
+            ("2", "just now", "not reported", "not reported", "", "the prompt of scout changed at line 2"),
+            ("", "", "", "", "0", "in all"),
         ]
