@@ -69,7 +69,9 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
             name = _ALIASES[word]
         elif word.startswith("-"):
             options.append(word)
-            if words and _takes_value(word, words[0], name):
+            for _ in range(_number_of_values(word, name)):
+                if not words or not _takes_value(word, words[0], name):
+                    break
                 value = words.popleft()
                 if value.startswith("-") and not _is_option(value, name):
                     options[-1] += f"={value}"  # otherwise argparse takes it for an option
@@ -91,6 +93,11 @@ def _is_option(word: str, name: str) -> bool:
 def _declaration(option: str, name: str) -> Mapping[str, Any] | None:
     arguments = (each for command in _candidates(name) for each in (*command.arguments, *command.common))
     return next((settings for names, settings in arguments if option in names), None)
+
+
+def _number_of_values(option: str, name: str) -> int:
+    number = (_declaration(option, name) or {}).get("nargs")
+    return number if isinstance(number, int) else 1
 
 
 def _takes_value(option: str, word: str, name: str) -> bool:
