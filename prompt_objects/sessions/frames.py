@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
 
-from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.errors import Damaged, NotFound, StoreError
 from prompt_objects.message import Message, role_of
 from prompt_objects.sessions.info import SessionInfo, StoreIssue
-from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.base import Checking, Store
 from prompt_objects.sessions.stores.frames import UNUSED, Frames, digest_of, is_digest
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils.text import pluralize, quoted
@@ -64,7 +63,7 @@ class FrameUse:
             return frames_of(self._messages(info.id))
         except NotFound:  # purged just now
             return set()
-        except Damaged:
+        except (Damaged, StoreError):
             self.is_known = False
             return set()
 
@@ -83,15 +82,16 @@ class FrameUse:
         return sorted({*frames} - used) if self.is_known else []
 
 
-def prune_frames(store: Store, moment: datetime, *, dry_run: bool) -> list[str]:
+def prune_frames(store: Store, *, dry_run: bool) -> list[str]:
     """Remove the frames that no session refers to and that are unused for an hour; return their digests.
 
-    With `dry_run`, only return them. Raises `StoreError`.
+    With `dry_run`, only return them, and none if a session is damaged: reading would repair it. Raises `StoreError`.
     """
-    oldest = moment - UNUSED
-    old = [digest for digest, used_at in store.frames.list().items() if used_at < oldest]
+    if dry_run and isinstance(store, Checking) and store.check():
+        return []
+    old = [digest for digest, unused_for in store.frames.list().items() if unused_for > UNUSED]
     unused = FrameUse(store).unused(old) if old else []
-    return [digest for digest in unused if dry_run or store.frames.remove(digest, unused_since=oldest)]
+    return [digest for digest in unused if dry_run or store.frames.remove(digest, unused_for=UNUSED)]
 
 
 def check_frames(store: Store) -> tuple[list[StoreIssue], list[str]]:

@@ -53,7 +53,7 @@ def prune(
             with suppress(OSError):  # not empty
                 log.parent.rmdir()
     removed = tuple(backups.thin_out(dry_run=dry_run))
-    frames = prune_frames(store, moment, dry_run=dry_run)
+    frames = prune_frames(store, dry_run=dry_run)
     return Pruned(tuple(empty), tuple(trashed), tuple(old_logs), removed, tuple(frames))
 
 

@@ -75,7 +75,7 @@ def test_management_commands_print_the_documented_keys(env_dir: Path, tmp_path: 
     assert all(list(each) == documented("A backup") for each in listed)
     assert printed("sessions", "restore-backup", listed[0]["file"], cwd=env_dir)["name"].startswith("One")
     pruned = printed("sessions", "prune", "--dry-run", cwd=env_dir)
-    assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": []}
+    assert pruned == {"dry_run": True, "empty": [], "trashed": [], "logs": [], "backups": [], "frames": []}
     assert list(pruned) == documented("The result of `sessions prune`")
     (trashed,) = printed("sessions", "trash", cwd=env_dir)
     assert list(trashed) == [*SESSION, *documented("A session in the trash")]

@@ -51,9 +51,12 @@ def doctor(options: Namespace) -> int:
         store = environment.storage.store
         earlier = store.repairs() if isinstance(store, Remembering) else []
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
+        is_sound = options.repair or not issues
+        sessions = len(store.list()) if is_sound else None
         lost_frames, unused_frames = check_frames(store)
         issues += lost_frames
-        sessions = len(store.list()) if options.repair or not issues else None
+        if not is_sound:
+            unused_frames = []  # a damaged session may refer to any frame
         definition_errors = tuple(map(str, environment.catalog.errors()))
     data = DoctorJson(
         convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors, unused_frames, earlier

@@ -1,7 +1,7 @@
 """Request frames: the parts of requests that rarely change, kept once each under the SHA-256 of their content."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Protocol
 
@@ -26,11 +26,11 @@ class Frames(Protocol):
     def get(self, digest: str) -> bytes:
         """Return a frame. Raises `NotFound`, and `Damaged` if its content does not have this digest."""
 
-    def remove(self, digest: str, *, unused_since: datetime) -> bool:
-        """Remove a frame, unless it was kept again since then; return whether it was removed."""
+    def remove(self, digest: str, *, unused_for: timedelta) -> bool:
+        """Remove a frame, unless it was kept again in this time; return whether it was removed."""
 
-    def list(self) -> dict[str, datetime]:
-        """Return the time of the last use of each frame, up to `RENEW` too early, by digest."""
+    def list(self) -> dict[str, timedelta]:
+        """Return the time since the last use of each frame, at most `RENEW` too long, by digest."""
 
 
 def digest_of(content: bytes) -> str:
@@ -48,8 +48,13 @@ def checked_frame(digest: str, frame: bytes | None) -> bytes:
     if frame is None:
         raise NotFound(f"The request frame {digest:.12} is missing.", hint="A backup may have it.")
     if digest_of(frame) != digest:
-        raise Damaged(
-            f"The request frame {digest:.12} is damaged.",
-            hint="It is written again by the next request with the same prompt, tools and model.",
-        )
+        raise unreadable_frame(digest)
     return frame
+
+
+def unreadable_frame(digest: str) -> Damaged:
+    """Return the error for a frame that is there, but cannot be read."""
+    return Damaged(
+        f"The request frame {digest:.12} is damaged.",
+        hint="It is written again by the next request with the same prompt, tools and model.",
+    )

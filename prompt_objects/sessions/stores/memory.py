@@ -34,7 +34,7 @@ from prompt_objects.utils.forks import after_fork_in_child
 from prompt_objects.utils.time import now
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 
 class _StoredSession:
@@ -79,7 +79,7 @@ class MemoryFrames:
     """The request frames of a `MemoryStore`."""
 
     def __init__(self) -> None:
-        self._frames: dict[str, tuple[bytes, datetime]] = {}
+        self._frames: dict[str, tuple[bytes, datetime]] = {}  # content and last use
 
     def keep(self, frame: bytes) -> str:
         digest = digest_of(frame)
@@ -89,12 +89,17 @@ class MemoryFrames:
     def get(self, digest: str) -> bytes:
         return checked_frame(digest, self._frames.get(digest, (None,))[0])
 
-    def remove(self, digest: str, *, unused_since: "datetime") -> bool:
-        _, used_at = self._frames.get(digest, (b"", unused_since))
-        return used_at < unused_since and self._frames.pop(digest, None) is not None
+    def remove(self, digest: str, *, unused_for: "timedelta") -> bool:
+        kept = self._frames.pop(digest, None)  # before the comparison, because another thread may keep it again
+        if kept is None:
+            return False
+        if is_used := now() - kept[1] < unused_for:
+            self._frames.setdefault(digest, kept)
+        return not is_used
 
-    def list(self) -> "dict[str, datetime]":
-        return {digest: used_at for digest, (_, used_at) in self._frames.copy().items()}
+    def list(self) -> "dict[str, timedelta]":
+        moment = now()
+        return {digest: moment - used_at for digest, (_, used_at) in self._frames.copy().items()}
 
 
 class MemoryStore:

@@ -56,7 +56,7 @@ def test_a_problem_is_reported_then_repaired_and_then_gone(env_dir: Path, file: 
 def test_json_lists_the_findings(env_dir: Path, file: Path) -> None:
     file.write_bytes(b"")
     found = json.loads(run("doctor", "--json", cwd=env_dir).stdout)
-    assert set(found) == {"findings", "faults", "earlier"}
+    assert set(found) == {"findings", "faults", "unused_frames", "earlier"}
     first = found["findings"][0]
     assert set(first) == {"place", "problem", "remedy", "session_id", "repaired"}
     assert (first["session_id"], first["repaired"]) == (file.stem, False)

@@ -111,7 +111,7 @@ def test_prune_lists_what_is_removed_also_in_a_dry_run(env_dir: Path) -> None:
     os.utime(trashed, (moment, moment))
     looked = run("sessions", "prune", "--dry-run", cwd=env_dir)
     assert looked.stdout.startswith("from the trash  Notes (")
-    assert looked.stdout.endswith("0 empty sessions, 1 from the trash, 0 logs, 0 backups\n")
+    assert looked.stdout.endswith("0 empty sessions, 1 from the trash, 0 logs, 0 backups, 0 frames\n")
     assert "dry run" in looked.stderr
     assert trashed.exists()
     assert run("sessions", "prune", cwd=env_dir).stdout == looked.stdout

@@ -16,6 +16,7 @@ from prompt_objects.errors import Conflict, NameTaken, NotFound
 from prompt_objects.sessions.info import SessionRecord, TrashedSession, with_totals
 from prompt_objects.sessions.names import unique_name as numbered
 from prompt_objects.sessions.stores.base import ALL_SESSIONS
+from prompt_objects.sessions.stores.memory import MemoryFrames
 from prompt_objects.utils.time import now
 
 URLS = []
@@ -26,7 +27,7 @@ def open_dict_store(url, options):
 
 class DictStore:
     def __init__(self):
-        self.live, self.deleted = {}, {}
+        self.live, self.deleted, self.frames = {}, {}, MemoryFrames()
 
     def create(self, info, metadata, messages=(), *, unique_name=False, enforce_limit=False):
         names = [each.name for each in self.list() if each.po_name == info.po_name]

@@ -244,7 +244,7 @@ class StoreCheck:
         if paths := list(open_to_others(self.live.path.parent)):
             files = pluralize(sum(path.is_file() for path in paths), "file")
             problem = f"Other users may read this folder and {files} in it."
-            yield self._issue(self.live.path, problem, "Their rights are removed.", partial(_make_private, paths))
+            yield self._issue(paths[0], problem, "Their rights are removed.", partial(_make_private, paths))
 
 
 def _make_private(paths: list[Path]) -> None:

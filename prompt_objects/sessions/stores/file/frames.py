@@ -2,15 +2,19 @@
 
 import os
 import secrets
+import stat
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
-from prompt_objects.sessions.stores.frames import RENEW, checked_frame, digest_of, is_digest
+from prompt_objects.sessions.stores.frames import RENEW, checked_frame, digest_of, is_digest, unreadable_frame
 from prompt_objects.utils import filesystem as disk
+from prompt_objects.utils.resources import raise_if_exhausted
 
 _SUFFIX = ".json"
+_Identity: TypeAlias = tuple[int, int, int]
 
 
 class FileFrames:
@@ -22,7 +26,7 @@ class FileFrames:
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
         self._read_only = read_only
-        self._compared: set[str] = set()  # digests of files with the right content
+        self._compared: dict[str, _Identity] = {}  # files with the right content, by digest
 
     def keep(self, frame: bytes) -> str:
         digest = digest_of(frame)
@@ -33,7 +37,8 @@ class FileFrames:
                 disk.make_folder(self.folder)
                 disk.refuse_link(self.folder)
                 disk.replace_file(path, [frame])
-                self._compared.add(digest)
+                with suppress(FileNotFoundError):  # removed just now
+                    self._compared[digest] = _identity(path.lstat())
         return digest
 
     def _require_writable(self) -> None:
@@ -41,51 +46,60 @@ class FileFrames:
             raise disk.opened_for_reading()
 
     def _is_kept(self, path: Path, digest: str, frame: bytes) -> bool:
-        """Return whether a frame has its file; renew the time of its use if that is long ago."""
+        """Return whether a frame has its file, durably; renew the time of its use if that is long ago."""
         try:
             status = path.lstat()
-            if digest not in self._compared:
+            if self._compared.get(digest) != _identity(status):
                 disk.refuse_link(self.folder)
                 if disk.read_file(path) != frame:
                     return False
                 disk.make_private(path)
-                self._compared.add(digest)
-            if status.st_size != len(frame):
-                return False
-            if not 0 <= time.time() - status.st_mtime < RENEW.total_seconds():
-                os.utime(path, follow_symlinks=False)
+                disk.sync_folder(self.folder)  # another process may have written it just now
+                self._compared[digest] = _identity(status)
+            if not timedelta(0) <= _age(status) < RENEW:
+                os.utime(path)
         except OSError:  # missing, removed just now, or not readable: writing shows why
             return False
         return True
 
     def get(self, digest: str) -> bytes:
-        path = self._file(digest)
         disk.refuse_link(self.folder)
         try:
-            return checked_frame(digest, disk.read_file(path) if is_digest(digest) else None)
+            return checked_frame(digest, disk.read_file(self._file(digest)) if is_digest(digest) else None)
         except FileNotFoundError:
-            return checked_frame(digest, None)
+            return checked_frame(digest, self._renamed_by_removal(digest))
         except OSError as error:
-            raise disk.store_error("read", path, error) from error
+            raise_if_exhausted(error)
+            raise unreadable_frame(digest) from error
 
-    def remove(self, digest: str, *, unused_since: datetime) -> bool:
+    def _renamed_by_removal(self, digest: str) -> bytes | None:
+        """Return a frame whose removal has begun, and may have been interrupted."""
+        for path in self.folder.glob(f".{digest}{_SUFFIX}.*.tmp"):
+            with suppress(OSError):
+                if digest_of(content := disk.read_file(path)) == digest:
+                    return content
+        return None
+
+    def remove(self, digest: str, *, unused_for: timedelta) -> bool:
         # Renamed first: a writer either renewed the time before, which is seen, or finds the file missing.
         path = self._file(digest)
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        disk.refuse_link(self.folder)
         with disk.store_errors("removed", path):
             self._require_writable()
             try:
                 path.rename(aside)
-            except FileNotFoundError:
+                if is_used := _age(aside.lstat()) < unused_for:
+                    aside.replace(path)
+                else:
+                    aside.unlink()
+            except FileNotFoundError:  # another process has removed it, or a repair has kept it
                 return False
-            if _last_use(aside.lstat()) >= unused_since:
-                aside.replace(path)
-                return False
-            aside.unlink()
-        return True
+        return not is_used
 
     def leftovers(self) -> list[Path]:
         """Return the temporary files of writes and removals that were interrupted."""
+        disk.refuse_link(self.folder)
         return sorted(self.folder.glob(f".*{_SUFFIX}.*.tmp"))
 
     def settle(self, leftover: Path) -> None:
@@ -96,15 +110,18 @@ class FileFrames:
                 self.keep(content)
             leftover.unlink()
 
-    def list(self) -> dict[str, datetime]:
-        found: dict[str, datetime] = {}
+    def list(self) -> dict[str, timedelta]:
+        disk.refuse_link(self.folder)
+        found: dict[str, timedelta] = {}
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
                     digest = entry.name.removesuffix(_SUFFIX)
                     if digest != entry.name and is_digest(digest):
                         with suppress(FileNotFoundError):  # removed just now
-                            found[digest] = _last_use(entry.stat(follow_symlinks=False))
+                            status = entry.stat(follow_symlinks=False)
+                            if stat.S_ISREG(status.st_mode):
+                                found[digest] = _age(status)
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -115,5 +132,9 @@ class FileFrames:
         return self.folder / f"{digest}{_SUFFIX}"
 
 
-def _last_use(status: os.stat_result) -> datetime:
-    return datetime.fromtimestamp(status.st_mtime, UTC)
+def _identity(status: os.stat_result) -> _Identity:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _age(status: os.stat_result) -> timedelta:
+    return timedelta(seconds=time.time() - status.st_mtime)

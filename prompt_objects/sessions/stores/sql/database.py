@@ -205,7 +205,7 @@ def _require_tables(engine: Engine, label: str) -> None:
 
 def _upgrade(connection: Connection) -> None:
     """Add what version 2 has more than version 1."""
-    FRAMES.create(connection, checkfirst=True)
+    FRAMES.create(connection, checkfirst=False)
     connection.execute(update(META).where(META.c.name == "schema_version").values(value=str(VERSION)))
 
 
@@ -219,9 +219,10 @@ def _check_or_create(connection: Connection, label: str) -> bool:
         connection.execute(META.insert(), {"name": "schema_version", "value": str(VERSION)})
         return True
     version = _version(connection, label)
-    if version == 1:
+    if version == 1 and not inspector.has_table(FRAMES.name):
         _upgrade(connection)
-    return version is not None
+        return True
+    return version == VERSION
 
 
 def _version(connection: Connection, label: str) -> int | None:
