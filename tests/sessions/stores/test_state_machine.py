@@ -1,6 +1,7 @@
 """Every store against a simple model: random operations by two handles, closing, and kills of another process."""
 
 import time
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -21,9 +22,12 @@ from msgspec.structs import replace
 
 from prompt_objects.errors import Conflict, NameTaken, NotFound, UsageError
 from prompt_objects.message import Message
+from prompt_objects.sessions.frames import FrameUse, frame_of
 from prompt_objects.sessions.info import SessionInfo, SessionRecord, new_id, with_totals
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.names import unique_name
+from prompt_objects.sessions.stores.frames import digest_of
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.lease import ProcessInfo
 from prompt_objects.utils.time import now
 from tests.support.store_urls import FullStore, Opener
@@ -39,7 +43,11 @@ contents = st.text(st.characters(exclude_categories=()), max_size=12) | st.integ
 )
 usages = st.fixed_dictionaries({"prompt_tokens": st.integers(0, 9), "cost": st.sampled_from([0.25, 0.5])})
 questions = st.fixed_dictionaries({"role": st.just("user"), "content": contents})
-answers = st.fixed_dictionaries({"role": st.just("assistant"), "content": contents, "usage": usages})
+frames = st.integers(0, 3).map(lambda number: encode({"model": f"m{number}"}))
+requests = frames.map(lambda frame: {"frame": digest_of(frame), "content": frame.decode()})
+answers = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": contents, "usage": usages, "request": requests}
+)
 batches = st.lists(questions | answers, min_size=1, max_size=3)
 notes = st.dictionaries(st.sampled_from(["a", "b"]), st.integers(-9, 9) | contents, max_size=2)
 handles = st.integers(0, 1)
@@ -95,6 +103,11 @@ class StoreMachine(RuleBasedStateMachine):
     def taken(self) -> set[str]:
         return {held.info.name for held in self.model.values() if not held.trashed}
 
+    def keep_frames(self, handle: int, batch: list[Message]) -> None:
+        for message in batch:
+            if digest := frame_of(message):
+                assert self.stores[handle].frames.keep(message["request"]["content"].encode()) == digest
+
     # Operations
 
     @rule(
@@ -102,6 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def create(self, handle: int, name: str, metadata: dict[str, Any], batch: list[Message]) -> str:
         moment = now()
+        self.keep_frames(handle, batch)
         info = SessionInfo(
             id=new_id(), name=name, po_name=self.po_name, message_count=0, created_at=moment, updated_at=moment
         )
@@ -127,6 +141,7 @@ class StoreMachine(RuleBasedStateMachine):
             for expected in (len(held.messages) - 1, len(held.messages) + 1):
                 with pytest.raises(Conflict):
                     store.append(key, batch, expected=expected)
+        self.keep_frames(handle, batch)
         info = store.append(key, batch, expected=len(held.messages))
         held.say(*batch)
         held.info = replace(held.info, updated_at=info.updated_at)
@@ -217,6 +232,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.stores[handle].purge(key)
 
     @rule(handle=handles)
+    def remove_unused_frames(self, handle: int) -> None:
+        store = self.stores[handle]
+        for digest in FrameUse(store).unused(store.frames.list()):
+            store.frames.remove(digest, unused_for=timedelta(seconds=-1))
+        for other in range(2):  # it remembers what it wrote for half an hour; removals wait for longer than that
+            self.reopen(other)
+
+    @rule(handle=handles)
     def reopen(self, handle: int) -> None:
         self.stores[handle].close()
         self.stores[handle] = self.open_again()
@@ -249,6 +272,13 @@ class StoreMachine(RuleBasedStateMachine):
         store.update(key, metadata=self.model[key].metadata)
 
     # Invariants
+
+    @invariant()
+    def every_answer_has_its_frame(self) -> None:
+        for held in self.model.values():
+            for message in held.messages:
+                if digest := frame_of(message):
+                    assert self.stores[1].frames.get(digest).decode() == message["request"]["content"]
 
     @invariant()
     def the_list_is_true(self) -> None:

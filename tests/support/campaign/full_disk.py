@@ -12,7 +12,7 @@ from pathlib import Path
 from prompt_objects.errors import StoreError
 from prompt_objects.sessions.stores.registry import open_store
 from tests.support.campaign.expectation import State, after, outcomes
-from tests.support.campaign.inspection import check_files
+from tests.support.campaign.inspection import check_files, remove_unused_frames
 from tests.support.campaign.killing import look
 from tests.support.campaign.operations import Operation, carry_out, choose_operation
 from tests.support.campaign.processes import STEP
@@ -52,6 +52,7 @@ def make_room(folder: Path, state: State) -> State:
             for operation in operations:
                 carry_out(store, operation)
                 state = after(state, operation)
+        remove_unused_frames(store)
         look(store, [state])
     check_files(folder)
     return state

@@ -2,17 +2,18 @@
 
 import gzip
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from prompt_objects.message import Message
+from prompt_objects.sessions.frames import FrameUse
 from prompt_objects.sessions.info import SessionInfo
 from prompt_objects.sessions.stores.base import Store
 from tests.support.campaign.expectation import Held, State
-from tests.support.campaign.operations import message_of
+from tests.support.campaign.operations import frame_for, message_of
 
-__all__ = ["check_files", "observe", "read_session"]
+__all__ = ["check_files", "observe", "read_session", "remove_unused_frames"]
 
 _SESSION_KEYS = {"id", "name", "po_name", "created_at", "metadata", "history", "updated_at"}
 _ENTRY_KEYS = {"id", "name", "po_name", "message_count", "created_at", "updated_at"}
@@ -21,7 +22,7 @@ _DERIVED_KEYS = {"prompt_tokens", "completion_tokens", "cached_tokens", "cost", 
 
 
 def observe(store: Store, *, sums: bool = True) -> State:
-    """Return the content of a store; check that messages are unchanged and all its methods agree.
+    """Return the content of a store; check that messages and frames are unchanged and all its methods agree.
 
     Without `sums` token totals may be wrong, which only a check of a file store finds.
     """
@@ -38,11 +39,27 @@ def observe(store: Store, *, sums: bool = True) -> State:
             assert store.read(info.id, max(0, start), info.message_count) == messages[max(0, start) :]
         assert not sums or _sums(messages) == (info.prompt_tokens, info.completion_tokens)
         state[info.id] = _held(info, record.metadata, messages)
+        _check_frames(store, messages)
     for entry in store.trash():
         assert entry.info.id not in state
         record, messages = store.read_trashed(entry.info.id)
         state[entry.info.id] = _held(entry.info, record.metadata, messages, trashed=True)
+        _check_frames(store, messages)
     return state
+
+
+def _check_frames(store: Store, messages: list[Message]) -> None:
+    """Check that no answer is there without its frame."""
+    frames = {
+        message["request"]["frame"]: frame_for(message["number"]) for message in messages if "request" in message
+    }
+    assert {digest: store.frames.get(digest) for digest in frames} == frames
+
+
+def remove_unused_frames(store: Store) -> None:
+    """Remove all frames that no session refers to, also those used just now: nothing else uses the store."""
+    for digest in FrameUse(store).unused(store.frames.list()):
+        assert store.frames.remove(digest, unused_for=timedelta(seconds=-1))
 
 
 def _held(info: SessionInfo, metadata: dict[str, Any], messages: list[Message], *, trashed: bool = False) -> Held:

@@ -21,7 +21,7 @@ import msgspec
 from prompt_objects.sessions.info import new_id
 from prompt_objects.sessions.stores.base import Checking, Store
 from tests.support.campaign.expectation import Held, State, after, outcomes
-from tests.support.campaign.inspection import check_files, observe
+from tests.support.campaign.inspection import check_files, observe, remove_unused_frames
 from tests.support.campaign.operations import Operation, carry_out, messages_of
 from tests.support.campaign.processes import STEP, Life, Plan
 from tests.support.store_urls import open_full_store
@@ -126,6 +126,7 @@ def _look_round(
         progress.repaired += repaired
         _check_shared(found.pop(progress.shared).numbers, ended, progress)
         progress.state = found
+        remove_unused_frames(store)
         if len(progress.shared_numbers) > _MOST_SHARED:
             store.truncate(progress.shared, 0)
             progress.shared_numbers = ()

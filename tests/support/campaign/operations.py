@@ -10,10 +10,12 @@ from prompt_objects.errors import Conflict
 from prompt_objects.message import Message
 from prompt_objects.sessions.info import SessionInfo, new_id
 from prompt_objects.sessions.stores.base import Store
+from prompt_objects.sessions.stores.frames import digest_of
+from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.utils.time import now
 from tests.support.campaign.expectation import Held, State
 
-__all__ = ["OBJECT", "Operation", "carry_out", "choose_operation", "message_of", "messages_of"]
+__all__ = ["OBJECT", "Operation", "carry_out", "choose_operation", "frame_for", "message_of", "messages_of"]
 
 OBJECT = "reader"
 _MOST_SESSIONS, _MOST_TRASHED, _MOST_MESSAGES = 5, 2, 40
@@ -40,6 +42,11 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     mark: int = 0
 
 
+def frame_for(number: int) -> bytes:
+    """Return the request frame of an answer with this number; some neighbours have the same one."""
+    return encode({"model": "m", "system": "long " * (number // 30 % 7 * 300) + str(number // 30)})
+
+
 @lru_cache(4096)
 def message_of(number: int) -> Message:
     """Return the message with a number, the same in every process: short or long, with any characters."""
@@ -49,6 +56,7 @@ def message_of(number: int) -> Message:
         content += "0123456789abcdef" * choose.randint(250, 4000)
     message: Message = {"role": choose.choice(("user", "assistant")), "content": content, "number": number}
     if message["role"] == "assistant":
+        message["request"] = {"frame": digest_of(frame_for(number))}
         message["usage"] = {"prompt_tokens": choose.randint(0, 999), "completion_tokens": choose.randint(0, 99)}
     return {**message, "at": "2026-01-01T00:00:00.000000Z"}
 
@@ -91,6 +99,7 @@ def _choose_for(choose: random.Random, key: str, length: int, number: int) -> Op
 def carry_out(store: Store, operation: Operation, held: Held | None = None) -> None:
     """Do the operation; `held` is the expected state of its session before."""
     key = operation.id
+    _keep_frames(store, operation)
     match operation.kind:
         case "create":
             store.create(_info(operation), {"mark": operation.mark}, messages_of(operation.numbers))
@@ -109,6 +118,12 @@ def carry_out(store: Store, operation: Operation, held: Held | None = None) -> N
             getattr(store, operation.kind)(key)
         case other:
             raise AssertionError(other)
+
+
+def _keep_frames(store: Store, operation: Operation) -> None:
+    for number in operation.numbers:
+        if "request" in message_of(number):
+            store.frames.keep(frame_for(number))
 
 
 def _append_whoever_else_does(store: Store, key: str, messages: list[Message]) -> None:

@@ -2,7 +2,8 @@
 
     store_worker.py URL
 
-A line is a JSON list, ["append", ID, MESSAGES, EXPECTED] or ["lease", ID, USER]; each is answered by a line.
+A line is a JSON list, ["append", ID, MESSAGES, EXPECTED], ["keep", FRAME] or ["lease", ID, USER]; each is answered by
+a line.
 """
 
 import json
@@ -14,12 +15,14 @@ from prompt_objects.sessions.stores.lease import ProcessInfo, take_lease
 from prompt_objects.sessions.stores.registry import open_store
 
 
-def do(store: Store, operation: str, session_id: str, *more: Any) -> None:
+def do(store: Store, operation: str, key: str, *more: Any) -> None:
     if operation == "append":
         messages, expected = more
-        store.append(session_id, messages, expected=expected)
+        store.append(key, messages, expected=expected)
+    elif operation == "keep":
+        store.frames.keep(key.encode())
     else:
-        take_lease(store, session_id, ProcessInfo.current(*more))
+        take_lease(store, key, ProcessInfo.current(*more))
 
 
 def main(url: str) -> None:

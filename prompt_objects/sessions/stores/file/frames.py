@@ -81,6 +81,8 @@ class FileFrames:
         return None
 
     def remove(self, digest: str, *, unused_for: timedelta) -> bool:
+        if not is_digest(digest):
+            return False
         # Renamed first: a writer either renewed the time before, which is seen, or finds the file missing.
         path = self._file(digest)
         aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -46,6 +46,9 @@ class SqlFrames:
             raise
 
     def remove(self, digest: str, *, unused_for: timedelta) -> bool:
+        if not is_digest(digest):
+            return False
+        self._kept.pop(digest, None)
         is_unused = (FRAMES.c.digest == digest, FRAMES.c.used_at <= self._now - unused_for // _MICROSECOND)
         statement = delete(FRAMES).where(*is_unused).returning(FRAMES.c.digest)
         return self._database.write(lambda connection: connection.scalar(statement)) is not None
