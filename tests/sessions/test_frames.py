@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.config.maintenance import BackupSettings
+from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.backups import Backups
 from prompt_objects.sessions.frames import check_frames, frame_of, prune_frames
@@ -78,6 +79,15 @@ def test_a_session_has_the_frames_of_its_answers(notes: Session, store: FullStor
     assert notes.frames == {digest: json.loads(frame) for digest, frame in zip(DIGESTS, FRAMES, strict=True)}
     store.frames.remove(DIGESTS[0], unused_for=timedelta(seconds=-1))
     assert notes.frames.keys() == {DIGESTS[1]}
+
+
+@pytest.mark.parametrize("url", ["files"], indirect=True)
+def test_no_answer_is_appended_if_its_frame_cannot_be_kept(notes: Session, tmp_path: Path) -> None:
+    (tmp_path / "data" / "frames").rename(tmp_path / "frames")
+    (tmp_path / "data" / "frames").write_bytes(b"")
+    with pytest.raises(StoreError):
+        notes.append(answer(digest_of(b"{}")), frames=[b"{}"])
+    assert (notes.refresh(), notes.message_count) == ([], 3)
 
 
 @pytest.mark.usefixtures("unused_at_once")
@@ -187,6 +197,18 @@ def test_nothing_is_pruned_while_a_session_is_damaged(
     for dry_run in (True, False):
         assert prune_frames(store, dry_run=dry_run) == []
     assert len(kept(store)) == 3
+
+
+@pytest.mark.usefixtures("unused_at_once")
+@pytest.mark.parametrize("url", ["files"], indirect=True)
+def test_a_dry_run_of_pruning_repairs_no_session(notes: Session, store: FullStore, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "sessions" / f"{notes.id}.json"
+    torn = file.read_bytes().rstrip()[:-60]
+    file.write_bytes(torn)
+    store.frames.keep(b"{}")
+    store.close()
+    assert prune_frames(store, dry_run=True) == []
+    assert file.read_bytes() == torn
 
 
 def test_the_check_names_sessions_with_lost_frames(notes: Session, store: FullStore) -> None:

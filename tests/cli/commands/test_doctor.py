@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from prompt_objects.environment.environment import Environment
+from prompt_objects.sessions.stores.frames import digest_of
 from tests.support.environments import make_env
 from tests.support.program import run
 
@@ -64,6 +65,20 @@ def test_json_lists_the_findings(env_dir: Path, file: Path) -> None:
         finding["repaired"]
         for finding in json.loads(run("doctor", "--repair", "--json", cwd=env_dir).stdout)["findings"]
     )
+
+
+def test_lost_and_unused_request_frames_are_reported(env_dir: Path) -> None:
+    with Environment.open(env_dir) as environment:
+        answer = {"role": "assistant", "content": "x", "request": {"frame": digest_of(b"{}")}}
+        environment["scout"].session_manager.get("Notes").append(answer, frames=[b"{}"])
+        unused = environment.storage.store.frames.keep(b'{"model":"m"}')
+    done = run("doctor", cwd=env_dir)
+    assert (done.returncode, "No answer refers to 1 request frame." in done.stdout) == (0, True)
+    (env_dir / ".prompt_objects" / "frames" / f"{digest_of(b'{}')}.json").unlink()
+    found = json.loads(run("doctor", "--json", cwd=env_dir).stdout)
+    assert found["unused_frames"] == [unused]
+    (finding,) = found["findings"]
+    assert finding["problem"] == "1 request frame of its answers cannot be read."
 
 
 def test_a_faulty_definition_is_reported_and_left_to_the_user(env_dir: Path) -> None:
