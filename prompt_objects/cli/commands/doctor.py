@@ -53,10 +53,9 @@ def doctor(options: Namespace) -> int:
         issues = store.check(repair=options.repair) if isinstance(store, Checking) else []
         is_sound = options.repair or not issues
         sessions = len(store.list()) if is_sound else None
-        lost_frames, unused_frames = check_frames(store)
+        # A damaged session may refer to any frame.
+        lost_frames, unused_frames = check_frames(store) if is_sound else ([], [])
         issues += lost_frames
-        if not is_sound:
-            unused_frames = []  # a damaged session may refer to any frame
         definition_errors = tuple(map(str, environment.catalog.errors()))
     data = DoctorJson(
         convert(issues, list[StoreIssueJson], from_attributes=True), definition_errors, unused_frames, earlier

@@ -67,4 +67,10 @@ def test_an_invalid_setting_is_an_error_at_its_position(tmp_path: Path, settings
 
 def test_the_schema_lists_the_settings(tmp_path: Path) -> None:
     schema = json.loads(run("settings", "--schema", cwd=tmp_path).stdout)
-    assert set(schema["$defs"]["SettingsSchema"]["properties"]) == {"model", "models", "editing_mode", "prose_width"}
+    assert set(schema["$defs"]["SettingsSchema"]["properties"]) == {
+        "model",
+        "models",
+        "pin",
+        "editing_mode",
+        "prose_width",
+    }
