@@ -49,4 +49,4 @@ class RequestRecorder:
             cost_if_cached=cost_if_cached,
         )
         fields: dict[str, Any] = msgspec.to_builtins(record)
-        return fields
+        return {key: value for key, value in fields.items() if value != {}}
