@@ -1,4 +1,4 @@
-"""Guarantees of the memory store only; test_contract.py has those of every store."""
+"""Guarantees of the memory store only; contract/ has those of every store."""
 
 import os
 
