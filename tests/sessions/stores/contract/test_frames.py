@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.sessions.stores.base import StoreOptions
 from prompt_objects.sessions.stores.frames import digest_of
 from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.sessions.stores.sql.store import SqlStore
@@ -175,6 +176,20 @@ class TestDatabases:
             list(pool.map(lambda store: store.frames.keep(frame()), stores))
         assert ask("SELECT value FROM meta WHERE name = 'schema_version'") == [("2",)]
         assert ask("SELECT digest FROM frames") == [(digest_of(frame()),)]
+
+    @databases
+    def test_tables_of_version_1_are_read_without_an_upgrade(
+        self, open_again: Opener, ask: Callable[..., list[Any]]
+    ) -> None:
+        ask("DROP TABLE frames")
+        ask("UPDATE meta SET value = '1' WHERE name = 'schema_version'")
+        reader = open_again(StoreOptions(read_only=True))
+        assert (reader.list(), reader.frames.list()) == ([], {})
+        with pytest.raises(NotFound):
+            reader.frames.get(NEVER)
+        with pytest.raises(StoreError, match="for reading only"):
+            reader.frames.keep(frame())
+        assert ask("SELECT value FROM meta WHERE name = 'schema_version'") == [("1",)]
 
     @databases
     def test_a_table_of_another_program_named_frames_is_not_used(

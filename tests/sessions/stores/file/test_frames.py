@@ -174,6 +174,14 @@ class TestInterruptedRemoval:
         assert store.check() == []
         assert file.read_bytes() == FRAME
 
+    def test_a_reader_reads_its_frame_and_changes_nothing(self, aside: Path, folder: Path) -> None:
+        reader = FileFrames(folder, read_only=True)
+        assert reader.get(DIGEST) == FRAME
+        for frame in (FRAME, b"{}"):
+            with pytest.raises(StoreError, match="for reading only"):
+                reader.keep(frame)
+        assert list(folder.iterdir()) == [aside]
+
     def test_an_incomplete_write_is_no_frame_and_is_removed(
         self, frames: FileFrames, aside: Path, file: Path, folder: Path
     ) -> None:
