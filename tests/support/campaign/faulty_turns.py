@@ -14,6 +14,7 @@ from tests.support.campaign.faults import Fault, arm, disarm  # before any modul
 import asyncio  # isort: skip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.runtime.events import MessageSaved
+from prompt_objects.sessions.requests import answer_indexes
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
 from tests.support.campaign.processes import in_child, outcome_of
@@ -56,6 +58,7 @@ async def turn(env: Environment, session: Session, telling: int, question: str) 
 
 def one(folder: Path, fault: Fault, at: int) -> bool:
     """Inject one fault in a turn of a child and check the remaining data; return False if no fault happened."""
+    shutil.rmtree(folder / ".prompt_objects" / "frames", ignore_errors=True)  # so that each turn writes its frame
     with Environment.open(folder, environ={}) as env:
         session = env["scout"].session_manager.create()
         session.append({"role": "user", "content": "before"}, {"role": "assistant", "content": "before"})
@@ -67,13 +70,18 @@ def one(folder: Path, fault: Fault, at: int) -> bool:
 
 
 def check(session: Session, saved: list[Message]) -> None:
-    """Check that acknowledged messages are there once and in order, and at most one other message, complete."""
+    """Check that acknowledged messages are there once and in order, and at most one other message, complete.
+
+    The request for each answer can be shown, with its frame.
+    """
     history = [_without_time(message) for message in session.history]
     assert [message["content"] for message in history[:2]] == ["before", "before"]
     new = history[2:]
     saved = [_without_time(message) for message in saved]
     assert [message for message in new if message in saved] == saved, (new, saved)
     assert len(new) <= len(saved) + 1, (new, saved)
+    for number in range(2, len(answer_indexes(session.history)) + 1):  # the first was not requested
+        assert session.request(number).is_exact
     assert request_violations(sent_messages("prompt", session.history)) == []
 
 
