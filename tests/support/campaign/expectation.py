@@ -43,6 +43,7 @@ def _changed(held: Held, operation: "Operation") -> Held:
         "delete": {"trashed": True},
         "restore": {"trashed": False},
         "archive": {},
+        "prune": {},
     }
     return replace(held, **changed[operation.kind])
 

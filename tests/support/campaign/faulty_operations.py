@@ -64,6 +64,7 @@ def operations_on(state: State) -> list[Operation]:
         Operation("create", new_id(), (60,), name="New"),
         Operation("archive", live),
         Operation("restore", trashed),
+        Operation("prune", live),
     ]
     return [*on_both, *alone, Operation("purge", trashed)]
 

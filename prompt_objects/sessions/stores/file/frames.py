@@ -65,19 +65,20 @@ class FileFrames:
     def get(self, digest: str) -> bytes:
         disk.refuse_link(self.folder)
         try:
-            return checked_frame(digest, disk.read_file(self._file(digest)) if is_digest(digest) else None)
-        except FileNotFoundError:
-            return checked_frame(digest, self._renamed_by_removal(digest))
+            return checked_frame(digest, self._find(digest) if is_digest(digest) else None)
         except OSError as error:
             raise_if_exhausted(error)
             raise unreadable_frame(digest) from error
 
-    def _renamed_by_removal(self, digest: str) -> bytes | None:
-        """Return a frame whose removal has begun, and may have been interrupted."""
-        for path in self.folder.glob(f".{digest}{_SUFFIX}.*.tmp"):
-            with suppress(OSError):
-                if digest_of(content := disk.read_file(path)) == digest:
-                    return content
+    def _find(self, digest: str) -> bytes | None:
+        """Return the content of a file, also if a removal has renamed it, or is giving it back its name."""
+        for _ in range(2):  # the first may come between the two names
+            with suppress(FileNotFoundError):
+                return disk.read_file(self._file(digest))
+            for path in self.folder.glob(f".{digest}{_SUFFIX}.*.tmp"):
+                with suppress(OSError):
+                    if digest_of(content := disk.read_file(path)) == digest:
+                        return content
         return None
 
     def remove(self, digest: str, *, unused_for: timedelta) -> bool:

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -154,6 +155,15 @@ def test_a_folder_that_cannot_be_written_is_an_error_and_its_frames_are_read(
         assert FileFrames(folder).get(DIGEST) == FRAME
     finally:
         folder.chmod(0o700)
+
+
+def test_a_removal_of_a_frame_in_use_hides_it_from_no_reader(frames: FileFrames, file: Path, folder: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2000):
+            removing = pool.submit(frames.remove, DIGEST, unused_for=timedelta(hours=1))
+            assert FileFrames(folder).get(DIGEST) == FRAME
+            assert not removing.result()
+    assert file.read_bytes() == FRAME
 
 
 class TestInterruptedRemoval:
