@@ -97,7 +97,8 @@ def _shell_commands() -> Iterator[str]:
 
 def _arguments(arguments: Iterable[Argument]) -> Iterator[str]:
     for names, settings in arguments:
-        metavar = settings.get("metavar", "")
+        given = settings.get("metavar", "")
+        metavar = given if isinstance(given, str) else " ".join(given)
         usage = f"{', '.join(names)} {metavar}".rstrip() if names[0].startswith("-") else metavar
         yield f"- `{usage}` {settings['help']}"
     if arguments:
