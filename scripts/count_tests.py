@@ -64,6 +64,11 @@ KINDS = {
         "sessions/stores/file/test_check_copies.py",
         "sessions/stores/file/test_index.py",
     ),
+    "An answer's request frame is kept once, and as long as it is needed.": (
+        "sessions/stores/contract/test_frames.py",
+        "sessions/stores/file/test_frames.py",
+        "sessions/test_frames.py",
+    ),
     "MCP servers of all kinds work, or fail with a reason.": ("mcp/",),
     "Environments of the Ruby implementation open.": ("environment/test_ruby.py",),
 }
