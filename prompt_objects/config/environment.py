@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from prompt_objects.config.limits import LimitsConfig
 from prompt_objects.config.maintenance import BackupSettings, PruneSettings
@@ -63,7 +63,7 @@ def load_config(folder: Path, environ: Mapping[str, str], document: "YamlDocumen
     for values in (load_settings(environ), _values(document or read_config_document(folder), environ)):
         if "default" in values.get("models", {}):
             values.setdefault("model", "default")
-        given |= {**values, "models": {**given["models"], **values.get("models", {})}}
+        given |= {**values, "models": _with_models(given["models"], values.get("models", {}))}
     if manifest := read_manifest(folder):
         given["manifest"] = manifest
         given.setdefault("default_object", manifest.default_object)
@@ -72,6 +72,20 @@ def load_config(folder: Path, environ: Mapping[str, str], document: "YamlDocumen
     if mode := _editing_mode(environ):
         given["editing_mode"] = mode
     return Config(**{**given, "data_dir": folder / given.get("data_dir", DATA_DIR)})
+
+
+def _with_models(own: "Mapping[str, ModelConfig]", given: "Mapping[str, ModelConfig]") -> "dict[str, ModelConfig]":
+    """Return the user's own models with those of environment.yaml.
+
+    One of the same name that names no server only changes the other settings of the user's model, so that messages
+    stay at the user's server.
+    """
+    models = dict(own)
+    for name, model in given.items():
+        has_server = model.provider or model.base_url or model.api_key_env
+        changes = {key: value for key, value in asdict(model).items() if value is not None}
+        models[name] = replace(own[name], **changes) if name in own and not has_server else model
+    return models
 
 
 def read_config_document(folder: Path) -> "YamlDocument | None":

@@ -107,6 +107,24 @@ async def test_without_trust_messages_go_only_to_the_model_of_the_users_settings
     assert (received.body["model"], received.headers["authorization"]) == ("mine", "Bearer mine")
 
 
+async def test_a_model_without_a_server_stays_at_the_users_own(
+    tmp_path: Path, openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_env(tmp_path / "clone", {"writer": "name: writer\nprompt: Write.\n"})
+    (folder / "environment.yaml").write_text("models: {default: {model: theirs}}\n")
+    config = tmp_path / "config" / "prompt_objects"
+    config.mkdir(parents=True)
+    own = f"{{model: mine, base_url: '{openai_server.base_url}', api_key_env: MY_KEY}}"
+    (config / "settings.yaml").write_text(f"models: {{default: {own}}}\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config.parent))
+    openai_server.script(text("Hi"))
+    async with Environment.open(folder, environ={"OPENAI_API_KEY": "o", "MY_KEY": "mine"}) as env:
+        assert not env.authority.is_restricted
+        await env["writer"].receive("Go")
+    (received,) = openai_server.received
+    assert (received.body["model"], received.headers["authorization"]) == ("theirs", "Bearer mine")
+
+
 async def test_with_trust_all_of_it_takes_effect(folder: Path) -> None:
     accept(folder)
     script: list[Any] = [calls(("write_file", {"path": "a.txt", "content": "Hi"}), ("shout", {"text": "hi"})), "Done"]

@@ -24,7 +24,6 @@ class Prose:
         return min(columns, cls.max_width)
 
 
-"""Columns of prose; longer lines are hard to read."""
 _PROMPT_MARK = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 _KILO = 1000
 _AS_EMOJI = "\N{VARIATION SELECTOR-16}"
