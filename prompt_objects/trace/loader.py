@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, cast
 
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.llm.base import Usage
-from prompt_objects.message import Message, calls_of, has_failed, text_of
+from prompt_objects.message import RECORDS, Message, calls_of, has_failed, text_of
 from prompt_objects.sessions.info import SessionInfo, totals_of
 from prompt_objects.sessions.session import trace_file
 from prompt_objects.sessions.stores.base import Store
@@ -196,18 +196,22 @@ class _Builder:
         if reference.tool_call_id in self._calls:
             self._add_result(self._calls[reference.tool_call_id], at, reference.size, message)
             return
+        known = message or {}
+        read_at = saved_at({"at": known.get("read_at")})
         turn.steps.append(
             MessageEvent(
-                at=at,
+                at=(read_at and saved_at(known)) or at,  # when it was typed, not when it was saved
                 role=reference.role,
                 text=None if message is None else text_of(message),
                 size=reference.size,
                 model=reference.model,
                 interrupted=reference.interrupted,
                 totals=_totals(reference) if reference.role == "assistant" else None,
+                call=known.get("call") if reference.role in RECORDS else None,
+                read_at=read_at,
             )
         )
-        arguments_by_id = {call["id"]: call["function"].get("arguments") for call in calls_of(message or {})}
+        arguments_by_id = {call["id"]: call["function"].get("arguments") for call in calls_of(known)}
         for each in reference.calls:
             arguments = arguments_by_id.get(each.id)
             text = arguments if isinstance(arguments, str) else None

@@ -23,7 +23,8 @@ class Totals(Struct, frozen=True):
 class MessageEvent(Struct, frozen=True, kw_only=True):
     """A message of the user, a prompt object or a model. `text` is None if it is no longer in the session.
 
-    `totals` are set for responses of models; `size` is in bytes.
+    `totals` are set for responses of models; `size` is in bytes. `call` is the id of the call that an approval or a
+    question belongs to, and `read_at` the time when a turn read a message that was sent during it.
     """
 
     at: datetime | None
@@ -33,6 +34,8 @@ class MessageEvent(Struct, frozen=True, kw_only=True):
     model: str | None = None
     interrupted: str | None = None
     totals: Totals | None = None
+    call: str | None = None
+    read_at: datetime | None = None
 
 
 class CallSpan(Struct, kw_only=True, eq=False):

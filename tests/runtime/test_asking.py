@@ -10,9 +10,12 @@ import pytest
 from prompt_objects.environment.environment import Environment
 from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
+from prompt_objects.runtime.events import ToolCallStarted
 from prompt_objects.runtime.interaction import ApprovalRequest, Decision, EditedArguments
+from prompt_objects.sessions.formats import find_format
 from prompt_objects.sessions.session import Session
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.trace.model import MessageEvent
 from tests.support.environments import make_env
 from tests.support.interaction import Answers
 from tests.support.strict_protocol import request_violations
@@ -138,3 +141,31 @@ async def test_nothing_runs_if_the_approval_cannot_be_recorded(
     (result,) = (message for message in history if message["role"] == "tool")
     assert result["content"] == "Error: The disk is full."
     assert not (tmp_path / "notes").exists()
+
+
+async def test_records_stand_in_the_trace_and_in_exports(tmp_path: Path) -> None:
+    async def approve(_: ApprovalRequest) -> Decision:
+        return "session"
+
+    make_env(tmp_path, SCRIBE)
+    other = {"path": "notes/b.txt", "content": "B\n"}
+    llm = ScriptedLLM([calls(("write_file", WRITE)), calls(("write_file", other)), "Done"])
+    async with Environment.open(tmp_path, llm=llm, environ={}) as env:
+        env.interaction.handler = Answers(approve)
+        async for event in env["scribe"].stream("Go"):
+            if isinstance(event, ToolCallStarted) and llm.requests[1:]:
+                assert next(iter(env.active_turns)).steer("Quickly")
+        session = env["scribe"].session_manager.current()
+        (turn,) = env.storage.trace(session.id).turns
+        exported = find_format("markdown").export(session)
+    first, second = turn.calls
+    steps = [step for step in turn.steps if isinstance(step, MessageEvent)]
+    (approval,) = (step for step in steps if step.role == "approval")
+    assert (approval.call, first.grant, second.grant) == (first.id, None, "approved by the user for this session")
+    (steering,) = (step for step in steps if step.text == "Quickly")
+    assert steering.at is not None
+    assert steering.read_at is not None
+    assert steering.at <= steering.read_at
+    assert str(approval.text) in exported
+    assert "*Ran without approval: approved by the user for this session*" in exported
+    assert "*Sent during a reply, read at: " in exported

@@ -36,6 +36,8 @@ class MessageJson(Struct, tag="message", tag_field="kind"):
     model: Annotated[str | None, Meta(description="the model, if it is a response")]
     interrupted: Annotated[str | None, Meta(description="the reason, if it is an incomplete response")]
     took: Annotated[TotalsJson | None, Meta(description="if it is a response")]
+    call: Annotated[str | None, Meta(description="the id of the call that an approval or a question belongs to")]
+    read_at: Annotated[datetime | None, Meta(description="when a turn read a message that was sent during it")]
 
 
 class CallJson(Struct, tag="call", tag_field="kind"):

@@ -94,7 +94,8 @@ def _message(message: MessageEvent, width: int) -> list[Line]:
     lead = _ROLES.get(message.role) or f"{message.role}:"
     if message.interrupted:
         lead = f"{lead} [{message.interrupted}]"
-    facts = [format_time(message.at), message.model or "", _tokens(message.totals) if message.totals else ""]
+    read = f"read {format_time(message.read_at)}" if message.read_at else ""
+    facts = [format_time(message.at), read, message.model or "", _tokens(message.totals) if message.totals else ""]
     style = "class:user-message" if message.role == "user" else ""
     return [_beside([(style, f"{lead} {text.strip()}")], facts if width >= WIDE else [], width)]
 
