@@ -116,7 +116,8 @@ class ModelRegistry:
             name: model.model or PROVIDERS[model.provider or "openai"].model
             for name, model in self._config.models.items()
         }
-        server = self._server_in_use(definition)
+        in_use = self._in_use(definition)
+        server = in_use and in_use.server
         offered = dict.fromkeys(self._chat_models(server), str(server)) if server else {}
         keyed = {name: f"{each.model} at {each.label}" for name, each in providers_with_key(self._environ).items()}
         return [*{**configured, **offered, **keyed, "rehearsal": "offline, without a model", **configured}.items()]
@@ -139,9 +140,14 @@ class ModelRegistry:
         connection = self._connect(name)
         if self._llm or connection.llm.model == frame.model:
             return name
-        if connection.server:
-            self.connections[frame.model] = connect_to(connection.server, frame.model)
-        return frame.model
+        if connection.server is None:
+            return frame.model
+        recorded = f"{name or 'default'}: {frame.model}"  # the model alone may be the name of one at another server
+        with self._lock:
+            if recorded not in self.connections:
+                found = connect_to(connection.server, frame.model)
+                self.connections[recorded] = dataclasses.replace(found, name=name)  # for the next frame
+        return recorded
 
     def connected_model(self, definition: "Definition") -> str:
         """Return the name of the model of a definition; empty if there is no connection to it yet."""
@@ -173,7 +179,7 @@ class ModelRegistry:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _connect(self, model: str | None, patience: float = 0.3) -> "ModelConnection":
-        from prompt_objects.llm.connect import connect
+        from prompt_objects.llm.connect import chosen_name, connect
         from prompt_objects.llm.connection import ModelConnection
         from prompt_objects.llm.local_servers import find_local_server
 
@@ -183,7 +189,7 @@ class ModelRegistry:
                 find_local = partial(find_local_server, seconds=patience, ignored=self._ignored_servers)
                 given = self._llm and ModelConnection(self._llm, "given by the program")
                 found = given or connect(model, self._config, self._environ, find_local=find_local)
-                found = dataclasses.replace(found, name=model)
+                found = dataclasses.replace(found, name=chosen_name(model, self._config, self._environ) or None)
                 known = known if known and found.is_provisional else found
                 self.connections[model] = known
             return known
@@ -192,14 +198,17 @@ class ModelRegistry:
         """Connect to a model that the server in use lists; return None if it does not."""
         from prompt_objects.llm.connect import connect_to
 
-        server = self._server_in_use(definition)
-        if server is None or name in self._config.models or name in {"rehearsal", "default"}:
+        in_use = self._in_use(definition)
+        server = in_use and in_use.server
+        if not in_use or not server or name in self._config.models or name in {"rehearsal", "default"}:
             return None
-        return connect_to(server, name) if server.list_models().find(name) else None
+        if not server.list_models().find(name):
+            return None
+        return dataclasses.replace(connect_to(server, name), name=in_use.name)  # which names the server
 
-    def _server_in_use(self, definition: "Definition") -> "ModelServer | None":
+    def _in_use(self, definition: "Definition") -> "ModelConnection | None":
         with suppress(PromptObjectsError):  # the next message shows the error
-            return self.connection_for(definition).server
+            return self.connection_for(definition)
         return None
 
     def _chat_models(self, server: "ModelServer") -> tuple[str, ...]:

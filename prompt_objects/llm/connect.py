@@ -43,7 +43,7 @@ def connect(
     `UsageError` for an address that is not a URL, and `NotReady`. Any other problem with a server or a key is raised
     only when a turn begins.
     """
-    name = _chosen_name(name, config, environ)
+    name = chosen_name(name, config, environ)
     if name in config.models:
         model = config.models[name]
         pricing = given_pricing(model.prices) if model.prices else None
@@ -64,13 +64,20 @@ def connect_to(server: ModelServer, model: str, pricing: Pricing | None = None) 
     return ModelConnection(llm, str(server), pricing, server)
 
 
+def chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
+    """Return the name of the model that `connect` selects, `name` or the configured one; empty if there is none."""
+    if not name or (name == "default" and name not in config.models):
+        name = config.model or _openai_model(environ)
+    return "" if name == "default" and name not in config.models else name
+
+
 def has_known_price(name: str | None, config: "Config", environ: Mapping[str, str]) -> bool:
     """Return whether prices are known for the model that `connect` returns, without contacting a server.
 
     Returns True if the model depends on a server, or if a key is missing. Do not call this on the event loop: it may
     load public prices.
     """
-    name = _chosen_name(name, config, environ)
+    name = chosen_name(name, config, environ)
     if name in config.models:
         server, model = _configured_model(config.models[name], environ)
         is_public = bool(server.key_name) and known_pricing(model, server.base_url) is not no_pricing
@@ -81,12 +88,6 @@ def has_known_price(name: str | None, config: "Config", environ: Mapping[str, st
         return True
     server, model = _keyed_model(name, environ) or _keyless_model(name, environ)
     return known_pricing(model, server.base_url) is not no_pricing
-
-
-def _chosen_name(name: str | None, config: "Config", environ: Mapping[str, str]) -> str:
-    if not name or (name == "default" and name not in config.models):
-        name = config.model or _openai_model(environ)
-    return "" if name == "default" and name not in config.models else name
 
 
 def _openai_model(environ: Mapping[str, str]) -> str:

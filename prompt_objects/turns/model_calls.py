@@ -62,7 +62,7 @@ class ModelCalls:
         self._session = session
         self._budget = budget
         self._save = save
-        self._frames: dict[tuple[str, bool], bytes] = {}  # by model, and whether there are tools
+        self._frames: dict[tuple[str | None, str, bool], bytes] = {}  # by model, and whether there are tools
         self._may_wait = True  # for a server that loads its model; another model would respond at once
         self._has_notified_loading = False
 
@@ -111,12 +111,12 @@ class ModelCalls:
         prompt, model, messages = self._definition.prompt, connection.llm.model, [*history]
         sent = messages if final is None else [*messages, {"role": "user", "content": final}]
         request = assemble(prompt, sent, functions, options, model=model, without=self.replaces)
-        if (model, bool(tools)) not in self._frames:
+        key = connection.name, model, bool(tools)  # two servers may have a model of this name
+        if key not in self._frames:
             version = DefinitionVersion(self._definition.name, self._definition.digest, connection.name)
             frame = Frame(prompt, functions, model, options, version, __version__)
-            self._frames[model, bool(tools)] = encode(msgspec.to_builtins(frame))
-        kept = self._frames[model, bool(tools)]
-        return RequestRecorder(request, kept, options=options, history=len(messages), final=final)
+            self._frames[key] = encode(msgspec.to_builtins(frame))
+        return RequestRecorder(request, self._frames[key], options=options, history=len(messages), final=final)
 
     def _add_hint(self, error: LLMError, history: Sequence[Message]) -> None:
         from prompt_objects.turns.error_hints import add_hint  # not needed before the first error

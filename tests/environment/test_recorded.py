@@ -1,5 +1,6 @@
 """What has changed since a session's last answer is told once, and `pin` continues with what was recorded."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from tests.support.environments import make_env
-from tests.support.openai_server import OpenAIServer, calls, text
+from tests.support.openai_server import OpenAIServer, calls, status, text
 
 SCOUT = "name: scout\ncapabilities: [list_files, read_file]\nmodel: {use: default, temperature: 0.5}\nprompt: Look.\n"
 OTHER = "name: other\ndescription: Others\nprompt: Other.\n"
@@ -122,3 +123,62 @@ async def test_a_model_that_the_user_names_counts_more_than_the_recorded_one(
         env.models.select("large", env["scout"].definition)
         await env["scout"].receive("Again")
     assert openai_server.received[-1].body["model"] == "large"
+
+
+@pytest.fixture
+def other_server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
+
+
+def open_at_two(env_dir: Path, work: OpenAIServer, server: OpenAIServer, model: str, **options: Any) -> Environment:
+    """Open an environment whose model `work` is at one server, and all others at another."""
+    models = f"model: work\nmodels:\n  work: {{base_url: {work.base_url}, model: {model}}}\n"
+    (env_dir / "environment.yaml").write_text(models)
+    return Environment.open(env_dir, environ={"OPENAI_BASE_URL": server.base_url}, **options)
+
+
+@pytest.mark.parametrize("selected", ["small", "tiny"])
+async def test_pinned_sessions_stay_at_the_server_of_their_model(
+    env_dir: Path, openai_server: OpenAIServer, other_server: OpenAIServer, selected: str
+) -> None:
+    openai_server.models = ("small", "tiny", "large")
+    openai_server.script(*[text("Yes.")] * 4)
+    async with open_at_two(env_dir, openai_server, other_server, "small") as env:
+        env.models.select(selected, env["scout"].definition)
+        await env["scout"].receive("Go")
+    async with open_at_two(env_dir, openai_server, other_server, "large", pin=True) as env:
+        for _ in range(2):
+            await env["scout"].receive("Again")
+    async with open_at_two(env_dir, openai_server, other_server, "large", pin=True) as env:
+        await env["scout"].receive("And again")
+        session = env["scout"].session_manager.current()
+        assert {session.request(number).frame.definition.model for number in range(1, 5)} == {"work"}
+    assert [received.body["model"] for received in openai_server.received if received.body] == [selected] * 4
+    assert other_server.received == []
+
+
+async def test_a_pinned_model_does_not_move_other_objects_to_its_server(
+    env_dir: Path, openai_server: OpenAIServer, other_server: OpenAIServer
+) -> None:
+    (env_dir / "objects" / "other.yaml").write_text(OTHER + "model: small\n")
+    openai_server.script(text("One."), text("Two."))
+    other_server.script(text("Other."))
+    async with open_at_two(env_dir, openai_server, other_server, "small") as env:
+        await env["scout"].receive("Go")
+    async with open_at_two(env_dir, openai_server, other_server, "large", pin=True) as env:
+        await env["scout"].receive("Again")
+        assert (await env["other"].receive("Go")).text == "Other."
+
+
+async def test_a_fallback_at_another_server_is_recorded_though_its_model_has_the_same_name(
+    env_dir: Path, openai_server: OpenAIServer, other_server: OpenAIServer
+) -> None:
+    (env_dir / "objects" / "scout.yaml").write_text(
+        "name: scout\nmodel: {use: work, fallback: [small]}\nprompt: Look.\n"
+    )
+    openai_server.script(*[status(503, retry_after="0")] * 9)
+    other_server.script(text("One."))
+    async with open_at_two(env_dir, openai_server, other_server, "small") as env:
+        reply = await env["scout"].receive("Go")
+        assert reply.session.request(1).frame.definition.model == "small"
