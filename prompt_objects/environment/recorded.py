@@ -1,5 +1,6 @@
 """The recorded state of a session: what has changed since its last answer, and continuing with what was recorded."""
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 from prompt_objects.config.definition import Definition, ModelChoice
 from prompt_objects.config.yaml.document import TOP
 from prompt_objects.errors import Damaged, NotFound
+from prompt_objects.llm.chat_api.adapt import encode
 from prompt_objects.message import role_of
-from prompt_objects.sessions.request_diff import changed_prompt_line, tool_change
+from prompt_objects.sessions.request_diff import changed_prompt_line, tool_change, tools_by_name
 from prompt_objects.sessions.requests import Frame, parse_frame, record_of
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.stores.base import Store
@@ -42,9 +44,8 @@ def changes_since(
     if line := changed_prompt_line(frame.prompt, definition.prompt):
         found.append(f"the prompt changed at line {line}")
     prefixes = tuple(f"{server}_" for server in servers)
-    before = {tool["function"]["name"]: tool for tool in frame.tools}
-    known = {name: tool for name, tool in before.items() if not name.startswith(prefixes)}
-    if change := tool_change(known, functions):
+    before = {name: tool for name, tool in tools_by_name(frame.tools).items() if not name.startswith(prefixes)}
+    if change := tool_change(before, json.loads(encode({**functions}))):  # as they would be in a frame
         found.append(change)
     if model and model != frame.model:
         found.append(f"the model changed from {frame.model} to {model}")

@@ -8,7 +8,7 @@ from prompt_objects.message import Message, role_of
 from prompt_objects.sessions.info import SessionInfo, StoreIssue
 from prompt_objects.sessions.stores.base import Checking, Store
 from prompt_objects.sessions.stores.frames import UNUSED, Frames, digest_of, is_digest
-from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.sessions.stores.json_lines import decode, encode
 from prompt_objects.utils.text import pluralize, quoted
 
 
@@ -28,8 +28,9 @@ def readable_frames(frames: Frames, digests: Iterable[str]) -> dict[str, bytes]:
     """Return those of the frames that can be read, by digest."""
     found: dict[str, bytes] = {}
     for digest in sorted(digests):
-        with suppress(NotFound, Damaged):
-            found[digest] = frames.get(digest)
+        with suppress(NotFound, Damaged, ValueError):  # the last for a file that is not a JSON object
+            decode(content := frames.get(digest))
+            found[digest] = content
     return found
 
 

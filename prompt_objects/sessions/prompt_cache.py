@@ -10,6 +10,7 @@ from msgspec import Struct
 from prompt_objects.errors import Damaged, NotFound
 from prompt_objects.llm.base import Usage
 from prompt_objects.message import Message
+from prompt_objects.sessions.info import totals_of
 from prompt_objects.sessions.request_diff import first_difference
 from prompt_objects.sessions.requests import RequestRecord, answer_indexes, find_answer, record_of
 from prompt_objects.sessions.session import Session
@@ -42,17 +43,22 @@ def cache_reports(session: Session, answers: Iterable[int] | None = None) -> lis
 
 def _report(session: Session, number: int) -> CacheReport:
     answer = session.history[find_answer(session.history, number)]
-    usage, at = Usage.from_json(answer.get("usage") or {}), str(answer.get("at") or "")
+    usage, at = _usage(answer), str(answer.get("at") or "")
     if number == 1:
         return CacheReport(number, at, FIRST, usage)
     before = session.history[find_answer(session.history, number - 1)]
-    lost = _lost_tokens(Usage.from_json(before.get("usage") or {}), usage)
+    lost = _lost_tokens(_usage(before), usage)
     try:
         change = "" if not lost and _only_extends(before, answer) else _first_change(session, number)
         cost = _lost_cost(record_of(answer), usage, lost)
     except (NotFound, Damaged):
         return CacheReport(number, at, NOT_RECORDED, usage, lost)
     return CacheReport(number, at, change, usage, lost, cost)
+
+
+def _usage(answer: Message) -> Usage:
+    known = totals_of([answer])
+    return Usage(known["prompt_tokens"], known["completion_tokens"], known["cached_tokens"], known["cost"])
 
 
 def _first_change(session: Session, number: int) -> str:

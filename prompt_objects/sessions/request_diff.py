@@ -1,7 +1,7 @@
 """Differences between two requests: the first one, in the order in which providers read them, and all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from itertools import zip_longest
 from typing import Any
@@ -18,7 +18,7 @@ def first_difference(before: SentRequest, after: SentRequest) -> str:
     old, new = json.loads(before.body), json.loads(after.body)
     if new["model"] != old["model"]:
         return f"the model changed from {old['model']} to {new['model']}"
-    if change := tool_change(_tools(old), _tools(new)):
+    if change := tool_change(tools_by_name(before.frame.tools), tools_by_name(after.frame.tools)):
         return change
     if line := changed_prompt_line(before.frame.prompt, after.frame.prompt):
         return f"the prompt of {after.frame.definition.name} changed at line {line}"
@@ -29,8 +29,9 @@ def first_difference(before: SentRequest, after: SentRequest) -> str:
     return ""
 
 
-def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {tool["function"]["name"]: tool for tool in body.get("tools", ())}
+def tools_by_name(tools: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tools of a frame by name."""
+    return {tool["function"]["name"]: tool for tool in tools}
 
 
 def changed_prompt_line(before: str, after: str) -> int | None:
@@ -56,15 +57,16 @@ def tool_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 def request_diff(before: SentRequest, after: SentRequest, names: tuple[str, str]) -> str:
     """Return a unified diff of two requests, each written line by line for reading; empty if they are equal."""
-    old, new = (list(_lines(json.loads(request.body))) for request in (before, after))
+    old, new = (list(_lines(request)) for request in (before, after))
     return "\n".join(unified_diff(old, new, *names, lineterm=""))
 
 
-def _lines(body: Mapping[str, Any]) -> Iterator[str]:
+def _lines(request: SentRequest) -> Iterator[str]:
+    body = json.loads(request.body)
     for key, value in body.items():
         if key not in {"messages", "tools"}:
             yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
-    for tool in body.get("tools", ()):
+    for tool in request.frame.tools:
         yield from json.dumps(tool["function"], ensure_ascii=False, indent=2).splitlines()
     for number, message in enumerate(body["messages"]):
         yield f"message {number}: {message['role']}"

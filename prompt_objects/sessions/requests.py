@@ -19,6 +19,7 @@ from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.chat_api.repairs import REPAIRS
 from prompt_objects.message import Message, role_of
 from prompt_objects.sessions.stores.frames import digest_of
+from prompt_objects.sessions.stores.json_lines import decode
 from prompt_objects.utils.text import pluralize
 
 NOT_EXACT = "This is not exactly what was sent: the messages, or the program, have changed since then."
@@ -41,6 +42,16 @@ class Frame(Struct, frozen=True):
     options: dict[str, Any]
     definition: DefinitionVersion
     version: str
+
+
+class _Function(Struct):
+    name: str
+
+
+class _Tool(Struct):
+    """What is read of a tool of a frame."""
+
+    function: _Function
 
 
 class RequestRecord(Struct, frozen=True, omit_defaults=True):
@@ -99,12 +110,19 @@ def record_of(answer: Message) -> RequestRecord:
         raise Damaged(f"The record of the request for this answer cannot be read: {error}.") from error
 
 
+def encode_frame(frame: Frame) -> bytes:
+    """Return the document of a frame, encoded as a body is: a schema may have values that JSON does not."""
+    return encode(msgspec.to_builtins(frame))
+
+
 def parse_frame(content: bytes) -> Frame:
     """Return the frame in a document of a store. Raises `Damaged`."""
     try:
-        return msgspec.json.decode(content, type=Frame)
-    except msgspec.MsgspecError as error:
+        frame = msgspec.convert(decode(content), Frame)
+        msgspec.convert(frame.tools, list[_Tool])
+    except (msgspec.ValidationError, ValueError) as error:
         raise Damaged(f"A request frame cannot be read: {error}.") from error
+    return frame
 
 
 def rebuilt(answer: Message, history: Sequence[Message], frame: bytes) -> SentRequest:

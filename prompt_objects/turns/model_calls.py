@@ -23,9 +23,8 @@ from prompt_objects.message import Message, text_of
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, TextDelta
-from prompt_objects.sessions.requests import DefinitionVersion, Frame
+from prompt_objects.sessions.requests import DefinitionVersion, Frame, encode_frame
 from prompt_objects.sessions.session import Session
-from prompt_objects.sessions.stores.json_lines import encode
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.request_recorder import RequestRecorder
 
@@ -115,7 +114,7 @@ class ModelCalls:
         if key not in self._frames:
             version = DefinitionVersion(self._definition.name, self._definition.digest, connection.name)
             frame = Frame(prompt, functions, model, options, version, __version__)
-            self._frames[key] = encode(msgspec.to_builtins(frame))
+            self._frames[key] = encode_frame(frame)
         return RequestRecorder(request, self._frames[key], options=options, history=len(messages), final=final)
 
     def _add_hint(self, error: LLMError, history: Sequence[Message]) -> None:

@@ -3,24 +3,40 @@
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from prompt_objects.environment.environment import Environment
-from prompt_objects.errors import LLMError, NotFound
+from prompt_objects.errors import Damaged, LLMError, NotFound
+from prompt_objects.llm.chat_api.repairs import REPAIRS
 from prompt_objects.runtime.events import TextDelta, ToolCallStarted
+from prompt_objects.sessions.frames import check_frames
+from prompt_objects.sessions.prompt_cache import cache_reports
 from prompt_objects.sessions.request_diff import request_diff
 from prompt_objects.sessions.requests import answer_indexes
 from prompt_objects.sessions.session import Session
-from tests.support.environments import make_env
+from prompt_objects.testing import ScriptedLLM
+from prompt_objects.tools.decorator import tool
+from tests.support.environments import make_env, open_env
 from tests.support.interaction import Answers
 from tests.support.openai_server import OpenAIServer, calls, chunk, error, status, stream, text
 
 SCOUT = "name: scout\ncapabilities: [list_files, read_file]\nmodel: {use: default, temperature: 0.5}\nprompt: Look.\n"
 BOSS = "name: boss\ncapabilities: [scout, write_file]\nprompt: You ask — “nicely”.\n"
+FRAME = {
+    "prompt": "Look.",
+    "tools": [],
+    "model": "m",
+    "options": {"tools": 5, "x": [[[]]]},
+    "definition": {"name": "scout", "sha256": ""},
+    "version": "1",
+}
 
 
 @pytest.fixture
@@ -274,3 +290,60 @@ async def test_an_answer_that_is_not_there_is_named(env_dir: Path, openai_server
         for number in (0, 2, -1):
             with pytest.raises(NotFound, match=f"no answer {number}: the session has 1 answer"):
                 sessions(env)[0].request(number)
+
+
+async def test_over_a_tool_whose_schema_is_not_strict_json(env_dir: Path, openai_server: OpenAIServer) -> None:
+    @tool
+    def find(limit: float = math.inf, words: tuple[str, ...] = ("a", "b")) -> str:
+        """Find \ud800."""
+        return f"{limit} {words}"
+
+    (env_dir / "objects" / "scout.yaml").write_text("name: scout\ncapabilities: [find]\nprompt: Look.\n")
+    openai_server.script(text("One."))
+    async with open_at(env_dir, openai_server, tools=[find]) as env:
+        reply = await env["scout"].receive("Go")
+        assert env["scout"].changes(reply.session) == []
+    check(env_dir, openai_server)
+
+
+HOSTILE_FRAMES = [
+    b"[]",
+    b"no JSON",
+    b'{"a":' * 5000,
+    json.dumps({**FRAME, "tools": [{}]}).encode(),
+    json.dumps({**FRAME, "tools": [{"function": {"name": ["a"]}}]}).encode(),
+]
+HOSTILE_RECORDS: list[Any] = [
+    None,
+    7,
+    {"history": 10**30, "options": {"tools": 5, "messages": 7, "model": None}},
+    {"history": -3, "final": "\ud800", "adaptations": {"repairs": ["unknown", *REPAIRS], "server": "x"}},
+    {"history": 1, "options": {"x": float("1e300"), "y": 10**400}},
+    {"adaptations": 7},
+]
+
+
+@pytest.mark.parametrize("frame", [json.dumps(FRAME).encode(), *HOSTILE_FRAMES])
+async def test_records_and_frames_of_any_form_break_nothing(tmp_path: Path, frame: bytes) -> None:
+    with open_env(tmp_path, ScriptedLLM([])) as env:
+        session = env["scout"].session_manager.create("Hostile")
+        base = {"frame": env.storage.store.frames.keep(frame), "sha256": "", "history": 1}
+        for usage in ("7", {"prompt_tokens": "7", "cost": []}, {"prompt_tokens": 7, "cached_tokens": -(10**30)}):
+            for record in HOSTILE_RECORDS:
+                request = {**base, **record} if isinstance(record, dict) else record
+                session.append({"role": "user", "content": [{}]})
+                session.append(
+                    {"role": "ai", "content": "", "usage": usage, "request": request, "replaces": [-1, 10**30]}
+                )
+        numbers = range(1, len(answer_indexes(session.history)) + 1)
+        found = []
+        for number in numbers:
+            with suppress(Damaged):
+                found.append(session.request(number))
+        assert not any(request.is_exact for request in found)
+        assert bool(found) == (frame not in HOSTILE_FRAMES)
+        assert all(request_diff(before, after, ("a", "b")) is not None for before, after in pairwise(found))
+        assert len(cache_reports(session)) == len(numbers)
+        assert env["scout"].change_notice(session) is not None
+        assert isinstance(session.frames, dict)
+        check_frames(env.storage.store)
