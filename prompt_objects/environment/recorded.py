@@ -44,8 +44,10 @@ def changes_since(
     if line := changed_prompt_line(frame.prompt, definition.prompt):
         found.append(f"the prompt changed at line {line}")
     prefixes = tuple(f"{server}_" for server in servers)
-    before = {name: tool for name, tool in tools_by_name(frame.tools).items() if not name.startswith(prefixes)}
-    if change := tool_change(before, json.loads(encode({**functions}))):  # as they would be in a frame
+    now = json.loads(encode({**functions}))  # as they would be in a frame
+    before = tools_by_name(frame.tools)
+    local = {name: tool for name, tool in before.items() if name in now or not name.startswith(prefixes)}
+    if change := tool_change(local, now):
         found.append(change)
     if model and model != frame.model:
         found.append(f"the model changed from {frame.model} to {model}")

@@ -14,6 +14,8 @@ from prompt_objects.config.argument_kind import ArgumentKind
 from prompt_objects.config.permissions import Effect
 from prompt_objects.runtime.budget import Budget
 
+_MAX_DIGITS = 4  # of the number of a choice; Python refuses to read numbers of thousands of digits
+
 
 class ApprovalRequest(Struct, frozen=True, kw_only=True):
     """A tool call that needs the user's approval.
@@ -61,7 +63,8 @@ class InputRequest(Struct, frozen=True, kw_only=True):
     def resolve(self, typed: str) -> str:
         """Return the answer that was typed: a choice, given by its number or in any case, or the text itself."""
         text = typed.strip()
-        if text.isdecimal() and 1 <= int(text) <= len(self.choices):
+        is_number = text.isdecimal() and len(text) <= _MAX_DIGITS
+        if is_number and 1 <= int(text) <= len(self.choices):
             return self.choices[int(text) - 1]
         return next((choice for choice in self.choices if choice.casefold() == text.casefold()), text)
 

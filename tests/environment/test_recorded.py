@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from prompt_objects.environment.environment import Environment
+from prompt_objects.environment.recorded import changes_since
 from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer, calls, status, text
 
@@ -182,3 +183,15 @@ async def test_a_fallback_at_another_server_is_recorded_though_its_model_has_the
     async with open_at_two(env_dir, openai_server, other_server, "small") as env:
         reply = await env["scout"].receive("Go")
         assert reply.session.request(1).frame.definition.model == "small"
+
+
+async def test_a_local_tool_whose_name_begins_like_an_mcp_server_counts_as_local(
+    env_dir: Path, openai_server: OpenAIServer
+) -> None:
+    openai_server.script(text("One."))
+    async with open_at(env_dir, openai_server) as env:
+        session = (await env["scout"].receive("Go")).session
+        definition, frame = env["scout"].definition, session.request(1).frame
+        local = {tool["function"]["name"]: tool for tool in frame.tools}
+        assert changes_since(frame, definition, local, ["list"], "small") == []
+        assert changes_since(frame, definition, {"read_file": local["read_file"]}, ["list"], "small") == []

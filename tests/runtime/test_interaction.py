@@ -18,7 +18,8 @@ BOSS = "name: boss\ncapabilities: [asker]\nlimits: {seconds: 0.5}\nprompt: Ask.\
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("2", "blue"), (" RED ", "red"), ("3", "3"), ("neither", "neither"), ("", "")]
+    ("typed", "meant"),
+    [("2", "blue"), (" RED ", "red"), ("3", "3"), ("neither", "neither"), ("9" * 5000, "9" * 5000), ("", "")],
 )
 def test_choice_is_given_by_number_or_text_and_any_other_answer_is_allowed(typed: str, meant: str) -> None:
     inquiry = InputRequest(path=("a",), session_id="", question="Which?", choices=("red", "blue"))
