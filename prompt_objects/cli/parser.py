@@ -11,6 +11,7 @@ from prompt_objects.errors import UsageError
 
 PROGRAM = "prompt-objects"
 _ALIASES = {"--list-sessions": "sessions list"}
+_MESSAGE = {"-p", "--prompt"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,15 +69,7 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         elif word in _ALIASES and not name:
             name = _ALIASES[word]
         elif word.startswith("-"):
-            options.append(word)
-            for _ in range(_number_of_values(word, name)):
-                if not words or not _takes_value(word, words[0], name):
-                    break
-                value = words.popleft()
-                if value.startswith("-") and not _is_option(value, name):
-                    options[-1] += f"={value}"  # otherwise argparse takes it for an option
-                else:
-                    options.append(value)
+            options += _take_option(word, words, name)
         elif name and not is_group(name):
             values.append(word)
         elif is_group(longer := f"{name} {word}".lstrip()) or find(longer):
@@ -84,6 +77,23 @@ def _split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         else:
             raise _unknown_command(name, word)
     return name, [*options, *(["--", *values] if values else [])]
+
+
+def _take_option(option: str, words: deque[str], name: str) -> list[str]:
+    """Take the values of an option from the words that follow it. The text of `-p` may follow other options."""
+    taken = list[str]()
+    while option in _MESSAGE and words and words[0] != "--" and _is_option(words[0], name):
+        taken += _take_option(words.popleft(), words, name)
+    taken.append(option)
+    for _ in range(_number_of_values(option, name)):
+        if not words or not _takes_value(option, words[0], name):
+            break
+        value = words.popleft()
+        if value.startswith("-") and not _is_option(value, name):
+            taken[-1] += f"={value}"  # otherwise argparse takes it for an option
+        else:
+            taken.append(value)
+    return taken
 
 
 def _is_option(word: str, name: str) -> bool:

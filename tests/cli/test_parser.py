@@ -56,6 +56,17 @@ def test_a_message_may_begin_with_a_dash(message: str) -> None:
         assert options.prompt == message
 
 
+@pytest.mark.parametrize("line", ["-p --model m --json 'Hi all'", "chat --prompt --json 'Hi all' --model m"])
+def test_a_message_may_follow_other_options(line: str) -> None:
+    given = parsed(line)
+    assert (given["prompt"], given["model"], given["json"]) == ("Hi all", "m", True)
+
+
+def test_an_option_without_its_message_is_an_error() -> None:
+    with pytest.raises(UsageError, match="-p/--prompt: expected one argument"):
+        parsed("-p --model m")
+
+
 def test_the_value_of_an_option_is_not_taken_for_a_command() -> None:
     assert parsed("--session sessions -p init") == {"command": "", "session": "sessions", "prompt": "init"}
 

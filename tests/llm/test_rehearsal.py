@@ -261,3 +261,11 @@ async def test_tokens_are_counted() -> None:
     usage = (await respond(user("Hello " * 100))).usage
     assert usage.prompt > 150
     assert usage.completion > 20
+
+
+async def test_the_introduction_says_that_the_prompt_goes_on_after_a_colon() -> None:
+    for prompt, shown in {"You can ask:": "begins: You can ask: …", "You review.": "begins: You review."}.items():
+        request = Request([{"role": "system", "content": prompt}, user("hi")])
+        *_, completion = [part async for part in Rehearsal(pause=0).stream(request)]
+        assert isinstance(completion, Completion)
+        assert completion.message["content"].endswith(shown)

@@ -273,7 +273,7 @@ def question_about(chat: Chat, message: str) -> Confirm | None:
         command = all_commands().get(word[1:]) or _by_alias().get(word[1:])
     if command is None:
         return None
-    text = f"Do you mean {command.usage}? y runs it, n sends your message."
+    text = f"Do you mean {command.usage}? y runs it, n sends your message, Enter does neither."
     return Confirm(text, partial(run, chat, f"/{command.name}"), partial(Send, "", message))
 
 

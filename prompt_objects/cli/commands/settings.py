@@ -54,7 +54,9 @@ def settings(options: Namespace) -> None:
     found = [_as_json(each) for each in find_sources(document, os.environ)]
     rows = [(each.name, f"{each.value}", each.source) for each in found]
     print_result(options, found, format_table(rows))
-    print_err(f"Your own settings, for all environments, are in {settings_file()}")
+    if not found:
+        print_err("Nothing is set here: the defaults apply.")
+    print_err(f"Your own settings, for all environments, belong in {settings_file()}")
 
 
 def _as_json(setting: "SettingSource") -> SettingJson:

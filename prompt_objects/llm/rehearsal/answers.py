@@ -97,7 +97,8 @@ def introduction(prompt: str, functions: Functions) -> str:
     """Say what answers here, and how its capabilities are used."""
     parts = [_INTRODUCTION]
     if first_line := next(filter(str.strip, prompt.splitlines()), "").strip():
-        parts.append(f"The prompt of the model begins: {_in_one_line(first_line)}")
+        more = " …" if first_line.endswith(":") else ""  # a list follows
+        parts.append(f"The prompt of the model begins: {_in_one_line(first_line)}{more}")
     if functions:
         listed = "\n".join(f"- `{line}`" for line in _examples(functions))
         parts.append(f"Until then, a message that names a capability or a file uses it. Try:\n\n{listed}")

@@ -34,7 +34,7 @@ def _table(table: results.Table, width: int) -> list[Line]:
     cells = [[clean_line(cell) for cell in row] for row in table.rows]
     heads = [clean_line(column) for column in table.columns]
     rows = [heads, *cells] if any(heads) else cells
-    lines: list[Line] = [[("class:title", clean_line(table.title))]]
+    lines = paragraph(clean_line(table.title), width, "class:title")
     if not cells:
         return [*lines, [("class:hint", "  none")]]
     for number, texts in enumerate(layout(rows, width - len(GAP))):

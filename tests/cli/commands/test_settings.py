@@ -74,3 +74,10 @@ def test_the_schema_lists_the_settings(tmp_path: Path) -> None:
         "editing_mode",
         "prose_width",
     }
+
+
+def test_settings_that_are_all_at_their_defaults_are_reported_as_such(tmp_path: Path, settings: Path) -> None:
+    shown = run("settings", cwd=make_env(tmp_path / "env"), PROMPT_OBJECTS_MODEL="")
+    assert shown.stdout == ""
+    assert shown.stderr.startswith("Nothing is set here: the defaults apply.\n")
+    assert str(settings) in shown.stderr

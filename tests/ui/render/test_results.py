@@ -17,6 +17,11 @@ def test_a_table_marks_the_current_row() -> None:
 def test_a_table_may_have_no_headings_or_no_rows() -> None:
     assert plain(draw_result(Table("Facts", ("", ""), [("a", "1")]), 60)).splitlines() == ["Facts", "  a  1"]
     assert plain(draw_result(Table("None", ("a",), []), 60)).splitlines() == ["None", "  none"]
+    assert plain(draw_result(Table("A long title", ("", ""), [("a", "1")]), 9)).splitlines() == [
+        "A long",
+        "title",
+        "  a  1",
+    ]
 
 
 def test_sections_have_titles_between_the_rows() -> None:
