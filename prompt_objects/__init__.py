@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prompt_objects.sessions.session import Session
     from prompt_objects.tools.base import Tool
     from prompt_objects.tools.decorator import tool
-    from prompt_objects.turns.turn import Reply
+    from prompt_objects.turns.reply import Reply
 
 __all__ = [
     "Context",
@@ -52,7 +52,7 @@ _MODULES = {
     "Message": "message",
     "PromptObject": "environment.prompt_object",
     "PromptObjectsError": "errors",
-    "Reply": "turns.turn",
+    "Reply": "turns.reply",
     "Session": "sessions.session",
     "SessionInfo": "sessions.info",
     "SessionManager": "sessions.manager",

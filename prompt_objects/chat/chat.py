@@ -17,7 +17,7 @@ from prompt_objects.sessions.workspace import workspace_of
 from prompt_objects.utils.text import NAME_PATTERN, did_you_mean, quoted
 
 if TYPE_CHECKING:
-    from prompt_objects.turns.turn import Reply
+    from prompt_objects.turns.reply import Reply
 
 
 _MENTION = re.compile(rf"@({NAME_PATTERN})\s+(\S.*)", re.DOTALL)

@@ -15,7 +15,7 @@ from prompt_objects.environment.prompt_object import PromptObject
 from prompt_objects.errors import Busy
 from prompt_objects.runtime.events import TextDelta
 from prompt_objects.sessions.session import Session
-from prompt_objects.turns.turn import Reply
+from prompt_objects.turns.reply import Reply
 from prompt_objects.ui.render.events import progress_line
 from prompt_objects.ui.render.sanitize import clean
 

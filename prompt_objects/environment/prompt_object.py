@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from prompt_objects.environment.environment import Environment
     from prompt_objects.llm.fallback import FallbackChain
     from prompt_objects.tools.base import Tool
-    from prompt_objects.turns.turn import Reply, TurnInput
+    from prompt_objects.turns.reply import Reply
+    from prompt_objects.turns.turn import TurnInput
 
 
 class PromptObject:

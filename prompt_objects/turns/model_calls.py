@@ -1,41 +1,34 @@
-"""The requests of a turn to its models, each with a reservation in the budget."""
+"""The requests of a turn to its models."""
 
 import asyncio
-import json
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from typing import Protocol, Self
+from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from prompt_objects._version import __version__
 from prompt_objects.config.definition import Definition
 from prompt_objects.config.limits import PRICES_HINT
 from prompt_objects.errors import BrokenStream, LimitReached, LLMError, StillLoading
-from prompt_objects.llm.base import FINISHED, Completion, Request, RequestSent, RetryScheduled, TextChunk, Usage
+from prompt_objects.llm.base import FINISHED, Completion, RequestSent, RetryScheduled, TextChunk, Usage
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.connection import ModelConnection
 from prompt_objects.llm.fallback import FallbackChain
-from prompt_objects.llm.pricing import Pricing
 from prompt_objects.message import Message, text_of
-from prompt_objects.runtime.budget import Budget, Spending
+from prompt_objects.runtime.budget import Budget
 from prompt_objects.runtime.context import Context
 from prompt_objects.runtime.events import BudgetUpdated, TextDelta
 from prompt_objects.sessions.requests import DefinitionVersion, Frame, encode_frame
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
 from prompt_objects.turns.request_recorder import RequestRecorder
+from prompt_objects.turns.reservation import Reservation
 
 _FEW_MESSAGES = 100  # up to this number, they are processed faster than a thread starts
 _MIN_SHOWN_WAIT = 1.0  # seconds; the user is not notified of shorter ones
 _FINAL_REQUEST = "[{limit} Nothing more can be called. Answer with what you have.]"
 _INTERRUPTED: dict[type[BaseException], str] = {asyncio.CancelledError: "cancelled", LimitReached: "limit"}
-_BYTES_PER_TOKEN = 3  # a low estimate: English text has more, few other languages have less
-_MAX_RESPONSE_TOKENS = 8192  # to reserve for a response, if the budget has as many
-_MAX_FINAL_RESPONSE_TOKENS = 1024
-_MIN_RESPONSE_TOKENS = 64  # a request is not worth sending with fewer
 
 
 class SaveAnswer(Protocol):
@@ -219,94 +212,3 @@ class ModelCalls:
         self.replaces = None
         await self._save(saved, frames=(recorder.frame,))
         return message
-
-
-class Reservation:
-    """Reserves budget for one request, during an `async with` block, and settles it at the end.
-
-    Entering waits while other requests may still free enough of the budget, and raises `LimitReached` if they cannot.
-    `request` is the request to send; if tokens or cost are limited, it limits the response to the reserved tokens.
-    The final request of a turn (`is_final`) ignores the turn's own limits, but not those of turns above it.
-    `received` is the text received so far, which counts if the response is interrupted.
-    """
-
-    def __init__(
-        self,
-        budget: Budget,
-        pricing: Pricing,
-        request: Request,
-        received: Sequence[str] = (),
-        *,
-        is_final: bool = False,
-    ) -> None:
-        self.request = request
-        self._received = received
-        self._budget = budget
-        self._pricing = pricing
-        self._is_final = is_final
-        self._prompt_tokens = 0  # counted only if tokens or cost are limited
-        self._reserved = Spending(requests=1)
-        self._spent: Spending | None = None  # None until known
-
-    async def __aenter__(self) -> Self:
-        if self._is_final:
-            self._budget.allow_final_request()
-        is_limited = self._budget.limits_tokens_or_cost
-        if is_limited:  # in a thread: for a long history it takes some milliseconds
-            sent = [self.request.messages, self.request.tools, *self.request.extra.values()]
-            self._prompt_tokens = await asyncio.to_thread(_tokens, sent)
-            self._estimate()
-        while not self._budget.reserve(self._reserved):
-            await self._budget.wait_for_settlement()
-            if is_limited:
-                self._estimate()
-        return self
-
-    def _estimate(self) -> None:
-        completion_tokens = self._max_completion_tokens()
-        self._reserved = self._amount(Usage(self._prompt_tokens, completion_tokens))
-        options = {**self.request.options, "max_completion_tokens": completion_tokens}
-        self.request = replace(self.request, options=options)
-
-    def _max_completion_tokens(self) -> int:
-        """Return how many tokens of a response the budget allows, up to a maximum, ignoring other reservations."""
-        lengths = range(
-            _MIN_RESPONSE_TOKENS, (_MAX_FINAL_RESPONSE_TOKENS if self._is_final else _MAX_RESPONSE_TOKENS) + 1
-        )
-        fitting = bisect_left(lengths, x=True, key=self._is_too_long)
-        return lengths[max(0, fitting - 1)]
-
-    def _is_too_long(self, completion_tokens: int) -> bool:
-        return not self._budget.allows(self._amount(Usage(self._prompt_tokens, completion_tokens)))
-
-    def settle(self, completion: Completion) -> Completion:
-        """Record the usage of a response and return it with its cost; without usage, the estimate counts."""
-        usage = completion.usage
-        if not usage.total:
-            self._spent = self._reserved
-            return completion
-        if usage.cost is None:
-            usage = replace(usage, cost=self._pricing(usage))
-        self._spent = Spending(1, usage.total, usage.cost or 0.0)
-        return replace(completion, usage=usage)
-
-    def cancel(self) -> None:
-        """Record that nothing was spent, because no response began."""
-        self._spent = Spending()
-
-    def _amount(self, usage: Usage) -> Spending:
-        return Spending(1, usage.total, self._pricing(usage) or 0.0)
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._spent is None:  # interrupted: count the prompt and the text received
-            self._spent = self._amount(Usage(self._prompt_tokens, _tokens("".join(self._received))))
-        self._budget.settle(self._reserved, self._spent)
-
-
-def _tokens(content: object) -> int:
-    """Estimate the number of tokens of something that is sent or received."""
-    try:
-        size = len(msgspec.json.encode(content))
-    except UnicodeEncodeError:  # a lone surrogate, as in file names
-        size = len(json.dumps(content))
-    return size // _BYTES_PER_TOKEN

@@ -7,7 +7,8 @@ from prompt_objects.llm.fallback import FallbackChain
 from prompt_objects.runtime.context import Context
 from prompt_objects.sessions.session import Session
 from prompt_objects.tools.base import Tool
-from prompt_objects.turns.turn import Reply, Turn
+from prompt_objects.turns.reply import Reply
+from prompt_objects.turns.turn import Turn
 
 
 class GivenResources:

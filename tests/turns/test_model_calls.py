@@ -17,8 +17,8 @@ from prompt_objects.llm.pricing import Pricing, given_pricing, no_pricing
 from prompt_objects.llm.rehearsal import Rehearsal
 from prompt_objects.runtime.events import BudgetUpdated, Notice, TextDelta
 from prompt_objects.testing import ScriptedLLM, calls
+from prompt_objects.turns.message_writer import MessageWriter
 from prompt_objects.turns.model_calls import ModelCalls
-from prompt_objects.turns.turn import MessageWriter
 from tests.support.environments import open_env
 from tests.support.strict_protocol import request_violations, violations
 

@@ -19,8 +19,8 @@ from prompt_objects.message import Message
 from prompt_objects.runtime.budget import Budget, Spending
 from prompt_objects.runtime.events import BudgetUpdated
 from prompt_objects.testing import ScriptedLLM, calls
-from prompt_objects.turns.model_calls import Reservation
-from prompt_objects.turns.turn import Reply
+from prompt_objects.turns.reply import Reply
+from prompt_objects.turns.reservation import Reservation
 from tests.support.environments import llm_by_name, open_env
 
 HELLO = Request([{"role": "user", "content": "Hello " * 100}])
