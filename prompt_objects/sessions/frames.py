@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from prompt_objects.errors import Damaged, NotFound, StoreError
+from prompt_objects.errors import Damaged, NotFound, StoreError, UsageError
 from prompt_objects.message import Message, role_of
 from prompt_objects.sessions.info import SessionInfo, StoreIssue
 from prompt_objects.sessions.stores.base import Checking, Store
@@ -38,8 +38,9 @@ def keep_documents(frames: Frames, documents: Mapping[str, object], messages: It
     """Keep the frames that came in another file with messages, unless they have changed since then."""
     for digest in frames_of(messages):
         document = documents.get(digest)
-        if isinstance(document, dict) and digest_of(content := encode(document)) == digest:
-            frames.keep(content)
+        with suppress(UsageError):  # a file edited by hand may have values that JSON does not
+            if isinstance(document, dict) and digest_of(content := encode(document)) == digest:
+                frames.keep(content)
 
 
 class FrameUse:

@@ -13,13 +13,14 @@ from prompt_objects.config.maintenance import BackupSettings
 from prompt_objects.errors import StoreError
 from prompt_objects.message import Message
 from prompt_objects.sessions.backups import Backups
-from prompt_objects.sessions.frames import check_frames, frame_of, prune_frames
+from prompt_objects.sessions.frames import check_frames, frame_of, keep_documents, prune_frames
 from prompt_objects.sessions.manager import SessionManager
 from prompt_objects.sessions.session import Session
 from prompt_objects.sessions.store_copy import copy_store
 from prompt_objects.sessions.stores.base import Store
 from prompt_objects.sessions.stores.frames import digest_of
 from prompt_objects.sessions.stores.json_lines import encode
+from prompt_objects.sessions.stores.memory import MemoryStore
 from prompt_objects.sessions.unsaved import UnsavedFolder
 from tests.support.postgres import schema_of_its_own
 from tests.support.store_urls import URLS, FullStore, open_full_store
@@ -216,3 +217,11 @@ def test_the_check_names_sessions_with_lost_frames(notes: Session, store: FullSt
     (issue,), unused = check_frames(store)
     assert (issue.session_id, issue.repaired, unused) == (notes.id, False, [])
     assert issue.problem == "1 request frame of its answers cannot be read."
+
+
+@pytest.mark.parametrize("document", [{"a": float("nan")}, [], None, {"a": 1}])
+def test_a_frame_of_any_form_in_a_backup_does_not_prevent_its_restoration(document: object) -> None:
+    store = MemoryStore()
+    answer = {"role": "assistant", "request": {"frame": DIGESTS[0]}}
+    keep_documents(store.frames, {DIGESTS[0]: document}, [answer])
+    assert store.frames.list() == {}
