@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from prompt_objects.trace.model import Trace
 
 
-_INNER_FOLDERS = ("sessions/trash", "sessions/leases", "backups/sessions", "backups/objects")
+_INNER = ("sessions/trash", "sessions/leases", "sessions/index.json.lock", "backups/sessions", "backups/objects")
 
 
 class Storage:
@@ -41,7 +41,7 @@ class Storage:
     ) -> None:
         with store_errors("read", config.data_dir):
             refuse_links(config.data_dir)
-        for name in _INNER_FOLDERS:
+        for name in _INNER:
             refuse_link(config.data_dir / name)
         self._folder = folder
         self._config = config

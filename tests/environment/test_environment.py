@@ -238,9 +238,11 @@ def test_links_in_the_data_folder_are_refused(tmp_path: Path) -> None:
         env["scout"].session_manager.create("Private")
     private, data_dir = foreign / ".prompt_objects", env_dir / ".prompt_objects"
     (data_dir / "sessions").mkdir(parents=True)
-    (data_dir / "sessions" / "trash").symlink_to(private / "sessions")
-    with pytest.raises(StoreError, match="trash is a symbolic link"):
-        Environment.open(env_dir, environ={})
+    for name in ("trash", "index.json.lock"):
+        (data_dir / "sessions" / name).symlink_to(private / "sessions")
+        with pytest.raises(StoreError, match=rf"{name} is a symbolic link"):
+            Environment.open(env_dir, environ={})
+        (data_dir / "sessions" / name).unlink()
     shutil.rmtree(data_dir / "sessions")
     for name in ("sessions", "state.json", "history", "migrations.json", "traces"):
         (data_dir / name).symlink_to(private / name)
