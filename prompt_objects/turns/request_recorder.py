@@ -1,6 +1,5 @@
 """Records how one request was sent, for the answer to it."""
 
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -38,7 +37,7 @@ class RequestRecorder:
         sent = self._sent
         if sent is None:
             usual = Adaptations()
-            sent = RequestSent(sha256(encode(adapt(self.request, usual))).hexdigest(), usual)
+            sent = RequestSent(digest_of(encode(adapt(self.request, usual))), usual)
         record = RequestRecord(
             frame=digest_of(self.frame),
             sha256=sent.sha256,

@@ -7,14 +7,16 @@ from prompt_objects.chat.chat import Chat
 from prompt_objects.chat.commands import FreeText, Number, SessionKey, slash_command
 from prompt_objects.chat.results import CommandResult, Document, ShowTrace, Table, Text
 from prompt_objects.errors import NotFound
-from prompt_objects.sessions.tree import stored_descendants
+from prompt_objects.sessions.tree import descendants, stored_descendants
 from prompt_objects.trace.log import saved_at
 from prompt_objects.utils.text import did_you_mean, quoted
 from prompt_objects.utils.time import time_ago
 
 if TYPE_CHECKING:
+    from prompt_objects.sessions.info import SessionInfo
     from prompt_objects.sessions.prompt_cache import CacheReport
     from prompt_objects.sessions.session import Session
+    from prompt_objects.sessions.stores.base import Store
 
 TITLE = "What happened"
 _MAX_REPORTS = 10  # of each session
@@ -90,7 +92,7 @@ def why_uncached(chat: Chat, session: SessionKey | None = None, *, answer: Numbe
     found = chat.find(session) if session else chat.session
     reports = [(found, report) for report in _reports(found, answer)]
     manager = chat.environment.session_manager
-    for info in stored_descendants(found.id, manager.store) if answer is None else ():
+    for info in _delegated(found, answer, manager.store):
         child = manager.get(info.id)
         reports += [(child, report) for report in _reports(child, None)]
     if not reports:
@@ -99,9 +101,25 @@ def why_uncached(chat: Chat, session: SessionKey | None = None, *, answer: Numbe
     columns = ("answer", "asked", "tokens", "cached", "lost", "what changed")
     rows = [_row(report) for _, report in reports]
     lost = sum(report.lost_tokens or 0 for _, report in reports)
-    cost = sum(report.lost_cost or 0.0 for _, report in reports)
-    rows.append(("", "", "", "", _lost(lost, cost or None), "in all"))
+    costs = [report.lost_cost for _, report in reports if report.lost_tokens]
+    cost = None if not costs or None in costs else sum(each or 0.0 for each in costs)
+    rows.append(("", "", "", "", _lost(lost, cost), "in all"))
     return Table(f"Requests of {found.name}", columns, rows, sections=sections)
+
+
+def _delegated(session: "Session", answer: int | None, store: "Store") -> "list[SessionInfo]":
+    """Return the sessions that the calls of an answer, or of all, have started, with those below them."""
+    from prompt_objects.message import calls_of
+    from prompt_objects.sessions.requests import find_answer
+
+    infos = stored_descendants(session.id, store)
+    if answer is None:
+        return infos
+    started = {call["id"] for call in calls_of(session.history[find_answer(session.history, answer)])}
+    tops = [
+        each for each in infos if each.parent and each.parent.session == session.id and each.parent.call in started
+    ]
+    return [*tops, *(each for top in tops for each in descendants(top.id, infos))]
 
 
 def _reports(session: "Session", answer: int | None) -> "list[CacheReport]":

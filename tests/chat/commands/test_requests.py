@@ -78,6 +78,7 @@ async def test_lost_tokens_and_money_are_shown_for_a_tree_and_after_a_restart(
         assert rows_of(again, "/why-uncached Default") == expected
         assert rows_of(again, "/why-uncached Default --answer 3")[0] == expected[2]
         assert rows_of(again, "/why-uncached --answer=2")[0] == expected[1]
+        assert rows_of(again, "/why-uncached --answer 1")[:2] == [expected[0], expected[3]]
 
 
 @pytest.mark.parametrize(
