@@ -132,7 +132,8 @@ class ModelRegistry:
     def recorded_model(self, frame: "Frame") -> str | None:
         """Return the name that selects the model of a frame: the recorded one, at the same server if that is known.
 
-        May contact servers, so it may block. Raises `UsageError`, and `NotReady` for a local server.
+        May contact servers, so it may block. Raises `UsageError`, also if the name has no meaning any more, and
+        `NotReady` for a local server.
         """
         from prompt_objects.llm.connect import connect_to
 
@@ -140,6 +141,9 @@ class ModelRegistry:
         connection = self._connect(name)
         if self._llm or connection.llm.model == frame.model:
             return name
+        if name == connection.llm.model and name not in self._config.models:  # it would be a model ID now
+            hint = "Continue without --pin, or add it to the settings again."
+            raise UsageError(f"The model {name!r} of this session is not in the settings any more.", hint=hint)
         if connection.server is None:
             return frame.model
         recorded = f"{name or 'default'}: {frame.model}"  # the model alone may be the name of one at another server

@@ -176,8 +176,13 @@ class PromptObject:
     def _pinned(self, definition: "Definition", session: Session) -> "Definition":
         from prompt_objects.environment.recorded import last_frame, pinned
 
-        frame = last_frame(session, self._environment.storage.store)
-        return pinned(definition, frame, self._environment.models.recorded_model(frame)) if frame else definition
+        environment = self._environment
+        frame = last_frame(session, environment.storage.store)
+        if frame is None:
+            return definition
+        is_restricted = environment.authority.is_restricted  # then the session may not choose among the user's models
+        model = None if is_restricted else environment.models.recorded_model(frame)
+        return pinned(definition, frame, model)
 
     def _read(self, session: Session) -> "tuple[Definition, _Resources]":
         definition, environment = self.definition, self._environment

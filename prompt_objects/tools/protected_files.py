@@ -16,7 +16,7 @@ from prompt_objects.tools.path_guard import PathGuard
 
 _MAX_PATH = 4096
 _WORD = re.compile(r"[A-Z]?[a-z]+")
-_CONTENTS = frozenset(("content", "contents", "text", "body", "data", "message", "query", "old", "new", "value"))
+_CONTENTS = frozenset(("content", "contents", "text", "body", "message"))
 _NAMES = frozenset(
     {
         CONFIG_FILE,
@@ -34,16 +34,20 @@ def writes_protected_file(tool: Tool, arguments: Mapping[str, Any], context: Con
 
 
 def _paths(name: str, value: Any, parameters: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what may be a path in an argument, at any depth: every short text, except under a name for contents."""
+    """Yield what may be a path in an argument, at any depth.
+
+    That is every argument for a path, and every other short line of text, except under a name for contents.
+    """
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _paths(str(key), inner, parameters)
     elif isinstance(value, list):
         for inner in value:
             yield from _paths(name, inner, parameters)
-    elif isinstance(value, str) and "\n" not in value and len(value) <= _MAX_PATH:
+    elif isinstance(value, str):
         is_content = any(word.lower() in _CONTENTS for word in _WORD.findall(name))
-        if kind_of(name, parameters) == "path" or not is_content:
+        may_be_path = not is_content and "\n" not in value and len(value) <= _MAX_PATH
+        if may_be_path or kind_of(name, parameters) == "path":
             yield value
 
 

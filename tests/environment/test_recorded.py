@@ -8,6 +8,7 @@ import pytest
 
 from prompt_objects.environment.environment import Environment
 from prompt_objects.environment.recorded import changes_since
+from prompt_objects.errors import UsageError
 from tests.support.environments import make_env
 from tests.support.openai_server import OpenAIServer, calls, status, text
 
@@ -195,3 +196,32 @@ async def test_a_local_tool_whose_name_begins_like_an_mcp_server_counts_as_local
         local = {tool["function"]["name"]: tool for tool in frame.tools}
         assert changes_since(frame, definition, local, ["list"], "small") == []
         assert changes_since(frame, definition, {"read_file": local["read_file"]}, ["list"], "small") == []
+
+
+async def test_a_pinned_model_that_is_gone_is_not_looked_for_elsewhere(
+    env_dir: Path, openai_server: OpenAIServer, other_server: OpenAIServer
+) -> None:
+    other_server.script(text("One."))
+    async with open_at_two(env_dir, other_server, openai_server, "small") as env:
+        await env["scout"].receive("Go")
+    (env_dir / "environment.yaml").unlink()
+    async with open_at(env_dir, openai_server, pin=True) as env:
+        with pytest.raises(UsageError, match="The model 'work' of this session is not in the settings any more"):
+            await env["scout"].receive("Again")
+    assert (len(other_server.received), openai_server.received) == (1, [])
+
+
+@pytest.mark.usefixtures("no_trusted_folders")
+async def test_without_trust_a_session_does_not_choose_the_model(
+    env_dir: Path, openai_server: OpenAIServer, other_server: OpenAIServer
+) -> None:
+    other_server.script(text("One."))
+    async with open_at_two(env_dir, other_server, openai_server, "small", trust=True) as env:
+        await env["scout"].receive("Go")
+    openai_server.script(text("Two."))
+    environ = {"OPENAI_BASE_URL": openai_server.base_url, "OPENAI_MODEL": "own"}
+    async with Environment.open(env_dir, environ=environ, pin=True) as env:
+        assert env.authority.is_restricted
+        await env["scout"].receive("Again")
+    assert len(other_server.received) == 1
+    assert openai_server.received[0].body["model"] == "own"
