@@ -31,18 +31,19 @@ async def ask_for_approval(handler: InteractionHandler, request: ApprovalRequest
     """Return the user's decision on a call. Raises `StoreError` if it cannot be recorded."""
     start = time.monotonic()
     decision = await handler.approve(request)
+    seconds = time.monotonic() - start
     if decision == "session" and not request.for_session:
         decision = "once"
     name = "edited" if isinstance(decision, EditedArguments) else decision
     record: Message = {
         "role": "approval",
-        "content": f"The user {_DECISIONS[name].format(tool=request.tool)} after {time.monotonic() - start:.0f} s.",
+        "content": f"The user {_DECISIONS[name].format(tool=request.tool)} after {seconds:.0f} s.",
         "decision": name,
     }
     if isinstance(decision, EditedArguments):
         record["edited"] = decision.arguments
     shown = {"arguments": dict(request.arguments), "diff": request.diff, "remarks": list(request.remarks)}
-    await _save(record, shown, start, context)
+    await _save(record, shown, seconds, context)
     return decision
 
 
@@ -53,13 +54,14 @@ async def ask_question(handler: InteractionHandler, question: str, choices: Sequ
         path=context.path, session_id=context.session_id or "", question=question, choices=tuple(choices)
     )
     answer = request.resolve(await handler.ask(request) or "")
+    seconds = time.monotonic() - start
     reply = f"The user answered: {answer}" if answer else "The user did not answer."
     record: Message = {"role": "question", "content": f"{question}\n{reply}", "answer": answer or None}
-    await _save(record, {"question": question, "choices": list(choices)}, start, context)
+    await _save(record, {"question": question, "choices": list(choices)}, seconds, context)
     return answer
 
 
-async def _save(record: "Message", shown: dict[str, Any], start: float, context: Context) -> None:
+async def _save(record: "Message", shown: dict[str, Any], seconds: float, context: Context) -> None:
     """Save a record with its call, what was shown, and how long the user took; outside a turn there is no session."""
     if context.save is None or context.session is None:
         return
@@ -72,6 +74,6 @@ async def _save(record: "Message", shown: dict[str, Any], start: float, context:
             "path": list(context.path),
             "shown": {"sha256": digest, **shown},
             "by": context.session.user_id or "user",
-            "seconds": round(time.monotonic() - start, 3),
+            "seconds": round(seconds, 3),
         }
     )

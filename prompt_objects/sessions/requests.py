@@ -5,7 +5,7 @@ only this request had: a token limit, a final instruction, and adaptations to it
 shows whether the rebuilt body is the one that was sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prompt_objects.errors import Damaged, NotFound
-from prompt_objects.llm.base import Adaptations, Request
+from prompt_objects.llm.base import Adaptations
 from prompt_objects.llm.chat_api.adapt import adapt, encode
 from prompt_objects.llm.chat_api.assemble import assemble
 from prompt_objects.llm.chat_api.repairs import REPAIRS
@@ -125,7 +125,7 @@ def parse_frame(content: bytes) -> Frame:
     return frame
 
 
-def rebuilt(answer: Message, history: Sequence[Message], frame: bytes) -> SentRequest:
+def rebuild(answer: Message, history: Sequence[Message], frame: bytes) -> SentRequest:
     """Return the request for an answer of a history. Raises `NotFound` and `Damaged` as `record_of`."""
     record, parts = record_of(answer), parse_frame(frame)
     final = [] if record.final is None else [{"role": "user", "content": record.final}]
@@ -147,14 +147,3 @@ def _replaced(answer: Message) -> tuple[int, int] | None:
         case [int(start), int(stop)]:
             return start, stop
     return None
-
-
-def needed_server(request: Request, adaptations: Adaptations) -> Adaptations:
-    """Return adaptations without the address of the server, unless extra fields were returned to it."""
-    is_needed = any(extra["server"] == adaptations.server for extras in request.extra.values() for extra in extras)
-    return adaptations if is_needed else replace(adaptations, server="")
-
-
-def own_options(request: Request, frame: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that only this request has."""
-    return {key: value for key, value in request.options.items() if frame.get(key) != value}

@@ -161,11 +161,11 @@ class Session:
         has replaced. Raises `NotFound` if there is no such answer, if its request was not recorded, or if the frame
         is missing, and `Damaged`.
         """
-        from prompt_objects.sessions.requests import find_answer, rebuilt, record_of
+        from prompt_objects.sessions.requests import find_answer, rebuild, record_of
 
         history = self.history
         message = history[find_answer(history, answer)]
-        return rebuilt(message, history, self._store.frames.get(record_of(message).frame))
+        return rebuild(message, history, self._store.frames.get(record_of(message).frame))
 
     def append(self, *messages: Message, frames: Iterable[bytes] = ()) -> None:
         """Add messages, all or none; they are on disk when this returns.

@@ -1,12 +1,14 @@
 """Records how one request was sent, for the answer to it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from prompt_objects.llm.base import Adaptations, Request, RequestSent
 from prompt_objects.llm.chat_api.adapt import adapt, encode
-from prompt_objects.sessions.requests import RequestRecord, needed_server, own_options
+from prompt_objects.sessions.requests import RequestRecord
 from prompt_objects.sessions.stores.frames import digest_of
 
 
@@ -42,10 +44,21 @@ class RequestRecorder:
             frame=digest_of(self.frame),
             sha256=sent.sha256,
             history=self._history,
-            options=own_options(self.request, self._options),
+            options=_own_options(self.request, self._options),
             final=self._final,
-            adaptations=needed_server(self.request, sent.adaptations),
+            adaptations=_needed_server(self.request, sent.adaptations),
             cost_if_cached=cost_if_cached,
         )
         fields: dict[str, Any] = msgspec.to_builtins(record)
         return {key: value for key, value in fields.items() if value != {}}
+
+
+def _needed_server(request: Request, adaptations: Adaptations) -> Adaptations:
+    """Return adaptations without the address of the server, unless extra fields were returned to it."""
+    is_needed = any(extra["server"] == adaptations.server for extras in request.extra.values() for extra in extras)
+    return adaptations if is_needed else replace(adaptations, server="")
+
+
+def _own_options(request: Request, frame: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that only this request has."""
+    return {key: value for key, value in request.options.items() if frame.get(key) != value}
