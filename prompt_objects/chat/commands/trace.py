@@ -97,7 +97,10 @@ def why_uncached(chat: Chat, session: SessionKey | None = None, *, answer: Numbe
         reports += [(child, report) for report in _reports(child, None)]
     if not reports:
         return Text(f"{found.name} has no answers yet.")
-    sections = {n: each.name for n, (each, _) in enumerate(reports) if n and each is not reports[n - 1][0]}
+    sessions = [each for each, _ in reports]
+    sections = {
+        n: f"{each.name} of {each.po_name}" for n, each in enumerate(sessions) if n and each is not sessions[n - 1]
+    }
     columns = ("answer", "asked", "tokens", "cached", "lost", "what changed")
     rows = [_row(report) for _, report in reports]
     lost = sum(report.lost_tokens or 0 for _, report in reports)

@@ -73,6 +73,9 @@ async def test_lost_tokens_and_money_are_shown_for_a_tree_and_after_a_restart(
         ("", "", "", "1,100 ($0.0550)", "in all"),
     ]
     assert rows_of(chat, "/why-uncached") == expected
+    table = commands.run(chat, "/why-uncached")
+    assert isinstance(table, Table)
+    assert table.sections == {3: "Default (boss) of scout"}
     async with Environment.open(env_dir, environ={}, trust=True) as environment:
         again = Chat(environment, environment["boss"], environment["boss"].session_manager.current())
         assert rows_of(again, "/why-uncached Default") == expected
